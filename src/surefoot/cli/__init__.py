@@ -1,0 +1,50 @@
+"""The command line: each command is a function in a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+import surefoot
+from surefoot.errors import InputError
+
+# command -> (its function, its line in --help); nothing here is imported before it is called
+COMMANDS = {
+    "train": ("surefoot.cli.train:train", "Train a model: data, model, loop, validation, plots."),
+}
+
+
+def build() -> App:
+    """The whole command line, as a cyclopts App."""
+    app = App(
+        name="surefoot",
+        help="SGD with momentum that you can check, and use.",
+        version=surefoot.__version__,
+        help_format="plaintext",
+    )
+    for name, (target, summary) in COMMANDS.items():
+        app.command(target, name=name, help=summary)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; bad input is one sentence on stderr and exit code 2, `--debug` shows the traceback."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [a for a in args if a != "--debug"]
+    try:
+        code = build()(args, print_error=False, exit_on_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except (InputError, CycloptsError) as error:
+        if debug:
+            raise
+        print(f"surefoot: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 2)
+    except BrokenPipeError:
+        # `surefoot … | head`: the reader has gone; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
