@@ -1,0 +1,19 @@
+"""MkDocs hook: formulas become MathML when the site is built, so that pages need no script and no network."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from latex2mathml.converter import convert
+
+# what pymdownx.arithmatex (generic) leaves in a page: \( … \) inline, \[ … \] as a block
+_INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+_BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Put MathML in the place of each formula of a page."""
+    content = _INLINE.sub(lambda m: convert(html.unescape(m[1])), content)
+    return _BLOCK.sub(lambda m: convert(html.unescape(m[1]).strip(), display="block"), content)
