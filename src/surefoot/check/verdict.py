@@ -1,0 +1,237 @@
+"""What a check says: one Verdict per clause, and the Report that holds them.
+
+Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They never
+touch the optimizer under test: they ask the Patient, which may live in a process of its own, and judge its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from surefoot.trace import Script, Trace
+
+__all__ = [
+    "DIFFERS",
+    "FAILED",
+    "NOT_APPLICABLE",
+    "OUTCOMES",
+    "PASSED",
+    "Answer",
+    "Clause",
+    "Died",
+    "Options",
+    "Outcome",
+    "Patient",
+    "Plan",
+    "Raised",
+    "Report",
+    "Signature",
+    "Verdict",
+]
+
+Options: TypeAlias = Mapping[
+    str, Any
+]  # constructor options of the optimizer: numbers, booleans, strings, tuples
+Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
+Outcome: TypeAlias = str  # one of OUTCOMES
+
+PASSED, FAILED, DIFFERS, NOT_APPLICABLE = "passed", "failed", "differs", "not applicable"
+OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One thing that is examined: id, group on the screen, title, why it matters, how to mend it."""
+
+    id: str
+    group: str
+    title: str
+    why: str = ""
+    mend: str = ""
+
+    def verdict(self, outcome: Outcome, **what: Any) -> Verdict:
+        """Pass judgement on this clause."""
+        return Verdict(self, outcome, **what)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one clause.
+
+    Args:
+        clause: what was examined.
+        outcome: "passed", "failed", "differs" (another known convention: no error) or "not applicable".
+        note: one line: why it does not apply, which convention it is, or the failure in short.
+        expected: what was expected; of arithmetic, the rule's line in numbers.
+        got: what came instead.
+        where: where they first part: step, tensor, element.
+        options: the options under which it fails, without those that do not matter.
+        diagnosis: the known mistake or convention that reproduces what came, if one does.
+        script: the smallest script that still fails, if a script found it.
+        repro: a few lines with torch alone that show the fault: their last assert fails, or they raise.
+        mend: how to mend it, where that is more precise than the clause's own advice.
+        expected_failure: the reason the user gave for expecting this failure.
+    """
+
+    clause: Clause
+    outcome: Outcome
+    note: str = ""
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+    options: Options = field(default_factory=dict)
+    diagnosis: str = ""
+    script: str = ""
+    repro: str = ""
+    mend: str = ""
+    expected_failure: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts against the optimizer."""
+        return self.outcome == FAILED and self.expected_failure is None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a check found; `print(report)` shows it, a notebook displays it.
+
+    Args:
+        subject: what was examined, as the user named it.
+        rule: the rule it was held against, or None.
+        verdicts: in the order of examination.
+        options: the options that the user gave.
+        notes: facts about the whole run: which rule was guessed and why, what was printed, versions.
+        seconds: how long it took.
+    """
+
+    subject: str
+    rule: str | None
+    verdicts: tuple[Verdict, ...]
+    options: Options = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Verdict, ...]:
+        """The verdicts that count against the optimizer."""
+        return tuple(v for v in self.verdicts if v.failed)
+
+    def __getitem__(self, id: str) -> Verdict:
+        """Return the verdict of a clause, by its id."""
+        for verdict in self.verdicts:
+            if verdict.clause.id == id:
+                return verdict
+        raise KeyError(id)
+
+    def expecting(self, failures: Mapping[str, str]) -> Report:
+        """Mark failures that were expected, each with its reason; they no longer count."""
+        marked = (
+            replace(v, expected_failure=failures.get(v.clause.id)) if v.outcome == FAILED else v
+            for v in self.verdicts
+        )
+        return replace(self, verdicts=tuple(marked))
+
+    def __str__(self) -> str:
+        from surefoot.check.report import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from surefoot.check.report import html_fragment
+
+        return html_fragment(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to examine.
+
+    Args:
+        seed: makes everything random reproducible.
+        quick: only what catches most mistakes.
+        deep: also what takes long: torch.compile, two processes.
+        only: ids of clauses or groups; empty means all.
+        skip: ids of clauses or groups to leave out.
+    """
+
+    seed: int = 0
+    quick: bool = False
+    deep: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    def wants(self, clause: Clause) -> bool:
+        """Whether a clause is to be examined, going by --only and --skip."""
+        named = {clause.id, clause.group}
+        return (not self.only or bool(named & set(self.only))) and not named & set(self.skip)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How the optimizer's class is called.
+
+    Args:
+        name: the class's name.
+        options: option → default, for all that have one; where JSON cannot hold it, the string of its repr.
+        required: the options without a default, except the parameters themselves.
+        swallows: whether `**kwargs` takes any name.
+        needs_closure: whether step() cannot be called without a closure.
+        imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
+        document: the class's docstring, from which a convention may be guessed.
+    """
+
+    name: str
+    options: Options = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    swallows: bool = False
+    needs_closure: bool = False
+    imports: str = ""
+    document: str = ""
+
+
+class Patient(Protocol):
+    """The optimizer under test, here or in a process of its own.
+
+    Every question may raise `Died`: the process is gone, was stopped, or did not answer in time. The patient is
+    then alive again for the next question.
+    """
+
+    @property
+    def signature(self) -> Signature:
+        """How its class is called."""
+
+    @property
+    def given(self) -> Options:
+        """The options the user gave, and an lr where the class needs one; every question starts from them."""
+
+    def observe(self, probe: str, case: Options, options: Options) -> Answer:
+        """Run a contract probe by its name; `options` are added to the given ones."""
+
+    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+        """Play a script; the groups' own options win over `options`, and those over the given ones.
+
+        Raises:
+            Raised: the optimizer raised an exception; it says which, and where.
+            Died: see above.
+        """
+
+
+class Raised(Exception):
+    """The optimizer under test raised: `kind` is the exception's type, `said` its text, `line` where."""
+
+    def __init__(self, kind: str, said: str, line: str = "") -> None:
+        super().__init__(f"{kind}: {said}")
+        self.kind, self.said, self.line = kind, said, line
+
+
+class Died(Exception):
+    """The process of the optimizer under test ended, or had to be ended; its text is a whole sentence."""
