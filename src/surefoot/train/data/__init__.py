@@ -1,1 +1,30 @@
-"""surefoot.train.data."""
+"""Data: from a name or a path to tensors, and from tensors to batches.
+
+Nothing heavy is imported before a name is used, so that the command line can list the data sets at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Data": "sources",
+    "Scaling": "scale",
+    "Split": "sources",
+    "batches": "batching",
+    "load": "sources",
+    "order": "batching",
+}
+__all__ = ["Data", "Scaling", "Split", "batches", "load", "order"]
+
+if TYPE_CHECKING:
+    from surefoot.train.data.batching import batches, order
+    from surefoot.train.data.scale import Scaling
+    from surefoot.train.data.sources import Data, Split, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,116 @@
+"""What every source hands over: rows of inputs and targets, as read, and the checks they must pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from surefoot.errors import InputError
+
+__all__ = ["Arrays", "Rows", "checked_classes", "checked_inputs", "checked_targets"]
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Inputs and their targets.
+
+    Args:
+        x: inputs, (n, ...).
+        y: targets, (n,) or (n, k).
+        x_from: where the inputs come from, for messages.
+        y_from: where the targets come from.
+    """
+
+    x: Array
+    y: Array
+    x_from: str
+    y_from: str
+
+    def __post_init__(self) -> None:
+        if self.x.ndim < 2 or self.y.ndim < 1 or 0 in self.x.shape:
+            raise InputError(
+                f"{self.x_from} has shape {self.x.shape}; expected (rows, …) with at least one row and one value."
+            )
+        if len(self.x) != len(self.y):
+            raise InputError(
+                f"{self.x_from} holds {len(self.x):,} rows but {self.y_from} holds {len(self.y):,};"
+                " each input needs one target."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """What a source holds: rows to train on, and rows to validate on where it has its own."""
+
+    train: Rows
+    valid: Rows | None = None
+
+
+def checked_inputs(rows: Rows) -> Array:
+    """The inputs as uint8 (pixels stay bytes) or finite float32.
+
+    Raises:
+        InputError: no numbers, or NaN or inf among them.
+    """
+    if rows.x.dtype == np.uint8:
+        return rows.x
+    return _finite(rows.x, rows.x_from)
+
+
+def checked_targets(rows: Rows) -> Array:
+    """The targets of a regression: finite float32, (n, k).
+
+    Raises:
+        InputError: no numbers, or NaN or inf among them.
+    """
+    y = _finite(rows.y, rows.y_from)
+    return y.reshape(len(y), -1)
+
+
+def checked_classes(rows: Rows, classes: int | None) -> npt.NDArray[np.int64]:
+    """The labels of a classification: int64, (n,), each 0 … classes − 1.
+
+    Args:
+        rows: labels may be whole numbers of any dtype, and have a second axis of length 1.
+        classes: how many there are; None takes the largest label + 1, if at least half of those occur.
+
+    Raises:
+        InputError: a label is no whole number or out of range.
+    """
+    y = rows.y.reshape(-1) if rows.y.ndim == 2 and rows.y.shape[1] == 1 else rows.y
+    if y.ndim != 1 or y.dtype.kind not in "biuf":
+        raise InputError(
+            f"{rows.y_from} has shape {rows.y.shape} and type {rows.y.dtype}; expected one class number per row."
+        )
+    if y.dtype.kind == "f" and len(bad := np.flatnonzero(y != np.floor(y))):
+        raise InputError(
+            f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
+            " for targets that are measured, not classes, use --task regression."
+        )
+    if classes is None:
+        seen = np.unique(y)
+        classes = int(seen[-1]) + 1
+        if len(seen) * 2 < classes:  # one corrupt label would silently make hundreds of classes
+            classes = len(seen)
+    if len(bad := np.flatnonzero((y < 0) | (y >= classes))):
+        raise InputError(
+            f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]};"
+            f" expected 0 … {classes - 1} ({classes} classes, numbered from 0)."
+        )
+    return y.astype(np.int64)
+
+
+def _finite(values: Array, where: str) -> npt.NDArray[np.float32]:
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{where} has type {values.dtype}; expected numbers.")
+    with np.errstate(over="ignore"):  # beyond float32 becomes inf, and is told as such
+        floats = values.astype(np.float32)
+    if not np.isfinite(floats).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(floats))[0])
+        row, rest = place[0], f", position {place[1:]}" if place[1:] else ""
+        raise InputError(f"{where} holds {values[place]} in row {row}{rest}; expected finite numbers.")
+    return floats

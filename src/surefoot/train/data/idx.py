@@ -1,0 +1,85 @@
+"""The IDX format of MNIST's files, plain or gzipped: header, then a dense array in big-endian order."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from surefoot.errors import InputError
+
+__all__ = ["read"]
+
+# the third byte of the header says what the elements are
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_GZIP = b"\x1f\x8b"
+
+
+def read(path: Path, sha256: str | None = None) -> npt.NDArray[np.generic]:
+    """Read one IDX file; whether it is gzipped is told by its contents, not by its name.
+
+    Args:
+        path: the file.
+        sha256: what the decompressed file must hash to; None accepts any.
+
+    Returns:
+        The array, in the machine's byte order, writable.
+
+    Raises:
+        InputError: the file cannot be read, is cut off, corrupt, no IDX file, or not the one expected.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "labels-idx1-ubyte"
+        >>> _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 5, 0, 4]))
+        >>> read(file)
+        array([5, 0, 4], dtype=uint8)
+
+    Source: the file format's description on the page of the MNIST database.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+    if data.startswith(_GZIP):
+        data = _gunzip(path, data)
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise InputError(f"{path} is not the published file: its SHA-256 is {found}, expected {sha256}.")
+    return _array(path, data)
+
+
+def _gunzip(path: Path, data: bytes) -> bytes:
+    """Decompress as far as the stream goes: a cut-off file is told by its IDX header, which says more."""
+    parts = []
+    while data:
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(stream.decompress(data))
+        except zlib.error as error:
+            reason = str(error).partition(": ")[2] or str(error)
+            raise InputError(
+                f"{path} is corrupt: its gzip data cannot be decompressed ({reason})."
+            ) from error
+        data = stream.unused_data.lstrip(b"\0")  # a second member, or padding
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _array(path: Path, data: bytes) -> npt.NDArray[np.generic]:
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES or data[3] == 0:
+        start = data[:4].hex(" ") or "nothing"
+        raise InputError(
+            f"{path} is no IDX file: it starts with {start}, expected a magic number"
+            " such as 00 00 08 03 (images) or 00 00 08 01 (labels)."
+        )
+    dtype, header = np.dtype(_DTYPES[data[2]]), 4 + 4 * data[3]
+    shape = tuple(np.frombuffer(data[4:header][: (len(data) - 4) // 4 * 4], ">u4").tolist())
+    expected = header + math.prod(shape) * dtype.itemsize
+    if len(data) < header or len(data) < expected:
+        raise InputError(f"{path} is cut off: expected {expected:,} bytes, found {len(data):,}.")
+    if len(data) > expected:
+        raise InputError(f"{path} is too long: expected {expected:,} bytes, found {len(data):,}.")
+    return np.frombuffer(data, dtype, offset=header).reshape(shape).astype(dtype.newbyteorder("="))

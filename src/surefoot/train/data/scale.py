@@ -1,0 +1,101 @@
+"""How raw values become the model's input: one affine map, learned from the training split alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surefoot.errors import unknown
+
+__all__ = ["KINDS", "Scaling", "learn"]
+
+KINDS = ("standard", "unit", "raw")
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """z = (x − shift) / span, in float32.
+
+    Args:
+        kind: "standard" (mean 0, deviation 1 on the training split), "unit" (0 … 1) or "raw" (x itself).
+        shift: one number, or one for each column.
+        span: likewise; never 0.
+
+    Example:
+        >>> Scaling("unit", torch.tensor(0.0), torch.tensor(255.0))(torch.tensor([0, 51], dtype=torch.uint8))
+        tensor([0.0000, 0.2000])
+    """
+
+    kind: str
+    shift: Tensor
+    span: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scale a tensor of any dtype, on its own device; returns a new float32 tensor."""
+        z = x.to(torch.float32, copy=True)
+        if self.kind == "raw":
+            return z
+        return z.sub_(self.shift.to(x.device)).div_(self.span.to(x.device))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain numbers, to be saved beside a model."""
+        return {"kind": self.kind, "shift": self.shift.tolist(), "span": self.span.tolist()}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> Scaling:
+        """What `to_dict` gave, read back."""
+        return cls(saved["kind"], torch.tensor(saved["shift"]), torch.tensor(saved["span"]))
+
+
+def learn(kind: str, x: Tensor) -> Scaling:
+    """Learn the map from the training split.
+
+    standard: shift = mean, span = deviation; unit: shift = min, span = max − min (0 and 255 for uint8 pixels).
+
+    Pixels (uint8, or more than one axis beside the rows) share one mean and one deviation; a table's columns
+    (two axes, not uint8) each have their own. Where nothing varies the span is 1.
+
+    Args:
+        kind: one of `KINDS`.
+        x: the training rows, (n, ...).
+
+    Returns:
+        The map.
+
+    Raises:
+        InputError: `kind` is none of `KINDS`.
+
+    Example:
+        >>> learn("standard", torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+        Scaling(kind='standard', shift=tensor([2., 5.]), span=tensor([1., 1.]))
+    """
+    if kind not in KINDS:
+        raise unknown("scale", kind, KINDS)
+    pixels = x.dtype == torch.uint8
+    if kind == "raw":
+        shift, span = torch.tensor(0.0), torch.tensor(1.0)
+    elif kind == "unit" and pixels:
+        shift, span = torch.tensor(0.0), torch.tensor(255.0)
+    elif pixels:
+        shift, span = _pixel_moments(x)
+    else:
+        axes = (0,) if x.ndim == 2 else tuple(range(x.ndim))
+        values = x.double()
+        if kind == "unit":
+            shift = values.amin(axes)
+            span = values.amax(axes) - shift
+        else:
+            shift, span = values.mean(axes), values.std(axes, correction=0)
+    span = torch.where(span > 0, span, 1.0)
+    return Scaling(kind, shift.float(), span.float())
+
+
+def _pixel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of bytes from how often each of the 256 occurs: exact, and no float copy of the data."""
+    counts = torch.bincount(x.flatten(), minlength=256).double()
+    values = torch.arange(256, dtype=torch.float64)
+    mean = (counts @ values) / counts.sum()
+    return mean, ((counts @ (values - mean) ** 2) / counts.sum()).sqrt()
