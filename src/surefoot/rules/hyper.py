@@ -1,0 +1,192 @@
+"""Hyperparameters: letters, defaults, domains; and `H`, a checked and immutable set of values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from surefoot.errors import InputError, unknown
+
+__all__ = ["DECAYS", "HYPERS", "H", "Hyper", "hyper_for"]
+
+# where weight decay enters; the letters are those of the table in docs/rules.md
+DECAYS = {
+    "l2": "(a) into the gradient, before momentum",
+    "decoupled": "(b) w shrinks by γλ before the step",
+    "after_momentum": "(c) λw joins the step, after momentum",
+    "after_step": "(d) w shrinks by γλ after the step",
+    "no_lr": "(e) w shrinks by λ, without the learning rate, before the step",
+    "corrected": "(f) w shrinks by λγ²/γ_max before the step",
+}
+
+
+@dataclass(frozen=True)
+class Hyper:
+    r"""One hyperparameter of a rule.
+
+    Args:
+        name: what it is called in code (`momentum`).
+        default: its value when none is given; None where a value must be given.
+        letter: what it is called in formulas (`μ`).
+        latex: the same for LaTeX (`\mu`).
+        domain: the values allowed, in words (`0 ≤ μ < 1`) or the choices of an option.
+        meaning: one line.
+        choices: the values of an option; empty for a number.
+    """
+
+    name: str
+    default: Any
+    letter: str
+    latex: str
+    domain: str
+    meaning: str
+    choices: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """A number, and not an option chosen from a few."""
+        return not self.choices
+
+    def check(self, value: Any) -> None:
+        """Raise InputError unless the value is in the domain: a symbol is, a batch if each element is."""
+        if self.choices:
+            if isinstance(value, bool) != isinstance(self.choices[0], bool) or value not in self.choices:
+                if isinstance(value, str):
+                    raise unknown(self.name, value, [str(c) for c in self.choices])
+                raise InputError(f"{self.name} is {value!r}; it must be {self.domain}.")
+            return
+        if value is None and self.default is None:
+            return
+        if isinstance(value, (bool, str)) or value is None:
+            raise InputError(f"{self.name} is {value!r}; it must be a number with {self.domain}.")
+        if type(value).__module__.partition(".")[0] == "sympy":
+            return
+        inside = [value == value]  # NaN is nowhere
+        if self.low is not None:
+            inside.append(value > self.low if self.open_low else value >= self.low)
+        if self.high is not None:
+            inside.append(value < self.high if self.open_high else value <= self.high)
+        if not all(bool(i.all()) if hasattr(i, "all") else bool(i) for i in inside):
+            raise InputError(f"{self.name} is {value}; it must be a number with {self.domain}.")
+
+
+def _number(name: str, default: Any, letter: str, latex: str, meaning: str, bounds: str = "[0,") -> Hyper:
+    """A number whose bounds are written as an interval: `[0,1)`, `(0,`, or nothing."""
+    low, _, high = bounds.partition(",")
+    lo = float(low[1:]) if low[1:] else None
+    hi = float(high[:-1]) if high[:-1] else None
+    left = f"{lo:g} {'<' if low[0] == '(' else '≤'} " if lo is not None else ""
+    right = f" {'<' if high[-1] == ')' else '≤'} {hi:g}" if hi is not None else ""
+    domain = (
+        f"{letter} {'>' if low[0] == '(' else '≥'} {lo:g}" if left and not right else f"{left}{letter}{right}"
+    )
+    return Hyper(
+        name, default, letter, latex, domain if left or right else "any value", meaning,
+        low=lo, high=hi, open_low=low[:1] == "(", open_high=high[-1:] == ")",
+    )  # fmt: skip
+
+
+def _option(name: str, default: Any, meaning: str, choices: tuple[Any, ...] = (False, True)) -> Hyper:
+    domain = "True or False" if choices == (False, True) else "one of " + ", ".join(map(str, choices))
+    return Hyper(name, default, name, rf"\text{{{name.replace('_', ' ')}}}", domain, meaning, choices)
+
+
+HYPERS = {
+    x.name: x
+    for x in (
+        _number("lr", 1e-3, "γ", r"\gamma", "learning rate"),
+        _number("momentum", 0, "μ", r"\mu", "how much of the buffer stays", "[0,"),
+        _number("dampening", 0, "τ", r"\tau", "how much of the gradient is held back from the buffer", ","),
+        _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
+        _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
+        _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
+        _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
+        _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
+        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays", "[0,"),
+        _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),
+        _number("lr_decay", 0, "η", r"\eta", "how fast the learning rate falls with the step count"),
+        _number("initial_accumulator_value", 0, "τ", r"\tau", "where the sum of squares starts"),
+        _number("momentum_decay", 4e-3, "ψ", r"\psi", "how fast Nesterov's momentum warms up"),
+        _option("nesterov", False, "the step reads the buffer one step ahead"),
+        _option("maximize", False, "climb instead of descend: the gradient's sign is turned first"),
+        _option("amsgrad", False, "divide by the largest mean of squares so far"),
+        _option("centered", False, "subtract the squared mean of gradients: divide by the variance"),
+        _option("decay", "l2", "where weight decay enters", tuple(DECAYS)),
+    )
+}
+
+
+def hyper_for(name: str, default: Any = ...) -> Hyper:
+    """The hyperparameter of that name as the field knows it, or a new one (any value, its name its letter)."""
+    known = HYPERS.get(name)
+    if known is None:
+        known = (
+            _option(name, False, "")
+            if isinstance(default, bool)
+            else _number(name, None, name, name, "", ",")
+        )
+    return known if default is ... else replace(known, default=default)
+
+
+class H(Mapping[str, Any]):
+    """Checked values of a rule's hyperparameters: `h.lr` or `h["lr"]`; immutable; made by `rule.hyper(…)`.
+
+    `h.replace(lr=…)` gives another. Iterates over names, so `dict(h)` and `{**h}` work.
+    """
+
+    def __init__(self, hypers: tuple[Hyper, ...], given: Mapping[str, Any]) -> None:
+        given = dict(given)
+        names = {x.name for x in hypers}
+        if "betas" in given and {"beta1", "beta2"} <= names:  # as torch writes them
+            given["beta1"], given["beta2"] = given.pop("betas")
+        for name in given:
+            if name not in names:
+                raise unknown("hyperparameter", name, names)
+        for x in hypers:
+            if x.name in given:
+                x.check(given[x.name])
+            self.__dict__[x.name] = given.get(x.name, x.default)
+        self.__dict__["_hypers"] = hypers
+        if self.__dict__.get("decay") == "corrected" and self.__dict__["lr_max"] is None:
+            raise InputError(
+                "decay='corrected' needs lr_max, the highest learning rate of the schedule; give lr_max=…."
+            )
+
+    def replace(self, **changes: Any) -> H:
+        """The same values but for these; checked again."""
+        return H(self._hypers, {**self, **changes})
+
+    def map(self, number: Callable[[Any], Any]) -> H:
+        """Every number put through `number` (say Fraction or mpmath.mpf); options stay as they are."""
+        numbers = {x.name for x in self._hypers if x.is_number}
+        return H(
+            self._hypers, {k: number(v) if k in numbers and v is not None else v for k, v in self.items()}
+        )
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "_hypers":
+            raise KeyError(name)
+        return self.__dict__[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (x.name for x in self._hypers)
+
+    def __len__(self) -> int:
+        return len(self._hypers)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"this rule has no hyperparameter {name!r}; it has {', '.join(self)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"hyperparameters are immutable; use h.replace({name}={value!r})")
+
+    def __reduce__(self) -> Any:
+        return H, (self._hypers, dict(self))
+
+    def __repr__(self) -> str:
+        return f"H({', '.join(f'{k}={v!r}' for k, v in self.items())})"

@@ -1,0 +1,87 @@
+"""The few functions beyond + − × ÷ that rules need, on every kind of number, chosen by the number's type.
+
+A formula that uses them still never branches on w or g: the same line runs on Fraction, float, mpmath, torch, numpy
+and sympy. Nothing is imported here: whoever made a tensor or a symbol has imported its library already.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+from surefoot.errors import InputError
+
+__all__ = ["maximum", "power", "select", "sign", "sqrt", "zero"]
+
+_LIBRARIES = frozenset({"torch", "numpy", "sympy", "mpmath"})
+
+
+def _library(*values: Any) -> Any:
+    """The library whose functions take these values, or None for Python's own numbers."""
+    for x in values:
+        root = type(x).__module__.partition(".")[0]
+        if root in _LIBRARIES:
+            return sys.modules[root]
+    return None
+
+
+def sqrt(x: Any) -> Any:
+    """√x; a Fraction has none that is exact, so it is refused."""
+    if isinstance(x, (int, Fraction)):
+        raise InputError(
+            f"The square root of {x} has no exact reading; replay this rule with mpmath or float numbers."
+        )
+    return (_library(x) or math).sqrt(x)
+
+
+def power(base: Fraction, exponent: Any) -> Any:
+    """A constant to a power that need not be whole."""
+    library = _library(exponent)
+    if library is None:
+        return float(base) ** float(exponent)
+    if library.__name__ in ("torch", "numpy"):
+        return float(base) ** exponent
+    ratio = library.Rational if library.__name__ == "sympy" else lambda p, q: library.mpf(p) / q
+    return ratio(base.numerator, base.denominator) ** exponent
+
+
+def sign(x: Any) -> Any:
+    """1, 0 or −1."""
+    library = _library(x)
+    return library.sign(x) if library else (x > 0) - (x < 0)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger of two, element by element."""
+    library = _library(a, b)
+    name = library.__name__ if library else ""
+    if name == "sympy":
+        return library.Max(a, b)
+    if name == "torch":
+        like = a if isinstance(a, library.Tensor) else b
+        return library.maximum(*(library.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b)))
+    if name == "numpy":
+        return library.maximum(a, b)
+    return a if a > b else b
+
+
+def select(condition: Any, yes: Any, no: Any) -> Any:
+    """`yes()` where the condition holds, else `no()`; functions, so that only what is needed is worked out.
+
+    The condition may speak of hyperparameters and of the step count, never of w or g.
+    """
+    library = _library(condition)
+    name = library.__name__ if library else ""
+    if name == "sympy" and condition not in (True, False):
+        return library.Piecewise((yes(), condition), (no(), True))
+    if name in ("torch", "numpy") and condition.size:
+        return library.where(condition, yes(), no())
+    return yes() if condition else no()
+
+
+def zero(x: Any) -> bool:
+    """Whether a hyperparameter is switched off: 0, or 0 in every element of a batch."""
+    off = x == 0
+    return bool(off.all()) if hasattr(off, "all") else bool(off)
