@@ -1,0 +1,153 @@
+"""What a check of gradients found, as a value that reads as sentences."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from surefoot.check.gradients.slope import Slope, Verdict
+
+_WORST_FIRST: tuple[Verdict, ...] = ("wrong", "jump", "unclear", "kink", "right")
+_MARK = {"right": "✓", "kink": "✓", "wrong": "✗", "jump": "✗", "unclear": "?"}
+
+
+@dataclass(frozen=True)
+class ParameterGradient:
+    """The slopes measured of one parameter; `whole` says that they are all of its elements."""
+
+    name: str
+    shape: tuple[int, ...]
+    slopes: tuple[Slope, ...]
+    whole: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of any slope. A kink is no fault: a step aside, the slope was right."""
+        found = {s.verdict for s in self.slopes}
+        return next(v for v in _WORST_FIRST if v in found)
+
+    @property
+    def worst(self) -> Slope:
+        """The slope furthest off among those of the worst verdict; an element rather than a direction."""
+        return max(
+            (s for s in self.slopes if s.verdict == self.verdict), key=lambda s: (s.index is not None, s.off)
+        )
+
+    def __str__(self) -> str:
+        size = "×".join(map(str, self.shape)) or "a number"
+        elements = sum(s.index is not None for s in self.slopes)
+        looked = f"{len(self.slopes) - elements} random directions and {elements} elements"
+        if self.whole:
+            looked = f"all {elements} elements" if elements > 1 else "its one element"
+        return f"{self.name} ({size}), {looked}: {self._finding()}"
+
+    def _finding(self) -> str:
+        s = self.worst
+        where = (
+            "a random direction"
+            if s.index is None
+            else f"element {list(s.index)}"
+            if s.index
+            else "its value"
+        )
+        measured = f"{s.numeric:.9g} ± {s.error:.1g} (central differences, step {s.step:.1g})"
+        if s.verdict == "wrong":
+            beside = ", a step beside a kink" if s.aside else ""
+            return (
+                f"wrong. Worst at {where}{beside}: autograd says {s.autograd:.9g}, "
+                f"the loss itself has the slope {measured}.{self._hint()}"
+            )
+        if s.verdict == "jump":
+            return (
+                f"the loss jumps at {where}, so autograd's {s.autograd:.9g} has no slope to be compared with."
+            )
+        if s.verdict == "unclear":
+            return f"cannot be told: at {where} autograd says {s.autograd:.9g}, the loss itself {measured}."
+        if s.verdict == "kink":
+            return (
+                f"right, but for a kink (a ReLU at 0?) at {where}, where autograd says {s.autograd:.6g} and "
+                f"the loss has the slope {s.left:.6g} on the left, {s.right:.6g} on the right. A step aside, "
+                "autograd is right."
+            )
+        return f"right, to {s.off:.1g} of {abs(s.numeric):.3g}." if s.off else "right, to the last digit."
+
+    def _hint(self) -> str:
+        wrong = [s for s in self.slopes if s.verdict == "wrong"]
+        if all(s.autograd == 0 for s in wrong):
+            return " Autograd gives zero: is something detached, or computed outside torch?"
+        if all(abs(s.numeric) <= 10 * s.error for s in wrong):
+            return " The loss does not change here: is something rounded, or a straight-through estimator?"
+        ratios = [s.autograd / s.numeric for s in wrong if abs(s.numeric) > 100 * s.error]
+        if not ratios or max(ratios) - min(ratios) > 1e-5 * abs(ratios[0]):
+            return ""
+        if abs(ratios[0] + 1) < 1e-5:
+            return " The sign is turned."
+        return f" It is {ratios[0]:.6g} times what it should be{', everywhere' if len(wrong) > 1 else ''}."
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """The result of `check_gradients`; print it.
+
+    `spread` is the difference between two equal evaluations (above zero, nothing can be judged), and `draws`
+    says whether the loss draws random numbers.
+    """
+
+    model: str
+    loss: str
+    parameters: tuple[ParameterGradient, ...]
+    spread: float = 0.0
+    draws: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """One of right, wrong, discontinuous, unclear, non-deterministic."""
+        if self.spread:
+            return "non-deterministic"
+        found = {p.verdict for p in self.parameters}
+        worst = next(v for v in _WORST_FIRST if v in found)
+        return {"jump": "discontinuous", "kink": "right"}.get(worst, worst)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient is right."""
+        return self.verdict == "right"
+
+    def __str__(self) -> str:
+        wrapper = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ")
+        return "\n".join([self._headline(), *(wrapper.fill(line) for line in self._lines())])
+
+    def _headline(self) -> str:
+        return f"Gradients of {self.model} under {self.loss}, in float64: {self.verdict}."
+
+    def _lines(self) -> list[str]:
+        if self.spread:
+            return [
+                f"Two evaluations with the same parameters, batch and seed differ by {self.spread:.3g}, so "
+                "no slope can be measured. Look for state that changes in forward, or random numbers drawn "
+                "outside torch."
+            ]
+        lines = [f"{_MARK[p.verdict]} {p}" for p in self.parameters]
+        if self.draws:
+            lines.append(
+                "The loss draws random numbers (dropout?); the same ones were drawn in every evaluation."
+            )
+        wrong = [p.verdict == "wrong" for p in self.parameters]
+        if any(wrong) and not all(wrong) and wrong == sorted(wrong, reverse=True):
+            last, first = self.parameters[sum(wrong) - 1].name, self.parameters[sum(wrong)].name
+            lines.append(
+                f"Gradients flow from the loss backwards: look for the mistake between {first} and {last}."
+            )
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, for JSON."""
+        return {"verdict": self.verdict, **asdict(self)}
+
+    def _repr_html_(self) -> str:
+        colour = "#0a7f3f" if self.ok else "#b3261e"
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self._lines())
+        head = f'<p style="color:{colour}"><b>{html.escape(self._headline())}</b></p>'
+        return f'{head}<ul style="list-style:none">{items}</ul>'

@@ -1,0 +1,272 @@
+"""check_gradients: a wrong backward is found and named, and what is no mistake is not blamed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from surefoot.check.gradients import check_gradients
+from surefoot.check.gradients.slope import measure
+from surefoot.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    return torch.randn(8, 3), torch.randint(2, (8,))
+
+
+class Square(torch.autograd.Function):
+    """x², with a backward that forgets the factor 2."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * x
+
+
+class Net(nn.Module):
+    def __init__(self, middle, hidden: int = 4):
+        super().__init__()
+        self.first, self.second, self.middle = nn.Linear(3, hidden), nn.Linear(hidden, 2), middle
+
+    def forward(self, x):
+        return self.second(self.middle(self.first(x)))
+
+
+def verdicts(report) -> dict[str, str]:
+    return {p.name: p.verdict for p in report.parameters}
+
+
+def test_a_wrong_backward_is_found_and_located():
+    report = check_gradients(Net(Square.apply), cross_entropy, batch())
+    assert report.verdict == "wrong"
+    assert verdicts(report) == {
+        "first.weight": "wrong",
+        "first.bias": "wrong",
+        "second.weight": "right",
+        "second.bias": "right",
+    }
+    worst = report.parameters[0].worst
+    assert worst.index is not None
+    assert worst.autograd == pytest.approx(worst.numeric / 2, rel=1e-8)
+    assert abs(worst.autograd * 2 - worst.numeric) <= worst.error * 4
+    text = " ".join(str(report).split())
+    assert "It is 0.5 times what it should be, everywhere." in text
+    assert "look for the mistake between second.weight and first.bias" in text
+
+
+def test_the_worst_element_of_a_large_parameter_is_found():
+    class OneWrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, w):
+            return w.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            grad = grad.clone()
+            grad[17, 23] += 1.0
+            return grad
+
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(40, 50) / 7)
+
+        def forward(self, x):
+            return x @ OneWrong.apply(self.w).T
+
+    report = check_gradients(Wide(), mse_loss, (torch.randn(6, 50), torch.randn(6, 40)))
+    assert report.parameters[0].worst.index == (17, 23)
+
+
+@pytest.mark.parametrize(
+    ("middle", "hint"),
+    [
+        (lambda x: x.detach(), "Autograd gives zero"),
+        (lambda x: x + 2 * (x - x.detach()), "3 times what it should be"),
+        (lambda x: x + (x.round() - x).detach(), "does not change here"),
+        (lambda x: 2 * x.detach() - x, "The sign is turned"),
+    ],
+    ids=["detached", "tripled", "straight-through", "turned"],
+)
+def test_the_kind_of_mistake_is_named(middle, hint):
+    report = check_gradients(Net(middle), cross_entropy, batch())
+    assert report.verdict == "wrong"
+    assert hint in " ".join(str(report).split())
+
+
+@pytest.mark.parametrize("middle", [torch.tanh, torch.relu, nn.functional.gelu, torch.abs, nn.BatchNorm1d(4)])
+def test_right_gradients_are_right(middle):
+    report = check_gradients(Net(middle), cross_entropy, batch())
+    assert report.ok, str(report)
+    assert set(verdicts(report).values()) == {"right"}
+
+
+def test_a_network_of_relus_that_starts_at_its_kinks_is_not_blamed():
+    net = Net(torch.relu)
+    nn.init.zeros_(net.first.weight)
+    nn.init.zeros_(net.first.bias)
+    report = check_gradients(net, cross_entropy, batch())
+    assert report.ok, str(report)
+    assert verdicts(report)["first.bias"] == "kink"
+    assert "a kink (a ReLU at 0?)" in str(report)
+
+
+def test_a_wrong_backward_hidden_by_a_kink_is_still_found():
+    class Relu(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return 3 * grad * (x > 0)
+
+    net = Net(Relu.apply)
+    nn.init.zeros_(net.first.weight)
+    nn.init.zeros_(net.first.bias)
+    report = check_gradients(net, cross_entropy, batch())
+    assert report.verdict == "wrong"
+    assert "a step beside a kink" in " ".join(str(report).split())
+
+
+def test_a_jump_is_told_from_a_wrong_gradient():
+    class Count(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.tensor([1.5, 0.25]))
+
+        def forward(self, x):
+            return (self.w >= 1.5).double().sum() + 0 * self.w.sum()
+
+    report = check_gradients(Count(), lambda out: out, torch.zeros(1))
+    assert report.verdict == "discontinuous"
+    assert "the loss jumps at element [0]" in str(report)
+
+
+def test_state_that_changes_in_forward_is_non_deterministic():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.calls = nn.Parameter(torch.ones(2)), 0
+
+        def forward(self, x):
+            self.calls += 1
+            return self.w * self.calls
+
+    report = check_gradients(Counting(), lambda out: out.sum(), torch.zeros(1))
+    assert report.verdict == "non-deterministic"
+    assert not report.ok
+
+
+def test_a_backward_that_draws_random_numbers_is_non_deterministic():
+    generator = torch.Generator()
+
+    class Noisy(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * torch.rand(1, generator=generator).double()
+
+    assert check_gradients(Net(Noisy.apply), cross_entropy, batch()).verdict == "non-deterministic"
+
+
+def test_dropout_draws_the_same_numbers_in_every_evaluation():
+    report = check_gradients(Net(nn.Dropout(0.5)), cross_entropy, batch())
+    assert report.ok, str(report)
+    assert report.draws
+
+
+def test_a_model_that_computes_in_float32_inside_is_judged_by_its_own_noise():
+    report = check_gradients(Net(lambda x: x.float().tanh().double()), cross_entropy, batch())
+    assert report.ok, str(report)
+
+
+def test_complex_parameters_are_checked_as_pairs():
+    class Complex(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(3, dtype=torch.cfloat))
+
+        def forward(self, x):
+            return x @ (self.w.abs() + self.w.imag**2)
+
+    report = check_gradients(Complex(), lambda out: out.square().sum(), torch.randn(4, 3))
+    assert report.ok
+    assert report.parameters[0].shape == (3, 2)
+
+
+def test_the_model_is_left_alone():
+    net = Net(nn.BatchNorm1d(4))
+    before = {n: t.clone() for n, t in net.state_dict().items()}
+    check_gradients(net, cross_entropy, batch())
+    assert all(torch.equal(t, before[n]) and t.dtype == before[n].dtype for n, t in net.state_dict().items())
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "sentence"),
+    [
+        (nn.Flatten(), mse_loss, "no parameter that requires a gradient"),
+        (nn.Linear(3, 2), lambda out, y: out, r"one element, and this one is of shape \(8, 2\)"),
+        (nn.Linear(3, 2), lambda out, y: 3.0, "one element, and this one is a float"),
+        (nn.Linear(3, 2), lambda out, y: out.sum() / 0, r"The loss is -?inf at the start"),
+        (nn.Linear(4, 2), cross_entropy, "cannot be computed in float64: mat1 and mat2"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_sentence(model, loss, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_gradients(model, loss, batch())
+
+
+@given(
+    a=st.floats(-3, 3),
+    b=st.floats(-3, 3),
+    factor=st.sampled_from([0.0, 0.5, -1.0, 1.001, 2.0]),
+)
+def test_smooth_slopes_are_measured_within_the_estimated_error(a, b, factor):
+    truth = a * math.cos(b) * math.exp(math.sin(b))
+
+    def loss(t):
+        return a * math.exp(math.sin(b + t))
+
+    good = measure(loss, truth)
+    assert good.verdict == "right"
+    assert good.off <= 4 * good.error + 1e-5 * abs(truth)
+    if abs(truth) > 1e-3:
+        assert measure(loss, factor * truth).verdict == "wrong"
+
+
+@given(distance=st.floats(1e-12, 1e-2), left=st.floats(-2, 2), right=st.floats(-2, 2))
+def test_a_kink_near_by_is_never_blamed(distance, left, right):
+    def loss(t):
+        return 1 + (right * (t - distance) if t > distance else left * (t - distance)) + 0.3 * t * t
+
+    assert measure(loss, left).verdict in ("right", "kink", "unclear")
+
+
+def test_it_displays_itself():
+    report = check_gradients(Net(torch.tanh), cross_entropy, batch())
+    assert report._repr_html_().startswith("<p ")
+    assert report.to_dict()["verdict"] == "right"
+    assert str(report).startswith("Gradients of Net under cross_entropy, in float64: right.")
