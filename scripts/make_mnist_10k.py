@@ -2,11 +2,11 @@
 
     python scripts/make_mnist_10k.py FOLDER_OF_MNIST
 
-The folder holds MNIST's published files, plain or gzipped; they are verified first. Written are two gzipped IDX
-files, as --data-dir would take them, and nothing in them depends on when or where they were made.
+The folder holds MNIST's published files, plain or gzipped; they are verified first. Written are two gzipped
+IDX files, as --data-dir would take them; nothing in them depends on when or where they were made.
 
-Why gzip of the rows: 1.61 MB, unpacked in 16 ms. LZMA makes 1.36 MB of it, but takes 83 ms at every start; bzip2
-1.40 MB and 124 ms; the pixels transposed, or column by column within an image, are larger with each of them.
+Why gzip of the rows: 1.61 MB, unpacked in 16 ms. LZMA makes it 1.36 MB, but takes 83 ms at every start; bzip2
+1.40 MB and 124 ms. Transposed, or column by column within each image, it is larger with every one of them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ class Rows:
     def __post_init__(self) -> None:
         if self.x.ndim < 2 or self.y.ndim < 1 or 0 in self.x.shape:
             raise InputError(
-                f"{self.x_from} has shape {self.x.shape}; expected (rows, …) with at least one row and one value."
+                f"{self.x_from} has shape {self.x.shape};"
+                " expected (rows, values) or (rows, height, width), none of them 0."
             )
         if len(self.x) != len(self.y):
             raise InputError(
@@ -71,37 +73,50 @@ def checked_targets(rows: Rows) -> Array:
     return y.reshape(len(y), -1)
 
 
-def checked_classes(rows: Rows, classes: int | None) -> npt.NDArray[np.int64]:
-    """The labels of a classification: int64, (n,), each 0 … classes − 1.
+def checked_classes(
+    rows: Rows, names: tuple[str, ...] | None
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The labels of a classification: int64, (n,), each 0 … classes − 1; and what the classes are called.
 
     Args:
-        rows: labels may be whole numbers of any dtype, and have a second axis of length 1.
-        classes: how many there are; None takes the largest label + 1, if at least half of those occur.
+        rows: the labels may be text, or whole numbers of any dtype, and have a second axis of length 1.
+        names: the classes, where they are known. None takes the different texts, sorted; or as many classes
+            as the largest number + 1, if at least half of those occur.
 
     Raises:
-        InputError: a label is no whole number or out of range.
+        InputError: a label is no whole number, or none of the classes.
     """
-    y = rows.y.reshape(-1) if rows.y.ndim == 2 and rows.y.shape[1] == 1 else rows.y
-    if y.ndim != 1 or y.dtype.kind not in "biuf":
+    y: npt.NDArray[Any] = rows.y.reshape(-1) if rows.y.ndim == 2 and rows.y.shape[1] == 1 else rows.y
+    if y.ndim != 1 or y.dtype.kind not in "biufU":
         raise InputError(
-            f"{rows.y_from} has shape {rows.y.shape} and type {rows.y.dtype}; expected one class number per row."
+            f"{rows.y_from} has shape {y.shape} and type {y.dtype}; expected one class for each row."
         )
+    if y.dtype.kind == "U":
+        texts, place = np.unique(y, return_inverse=True)
+        names = names or tuple(texts.tolist())
+        codes = np.array([names.index(text) if text in names else -1 for text in texts.tolist()])[place]
+        if len(bad := np.flatnonzero(codes < 0)):
+            raise InputError(
+                f"{rows.y_from} holds label {str(y[bad[0]])!r} in row {bad[0]}, which is none of the classes:"
+                f" {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
+            )
+        return codes, names
     if y.dtype.kind == "f" and len(bad := np.flatnonzero(y != np.floor(y))):
         raise InputError(
             f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
             " for targets that are measured, not classes, use --task regression."
         )
-    if classes is None:
+    if names is None:
         seen = np.unique(y)
-        classes = int(seen[-1]) + 1
-        if len(seen) * 2 < classes:  # one corrupt label would silently make hundreds of classes
-            classes = len(seen)
-    if len(bad := np.flatnonzero((y < 0) | (y >= classes))):
+        count = int(seen[-1]) + 1
+        # one corrupt label would silently make hundreds of classes
+        names = tuple(map(str, range(count if count <= 2 * len(seen) else len(seen))))
+    if len(bad := np.flatnonzero((y < 0) | (y >= len(names)))):
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]};"
-            f" expected 0 … {classes - 1} ({classes} classes, numbered from 0)."
+            f" expected 0 … {len(names) - 1}: there are {len(names)} classes, numbered from 0."
         )
-    return y.astype(np.int64)
+    return y.astype(np.int64), names
 
 
 def _finite(values: Array, where: str) -> npt.NDArray[np.float32]:

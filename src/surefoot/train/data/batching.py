@@ -19,8 +19,8 @@ _CHUNK = 4 * 2**20  # bytes of float input gathered and scaled at once
 def order(n: int, seed: int, epoch: int) -> Tensor:
     """The order in which an epoch visits the rows 0 … n−1.
 
-    Seed and epoch go through numpy's SeedSequence, so (0, 1) and (1, 0) are as unlike as any two; the shuffle is
-    RandomState's, whose stream numpy has frozen: the order is the same in every version and on every device.
+    Seed and epoch go through numpy's SeedSequence, so (0, 1) and (1, 0) are as unlike as any two; the shuffle
+    is RandomState's, whose stream numpy has frozen: the order is the same in every version, on every device.
 
     Args:
         n: how many rows.
@@ -86,4 +86,4 @@ def batches(
             xs, ys = x[index], y[index]
         if scaling is not None:
             xs = scaling(xs)
-        yield from zip(xs.split(batch_size), ys.split(batch_size), strict=True)
+        yield from zip(torch.split(xs, batch_size), torch.split(ys, batch_size), strict=True)

@@ -18,8 +18,8 @@ def read(folder: Path, sha256: dict[str, str] | None = None) -> Arrays:
     """Read the training files of a folder, and the t10k files where there are any.
 
     Args:
-        folder: holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and maybe the two t10k files. Each may
-            end in .gz, may have a prefix (emnist-letters-train-images-idx3-ubyte) and a dot before "idx".
+        folder: holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and maybe the two t10k files. Each
+            may end in .gz, may have a prefix (emnist-letters-train-…) and a dot before "idx".
         sha256: what each file must hash to, decompressed; None accepts any.
 
     Returns:
@@ -63,7 +63,7 @@ def _rows(folder: Path, part: str, sha256: dict[str, str] | None) -> Rows:
 
 def _read(folder: Path, name: str, sha256: dict[str, str] | None) -> tuple[npt.NDArray[np.generic], Path]:
     path = find(folder, name)
-    array = idx.read(path, sha256 and sha256[name])
+    array = idx.read(path, None if sha256 is None else sha256[name])
     kind = "images" if "images" in name else "labels"
     if (array.ndim == 1) != (kind == "labels"):
         other = "labels" if kind == "images" else "images"

@@ -53,7 +53,7 @@ class Scaling:
 def learn(kind: str, x: Tensor) -> Scaling:
     """Learn the map from the training split.
 
-    standard: shift = mean, span = deviation; unit: shift = min, span = max − min (0 and 255 for uint8 pixels).
+    standard: shift = mean, span = deviation; unit: shift = min, span = max − min (for bytes 0 and 255).
 
     Pixels (uint8, or more than one axis beside the rows) share one mean and one deviation; a table's columns
     (two axes, not uint8) each have their own. Where nothing varies the span is 1.
@@ -94,7 +94,7 @@ def learn(kind: str, x: Tensor) -> Scaling:
 
 
 def _pixel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of bytes from how often each of the 256 occurs: exact, and no float copy of the data."""
+    """Mean and deviation of bytes, from how often each of the 256 occurs: exact, without a float copy."""
     counts = torch.bincount(x.flatten(), minlength=256).double()
     values = torch.arange(256, dtype=torch.float64)
     mean = (counts @ values) / counts.sum()

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError, unknown
-from surefoot.train.data import arrays, folder, npz
-from surefoot.train.data.arrays import Arrays
-from surefoot.train.data.published import EMBEDDED, MNIST, NAMES, PUBLISHED
+from surefoot.train.data import folder, npz
+from surefoot.train.data.arrays import Arrays, Rows, checked_classes, checked_inputs, checked_targets
+from surefoot.train.data.published import EMBEDDED, MNIST, NAMES, PUBLISHED, Published
 from surefoot.train.data.scale import Scaling, learn
 from surefoot.train.data.split import split
 
@@ -25,7 +25,7 @@ class Split:
     """Rows to train or to validate on.
 
     Args:
-        x: inputs as they were read, uint8 or float32, (n, ...); `Data.scaling` makes the model's input of them.
+        x: inputs as they were read, uint8 or float32, (n, ...); `Data.scaling` makes model input of them.
         y: class numbers, int64, (n,); or targets, float32, (n, k).
     """
 
@@ -74,8 +74,11 @@ class Data:
     def description(self) -> str:
         """One line that says what it is."""
         shape = " × ".join(map(str, self.shape))
-        what = f"{self.outputs} classes" if self.classes else f"{self.outputs} targets"
-        return f"{self.name}: {len(self.train):,} training and {len(self.valid):,} validation rows of {shape}, {what}"
+        kind = "classes" if self.classes else "target" + "s" * (self.outputs > 1)
+        return (
+            f"{self.name}: {len(self.train):,} training and {len(self.valid):,} validation rows of {shape},"
+            f" {self.outputs} {kind}"
+        )
 
     def __repr__(self) -> str:
         return f"<Data {self.description}>"
@@ -93,18 +96,20 @@ def load(
     """Read, check and split some data, and learn its scaling.
 
     Data that come with validation rows of their own (MNIST's 10,000 test images, x_test in an .npz file) are
-    validated on those, as is the field's habit, unless `train_fraction` is given: then the training rows alone are
-    split, and the test rows are left untouched.
+    validated on those, as is the field's habit, unless `train_fraction` is given: then the training rows alone
+    are split, and the test rows are left untouched.
 
     Args:
-        name: "mnist-10k" (embedded), "mnist" or "fashion-mnist" (downloaded when first used), or the path of an
-            .npz file or of a folder of IDX files.
-        data_dir: a folder of IDX files, plain or gzipped; nothing is downloaded. For "mnist" and "fashion-mnist" they
-            must be the published files; with "mnist-10k", the default, any files will do, and all of them are used.
+        name: "mnist-10k" (embedded), "mnist" or "fashion-mnist" (downloaded when first used), or the path of
+            an .npz file or of a folder of IDX files.
+        data_dir: a folder of IDX files, plain or gzipped; nothing is downloaded. For "mnist" and
+            "fashion-mnist" they must be the published files; with "mnist-10k", the default, any will do, and
+            all are used.
         split_seed: shuffles the rows before they are split.
-        train_fraction: the share that trains, between 0 and 1; None is 0.8 where the data bring no validation rows.
+        train_fraction: the share that trains, between 0 and 1; None is 0.8 where the data bring no
+            validation rows.
         scale: "standard" (mean 0, deviation 1), "unit" (0 … 1) or "raw".
-        task: "classification" (targets are class numbers) or "regression" (targets are float).
+        task: "classification" (targets are classes) or "regression" (targets are numbers).
 
     Returns:
         The data.
@@ -119,55 +124,55 @@ def load(
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     name, found, classes = _find(name, data_dir)
-    return _prepare(name, found, classes, split_seed, train_fraction, scale, task)
+    train, classes = _tensors(found.train, task, classes)
+    if found.valid is not None and train_fraction is None:
+        valid, _ = _tensors(found.valid, task, classes)
+        for part, a, b in (("inputs", train.x, valid.x), ("targets", train.y, valid.y)):
+            if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
+                raise InputError(
+                    f"The {part} to train on are {_kind(a)} but those to validate on are {_kind(b)}"
+                    f" ({found.valid.x_from if part == 'inputs' else found.valid.y_from})."
+                )
+    else:
+        picked = split(len(train), 0.8 if train_fraction is None else train_fraction, split_seed)
+        train, valid = (Split(train.x[rows], train.y[rows]) for rows in map(torch.from_numpy, picked))
+    return Data(name, task, train, valid, learn(scale, train.x), classes)
 
 
 def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...] | None]:
     """What it is called, its arrays, and its classes where they are known."""
     if name in PUBLISHED:
-        published = PUBLISHED[name]
+        return name, _published(PUBLISHED[name], data_dir), PUBLISHED[name].classes
+    if name == EMBEDDED:
         if data_dir is None:
-            raise NotImplementedError
-        return name, folder.read(data_dir, published.sha256), published.classes
-    if name == EMBEDDED and data_dir is None:
-        return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
-    if name == EMBEDDED and data_dir is not None:
+            return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
         return data_dir.resolve().name, folder.read(data_dir), None
-    path = Path(name)
+    path = Path(name).expanduser()
     if data_dir is not None or not (path.exists() or path.suffix == ".npz" or len(path.parts) > 1):
-        raise unknown("data", name, NAMES)
-    arrays_ = npz.read(path) if path.is_file() or path.suffix == ".npz" else folder.read(path)
-    return path.resolve().stem, arrays_, None
+        raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
+    return path.resolve().stem, npz.read(path) if path.suffix == ".npz" else folder.read(path), None
 
 
-def _prepare(
-    name: str,
-    found: Arrays,
-    classes: tuple[str, ...] | None,
-    split_seed: int,
-    train_fraction: float | None,
-    scale: str,
-    task: str,
-) -> Data:
-    def tensors(rows: arrays.Rows, known: int | None) -> Split:
-        x = torch.from_numpy(arrays.checked_inputs(rows))
-        if task == "regression":
-            return Split(x, torch.from_numpy(arrays.checked_targets(rows)))
-        return Split(x, torch.from_numpy(arrays.checked_classes(rows, known)))
+def _published(data: Published, data_dir: Path | None) -> Arrays:
+    if data_dir is not None:
+        return folder.read(data_dir, data.sha256)
+    from surefoot.train.data.download import fetch  # what the embedded data do not need
 
-    train = tensors(found.train, None if classes is None else len(classes))
+    cached = fetch(data)
+    try:
+        return folder.read(cached, data.sha256)
+    except InputError:  # damaged since it was downloaded
+        return folder.read(fetch(data, recheck=True), data.sha256)
+
+
+def _tensors(rows: Rows, task: str, classes: tuple[str, ...] | None) -> tuple[Split, tuple[str, ...]]:
+    """Checked inputs and targets, and the classes (none for a regression)."""
+    x = torch.from_numpy(checked_inputs(rows))
     if task == "regression":
-        classes = ()
-    elif classes is None:
-        classes = tuple(map(str, range(int(train.y.max()) + 1)))
-    if found.valid is not None and train_fraction is None:
-        valid = tensors(found.valid, len(classes))
-        if valid.x.shape[1:] != train.x.shape[1:] or valid.y.shape[1:] != train.y.shape[1:]:
-            raise InputError(
-                f"{found.valid.x_from} has rows of shape {tuple(valid.x.shape[1:])},"
-                f" but {found.train.x_from} has {tuple(train.x.shape[1:])}."
-            )
-    else:
-        picked = split(len(train), 0.8 if train_fraction is None else train_fraction, split_seed)
-        train, valid = (Split(train.x[rows], train.y[rows]) for rows in map(torch.from_numpy, picked))
-    return Data(name, task, train, valid, learn(scale, train.x), classes)
+        return Split(x, torch.from_numpy(checked_targets(rows))), ()
+    labels, classes = checked_classes(rows, classes)
+    return Split(x, torch.from_numpy(labels)), classes
+
+
+def _kind(x: Tensor) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape[1:])}"
