@@ -1,1 +1,27 @@
-"""surefoot.trace."""
+"""What happens to an optimizer (Script), and what it makes of it (Trace): replayed on a rule, or recorded."""
+
+from __future__ import annotations
+
+from surefoot.trace.compare import Mismatch, compare
+from surefoot.trace.record import OptimizerRaised, record
+from surefoot.trace.replay import magnitudes, replay
+from surefoot.trace.script import Function, Group, Move, Reload, Script, Set, Step
+from surefoot.trace.trace import Moment, Trace
+
+__all__ = [
+    "Function",
+    "Group",
+    "Mismatch",
+    "Moment",
+    "Move",
+    "OptimizerRaised",
+    "Reload",
+    "Script",
+    "Set",
+    "Step",
+    "Trace",
+    "compare",
+    "magnitudes",
+    "record",
+    "replay",
+]

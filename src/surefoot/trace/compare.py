@@ -1,0 +1,120 @@
+"""Two traces of one Script: where they first part, bit for bit or within what rounding allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from surefoot.trace.trace import Moment, Trace
+from surefoot.trace.values import Number, Value, elements, exact_binary, indices, shape
+
+__all__ = ["UNIT_ROUNDOFF", "Mismatch", "compare"]
+
+# u: half the distance from 1 to the next number
+UNIT_ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first number in which two traces differ.
+
+    Args:
+        step: counted from 1.
+        name: the tensor.
+        index: the element; () in a 0-dimensional tensor.
+        slot: the state slot, or "w" for the parameter itself.
+        expected: the exact number.
+        got: what came in its place.
+        allowed: how much they may differ; 0 where it had to agree bit for bit.
+    """
+
+    step: int
+    name: str
+    index: tuple[int, ...]
+    slot: str
+    expected: Number
+    got: Number
+    allowed: float
+
+    @property
+    def place(self) -> str:
+        """Where it is, e.g. "b[1]" or "momentum_buffer of b[1]"."""
+        element = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
+        return element if self.slot == "w" else f"{self.slot} of {element}"
+
+    def __str__(self) -> str:
+        """Say it in one sentence."""
+        got, expected = float(self.got), float(self.expected)
+        return f"At step {self.step}, {self.place} is {got!r}, but should be {expected!r}."
+
+
+def compare(
+    expected: Trace,
+    got: Trace,
+    *,
+    bounds: Trace | None = None,
+    slots: Mapping[str, str] | None = None,
+    local: bool = False,
+) -> Mismatch | None:
+    """Find the first number in which a trace differs from what was expected: |got − expected| ≤ (4 + t)·u·Θ̄.
+
+    Per step the state is looked at before the parameters, because what goes wrong there goes wrong first.
+
+    Args:
+        expected: usually `replay(script, rule)`.
+        got: usually `record(script, optimizer)`.
+        bounds: Θ̄, from `magnitudes(script, rule)`; without it every number must agree bit for bit. u is that
+            of the dtype of each tensor in `got`.
+        slots: which slot of `got` is compared with which of `expected` (got's name → expected's name); by
+            default those of one name that both have, and that have the parameter's shape.
+        local: each step began from `got`'s own values (`replay(..., follow=got)`), so t = 1 throughout.
+
+    Returns:
+        The first Mismatch in the order step, tensor, slot, element; None if there is none.
+
+    Example:
+        >>> from surefoot.trace import Script, record, replay
+        >>> import torch
+        >>> script = Script.of({"w": 1}, gradients=[{"w": 1}] * 2, lr=0.5, momentum=0.5)
+        >>> compare(replay(script, "torch"), record(script, torch.optim.SGD)) is None
+        True
+        >>> def mine(parameters, **options):
+        ...     return torch.optim.SGD(parameters, **{**options, "momentum": 0.25})
+        >>> print(compare(replay(script, "torch"), record(script, mine)))
+        At step 2, momentum_buffer of w is 1.25, but should be 1.5.
+    """
+    for t, (want, have) in enumerate(zip(expected.steps, got.steps, strict=False), 1):
+        for name in expected.script.names:
+            factor = (4 + (1 if local else t)) * UNIT_ROUNDOFF[got.dtypes.get(name, "float64")]
+            for slot, ours, theirs, limits in _values(
+                name, want, have, bounds.steps[t - 1] if bounds else None, slots
+            ):
+                places = indices(shape(ours))
+                rows = zip(places, elements(ours), elements(theirs), elements(limits), strict=True)
+                for index, x, y, limit in rows:
+                    allowed = factor * float(limit) if bounds else 0.0
+                    if not _agree(x, y, allowed):
+                        return Mismatch(t, name, index, slot, x, y, allowed)
+    return None
+
+
+def _values(
+    name: str, want: Moment, have: Moment, bounds: Moment | None, slots: Mapping[str, str] | None
+) -> Iterator[tuple[str, Value, Value, Value]]:
+    """Yield what both moments say of a tensor: slot, expected, got, Θ̄ (got again, where nothing bounds it)."""
+    size = shape(want.w[name])
+    ours, theirs = want.state.get(name, {}), have.state.get(name, {})
+    pairs = {s: s for s in theirs if s in ours} if slots is None else slots
+    for there, here in pairs.items():
+        if here in ours and there in theirs and shape(ours[here]) == shape(theirs[there]) == size:
+            yield there, ours[here], theirs[there], bounds.state[name][here] if bounds else theirs[there]
+    yield "w", want.w[name], have.w[name], bounds.w[name] if bounds else have.w[name]
+
+
+def _agree(expected: Number, got: Number, allowed: float) -> bool:
+    want, have = exact_binary(expected), exact_binary(got)
+    if isinstance(want, float) or isinstance(have, float):  # NaN or infinite
+        return bool(want == have) or (want != want and have != have)
+    return bool(want == have) or allowed == math.inf or abs(have - want) <= Fraction(allowed)

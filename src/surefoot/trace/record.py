@@ -1,0 +1,246 @@
+"""Play a Script on a torch optimizer, through its public interface alone, and write down exactly what came.
+
+torch is imported when something is recorded, so that replaying needs none.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from surefoot.errors import InputError
+from surefoot.trace.script import Move, Option, Reload, Script, Set, Step
+from surefoot.trace.trace import Moment, Trace
+from surefoot.trace.values import Value, elements, exact_binary, shape
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["OptimizerRaised", "record"]
+
+# what a reused gradient is overwritten with: far from any honest value, and finite in every dtype
+_OVERWRITTEN = 77.0
+
+
+class OptimizerRaised(Exception):
+    """An optimizer raised an exception while it was recorded; `__cause__` is that exception.
+
+    Args:
+        action: what it was doing: "construction", "step", "add_param_group", "state_dict", "load_state_dict".
+        step: during which step of the script; 0 before the first.
+        trace: what had been recorded until then.
+    """
+
+    def __init__(self, action: str, step: int, trace: Trace | None) -> None:
+        super().__init__(action, step, trace)
+        self.action, self.step, self.trace = action, step, trace
+
+    def __str__(self) -> str:
+        """Say what raised what."""
+        when = f" at step {self.step}" if self.step else ""
+        return f"{self.action}{when} raised {type(self.__cause__).__name__}: {self.__cause__}"
+
+
+def record(
+    script: Script,
+    make_optimizer: Callable[..., Any],
+    *,
+    dtype: str = "float64",
+    label: str | None = None,
+    translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> Trace:
+    """Play a script on a torch optimizer and record w, the gradients and the state after each step, exactly.
+
+    Each floating-point number is recorded as the fraction that it is; NaN and the infinities stay floats.
+
+    Args:
+        script: what to play.
+        make_optimizer: the class, or a function like it: called with the parameters and the first group's
+            options as keywords; with a list of dicts instead of the parameters when there are several groups.
+        dtype: of the parameters that the script gives none, e.g. "float32".
+        label: what to call the trace; by default the optimizer's class and dtype.
+        translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
+
+    Returns:
+        The Trace. Its state has each tensor or number that the optimizer keeps in `optimizer.state`.
+
+    Raises:
+        OptimizerRaised: the optimizer raised; the trace until then is in it.
+
+    Example:
+        >>> import torch
+        >>> from surefoot.trace import Script
+        >>> script = Script.of({"w": [2, 3]}, gradients=[{"w": [18, 40.5]}], lr=0.25)
+        >>> record(script, torch.optim.SGD).steps[0].w
+        {'w': (Fraction(-5, 2), Fraction(-57, 8))}
+    """
+    return _Recording(script, make_optimizer, dtype, label, translate).play()
+
+
+class _Recording:
+    """A recording under way: the live parameters and optimizer, and the moments so far."""
+
+    def __init__(
+        self,
+        script: Script,
+        make: Callable[..., Any],
+        dtype: str,
+        label: str | None,
+        translate: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        import torch
+
+        self.script, self.make, self.label, self.translate = script, make, label, translate
+        self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
+        self.parameters = {
+            n: torch.nn.Parameter(to_tensor(v, self.dtypes[n])) for n, v in script.start.items()
+        }
+        self.start = self.weights()
+        self.moments: list[Moment] = []
+        self.options = [dict(group.options) for group in script.groups]
+        self.optimizer: Any = None
+
+    def play(self) -> Trace:
+        with self.raising("construction", 0):
+            self.optimizer = self.construct(joined=1)
+        for t, step in enumerate(self.script.steps, 1):
+            self.begin(t, step)
+            before = self.weights()
+            given = self.set_gradients(step, before)
+            with self.raising("step", t):
+                self.optimizer.step()
+            self.moments.append(
+                Moment(
+                    tuple(dict(o) for o in self.options), before, before, given, self.weights(), self.state()
+                )
+            )
+            if self.script.reuse_gradients:
+                for p in self.parameters.values():
+                    if p.grad is not None:
+                        p.grad.fill_(_OVERWRITTEN)
+        return self.trace()
+
+    def construct(self, joined: int) -> Any:
+        """Make an optimizer of the groups that have joined by a step, with their present options."""
+        groups = [self.group(i) for i, g in enumerate(self.script.groups) if g.joins <= joined and g.names]
+        options = {k: v for k, v in groups[0].items() if k != "params"} if groups else {}
+        return self.make(groups[0]["params"] if len(groups) == 1 else groups, **options)
+
+    def group(self, index: int) -> dict[str, Any]:
+        options = {k: _plain(v) for k, v in self.options[index].items()}
+        return {
+            "params": [self.parameters[n] for n in self.script.groups[index].names],
+            **self.translate(options),
+        }
+
+    def begin(self, t: int, step: Step) -> None:
+        """Let what happens before a step happen."""
+        for index, group in enumerate(self.script.groups):
+            if group.joins == t > 1 and group.names:
+                with self.raising("add_param_group", t):
+                    self.optimizer.add_param_group(self.group(index))
+        for event in step.events:
+            if isinstance(event, Set):
+                self.set(event, t)
+            elif isinstance(event, Move):
+                new = to_tensor(event.value, self.dtypes[event.name])
+                self.parameters[event.name].detach().copy_(new)
+            elif isinstance(event, Reload):
+                self.reload(t)
+
+    def set(self, event: Set, t: int) -> None:
+        live = [i for i, g in enumerate(self.script.groups) if g.joins <= t and g.names]
+        for index in range(len(self.options)) if event.group is None else [event.group]:
+            self.options[index][event.option] = event.value
+            if index in live:
+                changed = self.group(index)
+                del changed["params"]
+                target = self.optimizer.param_groups[live.index(index)]
+                target.update({k: v for k, v in changed.items() if target.get(k) != v})
+
+    def reload(self, t: int) -> None:
+        with self.raising("state_dict", t):
+            saved = copy.deepcopy(self.optimizer.state_dict())
+        with self.raising("load_state_dict", t):
+            self.optimizer = self.construct(joined=t)
+            self.optimizer.load_state_dict(saved)
+
+    def set_gradients(self, step: Step, before: Mapping[str, Value]) -> dict[str, Value]:
+        """Give each parameter its gradient, and return them as the parameters hold them."""
+        function = self.script.function
+        gradients = step.gradients
+        if gradients is None:
+            assert function is not None  # a Script without either is refused when it is made
+            gradients = function.gradient(before)
+        for name, p in self.parameters.items():
+            if name not in gradients:
+                p.grad = None
+                continue
+            gradient = to_tensor(gradients[name], self.dtypes[name])
+            if self.script.reuse_gradients and p.grad is not None:
+                p.grad.copy_(gradient)
+            else:
+                p.grad = gradient
+        return {n: _read(p.grad) for n, p in self.parameters.items() if p.grad is not None}
+
+    def weights(self) -> dict[str, Value]:
+        return {n: _read(p) for n, p in self.parameters.items()}
+
+    def state(self) -> dict[str, dict[str, Value]]:
+        found: dict[str, dict[str, Value]] = {}
+        for name, p in self.parameters.items():
+            slots = self.optimizer.state.get(p, {})
+            kept = {
+                str(slot): _read(v)
+                for slot, v in slots.items()
+                if hasattr(v, "tolist") or (isinstance(v, (int, float)) and not isinstance(v, bool))
+            }
+            if kept:
+                found[name] = kept
+        return found
+
+    def trace(self) -> Trace:
+        label = self.label
+        if label is None:
+            kinds = ", ".join(dict.fromkeys(self.dtypes.values()))
+            label = f"{type(self.optimizer).__name__} in {kinds}"
+        return Trace(self.script, label, self.start, tuple(self.moments), self.dtypes)
+
+    @contextmanager
+    def raising(self, action: str, step: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise OptimizerRaised(
+                action, step, self.trace() if self.optimizer is not None else None
+            ) from error
+
+
+def to_tensor(value: Value, dtype: str) -> torch.Tensor:
+    """Make a tensor of an exact value, each number rounded to the dtype.
+
+    Raises:
+        InputError: there is no such floating-point dtype.
+    """
+    import torch
+
+    kind = getattr(torch, dtype, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise InputError(f"{dtype!r} is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'.")
+    sizes = shape(value)
+    numbers = [float(x) for x in elements(value)]
+    return torch.tensor(numbers, dtype=kind).reshape(sizes)
+
+
+def _read(value: torch.Tensor | int | float) -> Value:
+    return exact_binary(value.detach() if hasattr(value, "detach") else value)
+
+
+def _plain(option: Option) -> Any:
+    """An option as an optimizer takes it: numbers as floats."""
+    if isinstance(option, tuple):
+        return tuple(_plain(o) for o in option)
+    return float(option) if isinstance(option, Fraction) else option

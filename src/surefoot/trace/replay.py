@@ -1,0 +1,131 @@
+"""Play a Script on a rule, number by number: exactly, or on whatever kind of number is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from surefoot.errors import InputError
+from surefoot.rules import Rule, get
+from surefoot.trace.magnitude import Magnitude
+from surefoot.trace.script import Move, Script, Set
+from surefoot.trace.trace import Moment, Trace
+from surefoot.trace.values import Number, Shape, Value, build, elements, exact, map_value, shape
+
+__all__ = ["magnitudes", "replay"]
+
+State = dict[str, Any]
+
+
+def replay(
+    script: Script,
+    rule: Rule | str,
+    number: Callable[[Any], Number] = Fraction,
+    *,
+    follow: Trace | None = None,
+    hyper_number: Callable[[Any], Number] | None = None,
+) -> Trace:
+    """Play a script on a rule: each element goes through `rule.step` on its own, in the numbers asked for.
+
+    Args:
+        script: what to play.
+        rule: a rule or its name.
+        number: makes the numbers to compute in of Fractions: `Fraction` itself (exact; for rules without
+            roots), `mpmath.mpf`, `float`.
+        follow: a recorded trace of the same script: each step begins from its w and, where it has the slot,
+            its state, so that what one step does wrong is not held against the next.
+        hyper_number: the same for hyperparameters, if other than `number`.
+
+    Returns:
+        The Trace, in those numbers.
+
+    Raises:
+        InputError: an option that the rule does not have or allow; a step that cannot be computed.
+
+    Example:
+        >>> from surefoot.trace.script import Script
+        >>> script = Script.of({"w": 2}, gradients=[{"w": 18}, {"w": 17}], lr="1/1000", momentum="9/10")
+        >>> replay(script, "torch").steps[1].state
+        {'w': {'momentum_buffer': Fraction(166, 5)}}
+    """
+    rule = get(rule) if isinstance(rule, str) else rule
+    shapes = {n: shape(v) for n, v in script.start.items()}
+    w = {n: map_value(number, v) for n, v in script.start.items()}
+    start = dict(w)
+    states: dict[str, list[State]] = {}  # name -> the state of each element; absent before the first gradient
+    options = [dict(group.options) for group in script.groups]
+    moments: list[Moment] = []
+    for t, step in enumerate(script.steps, 1):
+        if follow is not None and t > 1:
+            w = {n: map_value(number, v) for n, v in follow.steps[t - 2].w.items()}
+            _adopt(states, follow.steps[t - 2].state, shapes, number)
+        for event in step.events:
+            if isinstance(event, Set):
+                for index in range(len(options)) if event.group is None else [event.group]:
+                    options[index][event.option] = event.value
+            elif isinstance(event, Move):
+                w[event.name] = map_value(number, event.value)
+        before = dict(w)
+        try:
+            hypers = [rule.hyper(**o).map(lambda x: (hyper_number or number)(exact(x))) for o in options]
+            h = {n: hypers[script.group_of(n)] for n in script.names}
+            point = {n: _point(rule, h[n], w[n], states.get(n)) for n in script.names}
+            gradients = step.gradients
+            if gradients is None:
+                assert script.function is not None  # a Script without either is refused when it is made
+                gradients = script.function.gradient(point, number)
+            given = {n: map_value(number, g) for n, g in gradients.items()}
+            for name, g in given.items():
+                if script.groups[script.group_of(name)].joins <= t:
+                    w[name], states[name] = _step(rule, h[name], w[name], g, states.get(name))
+        except InputError as error:
+            raise InputError(f"At step {t}: {error}") from None
+        except (ZeroDivisionError, OverflowError):
+            raise InputError(
+                f"At step {t}: a division by zero, or a number too large, in rule {rule.name!r}."
+            ) from None
+        state = {n: _collect(s, shapes[n]) for n, s in states.items()}
+        moments.append(Moment(tuple(map(dict, options)), before, point, given, dict(w), state))
+    return Trace(script, rule.name, start, tuple(moments))
+
+
+def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None) -> Trace:
+    """Run the rule on absolute values: the Θ̄ of `compare`, for every number of the rule's trace."""
+    return replay(script, rule, Magnitude.of, follow=follow, hyper_number=float)
+
+
+def _point(rule: Rule, h: Any, w: Value, states: list[State] | None) -> Value:
+    """Where the gradient is taken; a rule that looks ahead needs its state for it."""
+    numbers = list(elements(w))
+    states = states or [rule.init(h, x) for x in numbers]
+    return build(shape(w), [rule.point(h, x, s) for x, s in zip(numbers, states, strict=True)])
+
+
+def _step(rule: Rule, h: Any, w: Value, g: Value, states: list[State] | None) -> tuple[Value, list[State]]:
+    numbers = list(elements(w))
+    states = states or [rule.init(h, x) for x in numbers]
+    done = [rule.step(h, x, d, s) for x, d, s in zip(numbers, elements(g), states, strict=True)]
+    return build(shape(w), [x for x, _ in done]), [s for _, s in done]
+
+
+def _collect(states: list[State], shape: Shape) -> dict[str, Value]:
+    """Make slot → value of each element's slot → number, without slots that do not exist yet."""
+    if not states:
+        return {}
+    slots = [slot for slot, x in states[0].items() if x is not None]
+    return {slot: build(shape, [s[slot] for s in states]) for slot in slots}
+
+
+def _adopt(
+    states: dict[str, list[State]],
+    recorded: Mapping[str, Mapping[str, Value]],
+    shapes: Mapping[str, Shape],
+    number: Callable[[Any], Number],
+) -> None:
+    """Replace what a rule's states hold by what was recorded under the same slot."""
+    for name, mine in states.items():
+        for slot, value in recorded.get(name, {}).items():
+            if mine and slot in mine[0] and shape(value) == shapes[name]:
+                for s, x in zip(mine, elements(value), strict=True):
+                    s[slot] = number(x)

@@ -1,0 +1,319 @@
+"""Script: everything that happens to an optimizer, in exact numbers.
+
+A Script is played twice: `replay` gives it to a rule, `record` to a torch optimizer. It holds no torch object
+and no code, so it can be printed, saved as JSON, made smaller, and written out as a few lines of plain torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol, TypeAlias
+
+from surefoot.errors import InputError
+from surefoot.trace.values import Number, Value, exact, shape
+
+__all__ = ["Event", "Function", "Group", "Move", "Option", "Reload", "Script", "Set", "Step"]
+
+Option: TypeAlias = Any  # Fraction, bool, str, None, or a tuple of Fractions (betas)
+
+
+class Function(Protocol):
+    """What a Script can differentiate: a real function of named tensors, with its exact gradient."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tensors that it is a function of."""
+
+    def value(self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = ...) -> Number:
+        """Return f at a point."""
+
+    def gradient(
+        self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = ...
+    ) -> Mapping[str, Value]:
+        """Return ∇f at a point: for each name a value of that tensor's shape."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share their options; `joins` is the step before which it is added to the optimizer."""
+
+    names: tuple[str, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    joins: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "options", {k: _option(v, k) for k, v in self.options.items()})
+
+
+@dataclass(frozen=True)
+class Set:
+    """An option is changed, as a learning rate schedule does; in one group, or (group=None) in all."""
+
+    option: str
+    value: Option
+    group: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _option(self.value, self.option))
+
+
+@dataclass(frozen=True)
+class Move:
+    """A parameter gets a new value from outside, in place, as when weights are loaded or clipped."""
+
+    name: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", exact(self.value, self.name))
+
+
+@dataclass(frozen=True)
+class Reload:
+    """The optimizer's state_dict is copied and loaded into a new one, which goes on with the parameters."""
+
+
+Event: TypeAlias = Set | Move | Reload
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of `optimizer.step()`: first the events, in order, then the gradients are set, then the step.
+
+    A name that is not in `gradients` has `grad` None at this step. `gradients=None`: the script's function is
+    differentiated.
+    """
+
+    gradients: Mapping[str, Value] | None = None
+    events: tuple[Event, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.gradients is not None:
+            given = {
+                n: exact(g, f"the gradient of {n!r}") for n, g in self.gradients.items() if g is not None
+            }
+            object.__setattr__(self, "gradients", given)
+        object.__setattr__(self, "events", tuple(self.events))
+
+
+@dataclass(frozen=True)
+class Script:
+    """What happens to an optimizer: start values, groups of parameters, steps.
+
+    Args:
+        start: name → start value (number or nested lists; a float means the decimal that it prints as).
+        groups: each name belongs to exactly one.
+        steps: in order; step 1 is `steps[0]`.
+        function: what a step without gradients differentiates.
+        dtypes: name → dtype, e.g. "bfloat16", for tensors that differ from the dtype of the recording.
+        reuse_gradients: each parameter keeps one `.grad` tensor throughout, filled anew before a step and
+            overwritten with other numbers after it, as `zero_grad(set_to_none=False)` and backward would.
+
+    Raises:
+        InputError: names, shapes or groups that do not fit together.
+
+    Example:
+        >>> gradients = [{"w": [1, 0]}, {"w": [0, 1]}]
+        >>> print(Script.of({"w": [1, 2]}, gradients=gradients, lr=[0.5, 0.25], momentum=0.9))
+        start  w = (1, 2)
+        group  w: lr = 0.5, momentum = 0.9
+        step 1: w.grad = (1, 0)
+        step 2: lr := 0.25, w.grad = (0, 1)
+    """
+
+    start: Mapping[str, Value]
+    groups: tuple[Group, ...]
+    steps: tuple[Step, ...]
+    function: Function | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    reuse_gradients: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", {n: exact(v, n) for n, v in self.start.items()})
+        object.__setattr__(self, "groups", tuple(self.groups))
+        object.__setattr__(self, "steps", tuple(self.steps))
+        object.__setattr__(self, "dtypes", dict(self.dtypes))
+        _check(self)
+
+    @classmethod
+    def of(
+        cls,
+        start: Mapping[str, Any],
+        *,
+        gradients: Sequence[Mapping[str, Any]] | None = None,
+        function: Function | None = None,
+        steps: int | None = None,
+        **options: Any,
+    ) -> Script:
+        """Make the usual Script: one group; an option given as a list has a value for each step.
+
+        Args:
+            start: name → start value.
+            gradients: for each step, name → gradient.
+            function: what to differentiate, if there are no gradients.
+            steps: how many steps; by default as many as there are gradients.
+            options: the group's hyperparameters. `lr=[0.1, 0.1, 0.01]` is a schedule: the last value stays.
+
+        Raises:
+            InputError: neither or both of gradients and function, or gradients for another number of steps.
+        """
+        if (gradients is None) == (function is None):
+            raise InputError("A script needs either gradients or a function to differentiate, and not both.")
+        count = steps if steps is not None else len(gradients) if gradients is not None else 1
+        if count < 0:
+            raise InputError(f"steps is {count}, but must be 0 or more.")
+        if gradients is not None and len(gradients) != count:
+            raise InputError(f"There are gradients for {len(gradients)} steps, but steps is {count}.")
+        schedules = {k: v for k, v in options.items() if isinstance(v, list)}
+        for name, values in schedules.items():
+            if not values:
+                raise InputError(f"The schedule of {name} is empty; give at least one value.")
+        first = {k: v[0] if k in schedules else v for k, v in options.items()}
+        made = []
+        for t in range(count):
+            changes = (Set(k, v[t]) for k, v in schedules.items() if 0 < t < len(v) and v[t] != v[t - 1])
+            made.append(Step(None if gradients is None else gradients[t], tuple(changes)))
+        return cls(start, (Group(tuple(start), first),), tuple(made), function)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names, in the order of `start`."""
+        return tuple(self.start)
+
+    def group_of(self, name: str) -> int:
+        """Return the index of the group that holds a parameter."""
+        return next(i for i, group in enumerate(self.groups) if name in group.names)
+
+    def map(self, change: Callable[[str, Value], Value]) -> Script:
+        """Change every value of every tensor (start, gradients, moves) in the same way; shapes may change.
+
+        Example:
+            >>> s = Script.of({"w": [1, 2]}, gradients=[{"w": [3, 4]}], lr=1)
+            >>> print(s.map(lambda name, value: value[:1]))
+            start  w = (1)
+            group  w: lr = 1
+            step 1: w.grad = (3)
+        """
+        steps = []
+        for step in self.steps:
+            events = (
+                Move(e.name, change(e.name, e.value)) if isinstance(e, Move) else e for e in step.events
+            )
+            gradients = step.gradients and {n: change(n, g) for n, g in step.gradients.items()}
+            steps.append(Step(gradients, tuple(events)))
+        start = {n: change(n, v) for n, v in self.start.items()}
+        return dataclasses.replace(self, start=start, steps=tuple(steps))
+
+    def select(self, names: Sequence[str]) -> Script:
+        """Keep only some parameters, with what happens to them; a group keeps its place, and may be empty."""
+        steps = []
+        for step in self.steps:
+            events = (e for e in step.events if not isinstance(e, Move) or e.name in names)
+            gradients = step.gradients and {n: g for n, g in step.gradients.items() if n in names}
+            steps.append(Step(gradients, tuple(events)))
+        return dataclasses.replace(
+            self,
+            start={n: v for n, v in self.start.items() if n in names},
+            groups=tuple(
+                dataclasses.replace(g, names=tuple(n for n in g.names if n in names)) for g in self.groups
+            ),
+            steps=tuple(steps),
+            dtypes={n: d for n, d in self.dtypes.items() if n in names},
+        )
+
+    def __str__(self) -> str:
+        """Say what happens, a line per group and step."""
+        lines = ["start  " + ", ".join(f"{n} = {show(v)}" for n, v in self.start.items())]
+        for group in self.groups:
+            options = ", ".join(f"{k} = {show(v)}" for k, v in group.options.items())
+            joins = f" (from step {group.joins})" if group.joins > 1 else ""
+            lines.append(f"group  {', '.join(group.names)}{joins}: {options}")
+        if self.dtypes:
+            lines.append("dtypes " + ", ".join(f"{n} {d}" for n, d in self.dtypes.items()))
+        if self.reuse_gradients:
+            lines.append("each grad tensor is reused, and overwritten after each step")
+        for t, step in enumerate(self.steps, 1):
+            parts = [_tell(e) for e in step.events]
+            if step.gradients is None:
+                parts.append("differentiate f")
+            else:
+                missing = [f"{n}.grad = None" for n in self.names if n not in step.gradients]
+                parts += [f"{n}.grad = {show(g)}" for n, g in step.gradients.items()] + missing
+            lines.append(f"step {t}: " + ", ".join(parts))
+        return "\n".join(lines)
+
+
+def show(value: Any) -> str:
+    """Write a value or an option compactly: a fraction as a decimal where that is exact and short.
+
+    Example:
+        >>> show((Fraction(1, 8), Fraction(1, 3), True))
+        '(0.125, 1/3, True)'
+    """
+    if isinstance(value, tuple):
+        return "(" + ", ".join(show(v) for v in value) + ")"
+    if isinstance(value, Fraction):
+        decimal = f"{float(value):.12g}"
+        return decimal if Fraction(decimal) == value else str(value)
+    return str(value)
+
+
+def _tell(event: Event) -> str:
+    if isinstance(event, Set):
+        where = "" if event.group is None else f" of group {event.group}"
+        return f"{event.option}{where} := {show(event.value)}"
+    if isinstance(event, Move):
+        return f"{event.name} moved to {show(event.value)}"
+    return "saved and loaded"
+
+
+def _option(value: Any, name: str) -> Option:
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        return exact(value, name)
+    except InputError:
+        if isinstance(value, str):  # "decoupled"
+            return value
+        raise
+
+
+def _check(script: Script) -> None:
+    """Raise InputError unless the parts of a Script fit together."""
+    shapes = {n: shape(v) for n, v in script.start.items()}
+    owners = [n for group in script.groups for n in group.names]
+    for name in [*owners, *script.dtypes]:
+        if name not in shapes:
+            raise InputError(f"{name!r} has no start value; there are: {', '.join(shapes)}.")
+    for name in shapes:
+        if owners.count(name) != 1:
+            raise InputError(f"{name!r} is in {owners.count(name)} groups, but must be in exactly one.")
+    for t, step in enumerate(script.steps, 1):
+        if step.gradients is None and script.function is None:
+            raise InputError(f"Step {t} has no gradients, and the script no function to differentiate.")
+        _check_values(step.gradients or {}, shapes, f"the gradient of {{!r}} at step {t}")
+        for event in step.events:
+            if isinstance(event, Move):
+                _check_values({event.name: event.value}, shapes, f"the new value of {{!r}} at step {t}")
+            elif isinstance(event, Set) and event.group not in (None, *range(len(script.groups))):
+                raise InputError(
+                    f"Step {t} sets {event.option} of group {event.group}, "
+                    f"but the groups are 0 to {len(script.groups) - 1}."
+                )
+
+
+def _check_values(given: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+    for name, value in given.items():
+        label = what.format(name)
+        if name not in shapes:
+            raise InputError(
+                f"There is {label}, but no start value of that name; there are: {', '.join(shapes)}."
+            )
+        if (got := shape(value, label)) != shapes[name]:
+            raise InputError(
+                f"{label[0].upper()}{label[1:]} has shape {got}, but {name!r} has shape {shapes[name]}."
+            )

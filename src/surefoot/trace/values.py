@@ -1,0 +1,152 @@
+"""Values of tensors as nested tuples of exact numbers: made, measured, taken apart, put together.
+
+A value is a number, or a tuple of values (one level per dimension). Finite numbers are `Fraction`; NaN and
+the infinities stay floats, since no fraction says them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from surefoot.errors import InputError
+
+__all__ = [
+    "Number",
+    "Shape",
+    "Value",
+    "build",
+    "elements",
+    "exact",
+    "exact_binary",
+    "indices",
+    "map_value",
+    "shape",
+]
+
+Number: TypeAlias = Any  # Fraction, float, mpmath number, symbol: whatever a rule's step runs on
+Value: TypeAlias = Any  # a Number or nested tuples of them
+Shape: TypeAlias = tuple[int, ...]
+
+
+def exact(value: Any, what: str = "a value") -> Value:
+    """Read numbers, nested to any depth, as exact values; a float means the decimal that it prints as.
+
+    0.1 ↦ 1/10, although the float nearest to 0.1 is a little more; NaN and ±inf stay floats.
+
+    Args:
+        value: a number (int, float, Fraction, Decimal, mpmath), a string such as "1/3", nested lists of them,
+            or anything with `tolist` (NumPy arrays, tensors).
+        what: the name to use when something is wrong.
+
+    Returns:
+        The same nesting as tuples of `Fraction`.
+
+    Raises:
+        InputError: something is no number, or the nesting is not rectangular.
+
+    Example:
+        >>> exact([0.1, "1/3", 2])
+        (Fraction(1, 10), Fraction(1, 3), Fraction(2, 1))
+    """
+    read = _read(value, what, lambda x: Fraction(repr(x)))
+    shape(read, what)
+    return read
+
+
+def exact_binary(value: Any) -> Value:
+    """Read what a machine holds: each float as the binary fraction that it is, 0.1 ↦ 3602879701896397/2**55.
+
+    Example:
+        >>> exact_binary([0.5, float("inf")])
+        (Fraction(1, 2), inf)
+    """
+    return _read(value, "a value", Fraction)
+
+
+def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value:
+    if isinstance(value, (Fraction, int)) and not isinstance(value, bool):
+        return Fraction(value)
+    if isinstance(value, float):
+        return of_float(float(value)) if math.isfinite(value) else float(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_read(v, what, of_float) for v in value)
+    if hasattr(value, "tolist"):
+        return _read(value.tolist(), what, of_float)
+    if hasattr(value, "man_exp"):
+        mantissa, exponent = value.man_exp
+        return Fraction(mantissa) * Fraction(2) ** exponent
+    if isinstance(value, (str, Decimal)):
+        try:
+            return Fraction(value)
+        except (ValueError, OverflowError, ZeroDivisionError):
+            pass
+        try:
+            return _read(float(value), what, of_float)  # "nan", "-inf"
+        except ValueError:
+            pass
+    raise InputError(f"{what} holds {value!r}, which is not a number.")
+
+
+def shape(value: Value, what: str = "a value") -> Shape:
+    """Return the sizes along each dimension; a number has shape ().
+
+    Raises:
+        InputError: the nesting is not rectangular.
+
+    Example:
+        >>> shape(((1, 2, 3), (4, 5, 6)))
+        (2, 3)
+    """
+    if not isinstance(value, tuple):
+        return ()
+    inner = {shape(v, what) for v in value}
+    if len(inner) > 1:
+        raise InputError(f"{what} is not rectangular: its parts have shapes {_several(inner)}.")
+    return (len(value), *(inner.pop() if inner else ()))
+
+
+def _several(shapes: set[Shape]) -> str:
+    return " and ".join(str(s) for s in sorted(shapes))
+
+
+def elements(value: Value) -> Iterator[Number]:
+    """Yield the numbers of a value, in row-major order."""
+    if isinstance(value, tuple):
+        for v in value:
+            yield from elements(v)
+    else:
+        yield value
+
+
+def indices(shape: Shape) -> Iterator[tuple[int, ...]]:
+    """Yield the index of each element of a shape, in the order of `elements`."""
+    if not shape:
+        yield ()
+    else:
+        for i in range(shape[0]):
+            for rest in indices(shape[1:]):
+                yield (i, *rest)
+
+
+def build(shape: Shape, numbers: Sequence[Number]) -> Value:
+    """Put numbers in row-major order into a shape: the inverse of `elements`.
+
+    Example:
+        >>> build((2, 2), [1, 2, 3, 4])
+        ((1, 2), (3, 4))
+    """
+    if not shape:
+        return numbers[0]
+    size = len(numbers) // shape[0] if shape[0] else 0
+    return tuple(build(shape[1:], numbers[i * size : (i + 1) * size]) for i in range(shape[0]))
+
+
+def map_value(function: Callable[..., Number], *values: Value) -> Value:
+    """Apply a function to the corresponding elements of values of one shape."""
+    if isinstance(values[0], tuple):
+        return tuple(map_value(function, *parts) for parts in zip(*values, strict=True))
+    return function(*values)
