@@ -1,0 +1,1 @@
+"""The whole training step as one native program, built once and kept."""

@@ -1,0 +1,132 @@
+"""K training steps as one graph: forward, loss, backward and update, with every tensor an input.
+
+Parameters, the model's buffers and the momentum buffers are inputs that the program overwrites at its end. lr and
+momentum are inputs of each step, so a schedule needs no second program. Random numbers are inputs too, drawn
+outside in the order in which eager steps draw them, so dropout keeps its numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from surefoot.optim import SGD
+from surefoot.optim.functional import sgd
+from surefoot.train.compiled.noise import DRAWN_BY, Noise
+
+__all__ = ["Program", "Untraceable", "trace"]
+
+
+class Untraceable(Exception):
+    """A step that cannot become one program; the text says why, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """K steps as a graph; its last inputs are the noise, in the order of drawing."""
+
+    graph: GraphModule
+    inputs: list[Tensor]
+    noise: tuple[Noise, ...]
+
+
+def trace(
+    model: nn.Module, loss: Callable[[Any, Tensor], Tensor], optimizer: SGD, x: Tensor, y: Tensor
+) -> Program:
+    """Trace K training steps on the batches `x`, `y`.
+
+    Args:
+        model: in training mode.
+        loss: from the model's output and the targets to a scalar.
+        optimizer: an SGD over parameters of the model.
+        x: inputs, K × batch × …
+        y: targets, K × batch × …
+
+    Returns:
+        The program. Inputs: all parameters, the model's buffers, a momentum buffer for each parameter trained
+        with momentum, x, y, the hyperparameters (float64, K × groups × 2: lr, momentum), then the noise.
+        Output: the K losses.
+
+    Raises:
+        Untraceable: the model's Python reads values of tensors, or it draws random numbers in a way that
+            DRAWN_BY does not name.
+    """
+    params, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    index = {p: i for i, p in enumerate(params.values())}
+    updates = [
+        (index[p], g, group)
+        for g, group in enumerate(optimizer.param_groups)
+        for p in group["params"]
+        if p in index and p.requires_grad
+    ]
+    with_momentum = [i for i, _, group in updates if group["momentum"] != 0]
+    n_params, n_model = len(params), len(params) + len(buffers)
+    n_state = n_model + len(with_momentum)
+
+    def steps(*inputs: Tensor) -> Tensor:
+        w, moving = list(inputs[:n_params]), [b.clone() for b in inputs[n_params:n_model]]
+        momenta: dict[int, Tensor | None] = dict(zip(with_momentum, inputs[n_model:n_state], strict=True))
+        xs, ys, hyper = inputs[n_state:]
+        losses = []
+        for k in range(len(x)):
+            leaves = [p.detach() for p in w]
+            grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
+            state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
+            value = loss(torch.func.functional_call(model, state, (xs[k],)), ys[k])
+            grads = torch.autograd.grad(value, grad_of, allow_unused=True)
+            with torch.no_grad():
+                for (i, g, group), grad in zip(updates, grads, strict=True):
+                    if grad is not None:
+                        w[i], momenta[i] = sgd(
+                            w[i], grad, momenta.get(i), hyper[k, g, 0], hyper[k, g, 1], group
+                        )
+            losses.append(value.detach())
+        ends = [*w, *moving, *(momenta[i] for i in with_momentum)]
+        for place, end in zip(inputs, ends, strict=False):
+            assert end is not None  # momentum never drops a buffer
+            place.copy_(end)
+        return torch.stack(losses)
+
+    like = [t.detach().clone() for t in [*params.values(), *buffers.values()]]
+    hyper = torch.zeros(len(x), len(optimizer.param_groups), 2, dtype=torch.float64)
+    inputs = [*like, *(torch.zeros_like(like[i]) for i in with_momentum), x, y, hyper]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            graph = make_fx(steps)(*inputs)
+        except Exception as error:  # whatever a user's model raises when its values are unknown
+            raise Untraceable(f"its step could not be traced ({str(error).splitlines()[0]})") from error
+    return Program(graph, inputs, lift_noise(graph))
+
+
+def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:
+    """Turn each random operation of the graph into an input at its end; returns what these are to be."""
+    nodes = graph.graph
+    last = [n for n in nodes.nodes if n.op == "placeholder"][-1]
+    noise: list[Noise] = []
+    for node in list(nodes.nodes):
+        target = node.target
+        if (
+            not isinstance(target, torch._ops.OpOverload)
+            or torch.Tag.nondeterministic_seeded not in target.tags
+        ):
+            continue
+        if str(target) not in DRAWN_BY:
+            raise Untraceable(f"it draws random numbers by {target}, which has no form outside the program")
+        value = node.meta["val"]
+        args = tuple(float(a) for a in node.args[1:] if isinstance(a, (int, float)))
+        noise.append(Noise(str(target), tuple(value.shape), str(value.dtype).removeprefix("torch."), args))
+        with nodes.inserting_after(last):
+            last = nodes.placeholder(f"noise_{len(noise)}")
+        last.meta = dict(node.meta)
+        node.replace_all_uses_with(last)
+        nodes.erase_node(node)
+    nodes.eliminate_dead_code()
+    nodes.set_codegen(torch.fx.graph.CodeGen())
+    graph.recompile()
+    return tuple(noise)
