@@ -1,7 +1,7 @@
 """Packages of compiled steps: built once by AOTInductor, kept in the cache folder, loaded in milliseconds.
 
-A package is native code. Only a file that surefoot wrote itself is loaded: its folder is the user's, nobody else
-may write there, and its SHA-256 is the one written down when it was built.
+A package is native code. Only a file that surefoot wrote itself is loaded: its folder is the user's, nobody
+else may write there, and its SHA-256 is the one written down when it was built.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """K training steps as one graph: forward, loss, backward and update, with every tensor an input.
 
-Parameters, the model's buffers and the momentum buffers are inputs that the program overwrites at its end. lr and
-momentum are inputs of each step, so a schedule needs no second program. Random numbers are inputs too, drawn
-outside in the order in which eager steps draw them, so dropout keeps its numbers.
+Parameters, the model's buffers and the momentum buffers are inputs that the program overwrites at its end. lr
+and momentum are inputs of each step, so a schedule needs no second program. Random numbers are inputs too,
+drawn outside in the order in which eager steps draw them, so dropout keeps its numbers.
 """
 
 from __future__ import annotations
