@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from surefoot.errors import unknown
-from surefoot.rules import sgd
+from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.hyper import DECAYS, H, Hyper
 from surefoot.rules.rule import Line, Rule, Slot, rule
+from surefoot.rules.sgd import SGD_FAMILY
 
 __all__ = ["DECAYS", "RULES", "H", "Hyper", "Line", "Rule", "Slot", "get", "rule"]
 
-RULES: dict[str, Rule] = {x.name: x for x in (sgd.torch,)}
+RULES: dict[str, Rule] = {x.name: x for x in (*SGD_FAMILY, *ADAPTIVE)}
 
 
 def get(name: str | Rule) -> Rule:

@@ -8,7 +8,7 @@ from typing import Any
 
 from surefoot.errors import InputError, unknown
 
-__all__ = ["DECAYS", "HYPERS", "H", "Hyper", "hyper_for"]
+__all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "H", "Hyper", "hyper_for"]
 
 # where weight decay enters; the letters are those of the table in docs/rules.md
 DECAYS = {
@@ -121,8 +121,16 @@ HYPERS = {
 }
 
 
+# a momentum that averages: at 1 the buffer would never change
+AVERAGING = _number("momentum", 0, "μ", r"\mu", "how much of the mean stays", "[0,1)")
+# what every rule takes, unless it has one of them of its own
+FRAME = tuple(HYPERS[x] for x in ("weight_decay", "decay", "lr_max", "maximize"))
+
+
 def hyper_for(name: str, default: Any = ...) -> Hyper:
-    """The hyperparameter of that name as the field knows it, or a new one (any value, its name its letter)."""
+    """The hyperparameter of that name as the field knows it, or a new one (its name is its letter)."""
+    if isinstance(default, Hyper):
+        return default
     known = HYPERS.get(name)
     if known is None:
         known = (

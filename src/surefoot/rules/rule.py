@@ -24,13 +24,14 @@ Defaults are floats or ints: put them through `h.map(number)` before exact work.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from surefoot.errors import InputError, unknown
-from surefoot.rules.hyper import H, Hyper, hyper_for
+from surefoot.rules.hyper import FRAME, H, Hyper, hyper_for
 from surefoot.rules.numbers import zero
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ __all__ = ["H", "Hyper", "Line", "Rule", "Slot", "rule"]
 State = dict[str, Any]
 # yields (name, value) for each quantity it names, is sent that value back, and returns the new w
 Formula = Generator[tuple[str, Any], Any, Any]
-
-_FRAME = ("weight_decay", "decay", "lr_max", "maximize")  # what every rule takes, unless it has its own
 
 
 class Slot(NamedTuple):
@@ -136,7 +135,15 @@ class Rule:
         except StopIteration:
             return lines
 
-    def variant(self, name: str | None = None, **defaults: Any) -> Rule:
+    def variant(
+        self,
+        name: str | None = None,
+        *,
+        title: str = "",
+        source: str = "",
+        aliases: tuple[str, ...] = (),
+        **defaults: Any,
+    ) -> Rule:
         """The same rule with other defaults, called `torch(nesterov=True)` unless a name is given.
 
         Example:
@@ -144,19 +151,23 @@ class Rule:
             >>> get("torch").variant(decay="decoupled").name
             'torch(decay=decoupled)'
         """
-        fields = {k: defaults.pop(k) for k in ("title", "aliases", "source", "mistake") if k in defaults}
-        known = [x.name for x in self.hypers]
-        for key in defaults:
+        known = {x.name: x for x in self.hypers}
+        for key, value in defaults.items():
             if key not in known:
                 raise unknown("hyperparameter", key, known)
-        for x in self.hypers:
-            if x.name in defaults:
-                x.check(defaults[x.name])
+            known[key].check(value)
+            known[key] = replace(known[key], default=value)
         if name is None:
             settings = ", ".join(f"{k}={v}" for k, v in defaults.items())
             name = f"{self.name}({settings})" if settings else self.name
-        hypers = tuple(replace(x, default=defaults.get(x.name, x.default)) for x in self.hypers)
-        return replace(self, name=name, hypers=hypers, **{"aliases": (), **fields})
+        return replace(
+            self,
+            name=name,
+            title=title or self.title,
+            source=source or self.source,
+            aliases=aliases,
+            hypers=tuple(known.values()),
+        )
 
     def formulas(self, h: H | None = None, s: Mapping[str, Any] | None = None) -> list[Equation]:
         """The lines of a step as equations between letters; see `surefoot.rules.formula.formulas`."""
@@ -205,7 +216,16 @@ class Rule:
 
 
 # letters of quantities that are no slots
-LETTERS = {"w_decayed": "w̃", "w_stepped": "ŵ", "m_hat": "m̂", "v_hat": "v̂"}
+LETTERS = {
+    "w_decayed": "w̃",
+    "w_stepped": "ŵ",
+    "m_hat": "m̂",
+    "v_hat": "v̂",
+    "mu": "μ",
+    "mu_next": "μ′",
+    "rho": "ρ",
+    "rho_inf": "ρ∞",
+}
 
 
 @overload
@@ -257,60 +277,63 @@ def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
     return _make(function) if function is not None else lambda f: _make(f, **about)
 
 
-def _make(function: Callable[..., Any], **about: Any) -> Rule:
-    name = about.pop("name", None) or function.__name__
-    parameters = list(inspect.signature(function).parameters.values())
+def _make(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    slots: Mapping[str, str] | None = None,
+    **about: Any,
+) -> Rule:
+    name = name or function.__name__
+    signature = inspect.signature(function)
+    parameters = signature.parameters.values()
     placed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     if len(placed) < 2 or len(placed) + len(keywords) != len(parameters):
         raise InputError(
-            f"The rule {name!r} takes {inspect.signature(function)};"
-            " it must take (w, g, slots…, *, hyperparameters…)."
+            f"The rule {name!r} takes {signature}; it must take (w, g, slots…, *, hyperparameters…)."
         )
-    named = dict(about.pop("slots", None) or {})
-    empty = inspect.Parameter.empty
-    slots = tuple(
-        Slot(named.get(p.name, p.name), p.name, 0 if p.default is empty else p.default) for p in placed[2:]
+    names = {p.name: (slots or {}).get(p.name, p.name) for p in placed[2:]}
+    kept = tuple(Slot(names[p.name], p.name, 0 if p.default is p.empty else p.default) for p in placed[2:])
+    hypers = tuple(
+        hyper_for(p.name) if p.default is p.empty else hyper_for(p.name, p.default) for p in keywords
     )
-    hypers = [hyper_for(p.name) if p.default is empty else hyper_for(p.name, p.default) for p in keywords]
-    if not {"weight_decay", "decay", "maximize"} & {p.name for p in keywords}:
-        hypers += [hyper_for(x) for x in _FRAME]
-    fields = {k: about.pop(k) for k in ("aliases", "source", "exact", "mistake", "look") if k in about}
-    doc = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
-    title = about.pop("title", None) or doc or name
-    made = Rule(
-        name, title, _adapt(function, slots, [p.name for p in keywords]), tuple(hypers), slots, **fields
-    )
-    return (
-        made.variant(name, **about, **{k: v for k, v in fields.items() if k == "aliases"}) if about else made
-    )
+    if not {x.name for x in FRAME} & {x.name for x in hypers}:
+        hypers += FRAME
+    title = title or (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
+    fields = {k: about.pop(k) for k in set(about) & {x.name for x in dataclasses.fields(Rule)}}
+    formula = _adapt(function, names, [x.name for x in keywords])
+    made = Rule(name, title, formula, hypers, kept, **fields)
+    return made.variant(name, aliases=made.aliases, **about) if about else made
 
 
 def _adapt(
-    function: Callable[..., Any], slots: tuple[Slot, ...], keywords: list[str]
+    function: Callable[..., Any], names: dict[str, str], keywords: list[str]
 ) -> Callable[..., Formula]:
-    """The function as a `Formula` of (h, w, g, s), its letters turned into the names of the slots."""
-    names = {x.letter: x.name for x in slots}
+    """The function as a formula of (h, w, g, s), the letters of its slots turned into their names."""
 
-    if inspect.isgeneratorfunction(function):
+    def arguments(h: H, s: State) -> tuple[list[Any], dict[str, Any]]:
+        return [s[x] for x in names.values()], {k: h[k] for k in keywords}
 
-        def formula(h: H, w: Any, g: Any, s: State) -> Formula:
-            run = function(w, g, *[s[x.name] for x in slots], **{k: h[k] for k in keywords})
-            value = None
-            try:
-                while True:
-                    letter, value = run.send(value)
-                    value = yield names.get(letter, letter), value
-            except StopIteration as done:
-                return done.value
+    def generated(h: H, w: Any, g: Any, s: State) -> Formula:
+        old, options = arguments(h, s)
+        run = function(w, g, *old, **options)
+        value = None
+        try:
+            while True:
+                letter, value = run.send(value)
+                value = yield names.get(letter, letter), value
+        except StopIteration as done:
+            return done.value
 
-    else:
+    def returned(h: H, w: Any, g: Any, s: State) -> Formula:
+        old, options = arguments(h, s)
+        new = function(w, g, *old, **options)
+        if not names:
+            return new
+        for name, value in zip(names.values(), new[1:], strict=True):
+            yield name, value
+        return new[0]
 
-        def formula(h: H, w: Any, g: Any, s: State) -> Formula:
-            out = function(w, g, *[s[x.name] for x in slots], **{k: h[k] for k in keywords})
-            new = out if slots else (out,)
-            for x, value in zip(slots, new[1:], strict=True):
-                yield x.name, value
-            return new[0]
-
-    return formula
+    return generated if inspect.isgeneratorfunction(function) else returned
