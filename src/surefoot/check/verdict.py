@@ -1,7 +1,7 @@
 """What a check says: one Verdict per clause, and the Report that holds them.
 
 Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They never
-touch the optimizer under test: they ask the Patient, which may live in a process of its own, and judge its answers.
+touch the optimizer: they ask the Patient, which may live in a process of its own, and judge its answers.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Patient(Protocol):
 
     @property
     def given(self) -> Options:
-        """The options the user gave, and an lr where the class needs one; every question starts from them."""
+        """The options the user gave, and an lr if the class takes one; every question starts from them."""
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a contract probe by its name; `options` are added to the given ones."""
@@ -226,11 +226,14 @@ class Patient(Protocol):
 
 
 class Raised(Exception):
-    """The optimizer under test raised: `kind` is the exception's type, `said` its text, `line` where."""
+    """The optimizer under test raised: `kind` is the exception's type, `said` its text, `line` where.
 
-    def __init__(self, kind: str, said: str, line: str = "") -> None:
+    While a script was recorded, `action` and `step` say during what, as in `surefoot.trace.OptimizerRaised`.
+    """
+
+    def __init__(self, kind: str, said: str, line: str = "", action: str = "", step: int = 0) -> None:
         super().__init__(f"{kind}: {said}")
-        self.kind, self.said, self.line = kind, said, line
+        self.kind, self.said, self.line, self.action, self.step = kind, said, line, action, step
 
 
 class Died(Exception):
