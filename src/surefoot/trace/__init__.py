@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from surefoot.trace.code import to_torch_code
 from surefoot.trace.compare import Mismatch, compare
 from surefoot.trace.record import OptimizerRaised, record
 from surefoot.trace.replay import magnitudes, replay
@@ -24,4 +25,5 @@ __all__ = [
     "magnitudes",
     "record",
     "replay",
+    "to_torch_code",
 ]

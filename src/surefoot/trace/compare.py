@@ -103,7 +103,7 @@ def compare(
 def _values(
     name: str, want: Moment, have: Moment, bounds: Moment | None, slots: Mapping[str, str] | None
 ) -> Iterator[tuple[str, Value, Value, Value]]:
-    """Yield what both moments say of a tensor: slot, expected, got, Θ̄ (got again, where nothing bounds it)."""
+    """Yield what both moments say of a tensor: slot, expected, got, Θ̄ (or got, if nothing bounds it)."""
     size = shape(want.w[name])
     ours, theirs = want.state.get(name, {}), have.state.get(name, {})
     pairs = {s: s for s in theirs if s in ours} if slots is None else slots

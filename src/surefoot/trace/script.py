@@ -15,7 +15,19 @@ from typing import Any, Protocol, TypeAlias
 from surefoot.errors import InputError
 from surefoot.trace.values import Number, Value, exact, shape
 
-__all__ = ["Event", "Function", "Group", "Move", "Option", "Reload", "Script", "Set", "Step"]
+__all__ = [
+    "Event",
+    "Function",
+    "Group",
+    "Move",
+    "Option",
+    "Reload",
+    "Script",
+    "Set",
+    "Step",
+    "read_option",
+    "show",
+]
 
 Option: TypeAlias = Any  # Fraction, bool, str, None, or a tuple of Fractions (betas)
 
@@ -46,7 +58,7 @@ class Group:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "options", {k: _option(v, k) for k, v in self.options.items()})
+        object.__setattr__(self, "options", {k: read_option(v, k) for k, v in self.options.items()})
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Set:
     group: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _option(self.value, self.option))
+        object.__setattr__(self, "value", read_option(self.value, self.option))
 
 
 @dataclass(frozen=True)
@@ -271,7 +283,8 @@ def _tell(event: Event) -> str:
     return "saved and loaded"
 
 
-def _option(value: Any, name: str) -> Option:
+def read_option(value: Any, name: str) -> Option:
+    """Read an option: numbers exactly; booleans, None and other strings as they are."""
     if value is None or isinstance(value, bool):
         return value
     try:

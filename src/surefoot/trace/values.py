@@ -80,15 +80,26 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
         mantissa, exponent = value.man_exp
         return Fraction(mantissa) * Fraction(2) ** exponent
     if isinstance(value, (str, Decimal)):
-        try:
-            return Fraction(value)
-        except (ValueError, OverflowError, ZeroDivisionError):
-            pass
-        try:
-            return _read(float(value), what, of_float)  # "nan", "-inf"
-        except ValueError:
-            pass
+        number = _parse(str(value))
+        if number is not None:
+            return number
     raise InputError(f"{what} holds {value!r}, which is not a number.")
+
+
+def _parse(text: str) -> Number | None:
+    """Read "1/3", "-2.5e-3", "nan"; None if it is no number, or has more digits than anyone means."""
+    _, _, exponent = text.lower().partition("e")
+    if len(text) > 4000 or len(exponent) > 4:
+        return None
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return None if math.isfinite(number) else number
 
 
 def shape(value: Value, what: str = "a value") -> Shape:

@@ -1,0 +1,172 @@
+"""A Script written out as a few lines of plain torch, to paste and run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from surefoot.trace.compare import Mismatch
+from surefoot.trace.script import Event, Group, Move, Option, Script, Set, Step
+from surefoot.trace.values import Value, exact_binary
+
+__all__ = ["to_torch_code"]
+
+
+def to_torch_code(
+    script: Script,
+    optimizer: str = "torch.optim.SGD",
+    *,
+    imports: Sequence[str] = (),
+    extra: Mapping[str, Any] | None = None,
+    dtype: str = "float64",
+    mismatch: Mismatch | None = None,
+) -> str:
+    """Write a script as torch code, without surefoot.
+
+    Args:
+        script: what is to happen; without a function to differentiate.
+        optimizer: the expression that is called to make the optimizer.
+        imports: further lines for the top, e.g. "from homework import SGD".
+        extra: constructor options that the script does not have, e.g. {"foreach": True}.
+        dtype: of the parameters that the script gives none.
+        mismatch: ends the code with an assert on this number, which holds for a right optimizer.
+
+    Returns:
+        The lines, as one string.
+
+    Example:
+        >>> script = Script.of({"w": 1}, gradients=[{"w": 1}, {"w": 2}], lr=[0.5, 0.25], momentum=0.5)
+        >>> print(to_torch_code(script))
+        import torch
+        <BLANKLINE>
+        w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.SGD([w], lr=0.5, momentum=0.5)
+        <BLANKLINE>
+        # step 1
+        w.grad = torch.tensor(1.0, dtype=torch.float64)
+        optimizer.step()
+        <BLANKLINE>
+        # step 2
+        optimizer.param_groups[0]["lr"] = 0.25
+        w.grad = torch.tensor(2.0, dtype=torch.float64)
+        optimizer.step()
+    """
+    return "\n".join(_Writer(script, optimizer, dict(extra or {}), dtype).lines(imports, mismatch))
+
+
+class _Writer:
+    """The code being written: which names, which optimizer, which dtypes."""
+
+    def __init__(self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str) -> None:
+        self.script, self.optimizer, self.extra = script, optimizer, extra
+        self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
+        self.live: list[int] = []  # the groups that the optimizer has, in its order
+
+    def lines(self, imports: Sequence[str], mismatch: Mismatch | None) -> list[str]:
+        lines = ["import torch", *imports, ""]
+        for name, value in self.script.start.items():
+            lines.append(f"{name} = {self.tensor(name, value, ', requires_grad=True')}")
+        self.live = [i for i, g in enumerate(self.script.groups) if g.joins <= 1 and g.names]
+        lines.append(f"optimizer = {self.construct()}")
+        for t, step in enumerate(self.script.steps, 1):
+            lines += ["", f"# step {t}", *self.step(t, step)]
+            if mismatch and mismatch.step == t:
+                return [*lines, *self.finding(mismatch)]
+        return lines
+
+    def construct(self) -> str:
+        groups = [self.script.groups[i] for i in self.live]
+        options = _keywords({**(groups[0].options if groups else {}), **self.extra})
+        if len(groups) == 1:
+            parameters = f"[{', '.join(groups[0].names)}]"
+        else:
+            parameters = "[" + ", ".join(_group(g) for g in groups) + "]"
+        return f"{self.optimizer}({parameters}{options})"
+
+    def step(self, t: int, step: Step) -> list[str]:
+        lines = []
+        for index, group in enumerate(self.script.groups):
+            if group.joins == t > 1 and group.names:
+                lines.append(f"optimizer.add_param_group({_group(group)})")
+                self.live.append(index)
+        for event in step.events:
+            lines += self.event(event)
+        gradients = step.gradients or {}
+        for name in self.script.names:
+            if name not in gradients:
+                lines.append(f"{name}.grad = None")
+            elif self.script.reuse_gradients and any(name in (s.gradients or {}) for s in self.earlier(t)):
+                lines.append(f"{name}.grad.copy_({self.tensor(name, gradients[name])})")
+            else:
+                lines.append(f"{name}.grad = {self.tensor(name, gradients[name])}")
+        lines.append("optimizer.step()")
+        if self.script.reuse_gradients:
+            lines += [f"{name}.grad.fill_(77)  # the tensor is reused" for name in gradients]
+        return lines
+
+    def earlier(self, t: int) -> Sequence[Step]:
+        """The step before, whose gradient tensor is still there."""
+        return self.script.steps[t - 2 : t - 1] if t > 1 else ()
+
+    def event(self, event: Event) -> list[str]:
+        if isinstance(event, Set):
+            groups = self.live if event.group is None else [i for i in self.live if i == event.group]
+            value = _option(event.value)
+            return [
+                f'optimizer.param_groups[{self.live.index(i)}]["{event.option}"] = {value}' for i in groups
+            ]
+        if isinstance(event, Move):
+            move = f"{event.name}.copy_({self.tensor(event.name, event.value)})"
+            return ["with torch.no_grad():", f"    {move}"]
+        return [
+            "saved = optimizer.state_dict()",
+            f"optimizer = {self.construct()}",
+            "optimizer.load_state_dict(saved)",
+        ]
+
+    def finding(self, mismatch: Mismatch) -> list[str]:
+        index = f"[{', '.join(map(str, mismatch.index))}]" if mismatch.index else ""
+        source = (
+            mismatch.name if mismatch.slot == "w" else f'optimizer.state[{mismatch.name}]["{mismatch.slot}"]'
+        )
+        expected = _number(mismatch.expected)
+        test = (
+            f"got == {expected}"
+            if not mismatch.allowed
+            else f"abs(got - {expected}) <= {mismatch.allowed:.1e}"
+        )
+        return [
+            "",
+            f"got = {source}{index}.item()",
+            f'assert {test}, f"should be {expected}, but is {{got}}"',
+        ]
+
+    def tensor(self, name: str, value: Value, more: str = "") -> str:
+        return f"torch.tensor({_numbers(value)}, dtype=torch.{self.dtypes[name]}{more})"
+
+
+def _group(group: Group) -> str:
+    return f"dict(params=[{', '.join(group.names)}]{_keywords(group.options)})"
+
+
+def _keywords(options: Mapping[str, Option]) -> str:
+    return "".join(f", {k}={_option(v)}" for k, v in options.items())
+
+
+def _option(value: Option) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_option(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    return _number(value) if isinstance(value, Fraction) else repr(value)
+
+
+def _numbers(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_numbers(v) for v in value) + "]"
+    return _number(value)
+
+
+def _number(value: Any) -> str:
+    number = float(exact_binary(value))
+    return repr(number) if math.isfinite(number) else f'float("{number}")'

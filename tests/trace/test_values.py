@@ -1,0 +1,73 @@
+"""Exact values: what they are read from, and the way apart and together again."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.errors import InputError
+from surefoot.trace.values import build, elements, exact, exact_binary, indices, map_value, shape
+
+SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
+
+
+@pytest.mark.parametrize(
+    ("given_value", "expected"),
+    [
+        (0.1, Fraction(1, 10)),
+        (1e-3, Fraction(1, 1000)),
+        ("1/3", Fraction(1, 3)),
+        ("-2.5e-3", Fraction(-1, 400)),
+        (Decimal("0.7"), Fraction(7, 10)),
+        (mpmath.mpf("0.375"), Fraction(3, 8)),
+        (np.array([[1, 2], [3, 4]]), ((1, 2), (3, 4))),
+        (math.inf, math.inf),
+        ("-inf", -math.inf),
+    ],
+)
+def test_reads_what_people_write(given_value, expected):
+    assert exact(given_value) == expected
+
+
+def test_floats_of_a_machine_are_read_as_they_are():
+    assert exact_binary(0.1) == Fraction(3602879701896397, 2**55)
+    assert math.isnan(exact_binary(math.nan))
+
+
+@pytest.mark.parametrize("bad", ["two", True, None, 1j, "1/0", "1e99999", [1, "x"], {"a": 1}])
+def test_refuses_what_is_no_number(bad):
+    with pytest.raises(InputError, match=r"^a holds .*, which is not a number\.$"):
+        exact(bad, "a")
+
+
+def test_refuses_ragged_nesting():
+    with pytest.raises(InputError) as error:
+        exact([[1, 2], [3]], "a")
+    assert str(error.value) == "a is not rectangular: its parts have shapes (1,) and (2,)."
+
+
+@given(SHAPES)
+def test_taken_apart_and_built_again(sizes):
+    count = math.prod(sizes)
+    value = build(sizes, range(count))
+    assert list(elements(value)) == list(range(count))
+    assert len(list(indices(sizes))) == count
+    if 0 not in sizes:
+        assert shape(value) == sizes
+
+
+def test_indices_name_the_elements():
+    value = ((1, 2, 3), (4, 5, 6))
+    assert list(indices(shape(value))) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert [value[i][j] for i, j in indices(shape(value))] == list(elements(value))
+
+
+def test_map_value_pairs_elements():
+    assert map_value(lambda x, y: x - y, ((4, 5), (6, 7)), ((1, 2), (3, 4))) == ((3, 3), (3, 3))
