@@ -33,6 +33,8 @@ def sqrt(x: Any) -> Any:
         raise InputError(
             f"The square root of {x} has no exact reading; replay this rule with mpmath or float numbers."
         )
+    if hasattr(x, "sqrt"):  # tensors, mpmath's numbers, and numbers that carry a bound
+        return x.sqrt()
     return (_library(x) or math).sqrt(x)
 
 
