@@ -1,0 +1,85 @@
+"""A problem in torch: its value as a tensor, and autograd's gradient, for the check against the exact one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from surefoot.explain.expression import Node, exponent
+from surefoot.explain.problem import Problem
+from surefoot.trace.values import Value, map_value
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["autograd", "tensor_value"]
+
+
+def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
+    """Return torch's gradient at a point, in float64.
+
+    Args:
+        problem: what to differentiate.
+        point: name → value, of the shapes of `problem.start`.
+
+    Returns:
+        name → gradient as nested lists of floats.
+
+    Example:
+        >>> from surefoot.explain.problem import parse
+        >>> f = parse("mean(3*a**3 - b**2)", {"a": [2, 3], "b": [6, 4]})
+        >>> autograd(f, f.start)
+        {'a': [18.0, 40.5], 'b': [-6.0, -4.0]}
+    """
+    import torch
+
+    tensors = {
+        name: torch.tensor(map_value(float, point[name]), dtype=torch.float64, requires_grad=True)
+        for name in problem.names
+    }
+    torch.autograd.backward(tensor_value(problem, tensors))
+    return {
+        name: torch.zeros_like(t).tolist() if t.grad is None else t.grad.tolist()
+        for name, t in tensors.items()
+    }
+
+
+def tensor_value(problem: Problem, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return f as a tensor that autograd can differentiate, from a tensor for each variable."""
+    import torch
+
+    like = next(iter(tensors.values()))
+
+    def walk(node: Node) -> Any:
+        match node.op:
+            case "number":
+                return like.new_tensor(float(node.value))  # type: ignore[arg-type]
+            case "name":
+                return tensors[str(node.value)]
+            case "item":
+                return walk(node.args[0]).reshape(-1)[node.value]
+            case "array":
+                parts = [walk(arg) for arg in node.args]
+                return torch.stack(parts) if parts else like.new_zeros(node.shape)
+            case "**" if (power := exponent(node.args[1])) is not None:
+                return walk(node.args[0]) ** float(power)
+        args = [walk(arg) for arg in node.args]
+        match node.op:
+            case "neg":
+                return -args[0]
+            case "+":
+                return args[0] + args[1]
+            case "-":
+                return args[0] - args[1]
+            case "*":
+                return args[0] * args[1]
+            case "/":
+                return args[0] / args[1]
+            case "**":
+                return args[0] ** args[1]
+            case "@":
+                return args[0] @ args[1]
+        return getattr(torch, node.op)(args[0])
+
+    value: torch.Tensor = walk(problem.tree)
+    return value

@@ -1,0 +1,282 @@
+"""A problem to minimise: an expression and where to start; its values and gradients, exact and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from surefoot.errors import InputError
+from surefoot.explain import formula
+from surefoot.explain.dual import Dual, dual
+from surefoot.explain.evaluate import evaluate, grid, numbers, symbols
+from surefoot.explain.expression import Node, exponent, read
+from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
+
+__all__ = ["Problem", "parse"]
+
+SIZE = 400  # numbers in all variables together
+_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
+
+
+def parse(f: str, at: Mapping[str, Any]) -> Problem:
+    """Read a problem: a formula in named tensors, and where they start.
+
+    Args:
+        f: the expression; see `surefoot.explain.expression.read` for what it may have.
+        at: name → start value: a number, nested lists, or anything with `tolist`; 0.1 is taken as 1/10.
+
+    Returns:
+        The problem.
+
+    Raises:
+        InputError: f does not parse, does not give one number, or does not fit `at`.
+
+    Example:
+        >>> lecture = parse("mean(3*a**3 - b**2)", {"a": [2, 3], "b": [6, 4]})
+        >>> float(lecture.value(lecture.start))
+        26.5
+        >>> lecture.gradient(lecture.start)["a"]
+        (Fraction(18, 1), Fraction(81, 2))
+    """
+    if not at:
+        raise InputError("There is nothing to start at; give each variable of f a value, such as w=1.")
+    start = {name: exact(value, name) for name, value in at.items()}
+    for name, value in start.items():
+        if not all(isinstance(x, Fraction) for x in elements(value)):
+            raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
+    shapes = {name: shape(value, name) for name, value in start.items()}
+    count = sum(1 for value in start.values() for _ in elements(value))
+    if count > SIZE:
+        raise InputError(
+            f"The variables have {count} numbers in all; {SIZE} are the most that are worked out."
+        )
+    if not isinstance(f, str):
+        raise InputError(f"f must be an expression as text, such as 'mean(a**2)', but it is {f!r}.")
+    tree = read(f, shapes)
+    if tree.shape:
+        raise InputError(f"f must be one number, but it has shape {tree.shape}; take its mean(…) or sum(…).")
+    for name in shapes:
+        if name not in _names(tree):
+            raise InputError(f"{name!r} has a start value, but f does not have it: f = {tree.text}.")
+    return Problem(tree, start)
+
+
+def _names(node: Node) -> set[str]:
+    here = {str(node.value)} if node.op == "name" else set()
+    return here.union(*(_names(arg) for arg in node.args))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function of named tensors, with its start; made by `parse`.
+
+    Args:
+        tree: the expression.
+        start: name → start value, in fractions.
+    """
+
+    tree: Node
+    start: Mapping[str, Value]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, in the order of `at`."""
+        return tuple(self.start)
+
+    @property
+    def text(self) -> str:
+        """The expression as it was given."""
+        return self.tree.text
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The shape of each variable."""
+        return {name: shape(value) for name, value in self.start.items()}
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether fractions suffice: no roots, exponentials, logarithms or angles."""
+        return _is_exact(self.tree)
+
+    def value(self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction) -> Number:
+        """Return f at a point.
+
+        Args:
+            point: name → value, of the shapes of `start`, in fractions or in what `number` makes.
+            number: makes a constant of f a number: Fraction, float, or a function to mpmath numbers.
+
+        Raises:
+            InputError: f has no value there (the part is named), or no exact one and `number` is Fraction.
+        """
+        self._check_kind(number)
+        return evaluate(self.tree, self._flat(point, number), numbers(number))[0]
+
+    def gradient(
+        self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
+    ) -> dict[str, Value]:
+        """Return ∇f at a point: sympy's derivative, each time checked against dual numbers.
+
+        The derivative of abs at 0 is taken as 0, as torch does.
+
+        Args:
+            point: name → value, of the shapes of `start`, in fractions or in what `number` makes.
+            number: makes a constant a number: Fraction, float, or a function to mpmath numbers.
+
+        Returns:
+            name → gradient, of the variable's shape.
+
+        Raises:
+            InputError: f or its derivative has no value there, or no exact one and `number` is Fraction.
+        """
+        self._check_kind(number)
+        sample = number(Fraction(1))
+        if isinstance(sample, Fraction):
+            slopes = self._slopes_at(self._flat(point), number)
+        else:
+            import mpmath
+
+            # worked out to 50 digits, so that two right ways to a derivative agree although each rounds
+            with mpmath.workdps(max(50, mpmath.mp.dps)):
+                flat = {n: [mpmath.mpf(x) for x in xs] for n, xs in self._flat(point, _fine).items()}
+                for name, xs in flat.items():
+                    if not all(mpmath.isfinite(x) for x in xs):
+                        raise InputError(f"{name} is not finite any more.")
+                slopes = self._slopes_at(flat, _fine)
+            if isinstance(sample, float):
+                slopes = {name: [float(x) for x in xs] for name, xs in slopes.items()}
+        return {name: build(self.shapes[name], slopes[name]) for name in self.names}
+
+    def _slopes_at(
+        self, flat: Mapping[str, list[Number]], number: Callable[[Fraction], Number]
+    ) -> dict[str, list[Number]]:
+        """Return the partial derivatives in one kind of number, found twice and compared."""
+        reading, one = numbers(number), number(Fraction(1))
+        seeds = {name: [Dual(x, {(name, i): one}) for i, x in enumerate(xs)] for name, xs in flat.items()}
+        carried = evaluate(self.tree, seeds, dual(reading))[0].slopes
+        slopes = {}
+        for name, nodes in self._derivatives.items():
+            slopes[name] = [evaluate(node, flat, reading)[0] for node in nodes]
+            for i, slope in enumerate(slopes[name]):
+                _check_agree(f"∂f/∂{name}[{i}]", slope, carried.get((name, i), 0), self.text)
+        return slopes
+
+    def on_grid(self, point: Mapping[str, Value]) -> Any:
+        """Return f at many points: each number of the point is a NumPy array; NaN where f is undefined."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return evaluate(self.tree, self._flat(point), grid())[0]
+
+    def hessian(self) -> tuple[tuple[Fraction, ...], ...] | None:
+        """Return the matrix of second derivatives if it is the same everywhere (f is quadratic), else None.
+
+        Rows and columns: the variables in order, each row by row.
+
+        Example:
+            >>> parse("x**2 + x*y", {"x": 1, "y": 1}).hessian()
+            ((Fraction(2, 1), Fraction(1, 1)), (Fraction(1, 1), Fraction(0, 1)))
+        """
+        names = [s for row in self._symbols.values() for s in row]
+        rows = []
+        for slope in (d for row in self._slopes.values() for d in row):
+            row = [slope.diff(s).expand() for s in names]
+            if not all(x.is_Rational for x in row):
+                return None
+            rows.append(tuple(Fraction(int(x.p), int(x.q)) for x in row))
+        return tuple(rows)
+
+    def latex(self) -> str:
+        """Return f as LaTeX, in elements: mean(a**2) is a mean over i of a_i²."""
+        return formula.latex(self.tree)
+
+    def gradient_latex(self) -> dict[str, str]:
+        r"""Return each variable's gradient as LaTeX, for a whole array at once where its elements are alike.
+
+        Example:
+            >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_latex()["a"])
+            \frac{\partial f}{\partial a} = \frac{9 a^{2}}{2}
+        """
+        return {name: formula.slope_latex(name, self._symbols, self._slopes[name]) for name in self.names}
+
+    def gradient_text(self) -> dict[str, str]:
+        """Return each variable's gradient as plain text.
+
+        Example:
+            >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_text()["a"])
+            ∂f/∂a = 9*a**2/2
+        """
+        return {name: formula.slope_text(name, self._symbols, self._slopes[name]) for name in self.names}
+
+    @cached_property
+    def _symbols(self) -> dict[str, list[Any]]:
+        return formula.make_symbols(self.shapes)
+
+    @cached_property
+    def _slopes(self) -> dict[str, list[Any]]:
+        """The partial derivatives in sympy; only the terms that have an element are differentiated by it."""
+        import sympy
+
+        terms: dict[Any, list[Any]] = {}
+        for term in sympy.Add.make_args(evaluate(self.tree, self._symbols, symbols())[0]):
+            for symbol in term.free_symbols:
+                terms.setdefault(symbol, []).append(term)
+        return {
+            name: [sympy.Add(*(term.diff(s) for term in terms.get(s, ()))) for s in row]
+            for name, row in self._symbols.items()
+        }
+
+    @cached_property
+    def _derivatives(self) -> dict[str, list[Node]]:
+        """The partial derivatives, as expressions of our own, to be read on any kind of number."""
+        places = {s: (name, i) for name, row in self._symbols.items() for i, s in enumerate(row)}
+        return {name: [formula.from_sympy(d, places) for d in row] for name, row in self._slopes.items()}
+
+    def _flat(
+        self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
+    ) -> dict[str, list[Number]]:
+        """Take a point apart, its fractions made numbers of the kind that is meant."""
+        for name, expected in self.shapes.items():
+            if name not in point:
+                raise InputError(f"The point has no value for {name!r}.")
+            if (got := shape(point[name], name)) != expected:
+                raise InputError(f"{name!r} has shape {got} here, but started with {expected}.")
+        return {
+            name: [
+                number(Fraction(x)) if isinstance(x, (int, Fraction)) else x for x in elements(point[name])
+            ]
+            for name in self.names
+        }
+
+    def _check_kind(self, number: Callable[[Fraction], Number]) -> None:
+        if number is Fraction and not self.exact:
+            raise InputError(
+                f"f = {self.text} has no exact value in fractions, since it has roots, exp, log, sin or cos."
+            )
+
+
+def _fine(q: Fraction) -> Number:
+    import mpmath
+
+    return mpmath.mpf(q.numerator) / q.denominator
+
+
+def _is_exact(node: Node) -> bool:
+    if node.op in _ROUNDED:
+        return False
+    if node.op == "**":
+        power = exponent(node.args[1])
+        if power is None or power.denominator != 1:
+            return False
+    return all(_is_exact(arg) for arg in node.args)
+
+
+def _check_agree(what: str, one: Number, other: Number, text: str) -> None:
+    """Raise if two ways to one derivative part: on fractions at all, else beyond 20 of 50 digits."""
+    agree = one == other if isinstance(one, Fraction) else abs(one - other) <= (1 + abs(one)) * 1e-20
+    if not agree:
+        raise AssertionError(
+            f"{what} of f = {text}: sympy gives {one}, dual numbers {other}. Please report this."
+        )
