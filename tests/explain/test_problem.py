@@ -19,6 +19,7 @@ from surefoot.errors import InputError
 from surefoot.explain.autograd import autograd
 from surefoot.explain.expression import Node
 from surefoot.explain.problem import parse
+from surefoot.trace.magnitude import Magnitude
 from surefoot.trace.values import elements, map_value
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -156,6 +157,12 @@ def test_fifty_digits_where_there_is_no_exact_value() -> None:
 )
 def test_exact_says_whether_fractions_suffice(f: str, exact: bool) -> None:
     assert parse(f, {"x": 1}).exact is exact
+
+
+def test_numbers_that_carry_a_bound_go_through_too() -> None:
+    problem = parse("mean(3*a**3 - b**2)", AT)
+    gradient = problem.gradient(problem.start, Magnitude.of)
+    assert [g.value for g in gradient["a"]] == [18.0, 40.5]
 
 
 def test_abs_at_zero_has_slope_zero_as_in_torch() -> None:

@@ -143,11 +143,14 @@ def numbers(number: Callable[[Fraction], Number]) -> Reading:
     sample = number(Fraction(1))
     if isinstance(sample, Fraction):
         return _EXACT
-    module: Any = math
-    if not isinstance(sample, float):
+    if isinstance(sample, float):
+        module: Any = math
+    elif hasattr(sample, "man_exp"):
         import mpmath
 
         module = mpmath
+    else:  # numbers that carry more than a value: their own + − × ÷ and powers
+        return {**_EXACT, "number": number, "*": operator.mul, "**": lambda x, y: x ** float(y)}
 
     def exp(x: Any) -> Any:
         if x > 1e6:  # mpmath would go on, to numbers of any length
