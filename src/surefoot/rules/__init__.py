@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from surefoot.errors import unknown
 from surefoot.rules.adaptive import ADAPTIVE
+from surefoot.rules.define import rule
 from surefoot.rules.hyper import DECAYS, H, Hyper
-from surefoot.rules.rule import Line, Rule, Slot, rule
+from surefoot.rules.rule import Line, Rule, Slot
 from surefoot.rules.sgd import SGD_FAMILY
 
 __all__ = ["DECAYS", "RULES", "H", "Hyper", "Line", "Rule", "Slot", "get", "rule"]

@@ -1,4 +1,7 @@
-"""Rules that divide by the size of past gradients, as torch.optim has them. d is the gradient, plus λw if so asked."""
+"""Rules that divide by the size of past gradients, as torch.optim has them.
+
+d is the gradient, plus λw where weight decay goes there.
+"""
 # mypy: allow-untyped-defs
 
 from __future__ import annotations
@@ -6,15 +9,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from surefoot.rules.numbers import maximum, power, select, sqrt, zero
-from surefoot.rules.rule import rule
+from surefoot.rules.define import rule
 
 __all__ = ["ADAPTIVE"]
 
 
 @rule(
-    title="Adam", exact=False, slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    title="Adam",
+    exact=False,
+    slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
     source="Kingma & Ba 2015, algorithm 1; amsgrad: Reddi et al. 2018, algorithm 2; torch.optim.Adam",
-)  # fmt: skip
+)
 def adam(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
     t = yield "t", t + 1
     m = yield "m", beta1 * m + (1 - beta1) * d
@@ -27,20 +32,26 @@ def adam(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
 
 
 adamw = adam.variant(
-    "adamw", title="AdamW", decay="decoupled", weight_decay=1e-2,
+    "adamw",
+    title="AdamW",
+    decay="decoupled",
+    weight_decay=1e-2,
     source="Loshchilov & Hutter 2019, algorithm 2; torch.optim.AdamW",
-)  # fmt: skip
+)
 amsgrad = adam.variant(
-    "amsgrad", title="AMSGrad", amsgrad=True,
+    "amsgrad",
+    title="AMSGrad",
+    amsgrad=True,
     source="Reddi et al. 2018, algorithm 2; torch.optim.Adam(amsgrad=True)",
-)  # fmt: skip
+)
 
 
 @rule(
-    title="NAdam", exact=False,
+    title="NAdam",
+    exact=False,
     slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "P": "mu_product"},
     source="Dozat 2016, Incorporating Nesterov momentum into Adam; torch.optim.NAdam",
-)  # fmt: skip
+)
 def nadam(w, d, t=0, m=0, v=0, P=1, *, lr=2e-3, beta1, beta2, eps, momentum_decay):
     t = yield "t", t + 1
     mu = yield "mu", beta1 * (1 - power(Fraction("0.96"), t * momentum_decay) / 2)
@@ -54,9 +65,11 @@ def nadam(w, d, t=0, m=0, v=0, P=1, *, lr=2e-3, beta1, beta2, eps, momentum_deca
 
 
 @rule(
-    title="RAdam", exact=False, slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"},
+    title="RAdam",
+    exact=False,
+    slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"},
     source="Liu et al. 2020, algorithm 2; torch.optim.RAdam",
-)  # fmt: skip
+)
 def radam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
     t = yield "t", t + 1
     m = yield "m", beta1 * m + (1 - beta1) * d
@@ -74,10 +87,11 @@ def radam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
 
 
 @rule(
-    title="RMSprop", exact=False,
+    title="RMSprop",
+    exact=False,
     slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"},
     source="Hinton 2012, lecture 6e; centered: Graves 2013, eq. 38–45; torch.optim.RMSprop",
-)  # fmt: skip
+)
 def rmsprop(w, d, v=0, a=0, b=0, *, lr=1e-2, alpha, eps, momentum, centered):
     v = yield "v", alpha * v + (1 - alpha) * d**2
     if centered:
@@ -91,9 +105,11 @@ def rmsprop(w, d, v=0, a=0, b=0, *, lr=1e-2, alpha, eps, momentum, centered):
 
 
 @rule(
-    title="Adagrad", exact=False, slots={"t": "step", "v": "sum"},
+    title="Adagrad",
+    exact=False,
+    slots={"t": "step", "v": "sum"},
     source="Duchi et al. 2011, eq. 1; torch.optim.Adagrad",
-)  # fmt: skip
+)
 def adagrad(
     w, d, t=0, v="initial_accumulator_value", *, lr=1e-2, lr_decay, initial_accumulator_value, eps=1e-10
 ):
@@ -103,9 +119,11 @@ def adagrad(
 
 
 @rule(
-    title="Adadelta", exact=False, slots={"v": "square_avg", "x": "acc_delta"},
+    title="Adadelta",
+    exact=False,
+    slots={"v": "square_avg", "x": "acc_delta"},
     source="Zeiler 2012, algorithm 1; torch.optim.Adadelta",
-)  # fmt: skip
+)
 def adadelta(w, d, v=0, x=0, *, lr=1.0, rho, eps=1e-6):
     v = yield "v", rho * v + (1 - rho) * d**2
     u = yield "u", sqrt(x + eps) / sqrt(v + eps) * d
@@ -114,9 +132,10 @@ def adadelta(w, d, v=0, x=0, *, lr=1.0, rho, eps=1e-6):
 
 
 @rule(
-    title="Adamax", slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
+    title="Adamax",
+    slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
     source="Kingma & Ba 2015, algorithm 2; torch.optim.Adamax",
-)  # fmt: skip
+)
 def adamax(w, d, t=0, m=0, v=0, *, lr=2e-3, beta1, beta2, eps):
     t = yield "t", t + 1
     m = yield "m", beta1 * m + (1 - beta1) * d

@@ -24,24 +24,37 @@ Defaults are floats or ints: put them through `h.map(number)` before exact work.
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from surefoot.errors import InputError, unknown
-from surefoot.rules.hyper import FRAME, H, Hyper, hyper_for
+from surefoot.errors import unknown
+from surefoot.rules.hyper import H, Hyper
 from surefoot.rules.numbers import zero
 
 if TYPE_CHECKING:
     from surefoot.rules.formula import Equation
 
-__all__ = ["H", "Hyper", "Line", "Rule", "Slot", "rule"]
+__all__ = ["H", "Hyper", "Line", "Rule", "Slot"]
 
 State = dict[str, Any]
 # yields (name, value) for each quantity it names, is sent that value back, and returns the new w
 Formula = Generator[tuple[str, Any], Any, Any]
+
+
+# what quantities are called in formulas, where it is not their name
+LETTERS = {
+    "ascent": "g′",
+    "w_decayed": "w̃",
+    "w_stepped": "ŵ",
+    "m_hat": "m̂",
+    "v_hat": "v̂",
+    "v_max": "v̄",
+    "mu": "μ",
+    "mu_next": "μ′",
+    "rho": "ρ",
+    "rho_inf": "ρ∞",
+}
 
 
 class Slot(NamedTuple):
@@ -98,7 +111,7 @@ class Rule:
     look: Callable[[H, Any, State], Any] | None = field(default=None, repr=False)
 
     def hyper(self, **values: Any) -> H:
-        """Checked hyperparameters, defaults filled in; InputError for an unknown name or a value not allowed."""
+        """Checked hyperparameters, defaults filled in; InputError for an unknown name or a wrong value."""
         return H(self.hypers, values)
 
     def init(self, h: H, w: Any) -> State:
@@ -111,29 +124,39 @@ class Rule:
 
     def step(self, h: H, w: Any, g: Any, s: Mapping[str, Any]) -> tuple[Any, State]:
         """One step: the new w and the new state; nothing given is changed."""
-        s = dict(s)
-        run = self._framed(h, w, g, s)
-        value = None
-        try:
-            while True:
-                name, value = run.send(value)
-                if name in s:
-                    s[name] = value
-        except StopIteration as done:
-            return done.value, s
+        new = dict(s)
+
+        def note(name: str, value: Any) -> Any:
+            if name in new:
+                new[name] = value
+            return value
+
+        return self.run(h, w, g, s, note), new
 
     def lines(self, h: H, w: Any, g: Any, s: Mapping[str, Any]) -> list[Line]:
         """The same step with every named quantity, in order; the last is the new w."""
-        run = self._framed(h, w, g, dict(s))
-        letters = {x.name: x.letter for x in self.slots}
         lines: list[Line] = []
+
+        def note(name: str, value: Any) -> Any:
+            lines.append(Line(name, self.letter(name), value))
+            return value
+
+        self.run(h, w, g, s, note)
+        return lines
+
+    def run(self, h: H, w: Any, g: Any, s: Mapping[str, Any], note: Callable[[str, Any], Any]) -> Any:
+        """One step; each quantity goes to `note(name, value)`, and what that returns goes on in its place."""
+        steps = self._framed(h, w, g, dict(s))
         value = None
         try:
             while True:
-                name, value = run.send(value)
-                lines.append(Line(name, letters.get(name) or LETTERS.get(name, name), value))
-        except StopIteration:
-            return lines
+                value = note(*steps.send(value))
+        except StopIteration as done:
+            return done.value
+
+    def letter(self, name: str) -> str:
+        """What the quantity of that name is called in formulas."""
+        return next((x.letter for x in self.slots if x.name == name), LETTERS.get(name, name))
 
     def variant(
         self,
@@ -193,7 +216,7 @@ class Rule:
         if decay is None:  # the rule has its own
             return (yield "w", (yield from self.formula(h, w, g, s)))
         if h.maximize:
-            g = yield "g", -g
+            g = yield "ascent", -g
         if zero(h.weight_decay):
             return (yield "w", (yield from self.formula(h, w, g, s)))
         old = w
@@ -213,127 +236,3 @@ class Rule:
             w = yield "w_stepped", w
             w = w - h.lr * h.weight_decay * w
         return (yield "w", w)
-
-
-# letters of quantities that are no slots
-LETTERS = {
-    "w_decayed": "w̃",
-    "w_stepped": "ŵ",
-    "m_hat": "m̂",
-    "v_hat": "v̂",
-    "mu": "μ",
-    "mu_next": "μ′",
-    "rho": "ρ",
-    "rho_inf": "ρ∞",
-}
-
-
-@overload
-def rule(function: Callable[..., Any], /) -> Rule: ...
-@overload
-def rule(
-    *,
-    name: str | None = None,
-    title: str | None = None,
-    slots: Mapping[str, str] | None = None,
-    aliases: tuple[str, ...] = (),
-    source: str = "",
-    exact: bool = True,
-    mistake: str | None = None,
-    look: Callable[[H, Any, State], Any] | None = None,
-    **defaults: Any,
-) -> Callable[[Callable[..., Any]], Rule]: ...
-def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
-    """Make a Rule of a plain function `(w, g, *slots, *, hyperparameters)`.
-
-    The function either returns the new w, followed by the new value of each slot, or is a generator that yields
-    `("b", value)` for each quantity it names and returns the new w (then explanations show each of them). The
-    default of a slot is its value before the first gradient, None for "not there yet". `weight_decay`, `decay` and
-    `maximize` are added, unless the function takes one of them itself.
-
-    Args:
-        function: the formula; or leave it out and give any of the following, all of them keywords.
-        name: default: the function's name.
-        title: default: the first line of its docstring.
-        slots: letter in the signature -> name of the slot in `optimizer.state`.
-        aliases, source, exact, mistake, look: as in `Rule`.
-        about: hyperparameters given another default.
-
-    Returns:
-        The Rule; anything in surefoot that takes a rule's name takes it too.
-
-    Raises:
-        InputError: the signature is not of that form.
-
-    Example:
-        >>> from surefoot.rules import rule
-        >>> @rule
-        ... def mine(w, g, b=0, *, lr=0.5, momentum=0.5):
-        ...     b = momentum * b + g
-        ...     return w - lr * b, b
-        >>> mine.step(mine.hyper(), 3.0, 2.0, {"b": 0})
-        (2.0, {'b': 2.0})
-    """
-    return _make(function) if function is not None else lambda f: _make(f, **about)
-
-
-def _make(
-    function: Callable[..., Any],
-    *,
-    name: str | None = None,
-    title: str | None = None,
-    slots: Mapping[str, str] | None = None,
-    **about: Any,
-) -> Rule:
-    name = name or function.__name__
-    signature = inspect.signature(function)
-    parameters = signature.parameters.values()
-    placed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    if len(placed) < 2 or len(placed) + len(keywords) != len(parameters):
-        raise InputError(
-            f"The rule {name!r} takes {signature}; it must take (w, g, slots…, *, hyperparameters…)."
-        )
-    names = {p.name: (slots or {}).get(p.name, p.name) for p in placed[2:]}
-    kept = tuple(Slot(names[p.name], p.name, 0 if p.default is p.empty else p.default) for p in placed[2:])
-    hypers = tuple(
-        hyper_for(p.name) if p.default is p.empty else hyper_for(p.name, p.default) for p in keywords
-    )
-    if not {x.name for x in FRAME} & {x.name for x in hypers}:
-        hypers += FRAME
-    title = title or (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
-    fields = {k: about.pop(k) for k in set(about) & {x.name for x in dataclasses.fields(Rule)}}
-    formula = _adapt(function, names, [x.name for x in keywords])
-    made = Rule(name, title, formula, hypers, kept, **fields)
-    return made.variant(name, aliases=made.aliases, **about) if about else made
-
-
-def _adapt(
-    function: Callable[..., Any], names: dict[str, str], keywords: list[str]
-) -> Callable[..., Formula]:
-    """The function as a formula of (h, w, g, s), the letters of its slots turned into their names."""
-
-    def arguments(h: H, s: State) -> tuple[list[Any], dict[str, Any]]:
-        return [s[x] for x in names.values()], {k: h[k] for k in keywords}
-
-    def generated(h: H, w: Any, g: Any, s: State) -> Formula:
-        old, options = arguments(h, s)
-        run = function(w, g, *old, **options)
-        value = None
-        try:
-            while True:
-                letter, value = run.send(value)
-                value = yield names.get(letter, letter), value
-        except StopIteration as done:
-            return done.value
-
-    def returned(h: H, w: Any, g: Any, s: State) -> Formula:
-        old, options = arguments(h, s)
-        new = function(w, g, *old, **options)
-        if not names:
-            return new
-        for name, value in zip(names.values(), new[1:], strict=True):
-            yield name, value
-        return new[0]
-
-    return generated if inspect.isgeneratorfunction(function) else returned

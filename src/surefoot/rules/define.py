@@ -1,0 +1,128 @@
+"""`@rule`: make a Rule of a plain function. The rules of surefoot are made so, and so is a user's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, overload
+
+from surefoot.errors import InputError
+from surefoot.rules.hyper import FRAME, H, hyper_for
+from surefoot.rules.rule import LETTERS, Formula, Rule, Slot, State
+
+__all__ = ["rule"]
+
+
+@overload
+def rule(function: Callable[..., Any], /) -> Rule: ...
+@overload
+def rule(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    slots: Mapping[str, str] | None = None,
+    aliases: tuple[str, ...] = (),
+    source: str = "",
+    exact: bool = True,
+    mistake: str | None = None,
+    look: Callable[[H, Any, State], Any] | None = None,
+    **defaults: Any,
+) -> Callable[[Callable[..., Any]], Rule]: ...
+def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
+    """Make a Rule of a plain function `(w, g, *slots, *, hyperparameters)`.
+
+    The function returns the new w, followed by the new value of each slot; or it is a generator that yields
+    `("b", value)` for each quantity it names and returns the new w, and then explanations show each of them.
+    The default of a slot is its value before the first gradient, None for "not there yet". `weight_decay`,
+    `decay` and `maximize` are added, unless the function takes one of them itself.
+
+    Args:
+        function: the formula; or leave it out and give any of the following, all of them keywords.
+        name: default: the function's name.
+        title: default: the first line of its docstring.
+        slots: letter in the signature -> name of the slot in `optimizer.state`.
+        aliases, source, exact, mistake, look: as in `Rule`.
+        about: hyperparameters given another default.
+
+    Returns:
+        The Rule; anything in surefoot that takes a rule's name takes it too.
+
+    Raises:
+        InputError: the signature is not of that form.
+
+    Example:
+        >>> from surefoot.rules import rule
+        >>> @rule
+        ... def mine(w, g, b=0, *, lr=0.5, momentum=0.5):
+        ...     b = momentum * b + g
+        ...     return w - lr * b, b
+        >>> mine.step(mine.hyper(), 3.0, 2.0, {"b": 0})
+        (2.0, {'b': 2.0})
+    """
+    return _make(function) if function is not None else lambda f: _make(f, **about)
+
+
+def _make(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    slots: Mapping[str, str] | None = None,
+    **about: Any,
+) -> Rule:
+    name = name or function.__name__
+    signature = inspect.signature(function)
+    parameters = signature.parameters.values()
+    placed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if len(placed) < 2 or len(placed) + len(keywords) != len(parameters):
+        raise InputError(
+            f"The rule {name!r} takes {signature}; it must take (w, g, slots…, *, hyperparameters…)."
+        )
+    names = {p.name: (slots or {}).get(p.name, p.name) for p in placed[2:]}
+    kept = tuple(
+        Slot(names[p.name], LETTERS.get(p.name, p.name), 0 if p.default is p.empty else p.default)
+        for p in placed[2:]
+    )
+    hypers = tuple(
+        hyper_for(p.name) if p.default is p.empty else hyper_for(p.name, p.default) for p in keywords
+    )
+    if not {x.name for x in FRAME} & {x.name for x in hypers}:
+        hypers += FRAME
+    title = title or (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
+    fields = {k: about.pop(k) for k in set(about) & {x.name for x in dataclasses.fields(Rule)}}
+    formula = _adapt(function, names, [x.name for x in keywords])
+    made = Rule(name, title, formula, hypers, kept, **fields)
+    return made.variant(name, aliases=made.aliases, **about) if about else made
+
+
+def _adapt(
+    function: Callable[..., Any], names: dict[str, str], keywords: list[str]
+) -> Callable[..., Formula]:
+    """The function as a formula of (h, w, g, s), the letters of its slots turned into their names."""
+
+    def arguments(h: H, s: State) -> tuple[list[Any], dict[str, Any]]:
+        return [s[x] for x in names.values()], {k: h[k] for k in keywords}
+
+    def generated(h: H, w: Any, g: Any, s: State) -> Formula:
+        old, options = arguments(h, s)
+        run = function(w, g, *old, **options)
+        value = None
+        try:
+            while True:
+                letter, value = run.send(value)
+                value = yield names.get(letter, letter), value
+        except StopIteration as done:
+            return done.value
+
+    def returned(h: H, w: Any, g: Any, s: State) -> Formula:
+        old, options = arguments(h, s)
+        new = function(w, g, *old, **options)
+        if not names:
+            return new
+        for name, value in zip(names.values(), new[1:], strict=True):
+            _ = yield name, value
+        return new[0]
+
+    return generated if inspect.isgeneratorfunction(function) else returned

@@ -1,0 +1,186 @@
+"""The formula of a rule, read off the very lines that compute: an equation for each named quantity.
+
+A step is run on symbols, and each value it names is replaced by its letter before it goes on; so
+every right-hand side speaks of the quantities named before it. A letter with ₜ is of this step, with ₜ₋₁ of the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sympy
+
+from surefoot.rules.hyper import H, Hyper
+from surefoot.rules.numbers import zero
+from surefoot.rules.printing import Style, latex_name, latex_style, text_style
+
+if TYPE_CHECKING:
+    from surefoot.rules.rule import Rule
+
+__all__ = ["Equation", "formulas", "known", "latex", "text"]
+
+Write = Callable[[str], str]
+
+
+class Equation(NamedTuple):
+    """One named quantity of a step: `left = right`, between letters; `name` as in `Rule.lines`."""
+
+    name: str
+    left: Any
+    right: Any
+
+    @property
+    def letter(self) -> str:
+        """The left-hand side as plain text: `bₜ`."""
+        return str(self.left.name)
+
+    @property
+    def letter_latex(self) -> str:
+        """The left-hand side as LaTeX: `b_t`."""
+        return latex_name(self.left.name)
+
+    def text(self, write: Write | None = None) -> str:
+        """The right-hand side as plain text; `write` turns a letter (`bₜ₋₁`) into what is put in (`18.0`)."""
+        return text_style(write).print(self.right)
+
+    def latex(self, write: Write | None = None) -> str:
+        """The right-hand side as LaTeX; `write` as in `text`."""
+        return latex_style(write).print(self.right)
+
+
+def formulas(rule: Rule, h: H | None = None, s: Mapping[str, Any] | None = None) -> list[Equation]:
+    """The lines of one step as equations: same names, same order as `rule.lines`.
+
+    Args:
+        rule: any rule.
+        h: its options and zeros choose the branches, other numbers become letters; default: options only.
+        s: the state; a slot that is None is at its first gradient; default: a later step.
+
+    Returns:
+        One Equation per line.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> for e in formulas(get("torch")):
+        ...     print(e.left, "=", e.text())
+        dₜ = gₜ + λ wₜ₋₁
+        bₜ = μ bₜ₋₁ + (1 − τ) dₜ
+        wₜ = wₜ₋₁ − γ bₜ
+    """
+    fixed = {}
+    if h is not None:
+        fixed = {
+            x.name: h[x.name] for x in rule.hypers if not x.is_number or (x.name != "lr" and zero(h[x.name]))
+        }
+    none = {x.name for x in rule.slots if s is not None and s[x.name] is None}
+    return _equations(rule, _letters(rule.hypers, fixed), none)
+
+
+def known(rule: Rule, h: H, w: Any, g: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    """What each letter of `formulas(rule, h, s)` stands for in this step, so that numbers can be put in.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> torch = get("torch")
+        >>> h, s = torch.hyper(lr=0.5, momentum=0.25), {"momentum_buffer": 8.0}
+        >>> b, _ = formulas(torch, h, s)
+        >>> b.text(lambda letter: str(known(torch, h, 1.0, 3.0, s)[letter]))
+        '0.25·8.0 + 3.0'
+    """
+    values = {x.letter: h[x.name] for x in rule.hypers}
+    values |= {"wₜ₋₁": w, "gₜ": g} | {f"{x.letter}ₜ₋₁": s[x.name] for x in rule.slots}
+    values |= {_now(line.letter).name: line.value for line in rule.lines(h, w, g, s)}
+    return values
+
+
+def text(rule: Rule, **values: Any) -> str:
+    """The formula as plain text, a line per named quantity.
+
+    Args:
+        rule: any rule.
+        values: options to choose and numbers to put in; what is not given stays a letter.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> print(text(get("torch"), weight_decay=0, nesterov=True))
+        gₜ = ∇f(wₜ₋₁)
+        b₁ = g₁
+        bₜ = μ bₜ₋₁ + (1 − τ) gₜ
+        uₜ = gₜ + μ bₜ
+        wₜ = wₜ₋₁ − γ uₜ
+    """
+    return "\n".join(f"{a} = {b}" for a, b in _rows(rule, values, text_style(), "∇f({})"))
+
+
+def latex(rule: Rule, **values: Any) -> str:
+    r"""The formula as LaTeX: an `aligned` environment with a line per named quantity; `values` as in `text`.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> print(latex(get("optax"), weight_decay=0))
+        \begin{aligned}
+        g_t &= \nabla f(w_{t-1}) \\
+        b_0 &= 0 \\
+        b_t &= \mu b_{t-1} + g_t \\
+        w_t &= w_{t-1} - \gamma b_t
+        \end{aligned}
+    """
+    rows = _rows(rule, values, latex_style(), r"\nabla f({})")
+    return "\\begin{aligned}\n" + " \\\\\n".join(f"{a} &= {b}" for a, b in rows) + "\n\\end{aligned}"
+
+
+def _symbol(letter: str) -> Any:
+    return sympy.Symbol(letter, real=True)
+
+
+def _now(letter: str) -> Any:
+    return _symbol(letter if letter in ("t", "ρ∞") else letter + "ₜ")
+
+
+def _before(letter: str) -> Any:
+    return _symbol("t") - 1 if letter == "t" else _symbol(letter + "ₜ₋₁")
+
+
+def _letters(hypers: tuple[Hyper, ...], fixed: Mapping[str, Any]) -> H:
+    """Hyperparameters as letters, but for options and what is fixed."""
+    return H(hypers, {x.name: _symbol(x.letter) for x in hypers if x.is_number} | dict(fixed))
+
+
+def _equations(rule: Rule, h: H, none: set[str]) -> list[Equation]:
+    equations: list[Equation] = []
+
+    def note(name: str, value: Any) -> Any:
+        left = _now(rule.letter(name))
+        equations.append(Equation(name, left, sympy.sympify(value)))
+        return left
+
+    s = {x.name: None if x.name in none else _before(x.letter) for x in rule.slots}
+    rule.run(h, _before("w"), _now("g"), s, note)
+    return equations
+
+
+def _rows(rule: Rule, values: Mapping[str, Any], style: Style, gradient: str) -> Iterator[tuple[str, str]]:
+    """The gradient, then each line, after where its slot starts and how it is at the first gradient."""
+    fixed = {
+        k: v if isinstance(v, (bool, str)) else sympy.sympify(Fraction(str(v))) for k, v in values.items()
+    }
+    h = _letters(rule.hypers, fixed)
+    start = rule.init(h, _before("w"))
+    at_first = replace(style, name=lambda x: style.name(x.replace("ₜ₋₁", "₀").replace("ₜ", "₁")))
+    first = {
+        e.name: e.right for e in _equations(rule, h, {name for name, value in start.items() if value is None})
+    }
+    point = rule.point(h, _before("w"), {x.name: _before(x.letter) for x in rule.slots})
+
+    yield style.print(_now("g")), gradient.format(style.print(point))
+    for e in _equations(rule, h, set()):
+        if e.name == "step":  # t counts the gradients, as the letter says
+            continue
+        if start.get(e.name) is not None:
+            yield style.name(rule.letter(e.name) + "₀"), style.print(sympy.sympify(start[e.name]))
+        if first[e.name] != e.right:
+            yield at_first.print(e.left), at_first.print(first[e.name])
+        yield style.print(e.left), style.print(e.right)
