@@ -23,7 +23,9 @@ class Spy(torch.optim.Optimizer):
 
     def step(self, closure=None):
         """One step."""
-        self.seen.append([{**g, "params": [(p.tolist(), p.grad) for p in g["params"]]} for g in self.param_groups])
+        self.seen.append(
+            [{**g, "params": [(p.tolist(), p.grad) for p in g["params"]]} for g in self.param_groups]
+        )
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
@@ -95,7 +97,7 @@ def test_options_change_in_the_live_groups():
 
 
 def test_a_move_writes_the_parameter_in_place_and_is_seen_before_the_step():
-    trace, made = recorded(Script.of({"w": 1}, gradients=[{"w": 1}], lr=1))
+    trace, _ = recorded(Script.of({"w": 1}, gradients=[{"w": 1}], lr=1))
     moved, _ = recorded(Script({"w": 1}, (Group(("w",), {"lr": 1}),), (Step({"w": 1}, (Move("w", 5),)),)))
     assert trace.steps[0].before["w"] == 1
     assert moved.steps[0].before["w"] == 5
@@ -176,4 +178,6 @@ def test_a_constructor_that_raises_is_told_apart():
 def test_an_unknown_dtype_is_refused():
     with pytest.raises(InputError) as error:
         record(Script.of({"w": 1}, gradients=[]), torch.optim.SGD, dtype="int32")
-    assert str(error.value) == "'int32' is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
+    assert (
+        str(error.value) == "'int32' is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
+    )

@@ -44,7 +44,9 @@ def test_decimals_are_meant_as_written():
 
 
 def test_options_that_are_no_numbers_stay():
-    options = Script.of({"w": 1}, gradients=[], decay="decoupled", nesterov=True, lr_max=None).groups[0].options
+    options = (
+        Script.of({"w": 1}, gradients=[], decay="decoupled", nesterov=True, lr_max=None).groups[0].options
+    )
     assert options == {"decay": "decoupled", "nesterov": True, "lr_max": None}
 
 
@@ -68,8 +70,8 @@ def test_select_keeps_what_happens_to_the_names():
 
 
 def test_equal_scripts_are_equal():
-    assert EVENTFUL == EVENTFUL.map(lambda name, value: value)
-    assert EVENTFUL != EVENTFUL.select(["b"])
+    assert EVENTFUL.map(lambda name, value: value) == EVENTFUL
+    assert EVENTFUL.select(["b"]) != EVENTFUL
 
 
 @pytest.mark.parametrize(
@@ -100,11 +102,23 @@ def test_equal_scripts_are_equal():
             lambda: Script(START, (Group(("a", "b")),), (Step(),)),
             "Step 1 has no gradients, and the script no function to differentiate.",
         ),
-        (lambda: Script.of(START), "A script needs either gradients or a function to differentiate, and not both."),
-        (lambda: Script.of(START, gradients=[{}], steps=2), "There are gradients for 1 steps, but steps is 2."),
+        (
+            lambda: Script.of(START),
+            "A script needs either gradients or a function to differentiate, and not both.",
+        ),
+        (
+            lambda: Script.of(START, gradients=[{}], steps=2),
+            "There are gradients for 1 steps, but steps is 2.",
+        ),
         (lambda: Script.of(START, gradients=[], steps=-1), "steps is -1, but must be 0 or more."),
-        (lambda: Script.of(START, gradients=[], lr=[]), "The schedule of lr is empty; give at least one value."),
-        (lambda: Script.of({"a": [[1], 2]}, gradients=[]), "a is not rectangular: its parts have shapes () and (1,)."),
+        (
+            lambda: Script.of(START, gradients=[], lr=[]),
+            "The schedule of lr is empty; give at least one value.",
+        ),
+        (
+            lambda: Script.of({"a": [[1], 2]}, gradients=[]),
+            "a is not rectangular: its parts have shapes () and (1,).",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_sentence(make, sentence):

@@ -9,10 +9,10 @@ __all__ = ["Magnitude"]
 
 
 class Magnitude:
-    """x with x̄ ≥ |x|: + and − add the bounds, × multiplies them, ÷ and √ pass on how ill-conditioned x is.
+    """x with x̄ ≥ |x|, the size of the terms it came from: relative errors of x are up to x̄/|x| times u.
 
-    A rule run on it gives, beside w, the Θ̄ for which the rounding errors of w are at most a few u·Θ̄ per step:
-    plain relative errors fail where terms cancel, and Θ̄ remembers the terms. Both are kept as floats.
+    + and − add the bounds, so that a cancellation is remembered; × ÷ ** √ pass relative errors on.
+    A linear rule run on it gives the same recurrence on absolute values. Both numbers are kept as floats.
 
     Example:
         >>> x = Magnitude.of(3) - 2.5
@@ -55,7 +55,8 @@ class Magnitude:
 
     def __mul__(self, other: Any) -> Magnitude:
         y = Magnitude.of(other)
-        return Magnitude(self.value * y.value, self.bound * y.bound)
+        product = self.value * y.value
+        return Magnitude(product, abs(self.value) * y.bound + self.bound * abs(y.value) - abs(product))
 
     __rmul__ = __mul__
 
@@ -63,19 +64,22 @@ class Magnitude:
         y = Magnitude.of(other)
         if y.value == 0:
             return Magnitude(math.nan, math.inf)
-        return Magnitude(self.value / y.value, self.bound * y.bound / y.value**2)
+        return self * Magnitude(1 / y.value, y.bound / y.value**2)
 
     def __rtruediv__(self, other: Any) -> Magnitude:
         return Magnitude.of(other) / self
 
     def __pow__(self, exponent: Any) -> Magnitude:
         power = float(exponent)
-        return Magnitude(self.value**power, self.bound**power if power >= 0 else math.inf)
+        result = self.value**power
+        if self.value == 0:
+            return Magnitude(result, self.bound**power)
+        return Magnitude(result, abs(result) * (1 + abs(power) * (self.bound / abs(self.value) - 1)))
 
     def sqrt(self) -> Magnitude:
-        """√x; its bound is √x times how much larger than x the bound of x is."""
+        """√x, which halves relative errors."""
         root = math.sqrt(self.value)
-        return Magnitude(root, self.bound / root if root else math.sqrt(self.bound))
+        return Magnitude(root, (root + self.bound / root) / 2 if root else math.sqrt(self.bound))
 
     def __eq__(self, other: object) -> bool:
         return self.value == (other.value if isinstance(other, Magnitude) else other)

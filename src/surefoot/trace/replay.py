@@ -51,21 +51,25 @@ def replay(
     """
     rule = get(rule) if isinstance(rule, str) else rule
     shapes = {n: shape(v) for n, v in script.start.items()}
-    w = {n: map_value(number, v) for n, v in script.start.items()}
+
+    def make(x: Number) -> Number:  # NaN and the infinities are floats, and stay so
+        return x if isinstance(x, float) else number(x)
+
+    w = {n: map_value(make, v) for n, v in script.start.items()}
     start = dict(w)
     states: dict[str, list[State]] = {}  # name -> the state of each element; absent before the first gradient
     options = [dict(group.options) for group in script.groups]
     moments: list[Moment] = []
     for t, step in enumerate(script.steps, 1):
         if follow is not None and t > 1:
-            w = {n: map_value(number, v) for n, v in follow.steps[t - 2].w.items()}
-            _adopt(states, follow.steps[t - 2].state, shapes, number)
+            w = {n: map_value(make, v) for n, v in follow.steps[t - 2].w.items()}
+            _adopt(states, follow.steps[t - 2].state, shapes, make)
         for event in step.events:
             if isinstance(event, Set):
                 for index in range(len(options)) if event.group is None else [event.group]:
                     options[index][event.option] = event.value
             elif isinstance(event, Move):
-                w[event.name] = map_value(number, event.value)
+                w[event.name] = map_value(make, event.value)
         before = dict(w)
         try:
             hypers = [rule.hyper(**o).map(lambda x: (hyper_number or number)(exact(x))) for o in options]
@@ -75,7 +79,7 @@ def replay(
             if gradients is None:
                 assert script.function is not None  # a Script without either is refused when it is made
                 gradients = script.function.gradient(point, number)
-            given = {n: map_value(number, g) for n, g in gradients.items()}
+            given = {n: map_value(make, g) for n, g in gradients.items()}
             for name, g in given.items():
                 if script.groups[script.group_of(name)].joins <= t:
                     w[name], states[name] = _step(rule, h[name], w[name], g, states.get(name))
@@ -92,7 +96,11 @@ def replay(
 
 def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None) -> Trace:
     """Run the rule on absolute values: the Θ̄ of `compare`, for every number of the rule's trace."""
-    return replay(script, rule, Magnitude.of, follow=follow, hyper_number=float)
+
+    def hyper_number(x: Fraction) -> Number:  # 0.9 is rounded, so 1 − 0.9 is a cancellation; 0.75 is not
+        return float(x) if x == float(x) else Magnitude.of(x)
+
+    return replay(script, rule, Magnitude.of, follow=follow, hyper_number=hyper_number)
 
 
 def _point(rule: Rule, h: Any, w: Value, states: list[State] | None) -> Value:

@@ -1,0 +1,86 @@
+"""Scripts as plain torch code: the code, run, does what the script says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from surefoot.trace import Group, Move, Reload, Script, Set, Step, compare, record, replay, to_torch_code
+from surefoot.trace.values import exact_binary
+
+SCRIPTS = {
+    "one group": Script.of(
+        {"w": [0.5, 1]}, gradients=[{"w": [1, 2]}, {}, {"w": [0, -1]}], lr=[0.5, 0.25], momentum=0.5
+    ),
+    "events": Script(
+        {"v": [1, 2], "w": [[3.0]]},
+        (
+            Group(("v",), {"lr": 0.25, "momentum": 0.5}),
+            Group(("w",), {"lr": 0.5, "nesterov": True, "momentum": 0.25}),
+        ),
+        (
+            Step({"v": [1, 0], "w": [[1]]}),
+            Step({"w": [[2]]}, (Move("v", [5, 5]), Set("lr", 0.125, 1))),
+            Step({"v": [1, 1], "w": [[1]]}, (Set("weight_decay", 0.125), Reload())),
+        ),
+        dtypes={"w": "float32"},
+        reuse_gradients=True,
+    ),
+    "a late group": Script(
+        {"v": 1, "w": 2},
+        (Group(("v",), {"lr": 0.25}), Group(("w",), {"lr": 0.5}, joins=2)),
+        (Step({"v": 1}), Step({"v": 1, "w": 1}), Step({"v": 1, "w": 1}, (Set("lr", 1, 1),))),
+    ),
+    "an empty tensor and nan": Script.of({"v": [], "w": [1]}, gradients=[{"v": [], "w": ["nan"]}], lr=1),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_code_does_what_the_script_says(name):
+    script = SCRIPTS[name]
+    scope = {}
+    exec(to_torch_code(script), scope)
+    expected = record(script, torch.optim.SGD).steps[-1].w
+    got = {n: exact_binary(scope[n].detach()) for n in script.names}
+    assert str(got) == str(expected)  # nan is not equal to itself
+
+
+def test_it_can_name_any_optimizer_and_end_with_the_finding():
+    script = SCRIPTS["one group"]
+    got = record(script, lambda p, **o: torch.optim.SGD(p, **{**o, "dampening": 0.5}))
+    code = to_torch_code(
+        script, "SGD", imports=["from torch.optim import SGD"], extra={"dampening": 0.5},
+        mismatch=compare(replay(script, "torch"), got),
+    )  # fmt: skip
+    assert code == (
+        "import torch\n"
+        "from torch.optim import SGD\n"
+        "\n"
+        "w = torch.tensor([0.5, 1.0], dtype=torch.float64, requires_grad=True)\n"
+        "optimizer = SGD([w], lr=0.5, momentum=0.5, dampening=0.5)\n"
+        "\n"
+        "# step 1\n"
+        "w.grad = torch.tensor([1.0, 2.0], dtype=torch.float64)\n"
+        "optimizer.step()\n"
+        "\n"
+        "# step 2\n"
+        'optimizer.param_groups[0]["lr"] = 0.25\n'
+        "w.grad = None\n"
+        "optimizer.step()\n"
+        "\n"
+        "# step 3\n"
+        "w.grad = torch.tensor([0.0, -1.0], dtype=torch.float64)\n"
+        "optimizer.step()\n"
+        "\n"
+        'got = optimizer.state[w]["momentum_buffer"][1].item()\n'
+        'assert got == 0.0, f"should be 0.0, but is {got}"'
+    )
+    with pytest.raises(AssertionError, match=r"^should be 0\.0, but is 0\.5$"):
+        exec(code, {})
+
+
+def test_a_finding_within_bounds_is_asserted_with_its_tolerance():
+    from surefoot.trace import Mismatch
+
+    code = to_torch_code(SCRIPTS["a late group"], mismatch=Mismatch(1, "v", (), "w", 0.7, 0.75, 1e-15))
+    assert code.endswith('got = v.item()\nassert abs(got - 0.7) <= 1.0e-15, f"should be 0.7, but is {got}"')
