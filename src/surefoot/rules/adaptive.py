@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from surefoot.rules.numbers import maximum, power, select, sqrt, zero
 from surefoot.rules.define import rule
+from surefoot.rules.numbers import maximum, power, select, sqrt, zero
 
 __all__ = ["ADAPTIVE"]
 

@@ -35,7 +35,7 @@ def sqrt(x: Any) -> Any:
         )
     if hasattr(x, "sqrt"):  # tensors, mpmath's numbers, and numbers that carry a bound
         return x.sqrt()
-    return (_library(x) or math).sqrt(x)
+    return x.sqrt() if hasattr(x, "sqrt") else (_library(x) or math).sqrt(x)
 
 
 def power(base: Fraction, exponent: Any) -> Any:

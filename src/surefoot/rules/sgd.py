@@ -1,7 +1,7 @@
 """The SGD family as a table: how the buffer averages, where it starts, what Nesterov reads, how w moves.
 
-Throughout, d is the gradient, plus λw where weight decay goes there; b or v the buffer; u what the step reads.
-The letters P, K, … in the aliases are those of docs/rules.md.
+Throughout, d is the gradient, plus λw where weight decay goes there; b or v is the buffer, u what the step
+reads. The letters P, K, … among the aliases are those of docs/rules.md.
 """
 # mypy: allow-untyped-defs
 
@@ -110,7 +110,7 @@ ABOUT: dict[str, dict[str, Any]] = {
 }
 
 
-def family(name, average, starts, nesterov, moves):
+def family(name, average, starts, nesterov, moves) -> Rule:  # type: ignore[no-untyped-def]
     """One row of the table as a rule; Nesterov is an option, but in a mistake that knows nothing else."""
     b = Slot("velocity", "v", starts) if average is velocity else Slot("momentum_buffer", "b", starts)
     always = "mistake" in ABOUT[name]
@@ -190,4 +190,4 @@ def signsgd(w, d, m=0, *, lr, momentum=AVERAGING):
     return w - lr * sign(m)
 
 
-SGD_FAMILY = (*rows.values(), muon, heavy_ball, ema_corrected, lion, signsgd)
+SGD_FAMILY: tuple[Rule, ...] = (*rows.values(), muon, heavy_ball, ema_corrected, lion, signsgd)
