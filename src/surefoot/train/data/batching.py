@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
-from surefoot.train.data.scale import Scaling
 
 __all__ = ["batches", "order"]
 
-_CHUNK = 4 * 2**20  # bytes of float input gathered and scaled at once
+_CHUNK = 2 * 2**20  # bytes of float input gathered and scaled at once: what fits a core's cache
 
 
 def order(n: int, seed: int, epoch: int) -> Tensor:
@@ -49,7 +48,7 @@ def batches(
     batch_size: int,
     *,
     rows: Tensor | None = None,
-    scaling: Scaling | None = None,
+    scaling: Callable[[Tensor], Tensor] | None = None,
     skip: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Go through the rows in batches; the last one may be smaller.
@@ -62,7 +61,7 @@ def batches(
         y: targets, (n, ...), on the same device.
         batch_size: rows in a batch, 1 or more.
         rows: which rows, in which order, such as `order(len(x), seed, epoch)`; None takes all as they stand.
-        scaling: applied to x; None leaves it.
+        scaling: applied to x, such as `Data.scaling`; None leaves it.
         skip: how many batches to leave out at the start (to go on within an epoch).
 
     Returns:

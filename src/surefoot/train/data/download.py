@@ -71,7 +71,7 @@ def fetch(
                 mirrors = [good, *(mirror for mirror in mirrors if mirror != good)]
     except OSError as error:  # the network's errors have been dealt with: this is the disk
         raise InputError(
-            f"Cannot write {error.filename or folder}: {error.strerror or error};"
+            f"Cannot write to {error.filename or folder}: {error.strerror or error};"
             " $SUREFOOT_CACHE can name another folder for downloads."
         ) from error
     return folder
@@ -152,9 +152,9 @@ def _receive(url: str, part: Path, timeout: float) -> bool:
         with bar, part.open("ab" if resumed else "wb") as file:
             while block := _read(response, timeout, have, total):
                 file.write(block)
+                file.flush()  # what is here stays, should the process be killed
                 have += len(block)
                 bar.update(len(block))
-            file.flush()
             os.fsync(file.fileno())
     if total is not None and have < total:
         raise _CutOff(f"broke off after {have:,} of {total:,} bytes")
@@ -163,7 +163,7 @@ def _receive(url: str, part: Path, timeout: float) -> bool:
 
 def _read(response: Any, timeout: float, have: int, total: int | None) -> bytes:
     try:
-        return bytes(response.read(_BLOCK))
+        return bytes(response.read1(_BLOCK))  # read() would drop what came before a timeout
     except (OSError, http.client.HTTPException) as error:
         of = "" if total is None else f" of {total:,}"
         raise _CutOff(f"{_why(error, timeout)} after {have:,}{of} bytes") from error

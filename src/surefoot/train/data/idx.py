@@ -45,41 +45,54 @@ def read(path: Path, sha256: str | None = None) -> npt.NDArray[np.generic]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+    whole = True
     if data.startswith(_GZIP):
-        data = _gunzip(path, data)
+        data, whole = _gunzip(path, data)
+    array = _array(path, data)
+    if not whole:
+        raise InputError(f"{path} is cut off: its gzip stream ends before its checksum.")
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise InputError(f"{path} is not the published file: its SHA-256 is {found}, expected {sha256}.")
-    return _array(path, data)
+    return array
 
 
-def _gunzip(path: Path, data: bytes) -> bytes:
-    """Decompress as far as the stream goes: a cut-off file is told by its IDX header, which says more."""
-    parts = []
-    while data:
+def _gunzip(path: Path, data: bytes) -> tuple[bytes, bool]:
+    """Decompress as far as the stream goes, and whether it went to its end.
+
+    A file that is cut off is better told by the sizes in its IDX header than by its stream.
+    """
+    parts, rest, whole = [], data, True
+    while rest and whole:
         stream = zlib.decompressobj(wbits=31)
         try:
-            parts.append(stream.decompress(data))
+            parts.append(stream.decompress(rest))
         except zlib.error as error:
-            reason = str(error).partition(": ")[2] or str(error)
+            reason = str(error).rpartition(": ")[2]
             raise InputError(
                 f"{path} is corrupt: its gzip data cannot be decompressed ({reason})."
             ) from error
-        data = stream.unused_data.lstrip(b"\0")  # a second member, or padding
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        rest, whole = stream.unused_data.lstrip(b"\0"), stream.eof  # a second member, or padding
+    unpacked = parts[0] if len(parts) == 1 else b"".join(parts)
+    if not whole and len(unpacked) < 4:
+        raise InputError(f"{path} is cut off: its gzip stream ends after {len(data)} bytes.")
+    return unpacked, whole
 
 
 def _array(path: Path, data: bytes) -> npt.NDArray[np.generic]:
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES or data[3] == 0:
-        start = data[:4].hex(" ") or "nothing"
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES or not 1 <= data[3] <= 8:
+        start = f"it starts with {data[:4].hex(' ')}" if data else "it is empty"
         raise InputError(
-            f"{path} is no IDX file: it starts with {start}, expected a magic number"
+            f"{path} is no IDX file: {start}, expected a magic number"
             " such as 00 00 08 03 (images) or 00 00 08 01 (labels)."
         )
     dtype, header = np.dtype(_DTYPES[data[2]]), 4 + 4 * data[3]
-    shape = tuple(np.frombuffer(data[4:header][: (len(data) - 4) // 4 * 4], ">u4").tolist())
+    if len(data) < header:
+        raise InputError(f"{path} is cut off: expected at least {header:,} bytes, found {len(data):,}.")
+    shape = tuple(np.frombuffer(data[4:header], ">u4").tolist())
+    if 0 in shape:
+        raise InputError(f"{path} holds nothing: its header says {' × '.join(map(str, shape))}.")
     expected = header + math.prod(shape) * dtype.itemsize
-    if len(data) < header or len(data) < expected:
-        raise InputError(f"{path} is cut off: expected {expected:,} bytes, found {len(data):,}.")
-    if len(data) > expected:
-        raise InputError(f"{path} is too long: expected {expected:,} bytes, found {len(data):,}.")
+    if len(data) != expected:
+        what = "cut off" if len(data) < expected else "too long"
+        raise InputError(f"{path} is {what}: expected {expected:,} bytes, found {len(data):,}.")
     return np.frombuffer(data, dtype, offset=header).reshape(shape).astype(dtype.newbyteorder("="))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,8 @@ def read(path: Path) -> Arrays:
     Raises:
         InputError: the file cannot be read, or holds no such pair.
     """
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no .npz file as numpy.savez writes it, or it is cut off.")
     try:
         with np.load(path, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
@@ -58,10 +61,10 @@ def read(path: Path) -> Arrays:
             ]
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except InputError:
+    except InputError:  # a ValueError too, but already a whole sentence
         raise
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no .npz file that can be used: {error}.") from error
+    except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be used: {error}.") from error
     assert rows[0] is not None
     return Arrays(rows[0], rows[1])
 

@@ -96,8 +96,8 @@ def load(
     """Read, check and split some data, and learn its scaling.
 
     Data that come with validation rows of their own (MNIST's 10,000 test images, x_test in an .npz file) are
-    validated on those, as is the field's habit, unless `train_fraction` is given: then the training rows alone
-    are split, and the test rows are left untouched.
+    validated on those, as is the field's habit, unless `train_fraction` is given: then the training rows
+    alone are split, and the test rows are left untouched.
 
     Args:
         name: "mnist-10k" (embedded), "mnist" or "fashion-mnist" (downloaded when first used), or the path of
@@ -148,7 +148,8 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
             return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
         return data_dir.resolve().name, folder.read(data_dir), None
     path = Path(name).expanduser()
-    if data_dir is not None or not (path.exists() or path.suffix == ".npz" or len(path.parts) > 1):
+    looks_like_one = path.exists() or path.suffix == ".npz" or path.name != name
+    if data_dir is not None or not looks_like_one:
         raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
     return path.resolve().stem, npz.read(path) if path.suffix == ".npz" else folder.read(path), None
 

@@ -1,0 +1,77 @@
+"""Scaling: what is learned, what it does, and that it survives being saved."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.errors import InputError
+from surefoot.train.data.scale import KINDS, Scaling, learn
+
+PIXELS = torch.randint(0, 256, (50, 7, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+TABLE = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 100.0, 0.01]) + 5
+
+
+def test_pixels_share_one_mean_and_deviation():
+    scaling = learn("standard", PIXELS)
+    assert scaling.shift.item() == pytest.approx(PIXELS.double().mean().item(), rel=1e-6)
+    assert scaling.span.item() == pytest.approx(PIXELS.double().std(correction=0).item(), rel=1e-6)
+    z = scaling(PIXELS)
+    assert z.dtype == torch.float32
+    assert z.mean().item() == pytest.approx(0, abs=1e-6)
+    assert z.std(correction=0).item() == pytest.approx(1, rel=1e-6)
+
+
+def test_each_column_of_a_table_has_its_own():
+    z = learn("standard", TABLE)(TABLE)
+    # float32 knows the 5 to 2⁻²², which is 2.4e-5 of the last column's deviation
+    torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=2.4e-5, rtol=0)
+    torch.testing.assert_close(z.std(0, correction=0), torch.ones(3))
+    unit = learn("unit", TABLE)(TABLE)
+    torch.testing.assert_close(unit.amin(0), torch.zeros(3))
+    torch.testing.assert_close(unit.amax(0), torch.ones(3))
+
+
+def test_unit_pixels_are_divided_by_255_whatever_occurs():
+    assert torch.equal(learn("unit", PIXELS.clamp(max=100))(PIXELS), PIXELS.float() / 255)
+
+
+def test_raw_leaves_the_values_and_copies_them():
+    x = PIXELS.float()
+    z = learn("raw", x)(x)
+    assert torch.equal(z, x)
+    assert z.data_ptr() != x.data_ptr()
+    assert torch.equal(learn("raw", PIXELS)(PIXELS), x)
+
+
+@given(st.sampled_from(KINDS), st.integers(0, 255))
+def test_what_does_not_vary_stays_finite(kind, value):
+    for x in (torch.full((4, 3), value, dtype=torch.uint8), torch.full((4, 3), float(value))):
+        assert learn(kind, x)(x).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("x", [PIXELS, TABLE], ids=["pixels", "table"])
+def test_saved_as_json_and_read_back(kind, x):
+    scaling = learn(kind, x)
+    back = Scaling.from_dict(json.loads(json.dumps(scaling.to_dict())))
+    assert back.kind == kind
+    assert torch.equal(back(x), scaling(x))
+
+
+def test_the_inputs_are_not_changed():
+    before = TABLE.clone()
+    learn("standard", TABLE)(TABLE)
+    assert torch.equal(TABLE, before)
+
+
+def test_an_unknown_kind():
+    with pytest.raises(InputError) as caught:
+        learn("standart", PIXELS)
+    assert str(caught.value) == (
+        "Unknown scale 'standart'; did you mean 'standard'? Known: raw, standard, unit."
+    )
