@@ -1,7 +1,7 @@
 """What a check says: one Verdict per clause, and the Report that holds them.
 
-Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They never
-touch the optimizer: they ask the Patient, which may live in a process of its own, and judge its answers.
+Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They
+never touch the optimizer: they ask the Patient, who may live in another process, and judge its answers.
 """
 
 from __future__ import annotations
@@ -201,8 +201,8 @@ class Signature:
 class Patient(Protocol):
     """The optimizer under test, here or in a process of its own.
 
-    Every question may raise `Died`: the process is gone, was stopped, or did not answer in time. The patient is
-    then alive again for the next question.
+    Every question may raise `Died`: the process is gone, was stopped, or did not answer in time. The patient
+    is then alive again for the next question.
     """
 
     @property
@@ -215,6 +215,9 @@ class Patient(Protocol):
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a contract probe by its name; `options` are added to the given ones."""
+
+    def tolerate(self, kind: str) -> None:
+        """Set aside what every step() raises after its update, so that the rest can be examined."""
 
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; the groups' own options win over `options`, and those over the given ones.

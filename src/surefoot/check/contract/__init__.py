@@ -1,0 +1,20 @@
+"""The contract: what every optimizer must keep, whatever its rule; one small probe for each clause."""
+
+from __future__ import annotations
+
+# the order of these is the order of examination
+from surefoot.check.contract import construction, gradients, parameters, resume, tensors, numerics, tooling  # isort: skip
+from surefoot.check.contract.clause import CLAUSES
+from surefoot.check.contract.examine import examine
+
+__all__ = [
+    "CLAUSES",
+    "construction",
+    "examine",
+    "gradients",
+    "numerics",
+    "parameters",
+    "resume",
+    "tensors",
+    "tooling",
+]

@@ -1,0 +1,183 @@
+"""Clauses on making an optimizer: what it takes, what it refuses, whether each option does something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.settings import alternatives, contexts, everything, invalid
+from surefoot.check.contract.tools import run, state, weight
+
+
+@clause(
+    "construction",
+    "is a torch.optim.Optimizer",
+    why="Schedulers, scalers and training loops ask for it, and use its groups, its state and its hooks.",
+    mend="Derive the class from torch.optim.Optimizer and call super().__init__(params, defaults).",
+    quick=True,
+)
+def is_optimizer(make: Make) -> Claims:
+    opt = make([weight(2, 2)])
+    return [("isinstance(opt, torch.optim.Optimizer)", True, isinstance(opt, torch.optim.Optimizer))]
+
+
+@clause(
+    "construction",
+    "steps without an exception, under every combination of options",
+    why="A combination that fails only at step() is found by whoever trains with it, after a long wait.",
+    mend="Refuse what does not go together in __init__, with a ValueError; let step() handle the rest.",
+    over="combos",
+    quick=True,
+)
+def steps(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    before = w.tolist()
+    run(opt, [w], range(3))
+    return [("w moves in 3 steps", True, w.tolist() != before)]
+
+
+@clause(
+    "construction",
+    "takes a list, a generator, groups, and named parameters",
+    why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
+    mend="Hand `params` to super().__init__ as it is, and read self.param_groups afterwards.",
+    cases=[{"kind": "a generator"}, {"kind": "groups"}, {"kind": "named parameters"}],
+    strict=True,
+)
+def takes_parameters(make: Make, kind: str) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(2))
+    params: dict[str, Any] = {
+        "a generator": (p for p in [twin]),
+        "groups": [{"params": [twin]}],
+        "named parameters": [("layer.weight", twin)],
+    }
+    opt = make(params[kind])
+    run(opt, [twin], range(2))
+    return [(f"the parameter after two steps, given as {kind}", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "construction",
+    "refuses hyperparameters that cannot be meant",
+    why="A negative learning rate climbs; a typing error should stop the run, not ruin it.",
+    mend="In __init__, raise ValueError when the value is outside its domain.",
+    cases=invalid,
+)
+def refuses_values(make: Make, option: str, value: Any) -> Claims:
+    refused = False
+    try:
+        make([weight(2, 2)], **{option: value})
+    except Exception:
+        refused = True
+    return [(f"{option}={value} is refused", True, refused)]
+
+
+@clause(
+    "construction",
+    "refuses options that it does not know",
+    why="A constructor that swallows any name turns a misspelt option into a silent default.",
+    mend="Name every option in __init__, and take no **kwargs.",
+)
+def refuses_names(make: Make) -> Claims:
+    refused = False
+    try:
+        make([weight(2, 2)], momentun=0.5)
+    except Exception:
+        refused = True
+    return [("the misspelt option momentun=0.5 is refused", True, refused)]
+
+
+@clause(
+    "options",
+    "every option changes something, in some combination",
+    why="An option that is accepted and unused makes an experiment lie.",
+    mend="Use the option in step(), or take it out of __init__.",
+    cases=contexts,
+    each="option",
+    quick=True,
+)
+def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> Claims:
+    a, b = weight(2, 2), weight(2, 2)
+    without, with_it = make([a], **also), make([b], **{**also, option: value})
+    run(without, [a], range(10))
+    run(with_it, [b], range(10))
+    changed = a.tolist() != b.tolist() or state(without, a) != state(with_it, b)
+    return [(f"{option}={value} changes the parameters or the state", True, changed)]
+
+
+@clause(
+    "options",
+    "each group's own options are honoured",
+    why="Layers are given learning rates and decays of their own; group 0's for all is another run.",
+    mend="Inside the loop over self.param_groups read every option from `group`, never from self or group 0.",
+    over="rich",
+    cases=lambda signature: [
+        {"option": o, "value": v} for o, v in alternatives(signature) if o not in ("foreach", "fused")
+    ],
+    needs=["groups", "uncoupled"],
+    quick=True,
+)
+def group_options(make: Make, option: str, value: Any) -> Claims:
+    a, b, twin = weight(2, 2), weight(2, 2), weight(2, 2)
+    opt = make([{"params": [a]}, {"params": [b], option: value}])
+    run(opt, [a, b], range(3))
+    run(make([twin], **{option: value}), [twin], range(3))
+    what = f"a parameter whose group has {option}={value}, after 3 steps"
+    return [(what, twin.tolist(), b.tolist())]
+
+
+@clause(
+    "options",
+    "two groups are two optimizers",
+    why="A step size or a buffer that is shared between groups is wrong for all but one of them.",
+    mend="Compute whatever depends on options inside the loop over groups; cache nothing across groups.",
+    over="rich",
+    cases=everything,
+    needs=["groups", "uncoupled"],
+)
+def two_groups(make: Make, other: dict[str, Any]) -> Claims:
+    a, b, c, d = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 3)
+    opt = make([{"params": [a]}, {"params": [b], **other}])
+    run(opt, [a, b], range(3))
+    run(make([c]), [c], range(3))
+    run(make([d], **other), [d], range(3))
+    return [
+        ("group 0 after 3 steps, beside a group with other options", c.tolist(), a.tolist()),
+        ("group 1 after 3 steps", d.tolist(), b.tolist()),
+    ]
+
+
+@clause(
+    "options",
+    "an option that is changed during the run takes effect",
+    why="Schedulers work by writing into param_groups; a value captured at construction never sees them.",
+    mend="Read the option from `group` at every step, not from an attribute set in __init__.",
+    over="rich",
+    cases=lambda signature: [
+        {"option": o, "value": v}
+        for o, v in alternatives(signature, again=True)
+        if o in ("lr", "momentum", "weight_decay", "dampening", "betas", "alpha", "maximize", "nesterov")
+    ],
+    quick=True,
+)
+def live_options(make: Make, option: str, value: Any) -> Claims:
+    a, b = weight(2, 2), weight(2, 2)
+    steady, edited = make([a]), make([b])
+    run(steady, [a], range(1))
+    run(edited, [b], range(1))
+    first = state(edited, b)
+    if option not in edited.param_groups[0]:
+        return f"it keeps no {option} in its groups"
+    old = edited.param_groups[0][option]
+    edited.param_groups[0][option] = value
+    run(steady, [a], range(1, 10))
+    run(edited, [b], range(1, 10))
+    changed = a.tolist() != b.tolist()
+    held = [k for k, v in first.items() if option == "lr" and v == [[old, old], [old, old]]]
+    if held and not changed:
+        return {"differs": f"lr is only the start value of state[{held[0]!r}], which then goes its own way"}
+    return [(f"{option}={value}, written into the group after step 1, changes the next steps", True, changed)]

@@ -1,0 +1,99 @@
+"""What kind of optimizer it is, found by trying: clauses that do not suit its kind then do not apply.
+
+Each fact is a probe like a clause's; it returns None if the fact holds, or the sentence why it does not.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from surefoot.check.contract.clause import Make
+from surefoot.check.contract.tools import gradient, run, weight
+
+__all__ = ["FACTS"]
+
+
+def groups(make: Make) -> str | None:
+    try:
+        make([{"params": [weight(2, 2)]}, {"params": [weight(2, 2)]}])
+    except Exception as error:
+        return f"it refuses several groups: {error}"
+    return None
+
+
+def any_shape(make: Make) -> str | None:
+    try:
+        make([weight(3)])
+    except Exception as error:
+        return f"it refuses a 1-dimensional parameter: {error}"
+    return None
+
+
+def an_lr(make: Make) -> str | None:
+    return None if "lr" in make([weight(2, 2)]).param_groups[0] else "it has no lr in its groups"
+
+
+def uncoupled(make: Make) -> str | None:
+    """Whether one parameter's step is its own affair: it must not go by the size of another's gradient."""
+    ends = []
+    for scale in (1.0, 3.0):
+        w, other = weight(2, 2), weight(2, 3)
+        opt = make([w, other])
+        for t in range(3):
+            w.grad, other.grad = gradient(w, t), gradient(other, t) * scale
+            opt.step()
+        ends.append(w.tolist())
+    if ends[0] != ends[1]:
+        return "it couples parameters: the step of one depends on the size of another's gradient"
+    return None
+
+
+def elementwise(make: Make) -> str | None:
+    ends = []
+    for scale in (1.0, 3.0):
+        w = weight(4, 2)
+        opt = make([w])
+        for t in range(3):
+            w.grad = gradient(w, t)
+            w.grad[3] *= scale
+            opt.step()
+        ends.append(w.tolist()[:3])
+    if ends[0] != ends[1]:
+        return "it couples the elements of a tensor: the step of one depends on the others' gradients"
+    return None
+
+
+def importable(make: Make) -> str | None:
+    cls = type(make([weight(2, 2)]))
+    if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
+        return f"{cls.__qualname__} is not found by its name in {cls.__module__}, as pickle needs"
+    return None
+
+
+def constructs(make: Make) -> str | None:
+    make([weight(2, 2)])
+    return None
+
+
+def moves_anyway(make: Make) -> str | None:
+    """Whether a step that raises has moved its parameter before."""
+    w = weight(2, 2)
+    opt = make([w])
+    before = w.tolist()
+    try:
+        run(opt, [w], range(1))
+    except Exception:
+        return "step() raises before it moves the parameter" if w.tolist() == before else None
+    return None
+
+
+FACTS = {
+    "groups": groups,
+    "any shape": any_shape,
+    "an lr": an_lr,
+    "uncoupled": uncoupled,
+    "elementwise": elementwise,
+    "importable": importable,
+    "constructs": constructs,
+    "moves anyway": moves_anyway,
+}

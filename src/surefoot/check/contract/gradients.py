@@ -1,0 +1,202 @@
+"""Clauses on closures and gradients: what step() is given, and must leave as it was."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import gradient, run, state, weight
+
+
+@clause(
+    "closure",
+    "step(closure) calls the closure once, with gradients enabled",
+    why="The closure recomputes the loss and its gradients; under no_grad there are none.",
+    mend="with torch.enable_grad(): loss = closure()   # once, before the update",
+    quick=True,
+)
+def closure_called(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    calls = []
+
+    def closure() -> Tensor:
+        calls.append(torch.is_grad_enabled())
+        w.grad = gradient(w, 0)
+        return torch.tensor(2.5)
+
+    opt.step(closure)
+    return [
+        ("the closure is called", True, bool(calls)),
+        ("gradients are enabled inside the closure", True, all(calls)),
+    ]
+
+
+@clause(
+    "closure",
+    "step(closure) evaluates the closure only once",
+    why="A closure costs a forward and a backward pass, and draws the random numbers of dropout.",
+    mend="Call closure() in one place, before the loop over groups.",
+    needs=["optional closure"],
+)
+def closure_once(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    calls = []
+
+    def closure() -> Tensor:
+        calls.append(1)
+        w.grad = gradient(w, 0)
+        return torch.tensor(2.5)
+
+    opt.step(closure)
+    return [("the number of calls", True, len(calls) <= 1)]
+
+
+@clause(
+    "closure",
+    "step(closure) returns the loss; step() returns None",
+    why="Training loops and schedulers read the loss that step() returns.",
+    mend="Start with loss = None, set it from the closure, and end with `return loss`.",
+    quick=True,
+)
+def closure_loss(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+
+    def closure() -> Tensor:
+        w.grad = gradient(w, 0)
+        return torch.tensor(2.5)
+
+    loss = opt.step(closure)
+    return [("what step(closure) returns", 2.5, loss if loss is None else float(loss))]
+
+
+@clause(
+    "closure",
+    "the step uses the gradients that the closure computed",
+    why="Gradients read before the closure is called are those of the batch before.",
+    mend="Call the closure first; read p.grad after it.",
+    needs=["optional closure"],
+)
+def closure_first(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([twin]), [twin], range(1))
+    opt = make([w])
+
+    def closure() -> Tensor:
+        w.grad = gradient(w, 0)
+        return torch.tensor(2.5)
+
+    opt.step(closure)
+    return [("the parameter after step(closure)", twin.tolist(), w.tolist())]
+
+
+@clause(
+    "gradients",
+    "step() leaves p.grad as it was",
+    why="Gradients are read after the step: by logging, by clipping, by a second optimizer, by accumulation.",
+    mend="Work out of place on the gradient: grad = grad.add(p, alpha=weight_decay), never grad.add_(...).",
+    over="combos",
+    quick=True,
+)
+def grad_kept(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    for t in range(2):
+        w.grad = g = gradient(w, t)
+        before, version = g.tolist(), g._version
+        opt.step()
+    return [
+        ("p.grad is the same tensor after step()", True, w.grad is g),
+        ("p.grad after step()", before, g.tolist()),
+        ("p.grad._version after step(): it was written to", version, g._version),
+    ]
+
+
+@clause(
+    "gradients",
+    "state keeps no reference to p.grad",
+    why="With zero_grad(set_to_none=False) the same tensor is filled anew: a buffer that is it changes too.",
+    mend="Clone what is kept: state['momentum_buffer'] = grad.clone().",
+    over="singles",
+    quick=True,
+)
+def grad_not_aliased(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([twin]), [twin], range(3))
+    opt = make([w])
+    w.grad = torch.zeros_like(w)
+    for t in range(3):
+        w.grad.copy_(gradient(w, t))
+        opt.step()
+        w.grad.fill_(7.0)
+    return [("w after 3 steps, p.grad being overwritten after each", twin.tolist(), w.tolist())]
+
+
+@clause(
+    "gradients",
+    "no gradient: no change and no state",
+    why="A layer that the loss does not reach must rest: no decay, no momentum from a zero gradient.",
+    mend="In the loop: if p.grad is None: continue.",
+    over="singles",
+    quick=True,
+)
+def no_gradient(make: Make) -> Claims:
+    w, idle = weight(2, 2), weight(2, 3)
+    opt = make([w, idle])
+    before, kept = idle.tolist(), state(opt, idle)
+    run(opt, [w], range(2))
+    return [
+        ("the parameter without a gradient, after 2 steps", before, idle.tolist()),
+        ("its state", kept, state(opt, idle)),
+    ]
+
+
+@clause(
+    "gradients",
+    "a gradient that goes missing pauses its parameter only",
+    why="Experts, branches and schedules of unfreezing give a parameter gradients on some steps only.",
+    mend="Skip the parameter when p.grad is None; keep its state under its own key in self.state[p].",
+    over="rich",
+    needs=["uncoupled"],
+)
+def gradient_pauses(make: Make) -> Claims:
+    a, b, twin = weight(2, 2), weight(2, 2), weight(2, 2)
+    run(make([twin]), [twin], range(4))
+    opt = make([a, b])
+    run(opt, [a, b], range(1))
+    before, kept = a.tolist(), state(opt, a)
+    a.grad = None
+    run(opt, [b], range(1, 2))
+    after = state(opt, a)
+    moved = a.tolist()
+    run(opt, [a, b], range(2, 4))
+    return [
+        ("the parameter whose gradient is None at step 2, after it", before, moved),
+        ("its state", kept, after),
+        ("the other parameter, after 4 steps", twin.tolist(), b.tolist()),
+    ]
+
+
+@clause(
+    "gradients",
+    "a first gradient that comes late starts its parameter afresh",
+    why="A layer unfrozen later must not find another layer's buffer or first-step flag.",
+    mend="Decide 'first step' per parameter, by its own state: if 'momentum_buffer' not in self.state[p].",
+    over="combos",
+    needs=["uncoupled"],
+    quick=True,
+)
+def late_gradient(make: Make) -> Claims:
+    a, b, twin, waited = weight(2, 2), weight(2, 2), weight(2, 2), weight(2, 2)
+    opt, alone, late = make([a, b]), make([twin]), make([waited])
+    run(opt, [b], range(1))
+    run(opt, [a, b], range(1, 3))
+    run(alone, [twin], range(1, 3))
+    late.step()
+    run(late, [waited], range(1, 3))
+    if a.tolist() == waited.tolist() != twin.tolist():
+        return {"differs": "steps are counted for the whole group, so a parameter that joins late starts old"}
+    return [("a parameter whose first gradient comes at step 2, after step 3", twin.tolist(), a.tolist())]

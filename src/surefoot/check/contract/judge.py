@@ -1,0 +1,70 @@
+"""Claims judged: plain data against plain data, in the parent process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED
+
+__all__ = ["judge"]
+
+
+def judge(claims: Any) -> tuple[str, dict[str, Any]]:
+    """Return the outcome of a probe's claims, and what a Verdict needs to say about it.
+
+    Example:
+        >>> judge([("w after a step", [1.0, 2.0], [1.0, 2.5])])[1]["where"]
+        'element [1]: 2 expected, 2.5 came'
+    """
+    if isinstance(claims, str):
+        return NOT_APPLICABLE, {"note": claims}
+    if isinstance(claims, dict):
+        return DIFFERS, {"note": claims["differs"]}
+    for number, (what, expected, got, *near) in enumerate(claims):
+        parting = next(_partings(expected, got, near[0] if near else 0.0, ""), None)
+        if parting is not None:
+            place, e, g = parting
+            shown = (_show(e), _show(g)) if _show(e) != _show(g) else (repr(e), repr(g))
+            where = f"element {place}: {shown[0]} expected, {shown[1]} came" if place else ""
+            return FAILED, {
+                "note": what,
+                "expected": _show(expected),
+                "got": _show(got),
+                "where": where,
+                "claim": number,
+            }
+    return PASSED, {}
+
+
+def _partings(e: Any, g: Any, near: float, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the places where two nested values part."""
+    if isinstance(e, list) and isinstance(g, list) and len(e) == len(g):
+        for i, (x, y) in enumerate(zip(e, g, strict=True)):
+            yield from _partings(x, y, near, f"{place}[{i}]")
+    elif isinstance(e, dict) and isinstance(g, dict) and e.keys() == g.keys():
+        for k in e:
+            yield from _partings(e[k], g[k], near, f"{place}[{k!r}]")
+    elif not _close(e, g, near):
+        yield place, e, g
+
+
+def _close(e: Any, g: Any, near: float) -> bool:
+    if isinstance(e, (int, float)) and isinstance(g, (int, float)):
+        return e == g or (math.isnan(e) and math.isnan(g)) or abs(g - e) <= near * (1 + abs(e))
+    return bool(e == g)
+
+
+def _show(value: Any) -> str:
+    """Write a value in few characters: numbers as short as they are exact to six digits."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(_show(v) for v in value[:8])
+        return f"[{shown}{', …' if len(value) > 8 else ''}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_show(v)}" for k, v in value.items()) + "}"
+    return str(value)

@@ -1,0 +1,141 @@
+"""Clauses on numbers and memory: NaN, determinism, graphs, loss scaling, and the implementations."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.settings import paths
+from surefoot.check.contract.tools import gradient, run, weight
+
+
+@clause(
+    "numerics",
+    "NaN and infinite gradients are not hidden",
+    why="A run that goes on as if nothing had happened wastes a day before anyone looks.",
+    mend="Do not clamp or nan_to_num in step(); if steps are to be skipped, let GradScaler skip them.",
+    cases=[{"bad": "nan"}, {"bad": "inf"}],
+)
+def not_finite(make: Make, bad: str) -> Claims:
+    w, sound, steep = weight(2, 2), weight(2, 2), weight(2, 2)
+    opt, other, third = make([w]), make([sound]), make([steep])
+    for t in range(2):
+        w.grad, sound.grad, steep.grad = gradient(w, t), gradient(w, t), gradient(w, t) * 2
+        if t == 1:
+            w.grad[0, 0] = float(bad)
+        opt.step()
+        other.step()
+        third.step()
+    shows = not abs(w.tolist()[0][0]) < 1e9
+    if not shows and sound.tolist() == steep.tolist():
+        return {"differs": "it goes by the sign of the gradient, and in torch sign(nan) is 0"}
+    return [(f"w shows that its gradient was {bad}", True, shows)]
+
+
+@clause(
+    "numerics",
+    "two equal runs end in equal bits",
+    why="Without that no fault can be found by running again.",
+    mend="Take random numbers only from torch's generator; go through parameters in a fixed order.",
+    over="singles",
+)
+def deterministic(make: Make) -> Claims:
+    w, twin = weight(3, 5), weight(3, 5)
+    torch.manual_seed(0)
+    run(make([w]), [w], range(3))
+    torch.manual_seed(0)
+    run(make([twin]), [twin], range(3))
+    return [("w after 3 steps, run again", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "numerics",
+    "state keeps no autograd graph",
+    why="A buffer with a grad_fn holds every step before it: memory grows until the run dies.",
+    mend="Decorate step() with @torch.no_grad().",
+    over="singles",
+    quick=True,
+)
+def no_graph(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    run(opt, [w], range(2))
+    kept = [k for k, v in opt.state.get(w, {}).items() if torch.is_tensor(v) and v.requires_grad]
+    return [("state tensors that require gradients", [], kept)]
+
+
+@clause(
+    "numerics",
+    "memory stays flat over 1,000 steps",
+    why="Lists of losses, gradients or graphs that are never emptied end long runs.",
+    mend="Keep running values, not histories.",
+    over="rich",
+)
+def flat_memory(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    run(opt, [w], range(10))
+    gc.collect()
+    early = sum(torch.is_tensor(o) for o in gc.get_objects())
+    run(opt, [w], range(1000))
+    gc.collect()
+    late = sum(torch.is_tensor(o) for o in gc.get_objects())
+    return [
+        ("the number of tensors alive does not grow by hundreds in 1,000 steps", True, late - early < 300)
+    ]
+
+
+@clause(
+    "numerics",
+    "a step skipped by loss scaling changes nothing, not even the first",
+    why="With float16 the first steps overflow by design: GradScaler skips them and halves its scale.",
+    mend="If the optimizer handles found_inf itself, make no state and write nothing when it is set.",
+    over="combos",
+)
+def skipped_step(make: Make) -> Claims:
+    w, twin = weight(5, 5), weight(5, 5)
+    opt = make([w])
+    run(make([twin]), [twin], range(1))
+    before = w.tolist()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    scaler.scale(torch.zeros(()))
+    w.grad = torch.full_like(w, torch.inf)
+    scaler.step(opt)
+    scaler.update()
+    skipped = w.tolist()
+    w.grad = gradient(w, 0) * scaler.get_scale()
+    scaler.step(opt)
+    return [
+        ("w after a step whose gradient overflowed", before, skipped),
+        ("w after the next step, whose gradient is finite", twin.tolist(), w.tolist(), 1e-6),
+    ]
+
+
+@clause(
+    "numerics",
+    "its implementations agree: loop, foreach, fused, capturable",
+    why="The fast path runs by default; it must be the same optimizer, at every size, in every dtype.",
+    mend="Test each path against the plain loop, in every dtype, with sizes around the width of a vector.",
+    over="flags",
+    cases=paths,
+    refusal="support",
+)
+def paths_agree(make: Make, fast: dict[str, bool], loop: dict[str, bool], dtype: str) -> Claims:
+    kind = getattr(torch, dtype)
+    one = [weight(n, 1, dtype=kind) for n in (1, 7, 8, 15, 16, 17, 67)]
+    two = [w.detach().clone().requires_grad_() for w in one]
+    run(make(one, **loop), one, range(2))
+    run(make(two, **fast), two, range(2))
+    near = {"float64": 1e-9, "float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}[dtype]
+    name = ", ".join(k for k, v in fast.items() if v)
+    return [
+        (
+            f"{a.numel()} elements after 2 steps, {name} against the loop, in {dtype}",
+            a.tolist(),
+            b.tolist(),
+            near,
+        )
+        for a, b in zip(one, two, strict=True)
+    ]

@@ -1,0 +1,157 @@
+"""Clauses on parameters: changed in place, visibly, and nothing else with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import run, weight
+
+
+@clause(
+    "parameters",
+    "parameters change in place",
+    why="Tied weights, flat models and shared memory hold views of the storage; a new one leaves them stale.",
+    mend="Update with in-place operations: p.add_(update, alpha=-lr), never p.data = p.data - ....",
+    over="singles",
+    quick=True,
+)
+def in_place(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    view = w.detach().view(-1)
+    run(opt, [w], range(2))
+    return [("a view of w, taken before the first step", w.flatten().tolist(), view.tolist())]
+
+
+@clause(
+    "parameters",
+    "autograd can see that the parameters changed",
+    why="Without the version counter, a backward pass through old activations is wrong instead of refused.",
+    mend="Decorate step() with @torch.no_grad() and update p itself; do not go through p.data.",
+)
+def version_moves(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    version = w._version
+    run(opt, [w], range(1))
+    return [("w._version moves at step()", True, w._version > version)]
+
+
+@clause(
+    "parameters",
+    "parameters stay leaves that require gradients",
+    why="A parameter with a grad_fn keeps the graph of every step before, and cannot be optimised further.",
+    mend="Decorate step() with @torch.no_grad().",
+    over="singles",
+)
+def stays_leaf(make: Make) -> Claims:
+    w = weight(2, 2)
+    run(make([w]), [w], range(2))
+    return [
+        ("w.is_leaf", True, w.is_leaf),
+        ("w.requires_grad", True, w.requires_grad),
+        ("w.grad_fn", "None", str(w.grad_fn)),
+    ]
+
+
+@clause(
+    "parameters",
+    "frozen parameters stay as they are",
+    why="Fine-tuning hands all of model.parameters() over, with requires_grad=False on some.",
+    mend="In the loop: if p.grad is None: continue, before decay and everything else.",
+    over="singles",
+)
+def frozen(make: Make) -> Claims:
+    w, still = weight(2, 2), weight(2, 3).requires_grad_(False)
+    before = still.tolist()
+    run(make([still, w]), [w], range(2))
+    return [("the frozen parameter after 2 steps", before, still.tolist())]
+
+
+@clause(
+    "parameters",
+    "step() changes nothing else",
+    why="A step that writes into the groups, or turns autograd off, changes the code that runs after it.",
+    mend="Keep what changes in self.state[p]; use torch.no_grad() as a decorator or a with block.",
+    over="singles",
+    cases=lambda signature: [{"options": list(signature.options)}],
+)
+def nothing_else(make: Make, options: list[str]) -> Claims:
+    w, bystander = weight(2, 2), weight(2, 2)
+    before = bystander.tolist()
+    opt = make([w])
+    group: dict[str, Any] = opt.param_groups[0]
+    own = {k: str(v) for k, v in group.items() if k in options}
+    dtype = torch.get_default_dtype()
+    run(opt, [w], range(3))
+    return [
+        ("the group's options after 3 steps", own, {k: str(v) for k, v in group.items() if k in options}),
+        ("torch.is_grad_enabled() after step()", True, torch.is_grad_enabled()),
+        ("torch.get_default_dtype() after step()", str(dtype), str(torch.get_default_dtype())),
+        ("a tensor that was never handed over", before, bystander.tolist()),
+    ]
+
+
+@clause(
+    "parameters",
+    "a parameter's run does not depend on the company it has",
+    why="A step counter that every parameter advances makes the rule depend on the model's size.",
+    mend="Count steps once per step() or once in each parameter's own state.",
+    over="rich",
+    needs=["uncoupled"],
+)
+def company(make: Make) -> Claims:
+    w, other, alone = weight(2, 2), weight(2, 3), weight(2, 2)
+    run(make([w, other]), [w, other], range(3))
+    run(make([alone]), [alone], range(3))
+    return [("a parameter beside another, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
+
+
+@clause(
+    "parameters",
+    "the order of the parameters does not matter",
+    why="A model's parameters come in the order in which they were defined, which means nothing.",
+    mend="Keep each parameter's state under self.state[p], not in a list by position.",
+    over="rich",
+    needs=["uncoupled"],
+)
+def order(make: Make) -> Claims:
+    a, b, c, d = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 3)
+    run(make([a, b]), [a, b], range(3))
+    run(make([d, c]), [c, d], range(3))
+    return [
+        ("the parameter that moved from first to last, after 3 steps", a.tolist(), c.tolist(), 1e-6),
+        ("the parameter that moved from last to first", b.tolist(), d.tolist(), 1e-6),
+    ]
+
+
+@clause(
+    "parameters",
+    "a parameter's elements are stepped alike, wherever they are",
+    why="A rule that depends on where an element lies, or on how many there are, has a fault in a kernel.",
+    mend="Do the same to every element; leave the blocks of a vector unit to torch.",
+    over="rich",
+    needs=["uncoupled", "elementwise"],
+)
+def split(make: Make) -> Claims:
+    whole = weight(37, 1)
+    bounds = ((0, 5), (5, 22), (22, 37))
+    parts = [whole[i:j].detach().clone().requires_grad_() for i, j in bounds]
+    opt, apart = make([whole]), make(parts)
+    for t in range(3):
+        whole.grad = torch.linspace(-1, 1, 37).reshape(37, 1) * (0.5 - t)
+        for p, (i, j) in zip(parts, bounds, strict=True):
+            p.grad = whole.grad[i:j].clone()
+        opt.step()
+        apart.step()
+    return [
+        (
+            "37 elements at once, against the same in three tensors",
+            torch.cat(parts).tolist(),
+            whole.tolist(),
+            1e-6,
+        )
+    ]

@@ -1,0 +1,176 @@
+"""Clauses on state: where it lives, and that a run can be saved, copied, and gone on with."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from typing import Any
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import run, state, weight
+
+RESUME = "Keep every tensor of the run in self.state[p], and every number in self.state[p] or in the group."
+
+
+@clause(
+    "state",
+    "save and load mid-run goes on as if nothing had happened",
+    why="A resumed run that differs from an uninterrupted one is another experiment.",
+    mend=RESUME,
+    over="combos",
+    quick=True,
+)
+def resume(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    first = make([twin])
+    run(first, [twin], range(2))
+    second = make([twin])
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    run(second, [twin], range(2, 4))
+    return [("w after 4 steps, saved and loaded after 2", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "state",
+    "what a run depends on is kept in self.state",
+    why="state_dict(), load_state_dict(), .to(device) and sharding see only self.state and the groups.",
+    mend=RESUME,
+    over="rich",
+)
+def state_in_state(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    first = make([twin])
+    run(first, [twin], range(2))
+    outside = [
+        k for k, v in vars(first).items() if "tensor(" in repr(v) and k not in ("state", "param_groups")
+    ]
+    second = make([twin])
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    run(second, [twin], range(2, 4))
+    if w.tolist() == twin.tolist():
+        outside = []
+    return [("attributes of the optimizer that hold tensors and are not saved", [], outside)]
+
+
+@clause(
+    "state",
+    "a checkpoint file can be read with weights_only",
+    why="torch.load refuses anything but tensors and plain values, since a pickle can run code.",
+    mend="Keep tensors, numbers, strings, lists and dicts in the state; no objects of your own.",
+    over="singles",
+)
+def checkpoint_file(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    first = make([twin])
+    run(first, [twin], range(2))
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = make([twin])
+    second.load_state_dict(torch.load(file, weights_only=True))
+    run(second, [twin], range(2, 4))
+    return [("w after 4 steps, through a file after 2", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "state",
+    "a loaded optimizer shares nothing with the one it was loaded from",
+    why="Two runs branched from one state_dict in the same process must not write into each other's buffers.",
+    mend="In load_state_dict, clone tensors: super().load_state_dict(copy.deepcopy(state_dict)).",
+    over="rich",
+)
+def loaded_apart(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    first, second = make([w]), make([twin])
+    run(first, [w], range(2))
+    second.load_state_dict(first.state_dict())
+    before = state(second, twin)
+    run(first, [w], range(2, 4))
+    after = state(second, twin)
+    if before != after and type(first).load_state_dict is torch.optim.Optimizer.load_state_dict:
+        return {"differs": "as torch.optim's own load_state_dict: pass it copy.deepcopy(state_dict)"}
+    return [("the loaded optimizer's state, after steps of the other", before, after)]
+
+
+@clause(
+    "state",
+    "a state loaded for parameters of another dtype takes on that dtype",
+    why="A checkpoint of a float32 run, gone on with in bfloat16 or float64, must step as that dtype does.",
+    mend="Leave load_state_dict to torch, which casts each state tensor to its parameter's dtype.",
+    over="rich",
+)
+def load_dtype(make: Make) -> Claims:
+    w, double, fresh = weight(2, 2), weight(2, 2, dtype=torch.float64), weight(2, 2, dtype=torch.float64)
+    first, second, third = make([w]), make([double]), make([fresh])
+    run(first, [w], range(2))
+    run(third, [fresh], range(2))
+    second.load_state_dict(first.state_dict())
+    run(second, [double], range(2, 3))
+
+    def dtypes(opt: Any, p: torch.Tensor) -> dict[str, str]:
+        return {k: str(v.dtype) for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)}
+
+    fit, came = dtypes(third, fresh), dtypes(second, double)
+    if fit != came and type(first).load_state_dict is torch.optim.Optimizer.load_state_dict:
+        parts = [k for k in fit if fit[k] != came.get(k)]
+        return {"differs": f"torch.optim's own load_state_dict casts all but 'step': here {parts[0]!r} too"}
+    return [("dtypes of the state, float32 loaded for float64", fit, came)]
+
+
+@clause(
+    "state",
+    "it can be pickled together with its parameters",
+    why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
+    mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
+    over="rich",
+    needs=["importable"],
+)
+def pickles(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    opt = make([twin])
+    run(opt, [twin], range(2))
+    twin, opt = pickle.loads(pickle.dumps((twin, opt)))
+    run(opt, [twin], range(2, 4))
+    return [("w after 4 steps, pickled after 2", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "state",
+    "it can be deep-copied together with its parameters",
+    why="Searches and averaging copy a run and continue both copies.",
+    mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
+    over="rich",
+)
+def deep_copies(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    opt = make([twin])
+    run(opt, [twin], range(2))
+    twin, opt = copy.deepcopy((twin, opt))
+    run(opt, [twin], range(2, 4))
+    return [("w after 4 steps, copied after 2", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "state",
+    "a group can be added during the run",
+    why="Unfreezing a layer mid-run adds its group after the first steps.",
+    mend="Make state when a parameter is first stepped, not in __init__ and not only at step 1.",
+    over="rich",
+    needs=["groups", "uncoupled"],
+)
+def add_group(make: Make) -> Claims:
+    a, b, twin = weight(2, 2), weight(2, 3), weight(2, 3)
+    opt = make([a])
+    run(opt, [a], range(2))
+    opt.add_param_group({"params": [b]})
+    run(opt, [a, b], range(2, 4))
+    run(make([twin]), [twin], range(2, 4))
+    return [("the added parameter after its 2 steps", twin.tolist(), b.tolist(), 1e-6)]

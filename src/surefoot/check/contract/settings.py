@@ -1,0 +1,122 @@
+"""Which values an option is tried with, and which options are tried together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from surefoot.check.verdict import Options, Signature
+
+__all__ = ["PATHS", "alternatives", "contexts", "everything", "invalid", "paths", "settings"]
+
+# option -> a value that shows in short runs that it does something: exact in binary, far from the default
+SHOWS: dict[str, Any] = {
+    "lr": 0.125,
+    "momentum": 0.75,
+    "dampening": 0.5,
+    "weight_decay": 0.125,
+    "nesterov": True,
+    "maximize": True,
+    "betas": (0.5, 0.75),
+    "eps": 0.125,
+    "amsgrad": True,
+    "alpha": 0.5,
+    "centered": True,
+    "rho": 0.5,
+    "lambd": 0.5,
+    "lr_decay": 0.5,
+    "initial_accumulator_value": 0.5,
+    "momentum_decay": 0.5,
+    "decoupled_weight_decay": True,
+    "etas": (0.25, 2.0),
+    "step_sizes": (0.0625, 0.5),
+}
+AGAIN: dict[str, Any] = {
+    "lr": 0.0625,
+    "momentum": 0.5,
+    "weight_decay": 0.25,
+    "dampening": 0.25,
+    "betas": (0.75, 0.5),
+    "eps": 0.25,
+    "alpha": 0.25,
+    "rho": 0.25,
+}
+FLAGS = ("nesterov", "maximize", "amsgrad", "centered", "decoupled_weight_decay")
+WRONG: dict[str, tuple[Any, ...]] = {
+    "lr": (-1.0,),
+    "momentum": (-0.5,),
+    "weight_decay": (-0.5,),
+    "betas": ((1.5, 0.75), (0.5, -0.25)),
+    "eps": (-1.0,),
+}
+PATHS = ("foreach", "fused", "capturable")  # other implementations of the same rule
+BASE = ("lr",)  # given in every run, so no setting of its own
+
+
+def alternatives(signature: Signature, again: bool = False) -> list[tuple[str, Any]]:
+    """Return the options whose meaning is known, each with a value that shows it; `again`: another."""
+    known = {**SHOWS, **(AGAIN if again else {})}
+    found = []
+    for option, value in known.items():
+        default = signature.options.get(option, value)
+        if isinstance(default, bool):
+            found.append((option, not default))
+        elif isinstance(value, tuple) == isinstance(default, (tuple, list)) and (
+            default != value or option in signature.required
+        ):
+            found.append((option, value))
+    return [(o, v) for o, v in found if o in signature.options or o in signature.required]
+
+
+def everything(signature: Signature) -> list[dict[str, Any]]:
+    """Return one case: every known option away from its default, and away from the value it has elsewhere."""
+    skip = ("amsgrad", "centered", "nesterov")  # these add state, or exclude dampening
+    return [{"other": {o: v for o, v in alternatives(signature, again=True) if o not in skip}}]
+
+
+def invalid(signature: Signature) -> list[dict[str, Any]]:
+    """Return the values that an option must refuse."""
+    return [
+        {"option": o, "value": v} for o, values in WRONG.items() if o in signature.options for v in values
+    ]
+
+
+def contexts(signature: Signature) -> list[dict[str, Any]]:
+    """Return, for each option, the company in which it may show: alone, then with one or two others."""
+    cases = []
+    for option, value in alternatives(signature):
+        others = [(o, v) for o, v in alternatives(signature) if o != option and o not in BASE]
+        for also in [{}, *({o: v} for o, v in others), dict(others[:2]), dict(others)]:
+            cases.append({"option": option, "value": value, "also": also})
+    return cases
+
+
+def paths(signature: Signature) -> list[dict[str, Any]]:
+    """Return each implementation beside the plain loop, in each dtype."""
+    there = [p for p in PATHS if p in signature.options]
+    loop = {p: False for p in there if p != "capturable"}
+    return [
+        {"fast": {**loop, path: True}, "loop": loop, "dtype": dtype}
+        for path in there
+        for dtype in ("float32", "float64", "float16", "bfloat16")
+    ]
+
+
+def settings(signature: Signature, given: Options, over: str) -> Iterator[dict[str, Any]]:
+    """Yield the options to add to the given ones: none first, then one, two and three at a time.
+
+    Each comes in the default implementation, then in each of the others; what the user gave is never changed.
+    """
+    free = {o: v for o, v in alternatives(signature) if o not in given and o not in BASE}
+    fast: list[dict[str, Any]] = [
+        {},
+        *({p: True} for p in PATHS if p in signature.options and p not in given),
+    ]
+    most = {"given": 0, "singles": 1, "combos": 3}[over]
+    for size in range(most + 1):
+        for chosen in itertools.combinations(free, size):
+            for path in fast if over == "combos" else [{}]:
+                yield {**{o: free[o] for o in chosen}, **path}
+    if over == "singles":
+        yield from fast[1:]

@@ -1,0 +1,133 @@
+"""Clauses on what parameters may look like: shapes, layouts, dtypes, complex and sparse."""
+
+from __future__ import annotations
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import gradient, run, state, weight
+
+
+@clause(
+    "tensors",
+    "takes parameters of every shape",
+    why="Scales are 0-dimensional, kernels 4-dimensional, and an empty parameter must not stop the others.",
+    mend="Use elementwise operations that broadcast; skip nothing but p.grad is None.",
+    cases=[{"shape": s} for s in ((), (0,), (1,), (5,), (2, 3), (2, 1, 2, 2))],
+    needs=["any shape"],
+)
+def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
+    w, other, alone = weight(*shape), weight(2, 2), weight(2, 2)
+    before = w.tolist()
+    run(make([w, other]), [w, other], range(2))
+    run(make([alone]), [alone], range(2))
+    return [
+        ("the shape after 2 steps", list(shape), list(w.shape)),
+        ("the parameter moved", w.numel() > 0, w.tolist() != before),
+        ("it is finite", True, bool(w.isfinite().all())),
+        ("another parameter moved too", True, bool(other.ne(weight(2, 2)).any())),
+    ]
+
+
+@clause(
+    "tensors",
+    "memory layout does not matter",
+    why="Channels-last models, transposed weights, expanded gradients: the same numbers, stored otherwise.",
+    mend="Use tensor operations, which go by index; view(-1) and data_ptr arithmetic go by memory.",
+    over="rich",
+    cases=[
+        {"layout": "a transposed parameter"},
+        {"layout": "a transposed gradient"},
+        {"layout": "an expanded gradient"},
+    ],
+)
+def layouts(make: Make, layout: str) -> Claims:
+    usual = weight(3, 2)
+    w = usual.detach().t().contiguous().t() if layout == "a transposed parameter" else usual.detach().clone()
+    w.requires_grad_()
+    a, b = make([usual]), make([w])
+    for t in range(3):
+        g = gradient(usual, t)
+        if layout == "an expanded gradient":
+            g = g[:1].expand(3, 2)
+        usual.grad = g.contiguous().clone()
+        w.grad = g.t().contiguous().t() if layout == "a transposed gradient" else g
+        a.step()
+        b.step()
+    return [(f"{layout}: w after 3 steps, against the contiguous one", usual.tolist(), w.tolist(), 1e-3)]
+
+
+@clause(
+    "tensors",
+    "works in every floating dtype",
+    why="Models train in bfloat16 and float16, and are tested in float64.",
+    mend="Make buffers with zeros_like(p); write no dtype of your own into the arithmetic.",
+    over="singles",
+    cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
+)
+def dtypes(make: Make, dtype: str) -> Claims:
+    w, single = weight(6, 6, dtype=getattr(torch, dtype)), weight(6, 6)
+    run(make([w]), [w], range(2))
+    run(make([single]), [single], range(2))
+    near = 0.01 if dtype == "float64" else 0.1
+    return [
+        ("the parameter's dtype after 2 steps", dtype, str(w.dtype).removeprefix("torch.")),
+        (f"the parameter, in {dtype} against float32", single.tolist(), w.tolist(), near),
+    ]
+
+
+@clause(
+    "tensors",
+    "keeps the same state in every floating dtype",
+    why="In bfloat16, .bfloat16() returns the tensor itself; working in place then overwrites the state.",
+    mend="Clone before working in place on something that came from .to(...) of a state tensor.",
+    over="singles",
+    cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
+)
+def dtype_state(make: Make, dtype: str) -> Claims:
+    w, single = weight(6, 6, dtype=getattr(torch, dtype)), weight(6, 6)
+    opt, other = make([w]), make([single])
+    run(opt, [w], range(1))
+    run(other, [single], range(1))
+    return [(f"the state after 1 step, in {dtype} against float32", state(other, single), state(opt, w), 0.1)]
+
+
+@clause(
+    "tensors",
+    "a complex parameter is stepped as its real and imaginary parts",
+    why="A real loss has a gradient for each part; squaring a complex number is not squaring its parts.",
+    mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or refuse complex parameters.",
+    over="singles",
+    refusal="complex",
+)
+def complex_parts(make: Make) -> Claims:
+    parts = weight(3, 2)
+    w = torch.view_as_complex(parts.detach().clone()).reshape(3, 1).requires_grad_()
+    real = weight(3, 2)
+    a, b = make([real]), make([w])
+    for t in range(3):
+        real.grad = gradient(real, t)
+        w.grad = torch.view_as_complex(gradient(real, t)).reshape(3, 1)
+        a.step()
+        b.step()
+    what = "real and imaginary parts after 3 steps"
+    return [(what, real.tolist(), torch.view_as_real(w.detach()).reshape(3, 2).tolist(), 1e-6)]
+
+
+@clause(
+    "tensors",
+    "sparse gradients work, or are refused in words",
+    why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
+    mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
+    refusal="sparse",
+)
+def sparse(make: Make) -> Claims:
+    dense, w = weight(4, 2), weight(4, 2)
+    a, b = make([dense]), make([w])
+    for t in range(3):
+        rows = gradient(dense, t) * torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+        dense.grad = rows
+        w.grad = rows.clone().to_sparse(1)
+        a.step()
+        b.step()
+    return [("w after 3 steps with sparse gradients, against dense", dense.tolist(), w.tolist(), 1e-6)]

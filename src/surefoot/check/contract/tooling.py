@@ -1,0 +1,150 @@
+"""Clauses on living with the rest of torch: schedulers, hooks, torch.compile, sharded tensors."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import warnings
+from typing import Any
+
+import torch
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import run, weight
+
+SCHEDULES = (
+    "StepLR(opt, 2, 0.5)",
+    "MultiStepLR(opt, [1, 3], 0.5)",
+    "ConstantLR(opt, 0.5, 2)",
+    "LinearLR(opt, 0.5, 1.0, 3)",
+    "ExponentialLR(opt, 0.5)",
+    "LambdaLR(opt, lambda t: 0.5 ** t)",
+    "MultiplicativeLR(opt, lambda t: 0.5)",
+    "PolynomialLR(opt, 5)",
+    "CosineAnnealingLR(opt, 5)",
+    "CosineAnnealingWarmRestarts(opt, 2)",
+    "SequentialLR(opt, [ConstantLR(opt, 0.5, 1), ExponentialLR(opt, 0.5)], [2])",
+    "ChainedScheduler([ConstantLR(opt, 0.5, 1), ExponentialLR(opt, 0.5)])",
+    "ReduceLROnPlateau(opt, patience=0)",
+    "CyclicLR(opt, 0.125, 0.5, 2, cycle_momentum='momentum' in opt.defaults or 'betas' in opt.defaults)",
+    "OneCycleLR(opt, 0.5, 6, cycle_momentum='momentum' in opt.defaults or 'betas' in opt.defaults)",
+)
+
+
+@clause(
+    "tooling",
+    "each torch scheduler sets its learning rate",
+    why="A schedule that the optimizer breaks, ignores or overwrites is a run nobody planned.",
+    mend="Keep lr (and momentum or betas) in the groups, under these names; never write to them in step().",
+    cases=[{"schedule": s} for s in SCHEDULES],
+    needs=["an lr"],
+)
+def schedulers(make: Make, schedule: str) -> Claims:
+    w, v = weight(2, 2), weight(2, 2)
+    opt, plain = make([w]), torch.optim.SGD([v], lr=0.25)
+    lrs: dict[Any, list[float]] = {opt: [], plain: []}
+    for o, p in ((opt, w), (plain, v)):
+        o.param_groups[0]["lr"] = 0.25
+        scheduler = eval(schedule, vars(torch.optim.lr_scheduler), {"opt": o})
+        for t in range(5):
+            run(o, [p], [t])
+            scheduler.step(*([1.0] if "Plateau" in schedule else []))
+            lrs[o].append(round(float(o.param_groups[0]["lr"]), 12))
+    return [(f"the learning rates of 5 steps under {schedule}", lrs[plain], lrs[opt])]
+
+
+@clause(
+    "tooling",
+    "step hooks fire, once per step",
+    why="Profilers, averaging and gradient clipping attach to the optimizer by its hooks.",
+    mend="Call super().__init__(), and override step() in the class, not on the object.",
+)
+def hooks(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    fired = []
+    opt.register_step_pre_hook(lambda *_: fired.append("before"))
+    opt.register_step_post_hook(lambda *_: fired.append("after"))
+    run(opt, [w], range(2))
+    return [("the hooks that fired in 2 steps", ["before", "after"] * 2, fired)]
+
+
+@clause(
+    "tooling",
+    "zero_grad() clears the gradients",
+    why="Gradients that stay are added to: each batch then steps with all before it.",
+    mend="Leave zero_grad to torch.optim.Optimizer.",
+)
+def zero_grad(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])
+    run(opt, [w], range(1))
+    opt.zero_grad()
+    cleared = w.grad is None or not w.grad.any()
+    run(opt, [w], range(1))
+    opt.zero_grad(set_to_none=False)
+    return [
+        ("p.grad is None or zero after zero_grad()", True, cleared),
+        (
+            "p.grad is zeros after zero_grad(set_to_none=False)",
+            [[0.0, 0.0], [0.0, 0.0]],
+            [] if w.grad is None else w.grad.tolist(),
+        ),
+    ]
+
+
+@clause(
+    "tooling",
+    "makes no deprecated calls and gives no warnings",
+    why="What warns today raises with the next release of torch.",
+    mend="Do as the warning says: add_(d, alpha=1 - dampening) replaces add_(1 - dampening, d).",
+    over="singles",
+    quick=True,
+)
+def no_warnings(make: Make) -> Claims:
+    torch.set_warn_always(True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        w = weight(2, 2)
+        run(make([w]), [w], range(3))
+    torch.set_warn_always(False)
+    return [
+        ("warnings of 3 steps", [], [" ".join(str(c.message).split("(Triggered")[0].split()) for c in caught])
+    ]
+
+
+@clause(
+    "tooling",
+    "goes quietly",
+    why="An exception in __del__ cannot be caught; it is printed at some later time, out of place.",
+    mend="Leave __del__ out; clean up in a method that is called.",
+)
+def goes_quietly(make: Make) -> Claims:
+    raised: list[str] = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda u: raised.append(repr(u.exc_value))
+    w = weight(2, 2)
+    opt = make([w])
+    run(opt, [w], range(1))
+    del opt
+    gc.collect()
+    sys.unraisablehook = hook
+    return [("exceptions while the optimizer was being deleted", [], raised)]
+
+
+@clause(
+    "tooling",
+    "step() runs under torch.compile, with the same result",
+    why="A training step compiled whole includes the optimizer.",
+    mend="In step(), branch on Python numbers of the group, not on values of tensors; call no .item().",
+    over="rich",
+    deep=True,
+)
+def compiles(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    opt, eager = make([w]), make([twin])
+    step: Any = torch.compile(opt.step, backend="aot_eager")
+    for t in range(3):
+        w.grad, twin.grad = (torch.full_like(w, 0.5 - t) for _ in range(2))
+        step()
+        eager.step()
+    return [("w after 3 compiled steps", twin.tolist(), w.tolist(), 1e-6)]

@@ -1,0 +1,29 @@
+"""What the probes share. A reproduction copies those that it uses, so they are plain torch and short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def weight(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    n = torch.Size(shape).numel()
+    return ((torch.arange(n) % 7 - 2.5) / 2).to(dtype).reshape(shape).requires_grad_()
+
+
+def gradient(w: Tensor, t: int) -> Tensor:
+    return ((torch.arange(w.numel()) * 3 + t * 2) % 5 - 1.75).div(2).to(w.dtype).reshape(w.shape)
+
+
+def run(opt: Any, weights: list[Tensor], steps: Iterable[int]) -> None:
+    for t in steps:
+        for w in weights:
+            w.grad = gradient(w, t)
+        opt.step()
+
+
+def state(opt: Any, w: Tensor) -> dict[str, Any]:
+    return {k: v.tolist() if torch.is_tensor(v) else v for k, v in opt.state.get(w, {}).items()}

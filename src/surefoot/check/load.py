@@ -1,0 +1,189 @@
+"""Find the optimizer that a user names: `file.py:Class`, `package.module:Class`, or the class itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surefoot.check.verdict import Signature
+from surefoot.errors import InputError, unknown
+
+__all__ = ["Subject", "load", "optimizers", "parse_options"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is examined: how the user named it, what makes one, and how that is called."""
+
+    name: str
+    make: Callable[..., Any]
+    signature: Signature
+
+
+def load(subject: str | Callable[..., Any]) -> Subject:
+    """Find an optimizer.
+
+    Args:
+        subject: `file.py:Class`, `module:Class`, or anything that is called as `make(params, **options)`.
+
+    Returns:
+        The optimizer's class, and how it is called.
+
+    Raises:
+        InputError: there is no such file, module or class, or importing it raises.
+    """
+    if not isinstance(subject, str):
+        return Subject(_qualified(subject), subject, describe(subject, _import_line(subject)))
+    where, colon, name = subject.rpartition(":")
+    if not colon or not name:
+        raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
+    module = _module(where)
+    if not hasattr(module, name):
+        classes = [n for n, v in vars(module).items() if inspect.isclass(v) and not n.startswith("_")]
+        raise unknown(f"class in {where}", name, classes)
+    made = getattr(module, name)
+    if not callable(made):
+        raise InputError(
+            f"{subject} is a {type(made).__name__}; it must be a class, or a function that makes one."
+        )
+    return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
+
+
+def optimizers(module: str) -> list[str]:
+    """Return `module:Class` for every optimizer that a module or file offers, by name."""
+    import torch
+
+    found = vars(_module(module)).items()
+    names = [
+        n
+        for n, v in found
+        if inspect.isclass(v)
+        and issubclass(v, torch.optim.Optimizer)
+        and v is not torch.optim.Optimizer
+        and not n.startswith("_")
+    ]
+    if not names:
+        raise InputError(f"{module} offers no subclass of torch.optim.Optimizer.")
+    return [f"{module}:{n}" for n in sorted(names)]
+
+
+def describe(make: Callable[..., Any], imports: str, name: str | None = None) -> Signature:
+    """Read how an optimizer is called from its signature."""
+    try:
+        parameters = list(inspect.signature(make).parameters.values())[1:]
+    except (TypeError, ValueError):
+        parameters = []
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    step = getattr(make, "step", None)
+    closure = list(inspect.signature(step).parameters.values())[1:2] if callable(step) else []
+    return Signature(
+        name=name or str(getattr(make, "__name__", type(make).__name__)),
+        options={p.name: _plain(p.default) for p in named if p.default is not p.empty},
+        required=tuple(p.name for p in named if p.default is p.empty),
+        swallows=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        needs_closure=bool(closure) and closure[0].default is inspect.Parameter.empty,
+        imports=imports,
+        document=inspect.getdoc(make) or "",
+    )
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """Read `name=value` pairs; a value is a number, true, false, none, a tuple of numbers, or a word.
+
+    Raises:
+        InputError: a pair without an equals sign.
+
+    Example:
+        >>> parse_options(["momentum=0.9", "nesterov=True", "betas=0.9,0.99", "mode=fast"])
+        {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99), 'mode': 'fast'}
+    """
+    options = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"The option {pair!r} is not of the form name=value, such as momentum=0.9.")
+        options[name] = _value(text)
+    return options
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if "," in text:
+        return tuple(_value(t) for t in text.strip("()[]").split(",") if t)
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _module(where: str) -> Any:
+    """Import a module, or a file under its own name, so that it can be pickled and found again."""
+    try:
+        if not where.endswith(".py"):
+            if "" not in sys.path:
+                sys.path.insert(0, "")
+            return importlib.import_module(where)
+        path = Path(where)
+        if not path.is_file():
+            raise InputError(f"There is no file {where}.")
+        name = path.stem
+        taken = name in sys.modules or importlib.util.find_spec(name) is not None
+        if taken or not name.isidentifier():
+            name = f"checked_{name}"
+        spec = importlib.util.spec_from_file_location(name, path.resolve())
+        assert spec is not None
+        assert spec.loader is not None, "a .py file always has a loader"
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        sys.path.insert(0, str(path.resolve().parent))  # its neighbours, as when python runs it
+        spec.loader.exec_module(module)
+        return module
+    except InputError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and where.split(".")[0] == error.name.split(".")[0]:
+            raise InputError(
+                f"There is no module {where}; is it installed, and is its folder the current one?"
+            ) from error
+        raise InputError(f"{where} cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+
+
+def _from_line(where: str, module: str, name: str) -> str:
+    if not where.endswith(".py"):
+        return f"from {where} import {name}"
+    folder = Path(where).parent
+    if module == Path(where).stem:
+        return f'import sys; sys.path.insert(0, "{folder.as_posix()}")\nfrom {module} import {name}'
+    return f'import runpy\n{name} = runpy.run_path("{Path(where).as_posix()}")["{name}"]'
+
+
+def _import_line(make: Callable[..., Any]) -> str:
+    module, name = getattr(make, "__module__", "__main__"), getattr(make, "__qualname__", "")
+    if module == "__main__" or "<locals>" in name or not name:
+        return f"# {getattr(make, '__name__', 'make')}: the optimizer under test"
+    return f"from {module} import {name.split('.')[0]}"
+
+
+def _qualified(make: Callable[..., Any]) -> str:
+    return getattr(make, "__qualname__", type(make).__name__).rpartition("<locals>.")[2]
+
+
+def _plain(value: Any) -> Any:
+    try:
+        json.dumps(value)
+    except TypeError:
+        return repr(value)
+    return value

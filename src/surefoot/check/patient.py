@@ -1,0 +1,107 @@
+"""The optimizer under test in this process, asked directly; the sandbox asks it from outside."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from surefoot.check.contract.clause import CLAUSES
+from surefoot.check.contract.facts import FACTS
+from surefoot.check.load import Subject
+from surefoot.check.verdict import Answer, Options, Raised, Signature
+
+if TYPE_CHECKING:
+    from surefoot.trace import Script, Trace
+
+__all__ = ["Here"]
+
+
+class Here:
+    """A Patient in this process."""
+
+    def __init__(self, subject: Subject, options: Options | None = None) -> None:
+        self.subject = subject
+        self.constructor: Callable[..., Any] = subject.make
+        self.signature: Signature = subject.signature
+        self.tolerated: str = ""
+        self.given: dict[str, Any] = dict(options or {})
+        if "lr" in self.signature.options or "lr" in self.signature.required:
+            self.given.setdefault("lr", 0.25)
+
+    def make(self, options: Options) -> Callable[..., Any]:
+        """Return the constructor with its options filled in."""
+
+        def make(params: Any, **more: Any) -> Any:
+            try:
+                return self.constructor(params, **{**self.given, **options, **more})
+            except Exception as error:
+                raise _Refused(str(error)) from error
+
+        return make
+
+    def tolerate(self, kind: str) -> None:
+        """Set aside what every step() raises after its update, so that the rest can be examined."""
+        step = self.subject.make.step  # type: ignore[attr-defined]
+
+        def tolerant(opt: Any, closure: Any = None) -> Any:
+            try:
+                return step(opt, closure) if closure else step(opt)
+            except Exception as error:
+                if type(error).__name__ != kind:
+                    raise
+                return None
+
+        made = self.subject.make
+        self.constructor = type(made.__name__, (made,), {"step": tolerant})  # type: ignore[arg-type]
+
+    def observe(self, probe: str, case: Options, options: Options) -> Answer:
+        """Run a probe or a fact; what it raised, warned of and left in `__del__` is part of the answer."""
+        function = FACTS[probe] if probe in FACTS else CLAUSES[probe].probe
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return {"claims": plain(function(self.make(options), **case))}
+        except Exception as error:
+            return {"raised": describe(error)}
+
+    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+        """Play a script; see `Patient.record`."""
+        from surefoot.trace import OptimizerRaised, record
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return record(script, self.make(options or {}), dtype=dtype, label=self.signature.name)
+        except OptimizerRaised as error:
+            cause = error.__cause__ or error
+            told = {**describe(cause), "action": error.action}
+            raise Raised(**told, step=error.step) from cause
+
+
+class _Refused(Exception):
+    """The constructor raised; the cause says what."""
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Name an exception: its kind, its text, during what, and its innermost line in the user's code."""
+    action = "step"
+    if isinstance(error, _Refused) and error.__cause__ is not None:
+        action, error = "construction", error.__cause__
+    line = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not any(part in frame.filename for part in ("/surefoot/", "/torch/", "<")) and frame.line:
+            line = f"line {frame.lineno}: {frame.line}"
+    return {"kind": type(error).__name__, "said": str(error).strip(), "line": line, "action": action}
+
+
+def plain(value: Any) -> Any:
+    """Make a value plain data, as JSON holds it: tensors become lists."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    return plain(value.tolist()) if hasattr(value, "tolist") else str(value)
