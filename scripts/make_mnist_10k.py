@@ -33,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
-        array = read(find(args.folder, name), MNIST.sha256[name])[:COUNT]
+        array = read(find(args.folder, name), MNIST.sha256[name], MNIST.name)[:COUNT]
         header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
         data = header + array.tobytes()
         packed = gzip.compress(data, compresslevel=9, mtime=0)

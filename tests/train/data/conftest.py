@@ -108,6 +108,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if how == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            if not start:
+                self.wfile.write(b"1000\r\n" + data[:4096] + b"\r\n1000\r\n")
+            return
         if how != "nolength":
             self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()

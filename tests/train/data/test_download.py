@@ -69,6 +69,7 @@ def test_downloads_once_then_needs_no_network(tiny, server, cache, files):
         ),
         ("silent", "did not answer for 0.3 s"),
         ("stall", "did not answer for 0.3 s after 4,096 of {size:,} bytes"),
+        ("chunked", "broke off after 4,096 bytes"),
         ("cutsame", "broke off after {half:,} of {size:,} bytes"),
     ],
 )
@@ -162,8 +163,9 @@ def test_two_processes_at_once_download_once(tiny, server, cache, files):
     assert [process.returncode for process in both] == [0, 0], said
     assert contents(cache / "tiny") == files
     assert server.sent == {name: len(data) for name, data in server.gz.items()}
+    told = f"Downloading tiny to {cache / 'tiny'} …\n"
     waited = "Waiting for another process that is downloading tiny …\n"
-    assert sorted(err for _, err in said) in (["", waited], ["", ""])  # "" twice: one came when all was done
+    assert sorted(err for _, err in said) in ([told, waited], ["", told])  # "": it came when all was done
 
 
 def test_a_cache_that_cannot_be_made(tiny, cache):
@@ -182,7 +184,7 @@ def test_a_full_disk(tiny, server, cache, files):
     assert (full.returncode, out, err) == (
         2,
         f"Cannot write to {cache / 'tiny'}: File too large; {ELSEWHERE}\n",
-        "",
+        f"Downloading tiny to {cache / 'tiny'} …\n",
     )
     assert (cache / "tiny" / f"{FIRST}.part").stat().st_size == 8192  # nothing lost:
     fetch(tiny)

@@ -118,7 +118,7 @@ def test_a_folder_that_passes_for_mnist_is_verified(folder):
         load("mnist", data_dir=folder)
     found = hashlib.sha256((folder / IMAGES).read_bytes()).hexdigest()
     assert str(caught.value) == (
-        f"{folder / IMAGES} is not the published file: its SHA-256 is {found},"
+        f"{folder / IMAGES} is not the file of mnist: its SHA-256 is {found},"
         " expected ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db."
     )
 

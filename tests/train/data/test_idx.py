@@ -119,7 +119,7 @@ def test_a_file_that_is_not_the_published_one(path, idx):
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     expected = "0" * 64
     assert str(caught.value) == (
-        f"{path} is not the published file: its SHA-256 is {found}, expected {expected}."
+        f"{path} is not the file of the published data: its SHA-256 is {found}, expected {expected}."
     )
 
 

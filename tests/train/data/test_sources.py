@@ -134,7 +134,7 @@ def script(monkeypatch, tmp_path):
 
 
 def test_the_script_refuses_files_that_are_not_the_published_ones(script, tmp_path):
-    with pytest.raises(InputError, match="is not the published file: its SHA-256 is 2889698e6bc36149"):
+    with pytest.raises(InputError, match="is not the file of mnist: its SHA-256 is 2889698e6bc36149"):
         script.main()
     assert not list((tmp_path / "made").iterdir())
 

@@ -63,11 +63,16 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder, data.name):
-            for name in FILES:
-                target = folder / f"{name}.gz"
-                if target.exists() and (not recheck or _sha256(target) == data.sha256[name]):
-                    continue
-                good = _fetch_file(target, data.sha256[name], mirrors, timeout)
+            targets = {name: folder / f"{name}.gz" for name in FILES}
+            missing = [
+                name
+                for name, target in targets.items()
+                if not target.exists() or (recheck and _sha256(target) != data.sha256[name])
+            ]
+            if missing:
+                print(f"Downloading {data.name} to {folder} …", file=sys.stderr)
+            for name in missing:
+                good = _fetch_file(targets[name], data.sha256[name], mirrors, timeout)
                 mirrors = [good, *(mirror for mirror in mirrors if mirror != good)]
     except OSError as error:  # the network's errors have been dealt with: this is the disk
         raise InputError(
@@ -173,6 +178,8 @@ def _why(error: Exception, timeout: float) -> str:
     reason = getattr(error, "reason", error)  # URLError wraps what happened
     if isinstance(reason, TimeoutError):
         return f"did not answer for {timeout:g} s"
+    if isinstance(reason, http.client.IncompleteRead):
+        return "broke off"
     return f"failed ({getattr(reason, 'strerror', None) or reason})"
 
 

@@ -10,17 +10,18 @@ import numpy.typing as npt
 from surefoot.errors import InputError
 from surefoot.train.data import idx
 from surefoot.train.data.arrays import Arrays, Rows
+from surefoot.train.data.published import Published
 
 __all__ = ["find", "read"]
 
 
-def read(folder: Path, sha256: dict[str, str] | None = None) -> Arrays:
+def read(folder: Path, published: Published | None = None) -> Arrays:
     """Read the training files of a folder, and the t10k files where there are any.
 
     Args:
         folder: holds train-images-idx3-ubyte and train-labels-idx1-ubyte, and maybe the two t10k files. Each
             may end in .gz, may have a prefix (emnist-letters-train-…) and a dot before "idx".
-        sha256: what each file must hash to, decompressed; None accepts any.
+        published: which data set's files they must be; None accepts any.
 
     Returns:
         The arrays; the t10k files are the validation rows.
@@ -31,9 +32,9 @@ def read(folder: Path, sha256: dict[str, str] | None = None) -> Arrays:
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
         raise InputError(f"The data folder {folder} {what}.")
-    train = _rows(folder, "train", sha256)
-    has_test = sha256 is not None or any(folder.glob("*t10k-*idx*"))
-    return Arrays(train, _rows(folder, "t10k", sha256) if has_test else None)
+    train = _rows(folder, "train", published)
+    has_test = published is not None or any(folder.glob("*t10k-*idx*"))
+    return Arrays(train, _rows(folder, "t10k", published) if has_test else None)
 
 
 def find(folder: Path, name: str) -> Path:
@@ -55,15 +56,15 @@ def find(folder: Path, name: str) -> Path:
     raise InputError(f"The data folder {folder} lacks {name} (or {name}.gz): {there}.")
 
 
-def _rows(folder: Path, part: str, sha256: dict[str, str] | None) -> Rows:
-    images = _read(folder, f"{part}-images-idx3-ubyte", sha256)
-    labels = _read(folder, f"{part}-labels-idx1-ubyte", sha256)
+def _rows(folder: Path, part: str, published: Published | None) -> Rows:
+    images = _read(folder, f"{part}-images-idx3-ubyte", published)
+    labels = _read(folder, f"{part}-labels-idx1-ubyte", published)
     return Rows(images[0], labels[0], x_from=str(images[1]), y_from=str(labels[1]))
 
 
-def _read(folder: Path, name: str, sha256: dict[str, str] | None) -> tuple[npt.NDArray[np.generic], Path]:
+def _read(folder: Path, name: str, published: Published | None) -> tuple[npt.NDArray[np.generic], Path]:
     path = find(folder, name)
-    array = idx.read(path, None if sha256 is None else sha256[name])
+    array = idx.read(path, published.sha256[name], published.name) if published else idx.read(path)
     kind = "images" if "images" in name else "labels"
     if (array.ndim == 1) != (kind == "labels"):
         other = "labels" if kind == "images" else "images"

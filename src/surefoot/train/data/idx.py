@@ -19,12 +19,13 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 _GZIP = b"\x1f\x8b"
 
 
-def read(path: Path, sha256: str | None = None) -> npt.NDArray[np.generic]:
+def read(path: Path, sha256: str | None = None, of: str = "the published data") -> npt.NDArray[np.generic]:
     """Read one IDX file; whether it is gzipped is told by its contents, not by its name.
 
     Args:
         path: the file.
         sha256: what the decompressed file must hash to; None accepts any.
+        of: whose checksum that is, for the message.
 
     Returns:
         The array, in the machine's byte order, writable.
@@ -52,7 +53,7 @@ def read(path: Path, sha256: str | None = None) -> npt.NDArray[np.generic]:
     if not whole:
         raise InputError(f"{path} is cut off: its gzip stream ends before its checksum.")
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise InputError(f"{path} is not the published file: its SHA-256 is {found}, expected {sha256}.")
+        raise InputError(f"{path} is not the file of {of}: its SHA-256 is {found}, expected {sha256}.")
     return array
 
 

@@ -156,14 +156,14 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
 
 def _published(data: Published, data_dir: Path | None) -> Arrays:
     if data_dir is not None:
-        return folder.read(data_dir, data.sha256)
+        return folder.read(data_dir, data)
     from surefoot.train.data.download import fetch  # what the embedded data do not need
 
     cached = fetch(data)
     try:
-        return folder.read(cached, data.sha256)
+        return folder.read(cached, data)
     except InputError:  # damaged since it was downloaded
-        return folder.read(fetch(data, recheck=True), data.sha256)
+        return folder.read(fetch(data, recheck=True), data)
 
 
 def _tensors(rows: Rows, task: str, classes: tuple[str, ...] | None) -> tuple[Split, tuple[str, ...]]:
