@@ -1,35 +1,173 @@
-"""The arithmetic of SGD: lists of tensors in, updated in place. Gradients are only read."""
+"""The arithmetic of SGD: lists of tensors in, updated in place. Gradients are only read.
+
+With d the gradient (negated for maximize, plus λθ for coupled weight decay), every convention is
+
+    b ← μ b + c d                  the buffer, from 0
+    u ← b, or n d + μ b (Nesterov), or d (no momentum)
+    θ ← θ + s u
+
+and only the three coefficients differ: see `coefficients`. torch's first buffer, b = d, is this line with
+c = 1, so callers pass dampening 0 for first gradients. Decoupled decay is θ ← (1 − γλ) θ before the step. With
+Kahan's compensation e, which is what rounding has held back so far, the last line becomes
+
+    y ← e + s u − γλ θ,   θ' ← θ + y,   e ← y − (θ' − θ)
+
+`loop`, `foreach` and `differentiable` say these lines for one tensor, for a list, and without changing what
+autograd must keep; `fused` hands them to torch's own kernel. Without momentum there are no buffers.
+"""
 
 from __future__ import annotations
 
+from itertools import repeat
+from typing import TypeAlias
+
+import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
-__all__ = ["loop"]
+from surefoot.optim.options import Options
+
+__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "loop"]
+
+Scalar: TypeAlias = "float | Tensor"
+Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
+
+FUSED = hasattr(torch, "_fused_sgd_")  # private in torch: where it is missing, foreach and loop serve
 
 
-def loop(
-    params: list[Tensor],
-    grads: list[Tensor],
-    buffers: list[Tensor | None],
-    *,
-    lr: float | Tensor,
-    momentum: float,
-    dampening: float,
-    weight_decay: float | Tensor,
-    nesterov: bool,
-    maximize: bool,
-) -> None:
-    """One tensor after the other: d = g + λθ; b = μb + (1−τ)d (b = d at first); θ −= γb, or γ(d + μb)."""
-    for i, (p, g) in enumerate(zip(params, grads)):
-        d = -g if maximize else g
-        if weight_decay != 0:
-            d = d.add(p, alpha=weight_decay)  # type: ignore[arg-type]
+def coefficients(o: Options) -> tuple[Scalar, Scalar, Scalar]:
+    """Weight c of d in the buffer, scale s of the update, weight n of d in Nesterov's u."""
+    if o.momentum == 0:
+        return 1, -o.lr, 1
+    if o.convention == "keras":
+        return -o.lr, 1, -o.lr
+    if o.convention == "ema":
+        return 1 - o.momentum, -o.lr, 1 - o.momentum
+    return 1 - o.dampening, -o.lr, 1
+
+
+def _sum(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
+    """Return x + a·y; a coefficient that is a tensor is not read back to the host, as alpha would be."""
+    return torch.addcmul(x, y, a) if isinstance(a, Tensor) else torch.add(x, y, alpha=a)
+
+
+def _add_(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
+    """Add a·y to x."""
+    if isinstance(a, Tensor) and not y.is_sparse:
+        return x.addcmul_(y, a)
+    return x.add_(y, alpha=a)  # type: ignore[arg-type]
+
+
+def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options) -> None:
+    """One tensor after the other: every layout, dtype and device; temporaries of one tensor at most."""
+    c, s, n = coefficients(o)
+    for p, g, b, e in zip(params, grads, buffers or repeat(None), lost or repeat(None), strict=False):
+        d = -g if o.maximize else g
+        if o.state_dtype is not None:
+            d = d.to(o.state_dtype)
+        if o.coupled:
+            d = _sum(d, o.weight_decay, p)
+        if o.decoupled and e is None:
+            p.mul_(1 - o.lr * o.weight_decay)
         u = d
-        if momentum != 0:
-            b = buffers[i]
-            if b is None:
-                b = buffers[i] = d.detach().clone()
-            else:
-                b.mul_(momentum).add_(d, alpha=1 - dampening)
-            u = d.add(b, alpha=momentum) if nesterov else b
-        p.add_(u, alpha=-lr)  # type: ignore[arg-type]
+        if b is not None:
+            u = _add_(b.mul_(o.momentum), c, d)
+            if o.nesterov:
+                u = (d * n).add_(b, alpha=o.momentum)
+            if b.is_sparse:
+                b.copy_(b.coalesce())  # else every step appends its indices, and the buffer grows for ever
+        if e is None:
+            _add_(p, s, u)
+        else:
+            _add_(e, s, u)
+            if o.decoupled:
+                _add_(e, -o.lr * o.weight_decay, p)
+            before = p.clone()
+            p.add_(e)
+            e.sub_(p - before)
+
+
+def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options) -> None:
+    """The same lines for lists: few launches on an accelerator; temporaries as large as the gradients."""
+    c, s, n = coefficients(o)
+    d = torch._foreach_neg(grads) if o.maximize else grads
+    if o.state_dtype is not None:
+        d = [x.to(o.state_dtype) for x in d]
+    if o.coupled:
+        d = _foreach_sum(d, o.weight_decay, params)
+    if o.decoupled and not lost:
+        torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
+    u = d
+    if buffers:
+        torch._foreach_mul_(buffers, o.momentum)
+        _foreach_add_(buffers, c, d)
+        u = buffers
+        if o.nesterov:
+            u = torch._foreach_mul(d, n)
+            _foreach_add_(u, o.momentum, buffers)
+    if not lost:
+        _foreach_add_(params, s, u)
+    else:
+        _foreach_add_(lost, s, u)
+        if o.decoupled:
+            _foreach_add_(lost, -o.lr * o.weight_decay, params)
+        before = [p.clone() for p in params]
+        torch._foreach_add_(params, lost)
+        torch._foreach_sub_(lost, torch._foreach_sub(params, before))
+
+
+def _foreach_sum(x: Tensors, a: Scalar, y: Tensors) -> Tensors:
+    if isinstance(a, Tensor):
+        return torch._foreach_add(x, torch._foreach_mul(y, a))
+    return torch._foreach_add(x, y, alpha=a)
+
+
+def _foreach_add_(x: Tensors, a: Scalar, y: Tensors) -> None:
+    if isinstance(a, Tensor):
+        torch._foreach_add_(x, torch._foreach_mul(y, a))
+    else:
+        torch._foreach_add_(x, y, alpha=a)
+
+
+def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options) -> None:
+    """One pass over the memory by torch's own kernel, nothing allocated; it knows neither Kahan nor Keras."""
+    assert not lost, "plan.py gives these to another kernel"
+    if o.decoupled:
+        torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
+    torch._fused_sgd_(  # type: ignore[misc]
+        params,
+        grads,
+        buffers,
+        weight_decay=0 if o.decoupled else o.weight_decay,  # type: ignore[arg-type]
+        momentum=o.momentum,
+        lr=o.lr,  # type: ignore[arg-type]
+        dampening=o.momentum if o.convention == "ema" else o.dampening,
+        nesterov=o.nesterov,
+        maximize=o.maximize,
+        is_first_step=False,  # True would leave the buffers uninitialised after an overflow; ours start at 0
+    )
+    increment_version(params)  # the kernel does not, and autograd would miss the change
+
+
+def differentiable(
+    params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options
+) -> list[Tensor]:
+    """Do the same out of place, so that autograd can go back through the step; return the new buffers."""
+    assert not lost, "options.py refuses kahan with differentiable"
+    c, s, n = coefficients(o)
+    new = []
+    for p, g, b in zip(params, grads, buffers or repeat(None), strict=False):
+        w = p.clone()
+        d = -g if o.maximize else g
+        if o.coupled:
+            d = d + o.weight_decay * w
+        if o.decoupled:
+            w = (1 - o.lr * o.weight_decay) * w
+        u = d
+        if b is not None:
+            u = b = o.momentum * b + c * d
+            new.append(b)
+            if o.nesterov:
+                u = n * d + o.momentum * b
+        p.copy_(w + s * u)
+    return new

@@ -1,25 +1,78 @@
-"""SGD with momentum: a drop-in for torch.optim.SGD."""
+"""SGD with momentum: options, groups, state and closure. The arithmetic is in kernels.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from surefoot.optim import kernels
-from surefoot.optim._light import LightOptimizer
+from surefoot.optim.base import LightOptimizer
+from surefoot.optim.options import Convention, Options, check_domain, refuse_idle, refuse_kernels
+from surefoot.optim.plan import Plan
+from surefoot.optim.run import BUFFER, LOST
 
 __all__ = ["SGD"]
 
+# What an older torch lacks in its checkpoints was off; what only surefoot has stays as this optimizer has it.
+_OFF = {"nesterov": False, "maximize": False, "foreach": None, "fused": None, "differentiable": False}
+
 
 class SGD(LightOptimizer):
-    """Stochastic gradient descent with momentum; the call and the checkpoints of torch.optim.SGD."""
+    r"""Stochastic gradient descent with momentum; takes the place of `torch.optim.SGD`.
+
+    With the gradient g (negated for `maximize`), d = g + λθ and the buffer b, at each step
+
+        b ← d at a parameter's first gradient, then b ← μ b + (1 − τ) d
+        θ ← θ − γ b, or with Nesterov θ ← θ − γ (d + μ b), or without momentum θ ← θ − γ d
+
+    Args:
+        params: parameters, (name, parameter) pairs, or dicts with "params" and options of their own.
+        lr: the learning rate γ ≥ 0; a number or a one-element tensor.
+        momentum: μ ≥ 0.
+        dampening: τ; the first gradient is not dampened.
+        weight_decay: λ ≥ 0; a number or a one-element tensor.
+        nesterov: look one step ahead; needs momentum > 0 and dampening 0.
+        maximize: go up instead of down; the decay still goes towards 0.
+        decoupled_weight_decay: θ ← (1 − γλ) θ before the step, instead of λθ in the gradient.
+        convention: what momentum means. "torch": as above. "keras": v ← μv − γd, θ ← θ + v (Nesterov:
+            θ + μv − γd), so that a new learning rate leaves what is in the buffer at the old one. "ema":
+            b ← μb + (1 − μ)d from 0 (Nesterov: u = (1 − μ)d + μb), so that momentum leaves the step's size.
+        foreach: True for lists of tensors at once, False for one tensor after the other; None, here and for
+            `fused`, for the fastest way that is right.
+        fused: True for torch's fused kernel wherever it is right; False for one tensor after the other.
+        capturable: keep lr as a tensor on the parameters' device and never read it back, so that a captured
+            CUDA graph follows a schedule.
+        differentiable: let autograd go through the step.
+        state_dtype: dtype of the state, as torch.float32 for bfloat16 parameters; None for that of the
+            parameter.
+        kahan: keep what rounding takes from each step and add it to the next (Kahan's summation), so that
+            steps too small for the parameters' dtype are not lost.
+
+    Raises:
+        ValueError: for a value outside its domain, and for an option that does nothing beside the others.
+
+    Example:
+        >>> import torch, surefoot
+        >>> w = torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+        >>> optimizer = surefoot.SGD([w], lr=0.5, momentum=0.5)
+        >>> for _ in range(2):
+        ...     optimizer.zero_grad()
+        ...     (w**2).sum().backward()
+        ...     optimizer.step()
+        >>> w.detach()
+        tensor([-1.0000, -1.5000])
+
+    Source: torch.optim.SGD; Sutskever, Martens, Dahl and Hinton (2013), On the importance of initialization
+    and momentum in deep learning.
+    """
+
+    _plan: Plan | None = None
 
     def __init__(
         self,
-        params: Any,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -27,58 +80,95 @@ class SGD(LightOptimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        convention: Convention = "torch",
         foreach: bool | None = None,
-        differentiable: bool = False,
         fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        state_dtype: torch.dtype | None = None,
+        kahan: bool = False,
     ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if lr < 0:
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if momentum < 0:
-            raise ValueError(f"Invalid momentum value: {momentum}")
-        if weight_decay < 0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "maximize": maximize,
-                "foreach": foreach,
-                "differentiable": differentiable,
-                "fused": fused,
-            },
+        options = Options(
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+            decoupled_weight_decay=decoupled_weight_decay,
+            convention=convention,
+            foreach=foreach,
+            fused=fused,
+            capturable=capturable,
+            differentiable=differentiable,
+            state_dtype=state_dtype,
+            kahan=kahan,
         )
+        super().__init__(params, options._asdict())
+        refuse_idle(self.param_groups)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """One step; `closure`, if given, is run once with gradients enabled, and its loss returned."""
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own, at any time; if refused, nothing has changed."""
+        if isinstance(param_group, dict):
+            options = Options.of({**self.defaults, **param_group})
+            check_domain(options)
+            refuse_kernels(options)
+        super().add_param_group(param_group)
+        group, self._plan = self.param_groups[-1], None
+        if group["capturable"] and not isinstance(group["lr"], Tensor) and group["params"]:
+            wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
+            dtype = torch.float64 if wide else torch.float32
+            group["lr"] = torch.tensor(float(group["lr"]), dtype=dtype, device=group["params"][0].device)
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            has_momentum = group["momentum"] != 0
-            buffers = [self.state[p].get("momentum_buffer") if has_momentum else None for p in params]
-            kernels.loop(
-                params,
-                [p.grad for p in params],
-                buffers,
-                lr=group["lr"],
-                momentum=group["momentum"],
-                dampening=group["dampening"],
-                weight_decay=group["weight_decay"],
-                nesterov=group["nesterov"],
-                maximize=group["maximize"],
-            )
-            if has_momentum:
-                for p, b in zip(params, buffers):
-                    self.state[p]["momentum_buffer"] = b
+        found_inf = getattr(self, "found_inf", None)  # set by GradScaler, with grad_scale, for fused=True
+        if found_inf is not None and found_inf.item() != 0:
+            return loss  # before anything is made or changed, so that a first step stays first
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            self._update(getattr(self, "grad_scale", None))
         return loss
+
+    def _update(self, grad_scale: Tensor | None) -> None:
+        groups, state = self.param_groups, self.state
+        options = [Options.of(group) for group in groups]
+        plan = self._plan
+        work = plan.work() if plan is not None and plan.holds(groups, state, options) else None
+        if work is None:
+            plan = Plan(groups, state, options)
+            work = plan.work(fresh=True) or []
+            self._plan = plan if plan.lasting else None
+        for i, run, grads in work:
+            if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
+                grads = [g / grad_scale.to(g.device).squeeze() for g in grads]
+            run.step(grads, options[i])
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """As in torch: with fused=True GradScaler leaves unscaling and skipping to step."""
+        return any(group["fused"] for group in self.param_groups)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own_groups = self.__dict__.get("param_groups", [{}] * len(state["param_groups"]))
+        for own, group in zip(own_groups, state["param_groups"], strict=True):
+            saved = group.get("convention", "torch")
+            if saved != own.get("convention", saved) and state["state"]:
+                raise ValueError(
+                    f"this checkpoint's momentum follows convention={saved!r}, this optimizer's "
+                    f"{own['convention']!r}; build the optimizer with convention={saved!r}"
+                )
+            for name, default in {**Options._field_defaults, **own, **_OFF}.items():
+                group.setdefault(name, default)
+        self._plan = None
+        super().__setstate__(state)
+
+    def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
+        dtype = value.dtype
+        if key in (BUFFER, LOST):
+            dtype = group["state_dtype"] or p.dtype
+            dtype = dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
+        return value.to(device=p.device, dtype=dtype, copy=True)

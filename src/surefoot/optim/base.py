@@ -1,0 +1,126 @@
+"""torch.optim.Optimizer without what it costs: no import of torch._dynamo, no profiler range nobody reads.
+
+torch wraps four methods of Optimizer so that torch.compile does not look inside. The wrapper imports
+torch._dynamo, which takes longer than importing torch, although nobody compiles. Here the wrapped function is
+called directly until somebody has imported torch._dynamo; from then on its wrapper.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim import optimizer as _torch
+
+__all__ = ["LightOptimizer"]
+
+
+def _light(name: str) -> Callable[..., Any]:
+    with_wrapper: Callable[..., Any] = getattr(Optimizer, name)
+    plain: Callable[..., Any] = getattr(with_wrapper, "__wrapped__", with_wrapper)
+
+    @functools.wraps(plain)
+    def method(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        return (with_wrapper if "torch._dynamo" in sys.modules else plain)(self, *args, **kwargs)
+
+    return method
+
+
+class LightOptimizer(Optimizer):
+    """A torch.optim.Optimizer whose subclass says in `_step` what a step is."""
+
+    add_param_group = _light("add_param_group")
+    state_dict = _light("state_dict")
+    _load_state_dict = _light("load_state_dict")
+    _zero_grad = _light("zero_grad")
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Perform one step.
+
+        Args:
+            closure: evaluates the model anew and returns the loss; called once, with gradients enabled.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        args = (self,) if closure is None else (self, closure)
+        if torch.compiler.is_compiling():
+            return _not_compiled(*args)
+        # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
+        if type(self).step is LightOptimizer.step and self._watched():
+            return _with_hooks(*args)
+        return self._step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
+
+    def _watched(self) -> bool:
+        """True if a hook or a profiler waits for this step."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _torch._global_optimizer_pre_hooks
+            or _torch._global_optimizer_post_hooks
+            or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+        )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
+        if not set_to_none or torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
+            self._zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load what `state_dict` of this class, or of the torch optimizer it stands for, returned.
+
+        Tensors are copied, so that two optimizers never share a buffer.
+        """
+        hold = self.register_load_state_dict_pre_hook(_hold)  # the last to run
+        try:
+            self._load_state_dict(state_dict)
+        finally:
+            hold.remove()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over unpickled or loaded state."""
+        for group in state["param_groups"]:
+            for p in group["params"]:
+                held = state["state"].get(p, {})
+                for key, value in held.items():
+                    if isinstance(value, _Held):
+                        held[key] = self._place(key, value.tensor, p, group)
+        super().__setstate__(state)
+
+    def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
+        """A loaded tensor of p's state, on p's device and in its own memory."""
+        return value.to(device=p.device, copy=True)
+
+
+_with_hooks = Optimizer.profile_hook_step(lambda self, closure=None: self._step(closure))
+_not_compiled = torch._disable_dynamo(lambda self, closure=None: self.step(closure))  # type: ignore[attr-defined]
+
+
+class _Held:
+    """Carries a tensor past torch's load_state_dict, which would cast it or share its memory."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def _hold(_: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+    def held(entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        return {k: _Held(v) if isinstance(v, Tensor) else v for k, v in entry.items()}
+
+    return {**state_dict, "state": {k: held(v) for k, v in state_dict["state"].items()}}

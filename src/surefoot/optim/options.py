@@ -1,0 +1,141 @@
+"""The options of SGD: what a group holds, what is allowed, and what would do nothing and is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Convention", "Options", "check_domain", "refuse_idle", "refuse_kernels"]
+
+Convention = Literal["torch", "keras", "ema"]
+CONVENTIONS = ("torch", "keras", "ema")
+
+
+class Options(NamedTuple):
+    """The options of one group, as they stand now; numbers first, then what decides the kind of kernel."""
+
+    lr: float | Tensor = 1e-3
+    momentum: float = 0
+    dampening: float = 0
+    weight_decay: float | Tensor = 0
+    nesterov: bool = False
+    maximize: bool = False
+    decoupled_weight_decay: bool = False
+    convention: Convention = "torch"
+    foreach: bool | None = None
+    fused: bool | None = None
+    capturable: bool = False
+    differentiable: bool = False
+    state_dtype: torch.dtype | None = None
+    kahan: bool = False
+
+    @classmethod
+    def of(cls, group: dict[str, Any]) -> Options:
+        """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
+        options = cls._make(_read(group))
+        if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
+            keep = options.capturable or options.differentiable
+            lr, decay = (_number(x, keep) for x in (options.lr, options.weight_decay))
+            options = options._replace(lr=lr, weight_decay=decay)
+        return options
+
+    @property
+    def coupled(self) -> bool:
+        """True if decay goes into the gradient."""
+        return not self.decoupled_weight_decay and (
+            isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
+        )
+
+    @property
+    def decoupled(self) -> bool:
+        """True if decay shrinks the parameter before the step."""
+        return self.decoupled_weight_decay and (
+            isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
+        )
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
+        return (self.momentum != 0, *self[4:])
+
+
+_read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+
+
+def _number(x: float | Tensor, keep: bool) -> float | Tensor:
+    if not isinstance(x, Tensor):
+        return x
+    if keep or x.device.type != "cpu":  # reading it would wait for the device
+        return x.squeeze()
+    return x.item()
+
+
+def check_domain(o: Options) -> None:
+    """Refuse values outside their domain, as torch does and in torch's words where torch has them."""
+    for name, what in (("lr", "learning rate"), ("weight_decay", "weight_decay value")):
+        value = getattr(o, name)
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element")
+        if not value >= 0:
+            raise ValueError(f"Invalid {what}: {value}")
+    if not o.momentum >= 0:
+        raise ValueError(f"Invalid momentum value: {o.momentum}")
+    if o.dampening != o.dampening:
+        raise ValueError(f"Invalid dampening value: {o.dampening}")
+    if o.nesterov and (o.momentum <= 0 or o.dampening != 0):
+        raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+    if o.convention not in CONVENTIONS:
+        raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
+    if o.convention != "torch" and o.dampening != 0:
+        raise ValueError(
+            f"dampening={o.dampening} has no meaning under convention={o.convention!r}; leave it 0"
+        )
+    if o.state_dtype is not None and not o.state_dtype.is_floating_point:
+        raise ValueError(f"Invalid state_dtype: {o.state_dtype}; it is a floating-point dtype or None")
+
+
+def refuse_kernels(o: Options) -> None:
+    """Refuse kernels that exclude each other (RuntimeError where torch raises one)."""
+    if o.foreach and o.fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    if o.differentiable and o.fused:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if o.differentiable and o.foreach:
+        raise RuntimeError("`foreach` does not support `differentiable`")
+    for name in ("kahan", "state_dtype", "capturable"):
+        if o.differentiable and getattr(o, name):
+            raise ValueError(f"{name} cannot be combined with differentiable=True; leave one of them out")
+    if o.kahan and o.fused:
+        raise ValueError("kahan=True has no fused kernel; leave fused out")
+
+
+def refuse_idle(groups: list[dict[str, Any]]) -> None:
+    """Refuse an option that does nothing in every group: it is a mistake, not a choice.
+
+    One group in which it does something is enough, so that groups may differ from the defaults.
+    """
+    options = [Options.of(group) for group in groups]
+    dtypes = {p.dtype for group in groups for p in group["params"]}
+
+    def idle(given: Callable[[Options], Any], works: Callable[[Options], Any]) -> bool:
+        return any(map(given, options)) and not any(given(o) and works(o) for o in options)
+
+    def momentum(o: Options) -> bool:
+        return o.momentum != 0
+
+    if idle(lambda o: o.dampening != 0, momentum):
+        raise ValueError("dampening does nothing without momentum; give momentum > 0 or leave dampening 0")
+    if idle(lambda o: o.convention != "torch", momentum):
+        raise ValueError(
+            "convention does nothing without momentum; give momentum > 0 or leave convention out"
+        )
+    if idle(lambda o: o.decoupled_weight_decay, lambda o: o.weight_decay != 0):
+        raise ValueError("decoupled_weight_decay does nothing without weight_decay; give weight_decay > 0")
+    if idle(lambda o: o.state_dtype is not None, lambda o: momentum(o) or o.kahan):
+        raise ValueError("state_dtype does nothing without momentum or kahan: there is no state")
+    if idle(lambda o: o.state_dtype is not None, lambda o: dtypes != {o.state_dtype}):
+        raise ValueError(f"state_dtype does nothing: every parameter is {dtypes.pop()} already")

@@ -1,0 +1,115 @@
+"""One kernel call: the parameters that go to it, their state, and whether they still fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import is_, itemgetter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from surefoot.optim.options import Options
+
+__all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "wrapped"]
+
+BUFFER, LOST = "momentum_buffer", "compensation"
+
+
+def wrapped(p: Tensor) -> bool:
+    """Complex and distributed tensors are stepped through a plain, real tensor on the same memory."""
+    return p.is_complex() or hasattr(p, "to_local")
+
+
+def local(t: Tensor) -> Tensor:
+    """The plain, real tensor on t's memory (this process's part of it): SGD works on each element alone."""
+    if hasattr(t, "to_local"):
+        t = t.to_local()
+    return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+
+
+def local_grad(g: Tensor, p: Tensor) -> Tensor:
+    """The same for p's gradient, which may still have to be summed over processes or laid out as p is."""
+    if hasattr(p, "to_local") and hasattr(g, "redistribute"):
+        g = g.redistribute(p.device_mesh, p.placements)  # type: ignore[attr-defined]
+    return local(g)
+
+
+class Run:
+    """Parameters of one group that go to one kernel in one call, with their state."""
+
+    def __init__(self, kernel: Callable[..., Any], few: bool, first: bool) -> None:
+        self.kernel, self.few, self.first = kernel, few, first
+        self.params: list[Tensor] = []
+        self.states: list[dict[str, Any]] = []
+
+    def close(self, o: Options) -> None:
+        """All parameters are in: note what has to stay as it is."""
+        self.buffers: list[Tensor] = [s[BUFFER] for s in self.states] if o.momentum != 0 else []
+        self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
+        self.wrapped = not o.differentiable and any(map(wrapped, self.params))
+        first, *_ = params = self._local(self.params)
+        self.dtype = first.dtype
+        # Contiguous tensors are recognised fastest; of others, the strides have to stay the same.
+        self.strides = None if first.is_contiguous() else [p.stride() for p in params]
+
+    def _local(self, tensors: list[Tensor]) -> list[Tensor]:
+        return list(map(local, tensors)) if self.wrapped else tensors
+
+    def grads(self, fresh: bool) -> list[Tensor] | None:
+        """The gradients as the kernel takes them, or None if this run no longer fits (a `fresh` one does)."""
+        grads = [p.grad for p in self.params]
+        if self.wrapped:
+            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, self.params, strict=True)]
+        return grads if fresh or self._fits(grads) else None  # type: ignore[return-value]
+
+    def _fits(self, grads: list[Tensor | None]) -> bool:
+        dtype, params = self.dtype, self._local(self.params)
+        if self.strides is None:
+            same = all(
+                g is not None
+                and g.dtype is dtype
+                and p.dtype is dtype
+                and g.is_contiguous()
+                and p.is_contiguous()
+                and not g.is_neg()
+                for g, p in zip(grads, params, strict=True)
+            )
+        else:
+            same = all(
+                g is not None
+                and g.dtype is dtype
+                and p.dtype is dtype
+                and g.stride() == s
+                and p.stride() == s
+                and not g.is_neg()
+                for g, p, s in zip(grads, params, self.strides, strict=True)
+            )
+        return same and self._kept(BUFFER, self.buffers) and self._kept(LOST, self.lost)
+
+    def _kept(self, key: str, tensors: list[Tensor]) -> bool:
+        try:
+            return not tensors or all(map(is_, map(itemgetter(key), self.states), tensors))
+        except KeyError:
+            return False
+
+    def step(self, grads: list[Tensor], o: Options) -> None:
+        """One call of the kernel."""
+        if self.first:
+            o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
+        args = (self._local(self.params), grads, self._local(self.buffers), self._local(self.lost), o)
+        threads = torch.get_num_threads() if self.few else 1
+        if threads == 1:
+            buffers = self.kernel(*args)
+        else:
+            # Each small tensor would be shared out to all threads, which takes longer than the arithmetic.
+            torch.set_num_threads(1)
+            try:
+                buffers = self.kernel(*args)
+            finally:
+                torch.set_num_threads(threads)
+        if o.differentiable:
+            for state, b in zip(self.states, buffers, strict=False):
+                state[BUFFER] = b
+        elif self.wrapped:
+            torch.autograd.graph.increment_version(self.params)
