@@ -1,0 +1,201 @@
+"""What is known about a rule on a quadratic: stable or not, how fast, and the best lr and momentum.
+
+On f = ½ Σ λᵢxᵢ² each direction goes its own way, and a step of a linear rule is a matrix on (x, buffer). In
+the end each step multiplies the error by the matrix's spectral radius ρ; the rule is stable where ρ < 1. With
+c = 1 − lr·λ, ρ is the larger root, in absolute value, of
+
+    z² − (c + μ)z + μ = 0       classical momentum, heavy ball, torch;  stable: 0 < lr·λ < 2(1 + μ)
+    z² − (1 + μ)c z + μc = 0    Nesterov;                               stable: 0 < lr·λ < 2(1 + μ)/(1 + 2μ)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from surefoot.errors import InputError
+from surefoot.explain.problem import Problem
+from surefoot.rules import H, Rule
+from surefoot.trace.values import exact, shape
+
+__all__ = ["Quadratic", "Tuning", "characteristic", "radius", "stable"]
+
+POLYAK = "Polyak 1964; 1987, section 3.2.1, theorem 1"
+GRADIENT = "Polyak 1987, section 1.4"
+LESSARD = "Lessard, Recht & Packard 2016, proposition 1"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The lr and momentum with the best rate for one method, and who found them."""
+
+    method: str
+    lr: float
+    momentum: float
+    nesterov: bool
+    rate: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A quadratic, known by the curvatures of its directions: the eigenvalues of its Hessian, ascending.
+
+    Example:
+        >>> bowl = Quadratic((1, 100))
+        >>> bowl.condition, round(bowl.rate(lr=0.01, momentum=0.9), 4)
+        (100.0, 0.9487)
+        >>> bowl.stable(lr=0.01), bowl.stable(lr=0.03), bowl.stable(lr=0.03, momentum=0.9)
+        (True, False, True)
+    """
+
+    curvatures: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.curvatures:
+            raise InputError("A quadratic needs at least one curvature.")
+        object.__setattr__(self, "curvatures", tuple(sorted(self.curvatures)))
+
+    @classmethod
+    def of(cls, problem: Problem) -> Quadratic | None:
+        """Return the quadratic that a problem is, or None if its second derivatives are not constant."""
+        hessian = problem.hessian()
+        return cls.of_matrix(hessian) if hessian else None
+
+    @classmethod
+    def of_matrix(cls, hessian: Sequence[Sequence[Any]]) -> Quadratic:
+        """Return ½ xᵀHx.
+
+        Args:
+            hessian: a symmetric n × n matrix.
+
+        Raises:
+            InputError: it is not square and symmetric.
+
+        Example:
+            >>> Quadratic.of_matrix([[2, 1], [1, 2]]).curvatures
+            (1.0, 3.0)
+        """
+        h = exact(hessian, "the Hessian")
+        if len(size := shape(h)) != 2 or size[0] != size[1] or h != tuple(zip(*h, strict=True)):
+            raise InputError(f"A Hessian must be square and symmetric, but here is one of shape {size}.")
+        if all(h[i][j] == 0 for i in range(len(h)) for j in range(i)):
+            return cls(tuple(h[i][i] for i in range(len(h))))
+        import numpy as np
+
+        values = np.linalg.eigvalsh(np.array([[float(x) for x in row] for row in h]))
+        noise = 1e-12 * max(abs(values))  # a flat direction comes out of the eigenvalues as ±1e-17
+        return cls(tuple(0.0 if abs(x) < noise else float(x) for x in values))
+
+    @property
+    def smallest(self) -> float:
+        """The smallest curvature of a direction that is not flat."""
+        return float(min((x for x in self.curvatures if x != 0), default=0))
+
+    @property
+    def largest(self) -> float:
+        """The largest curvature."""
+        return float(self.curvatures[-1])
+
+    @property
+    def convex(self) -> bool:
+        """Whether there is a minimum to go to: no curvature is negative, and one is positive."""
+        return self.curvatures[0] >= 0 and self.largest > 0
+
+    @property
+    def condition(self) -> float:
+        """The condition number κ, largest over smallest curvature."""
+        return self.largest / self.smallest if self.convex else math.nan
+
+    def stable(self, lr: Any, momentum: Any = 0, *, nesterov: bool = False) -> bool:
+        """Return whether every direction that is not flat goes to its minimum; exact on fractions."""
+        return all(
+            stable(*characteristic(lr, momentum, x, nesterov=nesterov)) for x in self.curvatures if x != 0
+        )
+
+    def rate(self, lr: Any, momentum: Any = 0, *, nesterov: bool = False) -> Any:
+        """Return by what each step multiplies the error in the end; lr and momentum may be arrays."""
+        rates = [
+            radius(*characteristic(lr, momentum, float(x), nesterov=nesterov)) for x in self.curvatures if x
+        ]
+        largest = rates[0] if rates else 1.0
+        for r in rates[1:]:
+            largest = _larger(largest, r)
+        return largest
+
+    def best(self) -> tuple[Tuning, ...]:
+        """Return for each method the lr and momentum that make its rate smallest, worst method first.
+
+        gradient descent  lr = 2/(L + m)          μ = 0                            rate (κ − 1)/(κ + 1)
+        Nesterov          lr = 4/(3L + m)         μ = (√(3κ+1) − 2)/(√(3κ+1) + 2)  rate 1 − 2/√(3κ+1)
+        heavy ball        lr = 4/(√L + √m)²       μ = ((√κ − 1)/(√κ + 1))²         rate (√κ − 1)/(√κ + 1)
+
+        with L and m the largest and smallest curvature, κ = L/m.
+
+        Raises:
+            InputError: there is no minimum.
+        """
+        if not self.convex:
+            raise InputError(f"There is no best lr: f has no minimum, its curvatures are {self.span()}.")
+        big, small, kappa = self.largest, self.smallest, self.condition
+        root, triple = math.sqrt(kappa), math.sqrt(3 * kappa + 1)
+        ratio = (root - 1) / (root + 1)
+        heavy = 4 / (math.sqrt(big) + math.sqrt(small)) ** 2
+        lookahead = (triple - 2) / (triple + 2)
+        return (
+            Tuning("gradient descent", 2 / (big + small), 0.0, False, (kappa - 1) / (kappa + 1), GRADIENT),
+            Tuning("Nesterov", 4 / (3 * big + small), lookahead, True, 1 - 2 / triple, LESSARD),
+            Tuning("heavy ball", heavy, ratio**2, False, ratio, POLYAK),
+        )
+
+    def report(self, rule: Rule, h: H) -> list[str]:
+        """Return what is known about a rule here, as lines of text; see `surefoot.explain.theory.report`."""
+        from surefoot.explain import theory
+
+        return theory.report(self, rule, h)
+
+    def span(self) -> str:
+        """Return the curvatures in a few words."""
+        low, high = float(self.curvatures[0]), self.largest
+        if len(set(self.curvatures)) > 2:
+            return f"{low:.4g} to {high:.4g}"
+        return f"{low:.4g}" if low == high else f"{low:.4g} and {high:.4g}"
+
+
+def characteristic(lr: Any, momentum: Any, curvature: Any, *, nesterov: bool = False) -> tuple[Any, Any]:
+    """Return the trace t and determinant d of a step's matrix: its eigenvalues solve z² − tz + d = 0."""
+    c = 1 - lr * curvature
+    return ((1 + momentum) * c, momentum * c) if nesterov else (c + momentum, momentum)
+
+
+def stable(trace: Any, determinant: Any) -> bool:
+    """Return whether both roots of z² − tz + d lie inside the unit circle: Jury's test, without the roots."""
+    return bool(abs(determinant) < 1 and abs(trace) < 1 + determinant)
+
+
+def radius(trace: Any, determinant: Any) -> Any:
+    """Return the larger root of z² − tz + d in absolute value; of arrays too.
+
+    Example:
+        >>> radius(1.5, 0.5), radius(0.0, 0.25)
+        (1.0, 0.5)
+    """
+    if isinstance(trace, (int, float, Fraction)) and isinstance(determinant, (int, float, Fraction)):
+        square = float(trace * trace - 4 * determinant)
+        return math.sqrt(determinant) if square < 0 else (abs(float(trace)) + math.sqrt(square)) / 2
+    import numpy as np
+
+    square = trace * trace - 4 * determinant
+    real = (abs(trace) + np.sqrt(np.maximum(square, 0))) / 2
+    return np.where(square < 0, np.sqrt(np.maximum(determinant, 0)), real)
+
+
+def _larger(x: Any, y: Any) -> Any:
+    if isinstance(x, float) and isinstance(y, float):
+        return max(x, y)
+    import numpy as np
+
+    return np.maximum(x, y)

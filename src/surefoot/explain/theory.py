@@ -1,0 +1,188 @@
+"""A rule on a quadratic, in words: its step as a matrix, whether stable, how fast, what would be best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from surefoot.explain.quadratic import Quadratic, characteristic, radius, stable
+from surefoot.rules import H, Rule
+from surefoot.trace.values import exact
+
+__all__ = ["report", "transition"]
+
+Matrix = tuple[tuple[Fraction, ...], ...]
+
+# rule → the factor that makes its lr that of classical momentum (or of Nesterov's), and how formulas write it
+_GAIN: dict[str, tuple[Callable[[H], Any], str]] = {
+    "torch": (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
+    "mlx": (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
+    "optax": (lambda h: 1, ""),
+    "keras": (lambda h: 1, ""),
+    "sutskever": (lambda h: 1, ""),
+    "heavy_ball": (lambda h: 1, ""),
+    "ema": (lambda h: 1 - h.momentum, "(1 − μ)"),
+    "ema_first": (lambda h: 1 - h.momentum, "(1 − μ)"),
+    "muon": (lambda h: 1 - h.momentum, "(1 − μ)"),
+}
+
+
+def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
+    """Return what is known about a rule on a quadratic, as lines of text.
+
+    Args:
+        f: the quadratic.
+        rule: the rule.
+        h: its hyperparameters.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> torch = get("torch")
+        >>> print(report(Quadratic((1, 100)), torch, torch.hyper(lr=0.01, momentum=0.9))[1])
+        Stable: 0 < lr·λ < 2(1 + μ) = 3.8 (Polyak 1987, section 3.2.1); here lr·λ is 0.01 to 1.
+    """
+    several = len(f.curvatures) > 1
+    known = (
+        "curvatures λ, the eigenvalues of its Hessian, are"
+        if several
+        else "curvature λ, its second derivative, is"
+    )
+    head = f"f is quadratic; its {known} {f.span()}"
+    if not f.convex:
+        return [f"{head}: it has no minimum."]
+    lines = [f"{head}, and its condition number is κ = {f.condition:.4g}." if several else f"{head}."]
+    if flat := sum(x == 0 for x in f.curvatures):
+        lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, where no gradient moves anything.")
+    return [*lines, *_stability(f, rule, h.map(exact)), *_best(f)]
+
+
+def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
+    """Say whether the rule is stable, by the condition known for it or else by its matrix, and its rate."""
+    curvatures = [Fraction(x) for x in sorted(set(f.curvatures)) if x != 0]
+    known = _known(rule, h)
+    if known is None:
+        matrices = [transition(rule, h, x) for x in curvatures]
+        if None in matrices:
+            return [
+                f"{rule.title}: its step is no fixed linear map of w and state, so there is no such rate."
+            ]
+        rates = [_spectral_radius(m) for m in matrices if m is not None]
+        words = "Stable" if max(rates) < 1 else "Unstable"
+        return [f"{words}: {_rate(max(rates), curvatures[rates.index(max(rates))])}."]
+    gain, written, shift, nesterov = known
+    lr, mu = h.lr * gain, h.momentum
+    pairs = [characteristic(lr, mu, x + shift, nesterov=nesterov) for x in curvatures]
+    rates = [radius(*pair) for pair in pairs]
+    rate = _rate(max(rates), curvatures[rates.index(max(rates))])
+    bound, limit = (
+        "2(1 + μ)/(1 + 2μ)" if nesterov else "2(1 + μ)",
+        2 * (1 + mu) / (1 + 2 * mu if nesterov else 1),
+    )
+    product = f"lr{written}·" + ("(λ + weight_decay)" if shift else "λ")
+    low, high = (f"{float(lr * (x + shift)):.4g}" for x in (curvatures[0], curvatures[-1]))
+    source = "" if nesterov else " (Polyak 1987, section 3.2.1)"
+    needs = f"0 < {product} < {bound} = {float(limit):.4g}"
+    if all(stable(*pair) for pair in pairs):
+        here = low if low == high else f"{low} to {high}"
+        return [f"Stable: {needs}{source}; here {product} is {here}.", f"Rate: {rate}."]
+    if mu >= 1:
+        return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
+    most = limit / (curvatures[-1] + shift) / gain if gain else math.inf
+    return [
+        f"Unstable: {needs} is needed{source}, but {product} is {high} at λ = {float(curvatures[-1]):.4g}; "
+        f"lr must be below {float(most):.4g}.",
+        f"Rate: {rate}.",
+    ]
+
+
+def _known(rule: Rule, h: H) -> tuple[Any, str, Any, bool] | None:
+    """Return gain, how it is written, what is added to λ, nesterov; None if the rule is no such one."""
+    name = rule.name.partition("(")[0]
+    if name not in _GAIN or h.get("maximize") or (h.get("weight_decay") and h.get("decay") != "l2"):
+        return None
+    find, written = _GAIN[name]
+    gain = find(h)
+    nesterov = bool(h.get("nesterov", False)) or name == "sutskever"
+    if nesterov and written == "(1 − τ)" and gain != 1:
+        return None  # torch refuses it, and its gradient then counts in two ways
+    return gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov
+
+
+def _rate(rate: float, curvature: Any) -> str:
+    where = f"in the end each step multiplies the error by {rate:.4g} (at λ = {float(curvature):.4g})"
+    if rate < 1:
+        return f"{where}: {_steps(rate)} steps for a decimal digit" if rate else f"{where}: it is gone"
+    return f"{where}: it grows tenfold in {_steps(rate)} steps" if rate > 1 else f"{where}: it never settles"
+
+
+def _steps(rate: float) -> str:
+    """Return in how many steps the error changes tenfold."""
+    return f"{abs(1 / math.log10(rate)):.3g}" if rate else "–"
+
+
+def _best(f: Quadratic) -> list[str]:
+    """Return the best settings as a table, with their sources."""
+    rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
+    for t in f.best():
+        rows.append((t.method, f"{t.lr:.4g}", f"{t.momentum:.4g}", f"{t.rate:.4g}", _steps(t.rate), t.source))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ("  " + "  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return [f"The best there is for κ = {f.condition:.4g}:", *table]
+
+
+def _spectral_radius(matrix: Matrix) -> float:
+    """Return the largest eigenvalue of a matrix in absolute value."""
+    if len(matrix) == 1:
+        return abs(float(matrix[0][0]))
+    if len(matrix) == 2:
+        (a, b), (c, d) = matrix
+        return float(radius(a + d, a * d - b * c))
+    import numpy as np
+
+    return float(max(abs(np.linalg.eigvals(np.array(matrix, dtype=float)))))
+
+
+def transition(rule: Rule, h: H, curvature: Fraction) -> Matrix | None:
+    """Return the matrix that one step of a rule is on (w, its state), found by running the rule itself.
+
+    Args:
+        rule: the rule.
+        h: its hyperparameters.
+        curvature: λ, so that the gradient at w is λw.
+
+    Returns:
+        The matrix, exactly; None if the rule has roots, or is no linear map, or not the same at each step.
+
+    Example:
+        >>> from surefoot.rules import get
+        >>> rule = get("torch")
+        >>> transition(rule, rule.hyper(lr=0.5, momentum=0.9), Fraction(1))  # rows: w, momentum_buffer
+        ((Fraction(1, 2), Fraction(-9, 20)), (Fraction(1, 1), Fraction(9, 10)))
+    """
+    if not rule.exact:
+        return None
+    h = h.map(exact)
+
+    def step(w: Fraction, state: dict[str, Any]) -> tuple[Fraction, dict[str, Any]]:
+        return rule.step(h, w, curvature * rule.point(h, w, state), state)
+
+    first = step(Fraction(1), rule.init(h, Fraction(1)))[1]
+    slots = [name for name, value in first.items() if value is not None]
+
+    def advance(vector: Sequence[Fraction]) -> tuple[Fraction, ...]:
+        w, state = step(vector[0], {**first, **dict(zip(slots, vector[1:], strict=True))})
+        return (w, *(state[name] for name in slots))
+
+    size = 1 + len(slots)
+    columns = [advance([Fraction(i == j) for i in range(size)]) for j in range(size)]
+    matrix = tuple(zip(*columns, strict=True))
+    # two more vectors: a rule that is not linear, or counts its steps, gives itself away
+    for vector in ([Fraction(0)] * size, [Fraction(-3 - 2 * i, 7) for i in range(size)]):
+        if advance(vector) != tuple(sum(m * x for m, x in zip(row, vector, strict=True)) for row in matrix):
+            return None
+    seen = [0]  # w, and of the state what w depends on: a buffer that is never read has no say
+    for i in seen:
+        seen += [j for j in range(size) if matrix[i][j] and j not in seen]
+    return tuple(tuple(matrix[i][j] for j in sorted(seen)) for i in sorted(seen))

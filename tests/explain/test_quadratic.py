@@ -1,0 +1,204 @@
+"""The theory of quadratics against the rules themselves: every formula is met again in exact replays."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.errors import InputError
+from surefoot.explain.problem import parse
+from surefoot.explain.quadratic import Quadratic, characteristic, radius, stable
+from surefoot.explain.theory import report, transition
+from surefoot.rules import get
+from surefoot.trace import Script, replay
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+fractions = st.integers(0, 40).map(lambda n: Fraction(n, 20))
+momenta = st.integers(0, 19).map(lambda n: Fraction(n, 20))
+
+# name -> its hyperparameters -> the lr it has as classical momentum or Nesterov's
+FAMILY = {
+    "torch": lambda lr, mu: ({"lr": lr, "momentum": mu, "dampening": 0.25}, lr * 3 / 4 if mu else lr),
+    "mlx": lambda lr, mu: ({"lr": lr, "momentum": mu, "dampening": 0.25}, lr * 3 / 4 if mu else lr),
+    "optax": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
+    "keras": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
+    "heavy_ball": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
+    "ema": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr * (1 - mu)),
+    "ema_first": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr * (1 - mu)),
+}  # fmt: skip
+NESTEROV = {
+    "torch": lambda lr, mu: ({"lr": lr, "momentum": mu, "nesterov": True}, lr),
+    "optax": lambda lr, mu: ({"lr": lr, "momentum": mu, "nesterov": True}, lr),
+    "keras": lambda lr, mu: ({"lr": lr, "momentum": mu, "nesterov": True}, lr),
+    "sutskever": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
+    "muon": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr * (1 - mu)),
+}
+
+
+def trace_and_determinant(matrix: Any) -> tuple[Fraction, Fraction]:
+    if len(matrix) == 1:  # no buffer: the other eigenvalue is 0
+        return matrix[0][0], Fraction(0)
+    (a, b), (c, d) = matrix
+    return a + d, a * d - b * c
+
+
+@pytest.mark.parametrize(
+    ("name", "nesterov"), [*((n, False) for n in FAMILY), *((n, True) for n in NESTEROV)]
+)
+@given(lr=fractions.filter(bool), momentum=momenta, curvature=fractions)
+def test_the_characteristic_polynomial_is_that_of_the_rule(
+    name: str, nesterov: bool, lr: Fraction, momentum: Fraction, curvature: Fraction
+) -> None:
+    options, same_lr = (NESTEROV if nesterov else FAMILY)[name](lr, momentum)
+    rule = get(name)
+    matrix = transition(rule, rule.hyper(**options), curvature)
+    assert trace_and_determinant(matrix) == characteristic(same_lr, momentum, curvature, nesterov=nesterov)
+
+
+@pytest.mark.parametrize("name", [*FAMILY, "sutskever", "muon", "chainer_nag"])
+def test_the_matrix_gives_the_replay_exactly(name: str) -> None:
+    rule, curvature = get(name), Fraction(3)
+    h = rule.hyper(lr=0.1, momentum=0.75)
+    f = parse("3*w**2/2", {"w": 2})
+    replayed = replay(Script.of(f.start, function=f, steps=6, lr=0.1, momentum=0.75), rule)
+    matrix = transition(rule, h, curvature)
+    assert matrix is not None
+    state = replayed.steps[0]
+    vector = [state.w["w"], *state.state["w"].values()]
+    for step in replayed.steps[1:]:
+        vector = [sum(m * x for m, x in zip(row, vector, strict=True)) for row in matrix]
+        assert vector == [step.w["w"], *step.state["w"].values()]
+
+
+@given(
+    lr=fractions,
+    momentum=momenta,
+    curvature=st.integers(1, 40).map(lambda n: Fraction(n, 10)),
+    nesterov=st.booleans(),
+)
+def test_stable_where_the_known_condition_says_and_where_the_radius_is_below_1(
+    lr: Fraction, momentum: Fraction, curvature: Fraction, nesterov: bool
+) -> None:
+    limit = 2 * (1 + momentum) / (1 + 2 * momentum if nesterov else 1)
+    pair = characteristic(lr, momentum, curvature, nesterov=nesterov)
+    assert stable(*pair) == (0 < lr * curvature < limit)
+    rho = radius(*pair)
+    assert rho == pytest.approx(max(abs(np.roots([1, -float(pair[0]), float(pair[1])]))), abs=1e-6)
+    if abs(rho - 1) > 1e-6:
+        assert stable(*pair) == (rho < 1)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_at_the_border_the_error_neither_grows_nor_shrinks(nesterov: bool) -> None:
+    momentum, curvature = Fraction(1, 2), Fraction(4)
+    limit = 2 * (1 + momentum) / (1 + 2 * momentum if nesterov else 1) / curvature
+    assert radius(*characteristic(limit, momentum, curvature, nesterov=nesterov)) == 1
+    inside, outside = Quadratic((curvature,)), Quadratic((curvature * 101 / 100,))
+    assert inside.stable(limit * 99 / 100, momentum, nesterov=nesterov)
+    assert not outside.stable(limit, momentum, nesterov=nesterov)
+
+
+@pytest.mark.parametrize("condition", [1, 2, 10, 100, 1000])
+def test_the_best_settings_have_the_rate_they_claim_and_no_other_has_a_better(condition: float) -> None:
+    f = Quadratic((0.5, 0.5 * condition))
+    lr = np.linspace(0, 4 / f.largest, 401)[:, None]
+    momentum = np.linspace(0, 0.999, 334)
+    for best in f.best():
+        assert f.rate(best.lr, best.momentum, nesterov=best.nesterov) == pytest.approx(best.rate, abs=1e-7)
+        others = f.rate(lr, momentum * (best.method != "gradient descent"), nesterov=best.nesterov)
+        assert best.rate <= np.min(others) + 1e-9
+
+
+def test_the_rate_is_what_the_replay_shows_in_the_end() -> None:
+    f = parse("(x**2 + 25*y**2)/2", {"x": 1, "y": 1})
+    quadratic = Quadratic.of(f)
+    assert quadratic == Quadratic((1, 25))
+    w = [
+        s.w["x"]
+        for s in replay(
+            Script.of(f.start, function=f, steps=400, lr=0.04, momentum=0.25), "torch", float
+        ).steps
+    ]
+    assert w[-1] / w[-2] == pytest.approx(quadratic.rate(0.04, 0.25), rel=1e-6)
+
+
+def test_a_matrix_and_a_problem_are_the_same_quadratic() -> None:
+    f = parse("mean(([[1, 2], [0, 3]] @ x - [1, 1])**2)", {"x": [0, 0]})
+    h = np.array([[1, 2], [0, 3]])
+    quadratic = Quadratic.of(f)
+    assert quadratic is not None
+    assert quadratic.curvatures == pytest.approx(np.linalg.eigvalsh(h.T @ h))
+    assert Quadratic.of(parse("x**4", {"x": 1})) is None
+    assert Quadratic.of(parse("(x + y)**2", {"x": 1, "y": 1})).curvatures == (0.0, pytest.approx(4.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Quadratic(()), "A quadratic needs at least one curvature."),
+        (
+            lambda: Quadratic.of_matrix([[1, 2], [3, 4]]),
+            "A Hessian must be square and symmetric, but here is one of shape (2, 2).",
+        ),
+        (
+            lambda: Quadratic.of_matrix([[1, 2]]),
+            "A Hessian must be square and symmetric, but here is one of shape (1, 2).",
+        ),
+        (
+            lambda: Quadratic((-1, 2)).best(),
+            "There is no best lr: f has no minimum, its curvatures are -1 and 2.",
+        ),
+    ],
+)
+def test_bad_input(make: Any, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make()
+    assert str(caught.value) == sentence
+
+
+def test_a_buffer_that_is_never_read_has_no_say() -> None:
+    rule = get("mlx")  # keeps its buffer even at momentum 0
+    assert transition(rule, rule.hyper(lr=Fraction(1, 4)), Fraction(2)) == ((Fraction(1, 2),),)
+
+
+@pytest.mark.parametrize("name", ["adam", "lion", "signsgd", "ema_corrected"])
+def test_a_rule_that_is_not_linear_has_no_matrix(name: str) -> None:
+    rule = get(name)
+    assert transition(rule, rule.hyper(lr=0.1), Fraction(2)) is None
+
+
+REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
+    ((1, 100), "torch", {"lr": 0.01, "momentum": 0.9}),
+    ((1, 100), "torch", {"lr": 0.05}),
+    ((1, 100), "torch", {"lr": 0.01, "momentum": 1}),
+    ((1, 20, 100), "keras", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
+    ((0, 2, 8), "ema", {"lr": 0.1, "momentum": 0.9}),
+    ((2, 8), "mlx", {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 1}),
+    ((2, 8), "torch", {"lr": 0.1, "weight_decay": 1, "decay": "decoupled"}),
+    ((2, 8), "chainer_nag", {"lr": 0.2, "momentum": 0.9}),
+    ((2, 8), "torch", {"lr": 0.1, "maximize": True}),
+    ((2, 8), "adam", {}),
+    ((3,), "torch", {"lr": "1/3"}),
+    ((-1, 2), "torch", {"lr": 0.1}),
+    ((0,), "torch", {"lr": 0.1}),
+]
+
+
+def test_reports() -> None:
+    told = []
+    for curvatures, name, options in REPORTS:
+        rule = get(name)
+        h = rule.hyper(
+            **{k: Fraction(v) if isinstance(v, str) and "/" in v else v for k, v in options.items()}
+        )
+        told.append(
+            f"{curvatures} {name} {options}\n" + "\n".join(report(Quadratic(curvatures), rule, h)) + "\n"
+        )
+    assert "\n".join(told) == (GOLDEN / "quadratic.txt").read_text(encoding="utf-8")
