@@ -69,8 +69,11 @@ def batches(
 
     Example:
         >>> x, y = torch.arange(5.0), torch.arange(5)
-        >>> [b.tolist() for _, b in batches(x, y, 2, rows=torch.tensor([4, 3, 2, 1, 0]))]
-        [[4, 3], [2, 1], [0]]
+        >>> for _, targets in batches(x, y, 2, rows=torch.tensor([4, 3, 2, 1, 0])):
+        ...     print(targets.tolist())
+        [4, 3]
+        [2, 1]
+        [0]
     """
     if rows is not None:
         rows = rows.to(x.device)
