@@ -1,4 +1,4 @@
-"""Griffe extension: our docstrings say "Example:", which the site shows as code only under the name "Examples:"."""
+"""Griffe extension: docstrings here say "Example:"; the site shows code only under the name "Examples:"."""
 
 from __future__ import annotations
 
