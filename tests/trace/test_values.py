@@ -71,3 +71,8 @@ def test_indices_name_the_elements():
 
 def test_map_value_pairs_elements():
     assert map_value(lambda x, y: x - y, ((4, 5), (6, 7)), ((1, 2), (3, 4))) == ((3, 3), (3, 3))
+
+
+def test_numbers_of_mpmath_keep_their_sign():
+    assert exact(mpmath.mpf(-3) / 8) == Fraction(-3, 8)
+    assert exact(mpmath.mpf("-inf")) == float("-inf")

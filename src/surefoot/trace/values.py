@@ -77,8 +77,10 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
     if hasattr(value, "tolist"):
         return _read(value.tolist(), what, of_float)
     if hasattr(value, "man_exp"):
-        mantissa, exponent = value.man_exp
-        return Fraction(mantissa) * Fraction(2) ** exponent
+        mantissa, exponent = value.man_exp  # without its sign; 0 for inf and nan
+        if not mantissa and value != 0:
+            return float(value)
+        return Fraction(abs(mantissa)) * Fraction(2) ** exponent * (-1 if value < 0 else 1)
     if isinstance(value, (str, Decimal)):
         number = _parse(str(value))
         if number is not None:
