@@ -14,7 +14,14 @@ from surefoot.errors import InputError
 
 # command -> (its function, its line in --help); nothing here is imported before it is called
 COMMANDS = {
-    "train": ("surefoot.cli.train:train", "Train a model: data, model, loop, validation, plots."),
+    "check": ("surefoot.cli.check:check", "Examine a torch optimizer, and say what is wrong with it."),
+    "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
+    "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),
+    "runs": ("surefoot.cli.runs:runs", "List the runs in a folder with their best validation figure."),
+    "completion": (
+        "surefoot.cli.completion:completion",
+        "Print or install the shell's completion.",
+    ),
 }
 
 

@@ -1,0 +1,44 @@
+"""`surefoot predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["predict"]
+
+
+def predict(run: Path, file: Path, /) -> int:
+    """Use a run's model on a picture or a file of rows.
+
+    Args:
+        run: The run's folder.
+        file: A picture (PNG or another format), resized to what the model takes, inverted if its border is
+            light; or FILE.npz with the array x, and y if it is known, to compare with.
+    """
+    from surefoot.train import predict as prediction
+
+    trained = prediction.load(run)
+    if file.suffix == ".npz":
+        x, y = prediction.rows(file, trained.shape)
+    else:
+        x, y = prediction.picture(file, trained.shape), None
+    output = trained(x)
+    if not trained.classes:
+        for row in output.tolist():
+            print(*(f"{value:.6g}" for value in row))
+        return 0
+    shares, order = output.sort(dim=1, descending=True)
+    if len(x) == 1 and y is None:
+        for share, number in zip(shares[0, :3].tolist(), order[0, :3].tolist(), strict=True):
+            print(
+                f"{trained.classes[number]:>{max(map(len, trained.classes))}}  {share:7.2%}".replace(
+                    "%", " %"
+                )
+            )
+        return 0
+    for number, share in zip(order[:, 0].tolist(), shares[:, 0].tolist(), strict=True):
+        print(f"{trained.classes[number]}  {share:7.2%}".replace("%", " %"))
+    if y is not None:
+        right = (order[:, 0].numpy() == y.reshape(-1)).mean()
+        print(f"accuracy {right:.2%} of {len(x):,} rows".replace("%", " %"))
+    return 0

@@ -1,0 +1,51 @@
+"""`surefoot runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surefoot.errors import InputError
+
+__all__ = ["runs"]
+
+
+def runs(folder: Path = Path("runs"), /) -> int:
+    """List the runs in a folder with their best validation figure, the oldest first.
+
+    Args:
+        folder: Where they are.
+    """
+    from surefoot.train.config import Config, read
+    from surefoot.train.run import Run
+
+    if not folder.is_dir():
+        raise InputError(f"There is no folder '{folder}'; a run makes it: surefoot train.")
+    table: list[tuple[str, ...]] = [
+        ("run", "status", "epochs", "best", "", "optimizer", "lr", "momentum", "batch")
+    ]
+    for path in sorted(path.parent for path in folder.glob("*/config.toml")):
+        try:
+            config, run = Config(**read(path / "config.toml")), Run.load(path)
+        except InputError:  # killed before its first step, or written by hand
+            table.append((path.name, "no metrics", *[""] * 7))
+            continue
+        best = run.best
+        table.append(
+            (
+                path.name,
+                "unfinished" if run.status == "running" else run.status,
+                f"{len(run.epochs)}/{config.epochs}",
+                run.say(best[f"valid_{run.metric}"]) if best else "",
+                f"epoch {best['epoch']}" if best else "",
+                config.optimizer.rpartition(":")[2],
+                "" if config.lr is None else f"{config.lr:g}",
+                "" if config.momentum is None else f"{config.momentum:g}",
+                str(config.batch_size),
+            )
+        )
+    if len(table) == 1:
+        raise InputError(f"There is no run in '{folder}'.")
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    return 0

@@ -1,0 +1,65 @@
+"""`surefoot train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, ArgumentCollection, Group, Parameter
+from cyclopts.config import Dict
+
+from surefoot.errors import unknown
+from surefoot.train import config as options
+from surefoot.train.config import Config
+
+_FILES = Group("Options from files", sort_key=0)
+
+
+def _from_files(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give each option that the command line leaves out the value that --config or --preset has for it."""
+    given = {argument.name: argument.tokens[0].value for argument in arguments if argument.tokens}
+    values: dict[str, Any] = {}
+    if (name := given.get("--preset")) is not None:
+        if name not in options.presets():
+            raise unknown("preset", name, options.presets())
+        values |= options.read(options.PRESETS / f"{name}.toml")
+    if (path := given.get("--config")) is not None:
+        values |= options.read(path)
+    Dict(values, use_commands_as_keys=False, source="a config file")(app, commands, arguments)
+
+
+app = App(name="train", config=_from_files, help_format="plaintext")
+
+
+@app.default
+def train(
+    *,
+    preset: Annotated[str | None, Parameter(group=_FILES)] = None,
+    config: Annotated[Path | None, Parameter(group=_FILES)] = None,
+    settings: Annotated[Config, Parameter(name="*")] = Config(),  # noqa: B008
+) -> int:
+    """Train a model.
+
+    Args:
+        preset: Options that come with surefoot: lecture (the lecture's run).
+        config: A TOML file of options, such as a run's config.toml; they override a preset's, as the command
+            line overrides both.
+        settings: All others.
+    """
+    # objects made while importing live as long as the process: the collector need not look at them again
+    import gc
+
+    gc.disable()
+    from surefoot.train.job import train as run_job
+    from surefoot.train.run import Interrupted
+
+    gc.freeze()
+    gc.enable()
+    try:
+        run = run_job(settings)
+    except Interrupted as stopped:
+        print(f"surefoot: {stopped}", file=sys.stderr)
+        return 130
+    print(f"\n{run.closing}")
+    return 0

@@ -1,0 +1,230 @@
+"""Every option of a run: one frozen dataclass that makes the command line, its help and config.toml."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cyclopts import Group, Parameter, Token
+
+from surefoot.errors import InputError, unknown
+from surefoot.train.ranges import RANGES, check
+from surefoot.train.span import Span
+
+__all__ = ["Config", "presets", "read"]
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def _whole(_: Any, tokens: tuple[Token, ...]) -> Any:
+    """Command line text -> whole numbers; 1e3 is one, 2.5 is not."""
+    try:
+        numbers = [float(token.value) for token in tokens]
+        if any(number % 1 for number in numbers):
+            raise ValueError
+    except ValueError:
+        text = " ".join(token.value for token in tokens)
+        raise InputError(f"{tokens[0].keyword} takes whole numbers, not {text!r}.") from None
+    return tuple(int(number) for number in numbers)
+
+
+def _one(kind: Any, tokens: tuple[Token, ...]) -> Any:
+    return _whole(kind, tokens)[0]
+
+
+def _in(panel: str, order: int) -> Group:
+    return Group(panel, sort_key=order)
+
+
+_DATA, _MODEL, _OPTIMIZER = _in("Data", 1), _in("Model", 2), _in("Optimizer", 3)
+_LOOP, _MACHINE, _OUTPUT = _in("Training", 4), _in("Machine", 5), _in("Output", 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What `surefoot train` is told; each field is an option of the command line and a key of config.toml.
+
+    Args:
+        (see the docstring below each field: it is the option's help)
+
+    Raises:
+        InputError: a value of the wrong type, out of range, or no known choice.
+
+    Example:
+        >>> Config(lr=0.1, epochs=3).momentum is None  # not said: SGD of the pipeline fills in 0.9
+        True
+        >>> Config(epochs=0)
+        Traceback (most recent call last):
+        surefoot.errors.InputError: The epochs must be at least 1, not 0.
+    """
+
+    data: Annotated[str, Parameter(group=_DATA)] = "mnist-10k"
+    """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or a file of your own, FILE.npz."""
+    data_dir: Annotated[Path | None, Parameter(group=_DATA)] = None
+    """A folder of IDX files, plain or gzipped, to read instead of downloading."""
+    task: Annotated[Literal["classification", "regression"], Parameter(group=_DATA)] = "classification"
+    """Classification: cross entropy and accuracy. Regression: squared error and R²."""
+    scale: Annotated[Literal["standard", "unit", "raw"], Parameter(group=_DATA)] = "standard"
+    """Inputs: standardised by the training split, scaled to [0, 1], or as they are."""
+    split_seed: Annotated[int, Parameter(group=_DATA, converter=_one)] = 0
+    """Seed of the split into training and validation rows."""
+    train_fraction: Annotated[float | None, Parameter(group=_DATA)] = None
+    """Share of the rows that train; the others validate. [default: 0.8, unless the data bring their own]"""
+
+    model: Annotated[str, Parameter(group=_MODEL)] = "mlp"
+    """mlp, linear, cnn, or your own: package.module:Class or file.py:Class."""
+    hidden: Annotated[
+        tuple[int, ...] | None, Parameter(group=_MODEL, consume_multiple=True, negative=(), converter=_whole)
+    ] = None
+    """Hidden sizes: units of the mlp's layers, channels of the cnn's. [default: 256; cnn: 16 32]"""
+    dropout: Annotated[float, Parameter(group=_MODEL)] = 0.1
+    """Share of hidden units dropped at each training step."""
+
+    optimizer: Annotated[str, Parameter(group=_OPTIMIZER)] = "sgd"
+    """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
+    lr: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    """Learning rate. [default: 0.05 for sgd; else the optimizer's own, as for the next four]"""
+    momentum: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    """Momentum. [default: 0.9 for sgd]"""
+    dampening: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    """Dampening of the momentum. [default: 0 for sgd]"""
+    weight_decay: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    """Weight decay. [default: 0 for sgd]"""
+    nesterov: Annotated[bool | None, Parameter(group=_OPTIMIZER)] = None
+    """Nesterov momentum. [default: yes for sgd with momentum and no dampening]"""
+    opt: Annotated[
+        tuple[str, ...],
+        Parameter(group=_OPTIMIZER, consume_multiple=True, negative=(), show_default=False),
+    ] = ()
+    """Other options of the optimizer: --opt NAME=VALUE, as betas=(0.9,0.99)."""
+
+    epochs: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 5
+    """How often the training rows are gone through."""
+    batch_size: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 32
+    """Rows in a batch."""
+    shuffle: Annotated[bool, Parameter(group=_LOOP)] = True
+    """A new order in each epoch, from the seed and the epoch; else the split's order."""
+    schedule: Annotated[
+        Literal["constant", "cosine", "step", "one-cycle", "warm-up"], Parameter(group=_LOOP)
+    ] = "cosine"
+    """How the learning rate changes over the run."""
+    warmup: Annotated[str | None, Parameter(group=_LOOP)] = None
+    """Linear warm-up before the schedule, such as "100 steps". [default: none; warm-up: 1 epoch]"""
+    lr_step: Annotated[str | None, Parameter(group=_LOOP)] = None
+    """step: multiply lr by the factor after each such stretch. [default: a third of the run]"""
+    lr_factor: Annotated[float, Parameter(group=_LOOP)] = 0.1
+    """step: the factor."""
+    clip: Annotated[float | None, Parameter(group=_LOOP)] = None
+    """Clip the gradient to this norm."""
+    validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
+    """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
+
+    seed: Annotated[int, Parameter(group=_MACHINE, converter=_one)] = 0
+    """Seed of the first weights, the order of batches and dropout."""
+    device: Annotated[str, Parameter(group=_MACHINE)] = "auto"
+    """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
+    threads: Annotated[int | None, Parameter(group=_MACHINE, converter=_one)] = None
+    """Threads of the CPU. [default: torch's choice]"""
+    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
+    """bfloat16: autocast the forward pass."""
+
+    name: Annotated[str | None, Parameter(group=_OUTPUT)] = None
+    """Name of the run. [default: model and data]"""
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    """The run's folder. [default: runs/TIME-NAME]"""
+
+    def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            object.__setattr__(self, name, _typed(name, getattr(self, name), kind))
+        check(**{name: getattr(self, name) for name in RANGES})
+        for name in ("validate_every", "warmup", "lr_step"):
+            if (text := getattr(self, name)) is not None:
+                Span.parse(text, name)
+        if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
+            raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
+
+    def save_text(self) -> str:
+        """The options as TOML, those without a value left out; `read` reads it again."""
+        import tomli_w
+
+        values = {name: getattr(self, name) for name in _kinds()}
+        plain = {
+            name: list(value)
+            if isinstance(value, tuple)
+            else str(value)
+            if isinstance(value, Path)
+            else value
+            for name, value in values.items()
+            if value is not None
+        }
+        return tomli_w.dumps(plain)
+
+
+def presets() -> list[str]:
+    """The names of the presets that come with surefoot."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """The options in a TOML file, checked, as keyword arguments of Config.
+
+    Args:
+        path: the file; keys are the options' names, with - or _.
+
+    Raises:
+        InputError: no such file, not TOML, an unknown key, or a value that the option does not take.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"Cannot read the config file '{path}': {error.strerror}.") from error
+    except ValueError as error:  # TOMLDecodeError, or bytes that are no text
+        raise InputError(f"The config file '{path}' is not valid TOML: {error}.") from error
+    values = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in values:
+        if key not in _kinds():
+            raise unknown(f"option in '{path}'", key, _kinds())
+    Config(**values)
+    return values
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """Option -> its type."""
+    hints = get_type_hints(Config)
+    return {field.name: hints[field.name] for field in dataclasses.fields(Config)}
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    """`value` as the option's type, where TOML writes it otherwise: a list for a tuple, 1 for 1.0."""
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return None
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise unknown(name.replace("_", " "), str(value), get_args(kind))
+        return value
+    if get_origin(kind) is tuple:
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_typed(name, item, get_args(kind)[0]) for item in items)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind in (int, float) and not isinstance(value, bool):  # numpy's numbers are welcome
+        if isinstance(value, Real if kind is float else Integral):
+            return kind(value)
+    elif isinstance(value, kind):
+        return value
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
+    raise InputError(f"The {name.replace('_', ' ')} must be {words[kind]}, not {value!r}.")

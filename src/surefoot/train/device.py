@@ -1,0 +1,43 @@
+"""Where a run computes."""
+
+from __future__ import annotations
+
+import torch
+
+from surefoot.errors import InputError
+
+__all__ = ["describe", "pick"]
+
+
+def pick(name: str | torch.device = "auto") -> torch.device:
+    """The device by that name; "auto" is cuda, mps or cpu, the first there is.
+
+    Raises:
+        InputError: no such device here.
+
+    Example:
+        >>> pick("cpu")
+        device(type='cpu')
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
+        raise InputError(
+            f"There is no device '{name}' here; auto takes the best there is, {pick()}."
+        ) from error
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """The device in a few words."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"cpu, {threads} thread{'s' * (threads > 1)}"
+    return str(device)

@@ -1,0 +1,49 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import numpy
+import torch
+
+import surefoot
+from surefoot.train import device as devices
+
+__all__ = ["environment"]
+
+
+def environment(device: torch.device, seed: int) -> dict[str, Any]:
+    """Versions, machine, seed, git commit and command line, as plain values for JSON."""
+    return {
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "seed": seed,
+        "device": devices.describe(device),
+        "threads": torch.get_num_threads(),
+        "surefoot": surefoot.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "platform": platform.platform(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "git": _git(),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the folder the run was started in, and whether files differ from it; None outside git."""
+
+    def ask(*args: str) -> str:
+        return subprocess.run(
+            ["git", *args], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,149 @@
+"""Whatever holds the rows (tensors, arrays, a Dataset, a DataLoader) -> batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from surefoot.errors import InputError
+from surefoot.train.data import batches, order
+
+__all__ = ["Batches", "Feed", "feed"]
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches, epoch by epoch.
+
+    Args:
+        steps: batches in an epoch.
+        rows: rows in an epoch, or nearly so.
+        target: one target (or some), to see of which type they are.
+        epoch: the epoch's number, from 1 on -> its batches.
+    """
+
+    steps: int
+    rows: int
+    target: Tensor
+    epoch: Callable[[int], Batches]
+
+
+def feed(
+    rows: Any,
+    batch_size: int,
+    *,
+    device: torch.device,
+    shuffle: bool = False,
+    seed: int = 0,
+    scaling: Callable[[Tensor], Tensor] | None = None,
+) -> Feed:
+    """Batches of `rows`.
+
+    Args:
+        rows: (x, y) as tensors or arrays, an object with x and y, a Dataset of pairs, or a DataLoader (whose
+            own batch size and order hold).
+        batch_size: rows in a batch; the last one may be smaller.
+        device: where the batches go; tensors and arrays move there once.
+        shuffle: a new order in each epoch, depending on (seed, epoch) alone.
+        seed: of that order.
+        scaling: applied to the inputs, on the device.
+
+    Raises:
+        InputError: nothing that holds rows, no rows, or inputs and targets of different counts.
+    """
+    if isinstance(rows, DataLoader):
+        return _loader(rows, device, scaling)
+    if isinstance(rows, Dataset):
+        return _dataset(rows, batch_size, device, shuffle, seed, scaling)
+    if isinstance(rows, (tuple, list)) and len(rows) == 2:
+        x, y = rows
+    elif hasattr(rows, "x") and hasattr(rows, "y"):
+        x, y = rows.x, rows.y
+    else:
+        kind = type(rows).__name__
+        raise InputError(f"Rows come as (x, y), a Dataset or a DataLoader, not as {kind}.")
+    x, y = _tensor(x, "inputs"), _tensor(y, "targets")
+    if len(x) != len(y) or not len(x):
+        raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
+    if scaling is None and not x.is_floating_point() and x.dtype == torch.uint8:
+        scaling = Tensor.float
+    x, y = x.to(device), y.to(device)
+
+    def epoch(number: int) -> Batches:
+        rows = order(len(x), seed, number) if shuffle else None
+        return batches(x, y, batch_size, rows=rows, scaling=scaling)
+
+    return Feed(-(-len(x) // batch_size), len(x), y[:1], epoch)
+
+
+def _tensor(values: Any, what: str) -> Tensor:
+    """A tensor of a dtype that a model takes: float32, int64 for whole numbers, or bytes as they are."""
+    try:
+        tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The {what} are no tensor and no array of numbers: {error}.") from error
+    if not tensor.ndim:
+        raise InputError(f"The {what} are a single number; expected one entry per row.")
+    if tensor.dtype == torch.float64:
+        return tensor.float()
+    if what == "targets" and not tensor.is_floating_point():
+        return tensor.long()
+    return tensor
+
+
+def _loader(
+    loader: DataLoader[Any], device: torch.device, scaling: Callable[[Tensor], Tensor] | None
+) -> Feed:
+    try:
+        steps = len(loader)
+    except TypeError:
+        raise InputError(
+            "The DataLoader has no length; fit needs to know how many batches an epoch has."
+        ) from None
+    if not steps:
+        raise InputError("The DataLoader has no batches.")
+    # one row of the data set, where it can be picked, costs less than a batch
+    pick = hasattr(loader.dataset, "__getitem__")
+    target = torch.as_tensor(loader.dataset[0][1] if pick else next(iter(loader))[1])
+    rows = steps * (loader.batch_size or 1)
+    return Feed(steps, rows, target, lambda _: _moved(loader, device, scaling))
+
+
+def _dataset(
+    dataset: Dataset[Any],
+    batch_size: int,
+    device: torch.device,
+    shuffle: bool,
+    seed: int,
+    scaling: Callable[[Tensor], Tensor] | None,
+) -> Feed:
+    try:
+        n = len(dataset)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError("The Dataset has no length; wrap it in a DataLoader that has one.") from None
+    if not n:
+        raise InputError("The Dataset has no rows.")
+
+    def epoch(number: int) -> Batches:
+        rows = order(n, seed, number).tolist() if shuffle else range(n)
+        # its own generator: the loader draws a number, which must not disturb the model's
+        loader = DataLoader(dataset, batch_size, sampler=rows, generator=torch.Generator())
+        return _moved(loader, device, scaling)
+
+    return Feed(-(-n // batch_size), n, torch.as_tensor(dataset[0][1]), epoch)
+
+
+def _moved(
+    loader: DataLoader[Any], device: torch.device, scaling: Callable[[Tensor], Tensor] | None
+) -> Batches:
+    for x, y in loader:
+        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        yield (x if scaling is None else scaling(x)), y

@@ -1,0 +1,110 @@
+"""A whole run from its options: data, model, optimizer, loop, folder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from surefoot.errors import InputError
+from surefoot.train import device as devices
+from surefoot.train import models, optimizers
+from surefoot.train.config import Config
+from surefoot.train.data import load
+from surefoot.train.environment import environment
+from surefoot.train.folder import RunFolder
+from surefoot.train.loop import fit
+from surefoot.train.resolve import absolute
+from surefoot.train.run import Run
+
+__all__ = ["complete", "train"]
+
+
+def complete(config: Config) -> Config:
+    """The options with what depends on others filled in, so that config.toml alone repeats the run."""
+    given = {name: getattr(config, name) for name in optimizers.OPTIONS}
+    return dataclasses.replace(
+        config,
+        model=absolute(config.model),
+        hidden=config.hidden or models.HIDDEN.get(config.model),
+        optimizer=absolute(config.optimizer),
+        data_dir=config.data_dir and config.data_dir.resolve(),
+        **optimizers.with_defaults(config.optimizer, given),
+    )
+
+
+def train(config: Config, *, progress: bool = True) -> Run:
+    """Train as `config` says, into a folder of its own.
+
+    Args:
+        config: the options.
+        progress: print what is trained on what, and a line per epoch.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: an option that cannot be used; nothing has been written then.
+        RunDiverged, Interrupted: as for fit.
+    """
+    config = complete(config)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    device = devices.pick(config.device)
+    data = load(
+        config.data,
+        data_dir=config.data_dir,
+        split_seed=config.split_seed,
+        train_fraction=config.train_fraction,
+        scale=config.scale,
+        task=config.task,
+    )
+    torch.manual_seed(config.seed)
+    model = models.build(
+        config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout
+    ).to(device)
+    given = {name: getattr(config, name) for name in optimizers.OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    more = optimizers.options(config.opt)
+    if both := given.keys() & more.keys():
+        raise InputError(f"The optimizer's option {min(both)!r} is given twice, by itself and with --opt.")
+    optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
+    if progress:
+        print(data.description)
+        print(f"{config.model} {models.describe(model)}; {optimizers.describe(optimizer)}")
+        print(f"{config.schedule}, batches of {config.batch_size}; {devices.describe(device)}\n", flush=True)
+    folder = RunFolder.create(
+        config.out,
+        config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
+        config=config.save_text(),
+        environment=environment(device, config.seed),
+        about={
+            "data": data.name,
+            "task": data.task,
+            "shape": data.shape,
+            "outputs": data.outputs,
+            "classes": data.classes,
+            "scaling": data.scaling.to_dict(),
+        },
+    )
+    return fit(
+        model,
+        data.train,
+        data.valid,
+        optimizer=optimizer,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        shuffle=config.shuffle,
+        scaling=data.scaling,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        lr_step=config.lr_step,
+        lr_factor=config.lr_factor,
+        clip=config.clip,
+        validate_every=config.validate_every,
+        seed=config.seed,
+        device=device,
+        precision=config.precision,
+        progress=progress,
+        out=folder,
+    )

@@ -1,0 +1,204 @@
+"""fit: the training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from surefoot.train import device as devices
+from surefoot.train import engine, optimizers
+from surefoot.train import schedule as schedules
+from surefoot.train.config import Config
+from surefoot.train.data import Scaling
+from surefoot.train.environment import environment
+from surefoot.train.feed import feed
+from surefoot.train.folder import RunFolder
+from surefoot.train.history import History, NotFinite
+from surefoot.train.interrupt import Interruptible
+from surefoot.train.lastgood import LastGood
+from surefoot.train.objective import Loss, Objective, evaluate
+from surefoot.train.progress import Progress
+from surefoot.train.run import Interrupted, Run, RunDiverged
+from surefoot.train.saved import save
+from surefoot.train.span import Span
+
+__all__ = ["fit"]
+
+_VALID_BATCH = 1000  # rows; larger ones gain nothing and leave the cache
+
+
+def fit(
+    model: nn.Module,
+    train: Any,
+    valid: Any = None,
+    *,
+    optimizer: Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+    loss: str | Loss | None = None,
+    epochs: int = 5,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    scaling: Callable[[Tensor], Tensor] | None = None,
+    schedule: str | Callable[[Optimizer], LRScheduler] = "constant",
+    warmup: str | None = None,
+    lr_step: str | None = None,
+    lr_factor: float = 0.1,
+    clip: float | None = None,
+    validate_every: str = "1 epoch",
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    precision: str = "float32",
+    progress: bool = True,
+    out: RunFolder | Path | str | None = None,
+) -> Run:
+    """Train `model` on `train`, validating on `valid`.
+
+    For each epoch and batch: θ ← optimizer(θ, ∇ loss(model(x), y)).
+
+    Args:
+        model: trained in place, and moved to the device.
+        train: (x, y) as tensors or arrays, x (n, ...), y (n,) class numbers or (n, ...) measures; or a
+            Dataset of such pairs; or a DataLoader, whose own batch size and order then hold.
+        valid: rows to validate on, in the same forms; None validates nothing.
+        optimizer: over the model's parameters, or a function that makes it from them; None is
+            surefoot.SGD(lr=0.05, momentum=0.9, nesterov=True).
+        loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
+        epochs: how often to go through the training rows.
+        batch_size: rows in a batch; the last one may be smaller.
+        shuffle: a new order in each epoch, depending on (seed, epoch) alone.
+        scaling: applied to the inputs of each batch, on the device.
+        schedule: "constant", "cosine", "step", "one-cycle" or "warm-up", or a function from the optimizer to
+            a scheduler; it is stepped after every batch.
+        warmup: linear warm-up before the schedule, such as "100 steps" or "1 epoch".
+        lr_step: for "step", multiply lr after each such stretch; None is a third of the run.
+        lr_factor: for "step", what lr is multiplied by.
+        clip: the gradient's largest norm.
+        validate_every: such as "50 steps" or "2 epochs"; the last step always validates.
+        seed: of the order and of dropout; the random state outside is left as it was.
+        device: "auto" is cuda, mps or cpu, the first there is.
+        precision: "float32", or "bfloat16" to autocast the forward pass.
+        progress: print a line per epoch, and a bar where somebody watches.
+        out: a folder to write the run to, created here.
+
+    Returns:
+        The run: its history per step and per epoch.
+
+    Raises:
+        InputError: something given cannot be used.
+        RunDiverged: the loss became NaN or inf; the model has its last good weights.
+        Interrupted: Ctrl-C; the model has the weights of the last whole step.
+
+    Example:
+        >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
+        >>> run = fit(nn.Linear(1, 1), (x, 3 * x + 2), (x, 3 * x + 2), epochs=20, progress=False)
+        >>> round(run.epochs[-1]["valid_r2"], 3)
+        1.0
+    """
+    config = Config(
+        data="given to fit",
+        model=_home(model),
+        optimizer="sgd" if optimizer is None else "given to fit",
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        schedule=schedule if isinstance(schedule, str) else "constant",  # type: ignore[arg-type]
+        warmup=warmup,
+        lr_step=lr_step,
+        lr_factor=lr_factor,
+        clip=clip,
+        validate_every=validate_every,
+        seed=seed,
+        device=str(device),
+        precision=precision,  # type: ignore[arg-type]
+    )
+    place = devices.pick(device)
+    model.to(place)
+    rows = feed(train, batch_size, device=place, shuffle=shuffle, seed=seed, scaling=scaling)
+    valid_rows = None if valid is None else feed(valid, _VALID_BATCH, device=place, scaling=scaling)
+    objective = Objective.of(loss, rows.target)
+    if optimizer is None:
+        optimizer = optimizers.build("sgd", model.parameters(), optimizers.with_defaults("sgd", {}))
+    elif not isinstance(optimizer, Optimizer):
+        optimizer = optimizer(model.parameters())
+    autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
+    step = engine.eager(model, objective.loss, optimizer, clip=clip, autocast=autocast)
+    last = epochs * rows.steps
+    every = Span.parse(validate_every).steps(rows.steps)
+    if callable(schedule):
+        scheduler: LRScheduler | None = schedule(optimizer)
+    else:
+        scheduler = schedules.make(
+            schedule, optimizer, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor
+        )
+    if out is None or isinstance(out, RunFolder):
+        folder = out
+    else:
+        about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
+        folder = RunFolder.create(
+            out, "", config=config.save_text(), environment=environment(place, seed), about=about
+        )
+
+    run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
+    history = History(run, Progress(epochs, rows.rows, shown=progress), rows.steps)
+    good = LastGood(model)
+    try:
+        with Interruptible() as stop, torch.random.fork_rng([place] if place.type == "cuda" else []):
+            torch.manual_seed(seed)
+            for epoch in range(1, epochs + 1):
+                history.begin(epoch)
+                model.train()
+                for x, y in rows.epoch(epoch):
+                    lr = float(optimizer.param_groups[0]["lr"])
+                    history.trained(step(x, y), lr, len(x))
+                    if scheduler is not None:
+                        scheduler.step()
+                    if valid_rows is not None and (history.step % every == 0 or history.step == last):
+                        history.validated(evaluate(model, valid_rows.epoch(epoch), objective))
+                    if history.due:
+                        history.fetch()
+                        good.offer(history.step)
+                    if stop.asked:
+                        break
+                history.end(lr)
+                if stop.asked:
+                    break
+        status = "finished" if history.step == last else "interrupted"
+    except NotFinite as found:
+        status, problem, kept = "diverged", found, good.restore(found.bad)
+    finally:
+        history.close()
+    run.end(status)
+    if folder is not None:
+        save(folder, model)
+        folder.write("curves.png", run.png())
+    where = "" if folder is None else f" in {folder.path}"
+    if status == "interrupted":
+        raise Interrupted(
+            f"Stopped at step {history.step:,} of {last:,}; what was done is saved{where}.", run
+        )
+    if status == "diverged":
+        raise RunDiverged(_advice(problem, lr, kept, where), run)
+    return run
+
+
+def _home(model: nn.Module) -> str:
+    return f"{type(model).__module__}:{type(model).__qualname__}"
+
+
+def _advice(found: NotFinite, lr: float, kept: int, where: str) -> str:
+    """What went wrong, what to change, and what is kept."""
+    value = "NaN" if math.isnan(found.value) else "infinite"
+    if found.bad == 1:
+        change = "look for NaN, inf or very large numbers in the inputs and targets"
+    else:
+        change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
+    return (
+        f"The {found.what} became {value} at step {found.step:,} (epoch {found.epoch}); {change}; "
+        f"the model of step {kept:,} is kept{where}."
+    )

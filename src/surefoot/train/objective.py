@@ -1,0 +1,108 @@
+"""What a model is trained for: a loss, and the figure that a reader judges it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from surefoot.errors import InputError, unknown
+
+__all__ = ["LOSSES", "Loss", "Objective", "evaluate"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Mean over the rows of −log softmax(output)[target]; output (n, classes), target (n,) class numbers."""
+    return functional.cross_entropy(output, target)
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Mean of (output − target)²; both with the same number of values."""
+    if output.numel() != target.numel():
+        raise InputError(
+            f"The model gives {tuple(output.shape)} where the targets are {tuple(target.shape)}; "
+            f"a regression needs as many outputs as targets."
+        )
+    return functional.mse_loss(output.reshape(target.shape), target)
+
+
+LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "squared-error": squared_error}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, and the metric that goes with its targets.
+
+    Args:
+        loss: (output, target) -> a scalar, the mean over the batch.
+        metric: "accuracy" for class numbers, "r2" for targets that are measured.
+    """
+
+    loss: Loss
+    metric: str
+
+    @classmethod
+    def of(cls, loss: str | Loss | None, target: Tensor) -> Objective:
+        """The objective for a batch's `target`: integers are classes, floats are measured.
+
+        Raises:
+            InputError: no loss by that name.
+        """
+        metric = "r2" if target.is_floating_point() else "accuracy"
+        if loss is None:
+            loss = squared_error if metric == "r2" else cross_entropy
+        elif isinstance(loss, str):
+            if loss not in LOSSES:
+                raise unknown("loss", loss, LOSSES)
+            loss = LOSSES[loss]
+        return cls(loss, metric)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective) -> Tensor:
+    """The loss and the metric over all rows of `batches`, with dropout off.
+
+    accuracy = share of rows whose largest output is at the target; R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ
+    of each target taken over all rows, and both sums over all targets.
+
+    Returns:
+        (loss, metric), in float64 where the device has it, still on the device: nobody has waited for it.
+    """
+    training = model.training
+    model.eval()
+    losses, rows, parts = [], 0, []
+    for x, y in batches:
+        output = model(x)
+        losses.append(_wide(objective.loss(output, y)) * len(x))
+        rows += len(x)
+        parts.append(_correct(output, y) if objective.metric == "accuracy" else _moments(output, y))
+    model.train(training)
+    if not rows:
+        raise InputError("The validation data hold no rows.")
+    total = torch.stack(parts).sum(0)
+    if objective.metric == "accuracy":
+        metric = total / rows
+    else:
+        residual, squares, sums = total[0].sum(), total[1].sum(), total[2]
+        metric = 1 - residual / (squares - (sums**2).sum() / rows)
+    return torch.stack([torch.stack(losses).sum() / rows, metric])
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.float() if values.device.type == "mps" else values.double()
+
+
+def _correct(output: Tensor, target: Tensor) -> Tensor:
+    return _wide((output.argmax(1) == target).sum())
+
+
+def _moments(output: Tensor, target: Tensor) -> Tensor:
+    """Of each target: squared residuals, squares and sum; (3, targets)."""
+    y = _wide(target.reshape(len(target), -1))
+    residual = y - _wide(output.reshape(y.shape))
+    return torch.stack([(residual**2).sum(0), (y**2).sum(0), y.sum(0)])

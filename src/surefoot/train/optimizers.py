@@ -1,0 +1,113 @@
+"""The optimizer: surefoot.SGD, or any other class with the options that it takes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from surefoot.errors import InputError, unknown
+from surefoot.optim import SGD
+from surefoot.train.resolve import accepted, resolve
+
+__all__ = ["OPTIONS", "build", "describe", "options", "with_defaults"]
+
+# those that have a place of their own on the command line
+OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+
+
+def with_defaults(spec: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, and for `sgd` the pipeline's defaults for the others.
+
+    Example:
+        >>> with_defaults("sgd", {"momentum": 0.0})
+        {'lr': 0.05, 'momentum': 0.0, 'dampening': 0.0, 'weight_decay': 0.0, 'nesterov': False}
+        >>> with_defaults("torch.optim:AdamW", {"lr": None})
+        {}
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    if spec != "sgd":
+        return said
+    filled: dict[str, Any] = {"lr": 0.05, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, **said}
+    filled.setdefault("nesterov", filled["momentum"] > 0 and filled["dampening"] == 0)
+    return filled
+
+
+def options(texts: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE texts as keyword arguments; a value is a Python literal, or else a text.
+
+    Raises:
+        InputError: a text without a name and a `=`, or a name said twice.
+
+    Example:
+        >>> options(["betas=(0.9,0.99)", "fused=True", "mode=fast"])
+        {'betas': (0.9, 0.99), 'fused': True, 'mode': 'fast'}
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise InputError(f"An option of the optimizer is written NAME=VALUE, as eps=1e-6, not {text!r}.")
+        if name.strip() in found:
+            raise InputError(f"The option {name.strip()!r} of the optimizer is given twice.")
+        try:
+            found[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            found[name.strip()] = value.strip()
+    return found
+
+
+def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Optimizer:
+    """The optimizer that `spec` names, over `params`.
+
+    Args:
+        spec: sgd, or a torch.optim.Optimizer as `package.module:Class` or `file.py:Class`.
+        params: the tensors to train.
+        given: its options.
+
+    Raises:
+        InputError: no such optimizer, an option that it does not have, or a value that it refuses.
+    """
+    if spec != "sgd" and ":" not in spec:
+        raise unknown("optimizer", spec, ["sgd", *_TORCH, "file.py:Class"])
+    made: Any = SGD if spec == "sgd" else resolve(spec, "optimizer", Optimizer)
+    parameters, takes_any = accepted(made, skip=1)
+    for name in given:
+        if name not in parameters and not takes_any:
+            raise unknown(f"option of {made.__name__}", name, parameters)
+    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given]
+    if missing:
+        how = f"--{missing[0].replace('_', '-')}" if missing[0] in OPTIONS else f"--opt {missing[0]}=VALUE"
+        raise InputError(f"The optimizer {made.__name__} needs {', '.join(missing)}; give it with {how}.")
+    try:
+        optimizer = made(params, **given)
+    except Exception as error:
+        raise InputError(f"The optimizer {made.__name__} refuses its options: {error}.") from error
+    assert isinstance(optimizer, Optimizer)
+    return optimizer
+
+
+def describe(optimizer: Optimizer) -> str:
+    """The optimizer in a few words: its class and what of the common options is not zero.
+
+    Example:
+        >>> import torch
+        >>> describe(SGD([torch.zeros(1)], lr=0.05, momentum=0.9, nesterov=True))
+        'SGD lr 0.05, momentum 0.9, nesterov'
+    """
+    group = optimizer.param_groups[0]
+    said = [
+        name if group[name] is True else f"{name} {float(group[name]):g}"
+        for name in OPTIONS
+        if group.get(name)
+    ]
+    return f"{type(optimizer).__name__} {', '.join(said).replace('_', ' ')}".rstrip()
+
+
+_TORCH = tuple(
+    f"torch.optim:{name}"
+    for name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Muon")
+)

@@ -1,0 +1,50 @@
+"""What each number of a run may be: the one place where it is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from surefoot.errors import InputError
+
+__all__ = ["check"]
+
+_Range = tuple[Callable[[float], bool], str]  # whether a number is inside, and how that is said
+
+_COUNT: _Range = (lambda v: v >= 1, "at least 1")
+_POSITIVE: _Range = (lambda v: 0 < v < math.inf, "a finite number above 0")
+_SHARE: _Range = (lambda v: 0 <= v < 1, "at least 0 and below 1")
+
+RANGES: dict[str, _Range] = {
+    "split_seed": (lambda v: 0 <= v < 2**32, "from 0 to 4294967295"),
+    "train_fraction": (lambda v: 0 < v < 1, "above 0 and below 1"),
+    "hidden": _COUNT,
+    "dropout": _SHARE,
+    "lr": _POSITIVE,
+    "momentum": _SHARE,
+    "dampening": (lambda v: 0 <= v <= 1, "from 0 to 1"),
+    "weight_decay": (lambda v: 0 <= v < math.inf, "a finite number of at least 0"),
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "lr_factor": _POSITIVE,
+    "clip": _POSITIVE,
+    "seed": (lambda v: 0 <= v < 2**63, "from 0 to 2**63 - 1"),
+    "threads": _COUNT,
+}
+
+
+def check(**values: Any) -> None:
+    """Raise an InputError for the first of `values` that is out of its range; None is in range.
+
+    Example:
+        >>> check(lr=0.1, momentum=0.9, clip=None)
+        >>> check(batch_size=0)
+        Traceback (most recent call last):
+        surefoot.errors.InputError: The batch size must be at least 1, not 0.
+    """
+    for name, value in values.items():
+        inside, rule = RANGES[name]
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not inside(number):
+                raise InputError(f"The {name.replace('_', ' ')} must be {rule}, not {number}.")

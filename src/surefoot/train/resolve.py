@@ -1,0 +1,95 @@
+"""A user's own class, named as package.module:Class or path/to/file.py:Class."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from surefoot.errors import InputError, unknown
+
+__all__ = ["absolute", "accepted", "resolve"]
+
+
+def resolve(spec: str, kind: str, base: type) -> type[Any]:
+    """Import the class that `spec` names.
+
+    Args:
+        spec: `package.module:Class` or `file.py:Class`.
+        kind: what it should be, for the error: "model" or "optimizer".
+        base: the class it must derive from.
+
+    Raises:
+        InputError: the module or file does not import, or has no such class, or the class has another base.
+    """
+    home, _, name = spec.rpartition(":")
+    module = _load_file(Path(home), kind) if home.endswith(".py") else _load_module(home, kind)
+    found = getattr(module, name, None)
+    if found is None:
+        classes = [
+            n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, base) and v is not base
+        ]
+        raise unknown(f"{kind} in {home}", name, classes)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise InputError(f"The {kind} '{spec}' must be a class derived from torch's {base.__name__}.")
+    return found
+
+
+def absolute(spec: str) -> str:
+    """The same class, named so that it is found from any folder.
+
+    Example:
+        >>> absolute("torch.optim:AdamW")
+        'torch.optim:AdamW'
+    """
+    home, colon, name = spec.rpartition(":")
+    return f"{Path(home).resolve()}{colon}{name}" if home.endswith(".py") else spec
+
+
+def accepted(function: Any, *, skip: int = 0) -> tuple[dict[str, inspect.Parameter], bool]:
+    """The parameters that a call may name, after the first `skip`; and whether it takes any name."""
+    found = list(inspect.signature(function).parameters.values())
+    named = {p.name: p for p in found[skip:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return named, any(p.kind is p.VAR_KEYWORD for p in found)
+
+
+def _load_file(path: Path, kind: str) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"There is no file '{path}' to take the {kind} from.")
+    # one name per path, so that pickling and a second load find the same classes
+    name = "surefoot_user_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve().with_suffix("")))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # the file may import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _does_not_import(str(path), kind, error) from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def _load_module(home: str, kind: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
+    try:
+        return importlib.import_module(home)
+    except Exception as error:
+        raise _does_not_import(home, kind, error) from error
+
+
+def _does_not_import(home: str, kind: str, error: Exception) -> InputError:
+    text = str(error).splitlines()[0] if str(error) else "no message"
+    line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
+    return InputError(f"The {kind}'s module '{home}' does not import: {type(error).__name__}: {text}{line}.")

@@ -1,0 +1,176 @@
+"""What a training run did, in memory and read back from its folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from surefoot.errors import Diverged, InputError
+from surefoot.train.folder import RunFolder
+from surefoot.train.progress import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Interrupted", "Run", "RunDiverged"]
+
+
+class Run:
+    """The history of a run.
+
+    Args:
+        name: what it is called.
+        metric: the figure beside the validation loss: "accuracy" or "r2".
+        folder: where it is written, if anywhere.
+
+    Attributes:
+        records: every record in order, as metrics.jsonl has them, a line each.
+        status: "running", "finished", "interrupted" or "diverged".
+
+    Example:
+        >>> run = Run("mlp", "accuracy")
+        >>> run.add([{"kind": "epoch", "epoch": 1, "step": 250, "train_loss": 0.4, "valid_loss": 0.3,
+        ...           "valid_accuracy": 0.92, "lr": 0.05, "seconds": 0.5}])
+        >>> run
+        <Run mlp: validation accuracy 92.00 %, 1 epoch, 250 steps, 0.5 s, running>
+    """
+
+    def __init__(self, name: str, metric: str, folder: RunFolder | None = None) -> None:
+        self.name, self.metric = name, metric
+        self.folder = None if folder is None else folder.path
+        self.records: list[dict[str, Any]] = []
+        self.status = "running"
+        self._writer = folder
+
+    @classmethod
+    def load(cls, path: Path | str) -> Run:
+        """Read a run back from its folder.
+
+        Raises:
+            InputError: the folder is no run's.
+        """
+        path = Path(path)
+        try:
+            lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InputError(f"'{path}' is no run's folder: cannot read its metrics.jsonl.") from error
+        records = []
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                if number < len(lines):  # the last line may be half written
+                    raise InputError(f"Line {number} of '{path / 'metrics.jsonl'}' is no JSON.") from None
+        metric = "r2" if any("valid_r2" in record for record in records) else "accuracy"
+        run = cls(path.resolve().name, metric)
+        run.folder = path
+        run.records = [record for record in records if record["kind"] != "end"]
+        run.status = next((r["status"] for r in records if r["kind"] == "end"), "running")
+        return run
+
+    def add(self, records: Iterable[dict[str, Any]]) -> None:
+        """Note what happened, in memory and in the folder."""
+        records = list(records)
+        self.records += records
+        if self._writer is not None and records:
+            self._writer.append(records)
+
+    def end(self, status: str) -> None:
+        """The run is over."""
+        self.status = status
+        if self._writer is not None:
+            self._writer.append([{"kind": "end", "status": status}])
+            self._writer.close()
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """One record per training step: step, epoch, loss, lr."""
+        return self._of("step")
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """One record per epoch: epoch, step, train_loss, valid_loss, the metric, lr, seconds."""
+        return self._of("epoch")
+
+    @property
+    def validations(self) -> list[dict[str, Any]]:
+        """Every record that has a validation loss, in order."""
+        return [record for record in self.records if "valid_loss" in record]
+
+    @property
+    def last(self) -> float | None:
+        """The metric at the last validation."""
+        return self.validations[-1][f"valid_{self.metric}"] if self.validations else None
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The record of the validation with the best metric; the first of equals."""
+        scored = [record for record in self.validations if record[f"valid_{self.metric}"] is not None]
+        return max(scored, key=lambda record: record[f"valid_{self.metric}"], default=None)
+
+    @property
+    def seconds(self) -> float:
+        """How long the finished epochs took, validation included."""
+        return float(sum(record["seconds"] for record in self.epochs))
+
+    def plot(self) -> Figure:
+        """Loss and metric over the run, training against validation."""
+        from surefoot.plot import curves
+
+        return curves.curves([self])
+
+    def png(self) -> bytes:
+        """The plot as a PNG picture."""
+        picture = io.BytesIO()
+        self.plot().savefig(picture, format="png", dpi=150)
+        return picture.getvalue()
+
+    @property
+    def closing(self) -> str:
+        """What the run came to: the metric at its end, the best if that was before, and how long it took."""
+        parts = []
+        if self.last is not None and self.best is not None:
+            parts.append(f"validation {self.say(self.last)}")
+            if self.best[f"valid_{self.metric}"] > self.last:
+                parts.append(
+                    f"best {self.say(self.best[f'valid_{self.metric}'])} in epoch {self.best['epoch']}"
+                )
+        steps = max((record["step"] for record in self.records), default=0)
+        return ", ".join(
+            [*parts, _count(len(self.epochs), "epoch"), _count(steps, "step"), f"{self.seconds:.1f} s"]
+        )
+
+    def __repr__(self) -> str:
+        status = "" if self.status == "finished" else f", {self.status}"
+        return f"<Run {self.name}: {self.closing}{status}{'' if self.folder is None else f'; {self.folder}'}>"
+
+    def say(self, value: float) -> str:
+        """A value of the metric in words, such as "accuracy 96.50 %"."""
+        heading, form = METRICS[self.metric]
+        return f"{heading} {form.format(value).replace('%', ' %')}"
+
+    def _of(self, kind: str) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["kind"] == kind]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after the step under way was finished and everything saved; `run` is what was done."""
+
+    def __init__(self, text: str, run: Run) -> None:
+        super().__init__(text)
+        self.run = run
+
+
+class RunDiverged(Diverged):
+    """The loss became NaN or inf; `run` is what was done before, and the model has its last good weights."""
+
+    def __init__(self, text: str, run: Run) -> None:
+        super().__init__(text)
+        self.run = run
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

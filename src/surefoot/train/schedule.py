@@ -1,0 +1,76 @@
+"""How the learning rate changes over a run: the schedules of torch.optim.lr_scheduler, by name."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler as torch_schedules
+from torch.optim.lr_scheduler import LRScheduler
+
+from surefoot.errors import InputError, unknown
+from surefoot.train.span import Span
+
+__all__ = ["SCHEDULES", "make"]
+
+SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
+
+
+def make(
+    name: str,
+    optimizer: Optimizer,
+    epochs: int,
+    steps: int,
+    *,
+    warmup: str | None = None,
+    lr_step: str | None = None,
+    lr_factor: float = 0.1,
+) -> LRScheduler | None:
+    """The schedule by that name, to be stepped after each training step; None where lr never changes.
+
+    With γ the optimizer's lr, W steps of warm-up, T steps after it, of which t = 0, 1, 2 … are done:
+
+    - the warm-up: γ(k + 1) / (W + 1) at its step k = 0 … W − 1, before any of those below
+    - constant, warm-up: γ
+    - cosine: γ(1 + cos(πt / T)) / 2
+    - step: γ·lr_factor^⌊t / lr_step⌋
+    - one-cycle: from γ/25 up to γ over 30 % of the steps, then down to γ/250,000, both along a cosine
+
+    Args:
+        name: one of `SCHEDULES`.
+        optimizer: its groups' lr are the peaks.
+        epochs: how many the run has.
+        steps: steps in an epoch.
+        warmup: linear warm-up first, such as "100 steps"; None: an epoch for "warm-up", none for others.
+        lr_step: for "step", the stretch after which lr is multiplied again; None is a third of the run.
+        lr_factor: for "step", what lr is multiplied by.
+
+    Raises:
+        InputError: no such schedule, or a warm-up that does not fit.
+    """
+    if name not in SCHEDULES:
+        raise unknown("schedule", name, SCHEDULES)
+    if name == "one-cycle":
+        if warmup:
+            raise InputError("The one-cycle schedule has a warm-up of its own; leave out the other one.")
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        # momentum stays as it was set; of a single step there is no cycle
+        return torch_schedules.OneCycleLR(
+            optimizer, peaks, total_steps=max(2, epochs * steps), cycle_momentum=False
+        )
+    if name == "warm-up":
+        warmup = warmup or "1 epoch"
+    rising = Span.parse(warmup, "warmup").steps(steps) if warmup else 0
+    rest = epochs * steps - rising
+    if rest <= 0:
+        raise InputError(
+            f"The warm-up of {rising:,} steps must be shorter than the run of {epochs * steps:,} steps."
+        )
+    after: LRScheduler | None = None
+    rise = torch_schedules.LinearLR(optimizer, 1 / (rising + 1), total_iters=rising) if rising else None
+    if name == "cosine":
+        after = torch_schedules.CosineAnnealingLR(optimizer, rest)
+    elif name == "step":
+        each = Span.parse(lr_step, "lr_step").steps(steps) if lr_step else max(1, rest // 3)
+        after = torch_schedules.StepLR(optimizer, each, lr_factor)
+    if rise is None or after is None:
+        return rise or after
+    return torch_schedules.SequentialLR(optimizer, [rise, after], milestones=[rising])
