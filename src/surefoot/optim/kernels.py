@@ -7,8 +7,8 @@ With d the gradient (negated for maximize, plus λθ for coupled weight decay), 
     θ ← θ + s u
 
 and only the three coefficients differ: see `coefficients`. torch's first buffer, b = d, is this line with
-c = 1, so callers pass dampening 0 for first gradients. Decoupled decay is θ ← (1 − γλ) θ before the step. With
-Kahan's compensation e, which is what rounding has held back so far, the last line becomes
+c = 1, so callers pass dampening 0 for first gradients. Decoupled decay is θ ← (1 − γλ) θ before the step.
+With Kahan's compensation e, which is what rounding has held back so far, the last line becomes
 
     y ← e + s u − γλ θ,   θ' ← θ + y,   e ← y − (θ' − θ)
 
@@ -82,7 +82,7 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
             _add_(e, s, u)
             if o.decoupled:
                 _add_(e, -o.lr * o.weight_decay, p)
-            before = p.clone()
+            before = p.to(e.dtype, copy=True)
             p.add_(e)
             e.sub_(p - before)
 
@@ -111,7 +111,7 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
         _foreach_add_(lost, s, u)
         if o.decoupled:
             _foreach_add_(lost, -o.lr * o.weight_decay, params)
-        before = [p.clone() for p in params]
+        before = [p.to(e.dtype, copy=True) for p, e in zip(params, lost, strict=True)]
         torch._foreach_add_(params, lost)
         torch._foreach_sub_(lost, torch._foreach_sub(params, before))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.options import Options
-from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad
+from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
 __all__ = ["Plan"]
 
@@ -95,17 +95,10 @@ def _prepare(state: State, p: Tensor, g: Tensor, o: Options) -> bool:
             "the first step of a parameter cannot be captured; take one step before the capture"
         )
     for key in missing:
-        state[p][key] = _zeros(p, g, o)
+        state[p][key] = torch.zeros_like(g if g.is_sparse else p, dtype=state_dtype(key, p, o.state_dtype))
     if o.momentum != 0 and state[p][BUFFER].is_sparse and not g.is_sparse:
         state[p][BUFFER] = state[p][BUFFER].to_dense()
     return BUFFER in missing and o.convention == "torch" and o.dampening != 0
-
-
-def _zeros(p: Tensor, g: Tensor, o: Options) -> Tensor:
-    dtype = o.state_dtype
-    if dtype is not None and p.is_complex():
-        dtype = dtype.to_complex()
-    return torch.zeros_like(g if g.is_sparse else p, dtype=dtype, requires_grad=False)
 
 
 def _kernel(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[..., Any]:

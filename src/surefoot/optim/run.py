@@ -11,9 +11,17 @@ from torch import Tensor
 
 from surefoot.optim.options import Options
 
-__all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "wrapped"]
+__all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapped"]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
+
+
+def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
+    """The dtype of p's state: as wished, else p's own; a compensation in 8 or 11 bits would lose steps too."""
+    if wish is None and key == LOST and p.dtype in (torch.bfloat16, torch.float16):
+        return torch.float32
+    dtype = wish or p.dtype
+    return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
 def wrapped(p: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from surefoot.optim.base import LightOptimizer
 from surefoot.optim.options import Convention, Options, check_domain, refuse_idle, refuse_kernels
 from surefoot.optim.plan import Plan
-from surefoot.optim.run import BUFFER, LOST
+from surefoot.optim.run import BUFFER, LOST, state_dtype
 
 __all__ = ["SGD"]
 
@@ -167,8 +167,5 @@ class SGD(LightOptimizer):
         super().__setstate__(state)
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
-        dtype = value.dtype
-        if key in (BUFFER, LOST):
-            dtype = group["state_dtype"] or p.dtype
-            dtype = dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
+        dtype = state_dtype(key, p, group["state_dtype"]) if key in (BUFFER, LOST) else value.dtype
         return value.to(device=p.device, dtype=dtype, copy=True)
