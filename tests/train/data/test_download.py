@@ -89,9 +89,9 @@ def test_no_mirror_can_be_reached(tiny, server, cache):
     with pytest.raises(InputError) as caught:
         fetch(tiny, mirrors=[nowhere, server.url("404"), "nonsense"])
     assert str(caught.value) == (
-        f"Cannot download {FIRST} of tiny: {nowhere} failed (Connection refused);"
+        f"Cannot download {FIRST} of tiny: {nowhere} cannot be reached (Connection refused);"
         f" {server.url('404')} answers 404 Not Found;"
-        f" nonsense failed (unknown url type: 'nonsense/{FIRST}'); {OFFLINE}"
+        f" nonsense cannot be reached (unknown url type: 'nonsense/{FIRST}'); {OFFLINE}"
     )
 
 

@@ -99,6 +99,14 @@ def test_labels_as_numbers_to_regress_on():
             {"name": "cifar", "data_dir": Path()},
             "Unknown data 'cifar'; known: FILE.npz, FOLDER, fashion-mnist, mnist, mnist-10k.",
         ),
+        (
+            {"name": "own.npz", "data_dir": Path("digits")},
+            "The data are either 'own.npz' or the folder 'digits', not both.",
+        ),
+        (
+            {"name": __file__},
+            f"{__file__} is no .npz file as numpy.savez writes it, or it is cut off.",
+        ),
         ({"name": "./nowhere"}, "The data folder nowhere does not exist."),
         (
             {"task": "clasification"},

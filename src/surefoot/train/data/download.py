@@ -180,7 +180,8 @@ def _why(error: Exception, timeout: float) -> str:
         return f"did not answer for {timeout:g} s"
     if isinstance(reason, http.client.IncompleteRead):
         return "broke off"
-    return f"failed ({getattr(reason, 'strerror', None) or reason})"
+    what = "failed" if isinstance(error, ConnectionError) else "cannot be reached"
+    return f"{what} ({getattr(reason, 'strerror', None) or reason})"
 
 
 def _size(path: Path) -> int:

@@ -148,10 +148,12 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
             return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
         return data_dir.resolve().name, folder.read(data_dir), None
     path = Path(name).expanduser()
-    looks_like_one = path.exists() or path.suffix == ".npz" or path.name != name
-    if data_dir is not None or not looks_like_one:
+    is_file = path.is_file() or path.suffix == ".npz"
+    if not (is_file or path.exists() or path.name != name):
         raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
-    return path.resolve().stem, npz.read(path) if path.suffix == ".npz" else folder.read(path), None
+    if data_dir is not None:
+        raise InputError(f"The data are either '{name}' or the folder '{data_dir}', not both.")
+    return path.resolve().stem, npz.read(path) if is_file else folder.read(path), None
 
 
 def _published(data: Published, data_dir: Path | None) -> Arrays:
