@@ -1,0 +1,285 @@
+"""Arithmetic: an optimizer is recorded on scripts, and each step is compared with a rule.
+
+The optimizer itself is never touched here: `patient.record` plays a script, in a process of its own or in this one,
+and gives back plain data. That is held against the rule twice: the run as a whole, and each step from the
+optimizer's own values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from surefoot.check import wording
+from surefoot.check.claim import Claim
+from surefoot.check.diagnose import Diagnosis, diagnose
+from surefoot.check.guess import Guess, guess
+from surefoot.check.shrink import shrink
+from surefoot.check.situations import CLAUSES, SITUATIONS, Situation, scripts
+from surefoot.check.verdict import (
+    DIFFERS,
+    FAILED,
+    NOT_APPLICABLE,
+    PASSED,
+    Died,
+    Patient,
+    Plan,
+    Raised,
+    Verdict,
+)
+from surefoot.check.words import Words, combinations
+from surefoot.errors import InputError
+from surefoot.rules import Rule, get
+from surefoot.trace import Mismatch, Script, Trace
+
+__all__ = ["CLAUSES", "Examination", "Recording", "examine"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A script as the optimizer played it, or what it raised instead."""
+
+    script: Script
+    dtype: str
+    options: dict[str, Any]
+    outcome: Trace | Raised | Died
+
+    @property
+    def refused(self) -> bool:
+        """Whether the constructor does not accept these options together."""
+        return isinstance(self.outcome, Raised) and self.outcome.action == "construction"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """An examination about to be made: against which rule, why that one, and its verdicts as they come."""
+
+    rule: Rule | None
+    why: str
+    verdicts: Iterator[Verdict] = field(repr=False)
+
+
+def examine(
+    patient: Patient, plan: Plan, rule: str | Rule | None = None, decay: str | None = None
+) -> Examination:
+    """Hold an optimizer's arithmetic against a rule.
+
+    Args:
+        patient: the optimizer.
+        plan: how much to examine.
+        rule: the rule it claims to follow; by default it is guessed from its name, options and plain steps.
+        decay: where weight decay enters, if not where the rule has it: one of `surefoot.rules.DECAYS`.
+
+    Returns:
+        The Examination; its verdicts are made while they are read.
+
+    Raises:
+        InputError: there is no such rule, or no such place for the decay.
+    """
+    named = None if rule is None else get(rule)
+    if decay is not None:
+        named = (named or get("torch")).variant(decay=decay)
+    work = _Work(patient, plan)
+    if named is not None:
+        return Examination(
+            named, f"{named.title}, as asked for.", work.verdicts(Guess(named, ""), claimed=True)
+        )
+    if patient.signature.needs_closure:
+        guessed = Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
+    else:
+        guessed = guess(patient.signature, work.words, [t for t in map(_trace, work.plain()) if t])
+    return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
+
+
+class _Work:
+    """One examination under way: what has been recorded, and the fault that has been explained already."""
+
+    def __init__(self, patient: Patient, plan: Plan) -> None:
+        self.patient, self.plan = patient, plan
+        self.words = Words.of(patient.signature, patient.given)
+        self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
+        self._plain: list[Recording] | None = None
+        self.fault: Diagnosis | None = None
+
+    def plain(self) -> list[Recording]:
+        """Plain steps with every combination of the options; recorded once."""
+        if self._plain is None:
+            self._plain = list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
+        return self._plain
+
+    def record(self, situation: Situation, options: Any) -> Iterator[Recording]:
+        for chosen in options:
+            for script in scripts(situation, self.words, chosen, self.plan.seed):
+                for dtype in situation.dtypes:
+                    recording = self.play(script, dtype, chosen)
+                    yield recording
+                    if recording.refused:
+                        break
+
+    def play(self, script: Script, dtype: str, options: Any = None) -> Recording:
+        try:
+            outcome: Trace | Raised | Died = self.patient.record(script, {}, dtype)
+        except (Raised, Died) as error:
+            outcome = error
+        return Recording(script, dtype, options or {}, outcome)
+
+    def accepted(self, quick: bool) -> list[dict[str, Any]]:
+        """Options that switch on as much as the constructor takes, the same with one thing less, and nothing."""
+        taken = [r.options for r in self.plain() if not r.refused]
+        taken = [o for i, o in enumerate(taken) if o not in taken[:i]]
+        on = [frozenset(k for k, v in o.items() if k in self.off and v != self.off[k]) for o in taken]
+        largest = [s for s in on if not any(s < other for other in on)]
+        near = 0 if quick else 1
+        chosen = [
+            o
+            for o, s in zip(taken, on, strict=True)
+            if any(s <= m and len(m - s) <= near for m in largest) or not s
+        ]
+        return chosen[:24]
+
+    def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
+        situations = [s for s in SITUATIONS if self.plan.wants(s.clause) and (s.quick or not self.plan.quick)]
+        if guessed.rule is None:
+            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
+            return
+        plain = self.plain()
+        if all(r.refused for r in plain):
+            said = plain[0].outcome if plain else "no script could be made"
+            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=f"It cannot be made of vectors: {said}")
+            return
+        traces = [t for t in map(_trace, plain) if t]
+        claim = Claim(guessed.rule, self.words)
+        other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
+        if other is not None and not claimed:
+            yield self.differs(guessed.rule, other, traces)
+            situations = [s for s in situations if s is not SITUATIONS[0]]
+            claim = Claim(other, self.words)
+        claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
+        for s in situations:
+            yield self.judge(s, claim)
+
+    def differs(self, rule: Rule, other: Rule, traces: Sequence[Trace]) -> Verdict:
+        """The verdict on an optimizer that follows another known convention."""
+        base = Claim(rule, self.words)
+        if all(base.holds(t) for t in traces):
+            parts = f"the same as {rule.title} in plain steps"
+        else:
+            parts = f"not the same as {rule.title}, by whose name it goes"
+        if (lr := _same_while_lr_is_constant(base, Claim(other, self.words), self)) is not None:
+            parts = lr
+        return CLAUSES["rule"].verdict(DIFFERS, note=f"Another convention: {other.title}; {parts}.")
+
+    def judge(self, situation: Situation, claim: Claim) -> Verdict:
+        """Pass judgement on one situation."""
+        if situation is SITUATIONS[0]:
+            recordings = self.plain()
+        else:
+            recordings = list(self.record(situation, self.accepted(self.plan.quick)))
+        recordings = [r for r in recordings if not r.refused]
+        if not recordings:
+            return situation.clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
+        wrong = [(r, found) for r in recordings if (found := _fault(r, claim)) is not None]
+        if not wrong:
+            many = len({str(sorted(r.options.items())) for r in recordings})
+            return situation.clause.verdict(
+                PASSED, note=f"{len(recordings)} runs, {many} combinations of options"
+            )
+        return self.explain(situation, claim, recordings, wrong)
+
+    def explain(
+        self,
+        situation: Situation,
+        claim: Claim,
+        recordings: list[Recording],
+        wrong: list[tuple[Recording, Any]],
+    ) -> Verdict:
+        """Say what failed: the smallest script, the rule in numbers, the diagnosis, a reproduction."""
+        first, found = wrong[0]
+        traces = [t for r, _ in wrong if (t := _trace(r))]
+        others = [t for r in (*recordings, *self.plain()) if (t := _trace(r)) and t not in traces]
+        known = self.fault
+        if known is not None and len(traces) == len(wrong) and all(known.claim.holds(t) for t in traces):
+            diagnosis: Diagnosis | None = known
+        else:
+            diagnosis = diagnose(claim, traces, others) if len(traces) == len(wrong) else None
+            known = None
+        self.fault = self.fault or diagnosis
+        smallest = shrink(first.script, self.still_fails(claim, first.dtype, found), off=self.off)
+        again = self.play(smallest, first.dtype)
+        fault = _fault(again, claim) or found
+        matter = wording.options_that_matter(smallest, self.off)
+        spare = sorted(set(self.off) - set(matter))
+        note = f"{len(wrong)} of {len(recordings)} runs part from the rule"
+        if known is not None:
+            note += "; the fault is one already named"
+        elif spare and matter:
+            note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
+        shared = {
+            "note": note,
+            "options": matter,
+            "diagnosis": str(diagnosis or ""),
+            "script": str(smallest),
+            "repro": wording.reproduction(
+                claim, smallest, self.patient.signature, self.patient.given, first.dtype,
+                fault if isinstance(fault, Mismatch) else None,
+            ),
+        }  # fmt: skip
+        if not isinstance(fault, Mismatch):
+            at = f"{fault.action} {fault.step or ''}".strip() if isinstance(fault, Raised) else ""
+            got = f"{fault}" + (f"\n{fault.line}" if getattr(fault, "line", "") else "")
+            return situation.clause.verdict(
+                FAILED, **shared, expected="a step, without an exception", got=got, where=at
+            )
+        return situation.clause.verdict(
+            FAILED,
+            **shared,
+            expected=wording.in_numbers(claim, smallest, fault),
+            got=f"{fault.place} = {wording.number(fault.got)}",
+            where=wording.where(fault),
+        )
+
+    def still_fails(self, claim: Claim, dtype: str, found: Any) -> Callable[[Script], bool]:
+        """Whether a smaller script fails too: in the same way, if it raised."""
+
+        def fails(script: Script) -> bool:
+            recording = self.play(script, dtype)
+            if recording.refused:
+                return False
+            try:
+                fault = _fault(recording, claim)
+            except InputError:
+                return False
+            if isinstance(found, Raised):
+                return isinstance(fault, Raised) and (fault.kind, fault.action) == (found.kind, found.action)
+            return type(fault) is type(found)
+
+        return fails
+
+
+def _trace(recording: Recording) -> Trace | None:
+    return recording.outcome if isinstance(recording.outcome, Trace) else None
+
+
+def _fault(recording: Recording, claim: Claim) -> Mismatch | Raised | Died | None:
+    if isinstance(recording.outcome, (Raised, Died)):
+        return recording.outcome
+    return claim.mismatch(recording.outcome)
+
+
+def _same_while_lr_is_constant(base: Claim, other: Claim, work: _Work) -> str | None:
+    """Say so, if the two conventions part only by a learning rate that changes."""
+    situation = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
+    for options in itertools.islice(work.accepted(True), 4):
+        for script in scripts(situation, work.words, options, work.plan.seed):
+            calm = dataclasses.replace(
+                script, steps=tuple(dataclasses.replace(s, events=()) for s in script.steps)
+            )
+            try:
+                if base.expected(calm).steps[-1].w != other.expected(calm).steps[-1].w:
+                    return None
+            except InputError:
+                return None
+    return f"the same as {base.rule.title} while lr is constant"

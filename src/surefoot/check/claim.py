@@ -1,0 +1,180 @@
+"""A claim: this optimizer follows that rule. It is held against what was recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from surefoot.check.pool import pooled
+from surefoot.check.words import Words
+from surefoot.errors import InputError
+from surefoot.rules import Rule
+from surefoot.trace import Group, Mismatch, Script, Set, Step, Trace, compare, magnitudes, replay
+from surefoot.trace.values import elements, shape
+
+__all__ = ["Claim", "same"]
+
+# dyadic numbers of so few bits are exact, together with what they are computed from
+_EXACT_BITS = {"float64": 44, "float32": 20}
+
+
+def same(script: Script) -> Script:
+    """The script as it is."""
+    return script
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A rule, and how the optimizer's words and state translate into it.
+
+    Args:
+        rule: the rule.
+        words: the optimizer's options.
+        slots: slot of the optimizer → slot of the rule, for state that is held against the rule too.
+        twist: what the optimizer makes of a script before it follows the rule: a mistake that is no formula.
+    """
+
+    rule: Rule
+    words: Words
+    slots: Mapping[str, str] = field(default_factory=dict)
+    twist: Callable[[Script], Script] = same
+
+    def script(self, script: Script) -> Script:
+        """The script in the rule's words: options renamed, filled up with the optimizer's own defaults."""
+        known = {x.name for x in self.rule.hypers}
+        hyper = {
+            o: h for o, h in self.words.hyper.items() if h in known or (h == "betas" and "beta1" in known)
+        }
+        ours = {hyper[o]: v for o, v in self.words.values.items() if o in hyper}
+
+        def options(group: Group) -> dict[str, Any]:
+            made = {**ours, **{hyper[o]: v for o, v in group.options.items() if o in hyper}}
+            if "lr_max" in known and "lr" in made:
+                made.setdefault("lr_max", made["lr"])
+            return made
+
+        def events(step: Step) -> Iterable[Any]:
+            for e in step.events:
+                if not isinstance(e, Set):
+                    yield e
+                elif e.option in hyper:
+                    yield Set(hyper[e.option], e.value, e.group)
+
+        groups = tuple(dataclasses.replace(g, options=options(g)) for g in script.groups)
+        steps = tuple(Step(s.gradients, tuple(events(s))) for s in script.steps)
+        return self.twist(dataclasses.replace(script, groups=groups, steps=steps))
+
+    def expected(self, script: Script, follow: Trace | None = None, *, rough: bool = False) -> Trace:
+        """What the rule makes of a script (in the optimizer's words); `rough`: float64 is precise enough."""
+        ours = self.script(script)
+        if self.rule.exact:
+            return _replay(ours, self.rule, follow, Fraction)
+        if rough:
+            return _replay(ours, self.rule, follow, float)
+        import mpmath
+
+        with mpmath.workdps(30):
+            return _replay(ours, self.rule, follow, partial(_mpf, mpmath))
+
+    def mismatch(self, got: Trace) -> Mismatch | None:
+        """Where a recording first parts from the rule: in the run as a whole, or in one step from its own values."""
+        found, exact = self._compare(got, None)
+        if found is None and not exact:  # bit for bit equal, its own values are the rule's
+            found, _ = self._compare(got, self._renamed(got))
+        return found
+
+    def holds(self, got: Trace) -> bool:
+        """Whether a recording follows the rule; one that the rule cannot play does not."""
+        try:
+            return self._compare(got, None)[0] is None
+        except InputError:
+            return False
+
+    def with_slots(self, traces: Iterable[Trace]) -> Claim:
+        """The same claim, that also speaks of the state: of slots which equal the rule's in all these recordings."""
+        slots: dict[str, str] | None = None
+        for got in traces:
+            agree = self._equal_slots(got)
+            slots = agree if slots is None else {k: v for k, v in slots.items() if agree.get(k, v) == v}
+        return dataclasses.replace(self, slots=slots or {})
+
+    def _compare(self, got: Trace, follow: Trace | None) -> tuple[Mismatch | None, bool]:
+        """The first mismatch, and whether it was compared bit for bit."""
+        expected = self.expected(got.script, follow, rough="float64" not in got.dtypes.values())
+        bounds = None
+        if not (exact := _exact(expected, got)):
+            bounds = _replay(self.script(got.script), self.rule, follow, None)
+        return compare(expected, got, bounds=bounds, slots=self.slots, local=follow is not None), exact
+
+    def _renamed(self, got: Trace) -> Trace:
+        """The recording with the rule's names for the state it speaks of, and no other state."""
+        steps = []
+        for m in got.steps:
+            state = {
+                n: {self.slots[k]: v for k, v in slots.items() if k in self.slots}
+                for n, slots in m.state.items()
+            }
+            steps.append(dataclasses.replace(m, state=state))
+        return dataclasses.replace(got, steps=tuple(steps))
+
+    def _equal_slots(self, got: Trace) -> dict[str, str]:
+        """Slots of the size of their parameter that equal one of the rule's throughout a recording."""
+        candidates = {
+            (theirs, ours.name): None
+            for m in got.steps
+            for slots in m.state.values()
+            for theirs in slots
+            for ours in self.rule.slots
+        }
+        found: dict[str, str] = {}
+        for theirs, ours in sorted(candidates, key=lambda pair: pair[0] != pair[1]):
+            sized = any(
+                shape(slots[theirs]) == shape(m.w[n])
+                for m in got.steps
+                for n, slots in m.state.items()
+                if theirs in slots
+            )
+            if sized and theirs not in found and ours not in found.values():
+                if dataclasses.replace(self, slots={theirs: ours})._compare(got, None)[0] is None:
+                    found[theirs] = ours
+        return found
+
+
+def _replay(script: Script, rule: Rule, follow: Trace | None, number: Any) -> Trace:
+    """Replay in these numbers, or (None) in magnitudes; what happens to many elements alike is replayed once."""
+
+    def play(s: Script) -> Trace:
+        if number is None:
+            return magnitudes(s, rule, follow=follow)
+        return replay(s, rule, number, follow=follow)
+
+    small = pooled(script) if follow is None else None
+    if small is None:
+        return play(script)
+    return small[1](play(small[0]))
+
+
+def _exact(expected: Trace, got: Trace) -> bool:
+    """Whether every number expected is a short binary fraction, so that rounding has no excuse."""
+    bits = min(_EXACT_BITS.get(d, 0) for d in got.dtypes.values()) if got.dtypes else 44
+    if not bits:
+        return False
+    for m in expected.steps:
+        for value in (*m.w.values(), *(v for slots in m.state.values() for v in slots.values())):
+            for x in elements(value):
+                if not isinstance(x, Fraction):
+                    if isinstance(x, int):
+                        continue
+                    return False
+                d = x.denominator
+                if d & (d - 1) or max(x.numerator.bit_length(), d.bit_length()) > bits:
+                    return False
+    return True
+
+
+def _mpf(mpmath: Any, x: Any) -> Any:
+    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)

@@ -1,0 +1,67 @@
+"""What an optimizer does instead: the known convention or mistake that reproduces, exactly, what came."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from surefoot.check.claim import Claim
+from surefoot.check.guess import conventions
+from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES, TWISTS
+from surefoot.rules import RULES
+from surefoot.trace import Trace
+
+__all__ = ["Diagnosis", "diagnose"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What reproduces the recordings.
+
+    Args:
+        says: what it is: a convention's title, or the mistake in words.
+        claim: the convention or mistake, to hold more recordings against.
+        convention: another known convention, and no mistake.
+        complete: it reproduces every recording, and not just those that failed here.
+    """
+
+    says: str
+    claim: Claim
+    convention: bool
+    complete: bool
+
+    def __str__(self) -> str:
+        what = f"it follows another convention, {self.says}" if self.convention else self.says
+        scope = "everything recorded" if self.complete else "what came here"
+        return f"{what[0].upper()}{what[1:]}. This reproduces {scope}, exactly."
+
+
+def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> Diagnosis | None:
+    """Find what reproduces all of `failed`; among several what reproduces most of the other recordings too.
+
+    A convention is named before a mistake, and a mistake in a formula before one of the bookkeeping.
+    """
+    best: Diagnosis | None = None
+    most = -1
+    for says, suspect, convention in _suspects(claim):
+        if not all(suspect.holds(t) for t in failed):
+            continue
+        held = sum(suspect.holds(t) for t in others)
+        if held > most:
+            best, most = Diagnosis(says, suspect, convention, held == len(others)), held
+        if held == len(others):
+            break
+    return best
+
+
+def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
+    words = claim.words
+    for rule in conventions(words):
+        if rule.name != claim.rule.name:
+            yield rule.title, Claim(rule, words), True
+    mistakes = [*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)]
+    for rule in mistakes if "beta1" not in {x.name for x in claim.rule.hypers} else ADAM_MISTAKES:
+        yield str(rule.mistake), Claim(rule, words), False
+    for says, twist in TWISTS:
+        yield says, dataclasses.replace(claim, twist=twist, slots={}), False

@@ -1,0 +1,112 @@
+"""Which rule an optimizer claims to follow, when nobody says: by its name and options, and by how it behaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from surefoot.check.claim import Claim
+from surefoot.check.verdict import Signature
+from surefoot.check.words import Words
+from surefoot.rules import DECAYS, RULES, Rule
+from surefoot.trace import Trace
+
+__all__ = ["Guess", "conventions", "guess"]
+
+# class names that are no rule's own name
+NAMES = {
+    "sgdw": ("torch", "decoupled"),
+    "nag": ("torch", "l2"),
+    "momentum": ("torch", "l2"),
+}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another."""
+
+    rule: Rule | None
+    why: str
+    behaves: Rule | None = None
+
+
+def conventions(words: Words) -> Iterator[Rule]:
+    """Yield every rule that hears all of the optimizer's options, with weight decay in each of its places."""
+    for rule in RULES.values():
+        if rule.mistake or rule.name in ("adamw", "amsgrad") or words.unheard(rule):
+            continue
+        yield from _variants(rule, words)
+
+
+def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
+    """Guess the rule from a class's name, its options, and recordings of plain steps."""
+    named, whole = _named(signature.name, words)
+    behaves = next((r for r in _first(named, words) if all(Claim(r, words).holds(t) for t in plain)), None)
+    if not plain:
+        behaves = None
+    if named is not None and behaves is not None and behaves.name == named.name:
+        return Guess(named, f"{named.title}, by its name; its plain steps agree.", behaves)
+    if named is not None and not words.unheard(named):
+        if behaves is not None:
+            return Guess(named, f"{named.title}, by its name.", behaves)
+        share = sum(Claim(named, words).holds(t) for t in plain) / max(len(plain), 1)
+        if whole or "sgd" in signature.name.lower() or share >= 0.5:
+            return Guess(named, f"{named.title}, by its name and options.")
+    if behaves is not None:
+        return Guess(behaves, f"{behaves.title}, which its plain steps follow.", behaves)
+    why = "No known rule reproduces its plain steps, so only the contract is examined; --rule NAME holds it to one."
+    return Guess(None, why)
+
+
+def _first(named: Rule | None, words: Words) -> Iterator[Rule]:
+    if named is not None and not words.unheard(named):
+        yield from _variants(named, words)
+    yield from conventions(words)
+
+
+def _variants(rule: Rule, words: Words) -> Iterator[Rule]:
+    hypers = {x.name: x for x in rule.hypers}
+    always = [False, True] if "nesterov" in hypers and words.option("nesterov") is None else [None]
+    places = [hypers["decay"].default] if "decay" in hypers else [None]
+    if "decay" in hypers and words.option("weight_decay") is not None:
+        places += [d for d in DECAYS if d != places[0]]
+    for nesterov in always:
+        for place in places:
+            changes = {"nesterov": True} if nesterov else {}
+            if place is not None and place != hypers["decay"].default:
+                changes["decay"] = place
+            yield rule.variant(title=_title(rule, changes), **changes) if changes else rule
+
+
+def _title(rule: Rule, changes: dict[str, object]) -> str:
+    title = rule.title + (" with Nesterov" if changes.get("nesterov") else "")
+    return title + (f", weight decay placed {DECAYS[str(changes['decay'])]}" if "decay" in changes else "")
+
+
+def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
+    """The rule that a class's name speaks of: its longest run of words that names one; and if that is all of it."""
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    known = {
+        n.lower().replace("_", ""): (r.name, None)
+        for r in RULES.values()
+        for n in (r.name, *r.aliases)
+        if len(n) > 2
+    }
+    known |= NAMES  # type: ignore[arg-type]
+    runs = [
+        ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
+    ]
+    for run, i, j in sorted(runs, key=lambda r: r[1] - r[2]):
+        if run in known:
+            found, decay = known[run]
+            changes: dict[str, object] = {}
+            if run == "nag" and words.option("nesterov") is None:
+                changes["nesterov"] = True
+            if decay not in (None, "l2"):
+                changes["decay"] = decay
+            rule = RULES[found]
+            return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), j - i == len(
+                parts
+            )
+    return None, False

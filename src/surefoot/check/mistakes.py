@@ -1,0 +1,235 @@
+"""Known mistakes, as rules: SGD with one thing wrong, and what an optimizer may make of a script before any rule.
+
+Each row is PyTorch's SGD with one of its parts replaced. That is how a failure gets its diagnosis: the mistake that
+reproduces what came, to the last bit, is most likely the one that was made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from surefoot.rules import Rule, Slot, rule
+from surefoot.rules.hyper import hyper_for
+from surefoot.rules.numbers import sqrt, zero
+from surefoot.trace import Script, Set, Step
+from surefoot.trace.values import map_value
+
+__all__ = ["ADAM_MISTAKES", "SGD_MISTAKES", "TWISTS"]
+
+
+# The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
+def _gradient(h: Any, w: Any, g: Any) -> Any:
+    return (-g if h.maximize else g) + h.weight_decay * w
+
+
+def _first(h: Any, d: Any, w: Any) -> Any:
+    return d
+
+
+def _average(h: Any, d: Any, old: Any, g: Any) -> Any:
+    return h.momentum * old + (1 - h.dampening) * d
+
+
+def _nesterov(h: Any, d: Any, b: Any, old: Any, g: Any) -> Any:
+    return d + h.momentum * b
+
+
+def _reads(h: Any, b: Any, old: Any) -> Any:
+    return b
+
+
+def _keeps(h: Any, b: Any, u: Any, old: Any) -> Any:
+    return b
+
+
+def _moves(h: Any, w: Any, u: Any) -> Any:
+    return w - h.lr * u
+
+
+def _sgd(
+    name: str,
+    mistake: str,
+    *,
+    gradient: Callable[..., Any] = _gradient,
+    first: Callable[..., Any] = _first,
+    average: Callable[..., Any] = _average,
+    nesterov: Callable[..., Any] = _nesterov,
+    reads: Callable[..., Any] = _reads,
+    keeps: Callable[..., Any] = _keeps,
+    moves: Callable[..., Any] = _moves,
+    bypass: bool = True,
+) -> Rule:
+    def formula(h: Any, w: Any, g: Any, s: Mapping[str, Any]) -> Any:
+        d = yield "d", gradient(h, w, g)
+        if bypass and zero(h.momentum):
+            return moves(h, w, d)
+        old = s["momentum_buffer"]
+        b = first(h, d, w) if old is None else average(h, d, old, g)
+        u = nesterov(h, d, b, old, g) if h.nesterov else reads(h, b, old)
+        yield "momentum_buffer", keeps(h, b, u, old)
+        yield "u", u
+        return moves(h, w, u)
+
+    names = ("lr", "momentum", "dampening", "nesterov", "weight_decay", "maximize")
+    slot = Slot("momentum_buffer", "b", None)
+    return Rule(name, name, formula, tuple(map(hyper_for, names)), (slot,), mistake=mistake)
+
+
+def _sign(h: Any, g: Any) -> Any:
+    return -g if h.maximize else g
+
+
+SGD_MISTAKES = (
+    # the buffer
+    _sgd("no dampening", "dampening is accepted and never used",
+         average=lambda h, d, old, g: h.momentum * old + d),
+    _sgd("1 − μ", "the gradient enters the buffer times 1 − momentum, where 1 − dampening belongs",
+         average=lambda h, d, old, g: h.momentum * old + (1 - h.momentum) * d),
+    _sgd("τ", "the gradient enters the buffer times dampening, where 1 − dampening belongs",
+         average=lambda h, d, old, g: h.momentum * old + h.dampening * d),
+    _sgd("1 + τ", "the gradient enters the buffer times 1 + dampening, where 1 − dampening belongs",
+         average=lambda h, d, old, g: h.momentum * old + (1 + h.dampening) * d),
+    _sgd("dampened old", "dampening multiplies the old buffer instead of the gradient",
+         average=lambda h, d, old, g: (1 - h.dampening) * h.momentum * old + d),
+    _sgd("μd", "momentum multiplies the gradient too",
+         average=lambda h, d, old, g: h.momentum * (old + (1 - h.dampening) * d)),
+    _sgd("μ on d", "momentum multiplies the gradient, and the buffer is added whole",
+         average=lambda h, d, old, g: old + h.momentum * (1 - h.dampening) * d),
+    _sgd("no μ", "the buffer is kept whole: momentum does not multiply it",
+         average=lambda h, d, old, g: old + (1 - h.dampening) * d),
+    _sgd("−μ", "the buffer enters with the wrong sign",
+         average=lambda h, d, old, g: -h.momentum * old + (1 - h.dampening) * d),
+    _sgd("−d", "the gradient enters the buffer with the wrong sign after the first step",
+         average=lambda h, d, old, g: h.momentum * old - (1 - h.dampening) * d),
+    _sgd("no d", "after the first step the gradient no longer enters the buffer",
+         average=lambda h, d, old, g: h.momentum * old),
+    _sgd("reset to d", "the buffer starts anew at each step, so momentum does nothing",
+         average=lambda h, d, old, g: d),
+    _sgd("reset to 0", "the buffer is zeroed before each step, so momentum does nothing",
+         first=lambda h, d, w: (1 - h.dampening) * d, average=lambda h, d, old, g: (1 - h.dampening) * d),
+    _sgd("not stored", "the new buffer is used, and not stored: it stays what it was after the first step",
+         keeps=lambda h, b, u, old: b if old is None else old),
+    _sgd("starts at w", "the buffer starts as a copy of the parameter",
+         first=lambda h, d, w: h.momentum * w + (1 - h.dampening) * d),
+    _sgd("aliased", "the buffer is the gradient tensor itself: when that is filled anew, the buffer is too",
+         average=lambda h, d, old, g: h.momentum * g + (1 - h.dampening) * d),
+    _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
+         reads=lambda h, b, old: b if old is None else old),
+    # Nesterov
+    _sgd("nesterov ignored", "nesterov is accepted and never used",
+         nesterov=lambda h, d, b, old, g: b),
+    _sgd("nesterov old", "Nesterov looks ahead with the buffer from before the step",
+         nesterov=lambda h, d, b, old, g: d + h.momentum * (d if old is None else old)),
+    _sgd("nesterov old, from 0", "Nesterov looks ahead with the buffer from before the step",
+         nesterov=lambda h, d, b, old, g: d if old is None else d + h.momentum * old),
+    _sgd("nesterov d + b", "Nesterov adds the buffer without its factor, momentum",
+         nesterov=lambda h, d, b, old, g: d + b),
+    _sgd("nesterov d − μb", "Nesterov subtracts the buffer",
+         nesterov=lambda h, d, b, old, g: d - h.momentum * b),
+    _sgd("nesterov μb", "Nesterov leaves the gradient out and only reads momentum · buffer",
+         nesterov=lambda h, d, b, old, g: h.momentum * b),
+    _sgd("nesterov b + μd", "Nesterov multiplies the gradient by momentum instead of the buffer",
+         nesterov=lambda h, d, b, old, g: b + h.momentum * d),
+    _sgd("nesterov g", "Nesterov's outer term is the gradient without the weight decay",
+         nesterov=lambda h, d, b, old, g: _sign(h, g) + h.momentum * b),
+    _sgd("nesterov raw g", "Nesterov's outer term is the gradient without its sign for maximize",
+         nesterov=lambda h, d, b, old, g: g + h.momentum * b),
+    _sgd("nesterov stored", "Nesterov's result is stored in the buffer",
+         keeps=lambda h, b, u, old: u),
+    # weight decay and maximize
+    _sgd("no decay", "weight_decay is accepted and never used", gradient=lambda h, w, g: _sign(h, g)),
+    _sgd("decay sign", "weight decay has the wrong sign: it pushes parameters away from 0",
+         gradient=lambda h, w, g: _sign(h, g) - h.weight_decay * w),
+    _sgd("decay without w", "weight decay adds the number itself, without the parameter",
+         gradient=lambda h, w, g: _sign(h, g) + h.weight_decay),
+    _sgd("decay of g", "weight decay multiplies the gradient instead of the parameter",
+         gradient=lambda h, w, g: _sign(h, g) + h.weight_decay * g),
+    _sgd("decay twice", "weight decay is applied twice",
+         gradient=lambda h, w, g: _sign(h, g) + 2 * h.weight_decay * w),
+    _sgd("decay needs μ", "weight decay is skipped when momentum is 0",
+         gradient=lambda h, w, g: _sign(h, g) + (0 if zero(h.momentum) else h.weight_decay * w)),
+    _sgd("decay needs no μ", "weight decay is skipped when momentum is on",
+         gradient=lambda h, w, g: _sign(h, g) + (h.weight_decay * w if zero(h.momentum) else 0)),
+    _sgd("maximize flips decay", "maximize turns the sign of the weight decay too",
+         gradient=lambda h, w, g: -(g + h.weight_decay * w) if h.maximize else g + h.weight_decay * w),
+    _sgd("maximize ignored", "maximize is accepted and never used", gradient=lambda h, w, g: g + h.weight_decay * w),
+    _sgd("minimize flipped", "the gradient's sign is turned when maximize is off, not when it is on",
+         gradient=lambda h, w, g: (g if h.maximize else -g) + h.weight_decay * w),
+    # the step
+    _sgd("uphill", "the step goes uphill: it is added, not subtracted", moves=lambda h, w, u: w + h.lr * u),
+    _sgd("no lr", "the learning rate does not multiply the step", moves=lambda h, w, u: w - u),
+    _sgd("lr²", "the learning rate multiplies the step twice", moves=lambda h, w, u: w - h.lr * h.lr * u),
+    _sgd("½ lr", "the step is half as long as it should be", moves=lambda h, w, u: w - h.lr * u / 2),
+    _sgd("2 lr", "the step is twice as long as it should be", moves=lambda h, w, u: w - 2 * h.lr * u),
+    _sgd("no step", "parameters never change", moves=lambda h, w, u: w),
+)  # fmt: skip
+
+
+def _adam(name: str, mistake: str, step: Callable[..., Any]) -> Rule:
+    @rule(name=name, exact=False, mistake=mistake,
+          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"})  # fmt: skip
+    def adam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):  # type: ignore[no-untyped-def]
+        t = yield "t", t + 1
+        m = yield "m", beta1 * m + (1 - beta1) * d
+        v = yield "v", beta2 * v + (1 - beta2) * d**2
+        return w - lr * step(m, v, 1 - beta1**t, 1 - beta2**t, eps)
+
+    return adam
+
+
+ADAM_MISTAKES = (
+    _adam("ε inside", "ε is added under the root", lambda m, v, c1, c2, eps: m / c1 / sqrt(v / c2 + eps)),
+    _adam("ε before correction", "ε is added before the bias correction of the second moment",
+          lambda m, v, c1, c2, eps: m / c1 * sqrt(c2) / (sqrt(v) + eps)),
+    _adam("uncorrected", "the bias corrections are left out", lambda m, v, c1, c2, eps: m / (sqrt(v) + eps)),
+    _adam("uncorrected m", "the first moment's bias correction is left out",
+          lambda m, v, c1, c2, eps: m / (sqrt(v / c2) + eps)),
+    _adam("uncorrected v", "the second moment's bias correction is left out",
+          lambda m, v, c1, c2, eps: m / c1 / (sqrt(v) + eps)),
+    _adam("no root", "the second moment's root is left out", lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
+)  # fmt: skip
+
+
+def _stale(script: Script, options: frozenset[str] | None = None) -> Script:
+    """Changes of options are not seen."""
+
+    def unseen(e: Any) -> bool:
+        return isinstance(e, Set) and (options is None or e.option in options)
+
+    steps = (Step(s.gradients, tuple(e for e in s.events if not unseen(e))) for s in script.steps)
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _group_0(script: Script) -> Script:
+    """Every group has the options of the first."""
+    groups = (dataclasses.replace(g, options=script.groups[0].options) for g in script.groups)
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def _last_group(script: Script) -> Script:
+    groups = (dataclasses.replace(g, options=script.groups[-1].options) for g in script.groups)
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def _zeros(script: Script, *, from_the_start: bool) -> Script:
+    """A missing gradient is one of zeros; or only once there has been one."""
+    seen = set(script.names) if from_the_start else set()
+    steps = []
+    for s in script.steps:
+        seen |= set(s.gradients or {})
+        zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
+        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+TWISTS: tuple[tuple[str, Callable[[Script], Script]], ...] = (
+    ("the learning rate is read once, at construction, so a changed one is not seen",
+     lambda s: _stale(s, frozenset({"lr"}))),
+    ("options are read once, at construction, so changed ones are not seen", _stale),
+    ("the options of the first group are used for every group", _group_0),
+    ("the options of the last group are used for every group", _last_group),
+    ("a missing gradient is taken as zeros, and stepped", lambda s: _zeros(s, from_the_start=True)),
+    ("a missing gradient is taken as zeros once there has been one", lambda s: _zeros(s, from_the_start=False)),
+)  # fmt: skip

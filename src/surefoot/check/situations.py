@@ -1,0 +1,218 @@
+"""The scripts: what happens to an optimizer while it is watched.
+
+The numbers are small and dyadic, so that a run of a few steps is exact in float32 and float64 whatever the order of
+operations; sizes lie around the widths of vector registers, where fast paths have their seams.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from surefoot.check.verdict import Clause
+from surefoot.check.words import TRIED, Words
+from surefoot.trace import Group, Move, Script, Set, Step
+
+__all__ = ["CLAUSES", "SITUATIONS", "Situation", "scripts"]
+
+Option = Mapping[str, Any]
+HALF = Fraction(1, 2)
+# w₀ = (0, 1, 3): with 0 decay shows nothing, with two values a decay without w shows
+START = (0, 1, 3)
+GRADIENTS = ((1, 0, 2), (0, 0, -1), (HALF, -1, 1), (-1, 2, 0))
+SMOOTH = ((1, HALF, 2), (-HALF, 1, -1), (1, -2, HALF), (-1, HALF, 1))  # never 0: for rules that divide by √v
+OTHER = ((-1, 2), (HALF, 0), (1, 1), (0, -2))
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One kind of script; `make(words, options, rng)` yields none where it does not apply."""
+
+    clause: Clause
+    make: Callable[[Words, Option, random.Random], Iterator[Script]]
+    dtypes: tuple[str, ...] = ("float64",)
+    quick: bool = False
+    every: bool = (
+        False  # with every combination of options, not only those that switch on as much as they can
+    )
+
+
+def _steps(
+    gradients: Sequence[Mapping[str, Any]], events: Mapping[int, tuple[Any, ...]] = {}
+) -> tuple[Step, ...]:
+    return tuple(Step(g, events.get(t, ())) for t, g in enumerate(gradients, 1))
+
+
+def _one(options: Option, events: Mapping[int, tuple[Any, ...]] = {}, count: int = 4, **more: Any) -> Script:
+    gradients = [{"w": g} for g in SMOOTH[:count]]
+    return Script({"w": START}, (Group(("w",), options),), _steps(gradients, events), **more)
+
+
+def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Constant options; with zeros among the gradients, and without."""
+    yield _one(options)
+    yield Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in GRADIENTS]))
+
+
+def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """A learning rate that falls, and rises again."""
+    lr = words.option("lr")
+    if lr is not None:
+        yield _one(options, {2: (Set(lr, TRIED["lr"][1]),), 4: (Set(lr, HALF),)})
+
+
+def changed_options(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Every other number that is switched on, changed before step 3."""
+    for option, value in options.items():
+        first, second = TRIED[words.hyper[option]]
+        if words.hyper[option] != "lr" and value == first and not isinstance(value, bool):
+            if words.hyper[option] != "initial_accumulator_value":
+                yield _one(options, {3: (Set(option, second),)})
+
+
+def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Parameters changed from outside, as when weights are clipped or averaged."""
+    yield _one(options, {3: (Move("w", (2, -1, HALF)),)})
+
+
+def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """First gradients that come late, gradients that are missing in between, one that never comes."""
+    start = {"a": START, "b": (1, -2), "c": (2,), "d": (3, 1)}
+    group = (Group(tuple(start), options),)
+    a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (-2,), (HALF,), (1,)]
+    yield Script(start, group, _steps([
+        {"a": a[0], "c": c[0]}, {"a": a[1], "b": b[0], "c": c[1]}, {"b": b[1], "c": c[2]}, {"a": a[2], "b": b[2]},
+    ]))  # fmt: skip
+    yield Script(start, group, _steps([{"b": b[2]}, {}, {"a": a[0], "b": b[0]}, {"a": a[1], "c": c[1]}]))
+
+
+def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Two groups that differ in every number, and in each switch."""
+    other = {}
+    for option, value in options.items():
+        first, second = TRIED[words.hyper[option]]
+        once = (
+            isinstance(first, bool) or words.hyper[option] == "initial_accumulator_value"
+        )  # of the constructor
+        other[option] = second if value == first and not once else value
+    stays = {o for o, h in words.hyper.items() if h == "initial_accumulator_value"}
+    off = {o: words.off(o) if o in words.switchable({}) and o not in stays else v for o, v in options.items()}
+    for second in (other, off) if off != options else (other,):
+        if second != options:
+            gradients = [{"a": a, "b": b} for a, b in zip(SMOOTH, OTHER, strict=True)]
+            members = (Group(("a",), options), Group(("b",), second))
+            yield Script({"a": START, "b": (2, -3)}, members, _steps(gradients))
+
+
+def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
+    yield _one(options, reuse_gradients=True)
+
+
+def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32."""
+    fates = [
+        ([rng.choice((-2, 1, HALF, 3))], [rng.choice((-1, HALF, 2))], [rng.choice((-2, 1))])
+        for _ in range(12)
+    ]
+    start, gradients = {}, [{}, {}]  # type: ignore[var-annotated]
+    for size in (1, 7, 8, 9, 15, 16, 17, 19, 31, 33, 35, 67):
+        drawn = [rng.choice(fates) for _ in range(size)]
+        start[f"w{size}"], *rows = (sum((f[k] for f in drawn), []) for k in range(3))
+        for step, row in zip(gradients, rows, strict=True):
+            step[f"w{size}"] = row
+    yield Script(start, (Group(tuple(start), options),), _steps(gradients))
+
+
+def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Four dtypes in one group, as in mixed precision."""
+    kinds = {"a": "float64", "b": "float32", "c": "float16", "d": "bfloat16", "e": "float32"}
+    gradients = [{n: g[:2] if n in "bd" else g for n in kinds} for g in SMOOTH[:3]]
+    start = {n: START[:2] if n in "bd" else START for n in kinds}
+    yield Script(start, (Group(tuple(kinds), options),), _steps(gradients), dtypes=kinds)
+
+
+def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Twenty steps of random numbers, ordinary hyperparameters, a schedule and a gap: beyond what is exact."""
+    ordinary = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
+    usual = {
+        o: Fraction(ordinary[words.hyper[o]]) if words.hyper[o] in ordinary and v else v
+        for o, v in options.items()
+    }
+    number: Callable[[], Fraction] = lambda: Fraction(rng.choice((-1, 1)) * rng.randint(8, 64), 32)  # noqa: E731
+    lr = words.option("lr")
+    events = {t: (Set(lr, Fraction(0.1 * 0.9**t)),) for t in (7, 8, 15)} if lr is not None else {}
+    start = {"a": [number() for _ in range(3)], "b": [number()]}
+    gradients = [
+        {n: [number() for _ in v] for n, v in start.items() if not (n == "b" and t in (5, 6))}
+        for t in range(20)
+    ]
+    yield Script(start, (Group(("a", "b"), usual),), _steps(gradients, events))
+
+
+def _situation(id: str, title: str, make: Any, why: str, mend: str, **more: Any) -> Situation:
+    return Situation(Clause(id, "arithmetic", title, why, mend), make, **more)
+
+
+SITUATIONS = (
+    _situation(
+        "rule", "every step follows the rule", plain,
+        "This is what the optimizer is: one wrong coefficient still trains, only worse.",
+        "Compare step() with the rule line by line.", quick=True, every=True,
+    ),
+    _situation(
+        "changed-lr", "a changed learning rate counts from the next step, and only there", changed_lr,
+        "Schedulers write group['lr']; a rule with lr inside the buffer keeps using the old one for a while.",
+        "Read group['lr'] in step(), and keep lr out of the buffer.", quick=True,
+    ),
+    _situation(
+        "changed-options", "other hyperparameters may change on the way", changed_options,
+        "Momentum and weight decay have schedules too.",
+        "Read every option from its group in step(), not in __init__.",
+    ),
+    _situation(
+        "moved", "parameters moved from outside are taken as they are", moved,
+        "Clipping, averaging and loading of weights change parameters between steps.",
+        "Keep no copy of the parameters in the state, unless the rule says so.",
+    ),
+    _situation(
+        "late", "late and missing gradients", late,
+        "Layers join late, heads take turns; no gradient means no step, and a first gradient is a first one.",
+        "Skip parameters whose grad is None; decide 'first step' for each parameter by its own state.", quick=True,
+    ),
+    _situation(
+        "groups-arithmetic", "groups that differ in everything", groups,
+        "Each parameter must be stepped with the options of its own group.",
+        "Read every option inside the loop over param_groups.", quick=True,
+    ),
+    _situation(
+        "reused", "a gradient tensor that is reused", reused,
+        "zero_grad(set_to_none=False) overwrites gradients in place; a state that shares their memory changes too.",
+        "Keep a copy: torch.clone(grad).detach().", quick=True,
+    ),
+    _situation(
+        "sizes", "sizes around vector widths, each dtype", sizes,
+        "Fast paths treat whole vectors and the rest apart; one of the two is easily forgotten.",
+        "Compare with the plain loop for sizes 1, V−1, V, V+1 and 2V+3.",
+        dtypes=("float64", "float32", "float16", "bfloat16"),
+    ),
+    _situation(
+        "dtypes", "several dtypes in one group", dtypes,
+        "Mixed precision puts float32 and bfloat16 side by side; buckets by dtype must each be stepped once.",
+        "Do once per parameter what is done per bucket.",
+    ),
+    _situation(
+        "long", "twenty steps with ordinary numbers, within rounding", long,
+        "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄.",
+        "Look for state that drifts: a step count shared between parameters, a value that is not updated.",
+    ),
+)  # fmt: skip
+CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}
+
+
+def scripts(situation: Situation, words: Words, options: Option, seed: int) -> Iterator[Script]:
+    """Yield the scripts of a situation with some options; equal seeds give equal scripts."""
+    return situation.make(words, options, random.Random(f"{seed} {situation.clause.id}"))

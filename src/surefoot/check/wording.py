@@ -1,0 +1,118 @@
+"""A failure in words: the rule's lines in numbers, what came, where, and the lines of torch that show it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from surefoot.check.claim import Claim
+from surefoot.check.verdict import Signature
+from surefoot.errors import InputError
+from surefoot.rules.formula import formulas, known
+from surefoot.trace import Group, Mismatch, Script, Set
+from surefoot.trace.code import to_torch_code
+from surefoot.trace.values import elements, exact, indices, shape
+
+__all__ = ["in_numbers", "number", "options_that_matter", "reproduction", "where"]
+
+
+def where(found: Mismatch) -> str:
+    """The place of a mismatch: step, tensor, element."""
+    slot = "" if found.slot == "w" else f", its {found.slot}"
+    element = f", element [{', '.join(map(str, found.index))}]" if found.index else ""
+    return f"step {found.step}, tensor {found.name}{element}{slot}"
+
+
+def number(x: Any) -> str:
+    """A number as one would write it: all digits where they are few, else nine."""
+    value = float(x)
+    text = f"{value:.9g}"
+    return text.replace("-", "−")
+
+
+def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
+    """The rule's lines at the step and element of a mismatch: the formula, the numbers put in, the result."""
+    try:
+        ours = claim.script(script)
+        trace = claim.expected(script)
+        place = list(indices(shape(script.start[found.name]))).index(found.index)
+        moment = trace.steps[found.step - 1]
+        if found.name not in moment.gradients:
+            return f"{found.name} has no gradient, so nothing changes."
+        pick = lambda value: list(elements(value))[place]  # noqa: E731
+        h = claim.rule.hyper(**moment.options[ours.group_of(found.name)]).map(_exactly)
+        w, g = pick(moment.before[found.name]), pick(moment.gradients[found.name])
+        state = claim.rule.init(h, w)
+        state |= {k: pick(v) for k, v in trace.state_before(found.step).get(found.name, {}).items()}
+        values = known(claim.rule, h, w, g, state)
+        lines = []
+        for e in formulas(claim.rule, h, state):
+            put_in, result = e.text(lambda letter: _inside(values[letter])), number(values[str(e.left)])
+            line = f"{e.left} = {e.text()}"
+            lines.append(
+                line
+                if put_in == e.text()
+                else f"{line} = {put_in}" + ("" if put_in == result else f" = {result}")
+            )
+            if e.name == claim.slots.get(found.slot, found.slot):
+                break
+        return "\n".join(lines)
+    except (InputError, KeyError, ValueError, NotImplementedError):
+        return f"{found.place} = {number(found.expected)}"
+
+
+def reproduction(
+    claim: Claim | None,
+    script: Script,
+    signature: Signature,
+    given: Mapping[str, Any],
+    dtype: str,
+    found: Mismatch | None,
+) -> str:
+    """A few lines of plain torch that show it: their assert fails, or they raise."""
+    said = {o for g in script.groups for o in g.options}
+    extra = {k: v for k, v in given.items() if k not in said}
+    slim = tuple(dataclasses.replace(g, options=_worth_saying(g, signature)) for g in script.groups)
+    return to_torch_code(
+        dataclasses.replace(script, groups=slim),
+        signature.name,
+        imports=[signature.imports] if signature.imports else [],
+        extra=extra,
+        dtype=dtype,
+        mismatch=found,
+    )
+
+
+def options_that_matter(script: Script, off: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a shrunk script that are not off: without one of them it does not fail."""
+    matter: dict[str, Any] = {}
+    for group in script.groups:
+        for option, value in group.options.items():
+            if option in off and value != off[option]:
+                matter[option] = float(value) if isinstance(value, Fraction) else value
+    for step in script.steps:
+        for e in step.events:
+            if isinstance(e, Set) and e.option in off:
+                matter[e.option] = "changed"
+    return matter
+
+
+def _worth_saying(group: Group, signature: Signature) -> dict[str, Any]:
+    """Options that are not the class's default anyhow; lr always."""
+    return {
+        k: v
+        for k, v in group.options.items()
+        if k == "lr" or k not in signature.options or signature.options[k] != v
+    }
+
+
+def _exactly(x: Any) -> Any:
+    return exact(x) if isinstance(x, (int, float, Fraction)) and not isinstance(x, bool) else x
+
+
+def _inside(x: Any) -> str:
+    """A number inside a formula: a negative one in brackets."""
+    text = number(x)
+    return f"({text})" if text.startswith("−") else text

@@ -1,0 +1,118 @@
+"""Which option of an optimizer is which hyperparameter of a rule, and with which values it is tried."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from surefoot.check.verdict import Options, Signature
+from surefoot.rules import Rule
+
+__all__ = ["TRIED", "Words", "combinations"]
+
+# other names under which authors offer a hyperparameter
+SYNONYMS = {
+    "learning_rate": "lr",
+    "step_size": "lr",
+    "mu": "momentum",
+    "beta": "momentum",
+    "momentum_factor": "momentum",
+    "wd": "weight_decay",
+    "use_nesterov": "nesterov",
+    "epsilon": "eps",
+    "ams_grad": "amsgrad",
+    "ams_bound": "amsgrad",
+}
+
+# the value in every script, and the one it is changed to half way. All are powers of two or 1 − one, so that short
+# runs are exact in binary; 1−μ ≠ μ, 1−τ ≠ μ, so that neither can stand for the other. ε is large: a usual one hides bugs
+TRIED: dict[str, tuple[Any, Any]] = {
+    "lr": (Fraction(1, 4), Fraction(1, 8)),
+    "momentum": (Fraction(3, 4), Fraction(7, 8)),
+    "dampening": (Fraction(1, 2), Fraction(3, 4)),
+    "weight_decay": (Fraction(1, 8), Fraction(1, 16)),
+    "nesterov": (True, True),
+    "maximize": (True, True),
+    "betas": ((Fraction(1, 2), Fraction(3, 4)), (Fraction(3, 4), Fraction(7, 8))),
+    "beta1": (Fraction(1, 2), Fraction(3, 4)),
+    "beta2": (Fraction(3, 4), Fraction(7, 8)),
+    "eps": (Fraction(1, 8), Fraction(1, 16)),
+    "alpha": (Fraction(3, 4), Fraction(7, 8)),
+    "rho": (Fraction(3, 4), Fraction(7, 8)),
+    "amsgrad": (True, True),
+    "centered": (True, True),
+    "lr_decay": (Fraction(1, 2), Fraction(1, 4)),
+    "initial_accumulator_value": (Fraction(1, 2), Fraction(1, 2)),
+    "momentum_decay": (Fraction(1, 4), Fraction(1, 8)),
+}
+ALWAYS = {"lr", "betas", "beta1", "beta2", "eps", "alpha", "rho"}  # off is no ordinary value of these
+ENOUGH = 64  # combinations; beyond that only few options at a time are switched on together, or all
+
+
+@dataclass(frozen=True)
+class Words:
+    """The arithmetic options of an optimizer.
+
+    Args:
+        hyper: option → hyperparameter ("betas" stands for beta1 and beta2).
+        values: option → its value when a script does not say.
+        fixed: options that the user gave a switch or a word for, or 0: they stay as they are.
+    """
+
+    hyper: Mapping[str, str]
+    values: Mapping[str, Any]
+    fixed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, signature: Signature, given: Options) -> Words:
+        """Read a class's options, and those that the user gave."""
+        known = {**signature.options, **given}
+        names = [n for n in (*signature.required, *known) if SYNONYMS.get(n, n) in TRIED]
+        hyper = {n: SYNONYMS.get(n, n) for n in names}
+        values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
+        fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
+        return cls(hyper, values, frozenset(fixed))
+
+    def option(self, hyper: str) -> str | None:
+        """The option that is this hyperparameter."""
+        return next((o for o, h in self.hyper.items() if h == hyper), None)
+
+    def switchable(self, given: Options) -> list[str]:
+        """Options that are tried both on and off; one that the user switched on stays on."""
+        return [
+            o for o, h in self.hyper.items() if h not in ALWAYS and o not in self.fixed and not given.get(o)
+        ]
+
+    def steady(self, given: Options) -> list[str]:
+        """Options that every script has."""
+        return [o for o, h in self.hyper.items() if o not in self.fixed and (h in ALWAYS or given.get(o))]
+
+    def off(self, option: str) -> Any:
+        """The value that switches an option off."""
+        return False if isinstance(TRIED[self.hyper[option]][0], bool) else Fraction(0)
+
+    def unheard(self, rule: Rule) -> list[str]:
+        """Arithmetic options that the rule does not know."""
+        known = {x.name for x in rule.hypers} | (
+            {"betas"} if "beta1" in {x.name for x in rule.hypers} else set()
+        )
+        return [o for o, h in self.hyper.items() if h not in known]
+
+
+def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:
+    """Yield combinations of the options, the simplest first."""
+    steady = {o: TRIED[words.hyper[o]][0] for o in words.steady(given)}
+    switches = words.switchable(given)
+    sizes = range(len(switches) + 1) if 2 ** len(switches) <= ENOUGH else (0, 1, 2, len(switches))
+    for size in sizes:
+        for on in itertools.combinations(switches, size):
+            yield {**steady, **{o: TRIED[words.hyper[o]][0] if o in on else words.off(o) for o in switches}}
+
+
+def _usable(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_usable(v) for v in value)
+    return isinstance(value, (bool, int, float, Fraction))
