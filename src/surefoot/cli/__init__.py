@@ -17,6 +17,7 @@ COMMANDS = {
     "check": ("surefoot.cli.check:check", "Examine a torch optimizer, and say what is wrong with it."),
     "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
     "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),
+    "plot": ("surefoot.cli.plot:plot", "Draw the loss and accuracy of runs over each other."),
     "runs": ("surefoot.cli.runs:runs", "List the runs in a folder with their best validation figure."),
     "completion": (
         "surefoot.cli.completion:completion",

@@ -1,0 +1,180 @@
+"""Training curves from run folders: loss and accuracy, training against validation, runs over each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+from surefoot.errors import InputError
+from surefoot.plot.runs import History, labels, read
+from surefoot.plot.style import QUIET, Picture, look, panels, styled
+
+__all__ = ["curves"]
+
+Points = tuple[list[float], list[float]]
+
+_METRICS = {"accuracy": "accuracy", "r2": "R²"}  # in the records' names → on the axis
+_POINTS = 20  # in an epoch, that a training loss is averaged to: single batches are too noisy to read
+_MOST = 200  # in all
+
+
+class RunLike(Protocol):
+    """A run still in memory, such as `surefoot.fit` returns."""
+
+    name: str
+    records: Sequence[Mapping[str, Any]]
+    folder: Path | None
+
+
+@styled
+def curves(runs: Iterable[Path | str | RunLike]) -> Picture:
+    """Draw loss and accuracy (or R²) of one run or several, training against validation.
+
+    Training loss is averaged over batches, to 20 points an epoch; validation is drawn where it was measured.
+    Several runs are named by the settings in which they differ.
+
+    Args:
+        runs: folders, or what `surefoot.fit` returned.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: no run; a folder that is no run's, or without any step or epoch yet.
+    """
+    histories = [_history(run) for run in runs]
+    if not histories:
+        raise InputError("There is no run to plot; give at least one run's folder.")
+    for history in histories:
+        if not any(r.get("kind") in ("step", "epoch", "valid") for r in history.records):
+            raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
+    metrics = [m for m in _METRICS if any(f"valid_{m}" in r for h in histories for r in h.records)]
+    figure, shown = panels(1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2, sharex=True)
+    lengths = [_epoch(h) for h in histories]
+    unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
+    scales = [length or 1.0 for length in lengths] if unit == "epoch" else [1.0] * len(histories)
+    for i, (history, scale) in enumerate(zip(histories, scales, strict=True)):
+        training, validation = _looks(i, len(histories))
+        for panel, what in zip(shown, ["loss", *metrics], strict=True):
+            panel.set_xlabel(unit)
+            _draw(panel, _training(history, what, scale), training)
+            _draw(panel, _measured(history, f"valid_{what}", scale), validation)
+    if shown[0].get_xlim()[1] > 3:
+        shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    _scale_losses(shown[0])
+    shown[0].set_ylabel("loss")
+    for panel, metric in zip(shown[1:], metrics, strict=True):
+        panel.set_ylabel(_METRICS[metric])
+        if metric == "accuracy":
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{round(100 * y, 6):g} %"))
+        if len(histories) == 1:
+            _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric)
+    _legend(figure, histories)
+    return figure
+
+
+def _history(run: Path | str | RunLike) -> History:
+    if isinstance(run, (str, Path)):
+        return read(run)
+    config = read(run.folder).config if run.folder is not None else {}
+    return History(run.name, run.records, config)
+
+
+def _epoch(history: History) -> float | None:
+    """Return how many steps an epoch has, once one has ended."""
+    ends = [r for r in history.records if r.get("kind") == "epoch" and r.get("epoch")]
+    return ends[-1]["step"] / ends[-1]["epoch"] if ends else None
+
+
+def _training(history: History, what: str, scale: float) -> Points:
+    """Return what was measured in training: the batches' loss, averaged; else what epochs' records say."""
+    if what == "loss":
+        steps = [r for r in history.records if r.get("kind") == "step" and _finite(r.get("loss"))]
+        if steps:
+            size = max(1, math.ceil(len(steps) / _MOST), round(scale / _POINTS))
+            parts = [steps[i : i + size] for i in range(0, len(steps), size)]
+            x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
+            return x, [sum(r["loss"] for r in part) / len(part) for part in parts]
+    return _measured(history, f"train_{what}", scale)
+
+
+def _measured(history: History, key: str, scale: float) -> Points:
+    at = {r["step"]: r[key] for r in history.records if "step" in r and _finite(r.get(key))}
+    return [step / scale for step in sorted(at)], [at[step] for step in sorted(at)]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _looks(index: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how training and validation look: in two colours if the run is alone, else in its own."""
+    if count == 1:
+        return look(0) | {"linewidth": 1.1}, look(1, marker=True) | {"linestyle": "-"}
+    own = look(index, marker=True)
+    return {"color": own["color"], "linewidth": 0.8, "alpha": 0.55, "zorder": 1.5}, own
+
+
+def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
+    if points[0]:
+        many = len(points[0]) > 30  # validated after every batch: markers would hide the line
+        panel.plot(
+            *points, **style | ({"markevery": len(points[0]) // 10} if many and "marker" in style else {})
+        )
+
+
+def _mark_best(panel: Axes, points: Points, metric: str) -> None:
+    """Write the best value of a run beside its point."""
+    if points[0]:
+        x, y = max(zip(*points, strict=True), key=lambda point: point[1])
+        text = f"{100 * y:.2f} %" if metric == "accuracy" else f"{y:.4f}"
+        right = x > sum(points[0]) / len(points[0])
+        panel.annotate(
+            f"best {text}",
+            (x, y),
+            (-6 if right else 6, 5),
+            textcoords="offset points",
+            ha="right" if right else "left",
+        )
+        panel.margins(y=0.12)
+
+
+def _scale_losses(panel: Axes) -> None:
+    """Use a logarithmic axis where losses span more than a factor of 20."""
+    values = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata())]
+    if min(values) > 0 and max(values) > 20 * min(values):
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+
+
+def _legend(figure: Picture, histories: Sequence[History]) -> None:
+    if len(histories) == 1:
+        training, validation = _looks(0, 1)
+        handles = [
+            Line2D([], [], **training, label="training"),
+            Line2D([], [], **validation, label="validation"),
+        ]
+    else:
+        handles = [
+            Line2D([], [], **_looks(i, len(histories))[1], label=label)
+            for i, label in enumerate(labels(histories))
+        ]
+        handles += [
+            Line2D([], [], color=QUIET, linewidth=0.8, label="training"),
+            Line2D([], [], color=QUIET, marker="o", label="validation"),
+        ]
+    longest = max(len(str(h.get_label())) for h in handles)
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=max(1, min(4, len(handles), 110 // (longest + 8)))
+    )

@@ -1,0 +1,170 @@
+"""The path of w over the contours of f, for two variables; several rules or settings over each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from matplotlib.patheffects import withStroke
+
+from surefoot.errors import InputError
+from surefoot.plot.style import INK, QUIET, Picture, look, panels, styled
+from surefoot.trace.trace import Trace
+from surefoot.trace.values import Value, elements
+
+__all__ = ["paths"]
+
+Point = tuple[float, float]
+
+
+class Surface(Protocol):
+    """A function of two numbers that can be evaluated on a whole grid."""
+
+    def on_grid(self, point: Mapping[str, Value]) -> Any:
+        """f, each number of the point being an array of them."""
+
+
+@styled
+def paths(runs: Mapping[str, Trace], f: Surface | None = None) -> Picture:
+    """Draw the paths of several traces over the contours of the function that they descend.
+
+    A path that leaves the picture is cut where it does, and its label says so.
+
+    Args:
+        runs: label → trace, of two numbers in all: two scalars, or one vector of two.
+        f: the function; by default that of the first trace's script.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: no trace, or not of two numbers.
+
+    Example:
+        >>> from surefoot.trace import Script, replay
+        >>> script = Script.of({"x": 1, "y": 1}, gradients=[{"x": 1, "y": 0}] * 3, lr=0.1)
+        >>> paths({"torch": replay(script, "torch")}).axes[0].get_ylabel()
+        'y'
+    """
+    if not runs:
+        raise InputError("There is no trace to draw; give at least one.")
+    first = next(iter(runs.values()))
+    names = _coordinates(first)
+    walks = {label: _walk(trace) for label, trace in runs.items()}
+    box = _box(walks.values())
+    figure, (panel,) = panels(width=5.6, height=4.4)
+    panel.grid(False)
+    panel.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
+    f = f or first.script.function  # type: ignore[assignment]
+    if f is not None:
+        _contours(panel, f, first.start, box)
+    for i, (label, walk) in enumerate(walks.items()):
+        _draw(panel, walk, label, box, look(i, marker=True) | {"zorder": 3 + i})
+    for start in {walk[0] for walk in walks.values()}:
+        panel.plot(*start, marker="o", markersize=7, color="white", markeredgecolor=INK, zorder=99)
+        outline = withStroke(linewidth=2.5, foreground="white")
+        panel.annotate(
+            "start", start, (-7, 7), textcoords="offset points", ha="right", path_effects=[outline]
+        )
+    panel.plot([], [], linestyle="", marker="*", markersize=9, color=QUIET, label="last step")
+    figure.legend(loc="outside upper center", ncols=min(3, len(runs) + 1))
+    return figure
+
+
+def _draw(
+    panel: Any, walk: Sequence[Point], label: str, box: tuple[Point, Point], style: dict[str, Any]
+) -> None:
+    """Draw one path until it leaves the picture, if it does; a star where it ends."""
+    outside = next((t for t, point in enumerate(walk) if not _within(point, box)), None)
+    if outside is not None:
+        walk, label = walk[: outside + 1], f"{label} (leaves at step {outside})"
+    x, y = zip(*walk, strict=True)
+    panel.plot(x, y, label=label, markevery=_spread(walk, box), **style)
+    if outside is None:
+        panel.plot(*walk[-1], **style | {"marker": "*", "markersize": 11, "zorder": 98})
+
+
+def _coordinates(trace: Trace) -> list[str]:
+    """Return the names of the two numbers of a trace."""
+    names = []
+    for name, value in trace.start.items():
+        size = sum(1 for _ in elements(value))
+        names += [f"{name}[{i}]" for i in range(size)] if isinstance(value, tuple) else [name]
+    if len(names) != 2:
+        raise InputError(f"A path is drawn of 2 numbers, but here are {len(names)}: {', '.join(names[:6])}.")
+    return names
+
+
+def _walk(trace: Trace) -> list[Point]:
+    moments = [trace.start, *(moment.w for moment in trace.steps)]
+    points = [[float(x) for value in w.values() for x in elements(value)] for w in moments]
+    _coordinates(trace)
+    return [(x, y) for x, y in points]
+
+
+def _within(point: Point, box: tuple[Point, Point]) -> bool:
+    return all(low <= x <= high for x, (low, high) in zip(point, box, strict=True))
+
+
+def _box(walks: Any) -> tuple[Point, Point]:
+    """Return the limits of the picture: all of the paths with a margin, but not where one runs away to."""
+    walks = list(walks)
+    start = walks[0][0]
+    settled = [w for w in walks if math.dist(w[-1], start) < 1e3 * (1 + math.hypot(*start)) and _calms(w)]
+    seen = [p for w in settled or [w[:6] for w in walks] for p in w if all(map(math.isfinite, p))]
+    limits = []
+    for axis in (0, 1):
+        low, high = min(p[axis] for p in seen), max(p[axis] for p in seen)
+        margin = 0.12 * (high - low) or 1.0
+        limits.append((low - margin, high + margin))
+    widest = max(high - low for low, high in limits)  # no needle: a straight path gets some room around it
+    made = [
+        (low, high)
+        if high - low > widest / 4
+        else ((low + high) / 2 - widest / 8, (low + high) / 2 + widest / 8)
+        for low, high in limits
+    ]
+    return made[0], made[1]
+
+
+def _calms(walk: Sequence[Point]) -> bool:
+    """Whether the second half of a path stays within twice the size of the first."""
+    if not all(map(math.isfinite, (x for p in walk for x in p))):
+        return False
+    half = max(1, len(walk) // 2)
+    center = walk[0]
+    first = max(math.dist(p, center) for p in walk[: half + 1])
+    return max(math.dist(p, center) for p in walk[half:]) <= 2 * first
+
+
+def _spread(walk: Sequence[Point], box: tuple[Point, Point]) -> list[int]:
+    """Return the steps that get a marker: each, but where they would lie on each other."""
+    (left, right), (bottom, top) = box
+    kept: list[int] = []
+    for t, (x, y) in enumerate(walk):
+        if not kept or math.hypot(
+            (x - walk[kept[-1]][0]) / (right - left), (y - walk[kept[-1]][1]) / (top - bottom)
+        ) > 0.02:  # fmt: skip
+            kept.append(t)
+    return kept
+
+
+def _contours(panel: Any, f: Surface, start: Mapping[str, Value], box: tuple[Point, Point]) -> None:
+    """Draw contours of f, dense near its least value in the picture and sparse far up."""
+    import numpy as np
+
+    x, y = np.meshgrid(np.linspace(*box[0], 201), np.linspace(*box[1], 201))
+    numbers = iter((x, y))
+    point = {
+        n: tuple(next(numbers) for _ in v) if isinstance(v, tuple) else next(numbers)
+        for n, v in start.items()
+    }
+    z = np.broadcast_to(np.asarray(f.on_grid(point), dtype=float), x.shape)
+    z = np.ma.masked_invalid(z)
+    if z.count() == 0 or z.max() == z.min():
+        return
+    # by area, not by height: so a flat valley shows as many contours as a steep wall
+    levels = np.unique(np.quantile(z.compressed(), np.linspace(0, 1, 15) ** 1.3))
+    panel.contourf(x, y, z, levels=levels, cmap="Blues", alpha=0.35)
+    panel.contour(x, y, z, levels=levels, colors="#9db4c8", linewidths=0.6)

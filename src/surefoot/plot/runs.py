@@ -1,0 +1,117 @@
+"""Run folders as the pictures need them: the records of metrics.jsonl, and what config.toml says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from surefoot.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["History", "labels", "read"]
+
+_ABOUT = ("name", "out")  # what a run is called is no setting of it
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run wrote down.
+
+    Args:
+        name: of its folder.
+        records: the lines of metrics.jsonl.
+        config: the settings of config.toml, tables flattened to "table.key".
+    """
+
+    name: str
+    records: Sequence[Mapping[str, Any]]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(folder: Path | str) -> History:
+    """Read a run's folder; a last line that was cut off is left out, a missing config.toml is empty.
+
+    Args:
+        folder: the run's.
+
+    Raises:
+        InputError: there is no such folder, or no metrics in it that can be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no run's folder '{folder}'.")
+    file = folder / "metrics.jsonl"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{folder}' is no run's folder: cannot read its metrics.jsonl.") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError
+        except ValueError:
+            if number < len(lines):
+                raise InputError(f"Line {number} of '{file}' is no JSON record.") from None
+        else:
+            records.append(record)
+    return History(folder.resolve().name, records, _config(folder / "config.toml"))
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        return _flat(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read '{file}': {error}.") from None
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
+    return flat
+
+
+def labels(runs: Sequence[History], most: int = 3) -> list[str]:
+    """Name each run by the settings in which it differs from the others; by its folder where there is none.
+
+    Example:
+        >>> labels([History("a", [], {"lr": 0.1, "seed": 0}), History("b", [], {"lr": 0.05, "seed": 0})])
+        ['lr 0.1', 'lr 0.05']
+    """
+    if len(runs) == 1:
+        return [runs[0].name]
+    keys = dict.fromkeys(key for run in runs for key in run.config if key not in _ABOUT)
+    differing = [key for key in keys if len({str(run.config.get(key)) for run in runs}) > 1]
+    told = []
+    for run in runs:
+        parts = [_setting(key, run.config.get(key)) for key in differing]
+        told.append(", ".join(parts[:most] + ["…"] * (len(parts) > most)))
+    count = Counter(told)
+    return [
+        label if label and count[label] == 1 else f"{run.name}{f' ({label})' if label else ''}"
+        for run, label in zip(runs, told, strict=True)
+    ]
+
+
+def _setting(key: str, value: Any) -> str:
+    key = key.rpartition(".")[2].replace("_", " ")
+    if value is None:
+        return f"{key} by default"
+    if isinstance(value, bool):
+        return key if value else f"no {key}"
+    if isinstance(value, list):
+        return f"{key} {' '.join(map(str, value)) or 'none'}"
+    return f"{key} {value}"
