@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Here"]
 
+# in a reproduction: the same as `tolerate` does here
+TOLERANT = """
+class {name}({name}):
+    def step(self, closure=None):
+        try:
+            return super().step(closure) if closure else super().step()
+        except {kind}:  # raised after every update
+            return None
+"""
+
 
 class Here:
     """A Patient in this process."""
@@ -25,7 +36,6 @@ class Here:
         self.subject = subject
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature
-        self.tolerated: str = ""
         self.given: dict[str, Any] = dict(options or {})
         if "lr" in self.signature.options or "lr" in self.signature.required:
             self.given.setdefault("lr", 0.25)
@@ -36,14 +46,20 @@ class Here:
         def make(params: Any, **more: Any) -> Any:
             try:
                 return self.constructor(params, **{**self.given, **options, **more})
+            except MemoryError:
+                raise
             except Exception as error:
                 raise _Refused(str(error)) from error
 
         return make
 
     def tolerate(self, kind: str) -> None:
-        """Set aside what every step() raises after its update, so that the rest can be examined."""
-        step = self.subject.make.step  # type: ignore[attr-defined]
+        """Set aside what every step() raises after its update; "" ends that."""
+        made = self.subject.make
+        self.constructor, self.signature = made, self.subject.signature
+        if not kind:
+            return
+        step = made.step  # type: ignore[attr-defined]
 
         def tolerant(opt: Any, closure: Any = None) -> Any:
             try:
@@ -53,8 +69,10 @@ class Here:
                     raise
                 return None
 
-        made = self.subject.make
-        self.constructor = type(made.__name__, (made,), {"step": tolerant})  # type: ignore[arg-type]
+        name = self.signature.name
+        self.constructor = type(name, (made,), {"step": tolerant})  # type: ignore[arg-type]
+        lines = TOLERANT.format(name=name, kind=kind)
+        self.signature = dataclasses.replace(self.signature, imports=f"{self.signature.imports}\n{lines}")
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe or a fact; what it raised, warned of and left in `__del__` is part of the answer."""
@@ -63,6 +81,8 @@ class Here:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return {"claims": plain(function(self.make(options), **case))}
+        except MemoryError:
+            raise
         except Exception as error:
             return {"raised": describe(error)}
 

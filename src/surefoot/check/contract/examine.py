@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
@@ -22,7 +22,7 @@ from surefoot.check.verdict import (
     Verdict,
 )
 
-__all__ = ["examine"]
+__all__ = ["Examination", "examine"]
 
 # what a step may raise to say that it does not do something; anything else is a fault
 SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
@@ -37,28 +37,56 @@ class Finding:
     what: Mapping[str, Any]
 
 
-def examine(patient: Patient, plan: Plan) -> Iterator[Verdict]:
-    """Hold an optimizer against every clause of the contract."""
-    exam = _Examination(patient)
-    hurdle = exam.hurdle()
-    for clause in CLAUSES.values():
-        if not plan.wants(clause) or (plan.quick and not clause.quick):
-            continue
-        if clause.deep and not plan.deep:
-            yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")
-        elif hurdle and not exam.despite(clause):
-            yield clause.verdict(NOT_APPLICABLE, note=hurdle)
-        else:
-            yield exam.verdict(clause)
+@dataclass(frozen=True)
+class Examination:
+    """An examination about to be made: what had to be set aside for it, and its verdicts as they come."""
+
+    aside: str
+    verdicts: Iterator[Verdict] = field(repr=False)
 
 
-class _Examination:
+def examine(patient: Patient, plan: Plan) -> Examination:
+    """Hold an optimizer against every clause of the contract.
+
+    An exception that every step() raises after its update is set aside at once, for whatever else is asked.
+
+    Returns:
+        The Examination; its verdicts are made while they are read.
+    """
+    work = _Work(patient)
+    hurdle = work.hurdle()
+    aside = (
+        f"Every step() raises {work.aside} after its update; beyond `steps` that is set aside."
+        if work.aside
+        else ""
+    )
+    return Examination(aside, work.verdicts(plan, hurdle))
+
+
+class _Work:
     """What has been found out about one patient: facts, and which settings it can be run with."""
 
     def __init__(self, patient: Patient) -> None:
         self.patient = patient
-        self.facts: dict[str, str | None] = {}
+        self.facts: dict[str, str | Died | None] = {}
         self.usable: dict[tuple[Any, ...], bool] = {}
+        self.aside = ""  # the exception that is set aside
+
+    def verdicts(self, plan: Plan, hurdle: str) -> Iterator[Verdict]:
+        """Yield the verdict of each clause that is wanted."""
+        for clause in CLAUSES.values():
+            if not plan.wants(clause) or (plan.quick and not clause.quick):
+                continue
+            if clause.deep and not plan.deep:
+                yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")
+            elif hurdle and not self.despite(clause):
+                yield clause.verdict(NOT_APPLICABLE, note=hurdle)
+            elif clause.id == "steps" and self.aside:
+                self.patient.tolerate("")
+                yield self.verdict(clause)
+                self.patient.tolerate(self.aside)
+            else:
+                yield self.verdict(clause)
 
     def hurdle(self) -> str:
         """Say why nothing can be examined, if so; an exception after the update is set aside instead."""
@@ -73,7 +101,8 @@ class _Examination:
             return ""
         raised = finding.what.get("raised")
         if raised and not self.fact("moves anyway"):
-            self.patient.tolerate(raised["kind"])
+            self.aside = raised["kind"]
+            self.patient.tolerate(self.aside)
             return ""
         return f"its plain step does not work: {finding.what['note']}"
 
@@ -81,19 +110,19 @@ class _Examination:
         """Whether a clause can be examined although a plain step cannot be made."""
         return clause.group == "closure" if self.patient.signature.needs_closure else clause.id == "steps"
 
-    def fact(self, name: str) -> str | None:
+    def fact(self, name: str) -> str | Died | None:
         """Return None if a fact holds, else the sentence why not."""
         if name not in self.facts:
             self.facts[name] = self._find(name)
         return self.facts[name]
 
-    def _find(self, name: str) -> str | None:
+    def _find(self, name: str) -> str | Died | None:
         if name == "optional closure":
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
             answer = self.patient.observe(name, {}, self.rich() if name != "constructs" else {})
-        except Died as error:
-            return str(error)
+        except (Died, MemoryError) as error:
+            return error if isinstance(error, Died) else Died("It asked for too much memory.")
         if "raised" in answer:
             return f"{answer['raised']['kind']}: {answer['raised']['said']}"
         return answer["claims"]  # type: ignore[no-any-return]
@@ -118,7 +147,7 @@ class _Examination:
         """Examine one clause, over its settings and cases."""
         for need in clause.needs:
             if why := self.fact(need):
-                return clause.verdict(NOT_APPLICABLE, note=why)
+                return clause.verdict(FAILED if isinstance(why, Died) else NOT_APPLICABLE, note=str(why))
         findings = []
         for options in self.settings(clause):
             failed: dict[Any, tuple[Finding, Mapping[str, Any]]] = {}
@@ -171,8 +200,8 @@ class _Examination:
         """Put one question, and judge the answer."""
         try:
             answer = self.patient.observe(clause.id, case, options)
-        except Died as error:
-            return Finding(FAILED, {"note": str(error), "died": True})
+        except (Died, MemoryError) as error:
+            return Finding(FAILED, {"note": str(error) or "It asked for too much memory.", "died": True})
         if "raised" not in answer:
             return Finding(*judge(answer["claims"]))
         raised = answer["raised"]

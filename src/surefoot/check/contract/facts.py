@@ -16,6 +16,8 @@ __all__ = ["FACTS"]
 def groups(make: Make) -> str | None:
     try:
         make([{"params": [weight(2, 2)]}, {"params": [weight(2, 2)]}])
+    except MemoryError:
+        raise
     except Exception as error:
         return f"it refuses several groups: {error}"
     return None

@@ -63,8 +63,9 @@ def _show(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):
-        shown = ", ".join(_show(v) for v in value[:8])
-        return f"[{shown}{', …' if len(value) > 8 else ''}]"
+        shown = ", ".join(_show(v) for v in value[:6])
+        text = f"[{shown}{', …' if len(value) > 6 else ''}]"
+        return text if len(text) < 160 else f"{text[:140].rpartition(', ')[0]}, …"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k}: {_show(v)}" for k, v in value.items()) + "}"
     return str(value)

@@ -47,11 +47,17 @@ class _Inline(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
-        for arg in (*node.args.args, *node.args.posonlyargs, *node.args.kwonlyargs):
+        for arg in (*node.args.args, *node.args.kwonlyargs, *filter(None, [node.args.vararg])):
             arg.annotation = None
-        inner = node.name == "closure" or node.name == "dtypes"
-        # an early return belongs to the probe; a function within it keeps its own
-        return node if inner else self.generic_visit(node)
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.AST]:
+        """Write a, b = x, y as two lines, which ast.unparse would put in brackets."""
+        self.generic_visit(node)
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            return [ast.Assign([t], v) for t, v in zip(target.elts, value.elts, strict=True)]
+        return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
@@ -104,7 +110,8 @@ def _assertion(last: ast.Return, claim: int) -> str:
         assert isinstance(value, ast.ListComp), "a probe returns its claims as a list"
         loop = value.generators[0]
         chosen = value.elt
-        head, indent = f"for {ast.unparse(loop.target)} in {ast.unparse(loop.iter)}:\n", "    "
+        names = ast.unparse(loop.target).strip("()")
+        head, indent = f"for {names} in {ast.unparse(loop.iter)}:\n", "    "
     assert isinstance(chosen, ast.Tuple), "a claim is a tuple: what, expected, got"
     what, expected, got, *near = chosen.elts
     e, g, w = (ast.unparse(x) for x in (expected, got, what))

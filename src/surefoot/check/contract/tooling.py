@@ -66,7 +66,10 @@ def hooks(make: Make) -> Claims:
     opt.register_step_pre_hook(lambda *_: fired.append("before"))
     opt.register_step_post_hook(lambda *_: fired.append("after"))
     run(opt, [w], range(2))
-    return [("the hooks that fired in 2 steps", ["before", "after"] * 2, fired)]
+    once = ["before", "after"]
+    if fired == ["before", *once, "after"] * 2:
+        return {"differs": "they fire twice, since step() calls that of a class which fires them too"}
+    return [("the hooks that fired in 2 steps", once * 2, fired)]
 
 
 @clause(

@@ -1,0 +1,193 @@
+"""The other side of the sandbox: `python -m surefoot.check.child FD` imports torch once, and forks.
+
+The server never runs the user's code. Each worker, forked from it, loads one optimizer and answers
+questions about it over a socket, a line of JSON for a line of JSON; the server says how it ended. Nothing is
+judged here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
+FILE_LIMIT = 1 << 26  # bytes of any file that it may write
+LIFETIME = 600  # seconds, should the parent die without a word
+
+
+def serve(control: socket.socket) -> None:
+    """Fork a worker for each order, and say how each one ended."""
+    import torch
+    import torch._dynamo  # the first step() of any optimizer imports it
+
+    import surefoot.check.patient
+    import surefoot.trace.plain  # noqa: F401  (what a worker needs is imported before it is forked)
+
+    torch.set_num_threads(1)
+    torch.ones(2).sum()
+    gc.collect()
+    gc.freeze()
+    control.sendall(b"ready")
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 1 << 20, 2)
+        if not message:
+            return
+        order = json.loads(message)
+        if "wait" in order:
+            control.sendall(str(_wait(order["wait"], order["seconds"])).encode())
+            continue
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            with contextlib.suppress(BaseException):
+                work(fds[0], fds[1], order)
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        control.sendall(str(pid).encode())
+
+
+def _wait(pid: int, seconds: float) -> int | str:
+    """Wait for a worker to end; return its exit code, negative for a signal, or "running"."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # whatever the worker started
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            return "running"
+        time.sleep(0.002)
+
+
+def work(questions: int, output: int, order: dict[str, Any]) -> None:
+    """Load an optimizer, then answer until the questions end."""
+    os.setsid()
+    _limit(order["memory"])
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.path[:] = order["path"]
+    with socket.socket(fileno=questions) as connection:
+        lines = connection.makefile("r", encoding="utf-8")
+        answerer = _Answerer()
+        for line in lines:
+            question = json.loads(line)
+            answer = answerer.answer(question)
+            sys.stdout.flush()
+            connection.sendall(json.dumps({**answer, "id": question["id"]}).encode() + b"\n")
+
+
+def _limit(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, FILE_LIMIT))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIFETIME)
+    with contextlib.suppress(OSError, ValueError):  # no /proc, or a system that does not limit address space
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + memory, now + memory))
+
+
+class _Answerer:
+    """One loaded optimizer, and what torch and surefoot were before it came."""
+
+    def __init__(self) -> None:
+        self.patient: Any = None
+        self.before = {name: dict(vars(place)) for name, place in _places().items()}
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        from surefoot.check.verdict import Raised
+        from surefoot.errors import InputError
+
+        try:
+            return {"answer": self._answer(question), "patched": self.patched()}
+        except InputError as error:
+            return {"input_error": str(error)}
+        except Raised as error:
+            return {"raised": vars(error)}
+        except MemoryError:
+            return {"out_of_memory": True}
+
+    def _answer(self, q: dict[str, Any]) -> Any:
+        from surefoot.check.load import load
+        from surefoot.check.patient import Here
+
+        if q["ask"] == "load":
+            self.patient = Here(load(q["subject"]), _tuples(q["options"]))
+            return asdict(self.patient.signature)
+        if q["ask"] == "tolerate":
+            self.patient.tolerate(q["kind"])
+            return asdict(self.patient.signature)
+        if q["ask"] == "observe":
+            return self.patient.observe(q["probe"], _tuples(q["case"]), _tuples(q["options"]))
+        from surefoot.trace.plain import script_from_plain, trace_to_plain
+
+        script = script_from_plain(q["script"])
+        return trace_to_plain(self.patient.record(script, _tuples(q["options"]), q["dtype"]))
+
+    def patched(self) -> list[str]:
+        """Return the names in torch and surefoot that are no longer what they were."""
+        found = []
+        for name, place in _places().items():
+            now = vars(place)
+            if name not in self.before:
+                continue
+            for key, value in self.before[name].items():
+                changed = now.get(key) is not value and not _torchs_own(now.get(key))
+                if changed and not key.startswith("__") and callable(value):
+                    found.append(f"{name}.{key}")
+            bases = place.__mro__[1:-1] if isinstance(place, type) else ()
+            new = [k for k in now if k not in self.before[name] and any(k in vars(b) for b in bases)]
+            found += [f"{name}.{k}" for k in new if not _torchs_own(now[k])]
+        return sorted(found)
+
+
+def _torchs_own(function: Any) -> bool:
+    """Whether torch itself put it there, as it does when parts of it are imported later."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename.startswith(
+        os.path.dirname(sys.modules["torch"].__file__ or "?")
+    )
+
+
+def _places() -> dict[str, Any]:
+    """Return where a patch would change what is observed."""
+    import torch
+
+    places: dict[str, Any] = {
+        "torch": torch,
+        "torch.Tensor": torch.Tensor,
+        "torch.optim.Optimizer": torch.optim.Optimizer,
+        "torch.nn.functional": torch.nn.functional,
+        "json": json,
+    }
+    ours = (
+        "surefoot.check.patient",
+        "surefoot.check.contract",
+        "surefoot.trace.record",
+        "surefoot.check.child",
+    )
+    return {**places, **{n: m for n, m in list(sys.modules.items()) if n.startswith(ours)}}
+
+
+def _tuples(value: Any) -> Any:
+    """Undo JSON: options such as betas are tuples."""
+    if isinstance(value, list):
+        return tuple(_tuples(v) for v in value)
+    return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as _control:
+        serve(_control)

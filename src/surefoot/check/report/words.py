@@ -1,0 +1,73 @@
+"""The words that every form of a report shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Options, Report, Verdict
+
+__all__ = ["MARKS", "count", "groups", "headline", "parts", "settings", "summary"]
+
+MARKS = {PASSED: "✓", FAILED: "✗", DIFFERS: "●", NOT_APPLICABLE: "–"}
+
+
+def headline(report: Report) -> str:
+    """Say what was examined, and against what."""
+    rule = f"against rule {report.rule}" if report.rule else "against the contract alone"
+    given = f", {settings(report.options)}" if report.options else ""
+    return f"{report.subject}{given}, {rule}"
+
+
+def settings(options: Options) -> str:
+    """Write options as they are written in a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def groups(report: Report) -> dict[str, list[Verdict]]:
+    """Return the verdicts by clause group, in the order of examination."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in report.verdicts:
+        found.setdefault(verdict.clause.group, []).append(verdict)
+    return found
+
+
+def count(verdicts: list[Verdict]) -> dict[str, int]:
+    """Return how many there are of each outcome; an expected failure is counted as such."""
+    counts = dict.fromkeys((*OUTCOMES, "expected"), 0)
+    for v in verdicts:
+        counts["expected" if v.outcome == FAILED and not v.failed else v.outcome] += 1
+    return counts
+
+
+def summary(report: Report) -> str:
+    """Write the counts and the time in one line."""
+    n = count(list(report.verdicts))
+    names = {
+        PASSED: "passed",
+        FAILED: "failed",
+        "expected": "failed as expected",
+        DIFFERS: "another convention",
+        NOT_APPLICABLE: "not applicable",
+    }
+    said = [f"{n[o]} {name}" for o, name in names.items() if n[o]]
+    return f"{', '.join(said) or 'nothing examined'} ({report.seconds:.1f} s)"
+
+
+def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """Yield what a failure says, part by part: a label and a text."""
+    clause = verdict.clause
+    told: dict[str, Any] = {
+        "raised" if verdict.expected == "no exception" else "what": verdict.note,
+        "expected": verdict.expected,
+        "got": verdict.got if verdict.got != verdict.note else "",
+        "where": verdict.where,
+        "with": settings(verdict.options),
+        "diagnosis": verdict.diagnosis,
+        "why": clause.why,
+        "to mend": verdict.mend or clause.mend,
+        "expected, since": verdict.expected_failure or "",
+        "smallest script": verdict.script,
+        "reproduce": verdict.repro,
+    }
+    yield from ((label, text.rstrip()) for label, text in told.items() if text)

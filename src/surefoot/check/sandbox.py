@@ -1,0 +1,253 @@
+"""Untrusted optimizers run in a process of their own: bounded in time, memory and output.
+
+This side asks and judges; the other side (child.py) runs the optimizer and answers with plain data. An
+optimizer that hangs, crashes or ends its process costs one question: a fresh process answers the next. It
+guards against accidents and crude tricks and is no prison: the optimizer may read files, open connections.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from surefoot.check.verdict import Answer, Clause, Died, Options, Raised, Signature
+from surefoot.errors import InputError
+
+if TYPE_CHECKING:
+    from surefoot.trace import Script, Trace
+
+__all__ = ["UNTOUCHED", "Sandbox", "available"]
+
+UNTOUCHED = Clause(
+    "torch-untouched",
+    "process",
+    "leaves torch and surefoot as they are",
+    why="A module that replaces functions of torch changes every program that imports it.",
+    mend="Give your function a name of its own.",
+)
+LONGEST_ANSWER = 1 << 26  # bytes
+IMPORTS = 30.0  # seconds that importing torch and the user's module may take
+
+
+def available() -> bool:
+    """Whether this system can fork and pass open files, as the sandbox needs."""
+    return hasattr(os, "fork") and hasattr(socket, "send_fds")
+
+
+class _Server:
+    """The process that forks workers; one for all sandboxes of this process."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "surefoot.check.child", str(theirs.fileno())]
+            paths = os.pathsep.join(p for p in sys.path if p)
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": paths},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self.control = ours
+        self.ready = False
+        self.owner = os.getpid()
+
+    def fork(self, order: dict[str, Any], files: list[int]) -> int:
+        """Start a worker; returns its process id."""
+        with _lock:
+            if not self.ready:
+                self.control.settimeout(IMPORTS)
+                if self.control.recv(5) != b"ready":
+                    raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
+                self.ready = True
+            socket.send_fds(self.control, [json.dumps(order).encode()], files)
+            return int(self.control.recv(32))
+
+    def wait(self, pid: int, seconds: float) -> int | None:
+        """Return the exit code of a worker, negative for a signal; None if it still runs."""
+        with _lock:
+            self.control.sendall(json.dumps({"wait": pid, "seconds": seconds}).encode())
+            code = self.control.recv(32)
+        return None if code == b"running" else int(code)
+
+    def close(self) -> None:
+        """End the server; it ends by itself when the socket is closed."""
+        if self.owner == os.getpid():
+            self.control.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+            self.process.kill()
+
+
+_server: _Server | None = None
+_lock = threading.RLock()
+
+
+def _get_server() -> _Server:
+    global _server
+    if _server is None or _server.process.poll() is not None or _server.owner != os.getpid():
+        _server = _Server()
+        atexit.register(_server.close)
+    return _server
+
+
+class Sandbox:
+    """A Patient in a process of its own.
+
+    Args:
+        subject: `file.py:Class` or `module:Class`.
+        options: the options that the user gave.
+        seconds: how long one answer may take.
+        memory: how many bytes the process may use, beyond what torch itself needs.
+    """
+
+    def __init__(
+        self, subject: str, options: Options | None = None, *, seconds: float = 5.0, memory: int = 1 << 30
+    ) -> None:
+        self.subject, self.seconds, self.memory = subject, seconds, memory
+        self.options = dict(options or {})
+        self.tolerated = ""
+        self.patched: list[str] = []
+        self.deaths: list[str] = []
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
+        self._connection: socket.socket | None = None
+        self._pid = 0
+        try:
+            self.signature = self._load()
+        except Died as error:
+            self.close()
+            raise InputError(f"{subject} cannot be imported: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+        self.given = dict(self.options)
+        if "lr" in (*self.signature.options, *self.signature.required):
+            self.given.setdefault("lr", 0.25)
+
+    def observe(self, probe: str, case: Options, options: Options) -> Answer:
+        """Run a probe over there."""
+        answer: Answer = self._ask(ask="observe", probe=probe, case=case, options=options)
+        return answer
+
+    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+        """Play a script over there; see `Patient.record`."""
+        from surefoot.trace.plain import script_to_plain, trace_from_plain
+
+        plain = self._ask(ask="record", script=script_to_plain(script), options=options or {}, dtype=dtype)
+        return trace_from_plain(plain, script)
+
+    def tolerate(self, kind: str) -> None:
+        """Set aside what every step() raises after its update."""
+        self.tolerated = kind
+        self.signature = Signature(**self._ask(ask="tolerate", kind=kind))
+
+    def printed(self) -> str:
+        """Return what the optimizer printed."""
+        self.output.seek(0)
+        return self.output.read(1 << 16).decode("utf-8", "replace").strip()
+
+    def close(self) -> None:
+        """End the process; nothing can be asked afterwards."""
+        self._stop()
+        self.output.close()
+
+    def _load(self) -> Signature:
+        server = _get_server()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            order = {"memory": self.memory, "path": sys.path}
+            self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
+        self._connection = ours
+        told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
+        if self.tolerated:
+            told = self._ask(ask="tolerate", kind=self.tolerated)
+        return Signature(**told)
+
+    def _ask(self, seconds: float | None = None, **question: Any) -> Any:
+        if self._connection is None:
+            self._load()
+        assert self._connection is not None, "a loaded patient is connected"
+        id = uuid.uuid4().hex
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is no answer either
+            self._connection.sendall(json.dumps({**question, "id": id}).encode() + b"\n")
+        line = self._line(time.monotonic() + (seconds or self.seconds), seconds or self.seconds)
+        try:
+            reply = json.loads(line)
+            if reply.pop("id") != id:
+                raise KeyError("id")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._died(
+                "it wrote into the line on which its process answers, and was stopped."
+            ) from None
+        from surefoot.check.child import OUTPUT_LIMIT
+
+        if os.fstat(self.output.fileno()).st_size > OUTPUT_LIMIT:
+            self.output.truncate(OUTPUT_LIMIT // 2)
+            raise self._died(f"it printed more than {OUTPUT_LIMIT >> 20} MiB, and was stopped.")
+        if reply.get("out_of_memory"):
+            raise self._died(f"it asked for more than {self.memory >> 20} MiB of memory.")
+        if "input_error" in reply:
+            raise InputError(reply["input_error"])
+        if "raised" in reply:
+            raise Raised(**reply["raised"])
+        self.patched = reply["patched"] or self.patched
+        return reply["answer"]
+
+    def _line(self, deadline: float, seconds: float) -> bytes:
+        """Read one answer."""
+        assert self._connection is not None, "a question was asked before"
+        read = bytearray()
+        while not read.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._connection], [], [], left)[0]:
+                raise self._died(f"it did not end within {seconds:g} s, and was stopped.")
+            try:
+                part = self._connection.recv(1 << 16)
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise self._died("")
+            read += part
+            if len(read) > LONGEST_ANSWER:
+                raise self._died(f"it answered with more than {LONGEST_ANSWER >> 20} MiB, and was stopped.")
+        return bytes(read)
+
+    def _died(self, why: str) -> Died:
+        """End what is left of the process, and say how it ended."""
+        code = self._stop(patience=0.0 if why else 1.0)
+        why = why or f"it ended its process with {_cause(code)}."
+        self.deaths.append(why)
+        return Died(why[0].upper() + why[1:])
+
+    def _stop(self, patience: float = 2.0) -> int:
+        """Close the connection, upon which the process should end; after a time it is killed."""
+        if self._connection is None:
+            return 0
+        self._connection.close()
+        self._connection = None
+        code = _get_server().wait(self._pid, patience)
+        while code is None:
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    kill(self._pid, signal.SIGKILL)
+            code = _get_server().wait(self._pid, 1.0)
+        return code
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}, as os._exit({code}) does"
+    return f"signal {signal.Signals(-code).name}"

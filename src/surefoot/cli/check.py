@@ -1,0 +1,142 @@
+"""`surefoot check`: any torch optimizer, examined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["check"]
+
+Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def check(
+    optimizer: str,
+    /,
+    *,
+    option: Several = None,
+    rule: str | None = None,
+    decay: str | None = None,
+    quick: Flag = False,
+    deep: Flag = False,
+    only: Several = None,
+    skip: Several = None,
+    expect_fail: Several = None,
+    seed: int = 0,
+    all: Flag = False,
+    list: Flag = False,
+    json: Flag = False,
+    markdown: Flag = False,
+    junit: Path | None = None,
+    html: Path | None = None,
+    sandbox: bool = True,
+) -> int:
+    """Examine a torch optimizer: does it compute what its rule says, and keep the contract of all optimizers?
+
+    It runs in a process of its own, bounded in time and memory. Exit code 0: nothing failed; 1: something
+    did; 2: it could not be examined.
+
+    Examples:
+    surefoot check homework.py:SGD
+
+    surefoot check torch.optim:SGD --option foreach=True --option nesterov=True --option momentum=0.9
+
+    surefoot check torch.optim --all
+
+    Parameters
+    ----------
+    optimizer
+        file.py:Class or package.module:Class; with --all a file or module.
+    option
+        A constructor option to use throughout, name=value; may be repeated. The others are varied.
+    rule
+        The rule that it claims to follow, such as torch or keras. By default it is guessed.
+    decay
+        Where weight decay enters, if not where the rule has it, such as l2 or decoupled.
+    quick
+        Only what catches most mistakes, in at most a second.
+    deep
+        Also what takes long: torch.compile, two processes.
+    only
+        The id of a clause, or of a group of clauses, to examine; may be repeated.
+    skip
+        The id of a clause or a group to leave out; may be repeated.
+    expect_fail
+        ID=reason: this failure is expected, and does not count; may be repeated.
+    seed
+        Makes the random part of the scripts reproducible.
+    all
+        Examine every optimizer of a module, and show a table.
+    list
+        Show the clauses that there are, and examine nothing.
+    json
+        Write the report as JSON.
+    markdown
+        Write the report as Markdown.
+    junit
+        Write the report to this file as JUnit XML, too.
+    html
+        Write the report to this file as a page, too.
+    sandbox
+        Run the optimizer in a process of its own; --no-sandbox is for debugging.
+    """
+    import sys
+
+    from surefoot.check import report as written
+    from surefoot.check.load import optimizers, parse_options
+    from surefoot.check.report.screen import colored
+    from surefoot.check.run import check as examine
+    from surefoot.check.run import clauses
+    from surefoot.errors import InputError
+
+    if list:
+        for clause in clauses().values():
+            print(f"{clause.group:13} {clause.id:20} {clause.title}")
+        return 0
+    if json and markdown:
+        raise InputError("--json and --markdown both write to the screen; choose one.")
+    for file in (junit, html):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
+    reports = [
+        examine(
+            subject,
+            rule,
+            options=parse_options(option or []),
+            decay=decay,
+            quick=quick,
+            deep=deep,
+            only=only or (),
+            skip=skip or (),
+            expected_failures=_reasons(expect_fail or []),
+            seed=seed,
+            sandbox=sandbox,
+            progress=written.progress(sys.stderr),
+        )
+        for subject in (optimizers(optimizer) if all else [optimizer])
+    ]
+    if junit:
+        junit.write_text(written.junit(reports), encoding="utf-8")
+    if html:
+        html.write_text(written.html(reports), encoding="utf-8")
+    if json:
+        print(written.as_json(reports))
+    elif markdown:
+        print(written.markdown(reports))
+    elif all:
+        print(written.table(reports, color=colored(sys.stdout)))
+    else:
+        print(written.text(reports[0], color=colored(sys.stdout)))
+    return 0 if not any(r.failures for r in reports) else 1
+
+
+def _reasons(pairs: list[str]) -> dict[str, str]:
+    from surefoot.errors import InputError
+
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise InputError(f"--expect-fail {pair!r} is not of the form ID=reason.")
+    return {id: reason for id, _, reason in (p.partition("=") for p in pairs)}
