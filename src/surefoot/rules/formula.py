@@ -1,7 +1,8 @@
 """The formula of a rule, read off the very lines that compute: an equation for each named quantity.
 
 A step is run on symbols, and each value it names is replaced by its letter before it goes on; so every
-right-hand side speaks of the quantities named before it. A letter with ₜ is of this step, with ₜ₋₁ of the one before.
+right-hand side speaks of the quantities named before it.
+Letters with ₜ are of this step, with ₜ₋₁ of the one before.
 """
 
 from __future__ import annotations

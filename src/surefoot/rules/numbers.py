@@ -78,7 +78,7 @@ def select(condition: Any, yes: Any, no: Any) -> Any:
     name = library.__name__ if library else ""
     if name == "sympy" and condition not in (True, False):
         return library.Piecewise((yes(), condition), (no(), True))
-    if name in ("torch", "numpy") and condition.size:
+    if name in ("torch", "numpy") and condition.ndim:
         return library.where(condition, yes(), no())
     return yes() if condition else no()
 

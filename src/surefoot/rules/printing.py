@@ -106,7 +106,7 @@ class Style:
                     f" {self.minus} {self._at_least(-term, _PRODUCT)}" if text else self._at_least(term, _SUM)
                 )
             else:
-                text += (" + " if text else "") + self._at_least(term, _PRODUCT)
+                text += f" + {self._at_least(term, _PRODUCT)}" if text else self._at_least(term, _SUM)
         return text
 
     def _product(self, e: Any) -> tuple[str, int]:
