@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim import optimizer as _torch
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 __all__ = ["LightOptimizer"]
 
@@ -66,8 +67,8 @@ class LightOptimizer(Optimizer):
         return bool(
             self._optimizer_step_pre_hooks
             or self._optimizer_step_post_hooks
-            or _torch._global_optimizer_pre_hooks
-            or _torch._global_optimizer_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
             or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
         )
 
@@ -98,7 +99,9 @@ class LightOptimizer(Optimizer):
                 held = state["state"].get(p, {})
                 for key, value in held.items():
                     if isinstance(value, _Held):
-                        held[key] = self._place(key, value.tensor, p, group)
+                        value = value.value
+                        tensor = isinstance(value, Tensor)
+                        held[key] = self._place(key, value, p, group) if tensor else deepcopy(value)
         super().__setstate__(state)
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
@@ -111,16 +114,14 @@ _not_compiled = torch._disable_dynamo(lambda self, closure=None: self.step(closu
 
 
 class _Held:
-    """Carries a tensor past torch's load_state_dict, which would cast it or share its memory."""
+    """Carries a value past torch's load_state_dict, which would cast it or share its memory."""
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def _hold(_: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
     def held(entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        return {k: _Held(v) if isinstance(v, Tensor) else v for k, v in entry.items()}
+        return {k: _Held(v) for k, v in entry.items()} if isinstance(entry, dict) else entry
 
     return {**state_dict, "state": {k: held(v) for k, v in state_dict["state"].items()}}

@@ -74,8 +74,6 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
             u = _add_(b.mul_(o.momentum), c, d)
             if o.nesterov:
                 u = (d * n).add_(b, alpha=o.momentum)
-            if b.is_sparse:
-                b.copy_(b.coalesce())  # else every step appends its indices, and the buffer grows for ever
         if e is None:
             _add_(p, s, u)
         else:

@@ -17,7 +17,7 @@ BUFFER, LOST = "momentum_buffer", "compensation"
 
 
 def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
-    """The dtype of p's state: as wished, else p's own; a compensation in 8 or 11 bits would lose steps too."""
+    """The dtype of p's state: as wished, else p's own; 8 or 11 bits would lose a compensation too."""
     if wish is None and key == LOST and p.dtype in (torch.bfloat16, torch.float16):
         return torch.float32
     dtype = wish or p.dtype

@@ -111,7 +111,8 @@ class SGD(LightOptimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own, at any time; if refused, nothing has changed."""
         if isinstance(param_group, dict):
-            options = Options.of({**self.defaults, **param_group})
+            given = {**self.defaults, **param_group}
+            options = Options(**{name: given[name] for name in Options._fields})
             check_domain(options)
             refuse_kernels(options)
         super().add_param_group(param_group)

@@ -1,0 +1,215 @@
+"""SGD is a real torch optimizer and does not import torch._dynamo."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import Parameter
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+import surefoot
+
+WITHOUT_DYNAMO = """
+import io, sys, copy, torch, surefoot
+assert "torch._dynamo" not in sys.modules, "by import"
+model = torch.nn.Linear(3, 2)
+optimizer = surefoot.SGD(model.named_parameters(), lr=0.1, momentum=0.9)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.2, total_steps=10)
+scaler = torch.amp.GradScaler("cpu")
+for set_to_none in (True, False, True):
+    optimizer.zero_grad(set_to_none=set_to_none)
+    scaler.scale(model(torch.ones(1, 3)).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    schedule.step()
+optimizer.step(lambda: model(torch.ones(1, 3)).sum())
+optimizer.add_param_group({"params": [("more", torch.nn.Parameter(torch.ones(1)))], "lr": 0.5})
+file = io.BytesIO()
+torch.save(optimizer.state_dict(), file)
+file.seek(0)
+optimizer.load_state_dict(torch.load(file, weights_only=True))
+copy.deepcopy(optimizer).step()
+repr(optimizer)
+assert "torch._dynamo" not in sys.modules, "by use"
+import torch._dynamo
+optimizer.zero_grad()
+optimizer.load_state_dict(optimizer.state_dict())
+"""
+
+
+def test_nothing_imports_dynamo() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_DYNAMO], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def one() -> tuple[Parameter, surefoot.SGD]:
+    w = Parameter(torch.ones(2))
+    return w, surefoot.SGD([w], lr=0.5, momentum=0.5)
+
+
+def test_it_is_a_torch_optimizer() -> None:
+    assert isinstance(one()[1], torch.optim.Optimizer)
+
+
+def test_closure_runs_once_with_gradients_and_its_loss_comes_back() -> None:
+    w, optimizer = one()
+    calls = []
+
+    def closure() -> torch.Tensor:
+        calls.append(torch.is_grad_enabled())
+        optimizer.zero_grad()
+        loss = (w**2).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        loss = optimizer.step(closure)
+    assert calls == [True]
+    assert loss.item() == 2
+    assert torch.equal(w, torch.zeros(2))
+    assert torch.is_grad_enabled()
+
+
+def test_step_leaves_no_graph() -> None:
+    w, optimizer = one()
+    (w**2).sum().backward()
+    optimizer.step()
+    assert w.is_leaf
+    assert w.requires_grad
+    assert w.grad_fn is None
+    assert not optimizer.state[w]["momentum_buffer"].requires_grad
+
+
+def test_hooks_run_in_torchs_order_and_once() -> None:
+    order: list[str] = []
+
+    class Child(surefoot.SGD):
+        def step(self, closure: Any = None) -> Any:
+            order.append("step")
+            return super().step(closure)
+
+    for cls in (surefoot.SGD, Child):
+        w = Parameter(torch.ones(2))
+        optimizer = cls([w], lr=0.5)
+        w.grad = torch.ones(2)
+        handles = [
+            optimizer.register_step_pre_hook(lambda *_: order.append("pre")),
+            optimizer.register_step_post_hook(lambda *_: order.append("post")),
+            register_optimizer_step_pre_hook(lambda *_: order.append("global pre")),
+            register_optimizer_step_post_hook(lambda *_: order.append("global post")),
+        ]
+        order.clear()
+        optimizer.step()
+        for handle in handles:
+            handle.remove()
+        assert [x for x in order if x != "step"] == ["global pre", "pre", "post", "global post"]
+        optimizer.step()
+        assert len(order) == 4 + 2 * (cls is Child)
+
+
+def test_a_pre_hook_may_change_the_arguments() -> None:
+    w, optimizer = one()
+    w.grad = torch.ones(2)
+    optimizer.register_step_pre_hook(lambda self, args, kwargs: ((self, lambda: 7.0), {}))
+    assert optimizer.step() == 7.0
+
+
+def test_state_dict_hooks_run() -> None:
+    w, optimizer = one()
+    seen: list[str] = []
+    optimizer.register_state_dict_post_hook(lambda o, d: d | {"extra": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda o, d: seen.append(str(d.pop("extra"))))
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("post"))
+    w.grad = torch.ones(2)
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert seen == ["1", "post"] * 2
+    assert torch.equal(optimizer.state[w]["momentum_buffer"], torch.ones(2))
+
+
+def test_the_profiler_sees_a_step() -> None:
+    from torch.profiler import profile
+
+    w, optimizer = one()
+    w.grad = torch.ones(2)
+    with profile() as prof:
+        optimizer.step()
+        optimizer.zero_grad()
+    names = {e.name for e in prof.events()}
+    assert {"Optimizer.step#SGD.step", "Optimizer.zero_grad#SGD.zero_grad"} <= names
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"]
+)
+def test_copies_go_on_alone(copied: Any) -> None:
+    w, optimizer = one()
+    w.grad = torch.ones(2)
+    optimizer.step()
+    twin = copied(optimizer)
+    v = twin.param_groups[0]["params"][0]
+    assert v is not w
+    for p, o in ((w, optimizer), (v, twin)):
+        p.grad = torch.full((2,), 2.0)
+        o.step()
+    assert torch.equal(w, v)
+    assert torch.equal(optimizer.state[w]["momentum_buffer"], twin.state[v]["momentum_buffer"])
+    assert optimizer.state[w]["momentum_buffer"].data_ptr() != twin.state[v]["momentum_buffer"].data_ptr()
+
+
+def test_a_deepcopied_model_and_optimizer_stay_together() -> None:
+    w, optimizer = one()
+    model, twin = copy.deepcopy(({"w": w}, optimizer))
+    assert twin.param_groups[0]["params"][0] is model["w"]
+
+
+def test_zero_grad() -> None:
+    w, optimizer = one()
+    w.grad = torch.ones(2)
+    optimizer.zero_grad(set_to_none=False)
+    assert torch.equal(w.grad, torch.zeros(2))
+    optimizer.zero_grad()
+    assert w.grad is None
+
+
+def test_step_under_compile() -> None:
+    """torch.compile leaves the step as it is: no retracing when lr changes, and the same numbers."""
+    runs = []
+    for compiled in (False, True):
+        w, optimizer = one()
+        step = torch.compile(optimizer.step, backend="eager") if compiled else optimizer.step
+        for lr in (0.5, 0.25, 0.125):
+            optimizer.param_groups[0]["lr"] = lr
+            w.grad = torch.ones(2)
+            step()
+        runs.append(w.detach())
+    assert torch.equal(*runs)
+
+
+def test_memory_stays_flat() -> None:
+    """A thousand steps leave no tensor behind."""
+    import gc
+
+    w, optimizer = one()
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(x), torch.Tensor) for x in gc.get_objects())
+
+    counts = []
+    for steps in (3, 1000):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (w**2).sum().backward()
+            optimizer.step()
+        counts.append(tensors())
+    assert counts[0] == counts[1]

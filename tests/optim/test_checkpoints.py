@@ -1,0 +1,153 @@
+"""Checkpoints: to and from torch.optim.SGD, through files, across dtypes, without shared memory."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import Parameter
+
+import surefoot
+
+OPTIONS: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "dampening": 0.2}
+
+
+def through_a_file(state: Any) -> Any:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def params_for(dtype: torch.dtype = torch.float32) -> list[Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [Parameter(torch.randn(n, generator=generator).to(dtype)) for n in (3, 17, 40)]
+
+
+def step(params: list[Parameter], optimizer: Any, number: int) -> None:
+    generator = torch.Generator().manual_seed(number)
+    for i, p in enumerate(params):
+        g = torch.randn(p.shape, generator=generator).to(p.dtype)
+        p.grad = None if i == 1 and number < 2 else g  # the second's first gradient comes late
+    optimizer.step()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kernel", [{"foreach": False}, {"foreach": True}, {"fused": True}], ids=str)
+@pytest.mark.parametrize("direction", ["to torch", "from torch"])
+def test_swapped_mid_run_bit_for_bit(direction: str, kernel: dict[str, Any], late: bool) -> None:
+    """Half a run by one, half by the other, equals the whole run by torch, on each kernel."""
+    if late and "fused" in kernel:
+        pytest.skip("torch's fused path cannot take a late first gradient")
+    makes = [surefoot.SGD, torch.optim.SGD]
+    if direction == "from torch":
+        makes.reverse()
+    start = 0 if late else 2
+    params, whole = params_for(), params_for()
+    optimizer, reference = makes[0](params, **OPTIONS, **kernel), torch.optim.SGD(whole, **OPTIONS, **kernel)
+    for i in range(start, 6):
+        if i in (3, 5):
+            saved = through_a_file(optimizer.state_dict())
+            optimizer = makes[i == 3](params, lr=7.0)
+            optimizer.load_state_dict(saved)
+        step(params, optimizer, i)
+        step(whole, reference, i)
+    assert all(map(torch.equal, params, whole))
+    assert all(
+        torch.equal(optimizer.state[p]["momentum_buffer"], reference.state[q]["momentum_buffer"])
+        for p, q in zip(params, whole, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"convention": "keras", "dampening": 0, "nesterov": True},
+        {"convention": "ema", "dampening": 0},
+        {"state_dtype": torch.float64, "decoupled_weight_decay": True},
+        {"kahan": True, "maximize": True},
+        {"capturable": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_resumed_run_equals_an_uninterrupted_one(options: dict[str, Any], dtype: torch.dtype) -> None:
+    options = OPTIONS | options
+    params, whole = params_for(dtype), params_for(dtype)
+    optimizer, reference = surefoot.SGD(params, **options), surefoot.SGD(whole, **options)
+    for i in range(6):
+        if i in (1, 4):
+            saved = through_a_file(optimizer.state_dict())
+            params = [Parameter(p.detach().clone()) for p in params]
+            optimizer = surefoot.SGD(params, **options)
+            optimizer.load_state_dict(saved)
+        step(params, optimizer, i)
+        step(whole, reference, i)
+    assert all(map(torch.equal, params, whole))
+    for p, q in zip(params, whole, strict=True):
+        for key, value in reference.state[q].items():
+            assert optimizer.state[p][key].dtype == value.dtype
+            assert torch.equal(optimizer.state[p][key], value)
+
+
+def test_loading_keeps_the_states_dtype_and_shares_nothing() -> None:
+    params, others = params_for(torch.bfloat16), params_for(torch.bfloat16)
+    a = surefoot.SGD(params, state_dtype=torch.float32, kahan=True, **OPTIONS)
+    b = surefoot.SGD(others, state_dtype=torch.float32, kahan=True, **OPTIONS)
+    step(params, a, 3)
+    b.load_state_dict(a.state_dict())
+    for p, q in zip(params, others, strict=True):
+        for key in ("momentum_buffer", "compensation"):
+            assert b.state[q][key].dtype == torch.float32
+            assert torch.equal(b.state[q][key], a.state[p][key])
+            assert b.state[q][key].data_ptr() != a.state[p][key].data_ptr()
+
+
+def test_state_of_others_keeps_its_dtype() -> None:
+    """A step counter, as other optimizers have one, is not cast to the parameter's dtype."""
+    (w,) = params = [Parameter(torch.ones(3, dtype=torch.bfloat16))]
+    optimizer = surefoot.SGD(params, lr=0.1)
+    saved = optimizer.state_dict()
+    saved["state"] = {0: {"step": torch.tensor(1001.0), "note": "kept"}}
+    optimizer.load_state_dict(saved)
+    assert optimizer.state[w]["step"] == 1001
+    assert optimizer.state[w]["note"] == "kept"
+
+
+@pytest.mark.parametrize("kept", [set(), {"nesterov"}, {"nesterov", "maximize", "foreach"}], ids=str)
+def test_checkpoints_of_older_torch(kept: set[str]) -> None:
+    """Newer keys are missing, and without momentum the buffer is None."""
+    params = params_for()
+    theirs = torch.optim.SGD(params, lr=0.3, momentum=0.5)
+    step(params, theirs, 3)
+    saved = theirs.state_dict()
+    basic = {"params", "lr", "momentum", "dampening", "weight_decay"}
+    saved["param_groups"] = [{k: v for k, v in g.items() if k in basic | kept} for g in saved["param_groups"]]
+    saved["state"][0]["momentum_buffer"] = None
+    ours = surefoot.SGD(params, lr=0.1, momentum=0.9, nesterov=True, kahan=True)
+    ours.load_state_dict(saved)
+    group = ours.param_groups[0]
+    assert (group["lr"], group["momentum"], group["nesterov"]) == (0.3, 0.5, False)
+    assert group["kahan"]  # torch knows nothing of it, so it stays as it was asked for here
+    step(params, ours, 4)
+    assert torch.equal(ours.state[params[0]]["momentum_buffer"], params[0].grad)
+
+
+def test_a_checkpoint_of_another_convention_is_refused() -> None:
+    params = params_for()
+    keras = surefoot.SGD(params, lr=0.1, momentum=0.9, convention="keras")
+    for other in (surefoot.SGD(params, lr=0.1, momentum=0.9), torch.optim.SGD(params, lr=0.1, momentum=0.9)):
+        step(params, other, 3)
+        with pytest.raises(ValueError, match="follows convention='torch', this optimizer's 'keras'"):
+            keras.load_state_dict(other.state_dict())
+        assert keras.param_groups[0]["convention"] == "keras"
+        assert not keras.state
+
+
+def test_a_checkpoint_of_another_shape_is_refused() -> None:
+    optimizer = surefoot.SGD(params_for(), lr=0.1)
+    with pytest.raises(ValueError, match="parameter group"):
+        optimizer.load_state_dict(surefoot.SGD(params_for()[:2], lr=0.1).state_dict())

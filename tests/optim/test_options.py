@@ -1,0 +1,98 @@
+"""What is refused, and in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import Parameter
+
+import surefoot
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "Invalid learning rate: -1.0"),
+        ({"lr": float("nan")}, "Invalid learning rate: nan"),
+        ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
+        ({"momentum": -0.5}, "Invalid momentum value: -0.5"),
+        ({"momentum": 0.5, "dampening": float("nan")}, "Invalid dampening value: nan"),
+        ({"weight_decay": -1}, "Invalid weight_decay value: -1"),
+        ({"weight_decay": torch.ones(2)}, "Tensor weight_decay must be 1-element"),
+        ({"nesterov": True}, "Nesterov momentum requires a momentum and zero dampening"),
+        ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "Nesterov momentum requires a momentum"),
+        ({"convention": "tourch"}, "Invalid convention: 'tourch'; it is one of torch, keras, ema"),
+        (
+            {"momentum": 0.9, "dampening": 0.1, "convention": "keras"},
+            "dampening=0.1 has no meaning under convention",
+        ),
+        ({"momentum": 0.9, "state_dtype": torch.int32}, "Invalid state_dtype: torch.int32"),
+        ({"dampening": 0.1}, "dampening does nothing without momentum"),
+        ({"convention": "ema"}, "convention does nothing without momentum"),
+        ({"decoupled_weight_decay": True}, "decoupled_weight_decay does nothing without weight_decay"),
+        ({"state_dtype": torch.float64}, "state_dtype does nothing without momentum"),
+        (
+            {"momentum": 0.9, "state_dtype": torch.float32},
+            "state_dtype does nothing: every parameter is torch.float32 already",
+        ),
+        ({"differentiable": True, "kahan": True}, "kahan cannot be combined with differentiable=True"),
+        (
+            {"differentiable": True, "capturable": True},
+            "capturable cannot be combined with differentiable=True",
+        ),
+        ({"kahan": True, "fused": True}, "kahan=True has no fused kernel"),
+    ],
+)
+def test_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match="^" + message.replace("(", r"\(")):
+        surefoot.SGD([Parameter(torch.ones(2))], **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fused": True, "foreach": True},
+        {"fused": True, "differentiable": True},
+        {"foreach": True, "differentiable": True},
+    ],
+)
+def test_kernels_that_exclude_each_other(options: dict[str, Any]) -> None:
+    with pytest.raises(RuntimeError, match=r"fused|foreach"):
+        surefoot.SGD([Parameter(torch.ones(2))], **options)
+
+
+@pytest.mark.parametrize("params", [[], torch.ones(2), [1.0], [{"params": {torch.ones(1)}}]])
+def test_no_parameters(params: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        surefoot.SGD(params)
+
+
+def test_an_option_that_works_in_one_group_is_no_mistake_in_another() -> None:
+    a, b = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    surefoot.SGD([{"params": a}, {"params": b, "momentum": 0.9}], dampening=0.5)
+
+
+def test_a_refused_group_changes_nothing() -> None:
+    optimizer = surefoot.SGD([Parameter(torch.ones(2))], lr=0.1)
+    for wrong in ({"lr": -1.0}, {"momentum": -1.0}, {"nesterov": True}):
+        with pytest.raises(ValueError, match=r"Invalid|Nesterov"):
+            optimizer.add_param_group({"params": [Parameter(torch.ones(1))], **wrong})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(TypeError, match="momentun"):
+        surefoot.SGD([Parameter(torch.ones(2))], momentun=0.9)  # type: ignore[call-arg]
+
+
+def test_positions_are_torchs() -> None:
+    import inspect
+
+    theirs = list(inspect.signature(torch.optim.SGD).parameters.values())
+    ours = inspect.signature(surefoot.SGD).parameters
+    assert [p.name for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD] == [
+        p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    assert all(ours[p.name].default == p.default for p in theirs)

@@ -1,0 +1,221 @@
+"""Lists are collected once; each thing that may change between two steps is noticed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import Parameter
+
+import surefoot
+from surefoot.optim import kernels
+from surefoot.optim.plan import Plan
+
+OPTIONS: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+
+
+class Model(torch.nn.Module):
+    """Two parameters of one group, one of another, and one that has no gradient yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.a, self.b, self.c, self.d = (Parameter(torch.randn(3, 3, generator=generator)) for _ in range(4))
+
+
+def optimizer_for(make: Callable[..., Any], model: Model) -> Any:
+    return make([{"params": [model.a, model.b, model.d]}, {"params": [model.c], "lr": 0.05}], **OPTIONS)
+
+
+def step(model: Model, optimizer: Any, number: int) -> None:
+    generator = torch.Generator().manual_seed(number)
+    for p in (model.a, model.b, model.c):
+        p.grad = torch.randn(3, 3, generator=generator).to(p.dtype)
+    optimizer.step()
+
+
+def nothing(model: Model, optimizer: Any) -> None:
+    pass
+
+
+def late_gradient(model: Model, optimizer: Any) -> None:
+    model.d.grad = torch.ones(3, 3)
+
+
+def hyperparameters(model: Model, optimizer: Any) -> None:
+    for group in optimizer.param_groups:
+        group.update(lr=0.3, momentum=0.5, weight_decay=0.1, dampening=0.25)
+
+
+def momentum_off(model: Model, optimizer: Any) -> None:
+    optimizer.param_groups[0]["momentum"] = 0
+
+
+def nesterov_on(model: Model, optimizer: Any) -> None:
+    optimizer.param_groups[0]["nesterov"] = True
+
+
+def loop_from_now_on(model: Model, optimizer: Any) -> None:
+    optimizer.param_groups[0]["foreach"] = False
+
+
+def add_group(model: Model, optimizer: Any) -> None:
+    model.e = Parameter(torch.ones(2))
+    model.e.grad = torch.ones(2)
+    optimizer.add_param_group({"params": [model.e], "lr": 0.7})
+
+
+def drop_parameter(model: Model, optimizer: Any) -> None:
+    optimizer.param_groups[0]["params"].pop(0)
+
+
+def swap_parameter(model: Model, optimizer: Any) -> None:
+    old, new = model.a, Parameter(torch.full((3, 3), 5.0))
+    optimizer.param_groups[0]["params"][0] = model.a = new
+    optimizer.state[new] = optimizer.state.pop(old)
+
+
+def swap_data(model: Model, optimizer: Any) -> None:
+    model.a.data = torch.full((3, 3), 5.0)
+
+
+def transpose_data(model: Model, optimizer: Any) -> None:
+    model.a.data = model.a.data.t()
+
+
+def to_float64(model: Model, optimizer: Any) -> None:
+    model.double()
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
+def write_buffer(model: Model, optimizer: Any) -> None:
+    optimizer.state[model.a]["momentum_buffer"].zero_()
+
+
+def replace_buffer(model: Model, optimizer: Any) -> None:
+    optimizer.state[model.a]["momentum_buffer"] = torch.ones(3, 3)
+
+
+def replace_entry(model: Model, optimizer: Any) -> None:
+    optimizer.state[model.a] = {"momentum_buffer": torch.ones(3, 3)}
+
+
+def drop_entry(model: Model, optimizer: Any) -> None:
+    del optimizer.state[model.a]
+
+
+def drop_buffer(model: Model, optimizer: Any) -> None:
+    del optimizer.state[model.a]["momentum_buffer"]
+
+
+def clear_state(model: Model, optimizer: Any) -> None:
+    optimizer.state.clear()
+
+
+def new_state(model: Model, optimizer: Any) -> None:
+    optimizer.state = defaultdict(dict)
+
+
+def load(model: Model, optimizer: Any) -> None:
+    saved = optimizer.state_dict()
+    for entry in saved["state"].values():
+        entry["momentum_buffer"] = entry["momentum_buffer"] * 2
+    optimizer.load_state_dict(saved)
+
+
+def freeze(model: Model, optimizer: Any) -> None:
+    model.b.requires_grad_(False)
+
+
+CHANGES = [
+    nothing, late_gradient, hyperparameters, momentum_off, nesterov_on, loop_from_now_on, add_group,
+    drop_parameter, swap_parameter, swap_data, transpose_data, to_float64, write_buffer, replace_buffer,
+    replace_entry, drop_entry, drop_buffer, clear_state, new_state, load, freeze,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__)
+def test_a_change_between_steps_is_noticed(change: Callable[[Model, Any], None]) -> None:
+    """After each change the run goes on as torch's loop does, which looks everything up anew."""
+    ours, theirs = Model(), Model()
+    a = optimizer_for(surefoot.SGD, ours)
+    b = optimizer_for(torch.optim.SGD, theirs)
+    for model, optimizer in ((ours, a), (theirs, b)):
+        for i in range(3):
+            step(model, optimizer, i)
+        change(model, optimizer)
+        for i in range(3, 6):
+            step(model, optimizer, i)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-6)
+        mine, other = (o.state.get(x, {}).get("momentum_buffer") for o, x in ((a, p), (b, q)))
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_gradient_that_goes_missing_or_changes_its_kind() -> None:
+    w, v = Parameter(torch.ones(4)), Parameter(torch.ones(4))
+    optimizer = surefoot.SGD([w, v], lr=0.5, momentum=0.5)
+    for grad in (torch.ones(4), None, torch.ones(8)[::2], torch.ones(4).to_sparse(), torch.ones(4)):
+        w.grad, v.grad = torch.ones(4), grad
+        optimizer.step()
+    # w: buffers 1, 1.5, 1.75, 1.875, 1.9375; v misses the second
+    assert torch.equal(w, torch.full((4,), 1 - (1 + 1.5 + 1.75 + 1.875 + 1.9375) / 2))
+    assert torch.equal(v, torch.full((4,), 1 - (1 + 1.5 + 1.75 + 1.875) / 2))
+
+
+def test_a_plan_is_reused_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Counted(Plan):
+        def __init__(self, *args: Any) -> None:
+            made.append(self)
+            super().__init__(*args)
+
+    monkeypatch.setattr("surefoot.optim.sgd.Plan", Counted)
+    model = Model()
+    optimizer = optimizer_for(surefoot.SGD, model)
+    for i in range(10):
+        optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+        optimizer.zero_grad()
+        step(model, optimizer, i)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_channels_last_stays_fused(memory_format: torch.memory_format) -> None:
+    conv = torch.nn.Conv2d(8, 8, 3).to(memory_format=memory_format)
+    optimizer = surefoot.SGD(conv.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        conv(torch.ones(1, 8, 5, 5).to(memory_format=memory_format)).sum().backward()
+        plan = optimizer._plan
+        optimizer.step()
+    assert optimizer._plan is plan
+    assert {run.kernel for _, run in plan.runs} == {kernels.fused}
+    assert optimizer.state[conv.weight]["momentum_buffer"].is_contiguous(memory_format=memory_format)
+
+
+def test_without_torchs_private_kernel_the_numbers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = Model(), Model()
+    a = optimizer_for(surefoot.SGD, ours)
+    b = optimizer_for(torch.optim.SGD, theirs)
+    monkeypatch.setattr(kernels, "FUSED", False)
+    for i in range(5):
+        step(ours, a, i)
+        step(theirs, b, i)
+    assert all(torch.equal(p, q) for p, q in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_small_tensors_leave_the_number_of_threads() -> None:
+    params = [Parameter(torch.ones(64)) for _ in range(10)]
+    for p in params:
+        p.grad = torch.ones(64)
+    optimizer = surefoot.SGD(params, lr=0.1, momentum=0.9)
+    before = torch.get_num_threads()
+    optimizer.step()
+    assert torch.get_num_threads() == before
