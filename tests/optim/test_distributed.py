@@ -1,0 +1,101 @@
+"""Two processes on the CPU (gloo): DDP and FSDP2 runs equal the run in one process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+
+import surefoot
+
+pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch was built without distributed")
+OPTIONS: dict[str, Any] = {"lr": 0.125, "momentum": 0.5, "weight_decay": 0.25, "nesterov": True}
+KERNELS: dict[str, dict[str, Any]] = {"default": {}, "loop": {"foreach": False}, "foreach": {"foreach": True}}
+KINDS = ("ddp", "fsdp")
+STEPS, WORLD = 4, 2
+
+
+def model() -> torch.nn.Module:
+    """Odd sizes, so that the shards differ; float64, so that order of sums is all that differs."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3)).double()
+
+
+def train(net: torch.nn.Module, optimizer: Any, rows: slice) -> None:
+    for i in range(STEPS):
+        generator = torch.Generator().manual_seed(i)
+        batch = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+        optimizer.zero_grad()
+        net(batch[rows]).pow(2).mean().backward()
+        optimizer.step()
+
+
+def full(t: Any) -> torch.Tensor:
+    return t.full_tensor() if hasattr(t, "full_tensor") else t
+
+
+def distribute(net: torch.nn.Module, kind: str) -> torch.nn.Module:
+    if kind == "ddp":
+        return torch.nn.parallel.DistributedDataParallel(net)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    return fully_shard(net, mesh=init_device_mesh("cpu", (WORLD,)))
+
+
+def run(kind: str, kernel: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """One run in this process of the two; returns whole parameters and buffers."""
+    rank = dist.get_rank()
+    net = distribute(model(), kind)
+    optimizer = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel])
+    train(net, optimizer, slice(2 * rank, 2 * rank + 2))
+    buffers = [optimizer.state[p]["momentum_buffer"] for p in net.parameters()]
+    assert all(type(b) is type(p.data) for b, p in zip(buffers, net.parameters(), strict=True))
+    # a checkpoint goes round
+    twin = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel])
+    twin.load_state_dict(optimizer.state_dict())
+    again = [twin.state[p]["momentum_buffer"] for p in net.parameters()]
+    assert all(torch.equal(full(a), full(b)) for a, b in zip(buffers, again, strict=True))
+    return [full(p.detach()).clone() for p in net.parameters()], [full(b).clone() for b in buffers]
+
+
+def main(folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    results = {f"{kind} {kernel}": run(kind, kernel) for kind in KINDS for kernel in KERNELS}
+    if dist.get_rank() == 0:
+        torch.save(results, Path(folder) / "results.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]]:
+    folder = tmp_path_factory.mktemp("distributed")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORLD}"]
+    done = subprocess.run([*torchrun, __file__, str(folder)], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]] = torch.load(folder / "results.pt")
+    return loaded
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_equal_one(kind: str, kernel: str, results: Any) -> None:
+    params, buffers = results[f"{kind} {kernel}"]
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel])
+    train(net, optimizer, slice(0, 4))
+    for p, got, b in zip(net.parameters(), params, buffers, strict=True):
+        torch.testing.assert_close(got, p.detach(), rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(b, optimizer.state[p]["momentum_buffer"], rtol=1e-13, atol=1e-14)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
