@@ -12,18 +12,16 @@ def plot(*run: Path, out: Path | None = None) -> None:
 
     Args:
         run: Folders of runs, such as runs/20250101-120000-mlp.
-        out: The picture's file, its format by its ending: .png, .pdf, .svg. [default: curves.png in the
-            run's folder; compared.png for several]
+        out: The picture: .png, .pdf or .svg. [default: curves.png in the run; compared.png for several]
     """
     if not run:
         raise InputError("Name at least one run's folder, as in: surefoot plot runs/*")
     from surefoot.plot.curves import curves
 
     file = out or (run[0] / "curves.png" if len(run) == 1 else Path("compared.png"))
+    if file.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(f"The picture '{file}' must be a .png, .pdf or .svg file.")
     figure = curves(run)
-    known = figure.canvas.get_supported_filetypes()
-    if file.suffix[1:].lower() not in known:
-        raise InputError(f"'{file}' must end in one of .{', .'.join(sorted(known))}.")
     try:
         figure.savefig(file)
     except OSError as error:

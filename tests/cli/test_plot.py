@@ -1,0 +1,58 @@
+"""`surefoot plot` as a user meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from surefoot.cli import main
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text(
+        '{"kind": "epoch", "epoch": 1, "step": 9, "valid_loss": 0.4, "valid_accuracy": 0.9}\n'
+    )
+    return folder
+
+
+def test_one_run_is_drawn_into_its_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plot", str(run)]) == 0
+    assert capsys.readouterr().out == f"Drawn: {run / 'curves.png'}\n"
+    assert (run / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_are_drawn_here(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", "run", "run"]) == 0
+    assert capsys.readouterr().out == "Drawn: compared.png\n"
+    assert main(["plot", "run", "--out", "picture.svg"]) == 0
+    assert "<svg" in (tmp_path / "picture.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Name at least one run's folder, as in: surefoot plot runs/*"),
+        (["nothing"], "There is no run's folder 'nothing'."),
+        (["."], "'.' is no run's folder: cannot read its metrics.jsonl."),
+        (["run", "--out", "x.txt"], "The picture 'x.txt' must be a .png, .pdf or .svg file."),
+        (["run", "--out", "no/x.png"], "Cannot write 'no/x.png': No such file or directory."),
+    ],
+)
+def test_bad_input(
+    arguments: list[str],
+    sentence: str,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", *arguments]) == 2
+    assert capsys.readouterr().err == f"surefoot: {sentence}\n"

@@ -1,0 +1,153 @@
+"""Training curves: what is drawn is what the runs wrote, and runs are named by what differs in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from surefoot.errors import InputError
+from surefoot.plot.curves import curves
+from surefoot.plot.runs import History, labels, read
+
+
+def write_run(
+    folder: Path, config: str = "", epochs: int = 2, metric: str = "accuracy", **extra: Any
+) -> Path:
+    """Write a run of 50 steps an epoch, whose loss is 1/step."""
+    folder.mkdir()
+    records: list[dict[str, Any]] = []
+    for step in range(1, 50 * epochs + 1):
+        records.append(
+            {"kind": "step", "step": step, "epoch": 1 + (step - 1) // 50, "loss": 1 / step, "lr": 0.1}
+        )
+        if step % 50 == 25:
+            records.append(
+                {"kind": "valid", "step": step, "epoch": 1, "valid_loss": 2.0, f"valid_{metric}": 0.25}
+            )
+        if step % 50 == 0:
+            end = {
+                "kind": "epoch",
+                "epoch": step // 50,
+                "step": step,
+                "train_loss": 0.5,
+                "lr": 0.1,
+                "seconds": 1,
+            }
+            records.append(end | {"valid_loss": 50 / step, f"valid_{metric}": 0.9, **extra})
+    lines = "".join(json.dumps(r) + "\n" for r in [*records, {"kind": "end", "status": "finished"}])
+    (folder / "metrics.jsonl").write_text(lines)
+    (folder / "config.toml").write_text(config)
+    return folder
+
+
+def lines(figure: Any, panel: int) -> list[tuple[list[float], list[float]]]:
+    return [(list(x.get_xdata()), list(x.get_ydata())) for x in figure.axes[panel].get_lines()]
+
+
+def test_one_run(tmp_path: Path) -> None:
+    figure = curves([write_run(tmp_path / "run")])
+    assert [panel.get_ylabel() for panel in figure.axes] == ["loss", "accuracy"]
+    assert [panel.get_xlabel() for panel in figure.axes] == ["epoch", "epoch"]
+    training, validation = lines(figure, 0)
+    assert len(training[0]) == 50  # averaged over two batches each
+    assert training[0][0] == pytest.approx(1.5 / 50)
+    assert training[1][0] == pytest.approx((1 + 1 / 2) / 2)
+    assert validation == ([0.5, 1.0, 1.5, 2.0], [2.0, 1.0, 2.0, 0.5])
+    assert lines(figure, 1) == [([0.5, 1.0, 1.5, 2.0], [0.25, 0.9, 0.25, 0.9])]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["training", "validation"]
+    assert [t.get_text() for t in figure.axes[1].texts] == ["best 90.00 %"]
+
+
+def test_training_accuracy_and_r2_are_drawn_where_there_are_any(tmp_path: Path) -> None:
+    figure = curves([write_run(tmp_path / "a", train_accuracy=0.95)])
+    assert lines(figure, 1)[0] == ([1.0, 2.0], [0.95, 0.95])
+    figure = curves([write_run(tmp_path / "b", metric="r2")])
+    assert figure.axes[1].get_ylabel() == "R²"
+    assert [t.get_text() for t in figure.axes[1].texts] == ["best 0.9000"]
+
+
+def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", 'lr = 0.1\nname = "x"\nnesterov = true\n[sgd]\nmomentum = 0.9')
+    two = write_run(tmp_path / "two", 'lr = 0.2\nname = "y"\nnesterov = false\n[sgd]\nmomentum = 0.9')
+    figure = curves([one, str(two)])
+    names = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert names == ["lr 0.1, nesterov", "lr 0.2, no nesterov", "training", "validation"]
+    assert len(lines(figure, 0)) == 4
+
+
+@pytest.mark.parametrize(
+    ("configs", "named"),
+    [
+        ([{"lr": 1}, {}], ["lr 1", "lr by default"]),
+        ([{"seed": 0}, {"seed": 0}], ["run0", "run1"]),
+        ([{"lr": 1}, {"lr": 1}, {"lr": 2}], ["run0 (lr 1)", "run1 (lr 1)", "lr 2"]),
+        ([{"hidden": [1, 2]}, {"hidden": []}], ["hidden 1 2", "hidden none"]),
+        (
+            [{"a": 1, "b": 1, "c_d": 1, "e": 1}, {"a": 2, "b": 2, "c_d": 2, "e": 2}],
+            ["a 1, b 1, c d 1, …", "a 2, b 2, c d 2, …"],
+        ),
+        ([{"lr": 1}], ["run0"]),
+    ],
+)
+def test_labels(configs: list[dict[str, Any]], named: list[str]) -> None:
+    assert labels([History(f"run{i}", [], config) for i, config in enumerate(configs)]) == named
+
+
+def test_a_run_within_its_first_epoch_is_shown_over_steps(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    text = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text(
+        "".join(text[:30]) + '{"kind": "st'
+    )  # cut off in the middle of a line
+    figure = curves([folder, write_run(tmp_path / "whole")])
+    assert figure.axes[0].get_xlabel() == "step"
+    assert lines(figure, 0)[2][0][-1] > 90
+
+
+def test_a_run_in_memory(tmp_path: Path) -> None:
+    class Run:
+        name = "mine"
+        folder = None
+        records = read(write_run(tmp_path / "run")).records
+
+    assert len(lines(curves([Run()]), 0)) == 2
+
+
+def test_losses_over_orders_of_magnitude_get_a_logarithmic_axis(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    assert curves([folder]).axes[0].get_yscale() == "log"
+    for word in ("0.5", "2.0"):
+        text = (folder / "metrics.jsonl").read_text().replace(f'"valid_loss": {word}', '"valid_loss": 1.0')
+        (folder / "metrics.jsonl").write_text(text)
+    only = [line for line in text.splitlines() if '"step", "step"' not in line]
+    (folder / "metrics.jsonl").write_text("\n".join(only) + "\n")
+    assert curves([folder]).axes[0].get_yscale() == "linear"
+
+
+def test_nan_losses_are_left_out(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    text = (folder / "metrics.jsonl").read_text().replace('"valid_loss": 2.0', '"valid_loss": NaN')
+    (folder / "metrics.jsonl").write_text(text)
+    assert lines(curves([folder]), 0)[1] == ([1.0, 2.0], [1.0, 0.5])
+
+
+def test_bad_folders(tmp_path: Path) -> None:
+    def told(*runs: Path) -> str:
+        with pytest.raises(InputError) as caught:
+            curves(runs)
+        return str(caught.value).replace(str(tmp_path), "DIR")
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert told() == "There is no run to plot; give at least one run's folder."
+    assert told(tmp_path / "no") == "There is no run's folder 'DIR/no'."
+    assert told(empty) == "'DIR/empty' is no run's folder: cannot read its metrics.jsonl."
+    (empty / "metrics.jsonl").write_text("")
+    assert told(empty) == "The run 'empty' has not written a step or an epoch yet."
+    (empty / "metrics.jsonl").write_text("what?\n{}\n")
+    assert told(empty) == "Line 1 of 'DIR/empty/metrics.jsonl' is no JSON record."
+    bad = write_run(tmp_path / "bad", "lr = ")
+    assert told(bad).startswith("Cannot read 'DIR/bad/config.toml': ")

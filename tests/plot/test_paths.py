@@ -1,0 +1,86 @@
+"""Paths over contours: the points are the trace's, and one that runs away does not spoil the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from surefoot.errors import InputError
+from surefoot.plot.paths import paths
+from surefoot.trace import Script, Trace, replay
+
+
+class Bowl:
+    """f = (x² + 20y²)/2, with what Script and `paths` need of a function."""
+
+    names = ("x", "y")
+
+    def value(self, point: Mapping[str, Any], number: Any = None) -> Any:
+        return (point["x"] ** 2 + 20 * point["y"] ** 2) / 2
+
+    def gradient(self, point: Mapping[str, Any], number: Any = None) -> Mapping[str, Any]:
+        return {"x": point["x"], "y": 20 * point["y"]}
+
+    def on_grid(self, point: Mapping[str, Any]) -> Any:
+        return self.value(point)
+
+
+def walk(steps: int = 30, **options: Any) -> Trace:
+    return replay(Script.of({"x": -4, "y": 1}, function=Bowl(), steps=steps, **options), "torch", float)
+
+
+def test_the_path_goes_through_the_traces_points() -> None:
+    trace = walk(lr=0.05, momentum=0.5)
+    figure = paths({"momentum": trace})
+    (panel,) = figure.axes
+    line = panel.get_lines()[0]
+    assert list(line.get_xdata()) == [-4.0, *(m.w["x"] for m in trace.steps)]
+    assert list(line.get_ydata()) == [1.0, *(m.w["y"] for m in trace.steps)]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("x", "y")
+    assert len(panel.collections) == 2  # shades and contours
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["momentum", "last step"]
+
+
+def test_a_path_that_diverges_is_cut_where_it_leaves() -> None:
+    figure = paths({"good": walk(lr=0.05), "bad": walk(lr=0.2)})
+    names = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert names == ["good", "bad (leaves at step 1)", "last step"]
+    low, high = figure.axes[0].get_ylim()
+    assert -3 < low < high < 3
+
+
+def test_paths_that_all_diverge_still_make_a_picture() -> None:
+    figure = paths({"bad": walk(lr=0.2, steps=300), "worse": walk(lr=100, steps=200)})
+    figure.savefig("/dev/null", format="png")
+
+
+def test_a_vector_of_two_and_no_function() -> None:
+    script = Script.of({"w": [0, 0]}, gradients=[{"w": [1, 0]}] * 3, lr=1)
+    (panel,) = paths({"torch": replay(script, "torch")}).axes
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("w[0]", "w[1]")
+    assert not panel.collections
+    low, high = panel.get_ylim()
+    assert low < 0 < high
+
+
+def test_steps_that_lie_on_each_other_get_one_marker() -> None:
+    line = paths({"slow": walk(lr=0.001, steps=300)}).axes[0].get_lines()[0]
+    assert len(line.get_markevery()) < 60
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        ({"w": [1, 2, 3]}, "A path is drawn of 2 numbers, but here are 3: w[0], w[1], w[2]."),
+        ({"w": 1}, "A path is drawn of 2 numbers, but here are 1: w."),
+    ],
+)
+def test_only_two_numbers_make_a_path(start: dict[str, Any], sentence: str) -> None:
+    script = Script.of(start, gradients=[start], lr=1)
+    with pytest.raises(InputError) as caught:
+        paths({"torch": replay(script, "torch")})
+    assert str(caught.value) == sentence
+    with pytest.raises(InputError, match="There is no trace to draw"):
+        paths({})
