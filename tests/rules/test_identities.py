@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.rules import DECAYS, RULES, get
@@ -13,6 +13,7 @@ from surefoot.rules import DECAYS, RULES, get
 number = st.fractions(-4, 4, max_denominator=16)
 rate = st.fractions("1/16", 1, max_denominator=16)
 part = st.fractions("1/16", "15/16", max_denominator=16)  # of (0, 1)
+few = settings(max_examples=10)
 gradients = st.lists(number, min_size=2, max_size=6)
 
 
@@ -29,6 +30,7 @@ def path(rule, w, gradients, lrs=None, look=False, **hyper):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("decay", DECAYS)
+@few
 @given(w=number, gs=gradients, lr=rate, momentum=part, weight_decay=part)
 def test_sum_and_velocity_agree_while_lr_is_constant(decay, nesterov, w, gs, lr, momentum, weight_decay):
     options = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
@@ -108,6 +110,7 @@ def test_heavy_ball_is_keras_until_w_is_moved(w, gs, lr, new, momentum, weight_d
 
 
 @pytest.mark.parametrize("name", [r.name for r in RULES.values() if r.exact and r.name != "heavy_ball"])
+@few
 @given(w=number, gs=gradients, lr=rate, momentum=part, weight_decay=part)
 def test_decay_before_and_beside_the_step_are_one(name, w, gs, lr, momentum, weight_decay):
     options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "eps": Fraction(1, 8)}
@@ -127,6 +130,7 @@ def test_but_not_for_the_heavy_ball(w, g, then, lr, momentum, weight_decay):
 
 
 @pytest.mark.parametrize("name", [r.name for r in RULES.values() if r.exact])
+@few
 @given(w=number, g=number, lr=rate, momentum=part, weight_decay=part)
 def test_decay_after_the_step_differs_by_lr_squared(name, w, g, lr, momentum, weight_decay):
     options = {"lr": lr, "momentum": momentum, "eps": Fraction(1, 8)}
@@ -146,6 +150,7 @@ GAINS = {  # what the first gradient counts, at λ = 0
 
 
 @pytest.mark.parametrize("name", GAINS)
+@few
 @given(w=number, g=number, lr=rate, momentum=part, dampening=part)
 def test_gain_at_the_first_step(name, w, g, lr, momentum, dampening):
     (after,) = path(get(name), w, [g], lr=lr, momentum=momentum, dampening=dampening)
@@ -153,6 +158,7 @@ def test_gain_at_the_first_step(name, w, g, lr, momentum, dampening):
 
 
 @pytest.mark.parametrize("name", ["P", "T", "K"])
+@few
 @given(w=number, g=number, lr=rate, momentum=part)
 def test_gain_of_nesterov(name, w, g, lr, momentum):
     (after,) = path(get(name), w, [g], lr=lr, momentum=momentum, nesterov=True)

@@ -19,7 +19,10 @@ def variants():
     """17 rules × 6 places for the decay; the heavy ball's (c) is its (a), the same formula, and counts once."""
     rules = {x: get(x) for x in PLAIN} | {x + "N": get(x).variant(nesterov=True) for x in NESTEROV}
     assert len(rules) == 17
-    return {(n, d): (r, d) for n, r in rules.items() for d in DECAYS if (n, d) != ("HB", "after_momentum")}
+    places = [
+        (name, decay) for name in rules for decay in DECAYS if (name, decay) != ("HB", "after_momentum")
+    ]
+    return {(name, decay): (rules[name], decay) for name, decay in places}
 
 
 def seen(rule, decay):
