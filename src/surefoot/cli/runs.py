@@ -16,6 +16,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
         folder: Where they are.
     """
     from surefoot.train.config import Config, read
+    from surefoot.train.progress import METRICS
     from surefoot.train.run import Run
 
     if not folder.is_dir():
@@ -35,7 +36,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
                 path.name,
                 "unfinished" if run.status == "running" else run.status,
                 f"{len(run.epochs)}/{config.epochs}",
-                run.say(best[f"valid_{run.metric}"]) if best else "",
+                f"{METRICS[run.metric][0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
                 f"epoch {best['epoch']}" if best else "",
                 config.optimizer.rpartition(":")[2],
                 "" if config.lr is None else f"{config.lr:g}",

@@ -61,5 +61,5 @@ def train(
     except Interrupted as stopped:
         print(f"surefoot: {stopped}", file=sys.stderr)
         return 130
-    print(f"\n{run.closing}")
+    print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

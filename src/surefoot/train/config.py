@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from cyclopts import Group, Parameter, Token
 
 from surefoot.errors import InputError, unknown
-from surefoot.train.ranges import RANGES, check
+from surefoot.train.ranges import RANGES, check, spoken
 from surefoot.train.span import Span
 
 __all__ = ["Config", "presets", "read"]
@@ -61,7 +61,7 @@ class Config:
         True
         >>> Config(epochs=0)
         Traceback (most recent call last):
-        surefoot.errors.InputError: The epochs must be at least 1, not 0.
+        surefoot.errors.InputError: The number of epochs must be at least 1, not 0.
     """
 
     data: Annotated[str, Parameter(group=_DATA)] = "mnist-10k"
@@ -214,7 +214,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         kind = next(k for k in get_args(kind) if k is not type(None))
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise unknown(name.replace("_", " "), str(value), get_args(kind))
+            raise unknown(spoken(name), str(value), get_args(kind))
         return value
     if get_origin(kind) is tuple:
         items = value if isinstance(value, (list, tuple)) else [value]
@@ -224,7 +224,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     if kind in (int, float) and not isinstance(value, bool):  # numpy's numbers are welcome
         if isinstance(value, Real if kind is float else Integral):
             return kind(value)
-    elif isinstance(value, kind):
+    elif kind not in (int, float) and isinstance(value, kind):
         return value
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
-    raise InputError(f"The {name.replace('_', ' ')} must be {words[kind]}, not {value!r}.")
+    raise InputError(f"The {spoken(name)} must be {words[kind]}, not {value!r}.")

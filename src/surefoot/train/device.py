@@ -28,7 +28,7 @@ def pick(name: str | torch.device = "auto") -> torch.device:
         torch.empty(0, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
         raise InputError(
-            f"There is no device '{name}' here; auto takes the best there is, {pick()}."
+            f"There is no device '{name}' here; auto would take {pick()}."
         ) from error
     return device
 

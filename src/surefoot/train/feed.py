@@ -16,6 +16,8 @@ from surefoot.train.data import batches, order
 
 __all__ = ["Batches", "Feed", "feed"]
 
+_SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
+
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
@@ -73,9 +75,11 @@ def feed(
     x, y = _tensor(x, "inputs"), _tensor(y, "targets")
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
-    if scaling is None and not x.is_floating_point() and x.dtype == torch.uint8:
+    if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)
+    if scaling is not None and 4 * x.numel() <= _SMALL:
+        x, scaling = scaling(x), None
 
     def epoch(number: int) -> Batches:
         rows = order(len(x), seed, number) if shuffle else None
@@ -106,7 +110,7 @@ def _loader(
         steps = len(loader)
     except TypeError:
         raise InputError(
-            "The DataLoader has no length; fit needs to know how many batches an epoch has."
+            "The DataLoader has no length; fit must know how many batches an epoch has."
         ) from None
     if not steps:
         raise InputError("The DataLoader has no batches.")

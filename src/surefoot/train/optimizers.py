@@ -72,6 +72,9 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         InputError: no such optimizer, an option that it does not have, or a value that it refuses.
     """
     if spec != "sgd" and ":" not in spec:
+        for name in _TORCH:
+            if name.lower() == f"torch.optim:{spec.lower()}":
+                raise InputError(f"Unknown optimizer {spec!r}; did you mean {name!r}?")
         raise unknown("optimizer", spec, ["sgd", *_TORCH, "file.py:Class"])
     made: Any = SGD if spec == "sgd" else resolve(spec, "optimizer", Optimizer)
     parameters, takes_any = accepted(made, skip=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["check"]
+__all__ = ["RANGES", "check", "spoken"]
 
 _Range = tuple[Callable[[float], bool], str]  # whether a number is inside, and how that is said
 
@@ -34,6 +34,20 @@ RANGES: dict[str, _Range] = {
 }
 
 
+_SPOKEN = {
+    "hidden": "hidden size",
+    "epochs": "number of epochs",
+    "threads": "number of threads",
+    "clip": "clipping norm",
+    "train_fraction": "training fraction",
+}
+
+
+def spoken(name: str) -> str:
+    """An option's name in a sentence."""
+    return _SPOKEN.get(name, name.replace("_", " "))
+
+
 def check(**values: Any) -> None:
     """Raise an InputError for the first of `values` that is out of its range; None is in range.
 
@@ -47,4 +61,4 @@ def check(**values: Any) -> None:
         inside, rule = RANGES[name]
         for number in value if isinstance(value, tuple) else (value,):
             if number is not None and not inside(number):
-                raise InputError(f"The {name.replace('_', ' ')} must be {rule}, not {number}.")
+                raise InputError(f"The {spoken(name)} must be {rule}, not {number}.")

@@ -91,5 +91,4 @@ def _load_module(home: str, kind: str) -> ModuleType:
 
 def _does_not_import(home: str, kind: str, error: Exception) -> InputError:
     text = str(error).splitlines()[0] if str(error) else "no message"
-    line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
-    return InputError(f"The {kind}'s module '{home}' does not import: {type(error).__name__}: {text}{line}.")
+    return InputError(f"The {kind}'s module '{home}' does not import: {type(error).__name__}: {text}.")

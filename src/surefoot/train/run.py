@@ -35,7 +35,7 @@ class Run:
         >>> run.add([{"kind": "epoch", "epoch": 1, "step": 250, "train_loss": 0.4, "valid_loss": 0.3,
         ...           "valid_accuracy": 0.92, "lr": 0.05, "seconds": 0.5}])
         >>> run
-        <Run mlp: validation accuracy 92.00 %, 1 epoch, 250 steps, 0.5 s, running>
+        <Run mlp: validation accuracy 92.00 % after 1 epoch, 250 steps, 0.5 s, running>
     """
 
     def __init__(self, name: str, metric: str, folder: RunFolder | None = None) -> None:
@@ -131,26 +131,21 @@ class Run:
     @property
     def closing(self) -> str:
         """What the run came to: the metric at its end, the best if that was before, and how long it took."""
-        parts = []
-        if self.last is not None and self.best is not None:
-            parts.append(f"validation {self.say(self.last)}")
-            if self.best[f"valid_{self.metric}"] > self.last:
-                parts.append(
-                    f"best {self.say(self.best[f'valid_{self.metric}'])} in epoch {self.best['epoch']}"
-                )
         steps = max((record["step"] for record in self.records), default=0)
-        return ", ".join(
-            [*parts, _count(len(self.epochs), "epoch"), _count(steps, "step"), f"{self.seconds:.1f} s"]
-        )
+        text = f"{_count(len(self.epochs), 'epoch')}, {_count(steps, 'step')}, {self.seconds:.1f} s"
+        if self.last is None or self.best is None:
+            return text
+        heading, best = METRICS[self.metric][0], self.best[f"valid_{self.metric}"]
+        where = f" (best {self.say(best)}, epoch {self.best['epoch']})" if best > self.last else ""
+        return f"validation {heading} {self.say(self.last)}{where} after {text}"
 
     def __repr__(self) -> str:
         status = "" if self.status == "finished" else f", {self.status}"
         return f"<Run {self.name}: {self.closing}{status}{'' if self.folder is None else f'; {self.folder}'}>"
 
     def say(self, value: float) -> str:
-        """A value of the metric in words, such as "accuracy 96.50 %"."""
-        heading, form = METRICS[self.metric]
-        return f"{heading} {form.format(value).replace('%', ' %')}"
+        """A value of the metric as it is written: 96.50 %, or 0.8123."""
+        return METRICS[self.metric][1].format(value).replace("%", " %")
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from surefoot.errors import InputError
+from surefoot.train.data import order
+from surefoot.train.feed import feed
+
+CPU = torch.device("cpu")
+X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
+
+
+def contents(rows: Any, **options: Any) -> list[tuple[list[Any], list[Any]]]:
+    """The batches of the second epoch."""
+    found = feed(rows, 4, device=CPU, **options)
+    batches = [(x.tolist(), y.tolist()) for x, y in found.epoch(2)]
+    assert len(batches) == found.steps
+    return batches
+
+
+def test_every_form_gives_the_same_batches() -> None:
+    expected = [(x.tolist(), y.tolist()) for x, y in zip(X.split(4), Y.split(4), strict=True)]
+    forms = [
+        (X, Y),
+        [X.numpy(), Y.numpy()],
+        (X.double().numpy(), Y.int().numpy()),
+        (X.tolist(), Y.tolist()),
+        SimpleNamespace(x=X, y=Y),
+        TensorDataset(X, Y),
+        DataLoader(TensorDataset(X, Y), batch_size=4),
+    ]
+    assert [contents(form) for form in forms] == [expected] * len(forms)
+
+
+@pytest.mark.parametrize("rows", [(X, Y), TensorDataset(X, Y)])
+def test_the_order_depends_on_seed_and_epoch(rows: Any) -> None:
+    seen = [n for _, y in contents(rows, shuffle=True, seed=5) for n in y]
+    assert seen == order(10, 5, 2).tolist()
+
+
+def test_a_dataset_leaves_the_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    contents(TensorDataset(X, Y), shuffle=True)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_bytes_become_float_and_small_inputs_are_scaled_once() -> None:
+    calls = []
+
+    def scaling(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        return x.float() / 2
+
+    pixels = X.to(torch.uint8)
+    assert contents((pixels, Y))[0][0] == X[:4].tolist()
+    assert contents((pixels, Y), scaling=scaling)[0][0] == (X[:4] / 2).tolist()
+    assert calls == [10]
+    loader = DataLoader(TensorDataset(pixels, Y), batch_size=4)
+    assert contents(loader, scaling=scaling)[0][0] == (X[:4] / 2).tolist()
+
+
+def test_inputs_too_large_to_scale_at_once_stay_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surefoot.train.feed._SMALL", 8)
+    found = feed((X.to(torch.uint8), Y), 4, device=CPU, scaling=lambda x: x.float() / 2)
+    assert torch.equal(torch.cat([x for x, _ in found.epoch(1)]), X / 2)
+
+
+class Endless(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        yield X[0], Y[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ({"x": X}, "Rows come as (x, y), a Dataset or a DataLoader, not as dict."),
+        ((X, Y[:3]), "There are 10 inputs and 3 targets; each input needs one target."),
+        ((X[:0], Y[:0]), "There are 0 inputs and 0 targets; each input needs one target."),
+        ((["a", "b"], [0, 1]), "The inputs are no tensor and no array of numbers: "),
+        ((X, 3), "The targets are a single number; expected one entry per row."),
+        (
+            DataLoader(Endless()),
+            "The DataLoader has no length; fit must know how many batches an epoch has.",
+        ),
+        (DataLoader(TensorDataset(X[:0], Y[:0])), "The DataLoader has no batches."),
+        (Endless(), "The Dataset has no length; wrap it in a DataLoader that has one."),
+        (TensorDataset(X[:0], Y[:0]), "The Dataset has no rows."),
+    ],
+)
+def test_what_holds_no_rows(rows: Any, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        feed(rows, 4, device=CPU)
+    assert str(caught.value).startswith(text)
+
+
+def test_targets_of_every_kind() -> None:
+    assert feed((X, np.arange(10, dtype=np.int32)), 4, device=CPU).target.dtype == torch.int64
+    assert feed((X, np.arange(10) / 2), 4, device=CPU).target.dtype == torch.float32

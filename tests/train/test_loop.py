@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from surefoot import SGD
+from surefoot.errors import InputError
+from surefoot.train.data import order
+from surefoot.train.loop import fit
+from surefoot.train.run import Interrupted, RunDiverged
+
+torch.manual_seed(0)
+X = torch.randn(60, 16)  # rows of 64 bytes: wherever a batch begins, it is aligned, and sums are made alike
+Y = (X @ torch.randn(16, 3)).argmax(1)
+VALID = (X[:20], Y[:20])
+
+
+def model(dropout: float = 0.0) -> nn.Module:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 3))
+
+
+def sgd(params: Any) -> SGD:
+    return SGD(params, lr=0.1, momentum=0.9, nesterov=True)
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(
+        torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def test_fit_is_the_plain_loop() -> None:
+    net, plain = model(), model()
+    run = fit(net, (X, Y), VALID, optimizer=sgd, epochs=3, batch_size=16, seed=7, progress=False)
+    optimizer, losses = sgd(plain.parameters()), []
+    for epoch in (1, 2, 3):
+        rows = order(60, 7, epoch)
+        for part in rows.split(16):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(plain(X[part]), Y[part])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert same(net, plain)
+    assert [record["loss"] for record in run.steps] == losses
+    last = run.epochs[-1]
+    assert (last["epoch"], last["step"]) == (3, 12)
+    sizes = [16, 16, 16, 12]
+    assert last["train_loss"] == pytest.approx(
+        sum(a * n for a, n in zip(losses[-4:], sizes, strict=True)) / 60
+    )
+    output = plain.eval()(VALID[0])
+    assert last["valid_accuracy"] == (output.argmax(1) == VALID[1]).double().mean().item()
+    assert last["valid_loss"] == pytest.approx(functional.cross_entropy(output, VALID[1]).item())
+
+
+def test_the_defaults_are_those_of_the_pipeline() -> None:
+    net, other = model(), model()
+    fit(net, (X, Y), progress=False)
+    fit(other, (X, Y), progress=False, optimizer=lambda p: SGD(p, lr=0.05, momentum=0.9, nesterov=True))
+    assert same(net, other)
+
+
+def test_an_optimizer_may_be_given_ready_made() -> None:
+    net, other = model(), model()
+    fit(net, (X, Y), optimizer=sgd(net.parameters()), progress=False)
+    fit(other, (X, Y), optimizer=sgd, progress=False)
+    assert same(net, other)
+
+
+def test_one_seed_is_one_result_and_leaves_the_random_state_alone() -> None:
+    nets = [model(dropout=0.5) for _ in range(3)]
+    state = torch.get_rng_state()
+    runs = [
+        fit(net, (X, Y), VALID, seed=seed, progress=False, epochs=2)
+        for net, seed in zip(nets, (3, 3, 4), strict=True)
+    ]
+    assert torch.equal(state, torch.get_rng_state())
+    assert same(nets[0], nets[1])
+    assert [r["loss"] for r in runs[0].steps] == [r["loss"] for r in runs[1].steps]
+    assert not same(nets[0], nets[2])
+
+
+@pytest.mark.parametrize("form", ["arrays", "dataset"])
+def test_every_form_of_rows_gives_the_same_run(form: str) -> None:
+    rows: Any = (X.numpy(), Y.numpy()) if form == "arrays" else TensorDataset(X, Y)
+    net, other = model(0.5), model(0.5)
+    fit(net, (X, Y), epochs=2, progress=False)
+    fit(other, rows, epochs=2, progress=False)
+    assert same(net, other)
+
+
+def test_a_dataloader_keeps_its_own_order_and_size() -> None:
+    net, other = model(), model()
+    fit(net, (X, Y), VALID, epochs=2, batch_size=10, shuffle=False, progress=False)
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_size=10)
+    run = fit(other, loader, DataLoader(TensorDataset(*VALID), batch_size=7), epochs=2, progress=False)
+    assert same(net, other)
+    assert len(run.steps) == 12
+
+
+@pytest.mark.parametrize(
+    ("every", "inside", "at_ends"),
+    [
+        ("1 epoch", [], [1, 2, 3]),
+        ("step", [1, 2, 3, 5, 6, 7, 9, 10, 11], [1, 2, 3]),
+        ("2 steps", [2, 6, 10], [1, 2, 3]),
+        ("3 steps", [3, 6, 9], [3]),  # step 12 ends the third epoch
+        ("5 steps", [5, 10], [3]),  # and the last step always validates
+        ("2 epochs", [], [2, 3]),
+        ("100 steps", [], [3]),
+    ],
+)
+def test_validation_comes_as_often_as_asked(every: str, inside: list[int], at_ends: list[int]) -> None:
+    run = fit(model(), (X, Y), VALID, batch_size=16, epochs=3, validate_every=every, progress=False)
+    assert [r["step"] for r in run.records if r["kind"] == "valid"] == inside
+    assert [r["epoch"] for r in run.epochs if "valid_loss" in r] == at_ends
+
+
+def test_the_mean_of_an_epochs_accuracies() -> None:
+    run = fit(model(), (X, Y), VALID, batch_size=16, epochs=1, validate_every="step", progress=False)
+    values = [r["valid_accuracy"] for r in run.validations]
+    assert len(values) == 4
+    assert run.epochs[0]["valid_accuracy_mean"] == pytest.approx(sum(values) / 4)
+
+
+def test_validating_changes_nothing() -> None:
+    net, other = model(0.5), model(0.5)
+    fit(net, (X, Y), progress=False)
+    fit(other, (X, Y), VALID, validate_every="step", progress=False)
+    assert same(net, other)
+
+
+def test_the_schedule_is_stepped_after_each_batch() -> None:
+    run = fit(model(), (X, Y), schedule="warm-up", warmup="4 steps", epochs=2, batch_size=20, progress=False)
+    assert [r["lr"] for r in run.steps] == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05, 0.05])
+    assert [r["lr"] for r in run.epochs] == pytest.approx([0.03, 0.05])
+    made = fit(
+        model(),
+        (X, Y),
+        schedule=lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.5),
+        epochs=1,
+        batch_size=20,
+        progress=False,
+    )
+    assert [r["lr"] for r in made.steps] == [0.05, 0.025, 0.0125]
+
+
+def test_a_regression_by_the_same_loop() -> None:
+    y = X[:, :2] @ torch.tensor([[1.0], [2.0]]) + 3
+    run = fit(nn.Linear(16, 1), (X, y), (X, y), epochs=30, progress=False)
+    assert run.metric == "r2"
+    assert run.last == pytest.approx(1.0, abs=1e-3)
+
+
+def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy"):
+        real: Callable[..., Any] = getattr(Tensor, name)
+
+        def counted(self: Tensor, *args: Any, real: Callable[..., Any] = real, name: str = name) -> Any:
+            waits.append(name)
+            return real(self, *args)
+
+        monkeypatch.setattr(Tensor, name, counted)
+    monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
+    fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, validate_every="step", progress=False)
+    assert waits == ["tolist", "tolist"]  # the losses of the epoch, and its validations
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    net, other = model(), model()
+    run = fit(net, (X, Y), VALID, precision="bfloat16", progress=False)
+    fit(other, (X, Y), VALID, progress=False)
+    assert not same(net, other)
+    assert run.epochs[-1]["train_loss"] < run.epochs[0]["train_loss"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"epochs": 0}, "The number of epochs must be at least 1, not 0."),
+        ({"batch_size": -1}, "The batch size must be at least 1, not -1."),
+        ({"precision": "half"}, "Unknown precision 'half'; known: bfloat16, float32."),
+        ({"loss": "mse"}, "Unknown loss 'mse'; known: cross-entropy, squared-error."),
+        (
+            {"schedule": "linear"},
+            "Unknown schedule 'linear'; known: constant, cosine, one-cycle, step, warm-up.",
+        ),
+        ({"device": "quantum"}, "There is no device 'quantum' here; auto would take "),
+        ({"valid": (X, Y[:3])}, "There are 60 inputs and 3 targets; each input needs one target."),
+    ],
+)
+def test_what_fit_cannot_use(options: dict[str, Any], text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        fit(model(), (X, Y), **options, out=tmp_path / "run")
+    assert str(caught.value).startswith(text)
+    assert not (tmp_path / "run").exists()
+
+
+class Spoilt(nn.Module):
+    """Gives NaN from its `bad`th training batch on."""
+
+    def __init__(self, bad: int) -> None:
+        super().__init__()
+        self.inner, self.bad, self.calls = model(), bad, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        output: Tensor = self.inner(x)
+        return output * float("nan") if self.calls >= self.bad else output
+
+
+def test_a_diverged_loss_names_its_step_and_keeps_the_last_good_model(tmp_path: Path) -> None:
+    net, good = Spoilt(150), Spoilt(10**9)
+    fit(good, (X, Y), optimizer=sgd, batch_size=6, epochs=10, progress=False)  # 100 steps
+    with pytest.raises(RunDiverged) as caught:
+        fit(net, (X, Y), VALID, optimizer=sgd, batch_size=6, epochs=20, progress=False, out=tmp_path / "run")
+    assert str(caught.value) == (
+        "The loss became NaN at step 150 (epoch 15); try a smaller lr than 0.1, such as 0.01, or clip the gradient's "
+        f"norm to 1; the model of step 100 is kept in {tmp_path / 'run'}."
+    )
+    assert same(net, good)
+    assert caught.value.run.status == "diverged"
+    assert caught.value.run.steps[-1]["step"] == 149
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "config.toml",
+        "curves.png",
+        "environment.json",
+        "metrics.jsonl",
+        "model.safetensors",
+    }
+
+
+def test_weights_that_blow_up_keep_good_ones() -> None:
+    net = model()
+    with pytest.raises(RunDiverged, match=r"such as 1e\+19"):
+        fit(net, (X, Y), VALID, optimizer=lambda p: SGD(p, lr=1e20), progress=False)
+    assert all(p.isfinite().all() for p in net.parameters())
+
+
+def test_only_the_validation_loss_diverges() -> None:
+    bad = (torch.full((4, 16), float("inf")), Y[:4])
+    with pytest.raises(RunDiverged, match="The validation loss became NaN at step 2"):
+        fit(model(), (X, Y), bad, batch_size=30, progress=False)
+
+
+def test_inputs_that_are_nan_are_blamed() -> None:
+    with pytest.raises(RunDiverged) as caught:
+        fit(model(), (X * float("nan"), Y), progress=False)
+    assert str(caught.value) == (
+        "The loss became NaN at step 1 (epoch 1); look for NaN, inf or very large numbers in the inputs and "
+        "targets; the model of step 0 is kept."
+    )
+
+
+def interrupting(after: int) -> Iterator[None]:
+    for _ in range(after):
+        yield
+    signal.raise_signal(signal.SIGINT)
+    while True:
+        yield
+
+
+@pytest.mark.parametrize(("after", "step", "epochs"), [(5, 6, 1), (3, 4, 1), (0, 1, 0)])
+def test_ctrl_c_ends_after_the_step(tmp_path: Path, after: int, step: int, epochs: int) -> None:
+    ticks = interrupting(after)
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        next(ticks)
+        return functional.cross_entropy(output, target)
+
+    net, other = model(), model()
+    with pytest.raises(Interrupted) as caught:
+        fit(net, (X, Y), optimizer=sgd, loss=loss, batch_size=15, progress=False, out=tmp_path / "run")
+    assert str(caught.value) == (
+        f"Stopped at step {step} of 20; what was done is saved in {tmp_path / 'run'}."
+    )
+    run = caught.value.run
+    assert (len(run.steps), len(run.epochs), run.status) == (step, epochs, "interrupted")
+    optimizer = sgd(other.parameters())
+    parts = [part for epoch in (1, 2) for part in order(60, 0, epoch).split(15)]
+    for part in parts[:step]:
+        optimizer.zero_grad()
+        functional.cross_entropy(other(X[part]), Y[part]).backward()
+        optimizer.step()
+    assert same(net, other)
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_ctrl_c_in_the_very_last_step_is_too_late() -> None:
+    ticks = interrupting(3)
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        next(ticks)
+        return functional.cross_entropy(output, target)
+
+    run = fit(model(), (X, Y), loss=loss, batch_size=15, epochs=1, progress=False)
+    assert run.status == "finished"
+
+
+def test_fit_works_outside_the_main_thread() -> None:
+    runs = []
+    thread = threading.Thread(target=lambda: runs.append(fit(model(), (X, Y), progress=False)))
+    thread.start()
+    thread.join()
+    assert runs[0].status == "finished"
+
+
+def test_a_failure_inside_the_model_is_the_users_to_see() -> None:
+    class Broken(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("my own mistake")
+
+    with pytest.raises(RuntimeError, match="my own mistake"):
+        fit(Broken(16, 3), (X, Y))
+
+
+def test_the_folder_tells_what_was_run(tmp_path: Path) -> None:
+    run = fit(model(), (X, Y), VALID, epochs=2, batch_size=20, progress=False, out=tmp_path / "run")
+    text = (tmp_path / "run" / "config.toml").read_text()
+    assert 'model = "torch.nn.modules.container:Sequential"' in text
+    assert "epochs = 2\n" in text
+    assert run.folder == tmp_path / "run"
+    assert repr(run).startswith("<Run run: validation accuracy ")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from surefoot.errors import InputError
+from surefoot.train import models
+
+
+def sentence(spec: str, shape: tuple[int, ...] = (28, 28)) -> str:
+    with pytest.raises(InputError) as caught:
+        models.build(spec, shape, 10)
+    return str(caught.value)
+
+
+def test_the_lectures_mlp_applies_its_dropout() -> None:
+    model = models.build("mlp", (28, 28), 10)
+    assert [type(layer) for layer in model.children()] == [
+        nn.Flatten,
+        nn.Linear,
+        nn.ReLU,
+        nn.Dropout,
+        nn.Linear,
+    ]
+    x = torch.rand(4, 28, 28)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "hidden", "parameters"),
+    [
+        ("mlp", (28, 28), None, 784 * 256 + 256 + 2560 + 10),
+        ("mlp", (3,), (5, 4), 20 + 24 + 50),
+        ("linear", (28, 28), None, 7850),
+        ("cnn", (28, 28), None, 160 + 16 * 32 * 9 + 32 + 7 * 7 * 32 * 10 + 10),
+        ("cnn", (3, 8, 8), (4,), 3 * 4 * 9 + 4 + 4 * 16 * 10 + 10),
+    ],
+)
+def test_a_model_has_its_size(
+    spec: str, shape: tuple[int, ...], hidden: tuple[int, ...] | None, parameters: int
+) -> None:
+    model = models.build(spec, shape, 10, hidden=hidden)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert model(torch.zeros(2, *shape)).shape == (2, 10)
+
+
+def test_no_dropout_is_no_layer() -> None:
+    assert not any(isinstance(m, nn.Dropout) for m in models.build("mlp", (4,), 2, dropout=0.0).modules())
+
+
+def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, shape, outputs, width=3):\n"
+        "        super().__init__(shape[0], outputs)\n"
+        "class Picky(nn.Linear):\n"
+        "    def __init__(self, width):\n"
+        "        super().__init__(width, width)\n"
+        "class Broken(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        raise RuntimeError('not today')\n"
+        "class Empty(nn.Module):\n"
+        "    pass\n",
+        encoding="utf-8",
+    )
+    assert models.build(f"{file}:Net", (7,), 2)(torch.zeros(1, 7)).shape == (1, 2)
+    assert sentence(f"{file}:Picky") == (
+        f"The model '{file}:Picky' needs width; surefoot can give a model shape, outputs, hidden and dropout, "
+        "and the rest needs defaults."
+    )
+    assert sentence(f"{file}:Broken") == f"The model '{file}:Broken' cannot be made: RuntimeError: not today."
+    assert sentence(f"{file}:Empty") == f"The model '{file}:Empty' has no parameters to train."
+
+
+def test_an_unknown_model() -> None:
+    assert sentence("mpl") == (
+        "Unknown model 'mpl'; did you mean 'mlp'? Known: cnn, file.py:Class, linear, mlp, package.module:Class."
+    )
+
+
+def test_a_cnn_needs_pictures_that_can_be_halved() -> None:
+    assert sentence("cnn", (3,)) == "A cnn of 2 layers needs images of at least 4 × 4, not (3,)."
+    assert sentence("cnn", (3, 9)) == "A cnn of 2 layers needs images of at least 4 × 4, not (3, 9)."
+
+
+def test_descriptions() -> None:
+    assert models.describe(models.build("cnn", (28, 28), 10)) == "20,490 parameters"
+    assert models.describe(nn.LSTM(2, 3)) == "LSTM, 84 parameters"
+    assert models.describe(nn.Sequential(nn.Linear(2, 3), nn.Tanh())) == "9 parameters"

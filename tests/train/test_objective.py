@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+from torch import nn
+
+from surefoot.errors import InputError
+from surefoot.train.objective import LOSSES, Objective, evaluate
+
+
+def test_the_targets_type_says_what_is_trained_for() -> None:
+    classes, measured = torch.tensor([1]), torch.tensor([0.5])
+    assert Objective.of(None, classes) == Objective(LOSSES["cross-entropy"], "accuracy")
+    assert Objective.of(None, measured) == Objective(LOSSES["squared-error"], "r2")
+    assert Objective.of("squared-error", measured).loss is LOSSES["squared-error"]
+    with pytest.raises(InputError) as caught:
+        Objective.of("cross_entropy", classes)
+    assert str(caught.value) == (
+        "Unknown loss 'cross_entropy'; did you mean 'cross-entropy'? Known: cross-entropy, squared-error."
+    )
+
+
+def test_loss_and_accuracy_are_those_of_scikit_learn() -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 3), torch.randn(50, 4), torch.randint(3, (50,))
+    parts = zip(x.split(16), y.split(16), strict=True)  # the last one is smaller
+    loss, accuracy = evaluate(model, parts, Objective.of(None, y)).tolist()
+    shares = model(x).detach().double().softmax(1).numpy()
+    assert loss == pytest.approx(log_loss(y, shares, labels=[0, 1, 2]), rel=1e-6)
+    assert accuracy == accuracy_score(y, shares.argmax(1))
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_r2_is_that_of_scikit_learn(targets: int) -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, targets), torch.randn(50, 4), torch.randn(50, targets) + 100
+    parts = zip(x.split(16), y.split(16), strict=True)
+    loss, r2 = evaluate(model, parts, Objective.of(None, y)).tolist()
+    output = model(x).detach().double().numpy()
+    truth = y.double().numpy()
+    assert loss == pytest.approx(((output - truth) ** 2).mean(), rel=1e-6)
+    # over all targets together, as is the loss
+    expected = 1 - ((truth - output) ** 2).sum() / ((truth - truth.mean(0)) ** 2).sum()
+    assert r2 == pytest.approx(expected, rel=1e-9)
+    if targets == 1:
+        assert r2 == pytest.approx(r2_score(truth, output), rel=1e-9)
+
+
+def test_one_output_may_meet_targets_without_a_second_axis() -> None:
+    output, target = torch.tensor([[1.0], [3.0]]), torch.tensor([0.0, 1.0])
+    assert LOSSES["squared-error"](output, target) == 2.5  # without broadcasting to (2, 2)
+    with pytest.raises(InputError) as caught:
+        LOSSES["squared-error"](torch.zeros(2, 3), target)
+    assert str(caught.value) == (
+        "The model gives (2, 3) where the targets are (2,); a regression needs as many outputs as targets."
+    )
+
+
+def test_dropout_is_off_and_on_again() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2))
+    rows = [(torch.ones(8, 2), torch.zeros(8, dtype=torch.long))]
+    first = evaluate(model, rows, Objective.of(None, rows[0][1]))
+    assert torch.equal(first, evaluate(model, rows, Objective.of(None, rows[0][1])))
+    assert model.training
+
+
+def test_no_rows() -> None:
+    with pytest.raises(InputError, match="The validation data hold no rows"):
+        evaluate(nn.Linear(1, 1), [], Objective.of(None, torch.tensor([1.0])))
+
+
+def test_targets_that_do_not_vary_have_no_r2() -> None:
+    rows = [(torch.ones(4, 1), torch.ones(4))]
+    _, r2 = evaluate(nn.Linear(1, 1), rows, Objective.of(None, rows[0][1])).tolist()
+    assert not np.isfinite(r2)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from surefoot import SGD
+from surefoot.errors import InputError
+from surefoot.train import optimizers
+
+
+def params() -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.zeros(2))]
+
+
+def sentence(spec: str, **given: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        optimizers.build(spec, params(), given)
+    return str(caught.value)
+
+
+def test_sgd_and_any_other() -> None:
+    sgd = optimizers.build("sgd", params(), {"lr": 0.5, "momentum": 0.9, "nesterov": True})
+    assert type(sgd) is SGD
+    adam = optimizers.build("torch.optim:AdamW", params(), {"betas": (0.5, 0.75)})
+    assert type(adam) is torch.optim.AdamW
+    assert adam.param_groups[0]["betas"] == (0.5, 0.75)
+    assert optimizers.describe(sgd) == "SGD lr 0.5, momentum 0.9, nesterov"
+    assert optimizers.describe(adam) == "AdamW lr 0.001, weight decay 0.01"
+
+
+def test_nesterov_is_the_default_only_where_it_can_be() -> None:
+    assert optimizers.with_defaults("sgd", {})["nesterov"] is True
+    assert optimizers.with_defaults("sgd", {"momentum": 0.0})["nesterov"] is False
+    assert optimizers.with_defaults("sgd", {"dampening": 0.5})["nesterov"] is False
+    assert optimizers.with_defaults("sgd", {"momentum": 0.0, "nesterov": True})["nesterov"] is True
+
+
+@pytest.mark.parametrize(
+    ("spec", "given", "text"),
+    [
+        ("sgd", {"beta": 1}, "Unknown option of SGD 'beta'; known: "),
+        ("sgd", {"momentun": 1}, "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
+        ("torch.optim:Adam", {"momentum": 0.9}, "Unknown option of Adam 'momentum'; known: "),
+        ("torch.optim:AdamX", {}, "Unknown optimizer in torch.optim 'AdamX'; did you mean 'Adam'? Known: "),
+        ("adamw", {}, "Unknown optimizer 'adamw'; did you mean 'torch.optim:AdamW'?"),
+        (
+            "sdg",
+            {},
+            "Unknown optimizer 'sdg'; did you mean 'sgd'? Known: file.py:Class, sgd, torch.optim:Adadelta",
+        ),
+        (
+            "sgd",
+            {"nesterov": True, "lr": 1.0},
+            "The optimizer SGD refuses its options: Nesterov momentum requires a momentum and zero dampening.",
+        ),
+        (
+            "torch.nn:Linear",
+            {},
+            "The optimizer 'torch.nn:Linear' must be a class derived from torch's Optimizer.",
+        ),
+        ("nowhere.py:MySGD", {}, "There is no file 'nowhere.py' to take the optimizer from."),
+    ],
+)
+def test_what_an_optimizer_cannot_be(spec: str, given: dict[str, Any], text: str) -> None:
+    assert sentence(spec, **given).startswith(text)
+
+
+def test_a_users_optimizer(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from torch.optim import SGD\n"
+        "class MySGD(SGD):\n"
+        "    def __init__(self, params, lr, power):\n"
+        "        super().__init__(params, lr=lr * power)\n"
+        "class Loose(SGD):\n"
+        "    def __init__(self, params, **options):\n"
+        "        super().__init__(params, **options)\n",
+        encoding="utf-8",
+    )
+    made = optimizers.build(f"{file}:MySGD", params(), {"lr": 0.5, "power": 2})
+    assert made.param_groups[0]["lr"] == 1.0
+    assert sentence(f"{file}:MySGD") == "The optimizer MySGD needs lr, power; give it with --lr."
+    assert (
+        sentence(f"{file}:MySGD", lr=1.0)
+        == "The optimizer MySGD needs power; give it with --opt power=VALUE."
+    )
+    assert sentence(f"{file}:Loose", speed=1) == (
+        "The optimizer Loose refuses its options: SGD.__init__() got an unexpected keyword argument 'speed'."
+    )
+
+
+def test_options_are_read_as_literals() -> None:
+    assert optimizers.options(["eps = 1e-3", "name=it's", "flag=None"]) == {
+        "eps": 1e-3,
+        "name": "it's",
+        "flag": None,
+    }
+
+
+@pytest.mark.parametrize("text", ["betas", "=3", "a b=3", ""])
+def test_what_is_no_option(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        optimizers.options([text])
+    assert (
+        str(caught.value) == f"An option of the optimizer is written NAME=VALUE, as eps=1e-6, not {text!r}."
+    )
+
+
+def test_an_option_given_twice() -> None:
+    with pytest.raises(InputError, match="The option 'a' of the optimizer is given twice"):
+        optimizers.options(["a=1", "a=2"])

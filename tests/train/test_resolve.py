@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from surefoot.errors import InputError
+from surefoot.train.resolve import absolute, resolve
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def sentence(spec: str) -> str:
+    with pytest.raises(InputError) as caught:
+        resolve(spec, "model", nn.Module)
+    return str(caught.value)
+
+
+def test_a_class_of_a_module_and_of_a_file(tmp_path: Path) -> None:
+    assert resolve("torch.nn:Linear", "model", nn.Module) is nn.Linear
+    write(tmp_path / "neighbour.py", "from torch.nn import Linear as Base")
+    file = write(tmp_path / "net.py", "from neighbour import Base\nclass Net(Base): pass")
+    found = resolve(f"{file}:Net", "model", nn.Module)
+    assert issubclass(found, nn.Linear)
+    assert resolve(f"{file}:Net", "model", nn.Module) is found
+    assert str(tmp_path) not in sys.path
+
+
+def test_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "mine_in_cwd.py", "from torch import nn\nclass Net(nn.Linear): pass")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    assert resolve("mine_in_cwd:Net", "model", nn.Module).__name__ == "Net"
+
+
+def test_a_file_that_is_not_there() -> None:
+    assert sentence("nowhere.py:Net") == "There is no file 'nowhere.py' to take the model from."
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("x = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("class Net(:", "SyntaxError: invalid syntax (net.py, line 1)"),
+        ("raise ValueError", "ValueError: no message"),
+    ],
+)
+def test_a_file_that_does_not_import(tmp_path: Path, text: str, reason: str) -> None:
+    file = write(tmp_path / "net.py", text)
+    assert sentence(f"{file}:Net") == f"The model's module '{file}' does not import: {reason}."
+
+
+def test_a_module_that_does_not_import() -> None:
+    assert sentence("nothing_here:Net") == (
+        "The model's module 'nothing_here' does not import: ModuleNotFoundError: No module named 'nothing_here'."
+    )
+
+
+def test_a_class_that_is_missing(tmp_path: Path) -> None:
+    file = write(tmp_path / "net.py", "from torch import nn\nclass Network(nn.Module): pass")
+    assert sentence(f"{file}:Netwrk") == (
+        f"Unknown model in {file} 'Netwrk'; did you mean 'Network'? Known: Network."
+    )
+
+
+def test_a_class_of_another_kind() -> None:
+    assert sentence("collections:OrderedDict") == (
+        "The model 'collections:OrderedDict' must be a class derived from torch's Module."
+    )
+    assert sentence("math:pi") == "The model 'math:pi' must be a class derived from torch's Module."
+
+
+def test_absolute_names_files_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("net.py:Net") == f"{tmp_path / 'net.py'}:Net"
+    assert absolute("mlp") == "mlp"

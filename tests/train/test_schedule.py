@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from surefoot import SGD
+from surefoot.errors import InputError
+from surefoot.train import schedule
+
+STEPS = 40  # 4 epochs of 10
+
+
+def course(name: str, **options: Any) -> list[float]:
+    """The learning rate of each step."""
+    p = torch.nn.Parameter(torch.zeros(1))
+    p.grad = torch.zeros(1)
+    optimizer = SGD([p], lr=2.0, momentum=0.9)
+    scheduler = schedule.make(name, optimizer, 4, 10, **options)
+    rates = []
+    for _ in range(STEPS):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    return rates
+
+
+def cosine(a: float, b: float, share: float) -> float:
+    return b + (a - b) * (1 + math.cos(math.pi * share)) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rate"),
+    [
+        ("constant", {}, lambda t: 2.0),
+        ("cosine", {}, lambda t: cosine(2, 0, t / 40)),
+        ("step", {}, lambda t: 2 * 0.1 ** (t // 13)),
+        ("step", {"lr_step": "1 epoch", "lr_factor": 0.5}, lambda t: 2 * 0.5 ** (t // 10)),
+        ("warm-up", {}, lambda t: 2 * min(1, (t + 1) / 11)),
+        ("warm-up", {"warmup": "4 steps"}, lambda t: 2 * min(1, (t + 1) / 5)),
+        ("cosine", {"warmup": "4 steps"}, lambda t: 2 * (t + 1) / 5 if t < 4 else cosine(2, 0, (t - 4) / 36)),
+        ("constant", {"warmup": "1 step"}, lambda t: 1.0 if t == 0 else 2.0),
+        ("one-cycle", {}, lambda t: cosine(0.08, 2, t / 11) if t < 11 else cosine(2, 8e-6, (t - 11) / 28)),
+    ],
+)
+def test_a_schedule_follows_its_formula(
+    name: str, options: dict[str, Any], rate: Callable[[int], float]
+) -> None:
+    assert course(name, **options) == pytest.approx([rate(t) for t in range(STEPS)])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("cos", {}, "Unknown schedule 'cos'; did you mean 'cosine'? Known: "),
+        (
+            "cosine",
+            {"warmup": "4 epochs"},
+            "The warm-up of 40 steps must be shorter than the run of 40 steps.",
+        ),
+        (
+            "one-cycle",
+            {"warmup": "1 step"},
+            "The one-cycle schedule has a warm-up of its own; leave out the other one.",
+        ),
+    ],
+)
+def test_what_a_schedule_cannot_be(name: str, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        course(name, **options)
+    assert str(caught.value).startswith(text)
+
+
+def test_one_step_is_enough_for_one_cycle() -> None:
+    optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    assert schedule.make("one-cycle", optimizer, 1, 1) is not None
