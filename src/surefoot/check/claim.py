@@ -81,11 +81,16 @@ class Claim:
             return _replay(ours, self.rule, follow, partial(_mpf, mpmath))
 
     def mismatch(self, got: Trace) -> Mismatch | None:
-        """Where a recording first parts from the rule: in the run as a whole, or in one step from its own values."""
+        """Where a recording first parts from the rule: in the whole run, or in a step from its own values."""
         found, exact = self._compare(got, None)
         if found is None and not exact:  # bit for bit equal, its own values are the rule's
             found, _ = self._compare(got, self._renamed(got))
         return found
+
+    def holds_roughly(self, got: Trace) -> bool:
+        """Whether a recording in float64 follows the rule as closely as float32 would."""
+        rough = {n: "float32" if d == "float64" else d for n, d in got.dtypes.items()}
+        return self.holds(dataclasses.replace(got, dtypes=rough))
 
     def holds(self, got: Trace) -> bool:
         """Whether a recording follows the rule; one that the rule cannot play does not."""
@@ -95,7 +100,7 @@ class Claim:
             return False
 
     def with_slots(self, traces: Iterable[Trace]) -> Claim:
-        """The same claim, that also speaks of the state: of slots which equal the rule's in all these recordings."""
+        """The same claim, of the state too: of slots that equal the rule's in all these recordings."""
         slots: dict[str, str] | None = None
         for got in traces:
             agree = self._equal_slots(got)
@@ -138,14 +143,14 @@ class Claim:
                 for n, slots in m.state.items()
                 if theirs in slots
             )
-            if sized and theirs not in found and ours not in found.values():
-                if dataclasses.replace(self, slots={theirs: ours})._compare(got, None)[0] is None:
-                    found[theirs] = ours
+            free = sized and theirs not in found and ours not in found.values()
+            if free and dataclasses.replace(self, slots={theirs: ours})._compare(got, None)[0] is None:
+                found[theirs] = ours
         return found
 
 
 def _replay(script: Script, rule: Rule, follow: Trace | None, number: Any) -> Trace:
-    """Replay in these numbers, or (None) in magnitudes; what happens to many elements alike is replayed once."""
+    """Replay in these numbers, or (None) in magnitudes; elements of equal fate are replayed once."""
 
     def play(s: Script) -> Trace:
         if number is None:

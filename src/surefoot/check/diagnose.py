@@ -32,7 +32,7 @@ class Diagnosis:
     complete: bool
 
     def __str__(self) -> str:
-        what = f"it follows another convention, {self.says}" if self.convention else self.says
+        what = f"it follows another convention: {self.says}" if self.convention else self.says
         scope = "everything recorded" if self.complete else "what came here"
         return f"{what[0].upper()}{what[1:]}. This reproduces {scope}, exactly."
 

@@ -1,10 +1,11 @@
-"""Which rule an optimizer claims to follow, when nobody says: by its name and options, and by how it behaves."""
+"""Which rule an optimizer claims to follow, when nobody says: by its name, its options, its behaviour."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from surefoot.check.claim import Claim
 from surefoot.check.verdict import Signature
@@ -55,7 +56,7 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
             return Guess(named, f"{named.title}, by its name and options.")
     if behaves is not None:
         return Guess(behaves, f"{behaves.title}, which its plain steps follow.", behaves)
-    why = "No known rule reproduces its plain steps, so only the contract is examined; --rule NAME holds it to one."
+    why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
     return Guess(None, why)
 
 
@@ -73,19 +74,22 @@ def _variants(rule: Rule, words: Words) -> Iterator[Rule]:
         places += [d for d in DECAYS if d != places[0]]
     for nesterov in always:
         for place in places:
-            changes = {"nesterov": True} if nesterov else {}
+            changes: dict[str, Any] = {"nesterov": True} if nesterov else {}
             if place is not None and place != hypers["decay"].default:
                 changes["decay"] = place
             yield rule.variant(title=_title(rule, changes), **changes) if changes else rule
 
 
-def _title(rule: Rule, changes: dict[str, object]) -> str:
+def _title(rule: Rule, changes: dict[str, Any]) -> str:
     title = rule.title + (" with Nesterov" if changes.get("nesterov") else "")
-    return title + (f", weight decay placed {DECAYS[str(changes['decay'])]}" if "decay" in changes else "")
+    if "decay" not in changes:
+        return title
+    _, _, place = DECAYS[changes["decay"]].partition(") ")
+    return f"{title}, but {'weight decay goes ' if place.startswith('into') else ''}{place}"
 
 
 def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
-    """The rule that a class's name speaks of: its longest run of words that names one; and if that is all of it."""
+    """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
     known = {
         n.lower().replace("_", ""): (r.name, None)
@@ -100,7 +104,7 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
     for run, i, j in sorted(runs, key=lambda r: r[1] - r[2]):
         if run in known:
             found, decay = known[run]
-            changes: dict[str, object] = {}
+            changes: dict[str, Any] = {}
             if run == "nag" and words.option("nesterov") is None:
                 changes["nesterov"] = True
             if decay not in (None, "l2"):

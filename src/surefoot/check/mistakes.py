@@ -1,7 +1,7 @@
-"""Known mistakes, as rules: SGD with one thing wrong, and what an optimizer may make of a script before any rule.
+"""Known mistakes: rules with one thing wrong, and what an optimizer may make of a script before any rule.
 
-Each row is PyTorch's SGD with one of its parts replaced. That is how a failure gets its diagnosis: the mistake that
-reproduces what came, to the last bit, is most likely the one that was made.
+Each row is PyTorch's SGD with one of its parts replaced. So a failure gets its diagnosis: the mistake that
+reproduces what came, to the last bit, is most likely the one made.
 """
 
 from __future__ import annotations
@@ -117,6 +117,8 @@ SGD_MISTAKES = (
          average=lambda h, d, old, g: h.momentum * g + (1 - h.dampening) * d),
     _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
          reads=lambda h, b, old: b if old is None else old),
+    _sgd("lr inside", "lr multiplies what enters the buffer, as in Keras, so a changed lr acts late",
+         gradient=lambda h, w, g: h.lr * _gradient(h, w, g), moves=lambda h, w, u: w - u),
     # Nesterov
     _sgd("nesterov ignored", "nesterov is accepted and never used",
          nesterov=lambda h, d, b, old, g: b),
@@ -154,7 +156,8 @@ SGD_MISTAKES = (
          gradient=lambda h, w, g: _sign(h, g) + (h.weight_decay * w if zero(h.momentum) else 0)),
     _sgd("maximize flips decay", "maximize turns the sign of the weight decay too",
          gradient=lambda h, w, g: -(g + h.weight_decay * w) if h.maximize else g + h.weight_decay * w),
-    _sgd("maximize ignored", "maximize is accepted and never used", gradient=lambda h, w, g: g + h.weight_decay * w),
+    _sgd("maximize ignored", "maximize is accepted and never used",
+         gradient=lambda h, w, g: g + h.weight_decay * w),
     _sgd("minimize flipped", "the gradient's sign is turned when maximize is off, not when it is on",
          gradient=lambda h, w, g: (g if h.maximize else -g) + h.weight_decay * w),
     # the step
@@ -188,7 +191,8 @@ ADAM_MISTAKES = (
           lambda m, v, c1, c2, eps: m / (sqrt(v / c2) + eps)),
     _adam("uncorrected v", "the second moment's bias correction is left out",
           lambda m, v, c1, c2, eps: m / c1 / (sqrt(v) + eps)),
-    _adam("no root", "the second moment's root is left out", lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
+    _adam("no root", "the second moment's root is left out",
+          lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
 )  # fmt: skip
 
 
@@ -205,6 +209,12 @@ def _stale(script: Script, options: frozenset[str] | None = None) -> Script:
 def _group_0(script: Script) -> Script:
     """Every group has the options of the first."""
     groups = (dataclasses.replace(g, options=script.groups[0].options) for g in script.groups)
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def _lr_of_group_0(script: Script) -> Script:
+    first = {k: v for k, v in script.groups[0].options.items() if k == "lr"}
+    groups = (dataclasses.replace(g, options={**g.options, **first}) for g in script.groups)
     return dataclasses.replace(script, groups=tuple(groups))
 
 
@@ -228,8 +238,10 @@ TWISTS: tuple[tuple[str, Callable[[Script], Script]], ...] = (
     ("the learning rate is read once, at construction, so a changed one is not seen",
      lambda s: _stale(s, frozenset({"lr"}))),
     ("options are read once, at construction, so changed ones are not seen", _stale),
+    ("the learning rate of the first group is used for every group", _lr_of_group_0),
     ("the options of the first group are used for every group", _group_0),
     ("the options of the last group are used for every group", _last_group),
     ("a missing gradient is taken as zeros, and stepped", lambda s: _zeros(s, from_the_start=True)),
-    ("a missing gradient is taken as zeros once there has been one", lambda s: _zeros(s, from_the_start=False)),
+    ("a missing gradient is taken as zeros once there has been one",
+     lambda s: _zeros(s, from_the_start=False)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Replaying large tensors quickly: a rule is elementwise, so elements to which the same happens are replayed once."""
+"""Replaying large tensors quickly: rules are elementwise, so elements of equal fate are replayed once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pooled(script: Script) -> tuple[Script, Callable[[Trace], Trace]] | None:
         script: one in which every parameter has a gradient at every step, and none is moved from outside.
 
     Returns:
-        The smaller script, and what turns its trace into that of the script given; None if there is nothing to gain.
+        The smaller script, and what turns its trace into that of the one given; None if nothing is gained.
     """
     if any(s.gradients is None or set(s.gradients) != set(script.start) for s in script.steps):
         return None

@@ -1,7 +1,7 @@
 """The scripts: what happens to an optimizer while it is watched.
 
-The numbers are small and dyadic, so that a run of a few steps is exact in float32 and float64 whatever the order of
-operations; sizes lie around the widths of vector registers, where fast paths have their seams.
+The numbers are small and dyadic, so that a run of a few steps is exact in float32 and float64 whatever the
+order of operations; sizes lie around the widths of vector registers, where fast paths have their seams.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = ["CLAUSES", "SITUATIONS", "Situation", "scripts"]
 
 Option = Mapping[str, Any]
 HALF = Fraction(1, 2)
+ONCE = "initial_accumulator_value"  # is for the constructor alone
 # w₀ = (0, 1, 3): with 0 decay shows nothing, with two values a decay without w shows
 START = (0, 1, 3)
 GRADIENTS = ((1, 0, 2), (0, 0, -1), (HALF, -1, 1), (-1, 2, 0))
@@ -68,9 +69,8 @@ def changed_options(words: Words, options: Option, rng: random.Random) -> Iterat
     """Every other number that is switched on, changed before step 3."""
     for option, value in options.items():
         first, second = TRIED[words.hyper[option]]
-        if words.hyper[option] != "lr" and value == first and not isinstance(value, bool):
-            if words.hyper[option] != "initial_accumulator_value":
-                yield _one(options, {3: (Set(option, second),)})
+        if words.hyper[option] not in ("lr", ONCE) and value == first and not isinstance(value, bool):
+            yield _one(options, {3: (Set(option, second),)})
 
 
 def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
@@ -84,7 +84,8 @@ def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     group = (Group(tuple(start), options),)
     a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (-2,), (HALF,), (1,)]
     yield Script(start, group, _steps([
-        {"a": a[0], "c": c[0]}, {"a": a[1], "b": b[0], "c": c[1]}, {"b": b[1], "c": c[2]}, {"a": a[2], "b": b[2]},
+        {"a": a[0], "c": c[0]}, {"a": a[1], "b": b[0], "c": c[1]}, {"b": b[1], "c": c[2]},
+        {"a": a[2], "b": b[2]},
     ]))  # fmt: skip
     yield Script(start, group, _steps([{"b": b[2]}, {}, {"a": a[0], "b": b[0]}, {"a": a[1], "c": c[1]}]))
 
@@ -94,11 +95,9 @@ def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script
     other = {}
     for option, value in options.items():
         first, second = TRIED[words.hyper[option]]
-        once = (
-            isinstance(first, bool) or words.hyper[option] == "initial_accumulator_value"
-        )  # of the constructor
+        once = isinstance(first, bool) or words.hyper[option] == ONCE
         other[option] = second if value == first and not once else value
-    stays = {o for o, h in words.hyper.items() if h == "initial_accumulator_value"}
+    stays = {o for o, h in words.hyper.items() if h == ONCE}
     off = {o: words.off(o) if o in words.switchable({}) and o not in stays else v for o, v in options.items()}
     for second in (other, off) if off != options else (other,):
         if second != options:
@@ -115,13 +114,11 @@ def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script
 def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32."""
     fates = [
-        ([rng.choice((-2, 1, HALF, 3))], [rng.choice((-1, HALF, 2))], [rng.choice((-2, 1))])
-        for _ in range(12)
+        (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1))) for _ in range(12)
     ]
     start, gradients = {}, [{}, {}]  # type: ignore[var-annotated]
     for size in (1, 7, 8, 9, 15, 16, 17, 19, 31, 33, 35, 67):
-        drawn = [rng.choice(fates) for _ in range(size)]
-        start[f"w{size}"], *rows = (sum((f[k] for f in drawn), []) for k in range(3))
+        start[f"w{size}"], *rows = zip(*(rng.choice(fates) for _ in range(size)), strict=True)
         for step, row in zip(gradients, rows, strict=True):
             step[f"w{size}"] = row
     yield Script(start, (Group(tuple(start), options),), _steps(gradients))
@@ -136,7 +133,7 @@ def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script
 
 
 def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Twenty steps of random numbers, ordinary hyperparameters, a schedule and a gap: beyond what is exact."""
+    """Twenty steps of random numbers, ordinary hyperparameters, a schedule, a gap: not exact any more."""
     ordinary = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
     usual = {
         o: Fraction(ordinary[words.hyper[o]]) if words.hyper[o] in ordinary and v else v
@@ -181,7 +178,7 @@ SITUATIONS = (
     _situation(
         "late", "late and missing gradients", late,
         "Layers join late, heads take turns; no gradient means no step, and a first gradient is a first one.",
-        "Skip parameters whose grad is None; decide 'first step' for each parameter by its own state.", quick=True,
+        "Skip parameters whose grad is None; a first step is one without state.", quick=True,
     ),
     _situation(
         "groups-arithmetic", "groups that differ in everything", groups,
@@ -190,7 +187,7 @@ SITUATIONS = (
     ),
     _situation(
         "reused", "a gradient tensor that is reused", reused,
-        "zero_grad(set_to_none=False) overwrites gradients in place; a state that shares their memory changes too.",
+        "zero_grad(set_to_none=False) overwrites gradients; a state that shares their memory changes too.",
         "Keep a copy: torch.clone(grad).detach().", quick=True,
     ),
     _situation(

@@ -41,7 +41,10 @@ def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
         moment = trace.steps[found.step - 1]
         if found.name not in moment.gradients:
             return f"{found.name} has no gradient, so nothing changes."
-        pick = lambda value: list(elements(value))[place]  # noqa: E731
+
+        def pick(value: Any) -> Any:
+            return list(elements(value))[place]
+
         h = claim.rule.hyper(**moment.options[ours.group_of(found.name)]).map(_exactly)
         w, g = pick(moment.before[found.name]), pick(moment.gradients[found.name])
         state = claim.rule.init(h, w)

@@ -27,8 +27,8 @@ SYNONYMS = {
     "ams_bound": "amsgrad",
 }
 
-# the value in every script, and the one it is changed to half way. All are powers of two or 1 − one, so that short
-# runs are exact in binary; 1−μ ≠ μ, 1−τ ≠ μ, so that neither can stand for the other. ε is large: a usual one hides bugs
+# The value in every script, and the one it is changed to. All are powers of two or 1 minus one: short runs
+# are exact. 1−μ ≠ μ and 1−τ ≠ μ, so that none stands for another. ε is large, since a usual one hides bugs.
 TRIED: dict[str, tuple[Any, Any]] = {
     "lr": (Fraction(1, 4), Fraction(1, 8)),
     "momentum": (Fraction(3, 4), Fraction(7, 8)),
