@@ -1,1 +1,22 @@
-"""surefoot.explain."""
+"""Every number of every step worked out as one would by hand; see `explain`."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from surefoot.explain.explain import explain
+from surefoot.explain.explanation import Explanation
+
+__all__ = ["Explanation", "explain"]
+
+
+class _Explain(ModuleType):
+    """This module, which can be called: `surefoot.explain(…)` is `surefoot.explain.explain(…)`."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
+        return explain(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Explain

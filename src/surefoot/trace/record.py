@@ -109,7 +109,7 @@ class _Recording:
         for t, step in enumerate(self.script.steps, 1):
             self.begin(t, step)
             before = self.weights()
-            given = self.set_gradients(step, before)
+            given = self.set_gradients(t, step, before)
             with self.raising("step", t):
                 self.optimizer.step()
             self.moments.append(
@@ -168,13 +168,16 @@ class _Recording:
             self.optimizer = self.construct(joined=t)
             self.optimizer.load_state_dict(saved)
 
-    def set_gradients(self, step: Step, before: Mapping[str, Value]) -> dict[str, Value]:
+    def set_gradients(self, t: int, step: Step, before: Mapping[str, Value]) -> dict[str, Value]:
         """Give each parameter its gradient, and return them as the parameters hold them."""
         function = self.script.function
         gradients = step.gradients
         if gradients is None:
             assert function is not None  # a Script without either is refused when it is made
-            gradients = function.gradient(before)
+            try:
+                gradients = function.gradient(before, float)
+            except InputError as error:
+                raise InputError(f"At step {t}: {error}") from None
         for name, p in self.parameters.items():
             if name not in gradients:
                 p.grad = None

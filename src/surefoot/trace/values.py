@@ -76,7 +76,9 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
         return tuple(_read(v, what, of_float) for v in value)
     if hasattr(value, "tolist"):
         return _read(value.tolist(), what, of_float)
-    if hasattr(value, "man_exp"):
+    if hasattr(value, "man_exp"):  # mpmath's
+        if value - value != 0:
+            return float(value)
         mantissa, exponent = value.man_exp  # without its sign; 0 for inf and nan
         if not mantissa and value != 0:
             return float(value)

@@ -1,0 +1,255 @@
+"""`explain`: a rule, or several, on a problem, every number of every step worked out as one would by hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from fractions import Fraction
+from typing import Any
+
+from surefoot.errors import InputError, unknown
+from surefoot.explain.explanation import Explanation
+from surefoot.explain.momentum import closing_line
+from surefoot.explain.numerals import Numerals, sensible_digits
+from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
+from surefoot.explain.problem import Problem, parse
+from surefoot.explain.worked import Worked, work_out
+from surefoot.rules import Rule, get
+from surefoot.trace import OptimizerRaised, Script, Trace, record, replay
+from surefoot.trace.values import Number, elements
+
+__all__ = ["explain"]
+
+MOST_STEPS = 1000
+_EXACT_STEPS = (
+    30  # fractions grow with each step; beyond this, 50 digits serve unless fractions were asked for
+)
+Make = Callable[[Any], Number]
+
+
+def explain(
+    rule: str | Rule | Sequence[str | Rule] = "sgd",
+    *,
+    f: str | None = None,
+    at: Mapping[str, Any],
+    gradients: Sequence[Mapping[str, Any]] | None = None,
+    steps: int | None = None,
+    optimizer: Callable[..., Any] | None = None,
+    exact: bool = False,
+    digits: int | None = None,
+    autograd: bool | None = None,
+    **options: Any,
+) -> Explanation:
+    """Work out every number of every step of a rule, as one would by hand.
+
+    For each step and tensor: gₜ = ∇f(wₜ₋₁), the rule's quantities, wₜ; each as the formula, with numbers, as result.
+
+    Args:
+        rule: a rule or its name; a list sets conventions beside each other and marks where they first part.
+        f: the function, an expression in the variables of `at`; see docs/explain.md for what it may have.
+        at: name → start value: numbers or nested lists. A float means the decimal it prints as: 0.1 is 1/10.
+        gradients: instead of f, for each step, name → gradient; a name left out has none at that step.
+        steps: how many; by default 2, or as many as there are gradients or learning rates.
+        optimizer: a torch optimizer's class, recorded on the same script and set beside the rule.
+        exact: write fractions instead of rounded decimals.
+        digits: decimals of results; by default so many that the first movements show.
+        autograd: compare each gradient with torch's autograd; by default if torch is there already, since
+            importing it takes seconds. An independent check without torch is always made.
+        options: hyperparameters. One given as a list has a value for each step: `lr=[0.1, 0.1, 0.01]`.
+
+    Returns:
+        The Explanation: print it, show it in a notebook, or write it as Markdown, LaTeX, HTML, JSON, a frame.
+
+    Raises:
+        InputError: something given cannot be used, or a step cannot be computed; says what, and which step.
+
+    Example:
+        >>> from surefoot.explain import explain
+        >>> print(explain("sgd", f="w**2", at={"w": 3}, lr=0.1, steps=1))
+        PyTorch's SGD   γ = 0.1
+        f = w²   w = 3   f = 9.0000
+        <BLANKLINE>
+        Step 1
+          w   g₁ = 2·w         = 2·3           = 6.0000
+              w₁ = w₀ − γ·g₁   = 3 − 0.1·6     = 2.4000
+              f(w₁) = 5.7600, was 9.0000
+    """
+    rules = _rules(rule)
+    if not isinstance(at, Mapping):
+        raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
+    if (f is None) == (gradients is None):
+        raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
+    problem = None if f is None else parse(f, at)
+    script = _script(at, problem, gradients, steps, options)
+    _check_options(rules, optimizer, options)
+    number = _kind(rules, problem, script, exact)
+    with _precision(number):
+        traces, number = _replay(rules, script, number, exact)
+    with _precision(number):
+        worked = tuple(
+            work_out(r, trace, problem, number, _values(problem, trace, number))
+            for r, trace in zip(rules, traces, strict=True)
+        )
+        recorded = None if optimizer is None else _record(script, optimizer)
+        partings = [part_rules(script, rules[0], other, number) for other in rules[1:]]
+        if recorded is not None:
+            partings.append(part_from_optimizer(script, rules[0], recorded, number))
+        numerals = Numerals(sensible_digits(_movements(traces)) if digits is None else _digits(digits), exact)
+        return Explanation(
+            script=script,
+            problem=problem,
+            worked=worked,
+            recorded=recorded,
+            partings=tuple(partings),
+            theory=_theory(problem, worked[0]),
+            closing=closing_line(rules[0], traces[0], problem, number, numerals),
+            checks=_check_gradients(problem, traces, autograd, optimizer),
+            numerals=numerals,
+        )
+
+
+def _rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
+    rules = [get(r) for r in ([rule] if isinstance(rule, (str, Rule)) else rule)]
+    if not rules:
+        raise InputError("rule is empty; name at least one, such as 'sgd'.")
+    return rules
+
+
+def _script(
+    at: Mapping[str, Any],
+    problem: Problem | None,
+    gradients: Sequence[Mapping[str, Any]] | None,
+    steps: int | None,
+    options: dict[str, Any],
+) -> Script:
+    if isinstance(options.get("betas"), list):
+        options["betas"] = tuple(options["betas"])
+    if steps is None and gradients is None:
+        steps = max([2, *(len(v) for v in options.values() if isinstance(v, list))])
+    if steps is not None and (
+        isinstance(steps, bool) or not isinstance(steps, int) or not 0 < steps <= MOST_STEPS
+    ):
+        raise InputError(f"steps is {steps!r}; it must be a whole number from 1 to {MOST_STEPS}.")
+    if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
+        raise InputError("gradients must be a list with, for each step, {name: gradient}.")
+    start = problem.start if problem is not None else at
+    return Script.of(start, gradients=gradients, function=problem, steps=steps, **options)
+
+
+def _check_options(rules: list[Rule], optimizer: object, options: Mapping[str, Any]) -> None:
+    """Refuse an option that no rule has; an optimizer refuses its own."""
+    known = {x.name for r in rules for x in r.hypers}
+    if {"beta1", "beta2"} <= known:
+        known.add("betas")
+    for name in options:
+        if name not in known and optimizer is None:
+            raise unknown("hyperparameter", name, known)
+
+
+def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: bool) -> Make:
+    """Fractions where everything has an exact reading and they stay short; else 50 digits."""
+    reason = next((f"{r.name} takes square roots" for r in rules if not r.exact), "")
+    if problem is not None and not problem.exact:
+        reason = f"f = {problem.text} has roots, exp, log, sin or cos"
+    if exact and reason:
+        raise InputError(
+            f"There are no exact fractions here, since {reason}; leave out exact for rounded numbers."
+        )
+    return fifty_digits if reason or (not exact and len(script.steps) > _EXACT_STEPS) else Fraction
+
+
+def fifty_digits(q: Any) -> Number:
+    """Make an mpmath number of a fraction; to be used where mpmath works with 50 digits."""
+    import mpmath
+
+    return mpmath.mpf(q.numerator) / q.denominator if isinstance(q, (Fraction, int)) else q
+
+
+def _precision(number: Make) -> AbstractContextManager[Any]:
+    if number is not fifty_digits:
+        return nullcontext()
+    import mpmath
+
+    return mpmath.workdps(50)  # type: ignore[no-any-return]
+
+
+def _replay(rules: list[Rule], script: Script, number: Make, exact: bool) -> tuple[list[Trace], Make]:
+    """Replay on each rule; where fractions grow beyond reading and were not asked for, on 50 digits."""
+    try:
+        return [replay(for_rule(script, r), r, number) for r in rules], number
+    except InputError:
+        if exact or number is fifty_digits:
+            raise
+    with _precision(fifty_digits):
+        return [replay(for_rule(script, r), r, fifty_digits) for r in rules], fifty_digits
+
+
+def _values(problem: Problem | None, trace: Trace, number: Make) -> tuple[Number | None, ...]:
+    """Return f at the start and after each step."""
+    if problem is None:
+        return (None,) * (len(trace.steps) + 1)
+    values: list[Number | None] = []
+    for t, point in enumerate([trace.start, *(m.w for m in trace.steps)]):
+        try:
+            values.append(problem.value(point, number))
+        except InputError as error:
+            where = f"After step {t}" if t else "At the start"
+            raise InputError(f"{where}: {error}") from None
+    return tuple(values)
+
+
+def _record(script: Script, optimizer: Callable[..., Any]) -> Trace:
+    try:
+        return record(script, optimizer)
+    except OptimizerRaised as error:
+        name = getattr(optimizer, "__name__", str(optimizer))
+        raise InputError(f"{name} cannot be recorded: {error}.") from error
+
+
+def _movements(traces: list[Trace]) -> list[Number]:
+    moments = [trace.steps[0] for trace in traces if trace.steps]
+    pairs = (zip(elements(m.before[n]), elements(m.w[n]), strict=True) for m in moments for n in m.w)
+    return [y - x for pair in pairs for x, y in pair]
+
+
+def _digits(digits: int) -> int:
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 50:
+        raise InputError(f"digits is {digits!r}; it must be a whole number from 0 to 50.")
+    return digits
+
+
+def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:
+    """What is known about the rule, if f is a quadratic."""
+    from surefoot.explain.quadratic import Quadratic
+    from surefoot.explain.theory import report
+
+    quadratic = Quadratic.of(problem) if problem is not None else None
+    return tuple(report(quadratic, worked.rule, worked.h)) if quadratic is not None else ()
+
+
+def _check_gradients(
+    problem: Problem | None, traces: list[Trace], autograd: bool | None, optimizer: object
+) -> str:
+    """Compare every gradient with torch's autograd, if that is wanted or costs nothing; say what was checked."""
+    if problem is None:
+        return ""
+    if autograd is False or (autograd is None and optimizer is None and "torch" not in sys.modules):
+        return "∇f is exact, checked at each step by dual numbers."
+    from surefoot.explain.autograd import autograd as by_torch
+
+    for trace in traces:
+        for t, moment in enumerate(trace.steps, 1):
+            for name, theirs in by_torch(problem, moment.point).items():
+                ours = [float(x) for x in elements(moment.gradients[name])]
+                pairs = zip(ours, _flat(theirs), strict=True)
+                scale = 1 + max(map(abs, ours), default=0.0)
+                if any(abs(x - y) > 1e-6 * scale for x, y in pairs):
+                    raise AssertionError(
+                        f"At step {t} ∂f/∂{name} is {ours}, but torch's autograd says {theirs}. Please report this."
+                    )
+    return "∇f is exact, checked at each step by dual numbers and by torch's autograd."
+
+
+def _flat(value: Any) -> list[float]:
+    return [x for v in value for x in _flat(v)] if isinstance(value, list) else [value]

@@ -1,0 +1,108 @@
+"""The result of `explain`: everything worked out, and the forms it can be written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from surefoot.explain.numerals import Numerals
+from surefoot.explain.parting import Parting
+from surefoot.explain.worked import Worked
+from surefoot.trace import Script, Trace
+
+if TYPE_CHECKING:
+    from surefoot.explain.problem import Problem
+
+__all__ = ["Explanation"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What happens in each step, worked out; `print` it, or show it in a notebook.
+
+    Args:
+        script: what was played.
+        problem: what was differentiated; None if the gradients were given.
+        worked: one for each rule.
+        recorded: the trace of an optimizer beside them, if there is one.
+        partings: where each further rule, or the optimizer, first parts from the first rule.
+        theory: what is known about the first rule on this f, if it is quadratic.
+        closing: what momentum did, with the first rule.
+        checks: how the gradients were checked; "" if they were given.
+        numerals: how numbers are written.
+    """
+
+    script: Script
+    problem: Problem | None
+    worked: tuple[Worked, ...]
+    recorded: Trace | None
+    partings: tuple[Parting, ...]
+    theory: tuple[str, ...]
+    closing: str
+    checks: str
+    numerals: Numerals
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """The trace of each rule, then that of the optimizer."""
+        return (*(w.trace for w in self.worked), *([self.recorded] if self.recorded else []))
+
+    def text(self, *, width: int = 100, color: bool = False) -> str:
+        """Write it for a terminal of some width, in columns where they fit."""
+        from surefoot.explain.text import text
+
+        return text(self, width=width, color=color)
+
+    def markdown(self) -> str:
+        """Write it as Markdown, a table for each tensor and step."""
+        from surefoot.explain.markdown import markdown
+
+        return markdown(self)
+
+    def latex(self) -> str:
+        """Write it as LaTeX for a document that uses amsmath."""
+        from surefoot.explain.latex import latex
+
+        return latex(self)
+
+    def html(self, *, page: bool = True) -> str:
+        """Write it as a page of HTML, complete in itself, or as a fragment."""
+        from surefoot.explain.html import html
+
+        return html(self, page=page)
+
+    def data(self) -> dict[str, Any]:
+        """Give it as plain data, as JSON can hold it."""
+        from surefoot.explain.data import data
+
+        return data(self)
+
+    def json(self) -> str:
+        """Write it as JSON."""
+        import json
+
+        return json.dumps(self.data(), indent=2, ensure_ascii=False)
+
+    def frame(self) -> Any:
+        """Give it as a pandas DataFrame: a row for each rule, step and element.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        from surefoot.explain.data import frame
+
+        return frame(self)
+
+    def __str__(self) -> str:
+        """Write it as plain text."""
+        return self.text()
+
+    def __repr__(self) -> str:
+        """Write it as plain text, since a prompt shows this."""
+        return self.text(color=False)
+
+    def _repr_html_(self) -> str:
+        return self.html(page=False)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()

@@ -1,0 +1,116 @@
+"""What momentum did in a trace, in one or two sentences: all of it computed, none of it canned."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from surefoot.errors import InputError
+from surefoot.explain.numerals import Numerals
+from surefoot.explain.pen import TextPen
+from surefoot.rules import Rule
+from surefoot.trace import Group, Script, Set, Step, Trace, replay
+from surefoot.trace.values import Number, Value, elements, exact
+
+if TYPE_CHECKING:
+    from surefoot.explain.problem import Problem
+
+__all__ = ["closing_line"]
+
+
+def closing_line(
+    rule: Rule, trace: Trace, problem: Problem | None, number: Callable[[Any], Number], numerals: Numerals
+) -> str:
+    """Say what momentum did: how far w came and what f is, against the same run without it.
+
+    Args:
+        rule: the rule of the trace.
+        trace: what it made of its script.
+        problem: what was differentiated; None if the gradients were given.
+        number: the kind of number of the trace.
+        numerals: how to write numbers.
+
+    Returns:
+        One or two sentences; "" for a trace without steps.
+    """
+    option = next((x for x in rule.hypers if x.name in ("momentum", "beta1")), None)
+    if not trace.steps:
+        return ""
+    if option is None:
+        return "This rule has no momentum: what it keeps of past gradients does not carry w on."
+    h = rule.hyper(**trace.steps[-1].options[0]).map(exact)
+    if h[option.name] == 0:
+        return f"No momentum here ({option.letter} = 0): each step follows its own gradient and forgets it."
+    pen = TextPen(dataclasses.replace(numerals, exact=False))
+    try:
+        without = replay(_without(trace.script, option.name), rule, number)
+    except InputError:  # an option that needs momentum, or a run that leaves f's domain
+        without = None
+    steps = len(trace.steps)
+    parts = []
+    if without is not None:
+        parts.append(_distance(trace, without, steps, pen))
+        if problem is not None:
+            with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
+            parts[0] += f"; f is {pen.result(with_it)}, without it {pen.result(without_it)}"
+    against, moved = _against_the_gradient(trace)
+    if against:
+        parts.append(
+            f"In {against} of {moved} movements it carried an element against the gradient of that step"
+        )
+    said = ". ".join(parts)
+    return f"What momentum did ({option.letter} = {pen.setting(h[option.name])}): {said}." if said else ""
+
+
+def _without(script: Script, option: str) -> Script:
+    """The same script without momentum, and without what has no meaning then."""
+    off: dict[str, Any] = {option: 0}
+    groups = []
+    for g in script.groups:
+        options = {**g.options, **off}
+        if "betas" in options:
+            options["betas"] = (0, options["betas"][1])
+            del options[option]
+        groups.append(Group(g.names, options, g.joins))
+    steps = (
+        Step(s.gradients, tuple(e for e in s.events if not (isinstance(e, Set) and e.option == option)))
+        for s in script.steps
+    )
+    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+
+
+def _distance(trace: Trace, without: Trace, steps: int, pen: TextPen) -> str:
+    far, alone = _length(trace), _length(without)
+    after = f"after {steps} steps" if steps > 1 else "after one step"
+    if far == alone:
+        return f"nothing yet; {after} w is where it would be without it"
+    came = f"{after} w has come {pen.result(far)} from its start"
+    if not alone or not math.isfinite(far / alone):
+        return came
+    return f"{came}, {far / alone:.2f} times as far as without it ({pen.result(alone)})"
+
+
+def _length(trace: Trace) -> float:
+    """How far w is from its start, all tensors together."""
+    end = trace.steps[-1].w
+    pairs = (zip(elements(end[n]), elements(trace.start[n]), strict=True) for n in trace.script.names)
+    return math.sqrt(sum(float(x - y) ** 2 for pair in pairs for x, y in pair))
+
+
+def _against_the_gradient(trace: Trace) -> tuple[int, int]:
+    """How many movements of an element went uphill, of how many."""
+    against = moved = 0
+    for moment in trace.steps:
+        uphill = bool(moment.options[0].get("maximize", False))
+        for name, gradient in moment.gradients.items():
+            triples = zip(_flat(moment.before[name]), _flat(moment.w[name]), _flat(gradient), strict=True)
+            for before, after, g in triples:
+                moved += after != before
+                against += ((after - before) * (-g if uphill else g)) > 0
+    return against, moved
+
+
+def _flat(value: Value) -> list[Number]:
+    return list(elements(value))

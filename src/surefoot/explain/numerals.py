@@ -1,0 +1,102 @@
+"""Numbers as a lecturer writes them: how many digits, when a fraction, when powers of ten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from surefoot.trace.values import Number, exact_binary
+
+__all__ = ["Numerals", "sensible_digits"]
+
+_LONGEST = 40  # characters of a fraction that is written out
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """How numbers are written.
+
+    Args:
+        digits: decimals of a result.
+        exact: write fractions, where there are fractions.
+
+    Example:
+        >>> Numerals(4).result(Fraction(991, 500)), Numerals(4).put_in(Fraction(991, 500))
+        ('1.9820', '1.982')
+        >>> Numerals(4, exact=True).result(Fraction(991, 500))
+        '991/500'
+    """
+
+    digits: int = 4
+    exact: bool = False
+
+    def result(self, x: Number) -> str:
+        """Write a result: always all its decimals, so that columns align."""
+        return self._write(x, strip=False)
+
+    def put_in(self, x: Number) -> str:
+        """Write a number in the middle of a formula: no more digits than it needs."""
+        return self._write(x, strip=True)
+
+    def setting(self, x: Number) -> str:
+        """Write a hyperparameter: as it was given, whatever the digits of results."""
+        q = exact_binary(x)
+        if isinstance(q, float):
+            return str(q)
+        short = f"{float(q):.12g}"
+        if Fraction(short) != q:
+            return str(q) if len(str(q)) < _LONGEST else f"{float(q):.6g}"
+        return short if "e" not in short else _power_of_ten(float(q), 12)
+
+    def _write(self, x: Number, *, strip: bool) -> str:
+        q = exact_binary(x)
+        if isinstance(q, float):
+            return str(q)
+        if self.exact:
+            return _fraction(q)
+        size = abs(q)
+        if size >= 10**9 or 0 < size < Fraction(1, 2 * 10**self.digits):
+            return _power_of_ten(_float(q), 4)
+        text = f"{_float(q):.{self.digits}f}"
+        if strip and "." in text:
+            text = text.rstrip("0").rstrip(".")
+        return text
+
+
+def _float(q: Fraction) -> float:
+    try:
+        return float(q)
+    except OverflowError:
+        return math.copysign(math.inf, q)
+
+
+def _power_of_ten(x: float, digits: int) -> str:
+    if not math.isfinite(x):
+        return str(x)
+    mantissa, _, exponent = f"{x:.{digits - 1}e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _fraction(q: Fraction) -> str:
+    try:
+        text = str(q)
+    except ValueError:  # Python refuses to write very long integers
+        text = " " * 10_000
+    if len(text) <= _LONGEST:
+        return text
+    return f"{_float(q):.12g}…"
+
+
+def sensible_digits(movements: Iterable[Number]) -> int:
+    """Choose the decimals that show the smallest first movement with two digits: from 4 up to 10.
+
+    Example:
+        >>> sensible_digits([Fraction(18, 1000), Fraction(-4, 1000)]), sensible_digits([1e-6])
+        (4, 7)
+    """
+    sizes = [abs(float(m)) for m in movements]
+    smallest = min((s for s in sizes if s > 0 and math.isfinite(s)), default=1.0)
+    return max(4, min(10, math.ceil(-math.log10(smallest) - 1e-9) + 1))

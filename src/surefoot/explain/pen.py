@@ -1,0 +1,274 @@
+"""Two hands to write with: plain text and LaTeX. What is worked out is written by either."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surefoot.explain.numerals import Numerals
+from surefoot.trace.values import Number, Value, shape
+
+if TYPE_CHECKING:
+    from surefoot.explain.problem import Problem
+    from surefoot.rules.formula import Equation
+
+__all__ = ["LatexPen", "Pen", "TextPen"]
+
+MOST = 6  # elements that are written; of more, the first three and the last
+_SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_NAME = re.compile(r"[^\W\d][^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*")  # a² is a and a power
+_PYTHON_POWER = re.compile(r"\*\*(\d+)")
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How to write letters, numbers and formulas; the numbers as `numerals` says."""
+
+    numerals: Numerals
+
+    def value(self, value: Value, write: Callable[[Number], str] | None = None) -> str:
+        """Write a number, or a tensor as a tuple of them; of a long one the ends."""
+        write = write or self.result
+        if not isinstance(value, tuple):
+            return write(value)
+        items = value if len(value) <= MOST else (*value[:3], None, value[-1])
+        written = [self.dots if v is None else self.value(v, write) for v in items]
+        return self.tensor(written, len(shape(value)))
+
+    def result(self, x: Number) -> str:
+        """Write a result."""
+        return self.number(self.numerals.result(x))
+
+    def put_in(self, x: Number) -> str:
+        """Write a number in the middle of a formula."""
+        return self.number(self.numerals.put_in(x))
+
+    def setting(self, x: object) -> str:
+        """Write a hyperparameter's value."""
+        if isinstance(x, (bool, str)) or x is None:
+            return self.word(str(x))
+        return self.number(self.numerals.setting(x))
+
+    def formula(self, equation: Equation, step: int) -> str:
+        """Write the right-hand side with letters."""
+        return self.right(equation, lambda name: self.letter(name, step))
+
+    def numbers(self, equation: Equation, known: Mapping[str, Value], scalars: frozenset[str]) -> str:
+        """Write the right-hand side with the numbers put in; hyperparameters and counts as they were given."""
+
+        def write(name: str) -> str:
+            if name in scalars:
+                return self.setting(known[name])
+            return self.value(known[name], self.put_in)
+
+        return self.right(equation, write)
+
+    # what each hand does in its own way
+    dots = "…"
+
+    def math(self, text: str) -> str:
+        """Set mathematics into prose."""
+        return text
+
+    def prose(self, text: str) -> str:
+        """Write words that the user chose."""
+        return text
+
+    def number(self, text: str) -> str:
+        """Write what Numerals wrote."""
+        raise NotImplementedError
+
+    def word(self, text: str) -> str:
+        """Write an option's value."""
+        raise NotImplementedError
+
+    def tensor(self, items: list[str], depth: int) -> str:
+        """Write a tensor of written items."""
+        raise NotImplementedError
+
+    def letter(self, name: str, step: int | None = None) -> str:
+        """Write a letter, with ₜ and ₜ₋₁ turned into the number of the step."""
+        raise NotImplementedError
+
+    def right(self, equation: Equation, write: Callable[[str], str]) -> str:
+        """Write a right-hand side, each letter as `write` has it."""
+        raise NotImplementedError
+
+    def function(self, problem: Problem) -> str:
+        """Write f."""
+        raise NotImplementedError
+
+    def slope(self, problem: Problem, name: str) -> tuple[str, str]:
+        """Write ∂f/∂name, and its formula ("" if the elements' formulas differ)."""
+        raise NotImplementedError
+
+    def slopes(self, problem: Problem, name: str) -> list[str]:
+        """Write the gradient element by element."""
+        raise NotImplementedError
+
+    def f_after(self, step: int) -> str:
+        """Write f(w₂)."""
+        return f"f({self.letter('wₜ', step)})"
+
+    def of(self, name: str) -> str:
+        """Write whose state it is."""
+        return f"of {name}"
+
+    def under(self, rule: str) -> str:
+        """Write under which rule."""
+        return f"({rule})"
+
+    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
+        """Put the values of variables into the formula of a slope."""
+        raise NotImplementedError
+
+
+class TextPen(Pen):
+    """Plain text in Unicode."""
+
+    def number(self, text: str) -> str:
+        """Write −1.5, 3·10⁻⁵."""
+        mantissa, e, exponent = text.partition("e")
+        if e and exponent.lstrip("-").isdigit():
+            factor = "" if mantissa in ("1", "-1") else f"{mantissa.lstrip('-')}·"
+            text = f"{'-' * mantissa.startswith('-')}{factor}10"
+            return text.replace("-", "−") + exponent.translate(_SUPER)
+        return text.replace("-", "−")
+
+    def word(self, text: str) -> str:
+        """Write the word."""
+        return text
+
+    def tensor(self, items: list[str], depth: int) -> str:
+        """Write (1, 2)."""
+        return f"({', '.join(items)})"
+
+    def letter(self, name: str, step: int | None = None) -> str:
+        """Write b₂ for bₜ at step 2."""
+        if step is None:
+            return name.removesuffix("ₜ₋₁").removesuffix("ₜ")
+        if name.endswith("ₜ₋₁"):
+            return name.removesuffix("ₜ₋₁") + str(step - 1).translate(_SUB)
+        return name.removesuffix("ₜ") + str(step).translate(_SUB) if name.endswith("ₜ") else name
+
+    def right(self, equation: Equation, write: Callable[[str], str]) -> str:
+        """Write it on one line."""
+        return equation.text(write)
+
+    def function(self, problem: Problem) -> str:
+        """Write mean(3·a³ − b²)."""
+        return self.expression(problem.text)
+
+    def slopes(self, problem: Problem, name: str) -> list[str]:
+        """Write ∂f/∂x[0] = 2·x[0]."""
+        return [self.expression(part) for part in re.split(r", (?=∂f/∂|…)", problem.gradient_text()[name])]
+
+    def slope(self, problem: Problem, name: str) -> tuple[str, str]:
+        """Write ∂f/∂a and 9·a²/2."""
+        return f"∂f/∂{name}", self._alike(problem.gradient_text()[name])
+
+    def _alike(self, text: str) -> str:
+        """The formula for the whole tensor; "" where there is one per element."""
+        left, _, formula = text.partition(" = ")
+        return "" if "[" in left or "[" in formula else self.expression(formula)
+
+    def expression(self, text: str) -> str:
+        """Write Python's notation as a person would: 9·a²/2."""
+        text = _PYTHON_POWER.sub(lambda m: m[1].translate(_SUPER), text)
+        return text.replace("**", "^").replace("*", "·").replace("-", "−")
+
+    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
+        """Put numbers for names; a negative number in brackets."""
+
+        def write(match: re.Match[str]) -> str:
+            if match[0] not in values:
+                return match[0]
+            text = self.value(values[match[0]], self.put_in)
+            return f"({text})" if text.startswith("−") else text
+
+        written = _NAME.sub(write, formula)
+        return re.sub(r"^−\(−([\d.]+)\)$", r"−(−\1)", written)
+
+
+class LatexPen(Pen):
+    """LaTeX, for math mode."""
+
+    dots = r"\dots"
+
+    def math(self, text: str) -> str:
+        """Write $b$."""
+        return f"${text}$"
+
+    def prose(self, text: str) -> str:
+        """Write with what LaTeX would take for commands made harmless."""
+        return re.sub(r"([\\{}$&#%_^~])", lambda m: rf"\{m[0]}" if m[0] not in "\\^~" else " ", text)
+
+    def number(self, text: str) -> str:
+        """Write -1.5, 3 \\cdot 10^{-5}, a fraction as one."""
+        mantissa, e, exponent = text.partition("e")
+        if e and exponent.lstrip("-").isdigit():
+            factor = "" if mantissa in ("1", "-1") else rf"{mantissa.lstrip('-')} \cdot "
+            return rf"{'-' * mantissa.startswith('-')}{factor}10^{{{exponent}}}"
+        above, slash, below = text.lstrip("-").partition("/")
+        if slash:
+            return rf"{'-' * text.startswith('-')}\tfrac{{{above}}}{{{below}}}"
+        return {"nan": r"\mathrm{NaN}", "inf": r"\infty", "-inf": r"-\infty"}.get(text, text).replace(
+            "…", r"\dots"
+        )
+
+    def word(self, text: str) -> str:
+        """Write it upright."""
+        return rf"\text{{{text.replace('_', ' ')}}}"
+
+    def tensor(self, items: list[str], depth: int) -> str:
+        """Write (1,\\, 2)."""
+        return "(" + r",\, ".join(items) + ")"
+
+    def letter(self, name: str, step: int | None = None) -> str:
+        """Write b_{2} for bₜ at step 2."""
+        from surefoot.rules.printing import latex_name
+
+        stem = name.removesuffix("ₜ₋₁").removesuffix("ₜ")
+        if step is None or stem == name:
+            return latex_name(stem)
+        return f"{latex_name(stem)}_{{{step - 1 if name.endswith('ₜ₋₁') else step}}}"
+
+    def right(self, equation: Equation, write: Callable[[str], str]) -> str:
+        """Write it in math mode."""
+        return equation.latex(write)
+
+    def function(self, problem: Problem) -> str:
+        """Write it as the problem does."""
+        return problem.latex()
+
+    def slopes(self, problem: Problem, name: str) -> list[str]:
+        """Write each element's derivative."""
+        return problem.gradient_latex()[name].split(r", \quad ")
+
+    def of(self, name: str) -> str:
+        """Write it in words."""
+        return rf"\text{{ of }} {self.letter(name)}"
+
+    def under(self, rule: str) -> str:
+        """Write it in words."""
+        return rf"\text{{ ({self.prose(rule)})}}"
+
+    def slope(self, problem: Problem, name: str) -> tuple[str, str]:
+        """Write \\frac{\\partial f}{\\partial a} and \\frac{9 a^{2}}{2}."""
+        left, _, formula = problem.gradient_latex()[name].partition(" = ")
+        several = r"\quad" in formula or "[" in problem.gradient_text()[name]
+        return rf"\frac{{\partial f}}{{\partial {self.letter(name)}}}", "" if several else formula
+
+    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
+        """Put numbers for one-letter names."""
+
+        def write(match: re.Match[str]) -> str:
+            if match[0] not in values:
+                return match[0]
+            text = self.value(values[match[0]], self.put_in)
+            return f"({text})" if text.startswith("-") else text
+
+        return re.sub(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", write, formula)

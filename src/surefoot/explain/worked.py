@@ -1,0 +1,291 @@
+"""A rule's Trace worked out: for each step and tensor, each quantity as formula, with numbers put in, as result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from surefoot.explain.pen import Pen
+from surefoot.rules import H, Rule
+from surefoot.trace import Move, Reload, Script, Set, Trace
+from surefoot.trace.values import Number, Value, build, elements, exact, shape
+
+if TYPE_CHECKING:
+    from surefoot.explain.problem import Problem
+    from surefoot.rules.formula import Equation
+
+__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "write_line", "write_news", "work_out"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity of a step: `left = right`, what its letters stand for, and its value."""
+
+    name: str  # "gradient", a slot, "u" …, "w"
+    step: int
+    equation: Equation | None  # None for the gradient, which comes from f or is given
+    known: Mapping[str, Value]
+    scalars: frozenset[str]  # the letters that stand for one number, whatever the tensor's shape
+    value: Value
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What one step did to one tensor; no lines if it had no gradient."""
+
+    name: str
+    lines: tuple[Line, ...]
+    point: Mapping[str, Value]  # where f was differentiated
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new in a step against the one before.
+
+    Args:
+        kind: "option" (subject, old and new values), "formula" (new line, old line), "first" (a tensor's first gradient
+            after step 1), "none" (a tensor without a gradient), "move" (a tensor moved from outside), "reload".
+    """
+
+    kind: str
+    subject: str = ""
+    old: Any = None
+    new: Any = None
+
+
+@dataclass(frozen=True)
+class WorkedStep:
+    """One step: its tensors, what is new in it, f at its end (None without f)."""
+
+    number: int
+    tensors: tuple[Tensor, ...]
+    news: tuple[News, ...]
+    value: Number | None
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A rule on a script, worked out.
+
+    Args:
+        rule: the rule.
+        h: its hyperparameters at the first step.
+        trace: what it made of the script.
+        steps: each worked out.
+        value: f at the start; None without f.
+    """
+
+    rule: Rule
+    h: H
+    trace: Trace
+    steps: tuple[WorkedStep, ...]
+    value: Number | None
+
+
+def work_out(
+    rule: Rule, trace: Trace, problem: Problem | None, number: Any, values: tuple[Number | None, ...]
+) -> Worked:
+    """Work out a rule's trace.
+
+    Args:
+        rule: the rule that made the trace.
+        trace: from `replay`.
+        problem: what was differentiated; None if the gradients were given.
+        number: the kind of number that the trace is in.
+        values: f at the start and after each step; None without a problem.
+
+    Returns:
+        Every quantity of every step, ready to be written.
+    """
+    script = trace.script
+    equations = _Equations(rule)
+    steps: list[WorkedStep] = []
+    for t, moment in enumerate(trace.steps, 1):
+        hypers = [_hypers(rule, o) for o in moment.options]
+        tensors = []
+        for name in script.names:
+            if name not in moment.gradients or script.groups[script.group_of(name)].joins > t:
+                tensors.append(Tensor(name, (), {}))
+                continue
+            h = hypers[script.group_of(name)]
+            state = trace.state_before(t).get(name)
+            lines = _lines(rule, equations, h, number, t, moment.before[name], moment.gradients[name], state)
+            point = {n: moment.point[n] for n in script.names} if problem else {}
+            tensors.append(Tensor(name, lines, point))
+        news = _news(script, t, rule, hypers, tensors, steps)
+        steps.append(WorkedStep(t, tuple(tensors), news, values[t]))
+    first = trace.steps[0].options[0] if trace.steps else script.groups[0].options
+    return Worked(rule, _hypers(rule, first), trace, tuple(steps), values[0])
+
+
+def _hypers(rule: Rule, options: Mapping[str, Any]) -> H:
+    return rule.hyper(**options).map(exact)
+
+
+class _Equations:
+    """The equations of a rule for each combination of options and missing slots, made once."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.made: dict[Any, tuple[list[Equation], frozenset[str]]] = {}
+
+    def of(self, h: H, state: Mapping[str, Any]) -> tuple[list[Equation], frozenset[str]]:
+        """The equations, and the letters that stand for one number."""
+        key = (tuple(h.items()), tuple(v is None for v in state.values()))
+        if key not in self.made:
+            found = self.rule.formulas(h, state)
+            self.made[key] = found, self._scalars(found)
+        return self.made[key]
+
+    def _scalars(self, equations: list[Equation]) -> frozenset[str]:
+        """Letters that no element of w or g enters: hyperparameters, step counts and their functions."""
+        vectors = {"wₜ₋₁", "gₜ"}
+        letters = {x.name for e in equations for x in e.right.free_symbols | e.left.free_symbols}
+        while True:
+            more = set()
+            for e in equations:
+                if any(x.name in vectors for x in e.right.free_symbols):
+                    now = e.left.name
+                    more |= {now, now + "₋₁" if now.endswith("ₜ") else now}
+            if more <= vectors:
+                return frozenset(letters | {x.letter for x in self.rule.hypers}) - vectors
+            vectors |= more
+
+
+def _lines(
+    rule: Rule, equations: _Equations, h: H, number: Any, t: int, w: Value, g: Value, state: Any
+) -> tuple[Line, ...]:
+    """Work out one tensor's step: each line for all its elements."""
+    sizes, ws, gs = shape(w), list(elements(w)), list(elements(g))
+    slots = {slot: list(elements(v)) for slot, v in (state or {}).items()}
+    computing = h.map(lambda x: number(exact(x)))
+    rows, states = [], []
+    for i, (x, d) in enumerate(zip(ws, gs, strict=True)):
+        s = rule.init(computing, x)
+        s.update({slot: v[i] for slot, v in slots.items()})
+        states.append(s)
+        rows.append([line.value for line in rule.lines(computing, x, d, s)])
+    if not rows:
+        return ()
+    found, scalars = equations.of(h, states[0])
+    known: dict[str, Value] = {x.letter: h[x.name] for x in rule.hypers}
+    known |= {"wₜ₋₁": w, "gₜ": g}
+    for x in rule.slots:
+        before = [s[x.name] for s in states]
+        known[f"{x.letter}ₜ₋₁"] = before[0] if f"{x.letter}ₜ₋₁" in scalars else build(sizes, before)
+    lines = []
+    if ahead := _lookahead(rule):
+        point = [rule.point(computing, x, s) for x, s in zip(ws, states, strict=True)]
+        lines.append(Line("point", t, ahead, dict(known), scalars, build(sizes, point)))
+    lines.append(Line("gradient", t, None, {}, scalars, g))
+    for e, *column in zip(found, *rows, strict=True):
+        scalar = e.left.name in scalars
+        value = column[0] if scalar else build(sizes, column)
+        if e.name != "step":  # it counts; the formulas have its number put in
+            lines.append(Line(e.name, t, e, dict(known), scalars, value))
+        known[e.left.name] = value
+    return tuple(lines)
+
+
+def _lookahead(rule: Rule) -> Equation | None:
+    """Where the gradient is taken, as an equation; None where that is w itself."""
+    if rule.look is None:
+        return None
+    import sympy
+
+    from surefoot.rules.formula import Equation
+
+    h = H(rule.hypers, {x.name: sympy.Symbol(x.letter, real=True) for x in rule.hypers if x.is_number})
+    s = {x.name: sympy.Symbol(f"{x.letter}ₜ₋₁", real=True) for x in rule.slots}
+    point = rule.look(h, sympy.Symbol("wₜ₋₁", real=True), s)
+    return Equation("point", sympy.Symbol("pₜ", real=True), point)
+
+
+def _news(
+    script: Script, t: int, rule: Rule, hypers: list[H], tensors: list[Tensor], steps: list[WorkedStep]
+) -> tuple[News, ...]:
+    """Say what this step has that the one before did not."""
+    news = []
+    for event in script.steps[t - 1].events:
+        if isinstance(event, Set):
+            letter = next((x.letter for x in rule.hypers if x.name == event.option), event.option)
+            news.append(News("option", letter, _before(script, t, event), event.value))
+        elif isinstance(event, Move):
+            news.append(News("move", event.name, None, event.value))
+        elif isinstance(event, Reload):
+            news.append(News("reload"))
+    seen: set[tuple[str, str]] = set()
+    for tensor in tensors:
+        if not tensor.lines:
+            news.append(News("none", tensor.name))
+            continue
+        earlier = [s for s in steps if _find(s, tensor.name).lines]
+        if not earlier:
+            if t > 1:
+                news.append(News("first", tensor.name))
+            continue
+        old = {line.name: line for line in _find(earlier[-1], tensor.name).lines}
+        for line in tensor.lines:
+            last = old.get(line.name)
+            if line.equation is None or last is None or last.equation is None:
+                continue
+            if last.equation.right != line.equation.right:
+                pair = str(last.equation.right), str(line.equation.right)
+                if pair not in seen:
+                    news.append(News("formula", tensor.name, last, line))
+                seen.add(pair)
+    return tuple(news)
+
+
+def _find(step: WorkedStep, name: str) -> Tensor:
+    return next(tensor for tensor in step.tensors if tensor.name == name)
+
+
+def _before(script: Script, t: int, event: Set) -> Any:
+    """The value of an option before an event of step t; None if it had the rule's default."""
+    group = event.group or 0
+    value = script.groups[group].options.get(event.option)
+    for step in script.steps[: t - 1]:
+        for e in step.events:
+            if isinstance(e, Set) and e.option == event.option and e.group in (None, group):
+                value = e.value
+    return value
+
+
+def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) -> tuple[str, str, str, str]:
+    """Write a line as left side, formula, numbers put in, result; a part that would say nothing new is ""."""
+    equation = line.equation
+    if equation is None:
+        slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
+        numbers = pen.substitute(formula, tensor.point) if formula else ""
+        return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
+    scalar = equation.left.name in line.scalars
+    result = pen.setting(line.value) if scalar and not pen.numerals.exact else pen.value(line.value)
+    plain = equation.right.is_Symbol or equation.right.is_number
+    numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
+    return pen.letter(equation.left.name, line.step), pen.formula(equation, line.step), numbers, result
+
+
+def write_news(news: News, pen: Pen) -> str:
+    """Write a piece of news as words, with its mathematics in them."""
+    match news.kind:
+        case "option":
+            was = "" if news.old is None else f", was {pen.math(pen.setting(news.old))}"
+            return pen.math(f"{pen.letter(news.subject)} = {pen.setting(news.new)}") + was
+        case "formula":
+            return f"{_equality(news.new, pen)}, where step {news.old.step} had {_equality(news.old, pen)}"
+        case "first":
+            return f"{pen.prose(news.subject)} gets its first gradient"
+        case "none":
+            return f"{pen.prose(news.subject)} has no gradient, so nothing of it changes"
+        case "move":
+            return f"{pen.prose(news.subject)} was set from outside to {pen.math(pen.value(news.new, pen.put_in))}"
+    return "the optimizer was saved, and loaded into a new one"
+
+
+def _equality(line: Line, pen: Pen) -> str:
+    assert line.equation is not None  # only rules' own lines become news
+    return pen.math(
+        f"{pen.letter(line.equation.left.name, line.step)} = {pen.formula(line.equation, line.step)}"
+    )
