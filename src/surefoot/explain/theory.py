@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from surefoot.explain.quadratic import Quadratic, characteristic, radius, stable
 from surefoot.rules import H, Rule
 from surefoot.trace.values import exact
 
-__all__ = ["report", "transition"]
+__all__ = ["Momentum", "as_momentum", "report", "transition"]
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
@@ -61,7 +61,7 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
 def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     """Say whether the rule is stable, by the condition known for it or else by its matrix, and its rate."""
     curvatures = [Fraction(x) for x in sorted(set(f.curvatures)) if x != 0]
-    known = _known(rule, h)
+    known = as_momentum(rule, h)
     if known is None:
         matrices = [transition(rule, h, x) for x in curvatures]
         if None in matrices:
@@ -97,8 +97,17 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     ]
 
 
-def _known(rule: Rule, h: H) -> tuple[Any, str, Any, bool] | None:
-    """Return gain, how it is written, what is added to λ, nesterov; None if the rule is no such one."""
+class Momentum(NamedTuple):
+    """How a rule reads as classical or Nesterov momentum: its lr counts `gain` times, λ grows by `shift`."""
+
+    gain: Any
+    written: str  # the gain in a formula
+    shift: Any
+    nesterov: bool
+
+
+def as_momentum(rule: Rule, h: H) -> Momentum | None:
+    """Return how a rule reads as momentum, or None if it is no such rule."""
     name = rule.name.partition("(")[0]
     if name not in _GAIN or h.get("maximize") or (h.get("weight_decay") and h.get("decay") != "l2"):
         return None
@@ -107,7 +116,7 @@ def _known(rule: Rule, h: H) -> tuple[Any, str, Any, bool] | None:
     nesterov = bool(h.get("nesterov", False)) or name == "sutskever"
     if nesterov and written == "(1 − τ)" and gain != 1:
         return None  # torch refuses it, and its gradient then counts in two ways
-    return gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov
+    return Momentum(gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov)
 
 
 def _rate(rate: float, curvature: Any) -> str:

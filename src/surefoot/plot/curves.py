@@ -168,7 +168,7 @@ def _legend(figure: Picture, histories: Sequence[History]) -> None:
     else:
         handles = [
             Line2D([], [], **_looks(i, len(histories))[1], label=label)
-            for i, label in enumerate(labels(histories))
+            for i, label in enumerate(labels([h.name for h in histories], [h.config for h in histories]))
         ]
         handles += [
             Line2D([], [], color=QUIET, linewidth=0.8, label="training"),

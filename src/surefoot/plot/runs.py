@@ -84,30 +84,32 @@ def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return flat
 
 
-def labels(runs: Sequence[History], most: int = 3) -> list[str]:
-    """Name each run by the settings in which it differs from the others; by its folder where there is none.
+def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: int = 3) -> list[str]:
+    """Label things by the settings in which they differ, and by name where that does not tell them apart.
 
     Example:
-        >>> labels([History("a", [], {"lr": 0.1, "seed": 0}), History("b", [], {"lr": 0.05, "seed": 0})])
+        >>> labels(["a", "b"], [{"lr": 0.1, "seed": 0}, {"lr": 0.05, "seed": 0}])
         ['lr 0.1', 'lr 0.05']
     """
-    if len(runs) == 1:
-        return [runs[0].name]
-    keys = dict.fromkeys(key for run in runs for key in run.config if key not in _ABOUT)
-    differing = [key for key in keys if len({str(run.config.get(key)) for run in runs}) > 1]
+    if len(names) == 1:
+        return list(names)
+    keys = dict.fromkeys(key for setting in settings for key in setting if key not in _ABOUT)
+    differing = [key for key in keys if len({str(setting.get(key)) for setting in settings}) > 1]
     told = []
-    for run in runs:
-        parts = [_setting(key, run.config.get(key)) for key in differing]
+    for setting in settings:
+        parts = [_setting(key, setting.get(key)) for key in differing]
         told.append(", ".join(parts[:most] + ["…"] * (len(parts) > most)))
     count = Counter(told)
     return [
-        label if label and count[label] == 1 else f"{run.name}{f' ({label})' if label else ''}"
-        for run, label in zip(runs, told, strict=True)
+        label if label and count[label] == 1 else f"{name}{f' ({label})' if label else ''}"
+        for name, label in zip(names, told, strict=True)
     ]
 
 
 def _setting(key: str, value: Any) -> str:
     key = key.rpartition(".")[2].replace("_", " ")
+    if key == "rule":
+        return str(value)
     if value is None:
         return f"{key} by default"
     if isinstance(value, bool):

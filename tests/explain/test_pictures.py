@@ -1,0 +1,80 @@
+"""Pictures of explanations: the right data under the right names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from surefoot.errors import InputError
+from surefoot.explain import Explanation, explain
+from surefoot.explain.pictures import picture
+
+
+def work(rule: Any = "torch", **options: Any) -> Explanation:
+    return explain(rule, f="x**2/2 + 8*y**2", at={"x": -3, "y": 1}, **{"lr": 0.05, "steps": 4, **options})
+
+
+def legend(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_several_settings_over_each_other() -> None:
+    figure = picture("path", work(), work(momentum=0.5), work(momentum=0.5, nesterov=True), work(lr=0.1))
+    assert legend(figure) == [
+        "lr 0.05, momentum 0, no nesterov",
+        "lr 0.05, momentum 0.5, no nesterov",
+        "lr 0.05, momentum 0.5, nesterov",
+        "lr 0.1, momentum 0, no nesterov",
+        "last step",
+    ]
+    assert figure.axes[0].get_lines()[0].get_xdata()[1] == pytest.approx(-3 * 0.95)
+
+
+def test_several_rules_side_by_side() -> None:
+    figure = picture("steps", work(["torch", "keras"], momentum=0.5))
+    assert legend(figure) == ["torch", "keras"]
+    assert [panel.get_ylabel() for panel in figure.axes] == ["gradient", "buffer", "step Δx"]
+
+
+def test_impulse() -> None:
+    assert legend(picture("impulse", work(momentum=0.5), work("adam"))) == ["torch", "adam"]
+
+
+def test_rates_of_plain_and_of_nesterov_momentum() -> None:
+    texts = [t.get_text() for t in picture("rates", work(momentum=0.5)).axes[0].texts]
+    assert texts == ["unstable", "torch", "best: rate 0.6\nlr 0.16, μ 0.36"]
+    figure = picture("rates", work(momentum=0.5, nesterov=True))
+    assert figure.axes[0].get_title() == "Nesterov, κ = 16"
+
+
+BAD: list[tuple[Any, str]] = [
+    (
+        lambda: picture("paths", work()),
+        "Unknown picture 'paths'; did you mean 'path'? Known: impulse, path, rates, steps.",
+    ),
+    (lambda: picture("path"), "There is no explanation to draw; give at least one."),
+    (
+        lambda: picture("rates", work("adam")),
+        "There is no map of rates for Adam; it is no plain or Nesterov momentum.",
+    ),
+    (
+        lambda: picture("rates", work(), work(momentum=0.5, nesterov=True)),
+        "Plain and Nesterov momentum have different maps of rates; draw them apart.",
+    ),
+    (
+        lambda: picture("rates", explain(f="x**4", at={"x": 1}, lr=1)),
+        "A map of rates needs an f that is quadratic and has a minimum.",
+    ),
+    (
+        lambda: picture("path", explain(f="x**4", at={"x": 1}, lr=1)),
+        "A path is drawn of 2 numbers, but here are 1: x.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("draw", "sentence"), BAD)
+def test_bad_input(draw: Any, sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        draw()
+    assert str(caught.value) == sentence
