@@ -78,3 +78,7 @@ def test_bad_input(draw: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         draw()
     assert str(caught.value) == sentence
+
+
+def test_an_explanation_draws_itself() -> None:
+    assert legend(work().plot("path", work(lr=0.1))) == ["lr 0.05", "lr 0.1", "last step"]

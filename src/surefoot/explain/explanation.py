@@ -12,6 +12,7 @@ from surefoot.trace import Script, Trace
 
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
+    from surefoot.plot.style import Picture
 
 __all__ = ["Explanation"]
 
@@ -92,6 +93,12 @@ class Explanation:
         from surefoot.explain.data import frame
 
         return frame(self)
+
+    def plot(self, kind: str = "path", *others: Explanation) -> Picture:
+        """Draw it, over others if there are any: "path", "steps", "impulse" or "rates"; see `explain.pictures`."""
+        from surefoot.explain.pictures import picture
+
+        return picture(kind, self, *others)
 
     def __str__(self) -> str:
         """Write it as plain text."""
