@@ -46,7 +46,8 @@ def sentence(**options: Any) -> str:
         ({"name": "a/b"}, "The name becomes part of a folder's name, so it cannot be 'a/b'."),
         (
             {"schedule": "cosin"},
-            "Unknown schedule 'cosin'; did you mean 'cosine'? Known: constant, cosine, one-cycle, step, warm-up.",
+            "Unknown schedule 'cosin'; did you mean 'cosine'?"
+            " Known: constant, cosine, one-cycle, step, warm-up.",
         ),
         (
             {"validate_every": "50"},

@@ -65,7 +65,7 @@ def test_fit_is_the_plain_loop() -> None:
     assert last["valid_loss"] == pytest.approx(functional.cross_entropy(output, VALID[1]).item())
 
 
-def test_the_defaults_are_those_of_the_pipeline() -> None:
+def test_the_default_optimizer() -> None:
     net, other = model(), model()
     fit(net, (X, Y), progress=False)
     fit(other, (X, Y), progress=False, optimizer=lambda p: SGD(p, lr=0.05, momentum=0.9, nesterov=True))
@@ -228,8 +228,8 @@ def test_a_diverged_loss_names_its_step_and_keeps_the_last_good_model(tmp_path: 
     with pytest.raises(RunDiverged) as caught:
         fit(net, (X, Y), VALID, optimizer=sgd, batch_size=6, epochs=20, progress=False, out=tmp_path / "run")
     assert str(caught.value) == (
-        "The loss became NaN at step 150 (epoch 15); try a smaller lr than 0.1, such as 0.01, or clip the gradient's "
-        f"norm to 1; the model of step 100 is kept in {tmp_path / 'run'}."
+        "The loss became NaN at step 150 (epoch 15); try a smaller lr than 0.1, such as 0.01,"
+        f" or clip the gradient's norm to 1; the model of step 100 is kept in {tmp_path / 'run'}."
     )
     assert same(net, good)
     assert caught.value.run.status == "diverged"

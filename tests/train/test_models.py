@@ -72,8 +72,8 @@ def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
     )
     assert models.build(f"{file}:Net", (7,), 2)(torch.zeros(1, 7)).shape == (1, 2)
     assert sentence(f"{file}:Picky") == (
-        f"The model '{file}:Picky' needs width; surefoot can give a model shape, outputs, hidden and dropout, "
-        "and the rest needs defaults."
+        f"The model '{file}:Picky' needs width; surefoot can give a model shape, outputs, hidden and"
+        " dropout, and the rest needs defaults."
     )
     assert sentence(f"{file}:Broken") == f"The model '{file}:Broken' cannot be made: RuntimeError: not today."
     assert sentence(f"{file}:Empty") == f"The model '{file}:Empty' has no parameters to train."
@@ -81,7 +81,8 @@ def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
 
 def test_an_unknown_model() -> None:
     assert sentence("mpl") == (
-        "Unknown model 'mpl'; did you mean 'mlp'? Known: cnn, file.py:Class, linear, mlp, package.module:Class."
+        "Unknown model 'mpl'; did you mean 'mlp'?"
+        " Known: cnn, file.py:Class, linear, mlp, package.module:Class."
     )
 
 

@@ -58,7 +58,8 @@ def test_a_file_that_does_not_import(tmp_path: Path, text: str, reason: str) -> 
 
 def test_a_module_that_does_not_import() -> None:
     assert sentence("nothing_here:Net") == (
-        "The model's module 'nothing_here' does not import: ModuleNotFoundError: No module named 'nothing_here'."
+        "The model's module 'nothing_here' does not import:"
+        " ModuleNotFoundError: No module named 'nothing_here'."
     )
 
 

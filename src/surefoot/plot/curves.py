@@ -29,8 +29,11 @@ class RunLike(Protocol):
     """A run still in memory, such as `surefoot.fit` returns."""
 
     name: str
-    records: Sequence[Mapping[str, Any]]
     folder: Path | None
+
+    @property
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """The lines of metrics.jsonl."""
 
 
 @styled

@@ -89,13 +89,13 @@ class Config:
     optimizer: Annotated[str, Parameter(group=_OPTIMIZER)] = "sgd"
     """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
     lr: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
-    """Learning rate. [default: 0.05 for sgd; else the optimizer's own, as for the next four]"""
+    """Learning rate. [default: 0.04 for sgd; else the optimizer's own, as for the next four]"""
     momentum: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
     """Momentum. [default: 0.9 for sgd]"""
     dampening: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
     """Dampening of the momentum. [default: 0 for sgd]"""
     weight_decay: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
-    """Weight decay. [default: 0 for sgd]"""
+    """Weight decay. [default: 0.002 for sgd]"""
     nesterov: Annotated[bool | None, Parameter(group=_OPTIMIZER)] = None
     """Nesterov momentum. [default: yes for sgd with momentum and no dampening]"""
     opt: Annotated[

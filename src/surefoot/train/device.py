@@ -27,9 +27,7 @@ def pick(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
-        raise InputError(
-            f"There is no device '{name}' here; auto would take {pick()}."
-        ) from error
+        raise InputError(f"There is no device '{name}' here; auto would take {pick()}.") from error
     return device
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from surefoot.optim import SGD
 from surefoot.train import device as devices
-from surefoot.train import engine, optimizers
+from surefoot.train import engine
 from surefoot.train import schedule as schedules
 from surefoot.train.config import Config
 from surefoot.train.data import Scaling
@@ -67,7 +68,7 @@ def fit(
             Dataset of such pairs; or a DataLoader, whose own batch size and order then hold.
         valid: rows to validate on, in the same forms; None validates nothing.
         optimizer: over the model's parameters, or a function that makes it from them; None is
-            surefoot.SGD(lr=0.05, momentum=0.9, nesterov=True).
+            surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
@@ -96,7 +97,7 @@ def fit(
 
     Example:
         >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
-        >>> run = fit(nn.Linear(1, 1), (x, 3 * x + 2), (x, 3 * x + 2), epochs=20, progress=False)
+        >>> run = fit(nn.Linear(1, 1), (x, 3 * x + 2), (x, 3 * x + 2), epochs=100, progress=False)
         >>> round(run.epochs[-1]["valid_r2"], 3)
         1.0
     """
@@ -123,7 +124,7 @@ def fit(
     valid_rows = None if valid is None else feed(valid, _VALID_BATCH, device=place, scaling=scaling)
     objective = Objective.of(loss, rows.target)
     if optimizer is None:
-        optimizer = optimizers.build("sgd", model.parameters(), optimizers.with_defaults("sgd", {}))
+        optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
     elif not isinstance(optimizer, Optimizer):
         optimizer = optimizer(model.parameters())
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
@@ -145,7 +146,14 @@ def fit(
         )
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
-    history = History(run, Progress(epochs, rows.rows, shown=progress), rows.steps)
+    shown = Progress(
+        epochs,
+        rows.rows,
+        None if valid is None else objective.metric,
+        several=every < rows.steps,
+        shown=progress,
+    )
+    history = History(run, shown, rows.steps)
     good = LastGood(model)
     try:
         with Interruptible() as stop, torch.random.fork_rng([place] if place.type == "cuda" else []):

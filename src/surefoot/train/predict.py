@@ -80,9 +80,7 @@ def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
     from PIL import Image, UnidentifiedImageError
 
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
-        raise InputError(
-            f"The model takes inputs of shape {shape}, which is no picture's; give it a FILE.npz."
-        )
+        raise InputError(f"The model takes inputs of shape {shape}, no pictures; give it a FILE.npz.")
     try:
         with Image.open(path) as file:
             # what is transparent is paper

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -12,7 +13,10 @@ __all__ = ["METRICS", "Progress"]
 _BAR = "{desc} {bar:24} {percentage:3.0f} %{postfix}   {rate_noinv_fmt}   {remaining} left"
 
 # metric -> how it is headed, and how a value of it is written
-METRICS = {"accuracy": ("accuracy", "{:.2%}"), "r2": ("R²", "{:.4f}")}
+METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "accuracy": ("accuracy", lambda value: f"{100 * value:.2f} %"),
+    "r2": ("R²", lambda value: f"{value:.4f}"),
+}
 
 
 class Progress:
@@ -21,13 +25,28 @@ class Progress:
     Args:
         epochs: how many there will be.
         rows: training rows in an epoch.
+        metric: of the validation, "accuracy" or "r2"; None where nothing is validated.
+        several: whether an epoch has more than one validation: then their mean is shown too.
         shown: False prints nothing.
     """
 
-    def __init__(self, epochs: int, rows: int, *, shown: bool = True) -> None:
+    def __init__(
+        self, epochs: int, rows: int, metric: str | None, *, several: bool = False, shown: bool = True
+    ) -> None:
         self._epochs, self._rows, self._shown = epochs, rows, shown
         self._bar: Any = None
         self._headed = False
+        columns: dict[str, tuple[str, Callable[[Any], str]]] = {
+            "epoch": ("epoch", self._position),
+            "train_loss": ("training loss", _number),
+        }
+        if metric is not None:
+            heading, form = METRICS[metric]
+            columns["valid_loss"] = ("validation loss", _number)
+            columns[f"valid_{metric}"] = (f"{heading:>8}", form)
+            if several:
+                columns[f"valid_{metric}_mean"] = (f"{heading}, mean", form)
+        self._columns = columns | {"seconds": (f"{'time':>7}", _time)}
 
     def begin(self, epoch: int) -> None:
         """An epoch begins."""
@@ -38,7 +57,7 @@ class Progress:
     def update(self, rows: int, loss: float) -> None:
         """So many rows of the epoch are done, with this mean loss so far."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"  loss {_number(loss)}", refresh=False)
+            self._bar.set_postfix_str(f"loss {_number(loss)}", refresh=False)
             self._bar.update(rows - self._bar.n)
 
     def end(self, record: dict[str, Any] | None = None) -> None:
@@ -48,37 +67,25 @@ class Progress:
             self._bar = None
         if not self._shown or record is None:
             return
-        cells = {"epoch": self._position(record["epoch"]), **_cells(record)}
-        rows = [cells.values()] if self._headed else [cells, cells.values()]
-        self._headed = True
-        for row in rows:
-            texts = (f"{text:>{len(name)}}" for name, text in zip(cells, row, strict=True))
-            print("   ".join(texts), flush=True)
+        if not self._headed:
+            print("   ".join(heading for heading, _ in self._columns.values()))
+            self._headed = True
+        cells = []
+        for key, (heading, form) in self._columns.items():
+            value = record.get(key)
+            cells.append(f"{'' if value is None else form(value):>{len(heading)}}")
+        print("   ".join(cells), flush=True)
 
     def _position(self, epoch: int) -> str:
-        return f"{epoch}/{self._epochs}".rjust(max(len("epoch"), 2 * len(str(self._epochs)) + 1))
-
-
-def _cells(record: dict[str, Any]) -> dict[str, str]:
-    """Heading -> text, each heading at least as wide as what stands below it."""
-    cells = {"training loss": _number(record["train_loss"])}
-    if "valid_loss" in record:
-        cells["validation loss"] = _number(record["valid_loss"])
-    for metric, (heading, form) in METRICS.items():
-        if record.get(f"valid_{metric}") is not None:
-            cells[heading] = _percent(form.format(record[f"valid_{metric}"]))
-        if record.get(f"valid_{metric}_mean") is not None:
-            cells[f"{heading}, mean"] = _percent(form.format(record[f"valid_{metric}_mean"]))
-    seconds = record["seconds"]
-    return {**cells, "   time": f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"}
+        return f"{epoch}/{self._epochs}".rjust(len("epoch"))
 
 
 def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3e}"
 
 
-def _percent(text: str) -> str:
-    return text.replace("%", " %")
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def _watched() -> bool:

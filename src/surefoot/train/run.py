@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surefoot.errors import Diverged, InputError
+from surefoot.errors import Diverged
 from surefoot.train.folder import RunFolder
 from surefoot.train.progress import METRICS
 
@@ -52,23 +51,15 @@ class Run:
         Raises:
             InputError: the folder is no run's.
         """
-        path = Path(path)
-        try:
-            lines = (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise InputError(f"'{path}' is no run's folder: cannot read its metrics.jsonl.") from error
-        records = []
-        for number, line in enumerate(lines, 1):
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                if number < len(lines):  # the last line may be half written
-                    raise InputError(f"Line {number} of '{path / 'metrics.jsonl'}' is no JSON.") from None
+        from surefoot.plot.runs import read
+
+        history = read(path)
+        records = [dict(record) for record in history.records]
         metric = "r2" if any("valid_r2" in record for record in records) else "accuracy"
-        run = cls(path.resolve().name, metric)
-        run.folder = path
-        run.records = [record for record in records if record["kind"] != "end"]
-        run.status = next((r["status"] for r in records if r["kind"] == "end"), "running")
+        run = cls(history.name, metric)
+        run.folder = Path(path)
+        run.records = [record for record in records if record.get("kind") != "end"]
+        run.status = next((r["status"] for r in records if r.get("kind") == "end"), "running")
         return run
 
     def add(self, records: Iterable[dict[str, Any]]) -> None:
@@ -145,7 +136,7 @@ class Run:
 
     def say(self, value: float) -> str:
         """A value of the metric as it is written: 96.50 %, or 0.8123."""
-        return METRICS[self.metric][1].format(value).replace("%", " %")
+        return METRICS[self.metric][1](value)
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from surefoot.errors import InputError
+from surefoot.train import predict
+from surefoot.train.config import Config
+from surefoot.train.data import load
+from surefoot.train.job import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on MNIST, long enough to know a digit."""
+    path = tmp_path_factory.mktemp("predict") / "run"
+    train(Config(epochs=1, batch_size=100, out=path, hidden=(32,), threads=1), progress=False)
+    return path
+
+
+def test_the_model_comes_back_with_its_scaling(run: Path) -> None:
+    trained, data = predict.load(run), load()
+    shares = trained(data.valid.x)
+    assert shares.shape == (2000, 10)
+    torch.testing.assert_close(shares.sum(1), torch.ones(2000))
+    assert (shares.argmax(1) == data.valid.y).double().mean() > 0.85
+    assert trained.classes == data.classes
+
+
+@pytest.mark.parametrize("ink", ["light on dark", "dark on light", "transparent", "colour"])
+def test_a_picture_is_read_as_mnist_is_written(run: Path, tmp_path: Path, ink: str) -> None:
+    data = load()
+    pixels = data.valid.x[0].numpy()
+    if ink == "light on dark":
+        image = Image.fromarray(pixels)
+    elif ink == "transparent":
+        image = Image.fromarray(np.dstack([np.zeros_like(pixels)] * 3 + [pixels]), "RGBA")
+    else:
+        image = Image.fromarray(255 - pixels)
+        if ink == "colour":
+            image = image.convert("RGB")
+    image.resize((56, 56), Image.Resampling.NEAREST).save(tmp_path / "digit.png")
+    x = predict.picture(tmp_path / "digit.png", (28, 28))
+    assert (x.shape, x.dtype) == ((1, 28, 28), torch.uint8)
+    assert abs(x[0].int() - data.valid.x[0].int()).double().mean() < 12
+    assert predict.load(run)(x).argmax() == data.valid.y[0]
+
+
+def test_rows_of_a_file(tmp_path: Path) -> None:
+    data = load()
+    path = tmp_path / "rows.npz"
+    np.savez(path, images=data.valid.x[:5].numpy(), labels=data.valid.y[:5].numpy())
+    x, y = predict.rows(path, (28, 28))
+    assert torch.equal(x, data.valid.x[:5])
+    assert y.tolist() == data.valid.y[:5].tolist()
+    np.savez(path, anything=data.valid.x[0].numpy())
+    x, y = predict.rows(path, (28, 28))
+    assert (x.shape, y) == ((1, 28, 28), None)
+
+
+def picture(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        predict.picture(path, (28, 28))
+    return str(caught.value)
+
+
+def test_what_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    assert picture(path, b"hello") == f"'{path}' is no picture that Pillow can read."
+    Image.new("L", (64, 64)).save(path)
+    assert picture(path, path.read_bytes()[:60]).startswith(f"Cannot read the picture '{path}': ")
+    with pytest.raises(InputError, match=r"Cannot read the picture .*No such file or directory"):
+        predict.picture(tmp_path / "nowhere.png", (28, 28))
+    with pytest.raises(
+        InputError, match=r"The model takes inputs of shape \(4,\), no pictures; give it a FILE.npz"
+    ):
+        predict.picture(path, (4,))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({"a": np.zeros(1), "b": np.zeros(1)}, "holds a, b; expected x (or images)."),
+        (
+            {"x": np.zeros((2, 27, 28))},
+            "holds inputs of shape (2, 27, 28) and type float64;"
+            " the model takes numbers of shape (rows, 28, 28).",
+        ),
+        ({"x": np.zeros((2, 28, 28)), "y": np.zeros(3)}, "holds 2 inputs but 3 targets."),
+    ],
+)
+def test_rows_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], text: str) -> None:
+    path = tmp_path / "rows.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(InputError) as caught:
+        predict.rows(path, (28, 28))
+    assert str(caught.value) == f"'{path}' {text}"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"PK nothing")
+    with pytest.raises(InputError, match=r"is no .npz file that can be used"):
+        predict.rows(tmp_path / "x.npz", (28, 28))
+    with pytest.raises(InputError, match=r"Cannot read .*No such file or directory"):
+        predict.rows(tmp_path / "nowhere.npz", (28, 28))
+
+
+def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        predict.load(tmp_path)
+    assert str(caught.value) == f"'{tmp_path}' is no run's folder: it holds no config.toml."
+    (tmp_path / "config.toml").write_text("")
+    with pytest.raises(InputError, match="Cannot read the weights"):
+        predict.load(tmp_path)
+    (tmp_path / "config.toml").write_text("hidden = [8]")
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    with pytest.raises(InputError) as caught:
+        predict.load(tmp_path)
+    path = tmp_path / "model.safetensors"
+    assert str(caught.value) == f"The weights in '{path}' are of another model than config.toml says."
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="Cannot read the weights"):
+        predict.load(tmp_path)
