@@ -22,10 +22,10 @@ def legend(figure: Any) -> list[str]:
 def test_several_settings_over_each_other() -> None:
     figure = picture("path", work(), work(momentum=0.5), work(momentum=0.5, nesterov=True), work(lr=0.1))
     assert legend(figure) == [
-        "lr 0.05, momentum 0, no nesterov",
-        "lr 0.05, momentum 0.5, no nesterov",
+        "lr 0.05, momentum 0",
+        "lr 0.05, momentum 0.5",
         "lr 0.05, momentum 0.5, nesterov",
-        "lr 0.1, momentum 0, no nesterov",
+        "lr 0.1, momentum 0",
         "last step",
     ]
     assert figure.axes[0].get_lines()[0].get_xdata()[1] == pytest.approx(-3 * 0.95)
@@ -43,7 +43,7 @@ def test_impulse() -> None:
 
 def test_rates_of_plain_and_of_nesterov_momentum() -> None:
     texts = [t.get_text() for t in picture("rates", work(momentum=0.5)).axes[0].texts]
-    assert texts == ["unstable", "torch", "best: rate 0.6\nlr 0.16, μ 0.36"]
+    assert texts == ["unstable", "here", "best: rate 0.6\nlr 0.16, μ 0.36"]
     figure = picture("rates", work(momentum=0.5, nesterov=True))
     assert figure.axes[0].get_title() == "Nesterov, κ = 16"
 

@@ -74,7 +74,7 @@ def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
     two = write_run(tmp_path / "two", 'lr = 0.2\nname = "y"\nnesterov = false\n[sgd]\nmomentum = 0.9')
     figure = curves([one, str(two)])
     names = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert names == ["lr 0.1, nesterov", "lr 0.2, no nesterov", "training", "validation"]
+    assert names == ["lr 0.1, nesterov", "lr 0.2", "training", "validation"]
     assert len(lines(figure, 0)) == 4
 
 
@@ -89,6 +89,7 @@ def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
             [{"a": 1, "b": 1, "c_d": 1, "e": 1}, {"a": 2, "b": 2, "c_d": 2, "e": 2}],
             ["a 1, b 1, c d 1, …", "a 2, b 2, c d 2, …"],
         ),
+        ([{"nesterov": True}, {"nesterov": False}], ["nesterov", "no nesterov"]),
         ([{"lr": 1}], ["run0"]),
         ([{"rule": "torch", "lr": 1}, {"rule": "keras", "lr": 1}], ["torch", "keras"]),
     ],

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from surefoot.errors import InputError
 from surefoot.plot.runs import History, labels, read
-from surefoot.plot.style import QUIET, Picture, look, panels, styled
+from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
 
 __all__ = ["curves"]
 
@@ -177,7 +177,4 @@ def _legend(figure: Picture, histories: Sequence[History]) -> None:
             Line2D([], [], color=QUIET, linewidth=0.8, label="training"),
             Line2D([], [], color=QUIET, marker="o", label="validation"),
         ]
-    longest = max(len(str(h.get_label())) for h in handles)
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=max(1, min(4, len(handles), 110 // (longest + 8)))
-    )
+    legend(figure, handles)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.plot.style import Picture, look, panels, styled
+from surefoot.plot.style import Picture, legend, look, panels, styled
 from surefoot.rules import Rule, get
 
 __all__ = ["impulses", "response"]
@@ -86,7 +86,7 @@ def impulses(
         panel.set_xlabel("step (the gradient comes at 1)")
         panel.set_xlim(0.5, steps + 0.5)
         panel.axhline(0, color="black", linewidth=0.6)
-    figure.legend(*each.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(rules)))
+    legend(figure, each.get_legend_handles_labels()[0], below=True)
     return figure
 
 

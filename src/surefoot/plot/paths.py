@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from matplotlib.patheffects import withStroke
 
 from surefoot.errors import InputError
-from surefoot.plot.style import INK, QUIET, Picture, look, panels, styled
+from surefoot.plot.style import INK, QUIET, Picture, legend, look, panels, styled
 from surefoot.trace.trace import Trace
 from surefoot.trace.values import Value, elements
 
@@ -68,7 +68,7 @@ def paths(runs: Mapping[str, Trace], f: Surface | None = None) -> Picture:
             "start", start, (-7, 7), textcoords="offset points", ha="right", path_effects=[outline]
         )
     panel.plot([], [], linestyle="", marker="*", markersize=9, color=QUIET, label="last step")
-    figure.legend(loc="outside upper center", ncols=min(3, len(runs) + 1))
+    legend(figure, panel.get_legend_handles_labels()[0])
     return figure
 
 

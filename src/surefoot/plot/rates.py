@@ -74,9 +74,11 @@ def rates(
 
 def _mark(panel: Any, label: str, place: tuple[float, float], *, marker: str, size: float) -> None:
     """Mark a place, its label on the side that has more room."""
-    panel.plot(*place, marker=marker, markersize=size, color="white", markeredgecolor=INK, zorder=5)
+    panel.plot(
+        *place, marker=marker, markersize=size, color="white", markeredgecolor=INK, zorder=5, clip_on=False
+    )
     left = place[0] > 0.72 * panel.get_xlim()[1]
-    low = place[1] > 0.85 or not left  # right and below of an optimum the map is empty
+    low = place[1] > 0.15 and (place[1] > 0.85 or not left)  # right and below of an optimum the map is empty
     panel.annotate(
         label,
         place,

@@ -97,7 +97,10 @@ def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: in
     differing = [key for key in keys if len({str(setting.get(key)) for setting in settings}) > 1]
     told = []
     for setting in settings:
-        parts = [_setting(key, setting.get(key)) for key in differing]
+        said = [
+            key for key in differing if setting.get(key) is not False
+        ] or differing  # "nesterov" or nothing
+        parts = [_setting(key, setting.get(key)) for key in said]
         told.append(", ".join(parts[:most] + ["…"] * (len(parts) > most)))
     count = Counter(told)
     return [

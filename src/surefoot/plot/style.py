@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import matplotlib
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-__all__ = ["INK", "QUIET", "Picture", "look", "panels", "styled"]
+__all__ = ["INK", "QUIET", "Picture", "legend", "look", "panels", "styled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -109,3 +109,11 @@ def look(index: int, *, marker: bool = False) -> dict[str, Any]:
     return chosen | (
         {"marker": _MARKERS[turn], "markeredgecolor": "white", "markeredgewidth": 0.6} if marker else {}
     )
+
+
+def legend(figure: Picture, handles: Sequence[Any], *, below: bool = False) -> None:
+    """Put a legend outside the panels, in as many columns as the picture is wide enough for."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = int(figure.get_figwidth() * 15 / (longest + 8))  # 15 letters to the inch; 8 for line and gap
+    place: Any = "outside lower center" if below else "outside upper center"
+    figure.legend(handles=handles, loc=place, ncols=max(1, min(len(handles), columns)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.ticker import MaxNLocator
 
 from surefoot.errors import InputError, unknown
-from surefoot.plot.style import INK, Picture, look, panels, styled
+from surefoot.plot.style import INK, Picture, legend, look, panels, styled
 from surefoot.trace.trace import Trace
 from surefoot.trace.values import elements
 
@@ -62,8 +62,7 @@ def traces(
     longest = max(len(s.moved) for s in series)
     shown[-1].set_xlim(1 - 0.02 * longest, longest * 1.02)
     if len(runs) > 1:
-        handles, labels = shown[-1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(runs)))
+        legend(figure, shown[-1].get_legend_handles_labels()[0])
     size = sum(1 for _ in elements(first.start[name]))
     shown[0].set_title(f"parameter {name}" + (f"[{element}]" if size > 1 else ""), loc="left")
     return figure
