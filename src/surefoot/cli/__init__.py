@@ -14,6 +14,8 @@ from surefoot.errors import InputError
 
 # command -> (its function, its line in --help); nothing here is imported before it is called
 COMMANDS = {
+    "convert": ("surefoot.cli.convert:convert", "Turn hyperparameters from one convention into another."),
+    "explain": ("surefoot.cli.explain:explain", "Work out every number of every step of a rule, as by hand."),
     "check": ("surefoot.cli.check:check", "Examine a torch optimizer, and say what is wrong with it."),
     "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
     "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),

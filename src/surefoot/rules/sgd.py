@@ -82,6 +82,7 @@ ABOUT: dict[str, dict[str, Any]] = {
     "keras": {
         "title": "Keras's SGD: classical momentum",
         "aliases": ("K", "classical", "caffe", "mxnet", "sklearn", "chainer"),
+        "decay": "decoupled",
         "source": "Sutskever et al. 2013, eq. 1–2; keras.optimizers.SGD; Caffe; MXNet; scikit-learn; Chainer",
     },
     "sutskever": {
@@ -127,7 +128,10 @@ def family(name, average, starts, nesterov, moves) -> Rule:  # type: ignore[no-u
     hypers += [AVERAGING if average is mean else hyper_for("momentum")]
     hypers += [hyper_for("dampening")] * (average is damped_sum)
     hypers += [hyper_for("nesterov")] * (nesterov is not None and not always)
-    return Rule(name=name, formula=formula, hypers=(*hypers, *FRAME), slots=(b,), **ABOUT[name])
+    about = dict(ABOUT[name])
+    decay = about.pop("decay", "l2")  # where that library has it
+    made = Rule(name=name, formula=formula, hypers=(*hypers, *FRAME), slots=(b,), **about)
+    return made.variant(name, aliases=made.aliases, decay=decay)
 
 
 rows = {name: family(name, *row) for name, row in TABLE.items()}
@@ -138,6 +142,7 @@ muon = rows["ema"].variant(
     source="Jordan et al. 2024; torch.optim.Muon",
     nesterov=True,
     momentum=0.95,
+    decay="decoupled",
 )
 
 

@@ -1,0 +1,82 @@
+"""`surefoot convert`: hyperparameters from one convention to another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["convert"]
+
+
+def convert(
+    *,
+    from_: Annotated[str, Parameter(name="--from")],
+    to: str | None = None,
+    lr: float | None = None,
+    momentum: float | None = None,
+    dampening: float | None = None,
+    nesterov: bool | None = None,
+    weight_decay: float | None = None,
+    decay: str | None = None,
+    lr_max: float | None = None,
+    beta1: float | None = None,
+    beta2: float | None = None,
+    eps: float | None = None,
+    maximize: bool | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Say which hyperparameters of one convention make the same steps as those of another.
+
+    Every answer is proved by running both rules in exact arithmetic. Exit code 1: there is no equivalent.
+
+    For example:
+
+    surefoot convert --from keras --to torch --lr 0.01 --momentum 0.9
+
+    surefoot convert --from muon --lr 0.02 --momentum 0.95
+
+    Args:
+        from_: The convention you have: torch, keras, optax, ema, muon, ... (see the docs' page of rules).
+        to: The convention you want. Left out: each of the SGD family, a line for each.
+        lr: Learning rate.
+        momentum: How much of the buffer stays.
+        dampening: How much of a gradient is held back from the buffer.
+        nesterov: The step looks one step ahead.
+        weight_decay: Pull of each parameter towards 0.
+        decay: Where it enters: l2, decoupled, after_momentum, after_step, no_lr or corrected.
+        lr_max: Highest lr of the schedule, for decay "corrected".
+        beta1: For rules that have it.
+        beta2: For rules that have it.
+        eps: For rules that have it.
+        maximize: Climb instead of descend.
+        json: Print JSON.
+    """
+    from surefoot import rules
+
+    given = {
+        "lr": lr,
+        "momentum": momentum,
+        "dampening": dampening,
+        "nesterov": nesterov,
+        "weight_decay": weight_decay,
+        "decay": decay,
+        "lr_max": lr_max,
+        "beta1": beta1,
+        "beta2": beta2,
+        "eps": eps,
+        "maximize": maximize,
+    }
+    given = {k: v for k, v in given.items() if v is not None}
+    source = rules.get(from_)
+    targets = [rules.get(to)] if to is not None else [r for r in rules.SGD_FAMILY if r.name != source.name]
+    found = [rules.convert(source, target, **given) for target in targets]
+    if json:
+        import json as library
+
+        print(library.dumps([x.as_dict() for x in found] if to is None else found[0].as_dict(), indent=2))
+    elif to is not None:
+        print(found[0])
+    else:
+        print("\n".join(str(x).partition("\n")[0] for x in found))
+    return 0 if any(x.hyper for x in found) else 1

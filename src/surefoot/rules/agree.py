@@ -1,0 +1,69 @@
+"""Do two rules make the same steps? Run both on gradients without pattern, exactly where that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from surefoot.rules.hyper import H
+from surefoot.rules.rule import Rule
+
+__all__ = ["agree", "response", "run"]
+
+# linear rules of so few terms that agree on these agree on every run
+START, GRADIENTS = Fraction(3), tuple(map(Fraction, (2, -1, 5, 3, -7, 1, 4, -2)))
+
+
+def run(
+    rule: Rule,
+    h: H,
+    gradients: Sequence[Any] = GRADIENTS,
+    w: Any = START,
+    *,
+    then: H | None = None,
+    moved: int = 0,
+) -> tuple[list[Any], list[Any]]:
+    """The points where gradients are taken and the first slot, per step; halfway h and w may change."""
+    s = rule.init(h, w)
+    points, slots = [], []
+    for step, g in enumerate(gradients):
+        if step == len(gradients) // 2:
+            h, w = then or h, w + moved
+        w, s = rule.step(h, w, g, s)
+        points.append(rule.point(h, w, s))
+        slots.append(s[rule.slots[0].name] if rule.slots else None)
+    return points, slots
+
+
+def agree(a: Rule, ha: H, b: Rule, hb: H, *, then: tuple[H, H] | None = None, moved: int = 0) -> bool:
+    """Whether the two make the same steps: exactly, or to 30 of 50 digits where there are roots."""
+    sides = [(a, ha, then and then[0]), (b, hb, then and then[1])]
+    if a.exact and b.exact:
+        ours, theirs = (run(r, h, then=later, moved=moved)[0] for r, h, later in sides)
+        return ours == theirs
+    import mpmath
+
+    def number(x: Any) -> Any:
+        return mpmath.mpf(x.numerator) / x.denominator
+
+    with mpmath.workdps(50):
+        gradients, w = [number(g) for g in GRADIENTS], number(START)
+        ours, theirs = (
+            run(r, h.map(number), gradients, w, then=later and later.map(number), moved=moved)[0]
+            for r, h, later in sides
+        )
+        return all(abs(x - y) <= abs(x) * mpmath.mpf(10) ** -30 for x, y in zip(ours, theirs, strict=True))
+
+
+def response(rule: Rule, h: H) -> list[list[Any]] | None:
+    """What a unit gradient at step 1, and one at step 2, add to w at each step; None if not linear."""
+    if not rule.exact:
+        return None
+    h = h.replace(weight_decay=0) if "weight_decay" in h else h
+    one, two, both = (
+        run(rule, h, g, Fraction(0))[0] for g in ([1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [1, 3, 0, 0, 0])
+    )
+    if both != [x + 3 * y for x, y in zip(one, two, strict=True)]:
+        return None
+    return [[y - x for x, y in zip([0, *path], path, strict=False)] for path in (one, two)]

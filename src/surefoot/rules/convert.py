@@ -1,0 +1,248 @@
+"""Hyperparameters from one convention to another, each result proved by running both rules exactly."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from surefoot.errors import InputError
+from surefoot.rules.agree import agree, response, run
+from surefoot.rules.hyper import DECAYS, H
+from surefoot.rules.rule import Rule
+from surefoot.rules.table import get
+
+__all__ = ["Conversion", "convert"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What to give `target` so that it makes the steps that `source` makes with `given`.
+
+    Args:
+        source, target: the rules.
+        given: the source's hyperparameters.
+        hyper: the target's; None where there is no equivalent.
+        holds: when the two agree, or why there is no equivalent.
+        schedule: what a change of lr or momentum during the run does.
+        state: how to carry the buffer over in the middle of a run; "" where that is no plain multiple.
+    """
+
+    source: Rule
+    target: Rule
+    given: H
+    hyper: H | None
+    holds: str
+    schedule: str = ""
+    state: str = ""
+
+    def __str__(self) -> str:
+        """The conversion as a few lines for a terminal."""
+        there = (
+            _call(self.target, self.hyper) if self.hyper else f"{self.target.name}: there is no equivalent"
+        )
+        lines = [f"{_call(self.source, self.given)}  →  {there}", self.holds, self.schedule, self.state]
+        return "\n".join(textwrap.fill(x, 100) for x in "\n".join(lines).splitlines() if x)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON; numbers as floats."""
+
+        def plain(h: H | None) -> dict[str, Any] | None:
+            return (
+                None if h is None else {k: float(v) if isinstance(v, Fraction) else v for k, v in h.items()}
+            )
+
+        ends = {"from": self.source.name, "given": plain(self.given), "to": self.target.name}
+        return {
+            **ends,
+            "hyper": plain(self.hyper),
+            "holds": self.holds,
+            "schedule": self.schedule,
+            "state": self.state,
+        }
+
+
+def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
+    """The hyperparameters with which `target` makes the same steps as `source` does with those given.
+
+    Args:
+        source: a rule, or its name.
+        target: a rule, or its name.
+        given: the source's hyperparameters; decimals are taken as they are written (0.1 is 1/10), and
+            what the source does not have may be given as 0.
+
+    Returns:
+        A Conversion; its `hyper` is None where there is no equivalent, and `holds` says why.
+
+    Raises:
+        InputError: an unknown rule or hyperparameter, or a value outside its domain.
+
+    Example:
+        >>> print(convert("ema", "torch", lr=0.1, momentum=0.9))
+        ema(lr=0.1, momentum=0.9)  →  torch(lr=0.01, momentum=0.9)
+        They make the same steps, from the first on, while momentum stays as it is.
+        A changed lr: multiply both by the same factor, and they go on agreeing.
+        A changed momentum parts them: these values are for 0.9.
+        In the middle of a run: momentum_buffer of torch = 10 × momentum_buffer of ema.
+    """
+    source, target = get(source), get(target)
+    known = {x.name for x in source.hypers}
+    h = source.hyper(**{k: v for k, v in given.items() if v or k in known}).map(
+        _exact
+    )  # what it has not may be 0
+    for h2 in _candidates(source, h, target):
+        if agree(source, h, target, h2):
+            return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
+    return Conversion(source, target, h, None, _why_not(source, h, target))
+
+
+def _exact(x: Any) -> Fraction:
+    return Fraction(str(x))
+
+
+def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
+    """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
+    names = {x.name for x in target.hypers}
+    known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}
+    if "beta1" in names and "momentum" in h:  # Lion with equal betas is Signum
+        known |= {"beta1": h.momentum, "beta2": h.momentum}
+    elif "momentum" in names and "beta1" in h:
+        known["momentum"] = h.beta1
+    ours = response(source, h)
+    later = (
+        ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
+    )  # what a later gradient counts, against the first
+    options = {
+        "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
+        "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
+    }
+    varied = {k: v for k, v in options.items() if k in names}
+    for choice in product(*varied.values()):
+        try:
+            values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
+            yield target.hyper(**{k: v for k, v in values.items() if k in names}).map(_exact)
+        except InputError:  # outside the target's domain
+            continue
+
+
+def _candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
+    """Hyperparameters of the target that may do, the target's own place for weight decay first."""
+    ours = response(source, h)
+    for shape in _shapes(source, h, target):
+        scale = Fraction(1)
+        theirs = response(target, shape)
+        if ours and h.lr:
+            scale = ours[0][0] / theirs[0][0] / h.lr if theirs and theirs[0][0] else Fraction(-1)
+        if scale < 0:
+            continue
+        plain = shape.replace(lr=h.lr * scale)
+        if not h.get("weight_decay"):
+            yield plain
+        elif "decay" in plain and scale:
+            lr_max = (h.get("lr_max") or h.lr or 1) * scale
+            for decay in dict.fromkeys((plain.decay, h.decay, *DECAYS)):
+                for weight_decay in dict.fromkeys((h.weight_decay, h.weight_decay / scale)):
+                    yield plain.replace(decay=decay, weight_decay=weight_decay, lr_max=lr_max)
+
+
+def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]:
+    """When the two agree, what a schedule does, and how state is carried over: three texts."""
+    lr, momentum = (_agree_under(name, source, h, target, h2) for name in ("lr", "momentum"))
+    kept = " and ".join(name for name, free in (("lr", lr), ("momentum", momentum)) if not free)
+    holds = f"They make the same steps, from the first on{f', while {kept} stays as it is' if kept else ''}."
+    for rule in {source.name: source, target.name: target}.values():
+        if rule.look is not None and source.look is not target.look:
+            holds += f" Those of {rule.name} are steps of the point where it takes the gradient, not of w."
+    if not agree(source, h, target, h2, moved=1):
+        holds += " They part if anything else changes w between steps."
+    if h2.get("weight_decay") and h2.decay != target.hyper().decay:
+        holds += f" {target.name} itself has no such weight decay: {DECAYS[h2.decay]}."
+    schedule = (
+        "A changed lr: multiply both by the same factor, and they go on agreeing."
+        if lr
+        else _parting(source, target, h.get("nesterov") or h2.get("nesterov"))
+    )
+    if not momentum:
+        schedule += f"\nA changed momentum parts them: these values are for {_show(h.momentum)}."
+    return holds, schedule, _carried(source, h, target, h2)
+
+
+def _agree_under(name: str, source: Rule, h: H, target: Rule, h2: H) -> bool:
+    """Whether they still agree after that hyperparameter is halved in both."""
+    if not h.get(name) or not h2.get(name):
+        return True
+    then = h.replace(**{name: h[name] / 2}), h2.replace(**{name: h2[name] / 2})
+    return agree(source, h, target, h2, then=then)
+
+
+def _parting(source: Rule, target: Rule, nesterov: Any) -> str:
+    """By how much a new lr parts a rule whose slot holds lr from one whose buffer does not."""
+    holder, other = sorted((source, target), key=lambda r: r.slots[0].name == "momentum_buffer")
+    return (
+        f"A changed lr parts them: what {holder.name} carries over holds the old lr, so at that step "
+        f"its w is {'μ²' if nesterov else 'μ'} b (γ_new − γ_old) above {other.name}'s, "
+        f"where b is {other.name}'s buffer before the step and γ its lr."
+    )
+
+
+def _carried(source: Rule, h: H, target: Rule, h2: H) -> str:
+    """The target's buffer as a multiple of the source's, if it is one."""
+    if not (source.exact and target.exact):
+        return ""
+    pairs = list(zip(run(source, h)[1], run(target, h2)[1], strict=True))
+    factors = {b / a if a and b else None for a, b in pairs}
+    factor = factors.pop()
+    if factors or factor is None:
+        return ""
+    ours, theirs = source.slots[0].name, target.slots[0].name
+    times = "" if factor == 1 else f"{_show(factor)} × "
+    return f"In the middle of a run: {theirs} of {target.name} = {times}{ours} of {source.name}."
+
+
+def _why_not(source: Rule, h: H, target: Rule) -> str:
+    """Why nothing does, in a sentence."""
+    if h.get("weight_decay"):
+        bare = convert(source, target, **h.replace(weight_decay=0))
+        if bare.hyper is not None:
+            return f"No weight decay in {target.name} does the same; without it: {_call(target, bare.hyper)}."
+    ours, default = response(source, h), response(target, target.hyper().map(_exact))
+    if (ours is None) != (default is None):
+        linear, other = (target, source) if ours is None else (source, target)
+        return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
+    if ours is None:
+        return f"{source.name} and {target.name} scale their steps in different ways."
+    for shape in _shapes(source, h, target):
+        theirs = response(target, shape)
+        if (
+            theirs
+            and theirs[1][1]
+            and theirs[0][0]
+            and ours[1] == [ours[1][1] / theirs[1][1] * x for x in theirs[1]]
+        ):
+            fit = shape.replace(lr=ours[1][1] / theirs[1][1])
+            first = ours[0][0] / (fit.lr * theirs[0][0])
+            return (
+                f"{_call(target, fit)} agrees on every gradient but the first, "
+                f"which counts {_show(first)} times as much in {source.name}."
+            )
+    return f"No lr, momentum or option of {target.name} weighs past gradients as {source.name} does here."
+
+
+def _show(x: Any) -> str:
+    """A number as a decimal, or if that has no end as a decimal and a fraction."""
+    if not isinstance(x, Fraction):
+        return str(x)
+    short = f"{float(x):.12g}"
+    return short if Fraction(short) == x else f"{float(x):.6g} ({x})"
+
+
+def _call(rule: Rule, h: H) -> str:
+    """`torch(lr=0.1, momentum=0.9)`: lr, momentum, and what is not as usual."""
+    usual = rule.hyper().map(_exact)
+    hidden = set() if h.get("weight_decay") else {"decay"}
+    hidden |= set() if h.get("weight_decay") and h.decay == "corrected" else {"lr_max"}
+    shown = {k: v for k, v in h.items() if (k in ("lr", "momentum") or v != usual[k]) and k not in hidden}
+    return f"{rule.name}({', '.join(f'{k}={_show(v)}' for k, v in shown.items())})"
