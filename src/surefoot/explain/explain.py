@@ -82,7 +82,7 @@ def explain(
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
     problem = None if f is None else parse(f, at)
     script = _script(at, problem, gradients, steps, options)
-    _check_options(rules, optimizer, options)
+    _check_options(rules, script, optimizer)
     number = _kind(rules, problem, script, exact)
     with _precision(number):
         traces, number = _replay(rules, script, number, exact)
@@ -137,14 +137,14 @@ def _script(
     return Script.of(start, gradients=gradients, function=problem, steps=steps, **options)
 
 
-def _check_options(rules: list[Rule], optimizer: object, options: Mapping[str, Any]) -> None:
-    """Refuse an option that no rule has; an optimizer refuses its own."""
+def _check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
+    """Refuse an option that no rule has (an optimizer refuses its own), and a value outside its domain."""
     known = {x.name for r in rules for x in r.hypers}
-    if {"beta1", "beta2"} <= known:
-        known.add("betas")
-    for name in options:
-        if name not in known and optimizer is None:
+    for name in script.groups[0].options:
+        if name not in known and optimizer is None and not (name == "betas" and {"beta1", "beta2"} <= known):
             raise unknown("hyperparameter", name, known)
+    for rule in rules:
+        rule.hyper(**for_rule(script, rule).groups[0].options)
 
 
 def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: bool) -> Make:

@@ -17,7 +17,7 @@ from surefoot.trace.values import Number, Value, elements, exact
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
 
-__all__ = ["closing_line"]
+__all__ = ["closing_line", "without_momentum"]
 
 
 def closing_line(
@@ -45,7 +45,7 @@ def closing_line(
         return f"No momentum here ({option.letter} = 0): each step follows its own gradient and forgets it."
     pen = TextPen(dataclasses.replace(numerals, exact=False))
     try:
-        without = replay(_without(trace.script, option.name), rule, number)
+        without = replay(without_momentum(trace.script, option.name), rule, number)
     except InputError:  # an option that needs momentum, or a run that leaves f's domain
         without = None
     steps = len(trace.steps)
@@ -64,7 +64,7 @@ def closing_line(
     return f"What momentum did ({option.letter} = {pen.setting(h[option.name])}): {said}." if said else ""
 
 
-def _without(script: Script, option: str) -> Script:
+def without_momentum(script: Script, option: str) -> Script:
     """The same script without momentum, and without what has no meaning then."""
     off: dict[str, Any] = {option: 0}
     groups = []

@@ -48,7 +48,7 @@ class Parting:
         m = self.mismatch
         if m is None:
             return f"{self.first} and {self.other} agree in every number."
-        numbers = f"{float(m.expected):.6g} and {float(m.got):.6g}"
+        numbers = f"{float(m.expected):.6g} and {float(m.got):.6g}".replace("-", "−")
         return f"{self.first} and {self.other} part at step {m.step}, in {m.place}: {numbers}. {self.reason}".rstrip()
 
 

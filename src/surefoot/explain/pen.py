@@ -236,6 +236,10 @@ class LatexPen(Pen):
             return latex_name(stem)
         return f"{latex_name(stem)}_{{{step - 1 if name.endswith('ₜ₋₁') else step}}}"
 
+    def formula(self, equation: Equation, step: int) -> str:
+        """Write it with letters, which need no dot between them."""
+        return super().formula(equation, step).replace(r" \cdot ", r" \, ")
+
     def right(self, equation: Equation, write: Callable[[str], str]) -> str:
         """Write it in math mode."""
         return equation.latex(write)

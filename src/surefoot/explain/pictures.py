@@ -1,84 +1,151 @@
-"""Pictures of an explanation, drawn by surefoot.plot."""
+"""Pictures of explanations: the path over f, its steps over time, the impulse response, the map of rates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, unknown
 from surefoot.explain.momentum import without_momentum
+from surefoot.explain.quadratic import Quadratic
+from surefoot.explain.theory import as_momentum
 from surefoot.trace import Trace, replay
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
+    from surefoot.explain.worked import Worked
+    from surefoot.plot.style import Picture
 
-__all__ = ["PICTURES"]
+__all__ = ["PICTURES", "picture"]
 
 
-def path(explanation: Explanation) -> Any:
-    """Draw w's path over the contours of f; of one rule also without its momentum."""
+def picture(kind: str, *explanations: Explanation) -> Picture:
+    """Draw one explanation, or several over each other, named by what differs in them.
+
+    Args:
+        kind: "path" (of two variables, over the contours of f), "over-time" (gradient, buffer and step),
+            "impulse" (what one unit gradient does) or "rates" (on a quadratic, over lr and momentum).
+        explanations: what `explain` returned. A single one of a rule with momentum is set against the same
+            rule without, in a path and over time.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        InputError: an unknown kind, or one that cannot be drawn of this.
+
+    Example:
+        >>> from surefoot.explain import explain
+        >>> bowl = {"f": "x**2 + 9*y**2", "at": {"x": 3, "y": 1}, "lr": 0.05}
+        >>> figure = picture("path", explain(**bowl), explain(**bowl, momentum=0.5))
+        >>> [text.get_text() for text in figure.legends[0].get_texts()]
+        ['momentum 0', 'momentum 0.5', 'last step']
+    """
+    if kind not in PICTURES:
+        raise unknown("picture", kind, PICTURES)
+    if not explanations:
+        raise InputError("There is no explanation to draw; give at least one.")
+    return PICTURES[kind](*explanations)
+
+
+def path(*explanations: Explanation) -> Picture:
+    """Draw w's path over the contours of f."""
     from surefoot.plot.paths import paths
 
-    return paths(_runs(explanation))
+    return paths(_traces(explanations))
 
 
-def over_time(explanation: Explanation) -> Any:
+def over_time(*explanations: Explanation) -> Picture:
     """Draw gradient, buffer and step of the first element, step by step."""
     from surefoot.plot.traces import traces
 
-    return traces(_runs(explanation))
+    return traces(_traces(explanations))
 
 
-def impulse(explanation: Explanation) -> Any:
-    """Draw what one unit gradient does to w at each later step."""
+def impulse(*explanations: Explanation) -> Picture:
+    """Draw what one unit gradient does to w at each later step, without weight decay."""
     from surefoot.plot.impulse import impulses
 
-    rules = {w.rule.name: (w.rule, {**dict(w.h), "weight_decay": 0}) for w in explanation.worked}
-    return impulses(rules, steps=max(20, len(explanation.script.steps)))
+    named = _named(explanations)
+    return impulses({label: (w.rule, {**dict(w.h), "weight_decay": 0}) for label, w in named.items()})
 
 
-def rates(explanation: Explanation) -> Any:
-    """Draw the rate on a quadratic over lr and momentum.
+def rates(*explanations: Explanation) -> Picture:
+    """Draw the rate on a quadratic over lr and momentum, with the optimum and where the rules are.
 
     Raises:
-        InputError: f is not a quadratic with a minimum.
+        InputError: f is no quadratic with a minimum, or a rule is neither classical nor Nesterov momentum.
     """
-    from surefoot.explain.quadratic import Quadratic
     from surefoot.plot.rates import rates as draw
 
-    quadratic = Quadratic.of(explanation.problem) if explanation.problem is not None else None
-    if quadratic is None or not quadratic.convex:
-        raise InputError(
-            "The rates over lr and momentum are known for a quadratic f with a minimum; this is none."
+    problem = explanations[0].problem
+    f = Quadratic.of(problem) if problem is not None else None
+    if f is None or not f.convex:
+        raise InputError("A map of rates needs an f that is quadratic and has a minimum.")
+    named = _named(explanations)
+    points, kinds = {}, set()
+    for label, worked in named.items():
+        known = as_momentum(worked.rule, worked.h)
+        if known is None:
+            raise InputError(
+                f"There is no map of rates for {worked.rule.title}: it is no momentum on gradients."
+            )
+        points[label if len(named) > 1 else "here"] = (
+            float(worked.h.lr * known.gain),
+            float(worked.h.momentum),
         )
-    worked = explanation.worked[0]
-    nesterov = bool(worked.h.get("nesterov", False))
-    method = "Nesterov" if nesterov else "heavy ball"
-    best = next(x for x in quadratic.best() if x.method == method)
-    here = {"here": (float(worked.h["lr"]), float(worked.h["momentum"]))} if "momentum" in worked.h else None
-
-    def rate(lr: Any, momentum: Any) -> Any:
-        return quadratic.rate(lr, momentum, nesterov=nesterov)
-
-    title = "Nesterov's momentum" if nesterov else "classical momentum"
+        kinds.add(known.nesterov)
+    if len(kinds) > 1:
+        raise InputError("Classical and Nesterov momentum have different maps of rates; draw them apart.")
+    nesterov = kinds.pop()
+    best = f.best()[1 if nesterov else 2]
     return draw(
-        rate, largest_lr=4 / quadratic.largest, best=(best.lr, best.momentum), points=here, title=title
+        lambda lr, momentum: f.rate(lr, momentum, nesterov=nesterov),
+        largest_lr=(2.4 if nesterov else 4) / f.largest,  # the stable part, and some of what is beyond
+        best=(best.lr, best.momentum),
+        points=points,
+        title=f"{'Nesterov' if nesterov else 'classical'} momentum, κ = {f.condition:.4g}",
     )
 
 
-def _runs(explanation: Explanation) -> dict[str, Trace]:
-    runs = {trace.label: trace for trace in explanation.traces}
-    worked = explanation.worked[0]
-    if len(runs) == 1 and worked.h.get("momentum", 0) != 0:
-        without = replay(without_momentum(worked.trace.script, "momentum"), worked.rule, float)
-        runs["without momentum"] = without
-    return runs
-
-
 # name → how it is drawn
-PICTURES: dict[str, Callable[[Explanation], Any]] = {
+PICTURES: dict[str, Callable[..., Picture]] = {
     "path": path,
     "over-time": over_time,
     "impulse": impulse,
     "rates": rates,
 }
+
+
+def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:
+    """Return the traces of all rules and optimizers; of one rule alone also what it does without momentum."""
+    named = _named(explanations)
+    traces = {label: worked.trace for label, worked in named.items()}
+    for explanation in explanations:
+        if explanation.recorded is not None:
+            traces[explanation.recorded.label] = explanation.recorded
+    if len(traces) == 1:
+        (worked,) = named.values()
+        if worked.h.get("momentum", 0) != 0:
+            without = without_momentum(worked.trace.script, "momentum")
+            traces = {"with momentum": worked.trace, "without": replay(without, worked.rule, float)}
+    return traces
+
+
+def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:
+    """Return every rule's work, named by its rule and its hyperparameters where these differ."""
+    from surefoot.plot.runs import labels
+
+    works = [worked for explanation in explanations for worked in explanation.worked]
+    common = [key for key in works[0].h if all(key in w.h for w in works)]
+    if not any(w.h.get("weight_decay") for w in works):
+        common = [
+            key for key in common if key != "decay"
+        ]  # without decay it does not matter where it would enter
+    settings = [{"rule": w.rule.name, **{key: _short(w.h[key]) for key in common}} for w in works]
+    names = [f"{w.rule.name} {i}" if len(works) > 1 else w.rule.name for i, w in enumerate(works, 1)]
+    return dict(zip(labels(names, settings), works, strict=True))
+
+
+def _short(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, str)) else f"{float(value):.4g}"

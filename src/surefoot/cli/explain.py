@@ -1,0 +1,164 @@
+"""`surefoot explain`: every number of every step, worked out as by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+__all__ = ["explain"]
+
+Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def explain(
+    rule: str = "sgd",
+    f: str | None = None,
+    /,
+    *,
+    at: Several = None,
+    gradient: Several = None,
+    steps: int | None = None,
+    lr: str | None = None,
+    momentum: str | None = None,
+    dampening: str | None = None,
+    weight_decay: str | None = None,
+    decay: str | None = None,
+    nesterov: Flag = False,
+    maximize: Flag = False,
+    option: Several = None,
+    optimizer: str | None = None,
+    exact: Flag = False,
+    digits: int | None = None,
+    autograd: Flag = False,
+    format: Literal["text", "markdown", "latex", "html", "json"] = "text",
+    picture: Several = None,
+) -> int:
+    """Work out every number of every step of an update rule: the formula, the numbers put in, the result.
+
+    Examples:
+    surefoot explain sgd "mean(3*a**3 - b**2)" --at a=2,3 --at b=6,4 --lr 1e-3 --momentum 0.9
+
+    surefoot explain torch,keras "(1-x)**2 + 5*(y-x**2)**2" --at x=-1 --at y=1 --lr 0.01,0.01,0.001 --momentum 0.9
+
+    surefoot explain adam --at w=1 --gradient w=0.5 --gradient w=-0.25
+
+    Parameters
+    ----------
+    rule
+        The rule, such as sgd, keras or adam; several with commas are set beside each other.
+    f
+        The function to minimise: names, numbers, + - * / **, @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
+    at
+        Where a variable starts: a=2,3 or A=[[1,2],[3,4]]; may be repeated. 0.1 means 1/10.
+    gradient
+        Instead of f: the gradients of one step, a=18,40.5; b=-6,-4. Repeated for each step.
+    steps
+        How many steps. [default: 2, or as many as there are gradients or learning rates]
+    lr
+        Learning rate; several with commas are those of the steps, one by one.
+    momentum
+        Momentum.
+    dampening
+        Dampening.
+    weight_decay
+        Weight decay.
+    decay
+        Where weight decay enters, such as l2 or decoupled.
+    nesterov
+        Nesterov's momentum.
+    maximize
+        Climb instead of descend.
+    option
+        Any other hyperparameter, name=value; may be repeated.
+    optimizer
+        A torch optimizer to record beside the rule: file.py:Class or package.module:Class.
+    exact
+        Write fractions instead of rounded decimals.
+    digits
+        Decimals of results. [default: as many as show the first movements]
+    autograd
+        Check the gradients against torch's autograd as well, which takes importing torch.
+    format
+        How to write it.
+    picture
+        Draw a picture into a file, as kind=FILE; kinds: path, over-time, impulse, rates. May be repeated.
+    """
+    from surefoot.errors import InputError
+    from surefoot.explain import explain as work_out
+    from surefoot.explain.assignments import read_assignments, read_option_text
+
+    start: dict[str, Any] = {}
+    for text in at or []:
+        start |= read_assignments(text)
+    if not start:
+        raise InputError("There is nothing to start at; give each variable a value, such as --at a=2,3.")
+    named = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "decay": decay}
+    options: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
+    if lr is not None:
+        options["lr"] = lr.split(",") if "," in lr else lr
+    options |= {k: True for k, v in {"nesterov": nesterov, "maximize": maximize}.items() if v}
+    for pair in option or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"The option {pair!r} is not of the form name=value, such as eps=1e-8.")
+        options[name.strip()] = read_option_text(value.strip())
+    explanation = work_out(
+        rule.split(",") if "," in rule else rule,
+        f=f,
+        at=start,
+        gradients=None if gradient is None else [read_assignments(text) for text in gradient],
+        steps=steps,
+        optimizer=None if optimizer is None else _load(optimizer),
+        exact=exact,
+        digits=digits,
+        autograd=True if autograd else None,
+        **options,
+    )
+    drawn = [_draw(explanation, pair) for pair in picture or []]
+    print(_write(explanation, format).rstrip("\n"))
+    for file in drawn:
+        print(f"Drawn: {file}")
+    return 0
+
+
+def _load(optimizer: str) -> Any:
+    from surefoot.check.load import load
+
+    return load(optimizer).make
+
+
+def _write(explanation: Any, format: str) -> str:
+    if format != "text":
+        return str(getattr(explanation, format)())
+    import os
+    import shutil
+    import sys
+
+    terminal = sys.stdout.isatty()
+    color = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = shutil.get_terminal_size().columns if terminal else 100
+    return str(explanation.text(width=width, color=color))
+
+
+def _draw(explanation: Any, pair: str) -> Path:
+    """Draw one picture, given as kind=FILE."""
+    from surefoot.errors import InputError, unknown
+    from surefoot.explain.pictures import PICTURES
+
+    kind, equals, name = pair.partition("=")
+    if not equals or not name:
+        raise InputError(f"The picture {pair!r} is not of the form kind=FILE, such as path=path.png.")
+    if kind not in PICTURES:
+        raise unknown("picture", kind, PICTURES)
+    file = Path(name)
+    if file.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(f"The picture '{file}' must be a .png, .pdf or .svg file.")
+    figure = PICTURES[kind](explanation)
+    try:
+        figure.savefig(file)
+    except OSError as error:
+        raise InputError(f"Cannot write '{file}': {error.strerror or error}.") from None
+    return file

@@ -1,0 +1,55 @@
+"""Tensors as a person types them on a command line: a=2,3 or A=[[1,2],[3,4]]."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from surefoot.errors import InputError
+
+__all__ = ["read_assignments", "read_option_text"]
+
+_NUMBER = re.compile(r"[^\[\],\s]+")
+
+
+def read_assignments(text: str) -> dict[str, Any]:
+    """Read one or more `name=value`, separated by semicolons; the numbers stay text, and so exact.
+
+    Raises:
+        InputError: it is not of that form.
+
+    Example:
+        >>> read_assignments("a=2,1/3; b=0.1; A=[[1,2],[3,4]]")
+        {'a': ['2', '1/3'], 'b': '0.1', 'A': [['1', '2'], ['3', '4']]}
+    """
+    values = {}
+    for part in text.split(";"):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not name.isidentifier() or not value:
+            raise InputError(f"{part.strip()!r} gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
+        values[name] = _read(name, value)
+    return values
+
+
+def _read(name: str, text: str) -> Any:
+    brackets = text if text.startswith("[") or "," not in text else f"[{text.rstrip(',')}]"
+    try:
+        return json.loads(_NUMBER.sub(lambda m: json.dumps(m[0]), brackets))
+    except (json.JSONDecodeError, RecursionError):
+        raise InputError(
+            f"The value of {name}, {text!r}, is no list of numbers; write e.g. 2,3 or [[1,2],[3,4]]."
+        ) from None
+
+
+def read_option_text(text: str) -> Any:
+    """Read an option's value: true, false, none, a number (kept as text, and so exact), several, or a word.
+
+    Example:
+        >>> read_option_text("true"), read_option_text("1e-3"), read_option_text("0.9,0.99")
+        (True, '1e-3', ('0.9', '0.99'))
+    """
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    return tuple(text.split(",")) if "," in text else text

@@ -1,0 +1,142 @@
+"""An explanation as HTML: a fragment for a notebook, or a page that is complete in itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING
+
+from surefoot.explain.document import Block, Facts, Heading, Note, Side, Work, document
+from surefoot.explain.pen import TextPen
+
+if TYPE_CHECKING:
+    from surefoot.explain.explanation import Explanation
+
+__all__ = ["html"]
+
+_STYLE = """
+.surefoot { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 72em; }
+.surefoot h2 { font-size: 1.25em; margin: .2em 0 .1em; }
+.surefoot h3 { font-size: 1.05em; margin: 1.4em 0 .3em; padding-top: .5em; border-top: 1px solid #8884; }
+.surefoot .facts span { display: inline-block; margin-right: 1.6em; }
+.surefoot .facts, .surefoot td, .surefoot th { font-family: "STIX Two Math", "Cambria Math", "DejaVu Serif", serif; }
+.surefoot table { border-collapse: collapse; margin: .3em 0 .7em; background: none; }
+.surefoot td, .surefoot th { padding: .12em .9em .12em 0; text-align: left; white-space: nowrap; border: none;
+  background: none; font-weight: normal; vertical-align: baseline; }
+.surefoot tbody + tbody > tr:first-child > * { padding-top: .6em; }
+.surefoot th.name { font-weight: bold; padding-right: 1.4em; }
+.surefoot thead th { opacity: .65; border-bottom: 1px solid #8886; }
+.surefoot td.numbers { opacity: .7; }
+.surefoot td.result { font-weight: 600; }
+.surefoot .parted { background: #ffd54f; color: #222; padding: 0 .3em; border-radius: .2em; font-weight: 600; }
+.surefoot p { margin: .25em 0; }
+.surefoot p.new { border-left: 3px solid #0072b2; padding-left: .6em; }
+.surefoot p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
+.surefoot p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
+.surefoot p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
+.surefoot pre { margin: 0; font-size: .9em; background: none; color: inherit; }
+""".strip()
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 2em auto; padding: 0 1.5em; max-width: 72em; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def html(explanation: Explanation, *, page: bool = True) -> str:
+    """Write an explanation as HTML.
+
+    Args:
+        explanation: what was worked out.
+        page: a whole page; otherwise a fragment that brings its own style.
+    """
+    blocks = list(document(explanation, TextPen(explanation.numerals)))
+    lines = [line for block in _together(blocks) for line in _write(block)]
+    body = "\n".join([f"<style>\n{_STYLE}\n</style>", '<div class="surefoot">', *lines, "</div>"])
+    if not page:
+        return body
+    title = " and ".join(b.text for b in blocks if isinstance(b, Heading) and b.level == 1)
+    return _PAGE.format(title=escape(title), body=body)
+
+
+def _together(blocks: list[Block]) -> Iterator[Block | list[Work]]:
+    """Put the tensors of a step together, so that one table aligns them."""
+    works: list[Work] = []
+    for block in blocks:
+        if isinstance(block, Work):
+            works.append(block)
+            continue
+        if works:
+            yield works
+            works = []
+        yield block
+    if works:
+        yield works
+
+
+def _write(block: Block | list[Work]) -> Iterator[str]:
+    if isinstance(block, list):
+        yield '<table class="work">'
+        for work in block:
+            yield from _work(work)
+        yield "</table>"
+    elif isinstance(block, Heading):
+        yield f"<h{block.level + 1}>{escape(block.text)}</h{block.level + 1}>"
+        if block.facts:
+            yield _facts(block.facts)
+    elif isinstance(block, Facts):
+        yield _facts(block.items)
+    elif isinstance(block, Side):
+        heads = "".join(f"<th>{escape(c)}</th>" for c in block.columns)
+        yield f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>"
+        for k, (label, entries) in enumerate(block.rows):
+            cells = ""
+            for i, entry in enumerate(entries):
+                text = escape(entry or "–")
+                parted = block.marked == (k, i)
+                cells += (
+                    f'<td><span class="parted">{text}</span> ◀ here they part</td>'
+                    if parted
+                    else f"<td>{text}</td>"
+                )
+            yield f'<tr><th class="name">{escape(label)}</th>{cells}</tr>'
+        yield "</tbody></table>"
+    else:
+        yield _note(block)
+
+
+def _work(work: Work) -> Iterator[str]:
+    yield "<tbody>"
+    for i, (left, formula, numbers, result) in enumerate(work.rows):
+        name = f'<th class="name" rowspan="{len(work.rows)}">{escape(work.name)}</th>' if i == 0 else ""
+        cells = f"<td>{escape(left)}</td><td>{_equal(formula)}</td>"
+        cells += f'<td class="numbers">{_equal(numbers)}</td><td class="result">{_equal(result)}</td>'
+        yield f"<tr>{name}{cells}</tr>"
+    yield "</tbody>"
+
+
+def _note(note: Note) -> str:
+    if note.text.startswith(" "):  # a line of a table
+        return f"<pre>{escape(note.text)}</pre>"
+    lead = "<b>New:</b> " if note.kind == "new" else ""
+    return f'<p class="{note.kind}">{lead}{escape(note.text)}</p>'
+
+
+def _facts(items: tuple[str, ...]) -> str:
+    return '<p class="facts">' + "".join(f"<span>{escape(item)}</span>" for item in items) + "</p>"
+
+
+def _equal(text: str) -> str:
+    return f"= {escape(text)}" if text else ""
