@@ -32,9 +32,21 @@ def test_several_settings_over_each_other() -> None:
 
 
 def test_several_rules_side_by_side() -> None:
-    figure = picture("steps", work(["torch", "keras"], momentum=0.5))
+    figure = picture("over-time", work(["torch", "keras"], momentum=0.5))
     assert legend(figure) == ["torch", "keras"]
     assert [panel.get_ylabel() for panel in figure.axes] == ["gradient", "buffer", "step Δx"]
+
+
+def test_momentum_alone_is_set_against_none() -> None:
+    assert legend(picture("path", work(momentum=0.5))) == ["with momentum", "without", "last step"]
+    assert legend(picture("path", work())) == ["torch", "last step"]
+    assert len(legend(picture("path", work(momentum=0.5, nesterov=True)))) == 3
+
+
+def test_the_rates_of_an_average_are_those_of_the_sum_it_is() -> None:
+    panel = picture("rates", work("ema", momentum=0.75, lr=0.4)).axes[0]
+    (here,) = [line for line in panel.get_lines() if line.get_marker() == "X"]
+    assert (*here.get_xdata(), *here.get_ydata()) == pytest.approx((0.1, 0.75))
 
 
 def test_impulse() -> None:
@@ -45,22 +57,22 @@ def test_rates_of_plain_and_of_nesterov_momentum() -> None:
     texts = [t.get_text() for t in picture("rates", work(momentum=0.5)).axes[0].texts]
     assert texts == ["unstable", "here", "best: rate 0.6\nlr 0.16, μ 0.36"]
     figure = picture("rates", work(momentum=0.5, nesterov=True))
-    assert figure.axes[0].get_title() == "Nesterov, κ = 16"
+    assert figure.axes[0].get_title() == "Nesterov momentum, κ = 16"
 
 
 BAD: list[tuple[Any, str]] = [
     (
         lambda: picture("paths", work()),
-        "Unknown picture 'paths'; did you mean 'path'? Known: impulse, path, rates, steps.",
+        "Unknown picture 'paths'; did you mean 'path'? Known: impulse, over-time, path, rates.",
     ),
     (lambda: picture("path"), "There is no explanation to draw; give at least one."),
     (
         lambda: picture("rates", work("adam")),
-        "There is no map of rates for Adam; it is no plain or Nesterov momentum.",
+        "There is no map of rates for Adam: it is no momentum on gradients.",
     ),
     (
         lambda: picture("rates", work(), work(momentum=0.5, nesterov=True)),
-        "Plain and Nesterov momentum have different maps of rates; draw them apart.",
+        "Classical and Nesterov momentum have different maps of rates; draw them apart.",
     ),
     (
         lambda: picture("rates", explain(f="x**4", at={"x": 1}, lr=1)),

@@ -95,7 +95,7 @@ class Explanation:
         return frame(self)
 
     def plot(self, kind: str = "path", *others: Explanation) -> Picture:
-        """Draw its "path", "over-time", "impulse" or "rates", over others; see `surefoot.explain.pictures`."""
+        """Draw its "path", "over-time", "impulse" or "rates", over others; see `explain.pictures`."""
         from surefoot.explain.pictures import picture
 
         return picture(kind, self, *others)

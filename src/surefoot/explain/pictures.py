@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +128,9 @@ def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:
     if len(traces) == 1:
         (worked,) = named.values()
         if worked.h.get("momentum", 0) != 0:
-            without = without_momentum(worked.trace.script, "momentum")
-            traces = {"with momentum": worked.trace, "without": replay(without, worked.rule, float)}
+            script = without_momentum(worked.trace.script, "momentum")
+            with contextlib.suppress(InputError):  # a run that leaves where f has a value
+                traces = {"with momentum": worked.trace, "without": replay(script, worked.rule, float)}
     return traces
 
 
