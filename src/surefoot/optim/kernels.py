@@ -136,7 +136,7 @@ def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: O
         params,
         grads,
         buffers,
-        weight_decay=0 if o.decoupled else o.weight_decay,  # type: ignore[arg-type]
+        weight_decay=0 if o.decoupled_weight_decay else o.weight_decay,  # type: ignore[arg-type]
         momentum=o.momentum,
         lr=o.lr,  # type: ignore[arg-type]
         dampening=o.momentum if o.convention == "ema" else o.dampening,

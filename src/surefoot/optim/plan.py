@@ -6,7 +6,7 @@ use, in a few passes over lists and without looking up a parameter in a dict. An
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ SMALL = 16384  # elements; for fewer, waking a second thread costs more than it 
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 State: TypeAlias = MutableMapping[Any, dict[str, Any]]
 Groups: TypeAlias = "list[dict[str, Any]]"
+Work: TypeAlias = "list[tuple[Run, list[Tensor], Options]]"
 
 
 class Plan:
@@ -40,29 +41,29 @@ class Plan:
         self.lasting = not any(run.first for _, run in self.runs)
         self.state, self.states = state, list(state.values())
 
-    def holds(self, groups: Groups, state: State, options: list[Options]) -> bool:
-        """True while groups, options and state are those the plan was made for (gradients: see `work`)."""
-        return (
-            self.lasting
-            and self.kinds == [o.kind for o in options]
-            and all(_same(g["params"], m) for g, m in zip(groups, self.members, strict=True))
-            and state is self.state
-            and _same(list(state.values()), self.states)
-            and all(p.grad is None for p in self.idle)
-        )
-
-    def work(self, fresh: bool = False) -> list[tuple[int, Run, list[Tensor]]] | None:
-        """Each run with its group's number and its gradients, or None if a run no longer fits."""
+    def work(self, groups: Groups, state: State, options: list[Options]) -> Work | None:
+        """Each run with its gradients and options, or None if anything is not as it was."""
+        if state is not self.state or not _same(state.values(), self.states):
+            return None
+        if self.idle and any(p.grad is not None for p in self.idle):
+            return None
+        for group, params, o, kind in zip(groups, self.members, options, self.kinds, strict=True):
+            if o.kind != kind or not _same(group["params"], params):
+                return None
         work = []
         for i, run in self.runs:
-            grads = run.grads(fresh)
+            grads = run.grads()
             if grads is None:
                 return None
-            work.append((i, run, grads))
+            work.append((run, grads, options[i]))
         return work
 
+    def fresh_work(self, options: list[Options]) -> Work:
+        """The same right after the plan was made, when there is nothing to compare."""
+        return [(run, run.grads(fresh=True) or [], options[i]) for i, run in self.runs]
 
-def _same(a: list[Any], b: list[Any]) -> bool:
+
+def _same(a: Collection[Any], b: Collection[Any]) -> bool:
     return len(a) == len(b) and all(map(is_, a, b))
 
 

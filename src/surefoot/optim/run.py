@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import is_, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from surefoot.optim.options import Options
 __all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapped"]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
+_dtype, _stride = attrgetter("dtype"), Tensor.stride
+_is_contiguous, _is_neg = Tensor.is_contiguous, Tensor.is_neg
 
 
 def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
@@ -57,43 +59,36 @@ class Run:
         self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
         self.wrapped = not o.differentiable and any(map(wrapped, self.params))
         first, *_ = params = self._local(self.params)
-        self.dtype = first.dtype
+        self.dtypes = {first.dtype}
         # Contiguous tensors are recognised fastest; of others, the strides have to stay the same.
         self.strides = None if first.is_contiguous() else [p.stride() for p in params]
 
     def _local(self, tensors: list[Tensor]) -> list[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
 
-    def grads(self, fresh: bool) -> list[Tensor] | None:
+    def grads(self, fresh: bool = False) -> list[Tensor] | None:
         """The gradients as the kernel takes them, or None if this run no longer fits (a `fresh` one does)."""
         grads = [p.grad for p in self.params]
         if self.wrapped:
             grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, self.params, strict=True)]
         return grads if fresh or self._fits(grads) else None  # type: ignore[return-value]
 
-    def _fits(self, grads: list[Tensor | None]) -> bool:
-        dtype, params = self.dtype, self._local(self.params)
+    def _fits(self, grads: list[Any]) -> bool:
+        """True if all is as it was when the run was made; in passes that run in C: the hot path."""
+        if [g for g in grads if g is None]:
+            return False
+        params = self._local(self.params)
         if self.strides is None:
-            same = all(
-                g is not None
-                and g.dtype is dtype
-                and p.dtype is dtype
-                and g.is_contiguous()
-                and p.is_contiguous()
-                and not g.is_neg()
-                for g, p in zip(grads, params, strict=True)
-            )
+            dense = all(map(_is_contiguous, grads)) and all(map(_is_contiguous, params))
         else:
-            same = all(
-                g is not None
-                and g.dtype is dtype
-                and p.dtype is dtype
-                and g.stride() == s
-                and p.stride() == s
-                and not g.is_neg()
-                for g, p, s in zip(grads, params, self.strides, strict=True)
-            )
-        return same and self._kept(BUFFER, self.buffers) and self._kept(LOST, self.lost)
+            dense = list(map(_stride, grads)) == self.strides == list(map(_stride, params))
+        return (
+            dense
+            and {*map(_dtype, grads), *map(_dtype, params)} == self.dtypes
+            and not any(map(_is_neg, grads))
+            and self._kept(BUFFER, self.buffers)
+            and self._kept(LOST, self.lost)
+        )
 
     def _kept(self, key: str, tensors: list[Tensor]) -> bool:
         try:
@@ -105,19 +100,21 @@ class Run:
         """One call of the kernel."""
         if self.first:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
-        args = (self._local(self.params), grads, self._local(self.buffers), self._local(self.lost), o)
+        params, buffers, lost = self.params, self.buffers, self.lost
+        if self.wrapped:
+            params, buffers, lost = map(self._local, (params, buffers, lost))
         threads = torch.get_num_threads() if self.few else 1
         if threads == 1:
-            buffers = self.kernel(*args)
+            new = self.kernel(params, grads, buffers, lost, o)
         else:
             # Each small tensor would be shared out to all threads, which takes longer than the arithmetic.
             torch.set_num_threads(1)
             try:
-                buffers = self.kernel(*args)
+                new = self.kernel(params, grads, buffers, lost, o)
             finally:
                 torch.set_num_threads(threads)
-        if o.differentiable:
-            for state, b in zip(self.states, buffers, strict=False):
-                state[BUFFER] = b
-        elif self.wrapped:
+        if self.wrapped:
             torch.autograd.graph.increment_version(self.params)
+        if o.differentiable:
+            for state, b in zip(self.states, new, strict=False):
+                state[BUFFER] = b

@@ -68,6 +68,7 @@ class SGD(LightOptimizer):
     and momentum in deep learning.
     """
 
+    found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
     _plan: Plan | None = None
 
     def __init__(
@@ -127,26 +128,27 @@ class SGD(LightOptimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        found_inf = getattr(self, "found_inf", None)  # set by GradScaler, with grad_scale, for fused=True
-        if found_inf is not None and found_inf.item() != 0:
-            return loss  # before anything is made or changed, so that a first step stays first
+        grad_scale = None
+        if self.found_inf is not None:
+            if self.found_inf.item() != 0:
+                return loss  # before anything is made or changed, so that a first step stays first
+            grad_scale = getattr(self, "grad_scale", None)
         with torch.set_grad_enabled(self.defaults["differentiable"]):
-            self._update(getattr(self, "grad_scale", None))
+            self._update(grad_scale)
         return loss
 
     def _update(self, grad_scale: Tensor | None) -> None:
         groups, state = self.param_groups, self.state
         options = [Options.of(group) for group in groups]
-        plan = self._plan
-        work = plan.work() if plan is not None and plan.holds(groups, state, options) else None
+        work = self._plan.work(groups, state, options) if self._plan is not None else None
         if work is None:
             plan = Plan(groups, state, options)
-            work = plan.work(fresh=True) or []
+            work = plan.fresh_work(options)
             self._plan = plan if plan.lasting else None
-        for i, run, grads in work:
+        for run, grads, o in work:
             if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
                 grads = [g / grad_scale.to(g.device).squeeze() for g in grads]
-            run.step(grads, options[i])
+            run.step(grads, o)
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
