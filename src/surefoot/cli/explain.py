@@ -41,7 +41,7 @@ def explain(
     Examples:
     surefoot explain sgd "mean(3*a**3 - b**2)" --at a=2,3 --at b=6,4 --lr 1e-3 --momentum 0.9
 
-    surefoot explain torch,keras "(1-x)**2 + 5*(y-x**2)**2" --at x=-1 --at y=1 --lr 0.01,0.01,0.001 --momentum 0.9
+    surefoot explain torch,keras "x**2 + 5*y**2" --at "x=2; y=1" --lr 0.05,0.05,0.01 --momentum 0.9
 
     surefoot explain adam --at w=1 --gradient w=0.5 --gradient w=-0.25
 
@@ -50,7 +50,7 @@ def explain(
     rule
         The rule, such as sgd, keras or adam; several with commas are set beside each other.
     f
-        The function to minimise: names, numbers, + - * / **, @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
+        The function: names, numbers, + - * / ** @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
     at
         Where a variable starts: a=2,3 or A=[[1,2],[3,4]]; may be repeated. 0.1 means 1/10.
     gradient
@@ -145,18 +145,15 @@ def _write(explanation: Any, format: str) -> str:
 
 def _draw(explanation: Any, pair: str) -> Path:
     """Draw one picture, given as kind=FILE."""
-    from surefoot.errors import InputError, unknown
-    from surefoot.explain.pictures import PICTURES
+    from surefoot.errors import InputError
 
     kind, equals, name = pair.partition("=")
-    if not equals or not name:
-        raise InputError(f"The picture {pair!r} is not of the form kind=FILE, such as path=path.png.")
-    if kind not in PICTURES:
-        raise unknown("picture", kind, PICTURES)
     file = Path(name)
-    if file.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise InputError(f"The picture '{file}' must be a .png, .pdf or .svg file.")
-    figure = PICTURES[kind](explanation)
+    if not equals or file.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(
+            f"The picture {pair!r} must be kind=FILE with a .png, .pdf or .svg file, as path=path.png."
+        )
+    figure = explanation.plot(kind)
     try:
         figure.savefig(file)
     except OSError as error:

@@ -13,7 +13,7 @@ __all__ = ["Explanation", "explain"]
 
 
 class _Explain(ModuleType):
-    """This module, which can be called: `surefoot.explain(…)` is `surefoot.explain.explain(…)`."""
+    """The module itself, which can be called: `surefoot.explain(…)` is `surefoot.explain.explain(…)`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
         return explain(*args, **kwargs)

@@ -113,23 +113,23 @@ def _number(x: Number) -> float | str:
 def frame(explanation: Explanation) -> Any:
     """Give an explanation as a DataFrame: a row for each rule (and optimizer), step and element.
 
-    Columns: rule, step, tensor, index, g, each state slot, w; f after the step, where there is an f. Numbers are
-    floats.
+    Columns: rule, step, tensor, index, g, each state slot, w; f after the step, where there is an f.
+    Numbers are floats.
 
     Raises:
         InputError: pandas is not installed.
     """
     try:
-        import pandas
+        import pandas  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise InputError("A frame needs pandas, which is not installed; `pip install pandas`.") from None
     rows = [row for worked in explanation.worked for row in _rows(worked.trace, worked.rule.name)]
-    values = [(w.rule.name, s.number, s.value) for w in explanation.worked for s in w.steps]
     if explanation.recorded is not None:
         rows += _rows(explanation.recorded, explanation.recorded.label)
     table = pandas.DataFrame(rows)
     if explanation.problem is not None:
-        f = {(rule, step): float(value) for rule, step, value in values}
+        steps = ((w.rule.name, s) for w in explanation.worked for s in w.steps)
+        f = {(rule, s.number): float(s.value) for rule, s in steps if s.value is not None}
         table["f"] = [f.get((row["rule"], row["step"]), math.nan) for row in rows]
     return table
 

@@ -1,4 +1,4 @@
-"""An explanation as a list of blocks, written by a pen: what every form (text, Markdown, LaTeX, HTML) lays out."""
+"""An explanation as a list of blocks, written by a pen: what text, Markdown, LaTeX and HTML lay out."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence: "new", "value", "part", "theory", "closing" or "checks"; its mathematics is set by the pen."""
+    """A sentence; `kind` is "new", "value", "part", "theory", "closing" or "checks"."""
 
     kind: str
     text: str
@@ -125,8 +125,7 @@ def _problem(explanation: Explanation, pen: Pen) -> Iterator[Block]:
     value = explanation.worked[0].value
     yield Facts((f"f = {pen.function(problem)}", *facts, f"f = {pen.result(value)}"))
     for name in problem.names:
-        slope, formula = pen.slope(problem, name)
-        if not formula:
+        if not pen.slope(problem, name)[1]:
             yield Facts(tuple(pen.slopes(problem, name)))
 
 
@@ -157,9 +156,10 @@ def _marks(explanation: Explanation) -> dict[tuple[int, str, str], int]:
 
 
 def _side(explanation: Explanation, t: int, marks: dict[tuple[int, str, str], int], pen: Pen) -> Side:
-    """w and the state of every trace after a step."""
+    """Set w and the state of every trace after a step beside each other."""
     traces = explanation.traces
-    rows, marked = [], None
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    marked = None
     for name in explanation.script.names:
         slots = ["w", *dict.fromkeys(s for trace in traces for s in trace.steps[t - 1].state.get(name, {}))]
         for slot in slots:

@@ -43,7 +43,7 @@ def explain(
 ) -> Explanation:
     """Work out every number of every step of a rule, as one would by hand.
 
-    For each step and tensor: gₜ = ∇f(wₜ₋₁), the rule's quantities, wₜ; each as the formula, with numbers, as result.
+    For each step and tensor: gₜ = ∇f(wₜ₋₁), the rule's quantities, wₜ: each as formula, numbers, result.
 
     Args:
         rule: a rule or its name; a list sets conventions beside each other and marks where they first part.
@@ -231,7 +231,7 @@ def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:
 def _check_gradients(
     problem: Problem | None, traces: list[Trace], autograd: bool | None, optimizer: object
 ) -> str:
-    """Compare every gradient with torch's autograd, if that is wanted or costs nothing; say what was checked."""
+    """Compare every gradient with torch's autograd, if wanted or torch is there; say what was checked."""
     if problem is None:
         return ""
     if autograd is False or (autograd is None and optimizer is None and "torch" not in sys.modules):
@@ -245,9 +245,8 @@ def _check_gradients(
                 pairs = zip(ours, _flat(theirs), strict=True)
                 scale = 1 + max(map(abs, ours), default=0.0)
                 if any(abs(x - y) > 1e-6 * scale for x, y in pairs):
-                    raise AssertionError(
-                        f"At step {t} ∂f/∂{name} is {ours}, but torch's autograd says {theirs}. Please report this."
-                    )
+                    told = f"At step {t} ∂f/∂{name} is {ours}, but torch's autograd says {theirs}."
+                    raise AssertionError(f"{told} Please report this.")
     return "∇f is exact, checked at each step by dual numbers and by torch's autograd."
 
 

@@ -19,7 +19,8 @@ _STYLE = """
 .surefoot h2 { font-size: 1.25em; margin: .2em 0 .1em; }
 .surefoot h3 { font-size: 1.05em; margin: 1.4em 0 .3em; padding-top: .5em; border-top: 1px solid #8884; }
 .surefoot .facts span { display: inline-block; margin-right: 1.6em; }
-.surefoot .facts, .surefoot td, .surefoot th { font-family: "STIX Two Math", "Cambria Math", "DejaVu Serif", serif; }
+.surefoot .facts, .surefoot td, .surefoot th {
+  font-family: "STIX Two Math", "Cambria Math", "DejaVu Serif", serif; }
 .surefoot table { border-collapse: collapse; margin: .3em 0 .7em; background: none; }
 .surefoot td, .surefoot th { padding: .12em .9em .12em 0; text-align: left; white-space: nowrap; border: none;
   background: none; font-weight: normal; vertical-align: baseline; }
@@ -28,7 +29,8 @@ _STYLE = """
 .surefoot thead th { opacity: .65; border-bottom: 1px solid #8886; }
 .surefoot td.numbers { opacity: .7; }
 .surefoot td.result { font-weight: 600; }
-.surefoot .parted { background: #ffd54f; color: #222; padding: 0 .3em; border-radius: .2em; font-weight: 600; }
+.surefoot .parted { background: #ffd54f; color: #222; padding: 0 .3em; border-radius: .2em;
+  font-weight: 600; }
 .surefoot p { margin: .25em 0; }
 .surefoot p.new { border-left: 3px solid #0072b2; padding-left: .6em; }
 .surefoot p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
@@ -71,7 +73,7 @@ def html(explanation: Explanation, *, page: bool = True) -> str:
     return _PAGE.format(title=escape(title), body=body)
 
 
-def _together(blocks: list[Block]) -> Iterator[Block | list[Work]]:
+def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | list[Work]]:
     """Put the tensors of a step together, so that one table aligns them."""
     works: list[Work] = []
     for block in blocks:
@@ -86,7 +88,7 @@ def _together(blocks: list[Block]) -> Iterator[Block | list[Work]]:
         yield works
 
 
-def _write(block: Block | list[Work]) -> Iterator[str]:
+def _write(block: Heading | Facts | Side | Note | list[Work]) -> Iterator[str]:
     if isinstance(block, list):
         yield '<table class="work">'
         for work in block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from surefoot.explain.document import Block, Facts, Heading, Note, Row, Side, Work, document
+from surefoot.explain.document import Block, Facts, Heading, Row, Side, Work, document
 from surefoot.explain.pen import LatexPen
 
 if TYPE_CHECKING:
@@ -15,10 +15,26 @@ __all__ = ["latex"]
 
 # what prose may hold that an old LaTeX does not read
 _UNICODE = {
-    "∇": r"$\nabla$", "∂": r"$\partial$", "γ": r"$\gamma$", "μ": r"$\mu$", "λ": r"$\lambda$", "τ": r"$\tau$", "β": r"$\beta$",
-    "₁": "$_1$", "₂": "$_2$", "κ": r"$\kappa$", "−": "$-$", "·": r"$\cdot$", "→": r"$\to$", "≤": r"$\le$", "–": "--", "²": "$^2$",
-    "ε": r"$\varepsilon$", "ρ": r"$\rho$", "α": r"$\alpha$", "√": r"$\surd$", "×": r"$\times$", "½": r"$\frac12$",
-}  # fmt: skip
+    **{
+        "∇": r"$\nabla$",
+        "∂": r"$\partial$",
+        "√": r"$\surd$",
+        "×": r"$\times$",
+        "·": r"$\cdot$",
+        "→": r"$\to$",
+    },
+    **{"α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "ε": r"$\varepsilon$", "κ": r"$\kappa$"},
+    **{
+        "λ": r"$\lambda$",
+        "μ": r"$\mu$",
+        "ρ": r"$\rho$",
+        "τ": r"$\tau$",
+        "₀": "$_0$",
+        "₁": "$_1$",
+        "₂": "$_2$",
+    },
+    **{"²": "$^2$", "½": r"$\frac12$", "−": "$-$", "≤": r"$\le$", "–": "--", "…": r"\dots{}"},
+}
 
 
 def latex(explanation: Explanation) -> str:
@@ -61,7 +77,7 @@ def _write(block: Block) -> Iterator[str]:
 
 
 def _row(row: Row) -> str:
-    """left &= formula &&= numbers &&= result, with nothing where a part is missing."""
+    """Write left &= formula &&= numbers &&= result, with nothing where a part is missing."""
     left, *parts = row
     return f"  {left}" + " &".join(f" &= {part}" if part else " & " for part in parts)
 

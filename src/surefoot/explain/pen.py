@@ -57,7 +57,7 @@ class Pen:
         return self.right(equation, lambda name: self.letter(name, step))
 
     def numbers(self, equation: Equation, known: Mapping[str, Value], scalars: frozenset[str]) -> str:
-        """Write the right-hand side with the numbers put in; hyperparameters and counts as they were given."""
+        """Write the right-hand side with the numbers put in, hyperparameters as they were given."""
 
         def write(name: str) -> str:
             if name in scalars:
@@ -207,7 +207,7 @@ class LatexPen(Pen):
         return re.sub(r"([\\{}$&#%_^~])", lambda m: rf"\{m[0]}" if m[0] not in "\\^~" else " ", text)
 
     def number(self, text: str) -> str:
-        """Write -1.5, 3 \\cdot 10^{-5}, a fraction as one."""
+        """Write a negative number, a power of ten, a fraction."""
         mantissa, e, exponent = text.partition("e")
         if e and exponent.lstrip("-").isdigit():
             factor = "" if mantissa in ("1", "-1") else rf"{mantissa.lstrip('-')} \cdot "
@@ -224,7 +224,7 @@ class LatexPen(Pen):
         return rf"\text{{{text.replace('_', ' ')}}}"
 
     def tensor(self, items: list[str], depth: int) -> str:
-        """Write (1,\\, 2)."""
+        """Write (1, 2) with a little space."""
         return "(" + r",\, ".join(items) + ")"
 
     def letter(self, name: str, step: int | None = None) -> str:
@@ -261,8 +261,8 @@ class LatexPen(Pen):
         return rf"\text{{ ({self.prose(rule)})}}"
 
     def slope(self, problem: Problem, name: str) -> tuple[str, str]:
-        """Write \\frac{\\partial f}{\\partial a} and \\frac{9 a^{2}}{2}."""
-        left, _, formula = problem.gradient_latex()[name].partition(" = ")
+        """Write ∂f/∂a and its formula, both as fractions."""
+        _, _, formula = problem.gradient_latex()[name].partition(" = ")
         several = r"\quad" in formula or "[" in problem.gradient_text()[name]
         return rf"\frac{{\partial f}}{{\partial {self.letter(name)}}}", "" if several else formula
 

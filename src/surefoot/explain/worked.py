@@ -1,4 +1,4 @@
-"""A rule's Trace worked out: for each step and tensor, each quantity as formula, with numbers put in, as result."""
+"""A rule's Trace worked out: each quantity of each step as formula, with numbers put in, as result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
     from surefoot.rules.formula import Equation
 
-__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "write_line", "write_news", "work_out"]
+__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "work_out", "write_line", "write_news"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,12 @@ class News:
     """What is new in a step against the one before.
 
     Args:
-        kind: "option" (subject, old and new values), "formula" (new line, old line), "first" (a tensor's first gradient
-            after step 1), "none" (a tensor without a gradient), "move" (a tensor moved from outside), "reload".
+        kind: "option" (a letter, its old and new values), "formula" (a tensor, its old and new line), "first"
+            (a tensor's first gradient after step 1), "none" (a tensor without one), "move" (a tensor moved
+            from outside, its new value), "reload".
+        subject: the letter or tensor.
+        old: what the step before had.
+        new: what this step has.
     """
 
     kind: str
@@ -280,7 +284,8 @@ def write_news(news: News, pen: Pen) -> str:
         case "none":
             return f"{pen.prose(news.subject)} has no gradient, so nothing of it changes"
         case "move":
-            return f"{pen.prose(news.subject)} was set from outside to {pen.math(pen.value(news.new, pen.put_in))}"
+            value = pen.math(pen.value(news.new, pen.put_in))
+            return f"{pen.prose(news.subject)} was set from outside to {value}"
     return "the optimizer was saved, and loaded into a new one"
 
 
