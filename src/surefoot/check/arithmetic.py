@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from surefoot.check import wording
 from surefoot.check.claim import Claim
@@ -24,6 +24,7 @@ from surefoot.check.verdict import (
     FAILED,
     NOT_APPLICABLE,
     PASSED,
+    Clause,
     Died,
     Patient,
     Plan,
@@ -36,6 +37,8 @@ from surefoot.rules import Rule, get
 from surefoot.trace import Mismatch, Script, Trace
 
 __all__ = ["CLAUSES", "Examination", "Recording", "examine"]
+
+Fault: TypeAlias = Mismatch | Raised | Died
 
 
 @dataclass(frozen=True)
@@ -174,78 +177,67 @@ class _Work:
 
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
+        clause = situation.clause
         if situation is SITUATIONS[0]:
             recordings = self.plain()
         else:
             recordings = list(self.record(situation, self.accepted(self.plan.quick)))
         recordings = [r for r in recordings if not r.refused]
         if not recordings:
-            return situation.clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
-        wrong = [(r, found) for r in recordings if (found := _fault(r, claim)) is not None]
+            return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
+        wrong = [(r, fault) for r in recordings if (fault := _fault(r, claim)) is not None]
         if not wrong:
             many = len({str(sorted(r.options.items())) for r in recordings})
-            return situation.clause.verdict(
-                PASSED, note=f"{len(recordings)} runs, {many} combinations of options"
-            )
-        if not claim.rule.exact and all((t := _trace(r)) and claim.holds_roughly(t) for r, _ in wrong):
-            return situation.clause.verdict(DIFFERS, note=_ROUGH)
-        return self.explain(situation, claim, recordings, wrong)
+            return clause.verdict(PASSED, note=f"{len(recordings)} runs, {many} combinations of options")
+        traces = [t for r, _ in wrong if (t := _trace(r))]
+        if len(traces) < len(wrong):  # it raised: there is nothing to hold a diagnosis against
+            return self.explain(clause, claim, wrong, len(recordings), "")
+        if not claim.rule.exact and all(map(claim.holds_roughly, traces)):
+            return clause.verdict(DIFFERS, note=_ROUGH)
+        if self.fault is not None and all(map(self.fault.claim.holds, traces)):
+            note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
+            return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
+        failed = {id(r) for r, _ in wrong}
+        others = [t for r in (*recordings, *self.plain()) if id(r) not in failed and (t := _trace(r))]
+        diagnosis = diagnose(claim, traces, others) or diagnose(claim, traces[:1], traces[1:] + others)
+        self.fault = self.fault or diagnosis
+        rough = diagnosis is None and all(map(claim.holds_roughly, traces))
+        return self.explain(clause, claim, wrong, len(recordings), _ROUGH if rough else str(diagnosis or ""))
 
     def explain(
-        self,
-        situation: Situation,
-        claim: Claim,
-        recordings: list[Recording],
-        wrong: list[tuple[Recording, Any]],
+        self, clause: Clause, claim: Claim, wrong: list[tuple[Recording, Fault]], runs: int, diagnosis: str
     ) -> Verdict:
-        """Say what failed: the smallest script, the rule in numbers, the diagnosis, a reproduction."""
-        first, found = wrong[0]
-        traces = [t for r, _ in wrong if (t := _trace(r))]
-        others = [t for r in (*recordings, *self.plain()) if (t := _trace(r)) and t not in traces]
-        known = self.fault
-        if known is not None and len(traces) == len(wrong) and all(known.claim.holds(t) for t in traces):
-            diagnosis: Diagnosis | None = known
-        else:
-            diagnosis = diagnose(claim, traces, others) if len(traces) == len(wrong) else None
-            known = None
-        rough = diagnosis is None and len(traces) == len(wrong) and all(map(claim.holds_roughly, traces))
-        self.fault = self.fault or diagnosis
-        smallest = shrink(first.script, self.still_fails(claim, first.dtype, found), off=self.off)
-        again = self.play(smallest, first.dtype)
-        fault = _fault(again, claim) or found
+        """Say what failed: the smallest script, the rule in numbers, and a reproduction."""
+        first, fault = wrong[0]
+        smallest = shrink(first.script, self.still_fails(claim, first.dtype, fault), off=self.off)
+        fault = _fault(self.play(smallest, first.dtype), claim) or fault
+        mismatch = fault if isinstance(fault, Mismatch) else None
         matter = wording.options_that_matter(smallest, self.off)
         spare = sorted(set(self.off) - set(matter))
-        what = "part from the rule" if isinstance(found, Mismatch) else "end in an exception"
-        note = f"{len(wrong)} of {len(recordings)} runs {what}"
-        if known is not None:
-            note += "; the fault is one already named"
-        elif spare and matter:
+        note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
+        if spare and matter:
             note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
-        shared = {
-            "note": note,
-            "options": matter,
-            "diagnosis": _ROUGH if rough else str(diagnosis or ""),
-            "script": str(smallest),
-            "repro": wording.reproduction(
-                claim, smallest, self.patient.signature, self.patient.given, first.dtype,
-                fault if isinstance(fault, Mismatch) else None,
-            ),
-        }  # fmt: skip
-        if not isinstance(fault, Mismatch):
-            at = f"{fault.action} {fault.step or ''}".strip() if isinstance(fault, Raised) else ""
-            got = f"{fault}" + (f"\n{fault.line}" if isinstance(fault, Raised) and fault.line else "")
-            return situation.clause.verdict(
-                FAILED, **shared, expected="a step, without an exception", got=got, where=at
-            )
-        return situation.clause.verdict(
+        if mismatch:
+            expected = wording.in_numbers(claim, smallest, mismatch)
+            got, where = f"{mismatch.place} = {wording.number(mismatch.got)}", wording.where(mismatch)
+        else:
+            expected, got, where = "a step, without an exception", str(fault), ""
+            if isinstance(fault, Raised):
+                got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+        signature, given = self.patient.signature, self.patient.given
+        return clause.verdict(
             FAILED,
-            **shared,
-            expected=wording.in_numbers(claim, smallest, fault),
-            got=f"{fault.place} = {wording.number(fault.got)}",
-            where=wording.where(fault),
+            note=note,
+            expected=expected,
+            got=got,
+            where=where,
+            options=matter,
+            diagnosis=diagnosis,
+            script=str(smallest),
+            repro=wording.reproduction(smallest, signature, given, first.dtype, mismatch),
         )
 
-    def still_fails(self, claim: Claim, dtype: str, found: Any) -> Callable[[Script], bool]:
+    def still_fails(self, claim: Claim, dtype: str, found: Fault) -> Callable[[Script], bool]:
         """Whether a smaller script fails too: in the same way, if it raised."""
 
         def fails(script: Script) -> bool:
@@ -270,7 +262,7 @@ def _trace(recording: Recording) -> Trace | None:
     return recording.outcome if isinstance(recording.outcome, Trace) else None
 
 
-def _fault(recording: Recording, claim: Claim) -> Mismatch | Raised | Died | None:
+def _fault(recording: Recording, claim: Claim) -> Fault | None:
     if isinstance(recording.outcome, (Raised, Died)):
         return recording.outcome
     return claim.mismatch(recording.outcome)

@@ -13,7 +13,7 @@ from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
 from surefoot.trace import Trace
 
-__all__ = ["Guess", "conventions", "guess"]
+__all__ = ["Guess", "conventions", "guess", "variants"]
 
 # class names that are no rule's own name
 NAMES = {
@@ -37,7 +37,7 @@ def conventions(words: Words) -> Iterator[Rule]:
     for rule in RULES.values():
         if rule.mistake or rule.name in ("adamw", "amsgrad") or words.unheard(rule):
             continue
-        yield from _variants(rule, words)
+        yield from variants(rule, words)
 
 
 def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
@@ -62,11 +62,12 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:
     if named is not None and not words.unheard(named):
-        yield from _variants(named, words)
+        yield from variants(named, words)
     yield from conventions(words)
 
 
-def _variants(rule: Rule, words: Words) -> Iterator[Rule]:
+def variants(rule: Rule, words: Words) -> Iterator[Rule]:
+    """Yield a rule with weight decay in each of its places, and with Nesterov if there is no such option."""
     hypers = {x.name: x for x in rule.hypers}
     always = [False, True] if "nesterov" in hypers and words.option("nesterov") is None else [None]
     places = [hypers["decay"].default] if "decay" in hypers else [None]

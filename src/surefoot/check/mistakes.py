@@ -117,7 +117,7 @@ SGD_MISTAKES = (
          average=lambda h, d, old, g: h.momentum * g + (1 - h.dampening) * d),
     _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
          reads=lambda h, b, old: b if old is None else old),
-    _sgd("lr inside", "lr multiplies what enters the buffer, as in Keras, so a changed lr acts late",
+    _sgd("lr inside", "the learning rate enters the buffer, as in Keras, so a changed one acts late",
          gradient=lambda h, w, g: h.lr * _gradient(h, w, g), moves=lambda h, w, u: w - u),
     # Nesterov
     _sgd("nesterov ignored", "nesterov is accepted and never used",

@@ -67,12 +67,7 @@ def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
 
 
 def reproduction(
-    claim: Claim | None,
-    script: Script,
-    signature: Signature,
-    given: Mapping[str, Any],
-    dtype: str,
-    found: Mismatch | None,
+    script: Script, signature: Signature, given: Mapping[str, Any], dtype: str, found: Mismatch | None
 ) -> str:
     """A few lines of plain torch that show it: their assert fails, or they raise."""
     said = {o for g in script.groups for o in g.options}

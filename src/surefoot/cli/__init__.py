@@ -17,6 +17,8 @@ COMMANDS = {
     "convert": ("surefoot.cli.convert:convert", "Turn hyperparameters from one convention into another."),
     "explain": ("surefoot.cli.explain:explain", "Work out every number of every step of a rule, as by hand."),
     "check": ("surefoot.cli.check:check", "Examine a torch optimizer, and say what is wrong with it."),
+    "identify": ("surefoot.cli.identify:identify", "Find out which rule an optimizer follows."),
+    "gradients": ("surefoot.cli.gradients:gradients", "Check a model's gradients by differences."),
     "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
     "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),
     "plot": ("surefoot.cli.plot:plot", "Draw the loss and accuracy of runs over each other."),

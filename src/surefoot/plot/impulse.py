@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surefoot.errors import InputError
@@ -49,7 +49,11 @@ def response(rule: Rule | str, *, steps: int = 40, after: int = 0, **hypers: Any
 
 @styled
 def impulses(
-    rules: Mapping[str, tuple[Rule | str, Mapping[str, Any]]], *, steps: int = 40, after: int = 0
+    rules: Mapping[str, tuple[Rule | str, Mapping[str, Any]]],
+    *,
+    steps: int = 40,
+    after: int = 0,
+    measured: Mapping[str, Sequence[float]] | None = None,
 ) -> Picture:
     """Draw the impulse responses of several rules over each other: each step, and all steps so far.
 
@@ -57,6 +61,7 @@ def impulses(
         rules: label → (rule, its hyperparameters).
         steps: how many steps.
         after: how many steps with gradient 0 come before the impulse.
+        measured: label → the response of a real optimizer, in the same units; drawn as rings over the lines.
 
     Returns:
         The figure.
@@ -79,6 +84,12 @@ def impulses(
         style = look(i, marker=True) | {"markersize": 4, "markevery": _every(steps, i, len(rules))}
         each.plot(numbers, moves, label=label, **style)
         total.plot(numbers, so_far, label=label, **style)
+    for label, seen in (measured or {}).items():
+        rings: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 8}
+        rings |= {"color": "black", "fillstyle": "none"}
+        so_far = [sum(seen[: t + 1]) for t in range(len(seen))]
+        each.plot(range(1, len(seen) + 1), seen, label=label, **rings)
+        total.plot(range(1, len(seen) + 1), so_far, label=label, **rings)
     each.set_title("at each step")
     total.set_title("all steps so far")
     each.set_ylabel("−Δw / lr from one unit gradient")

@@ -1,0 +1,88 @@
+"""Chosen gradients that make an optimizer show what it is: impulses, a changed lr, a moved parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from surefoot.check.verdict import Patient
+from surefoot.check.words import TRIED, Words
+from surefoot.trace import Group, Move, Script, Set, Step, Trace
+from surefoot.trace.values import elements
+
+__all__ = ["PROBES", "Answers", "ask", "moves"]
+
+STEPS = 12
+# name → what it is for
+PROBES = {
+    "impulse": "a gradient of 1 at step 1, then 0",
+    "late impulse": "a gradient of 1 at step 2",
+    "double": "a gradient of 2 at step 1",
+    "changed lr": "a gradient of 1, then half the lr from step 3",
+    "decay": "weight decay alone, from w = 1",
+    "decay and gradient": "weight decay and a gradient of 1, from w = 0",
+    "moved": "a gradient of 1, then w set to 5 before step 3",
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an optimizer did in each probe: the recordings, and how far w moved at each step."""
+
+    traces: Mapping[str, Trace]
+    moves: Mapping[str, tuple[float, ...]]
+
+
+def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
+    """Record the probes; those about weight decay only if there is such an option.
+
+    Raises:
+        Raised: the optimizer raised.
+        Died: its process ended.
+    """
+    decay, rate = words.option("weight_decay"), words.option("lr")
+    calm = {decay: Fraction(0)} if decay else {}
+    decayed = {decay: _number(patient.given.get(decay)) or TRIED["weight_decay"][0]} if decay else {}
+    first, second = _impulse(1), _impulse(2)
+    scripts = {
+        "impulse": _script(0, first, calm),
+        "late impulse": _script(0, second, calm),
+        "double": _script(0, [2 * g for g in first], calm),
+        "moved": _script(0, first, calm, {3: (Move("w", 5),)}),
+    }
+    if rate is not None:
+        scripts["changed lr"] = _script(0, first, calm, {3: (Set(rate, lr / 2),)})
+    if decay is not None:
+        scripts["decay"] = _script(1, [Fraction(0)] * STEPS, decayed)
+        scripts["decay and gradient"] = _script(0, first, decayed)
+    traces = {name: patient.record(scripts[name]) for name in PROBES if name in scripts}
+    return Answers(traces, {name: moves(t) for name, t in traces.items()})
+
+
+def _impulse(at: int) -> list[Fraction]:
+    return [Fraction(int(t == at)) for t in range(1, STEPS + 1)]
+
+
+def _script(
+    start: int,
+    gradients: list[Fraction],
+    options: Mapping[str, Any],
+    events: Mapping[int, tuple[Any, ...]] = {},
+) -> Script:
+    steps = tuple(Step({"w": g}, events.get(t, ())) for t, g in enumerate(gradients, 1))
+    return Script({"w": start}, (Group(("w",), options),), steps)
+
+
+def moves(trace: Trace) -> tuple[float, ...]:
+    """How far w moved at each step."""
+
+    def only(value: Any) -> float:
+        return float(next(elements(value)))
+
+    return tuple(only(m.w["w"]) - only(m.before["w"]) for m in trace.steps)
+
+
+def _number(value: Any) -> Fraction | None:
+    return Fraction(repr(value)) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,0 +1,68 @@
+"""`surefoot gradients`: is autograd's gradient the slope of the loss?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["gradients"]
+
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def gradients(
+    make: str,
+    /,
+    *,
+    seed: int = 0,
+    each: int = 100,
+    directions: int = 4,
+    samples: int = 12,
+    json: Flag = False,
+) -> int:
+    """Hold autograd's gradients of a model against central differences, parameter by parameter, in float64.
+
+    Exit code 0: all are right; 1: some are wrong, or nothing can be told; 2: it could not be run.
+
+    Examples:
+    surefoot gradients homework.py:make
+
+    Parameters
+    ----------
+    make
+        file.py:function or package.module:function; called as it is, it returns (model, loss, batch).
+        The loss is taken as loss(model(*inputs), target), where batch is (*inputs, target).
+    seed
+        Of the directions, and of dropout.
+    each
+        Parameters of up to this many elements are checked element by element.
+    directions
+        Along how many random directions larger ones are checked.
+    samples
+        How many single elements of larger ones are checked besides.
+    json
+        Write the report as JSON.
+    """
+    from surefoot.check.gradients import check_gradients
+    from surefoot.check.load import load
+    from surefoot.errors import InputError
+
+    try:
+        made = load(make).make()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{make}() raised {type(error).__name__}: {error}") from error
+    if not (isinstance(made, tuple) and len(made) == 3):
+        kind = type(made).__name__
+        raise InputError(f"{make}() returned one {kind}; it must return (model, loss, batch).")
+    model, loss, batch = made
+    report = check_gradients(model, loss, batch, seed=seed, each=each, directions=directions, samples=samples)
+    if json:
+        import json as written
+
+        print(written.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(report)
+    return 0 if report.ok else 1

@@ -1,0 +1,61 @@
+"""`surefoot identify`: which rule an optimizer follows, read off from what it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["identify"]
+
+Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def identify(
+    optimizer: str,
+    /,
+    *,
+    option: Several = None,
+    plot: Path | None = None,
+    json: Flag = False,
+    sandbox: bool = True,
+) -> int:
+    """Find out which rule a torch optimizer follows: its momentum, decay, Nesterov, read off exactly.
+
+    Exit code 0: a known rule fits; 1: none does; 2: it could not be driven.
+
+    Examples:
+    surefoot identify homework.py:SGD --option momentum=0.9
+
+    surefoot identify torch.optim:SGD --option momentum=0.9 --option dampening=0.5 --plot impulse.png
+
+    Parameters
+    ----------
+    optimizer
+        file.py:Class or package.module:Class.
+    option
+        A constructor option, name=value; may be repeated. lr is 0.25 unless given.
+    plot
+        Draw its impulse response beside those of the rules to this file.
+    json
+        Write the result as JSON.
+    sandbox
+        Run it in a process of its own.
+    """
+    from surefoot.check.identify import identify
+    from surefoot.check.load import parse_options
+
+    found = identify(optimizer, options=parse_options(option or []), sandbox=sandbox)
+    if plot is not None:
+        found.plot().savefig(plot)
+    if json:
+        import json as written
+
+        print(written.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(found)
+        if plot is not None:
+            print(f"\nIts impulse response is drawn in {plot}.")
+    return 0 if found.fits else 1
