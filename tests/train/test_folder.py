@@ -13,7 +13,9 @@ from surefoot.train.folder import RunFolder
 
 
 def create(out: Path | None = None, name: str = "mlp") -> RunFolder:
-    return RunFolder.create(out, name, config="lr = 0.5\n", environment={"seed": 1}, about={})
+    folder = RunFolder(out, name, config="lr = 0.5\n", environment={"seed": 1})
+    folder.create()
+    return folder
 
 
 def test_a_folder_says_how_the_run_was_made(tmp_path: Path) -> None:

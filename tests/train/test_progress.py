@@ -57,7 +57,9 @@ def test_a_line_per_epoch_below_its_headings(capsys: pytest.CaptureFixture[str])
 def test_what_is_there_is_shown(
     metric: str | None, record: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Progress(1, 100, metric, several="valid_accuracy_mean" in record).end(record)
+    shown = Progress(1, 100, metric, several="valid_accuracy_mean" in record)
+    shown.begin(1)
+    shown.end(record)
     assert capsys.readouterr().out == line
 
 
@@ -65,6 +67,7 @@ def test_columns_stay_where_they_are_when_one_is_missing_for_an_epoch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown = Progress(2, 100, "accuracy")
+    shown.begin(1)
     shown.end(RECORD)
     shown.end({"epoch": 2, "train_loss": 0.1, "seconds": 1.0})
     lines = capsys.readouterr().out.splitlines()
@@ -84,7 +87,7 @@ def test_a_watched_epoch_has_a_bar(
     out = capsys.readouterr()
     assert "1/2" in out.err
     assert "50 %" in out.err
-    assert "loss 0.5000" in out.err
+    assert "  1/2          0.5000   " in out.err
     assert "samples/s" in out.err
     assert "left" in out.err
     assert "left" not in out.out

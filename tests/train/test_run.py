@@ -27,7 +27,9 @@ RECORDS: list[dict[str, Any]] = [
 
 
 def written(path: Path) -> Run:
-    run = Run("mine", "accuracy", RunFolder.create(path, "", config="", environment={}, about={}))
+    folder = RunFolder(path)
+    folder.create()
+    run = Run("mine", "accuracy", folder)
     run.add(RECORDS[:2])
     run.add(RECORDS[2:])
     run.end("finished")

@@ -20,7 +20,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
     from surefoot.train.run import Run
 
     if not folder.is_dir():
-        raise InputError(f"There is no folder '{folder}'; a run makes it: surefoot train.")
+        raise InputError(f"There is no folder '{folder}'; the first run makes it: surefoot train.")
     table: list[tuple[str, ...]] = [
         ("run", "status", "epochs", "best", "", "optimizer", "lr", "momentum", "batch")
     ]

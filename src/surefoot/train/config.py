@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import types
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cyclopts import Group, Parameter, Token
+from cyclopts import CoercionError, Group, Parameter, Token
 
 from surefoot.errors import InputError, unknown
 from surefoot.train.ranges import RANGES, check, spoken
@@ -24,14 +25,19 @@ PRESETS = Path(__file__).parent / "presets"
 
 def _whole(_: Any, tokens: tuple[Token, ...]) -> Any:
     """Command line text -> whole numbers; 1e3 is one, 2.5 is not."""
-    try:
-        numbers = [float(token.value) for token in tokens]
-        if any(number % 1 for number in numbers):
-            raise ValueError
-    except ValueError:
-        text = " ".join(token.value for token in tokens)
-        raise InputError(f"{tokens[0].keyword} takes whole numbers, not {text!r}.") from None
-    return tuple(int(number) for number in numbers)
+    numbers = []
+    for token in tokens:
+        try:
+            numbers.append(int(token.value))
+        except ValueError:
+            try:
+                number = float(token.value)
+            except ValueError:
+                number = math.nan
+            if not number.is_integer():
+                raise CoercionError(token=token, target_type=int) from None
+            numbers.append(int(number))
+    return tuple(numbers)
 
 
 def _one(kind: Any, tokens: tuple[Token, ...]) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,48 +20,46 @@ class RunFolder:
     """The folder that a run writes; every file but the growing metrics.jsonl appears whole or not at all.
 
     Args:
-        path: the folder, made by `create`.
+        out: where; None is runs/TIME-NAME, with -2, -3 … where that is taken.
+        name: of the run.
+        config: the text of config.toml.
+        environment: what environment.json says.
         about: what a reader of the model must know of the data (scaling, shape, classes).
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path, self.about = path, about
+    def __init__(
+        self,
+        out: Path | str | None,
+        name: str = "",
+        *,
+        config: str = "",
+        environment: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = Path(out) if out is not None else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+        self.about = about or {}
+        self._own = out is not None
+        self._first = {
+            "config.toml": config,
+            "environment.json": json.dumps(environment or {}, indent=2) + "\n",
+        }
         self._metrics: IO[str] | None = None
 
-    @classmethod
-    def create(
-        cls,
-        out: Path | str | None,
-        name: str,
-        *,
-        config: str,
-        environment: Mapping[str, Any],
-        about: Mapping[str, Any],
-    ) -> RunFolder:
-        """Make the folder and write what is known before the first step.
-
-        Args:
-            out: where; None is runs/TIME-NAME, with -2, -3 … where that is taken.
-            name: of the run.
-            config: the text of config.toml.
-            environment: what environment.json says.
-            about: of the data, for whoever reads the model.
+    def create(self) -> None:
+        """Make the folder, and write what is known before the first step.
 
         Raises:
             InputError: the folder holds something, or cannot be written.
         """
-        if out is not None:
-            path = Path(out)
-            with _told(path):
-                path.mkdir(parents=True, exist_ok=True)
-                if any(path.iterdir()):
-                    raise InputError(f"The folder '{path}' is not empty; a run needs a new one.")
-        else:
-            path = _free(f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{name}")
-        folder = cls(path, about)
-        folder.write("config.toml", config.encode())
-        folder.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
-        return folder
+        with _told(self.path):
+            if self._own:
+                self.path.mkdir(parents=True, exist_ok=True)
+                if any(self.path.iterdir()):
+                    raise InputError(f"The folder '{self.path}' is not empty; a run needs a new one.")
+            else:
+                self.path = _made(self.path)
+        for name, text in self._first.items():
+            self.write(name, text.encode())
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file: complete beside its place, then moved there.
@@ -102,14 +101,14 @@ class RunFolder:
             self._metrics = None
 
 
-def _free(name: str) -> Path:
-    """A new folder in runs/; two runs that start at once get one each."""
-    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
-        path = Path("runs") / f"{name}{suffix}"
-        with _told(path), contextlib.suppress(FileExistsError):
+def _made(path: Path) -> Path:
+    """A new folder by that name or the next; two runs that start at once get one each."""
+    for number in itertools.count(2):
+        with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
             return path
-    raise InputError(f"The folder 'runs' holds a thousand runs named '{name}'; choose a folder with --out.")
+        path = path.with_name(f"{path.name.removesuffix(f'-{number - 1}')}-{number}")
+    raise AssertionError
 
 
 @contextlib.contextmanager

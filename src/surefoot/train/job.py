@@ -21,14 +21,11 @@ __all__ = ["complete", "train"]
 
 
 def complete(config: Config) -> Config:
-    """The options with what depends on others filled in, so that config.toml alone repeats the run."""
+    """The options with the defaults filled in that depend on others."""
     given = {name: getattr(config, name) for name in optimizers.OPTIONS}
     return dataclasses.replace(
         config,
-        model=absolute(config.model),
         hidden=config.hidden or models.HIDDEN.get(config.model),
-        optimizer=absolute(config.optimizer),
-        data_dir=config.data_dir and config.data_dir.resolve(),
         **optimizers.with_defaults(config.optimizer, given),
     )
 
@@ -73,10 +70,15 @@ def train(config: Config, *, progress: bool = True) -> Run:
         print(data.description)
         print(f"{config.model} {models.describe(model)}; {optimizers.describe(optimizer)}")
         print(f"{config.schedule}, batches of {config.batch_size}; {devices.describe(device)}\n", flush=True)
-    folder = RunFolder.create(
+    folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
-        config=config.save_text(),
+        config=dataclasses.replace(
+            config,
+            model=absolute(config.model),
+            optimizer=absolute(config.optimizer),
+            data_dir=config.data_dir and config.data_dir.resolve(),
+        ).save_text(),
         environment=environment(device, config.seed),
         about={
             "data": data.name,

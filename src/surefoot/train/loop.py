@@ -130,6 +130,7 @@ def fit(
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     step = engine.eager(model, objective.loss, optimizer, clip=clip, autocast=autocast)
     last = epochs * rows.steps
+    peak = float(optimizer.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     if callable(schedule):
         scheduler: LRScheduler | None = schedule(optimizer)
@@ -141,9 +142,9 @@ def fit(
         folder = out
     else:
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
-        folder = RunFolder.create(
-            out, "", config=config.save_text(), environment=environment(place, seed), about=about
-        )
+        folder = RunFolder(out, config=config.save_text(), environment=environment(place, seed), about=about)
+    if folder is not None:
+        folder.create()
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
     shown = Progress(
@@ -191,7 +192,7 @@ def fit(
             f"Stopped at step {history.step:,} of {last:,}; what was done is saved{where}.", run
         )
     if status == "diverged":
-        raise RunDiverged(_advice(problem, lr, kept, where), run)
+        raise RunDiverged(_advice(problem, peak, kept, where), run)
     return run
 
 

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 __all__ = ["METRICS", "Progress"]
 
-_BAR = "{desc} {bar:24} {percentage:3.0f} %{postfix}   {rate_noinv_fmt}   {remaining} left"
+_BAR = "{desc}   {bar:16} {percentage:3.0f} %   {rate_noinv_fmt}   {remaining} left"
 
 # metric -> how it is headed, and how a value of it is written
 METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -35,7 +35,6 @@ class Progress:
     ) -> None:
         self._epochs, self._rows, self._shown = epochs, rows, shown
         self._bar: Any = None
-        self._headed = False
         columns: dict[str, tuple[str, Callable[[Any], str]]] = {
             "epoch": ("epoch", self._position),
             "train_loss": ("training loss", _number),
@@ -50,14 +49,22 @@ class Progress:
 
     def begin(self, epoch: int) -> None:
         """An epoch begins."""
-        if self._shown and _watched():
-            position = self._position(epoch)
-            self._bar = tqdm(total=self._rows, desc=position, unit=" samples", bar_format=_BAR, leave=False)
+        if not self._shown:
+            return
+        if epoch == 1:
+            print("   ".join(heading for heading, _ in self._columns.values()), flush=True)
+        if _watched():
+            self._epoch = epoch
+            start = self._cells({"epoch": epoch}, 2)
+            self._bar = tqdm(total=self._rows, desc=start, unit=" samples", bar_format=_BAR, leave=False)
 
     def update(self, rows: int, loss: float) -> None:
         """So many rows of the epoch are done, with this mean loss so far."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {_number(loss)}", refresh=False)
+            # below the table's own columns
+            self._bar.set_description_str(
+                self._cells({"epoch": self._epoch, "train_loss": loss}, 2), refresh=False
+            )
             self._bar.update(rows - self._bar.n)
 
     def end(self, record: dict[str, Any] | None = None) -> None:
@@ -65,16 +72,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        if not self._shown or record is None:
-            return
-        if not self._headed:
-            print("   ".join(heading for heading, _ in self._columns.values()))
-            self._headed = True
+        if self._shown and record is not None:
+            print(self._cells(record, len(self._columns)), flush=True)
+
+    def _cells(self, record: dict[str, Any], count: int) -> str:
         cells = []
-        for key, (heading, form) in self._columns.items():
+        for key, (heading, form) in list(self._columns.items())[:count]:
             value = record.get(key)
             cells.append(f"{'' if value is None else form(value):>{len(heading)}}")
-        print("   ".join(cells), flush=True)
+        return "   ".join(cells)
 
     def _position(self, epoch: int) -> str:
         return f"{epoch}/{self._epochs}".rjust(len("epoch"))

@@ -127,8 +127,9 @@ class Run:
         if self.last is None or self.best is None:
             return text
         heading, best = METRICS[self.metric][0], self.best[f"valid_{self.metric}"]
-        where = f" (best {self.say(best)}, epoch {self.best['epoch']})" if best > self.last else ""
-        return f"validation {heading} {self.say(self.last)}{where} after {text}"
+        last, best = self.say(self.last), self.say(best)
+        where = "" if last == best else f" (best {best}, epoch {self.best['epoch']})"
+        return f"validation {heading} {last}{where} after {text}"
 
     def __repr__(self) -> str:
         status = "" if self.status == "finished" else f", {self.status}"

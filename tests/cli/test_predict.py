@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from surefoot.cli import main
+from surefoot.train.data import load
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("predict") / "run")
+    args = ["--epochs", "1", "--batch-size", "100", "--hidden", "32", "--threads", "1"]
+    assert main(["train", *args, "--out", path]) == 0
+    return path
+
+
+def test_a_picture(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = load()
+    Image.fromarray(255 - data.valid.x[0].numpy()).save(tmp_path / "digit.png")
+    assert main(["predict", run, str(tmp_path / "digit.png")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split()[0] == data.classes[int(data.valid.y[0])]
+    shares = [float(line.split()[1]) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+    assert all(line.endswith(" %") for line in lines)
+
+
+def test_rows_with_targets(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = load()
+    np.savez(tmp_path / "rows.npz", x=data.valid.x[:50].numpy(), y=data.valid.y[:50].numpy())
+    assert main(["predict", run, str(tmp_path / "rows.npz")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 51
+    right = sum(int(line.split()[0]) == int(y) for line, y in zip(lines[:50], data.valid.y, strict=False))
+    assert lines[-1] == f"accuracy {100 * right / 50:.2f} % of 50 rows"
+
+
+def test_bad_input(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path), "x.png"]) == 2
+    assert capsys.readouterr().err == (
+        f"surefoot: '{tmp_path}' is no run's folder: it holds no config.toml.\n"
+    )
+    assert main(["predict", run, "nowhere.png"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: Cannot read the picture 'nowhere.png': No such file or directory.\n"
+    )

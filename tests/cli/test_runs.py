@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surefoot.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_runs_are_listed_with_their_best(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+    np.savez("sign.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    common = ["--data", "sign.npz", "--model", "linear", "--batch-size", "4"]
+    assert main(["train", *common, "--epochs", "9", "--lr", "0.5", "--out", "runs/a"]) == 0
+    assert (
+        main(["train", *common, "--epochs", "1", "--optimizer", "torch.optim:AdamW", "--out", "runs/b"]) == 0
+    )
+    for name in ("c", "d"):  # one killed before its first step, one after
+        Path("runs", name).mkdir()
+        Path("runs", name, "config.toml").write_text("epochs = 7")
+    Path("runs/d/metrics.jsonl").write_text(
+        '{"kind": "step", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'
+    )
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["run", "status", "epochs", "best", "optimizer", "lr", "momentum", "batch"]
+    assert lines[1][:4] == ["a", "finished", "9/9", "accuracy"]
+    assert lines[1][-4:] == ["sgd", "0.5", "0.9", "4"]
+    assert lines[2][:3] == ["b", "finished", "1/1"]
+    assert lines[2][-2:] == ["AdamW", "4"]
+    assert lines[3] == ["c", "no", "metrics"]
+    assert lines[4] == ["d", "unfinished", "0/7", "sgd", "32"]
+
+
+def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: There is no folder 'runs'; the first run makes it: surefoot train.\n"
+    )
+    Path("runs").mkdir()
+    assert main(["runs"]) == 2
+    assert capsys.readouterr().err == "surefoot: There is no run in 'runs'.\n"

@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot.cli import main
+from surefoot.train.config import Config, read
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """A file of 50 rows that a model learns at once."""
+    x = np.random.RandomState(0).randn(50, 4).astype(np.float32)
+    np.savez(tmp_path / "small.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
+    return "small.npz"
+
+
+def failed(capsys: pytest.CaptureFixture[str], *args: str, code: int = 2) -> str:
+    """The sentence on stderr of a command that must fail."""
+    capsys.readouterr()
+    assert main(["train", *args]) == code
+    err = capsys.readouterr().err
+    assert err.startswith("surefoot: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("surefoot: ").rstrip("\n")
+
+
+def test_without_arguments_it_trains_on_mnist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--threads", "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [
+        "mnist-10k: 8,000 training and 2,000 validation rows of 28 × 28, 10 classes",
+        "mlp 784-256-10, 203,530 parameters; SGD lr 0.04, momentum 0.9, weight decay 0.002, nesterov",
+    ]
+    assert out[2] == "cosine, batches of 32; cpu, 1 thread"
+    assert [line.split()[0] for line in out[4:10]] == ["epoch", "1/5", "2/5", "3/5", "4/5", "5/5"]
+    (folder,) = Path("runs").iterdir()
+    assert out[-1] == f"saved in {folder}"
+    assert out[-2].startswith("validation accuracy 9")
+    assert {path.name for path in folder.iterdir()} == {
+        "config.toml",
+        "curves.png",
+        "environment.json",
+        "metrics.jsonl",
+        "model.safetensors",
+    }
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if r["kind"] == "step"] == list(range(1, 1251))
+    assert [r["epoch"] for r in records if r["kind"] == "epoch"] == [1, 2, 3, 4, 5]
+    assert records[-2]["valid_accuracy"] >= 0.96
+    environment = json.loads((folder / "environment.json").read_text())
+    assert (environment["seed"], environment["threads"], environment["torch"]) == (0, 1, torch.__version__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_five_seeds_reach_96_percent(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--threads", "1", "--seed", str(seed), "--out", "run"]) == 0
+    last = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-2])
+    assert last["valid_accuracy"] >= 0.96
+
+
+def test_the_lectures_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--preset", "lecture", "--threads", "1", "--out", "run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "accuracy, mean" in lines[4]
+    means = [float(line.split()[5]) for line in lines[5:7]]
+    assert means == [pytest.approx(82, abs=2), pytest.approx(90, abs=2)]
+    records = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert sum("valid_accuracy" in r for r in records) == 500
+    assert [r["valid_accuracy_mean"] * 100 for r in records if r["kind"] == "epoch"] == pytest.approx(
+        means, abs=0.01
+    )
+
+
+def test_options_come_from_preset_file_and_command_line(small: str, tmp_path: Path) -> None:
+    Path("mine.toml").write_text('lr = 0.25\nbatch-size = 8\ndata = "small.npz"')
+    args = ["train", "--preset", "lecture", "--config", "mine.toml", "--lr", "0.5", "--momentum", "0.5"]
+    assert main([*args, "--out", "run"]) == 0
+    saved = Config(**read("run/config.toml"))
+    assert saved.lr == 0.5  # command line, over the file's 0.25, over the preset's 0.001
+    assert saved.batch_size == 8  # the file, over the preset's 32
+    assert saved.epochs == 2  # the preset, over the default 5
+    assert saved.split_seed == 0  # the default
+    assert (saved.momentum, saved.nesterov) == (0.5, False)
+    # a value given on the command line counts even where it is the default's
+    assert main([*args, "--epochs", "5", "--out", "again"]) == 0
+    assert Config(**read("again/config.toml")).epochs == 5
+
+
+def test_the_saved_config_repeats_the_run(small: str) -> None:
+    assert (
+        main(["train", "--data", small, "--epochs", "2", "--out", "a", "--hidden", "8", "4", "--seed", "3"])
+        == 0
+    )
+    assert main(["train", "--config", "a/config.toml", "--out", "b"]) == 0
+    assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+
+
+def test_a_users_model_and_optimizer(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(
+        "from torch import nn, optim\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, shape, outputs):\n"
+        "        super().__init__(shape[0], outputs)\n"
+        "class MySGD(optim.SGD):\n"
+        "    pass\n"
+    )
+    args = ["--data", small, "--epochs", "1", "--out", "run", "--model", "mine.py:Net"]
+    assert (
+        main(["train", *args, "--optimizer", "mine.py:MySGD", "--lr", "0.1", "--opt", "foreach=False"]) == 0
+    )
+    assert "mine.py:Net 4-2, 10 parameters; MySGD lr 0.1" in capsys.readouterr().out
+    assert main(["predict", "run", small]) == 0  # the model is found again
+    assert main(["train", *args[:4], "--optimizer", "torch.optim:AdamW", "--opt", "betas=(0.5,0.9)"]) == 0
+
+
+def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.RandomState(0).randn(200, 3)
+    np.savez("line.npz", x=x, y=x @ [1.0, 2.0, 3.0])
+    args = ["--data", "line.npz", "--task", "regression", "--model", "linear", "--epochs", "20"]
+    assert main(["train", *args, "--batch-size", "8", "--weight-decay", "0", "--out", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "R²" in out
+    assert "validation R² 1.0000 after 20 epochs" in out
+    assert main(["predict", "run", "line.npz"]) == 0
+    values = [float(line) for line in capsys.readouterr().out.splitlines()]
+    assert values == pytest.approx(list(x @ [1.0, 2.0, 3.0]), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--data", "mnist10k"], "Unknown data 'mnist10k'; did you mean 'mnist-10k'? Known: "),
+        (["--model", "mpl"], "Unknown model 'mpl'; did you mean 'mlp'? Known: cnn, "),
+        (["--model", "net.py:Net"], "There is no file 'net.py' to take the model from."),
+        (
+            ["--optimizer", "torch.optim:Adan"],
+            "Unknown optimizer in torch.optim 'Adan'; did you mean 'Adam'? Known: ASGD, ",
+        ),
+        (["--optimizer", "adam"], "Unknown optimizer 'adam'; did you mean 'torch.optim:Adam'?"),
+        (["--opt", "momentun=0.9"], "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
+        (["--opt", "lr"], "An option of the optimizer is written NAME=VALUE, as eps=1e-6, not 'lr'."),
+        (["--opt", "lr=1"], "The optimizer's option 'lr' is given twice, by itself and with --opt."),
+        (["--preset", "lectur"], "Unknown preset 'lectur'; did you mean 'lecture'? Known: lecture."),
+        (["--config", "no.toml"], "Cannot read the config file 'no.toml': No such file or directory."),
+        (["--lr", "-1"], "The lr must be a finite number above 0, not -1.0."),
+        (["--lr", "nan"], "The lr must be a finite number above 0, not nan."),
+        (["--momentum", "1.5"], "The momentum must be at least 0 and below 1, not 1.5."),
+        (["--batch-size", "0"], "The batch size must be at least 1, not 0."),
+        (["--epochs", "-3"], "The number of epochs must be at least 1, not -3."),
+        (["--epochs", "2.5"], 'Invalid value for --epochs: unable to convert "2.5" into int.'),
+        (["--hidden", "8", "x"], 'Invalid value for --hidden: unable to convert "x" into int.'),
+        (["--device", "cuda:99"], "There is no device 'cuda:99' here; auto would take "),
+        (
+            ["--nesterov", "--momentum", "0"],
+            "The optimizer SGD refuses its options: Nesterov momentum requires ",
+        ),
+        (
+            ["--validate-every", "50"],
+            "validate-every takes a number of steps or epochs, as '50 steps' or '2 epochs', not '50'.",
+        ),
+        (
+            ["--schedule", "one-cycle", "--warmup", "1 step"],
+            "The one-cycle schedule has a warm-up of its own; ",
+        ),
+        (["--momentun", "0.5"], "Unknown option: --momentun. Did you mean --momentum?"),
+        (["--schedule", "linear"], 'Invalid value "linear" for --schedule. Choose from: "constant", '),
+        (["--lr", "fast"], 'Invalid value for --lr: unable to convert "fast" into float.'),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    args: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failed(capsys, *args).startswith(sentence)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "sentence"),
+    [
+        (
+            [[1.0, np.nan]] * 9,
+            [0, 1, 0] * 3,
+            "x of small.npz holds nan in row 0, position (1,); expected finite",
+        ),
+        ([[1.0, 2.0]] * 9, [0, 1], "x of small.npz holds 9 rows but y of small.npz holds 2; each input"),
+        ([[1.0, 2.0]] * 9, [0, 1, -1] * 3, "y of small.npz holds label -1 in row 2; expected 0 … 1"),
+    ],
+)
+def test_data_that_cannot_be_used(
+    x: list[list[float]], y: list[int], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("small.npz", x=np.array(x), y=np.array(y))
+    assert failed(capsys, "--data", "small.npz").startswith(sentence)
+
+
+def test_a_folder_that_holds_a_run(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", small, "--epochs", "1", "--out", "run"]) == 0
+    before = Path("run/metrics.jsonl").read_bytes()
+    assert (
+        failed(capsys, "--data", small, "--out", "run")
+        == "The folder 'run' is not empty; a run needs a new one."
+    )
+    assert Path("run/metrics.jsonl").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert failed(capsys, "--data", small, "--out", "file/run") == (
+        "Cannot write 'file/run': Not a directory; choose another folder, or make room there."
+    )
+
+
+def test_a_full_disk(small: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert failed(capsys, "--data", small, "--out", "run") == (
+        "Cannot write 'run/config.toml': No space left on device; choose another folder, or make room there."
+    )
+
+
+def test_a_diverged_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    text = failed(capsys, "--lr", "1e12", "--threads", "1", "--out", "run", code=3)
+    assert text.startswith("The loss became ")
+    assert text.endswith(
+        "(epoch 1); try a smaller lr than 1e+12, such as 1e+11, or clip the gradient's norm to 1;"
+        " the model of step 0 is kept in run."
+    )
+    assert all(p.isfinite().all() for p in _weights("run").values())
+    assert json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1]) == {
+        "kind": "end",
+        "status": "diverged",
+    }
+
+
+def _weights(run: str) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(f"{run}/model.safetensors")
+
+
+def test_debug_shows_the_traceback() -> None:
+    from surefoot.errors import InputError
+
+    with pytest.raises(InputError):
+        main(["train", "--model", "mpl", "--debug"])
+
+
+def test_ctrl_c_saves_what_was_done() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "surefoot",
+        "train",
+        "--epochs",
+        "1000",
+        "--threads",
+        "1",
+        "--out",
+        "run",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:  # a few epochs in
+        if line.split()[:1] == ["2/1000"]:
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.startswith("surefoot: Stopped at step ")
+    assert err.endswith(" of 250,000; what was done is saved in run.\n")
+    records = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    steps = [r["step"] for r in records if r["kind"] == "step"]
+    assert steps == list(range(1, len(steps) + 1))
+    assert f"Stopped at step {len(steps):,} of" in err
+    assert records[-1] == {"kind": "end", "status": "interrupted"}
+    assert Path("run/model.safetensors").exists()
+    assert Path("run/curves.png").exists()
+
+
+def test_the_default_run_imports_nothing_that_it_does_not_need(small: str) -> None:
+    code = (
+        "import sys; from surefoot.cli import main; "
+        f"main(['train', '--data', '{small}', '--epochs', '1', '--schedule', 'cosine', '--clip', '1']); "
+        "heavy = {'torch._dynamo', 'torch._inductor', 'matplotlib.pyplot', 'sklearn', 'pandas', 'scipy', "
+        "'tensorboard', 'PIL.ImageTk', 'torch.distributed.fsdp'}; "
+        "print('heavy:', *sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize("args", [["--help"], ["train", "--help"], ["predict", "--help"], ["runs", "--help"]])
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    code = (
+        f"import sys; from surefoot.cli import main; main({args!r}); "
+        "print('heavy:', *sorted({'torch', 'numpy', 'matplotlib', 'sympy', 'tqdm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_every_option_is_in_the_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["train", "--help"]) == 0
+    words = capsys.readouterr().out.split()
+    options = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Config)}
+    assert options | {"--preset", "--config"} <= set(words)
