@@ -77,6 +77,7 @@ def work(questions: int, output: int, order: dict[str, Any]) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(order["folder"])
     sys.path[:] = order["path"]
     with socket.socket(fileno=questions) as connection:
         lines = connection.makefile("r", encoding="utf-8")

@@ -165,6 +165,8 @@ def _from_line(where: str, module: str, name: str) -> str:
     if not where.endswith(".py"):
         return f"from {where} import {name}"
     folder = Path(where).parent
+    if module == Path(where).stem and folder == Path():
+        return f"from {module} import {name}"
     if module == Path(where).stem:
         return f'import sys; sys.path.insert(0, "{folder.as_posix()}")\nfrom {module} import {name}'
     return f'import runpy\n{name} = runpy.run_path("{Path(where).as_posix()}")["{name}"]'

@@ -61,7 +61,6 @@ def check(
         >>> check(torch.optim.SGD, "torch", only=["hooks", "closure"]).ok
         True
     """
-    began = time.perf_counter()
     expected = expected_failures or {}
     known = clauses()
     for name in (*only, *skip, *expected):
@@ -69,6 +68,7 @@ def check(
             raise unknown("clause", name, known)
     plan = Plan(seed=seed, quick=quick, deep=deep, only=tuple(only), skip=tuple(skip))
     patient = _patient(optimizer, options or {}, sandbox)
+    began = time.perf_counter()
     notes: list[str] = []
     verdicts: list[Verdict] = []
     try:

@@ -168,7 +168,7 @@ class Sandbox:
         server = _get_server()
         ours, theirs = socket.socketpair()
         with theirs:
-            order = {"memory": self.memory, "path": sys.path}
+            order = {"memory": self.memory, "path": sys.path, "folder": os.getcwd()}
             self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
         self._connection = ours
         told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)

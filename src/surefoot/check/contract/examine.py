@@ -117,6 +117,8 @@ class _Work:
         return self.facts[name]
 
     def _find(self, name: str) -> str | Died | None:
+        if name == "a step that returns":
+            return f"every step() raises {self.aside}" if self.aside else None
         if name == "optional closure":
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
@@ -193,7 +195,8 @@ class _Work:
         """Yield the cases of a clause; what the user gave is not varied."""
         cases = clause.cases(self.patient.signature) if callable(clause.cases) else clause.cases
         for case in cases:
-            if case.get("option", "") not in set(self.patient.given) - {"lr"}:
+            varied = {case.get("option"), *(o for o, v in case.get("fast", {}).items() if v)}
+            if not varied & (set(self.patient.given) - {"lr"}):
                 yield case
 
     def ask(self, clause: Probed, case: Mapping[str, Any], options: Options) -> Finding:

@@ -55,7 +55,7 @@ def deterministic(make: Make) -> Claims:
     "state keeps no autograd graph",
     why="A buffer with a grad_fn holds every step before it: memory grows until the run dies.",
     mend="Decorate step() with @torch.no_grad().",
-    over="singles",
+    over="flags",
     quick=True,
 )
 def no_graph(make: Make) -> Claims:

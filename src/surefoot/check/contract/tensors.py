@@ -65,7 +65,7 @@ def layouts(make: Make, layout: str) -> Claims:
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
 )
-def dtypes(make: Make, dtype: str) -> Claims:
+def every_dtype(make: Make, dtype: str) -> Claims:
     w, single = weight(6, 6, dtype=getattr(torch, dtype)), weight(6, 6)
     run(make([w]), [w], range(2))
     run(make([single]), [single], range(2))

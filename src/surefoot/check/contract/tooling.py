@@ -58,6 +58,7 @@ def schedulers(make: Make, schedule: str) -> Claims:
     "step hooks fire, once per step",
     why="Profilers, averaging and gradient clipping attach to the optimizer by its hooks.",
     mend="Call super().__init__(), and override step() in the class, not on the object.",
+    needs=["a step that returns"],
 )
 def hooks(make: Make) -> Claims:
     w = weight(2, 2)

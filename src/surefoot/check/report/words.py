@@ -57,10 +57,11 @@ def summary(report: Report) -> str:
 def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     """Yield what a failure says, part by part: a label and a text."""
     clause = verdict.clause
+    claim = (verdict.expected, verdict.got) == ("True", "False")  # nothing but that it should be so
     told: dict[str, Any] = {
-        "raised" if verdict.expected == "no exception" else "what": verdict.note,
-        "expected": verdict.expected,
-        "got": verdict.got if verdict.got != verdict.note else "",
+        "not so" if claim else "raised" if verdict.expected == "no exception" else "what": verdict.note,
+        "expected": "" if claim else verdict.expected,
+        "got": verdict.got if verdict.got != verdict.note and not claim else "",
         "where": verdict.where,
         "with": settings(verdict.options),
         "diagnosis": verdict.diagnosis,

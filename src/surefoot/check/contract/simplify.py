@@ -1,0 +1,124 @@
+"""Source made shorter: known values put in, calls flattened, lines that nothing uses left out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["literal", "put_in", "without_unused"]
+
+# calls that change nothing, so that a line which only makes these may go
+PURE = {"state", "weight", "tolist", "str", "items", "get", "view", "detach", "doc"}
+
+
+def literal(value: Any) -> ast.expr:
+    """Write a value as an expression."""
+    return ast.parse(repr(value), mode="eval").body
+
+
+def put_in(tree: ast.AST, values: Mapping[str, Any]) -> Any:
+    """Replace names by their values, and simplify what then can be."""
+    return _PutIn(values).visit(tree)
+
+
+class _PutIn(ast.NodeTransformer):
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in self.values and isinstance(node.ctx, ast.Load):
+            return literal(self.values[node.id])
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
+        """{**{"a": 1}, "b": 2} is {"a": 1, "b": 2}; the later of two equal keys wins."""
+        self.generic_visit(node)
+        pairs: list[tuple[ast.expr | None, ast.expr]] = []
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None and isinstance(value, ast.Dict):
+                pairs += zip(value.keys, value.values, strict=True)
+            else:
+                pairs.append((key, value))
+        last = {k.value: i for i, (k, _) in enumerate(pairs) if isinstance(k, ast.Constant)}
+        kept = [
+            (k, v) for i, (k, v) in enumerate(pairs) if not isinstance(k, ast.Constant) or last[k.value] == i
+        ]
+        return ast.Dict([k for k, _ in kept], [v for _, v in kept])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """f(**{"a": 1}) is f(a=1); getattr(torch, "a") is torch.a."""
+        self.generic_visit(node)
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id == "getattr"
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            return ast.Attribute(node.args[0], str(node.args[1].value), ast.Load())
+        keywords: list[ast.keyword] = []
+        for keyword in node.keywords:
+            given = keyword.value
+            if keyword.arg is None and isinstance(given, ast.Dict) and all(map(_is_word, given.keys)):
+                keywords += [
+                    ast.keyword(str(k.value), v)
+                    for k, v in zip(given.keys, given.values, strict=True)
+                    if isinstance(k, ast.Constant)
+                ]
+            else:
+                keywords.append(keyword)
+        node.keywords = keywords
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        """f"{'lr'} is" is "lr is"."""
+        self.generic_visit(node)
+        parts = [v.value if isinstance(v, ast.FormattedValue) else v for v in node.values]
+        try:
+            return ast.Constant("".join(str(ast.literal_eval(p)) for p in parts))
+        except ValueError:
+            return node  # it says something that is known only when it runs
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """{"a": x}["a"] is x."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Dict) and isinstance(node.slice, ast.Constant):
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == node.slice.value:
+                    return value
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        """1 if "a" == "b" else 2 is 2."""
+        self.generic_visit(node)
+        test = node.test
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Constant):
+            right = test.comparators[0]
+            if isinstance(test.ops[0], ast.Eq) and isinstance(right, ast.Constant):
+                return node.body if test.left.value == right.value else node.orelse
+        return node
+
+
+def _is_word(key: ast.expr | None) -> bool:
+    return isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier()
+
+
+def without_unused(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Leave out assignments to names that are never read, again and again until there are none."""
+    while True:
+        read = {
+            n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+        }
+        kept = [s for s in body if not _idle(s, read)]
+        if len(kept) == len(body):
+            return body
+        body = kept
+
+
+def _idle(statement: ast.stmt, read: set[str]) -> bool:
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+        return False
+    calls = [n.func for n in ast.walk(statement.value) if isinstance(n, ast.Call)]
+    names = {
+        f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else "?" for f in calls
+    }
+    return statement.targets[0].id not in read and names <= PURE

@@ -1,0 +1,231 @@
+"""Each mutant is caught by the clauses expected, and what is right raises no alarm.
+
+Each failure reads as its golden text, each reproduction shows the fault. With SUREFOOT_WRITE_GOLDEN=1 in the
+environment the golden files are written anew; with -m slow also the list of what catches which mutant.
+"""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from surefoot.check.contract import CLAUSES
+from surefoot.check.contract.judge import judge
+from surefoot.check.report import text
+from surefoot.check.run import check
+
+MUTANTS = Path(__file__).parents[1] / "mutants"
+GOLDEN = Path(__file__).parents[1] / "golden" / "check"
+CAUGHT = json.loads(
+    (GOLDEN / "caught.json").read_text()
+)  # mutant -> the clauses of the contract that it fails
+WRITE = bool(os.environ.get("SUREFOOT_WRITE_GOLDEN"))
+# mutants whose reproduction would disturb this very process
+UNRULY = ("raises_in_del", "replaces_torch_function", "turns_grad_off")
+
+# clause -> the mutant that shows how its failure reads
+WITNESS = {
+    "is-optimizer": "not_an_optimizer",
+    "steps": "combination_crashes",
+    "takes-parameters": "params_read_twice",
+    "refuses-values": "no_validation",
+    "refuses-names": "swallows_typos",
+    "option-effect": "decay_unused",
+    "group-options": "first_group_for_all",
+    "two-groups": "momentum_captured",
+    "live-options": "lr_captured",
+    "closure-called": "closure_without_grad",
+    "closure-once": "closure_called_twice",
+    "closure-loss": "loss_not_returned",
+    "closure-first": "closure_called_last",
+    "grad-kept": "decay_added_into_grad",
+    "grad-not-aliased": "buffer_aliases_grad",
+    "no-gradient": "none_taken_as_zero",
+    "gradient-pauses": "buffers_by_position",
+    "late-gradient": "state_made_early_only",
+    "in-place": "data_rebound",
+    "version-moves": "data_hides_change",
+    "stays-leaf": "parameter_becomes_result",
+    "frozen": "decays_frozen",
+    "nothing-else": "lr_written_back",
+    "company": "steps_counted_per_parameter",
+    "order": "order_matters",
+    "split": "last_elements_forgotten",
+    "resume": "loaded_state_rounded",
+    "state-in-state": "state_outside",
+    "checkpoint-file": "object_in_state",
+    "loaded-apart": "loaded_state_shared",
+    "load-dtype": "loaded_state_shared",
+    "pickles": "unpicklable",
+    "deep-copies": "state_by_id",
+    "add-group": "added_group_crashes",
+    "shapes": "empty_parameter_stops",
+    "layouts": "memory_order",
+    "every-dtype": "single_precision_only",
+    "dtype-state": "half_overwrites_state",
+    "complex-parts": "complex_squared",
+    "sparse": "sparse_taken_as_dense",
+    "not-finite": "nan_hidden",
+    "deterministic": "random_order",
+    "no-graph": "graph_kept",
+    "flat-memory": "history_kept",
+    "skipped-step": "overflow_ignored",
+    "paths-agree": "foreach_drops_momentum",
+    "schedulers": "schedule_ignored",
+    "hooks": "hooks_bypassed",
+    "zero-grad": "zero_grad_forgets",
+    "no-warnings": "deprecated_add",
+    "goes-quietly": "raises_in_del",
+}
+# what torch 2.13's own optimizers do that no optimizer should, their plain loops alone
+TRUE_FINDINGS = {
+    "Adafactor": {"shapes"},  # an empty parameter: ZeroDivisionError
+    "Muon": {"refuses-values", "dtype-state"},  # a negative eps; bfloat16 without Nesterov
+}
+PLAIN = [
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "ASGD",
+    "LBFGS",
+    "Muon",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "SparseAdam",
+]
+
+
+def examined(name, **how):
+    return check(f"{name}.py:SGD", **how)
+
+
+@pytest.fixture
+def among_mutants(monkeypatch):
+    monkeypatch.chdir(MUTANTS)
+
+
+def failed(report):
+    return {v.clause.id for v in report.failures}
+
+
+def shows_the_fault(program, unruly=False):
+    """Whether a reproduction, pasted, ends in an exception."""
+    if unruly:
+        return (
+            subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=100).returncode != 0
+        )
+    path, modules = list(sys.path), set(sys.modules)
+    sys.path.insert(0, "")
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            exec(compile(program, "reproduction", "exec"), {"__name__": "pasted"})
+    except Exception as error:
+        return type(error) not in (NameError, SyntaxError, ImportError)
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if not name.startswith("torch"):
+                del sys.modules[name]
+        torch.set_warn_always(False)
+    return False
+
+
+def test_every_clause_has_a_witness():
+    assert set(WITNESS) == {id for id, clause in CLAUSES.items() if not clause.deep}
+
+
+@pytest.mark.parametrize("id", WITNESS)
+def test_failure_reads_as_its_golden_text(id, among_mutants):
+    report = examined(WITNESS[id], only=[id])
+    written = text(replace(report, seconds=0.0, notes=())) + "\n"
+    golden = GOLDEN / f"{id}.txt"
+    if WRITE:
+        golden.write_text(written, encoding="utf-8")
+    assert written == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_mutant_is_caught_and_its_reproductions_show_the_fault(name, among_mutants):
+    report = examined(name, only=CAUGHT[name])
+    assert failed(report) == set(CAUGHT[name])
+    for verdict in report.failures:
+        assert shows_the_fault(verdict.repro, name in UNRULY), verdict.repro
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CAUGHT)
+def test_mutant_fails_no_other_clause(name, among_mutants):
+    groups = {c.group for c in CLAUSES.values()}
+    found = failed(examined(name, only=[*groups, "process"]))
+    if WRITE:
+        CAUGHT[name] = [id for id in [*CLAUSES, "torch-untouched"] if id in found]
+        (GOLDEN / "caught.json").write_text(json.dumps(CAUGHT, indent=2) + "\n")
+    assert found == set(CAUGHT[name])
+
+
+def test_every_mutant_of_the_folder_is_listed():
+    ours = {p.stem for p in MUTANTS.glob("*.py")}
+    assert set(CAUGHT) <= ours
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_loops_of_torch_raise_no_alarm(name):
+    groups = {c.group for c in CLAUSES.values()}
+    taken = torch.optim.__dict__[name].__init__.__code__.co_varnames
+    options = {o: False for o in ("foreach", "fused") if o in taken}
+    report = check(getattr(torch.optim, name), options=options, only=sorted(groups))
+    assert failed(report) == TRUE_FINDINGS.get(name, set()), str(report)
+    assert len({v.clause.id for v in report.verdicts}) == len(CLAUSES)
+
+
+def test_surefoot_sgd_is_clean():
+    from surefoot import SGD
+
+    report = check(SGD, only=sorted({c.group for c in CLAUSES.values()}))
+    assert report.ok, str(report)
+
+
+def test_finds_the_four_bugs_of_torch_sgd():
+    report = check(torch.optim.SGD, only=["grad-kept", "late-gradient", "skipped-step", "paths-agree"])
+    options = {v.clause.id: set(v.options) for v in report.failures}
+    assert options["grad-kept"] == {"foreach", "nesterov", "momentum"}
+    assert options["late-gradient"] == {"fused", "momentum"}
+    assert options["skipped-step"] == {"fused", "momentum"}
+    assert "fused against the loop, in float16" in report["paths-agree"].note
+    for verdict in report.failures:
+        assert shows_the_fault(verdict.repro)
+
+
+def test_finds_the_bug_of_torch_muon():
+    report = check(torch.optim.Muon, options={"nesterov": False}, only=["dtype-state"])
+    assert "bfloat16" in report["dtype-state"].note
+
+
+@pytest.mark.parametrize(
+    ("claims", "outcome"),
+    [
+        ([("w", [1.0, float("nan")], [1.0, float("nan")])], "passed"),
+        ([("w", [1.0], [1.0 + 1e-9], 1e-6)], "passed"),
+        ([("w", [1.0], [1.0 + 1e-9])], "failed"),
+        ([("w", {"step": 1.0}, {})], "failed"),
+        ("it says so", "not applicable"),
+        ({"differs": "as Keras"}, "differs"),
+    ],
+)
+def test_claims_are_judged(claims, outcome):
+    assert judge(claims)[0] == outcome
