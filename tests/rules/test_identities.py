@@ -19,7 +19,8 @@ gradients = st.lists(number, min_size=2, max_size=6)
 
 def path(rule, w, gradients, lrs=None, look=False, **hyper):
     """Every w of a run (or, with `look`, every point where the gradient is taken), in Fractions."""
-    h = rule.hyper(**{k: v for k, v in hyper.items() if k in {x.name for x in rule.hypers}}).map(Fraction)
+    hyper = {"decay": "l2", **{k: v for k, v in hyper.items() if k in {x.name for x in rule.hypers}}}
+    h = rule.hyper(**hyper).map(Fraction)
     s, seen = rule.init(h, w), []
     for g, lr in zip(gradients, lrs or [h.lr] * len(gradients), strict=True):
         h = h.replace(lr=lr)
@@ -99,7 +100,7 @@ def test_lookahead_point_of_sutskever_is_keras_nesterov(w, gs, lr, new, momentum
 def test_heavy_ball_is_keras_until_w_is_moved(w, gs, lr, new, momentum, weight_decay, moved):
     ends = {}
     for rule in (get("HB"), get("K")):
-        h, at = rule.hyper(lr=lr, momentum=momentum, weight_decay=weight_decay), w
+        h, at = rule.hyper(lr=lr, momentum=momentum, weight_decay=weight_decay, decay="l2"), w
         s = rule.init(h, w)
         for g in gs:
             at, s = rule.step(h, at, g, s)

@@ -1,4 +1,4 @@
-"""Every rule that torch.optim has, against its plain loop in float64, over random hyperparameters and 50 steps."""
+"""Every rule that torch.optim has, against its plain loop in float64: random hyperparameters, 50 steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from surefoot.trace.magnitude import Magnitude
 U, STEPS = 2.0**-53, 50
 START = (0.0, 1.0, -3.0)
 
-# steps of 1/1024, so that 1 − β is exact: torch's lerp takes it apart again
+# steps of 1/1024, so that 1 − β is exact
 beta = st.integers(0, 1023).map(lambda k: k / 1024)
 amount = st.integers(0, 1024).map(lambda k: k / 1024)
 small = st.integers(0, 26).map(lambda k: 2.0**-k)
 some = st.just(0.0) | amount
 
-# rule, torch's class, its options; `betas` is put together below, `decoupled` is torch's decoupled_weight_decay
+# rule, torch's class, its options; betas are put together below
 PAIRS = {
     "torch": ("torch", "SGD", {"momentum": some, "dampening": some}),
     "torch nesterov": (
@@ -45,7 +45,7 @@ DECOUPLED = {"nadam", "radam"}  # torch has these both ways
 
 
 def ours(rule, hyper, number, gradients):
-    """w and state of each element after each step, with our rule on numbers of that kind."""
+    """The w and state of each element after each step, with our rule on numbers of that kind."""
     h = rule.hyper(**hyper).map(number)
     run = []
     for w, gs in zip(START, gradients.T.tolist(), strict=True):

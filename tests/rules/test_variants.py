@@ -16,7 +16,7 @@ NESTEROV = ["P", "P0", "T", "K", "E0", "E1"]  # E0 with Nesterov is EN, K is KN
 
 
 def variants():
-    """17 rules × 6 places for the decay; the heavy ball's (c) is its (a), the same formula, and counts once."""
+    """17 rules × 6 places for the decay; the heavy ball's (c) is its (a) and counts once."""
     rules = {x: get(x) for x in PLAIN} | {x + "N": get(x).variant(nesterov=True) for x in NESTEROV}
     assert len(rules) == 17
     places = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from surefoot.errors import InputError, unknown
+from surefoot.rules.numbers import zero
 
 __all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "H", "Hyper", "hyper_for"]
 
@@ -160,9 +161,21 @@ class H(Mapping[str, Any]):
                 x.check(given[x.name])
             self.__dict__[x.name] = given.get(x.name, x.default)
         self.__dict__["_hypers"] = hypers
-        if self.__dict__.get("decay") == "corrected" and self.__dict__["lr_max"] is None:
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.get("decay") == "corrected" and self.lr_max is None and not zero(self.weight_decay):
+            raise InputError("decay='corrected' needs lr_max, the highest learning rate of the schedule.")
+        off: Any = self.get("momentum") == 0
+        if (
+            "dampening" in self
+            and hasattr(off, "all")
+            and off.any()
+            and not off.all()
+            and not zero(self.dampening)
+        ):
             raise InputError(
-                "decay='corrected' needs lr_max, the highest learning rate of the schedule; give lr_max=…."
+                "With dampening, a batch of momenta must be all 0 or none: at 0 there is no buffer."
             )
 
     def replace(self, **changes: Any) -> H:

@@ -71,7 +71,9 @@ class Style:
     def _print(self, e: Any) -> tuple[str, int]:
         if e.is_Symbol:
             text = self.name(e.name)
-            return text, _SUM if text[:1] in "-−" else _PRODUCT if "/" in text else _ATOM
+            if text[:1] in "-−":
+                return text, _SUM
+            return text, _PRODUCT if "/" in text and text[:1] != "(" else _ATOM  # (1/2, 3) is a tensor
         if e.is_Number:
             return self._number(e)
         if e.is_Add:
@@ -84,7 +86,7 @@ class Style:
             return self.cases([(self.print(v), "" if c == True else self.print(c)) for v, c in e.args]), _SUM  # noqa: E712
         if e.is_Relational:
             return f"{self.print(e.lhs)} {e.rel_op} {self.print(e.rhs)}", _SUM
-        return self.call(type(e).__name__, [self.print(a) for a in e.args]), _ATOM
+        return self.call(type(e).__name__, [self.print(a) for a in sorted(e.args, key=_place_in_sum)]), _ATOM
 
     def _at_least(self, e: Any, tight: int) -> str:
         text, own = self._print(e)

@@ -1,0 +1,57 @@
+"""`surefoot convert` on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from surefoot.cli import main
+
+
+def run(line):
+    return main(line.split())
+
+
+def test_it_prints_the_conversion(capsys):
+    line = "convert --from keras --to torch --lr 0.01 --momentum 0.9 --dampening 0"
+    assert run(line) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("keras(lr=0.01, momentum=0.9)  →  torch(lr=0.01, momentum=0.9)\n")
+    assert "while lr stays as it is" in out
+    assert max(map(len, out.splitlines()[1:])) <= 100
+
+
+def test_without_to_it_lists_the_family(capsys):
+    assert run("convert --from muon --lr 0.02 --momentum 0.95") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "muon(lr=0.02, momentum=0.95)  →  torch(lr=0.001, momentum=0.95, nesterov=True)" in out
+    assert "muon(lr=0.02, momentum=0.95)  →  lion: there is no equivalent" in out
+
+
+def test_json(capsys):
+    assert run("convert --from ema --to torch --lr 1 --momentum 0.5 --json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["from"], answer["to"], answer["hyper"]["lr"]) == ("ema", "torch", 0.5)
+
+
+def test_no_equivalent_is_exit_code_1(capsys):
+    assert run("convert --from adam --to torch") == 1
+    assert "adam does not" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--from kers --to torch", "did you mean 'keras'?"),
+        ("--from keras --to torch --dampening 0.5", "Unknown hyperparameter 'dampening'"),
+        ("--from keras --to torch --lr -1", "lr is -1.0; it must be a number with γ ≥ 0."),
+        ("--from keras --to torch --weight-decay 0.1 --decay decouple", "did you mean 'decoupled'?"),
+        ("--from keras --to torch --lr much", "much"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys, line, message):
+    assert run(f"convert {line}") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err

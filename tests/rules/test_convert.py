@@ -1,0 +1,138 @@
+"""Each conversion is replayed exactly, over 50 steps; what has no equivalent says why."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surefoot.errors import InputError
+from surefoot.rules import SGD_FAMILY, convert, get, rule
+
+LINEAR = [r.name for r in SGD_FAMILY if r.name not in ("lion", "signsgd")]
+
+
+def points(r, h, steps=50):
+    """Where the gradient is taken after each step."""
+    w = Fraction(3)
+    s, seen = r.init(h, w), []
+    for t in range(steps):
+        g = Fraction((7 * t * t + 3 * t) % 11 - 5)  # without pattern, and small
+        w, s = r.step(h, w, g, s)
+        seen.append(r.point(h, w, s))
+    return seen
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(LINEAR, LINEAR)))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_what_is_converted_makes_the_same_steps(source, target, data):
+    r = get(source)
+    part = st.sampled_from(["1/2", "1/4", "3/4", "0"]).map(Fraction)
+    given_ = {
+        "lr": Fraction(1, 8),
+        "momentum": data.draw(part),
+        "decay": data.draw(st.sampled_from(["l2", "decoupled"])),
+    }
+    given_ |= {"weight_decay": data.draw(part), "lr_max": 1}
+    given_ |= {x.name: data.draw(part) for x in r.hypers if x.name == "dampening"}
+    given_ |= {x.name: data.draw(st.booleans()) for x in r.hypers if x.name == "nesterov"}
+    c = convert(source, target, **given_)
+    if c.hyper is None:
+        assert c.holds
+        assert source != target
+    else:
+        assert points(r, c.given) == points(get(target), c.hyper)
+
+
+IDENTITIES = [  # source, target, given, what comes of it
+    ("keras", "torch", {"lr": 0.01, "momentum": 0.9}, {"lr": 0.01, "momentum": 0.9, "dampening": 0}),
+    ("keras", "torch", {"lr": 0.01, "momentum": 0.9, "nesterov": True}, {"lr": 0.01, "nesterov": True}),
+    ("torch", "keras", {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "nesterov": False}),
+    ("mlx", "torch", {"lr": 0.1, "momentum": 0.9, "dampening": 0.5}, {"lr": 0.05, "dampening": 0}),
+    ("ema", "torch", {"lr": 1, "momentum": 0.9}, {"lr": 0.1, "dampening": 0}),
+    ("muon", "optax", {"lr": 1, "momentum": 0.9}, {"lr": 0.1, "nesterov": True}),
+    ("muon", "keras", {"lr": 1, "momentum": 0.9, "weight_decay": 0.1}, {"lr": 0.1, "weight_decay": 1}),
+    ("ema_first", "torch", {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "dampening": 0.9}),
+    ("torch", "ema_first", {"lr": 0.1, "momentum": 0.9, "dampening": 0.9}, {"lr": 0.1}),
+    ("heavy_ball", "keras", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.5}, {"decay": "l2"}),
+    ("sutskever", "keras", {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "nesterov": True}),
+    ("lion", "signsgd", {"lr": 0.1, "beta1": 0.9, "beta2": 0.9}, {"momentum": 0.9}),
+    ("adam", "adamw", {"lr": 0.1}, {"lr": 0.1, "weight_decay": 0}),
+    ("adam", "amsgrad", {"lr": 0.1, "amsgrad": True}, {"amsgrad": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "target", "given_", "expected"), IDENTITIES)
+def test_known_identities(source, target, given_, expected):
+    got = convert(source, target, **given_).hyper
+    assert {k: got[k] for k in expected} == {
+        k: v if isinstance(v, (str, bool)) else Fraction(str(v)) for k, v in expected.items()
+    }
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_the_amount_by_which_a_schedule_parts_them_is_the_one_given(nesterov):
+    c = convert("keras", "torch", lr=0.5, momentum=0.75, nesterov=nesterov)
+    assert ("μ² b (γ_new − γ_old)" if nesterov else "μ b (γ_new − γ_old)") in c.schedule.replace("\n", " ")
+    torch, keras = get("torch"), get("keras")
+    w1, b = torch.step(c.hyper, Fraction(0), Fraction(2), torch.init(c.hyper, 0))
+    w2, v = keras.step(c.given, Fraction(0), Fraction(2), keras.init(c.given, 0))
+    assert b["momentum_buffer"] == -v["velocity"] / Fraction("0.5")
+    ahead = torch.step(c.hyper.replace(lr=1), w1, Fraction(1), b)[0]
+    behind = keras.step(c.given.replace(lr=1), w2, Fraction(1), v)[0]
+    assert behind - ahead == Fraction("0.75") ** (1 + nesterov) * b["momentum_buffer"] * (1 - Fraction("0.5"))
+
+
+WITHOUT = [
+    ("torch", "keras", {"momentum": 0.9, "dampening": 0.5}, "but the first, which counts 2 times"),
+    ("ema_corrected", "torch", {"momentum": 0.9}, "No lr, momentum or option of torch weighs"),
+    ("chainer_nag", "torch", {"momentum": 0.9}, "No lr, momentum or option of torch weighs"),
+    ("adam", "torch", {}, "torch steps by a sum of past gradients"),
+    ("torch", "lion", {}, "torch steps by a sum"),
+    ("lion", "signsgd", {"beta1": 0.9, "beta2": 0.99}, "scale their steps in different ways"),
+    ("adam", "rmsprop", {}, "scale their steps in different ways"),
+    ("heavy_ball", "torch", {"momentum": 0.5, "weight_decay": 0.5, "decay": "no_lr"}, "No weight decay"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "target", "given_", "why"), WITHOUT)
+def test_no_equivalent_says_why(source, target, given_, why):
+    c = convert(source, target, lr=0.1, **given_)
+    assert c.hyper is None
+    assert why in c.holds
+    assert "there is no equivalent" in str(c)
+
+
+def test_conditions_are_told():
+    assert "while lr stays as it is" in convert("torch", "keras", momentum=0.9).holds
+    assert "while momentum stays as it is" in convert("torch", "ema", momentum=0.9).holds
+    assert "changes w between steps" in convert("keras", "heavy_ball", momentum=0.9).holds
+    assert (
+        "point where it takes the gradient"
+        in convert("keras", "sutskever", momentum=0.9, nesterov=True).holds
+    )
+    assert "(b) w shrinks by γλ" in convert("keras", "torch", momentum=0.9, weight_decay=0.1).holds
+    assert convert("keras", "torch", momentum=0, weight_decay=0.1).hyper.decay == "l2"
+    assert convert("keras", "torch", momentum=0.9, lr=0.01).state.endswith(
+        "torch = -100 × velocity of keras."
+    )
+
+
+def test_what_the_source_does_not_have_may_be_0():
+    assert convert("keras", "torch", momentum=0.9, dampening=0).hyper.dampening == 0
+    with pytest.raises(InputError, match="Unknown hyperparameter 'dampening'"):
+        convert("keras", "torch", momentum=0.9, dampening=0.5)
+
+
+def test_a_rule_of_the_users_own_takes_part():
+    @rule
+    def halved(w, g, b=0, *, lr, momentum):
+        b = momentum * b + g / 2
+        return w - lr * b, b
+
+    assert convert(halved, "torch", lr=1, momentum=0.5).hyper.lr == Fraction(1, 2)
+    assert convert("torch", halved, lr=1, momentum=0.5).hyper.lr == 2

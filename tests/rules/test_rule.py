@@ -1,0 +1,192 @@
+"""What every rule keeps to, and a rule of the user's own."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from fractions import Fraction
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.errors import InputError
+from surefoot.rules import DECAYS, RULES, Rule, get, rule
+
+every_rule = pytest.mark.parametrize("r", RULES.values(), ids=lambda r: r.name)
+GRADIENTS = (1.0, -2.0, 0.5, 1.25)
+HYPER = {"lr": 0.125, "weight_decay": 0.25}
+
+
+def run(r, number, **hyper):
+    h, w = r.hyper(**HYPER, **hyper).map(number), number(1.5)
+    s = r.init(h, w)
+    for g in GRADIENTS:
+        w, s = r.step(h, w, number(g), s)
+    return w, s
+
+
+@every_rule
+def test_every_kind_of_number_gives_the_same(r):
+    want = run(r, float)[0]
+    assert float(run(r, lambda x: torch.tensor(x, dtype=torch.float64))[0]) == pytest.approx(want, rel=1e-14)
+    with mpmath.workdps(50):
+        assert float(run(r, mpmath.mpf)[0]) == pytest.approx(want, rel=1e-14)
+    if r.exact:
+        exact = run(r, Fraction)[0]
+        assert isinstance(exact, Fraction)
+        assert float(exact) == pytest.approx(want, rel=1e-14)
+
+
+@pytest.mark.parametrize("name", [r.name for r in RULES.values() if not r.exact and r.name != "radam"])
+def test_a_rule_with_roots_has_no_fractions(name):
+    with pytest.raises(InputError, match="has no exact reading"):
+        run(get(name), Fraction)
+
+
+@every_rule
+def test_a_batch_of_hyperparameters_is_each_of_them(r):
+    lrs, decays = [0.125, 0.5], [0.25, 0.0]
+    batch = {
+        "lr": torch.tensor(lrs, dtype=torch.float64),
+        "weight_decay": torch.tensor(decays, dtype=torch.float64),
+    }
+    w, s = torch.tensor([1.5, 1.5], dtype=torch.float64), None
+    h = r.hyper(**batch)
+    s = r.init(h, w)
+    for g in GRADIENTS:
+        w, s = r.step(h, w, torch.tensor(g, dtype=torch.float64), s)
+    for i, (lr, decay) in enumerate(zip(lrs, decays, strict=True)):
+        h, at = r.hyper(lr=lr, weight_decay=decay), 1.5
+        state = r.init(h, at)
+        for g in GRADIENTS:
+            at, state = r.step(h, at, g, state)
+        assert w[i].item() == pytest.approx(at, rel=1e-14)
+
+
+@every_rule
+@pytest.mark.parametrize("decay", DECAYS)
+def test_lines_are_the_step(r, decay):
+    h = r.hyper(lr=0.125, weight_decay=0.25, decay=decay, lr_max=0.5)
+    s = r.init(h, 1.5)
+    for g in GRADIENTS:
+        before = dict(s)
+        lines = r.lines(h, 1.5, g, s)
+        w, new = r.step(h, 1.5, g, s)
+        assert s == before  # nothing given is changed
+        assert (lines[-1].name, lines[-1].value) == ("w", w)
+        assert len({x.name for x in lines}) == len(lines)
+        assert new == {**s, **{x.name: x.value for x in lines if x.name in s}}
+        s = new
+
+
+def test_a_rule_of_ones_own_returning_its_slots():
+    @rule
+    def mine(w, g, b=0, *, lr=0.5, momentum=0.5):
+        """My rule."""
+        b = momentum * b + g
+        return w - lr * b, b
+
+    assert (mine.name, mine.title) == ("mine", "My rule")
+    same = get("optax").variant(lr=0.5, momentum=0.5)
+    h = mine.hyper(weight_decay=0.25, maximize=True)
+    assert [x.name for x in mine.lines(h, 1.0, 2.0, mine.init(h, 1.0))] == ["ascent", "d", "b", "w"]
+    w = w2 = 1.0
+    s, s2 = mine.init(h, w), same.init(h, w)
+    for g in GRADIENTS:
+        w, s = mine.step(h, w, g, s)
+        w2, s2 = same.step(same.hyper(**h, nesterov=False), w2, g, s2)
+    assert w == w2
+
+
+def test_a_rule_of_ones_own_naming_its_lines():
+    @rule(slots={"b": "momentum_buffer"}, source="me", aliases=("mine2",), lr=0.25)
+    def named(w, g, b=None, *, lr, strength=2):
+        b = yield "b", g if b is None else b + g
+        u = yield "u", strength * b
+        return w - lr * u
+
+    h = named.hyper()
+    assert dict(h) == {
+        "lr": 0.25,
+        "strength": 2,
+        "weight_decay": 0,
+        "decay": "l2",
+        "lr_max": None,
+        "maximize": False,
+    }
+    lines = named.lines(h, 1.0, 3.0, {"momentum_buffer": 1.0})
+    assert [tuple(x) for x in lines] == [("momentum_buffer", "b", 4.0), ("u", "u", 8.0), ("w", "w", -1.0)]
+    assert "uₜ = strength bₜ" in named.text()
+    assert get(named) is named
+
+
+def test_a_rule_with_weight_decay_of_its_own():
+    @rule
+    def own(w, g, *, lr, weight_decay):
+        return w - lr * (g + weight_decay * w)
+
+    assert {x.name for x in own.hypers} == {"lr", "weight_decay"}
+    assert own.step(own.hyper(lr=1, weight_decay=2), 3, 4, {}) == (-7, {})
+
+
+@pytest.mark.parametrize("wrong", [lambda w: w, lambda w, g, *s: w, lambda w, g, **h: w, lambda: 0])
+def test_a_signature_that_is_none(wrong):
+    with pytest.raises(InputError, match="it must take \\(w, g, slots"):
+        rule(wrong)
+
+
+def test_variants():
+    r = get("torch").variant(nesterov=True, decay="decoupled")
+    assert (r.name, r.hyper().nesterov, r.hyper().decay) == (
+        "torch(nesterov=True, decay=decoupled)",
+        True,
+        "decoupled",
+    )
+    with pytest.raises(InputError, match="Unknown hyperparameter 'nesterv'; did you mean 'nesterov'"):
+        get("torch").variant(nesterv=True)
+    with pytest.raises(InputError, match="momentum is -1"):
+        get("torch").variant(momentum=-1)
+
+
+def test_get_by_name_and_alias():
+    for r in RULES.values():
+        for name in (r.name, *r.aliases):
+            assert get(name) is r
+    names = [name for r in RULES.values() for name in (r.name, *r.aliases)]
+    assert len(names) == len(set(names))
+    assert get("SGD").name == "torch"
+    with pytest.raises(InputError, match="Unknown rule 'tourch'; did you mean 'torch'"):
+        get("tourch")
+
+
+def test_only_a_mistake_is_marked_as_one():
+    assert [r.name for r in RULES.values() if r.mistake] == ["chainer_nag"]
+    assert all(r.source and r.title for r in RULES.values())
+
+
+def test_hyperparameters_copy_and_pickle():
+    h = get("torch").hyper(lr=0.5)
+    assert pickle.loads(pickle.dumps(h)) == copy.deepcopy(h) == copy.copy(h) == h
+    assert isinstance(get("torch"), Rule)
+
+
+def test_importing_the_rules_imports_nothing_heavy():
+    heavy = "('torch', 'sympy', 'mpmath', 'numpy')"
+    code = f"import sys, surefoot.rules; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@given(seed=st.integers(0, 3))
+def test_fifty_exact_steps_stay_small(seed):
+    """Speed is shown in benchmarks; here, that denominators grow by a few digits a step and no more."""
+    r, w = get("torch"), Fraction(seed, 3)
+    h = r.hyper(lr=Fraction(1, 10), momentum=Fraction(9, 10), weight_decay=Fraction(1, 100))
+    s = r.init(h, w)
+    for _ in range(50):
+        w, s = r.step(h, w, w / 2, s)
+    assert len(str(w.denominator)) < 250
