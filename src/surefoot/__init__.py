@@ -13,11 +13,13 @@ __version__ = "0.1.0"
 # public name -> the module that defines it
 _HOME = {
     "SGD": "surefoot.optim",
+    "fit": "surefoot.train",
 }
-__all__ = ["SGD", "__version__"]
+__all__ = ["SGD", "__version__", "fit"]
 
 if TYPE_CHECKING:
     from surefoot.optim import SGD
+    from surefoot.train import fit
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,28 @@
-"""surefoot.train."""
+"""The pipeline: from data to a validated model. Nothing heavy is imported before a name is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Config": "config",
+    "Interrupted": "run",
+    "Run": "run",
+    "RunDiverged": "run",
+    "fit": "loop",
+    "train": "job",
+}
+__all__ = ["Config", "Interrupted", "Run", "RunDiverged", "fit", "train"]
+
+if TYPE_CHECKING:
+    from surefoot.train.config import Config
+    from surefoot.train.job import train
+    from surefoot.train.loop import fit
+    from surefoot.train.run import Interrupted, Run, RunDiverged
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
