@@ -13,18 +13,26 @@ __version__ = "0.1.0"
 # public name -> the module that defines it
 _HOME = {
     "SGD": "surefoot.optim",
+    "check": "surefoot.check",
+    "check_gradients": "surefoot.check.gradients",
+    "checks": "surefoot.check.pytest_plugin",
     "fit": "surefoot.train",
 }
-__all__ = ["SGD", "__version__", "fit"]
+__all__ = ["SGD", "__version__", "check", "check_gradients", "checks", "fit"]
 
 if TYPE_CHECKING:
+    from surefoot.check import check
+    from surefoot.check.gradients import check_gradients
+    from surefoot.check.pytest_plugin import checks
     from surefoot.optim import SGD
     from surefoot.train import fit
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        home = importlib.import_module(_HOME[name])
+        # a package of the function's own name is itself called: Python binds its name here to the package
+        value = home if home.__name__ == f"surefoot.{name}" else getattr(home, name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
