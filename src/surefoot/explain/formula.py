@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -194,43 +195,39 @@ def _alike(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -
     return found.pop()
 
 
-def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]]) -> Node:
+def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str = "") -> Node:
     """Turn a sympy expression into a Node, to be read on any kind of number.
 
     Args:
         expression: made of + * powers, numbers and the functions of `surefoot.explain.expression`.
         places: symbol → (variable, position of the element).
+        text: what the expression is called where it cannot be worked out.
     """
-    text = str(expression)
     if expression in places:
         name, place = places[expression]
-        return Node("item", (Node("name", value=name),), text=text, value=place)
+        return Node("item", (Node("name", value=name),), (), text, place)
     if expression.is_Rational:
-        return Node("number", text=text, value=Fraction(int(expression.p), int(expression.q)))
+        return Node("number", (), (), text, Fraction(int(expression.p), int(expression.q)))
+    one = Node("number", (), (), text, Fraction(1))
     if expression.is_Pow and expression.exp == -1:
-        one = Node("number", text="1", value=Fraction(1))
-        return Node("/", (one, from_sympy(expression.base, places)), text=text)
+        return Node("/", (one, from_sympy(expression.base, places, text)), (), text)
     kind = type(expression).__name__
     if kind == "Exp1":
-        return Node("exp", (Node("number", text="1", value=Fraction(1)),), text=text)
-    args = tuple(from_sympy(arg, places) for arg in expression.args)
+        return Node("exp", (one,), (), text)
+    args = tuple(from_sympy(arg, places, text) for arg in expression.args)
     if expression.is_Add:
-        return Node("sum", (Node("array", args, (len(args),), text),), text=text)
+        return Node("sum", (Node("array", args, (len(args),), text),), (), text)
     if expression.is_Mul:
-        product = args[0]
-        for arg in args[1:]:
-            product = Node("*", (product, arg), text=text)
-        return product
-    names = {
-        "Pow": "**",
-        "exp": "exp",
-        "log": "log",
-        "sin": "sin",
-        "cos": "cos",
-        "sign": "sign",
-        "Abs": "abs",
-        "Absolute": "abs",
-    }
-    if kind not in names:
+        return functools.reduce(lambda x, y: Node("*", (x, y), (), text), args)
+    if kind not in _READINGS:
         raise AssertionError(f"No reading of sympy's {kind}, in {text}. Please report this.")
-    return Node(names[kind], args, text=text)
+    return Node(_READINGS[kind], args, (), text)
+
+
+# sympy's name → ours
+_READINGS = {
+    "Pow": "**",
+    "Abs": "abs",
+    "Absolute": "abs",
+    **{x: x for x in ("exp", "log", "sin", "cos", "sign")},
+}

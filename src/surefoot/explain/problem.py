@@ -17,7 +17,7 @@ from surefoot.trace.values import Number, Shape, Value, build, elements, exact, 
 
 __all__ = ["Problem", "parse"]
 
-SIZE = 400  # numbers in all variables together
+SIZE = 100  # numbers in all variables together: more are not worked out by hand, and take sympy seconds
 _ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
 
 
@@ -183,13 +183,16 @@ class Problem:
             >>> parse("x**2 + x*y", {"x": 1, "y": 1}).hessian()
             ((Fraction(2, 1), Fraction(1, 1)), (Fraction(1, 1), Fraction(0, 1)))
         """
-        names = [s for row in self._symbols.values() for s in row]
+        symbols = [s for row in self._symbols.values() for s in row]
+        places = set(symbols)
         rows = []
         for slope in (d for row in self._slopes.values() for d in row):
-            row = [slope.diff(s).expand() for s in names]
-            if not all(x.is_Rational for x in row):
+            slopes = (
+                slope.expand().as_coefficients_dict()
+            )  # of a quadratic: a number times each symbol, and a number
+            if not all(term == 1 or term in places for term in slopes):
                 return None
-            rows.append(tuple(Fraction(int(x.p), int(x.q)) for x in row))
+            rows.append(tuple(Fraction(str(slopes.get(s, 0))) for s in symbols))
         return tuple(rows)
 
     def latex(self) -> str:
@@ -236,7 +239,10 @@ class Problem:
     def _derivatives(self) -> dict[str, list[Node]]:
         """The partial derivatives, as expressions of our own, to be read on any kind of number."""
         places = {s: (name, i) for name, row in self._symbols.items() for i, s in enumerate(row)}
-        return {name: [formula.from_sympy(d, places) for d in row] for name, row in self._slopes.items()}
+        return {
+            name: [formula.from_sympy(d, places, f"∂f/∂{name}[{i}]") for i, d in enumerate(row)]
+            for name, row in self._slopes.items()
+        }
 
     def _flat(
         self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
