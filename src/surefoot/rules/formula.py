@@ -165,6 +165,9 @@ def _equations(rule: Rule, h: H, none: set[str]) -> list[Equation]:
 
 def _rows(rule: Rule, values: Mapping[str, Any], style: Style, gradient: str) -> Iterator[tuple[str, str]]:
     """The gradient, then each line, after where its slot starts and how it is at the first gradient."""
+    for x in rule.hypers:
+        if x.name in values:
+            x.check(values[x.name])
     fixed = {
         k: v if isinstance(v, (bool, str)) else sympy.sympify(Fraction(str(v))) for k, v in values.items()
     }

@@ -1,0 +1,114 @@
+"""Write docs/rules.md: every rule's formula, read off the rule itself. Run it after a change of a rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surefoot.rules import DECAYS, RULES, SGD_FAMILY, Rule, get
+
+PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
+
+TOP = """\
+# Rules
+
+Each update rule of surefoot is written once, as a pure function. The formulas below are not typed: they
+are read off the lines that compute, so what you see is what runs (`rule.latex()`, `rule.text()`).
+
+$w$ is a parameter, $g$ its gradient, $d$ the gradient with weight decay, $\\gamma$ the learning rate,
+$\\mu$ momentum, $\\tau$ dampening, $\\lambda$ weight decay; $b$ or $v$ is the buffer and $u$ what the
+step reads. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ is the line of a parameter's
+first gradient, whenever that comes.
+
+`surefoot convert --from keras --to torch --lr 0.01 --momentum 0.9` turns the hyperparameters of one rule
+into those of another, and says when the two agree.
+
+## At a glance
+
+"""
+
+IDENTITIES = """\
+## When two of them are the same
+
+These hold exactly, and where two part they part by exactly the amount given;
+`tests/rules/test_identities.py` checks each in rational arithmetic.
+
+- `optax` ≡ `keras`, with Nesterov or without, while γ is constant and the buffer starts at 0. At a step
+  that uses a new γ they part by μ b (γₜ − γₜ₋₁), with Nesterov by μ² b (γₜ − γₜ₋₁), where b is the
+  buffer before the step. A change of μ alone does not part them.
+- `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `torch` and `mlx` differs by the
+  factor 1 − τ.
+- `ema` ≡ `optax` with lr γ (1 − μ): only the absolute size of a step tells them apart.
+- `ema_first` ≡ `torch` with τ = μ.
+- `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ.
+- `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
+  by μ times that change.
+- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) differs from (b) by
+  γ²λu.
+- A rule's gain on the first gradient, with λ = 0: `torch`, `optax`, `keras`, `sutskever`, `heavy_ball`,
+  `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
+  `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
+
+Two steps tell them apart: of the 17 rules of the SGD family (Nesterov counted apart) with 6 places for
+the decay, 101 variants, the probe of `tests/rules/test_variants.py` separates 83; the rest are the
+identities above.
+
+"""
+
+
+def glance(rules: list[Rule]) -> str:
+    """One line per rule."""
+    lines = ["| rule | what it is | also called |", "|---|---|---|"]
+    for r in rules:
+        aliases = ", ".join(f"`{x}`" for x in r.aliases)
+        lines.append(
+            f"| [`{r.name}`](#{r.name}) | {r.title}{' (a known mistake)' if r.mistake else ''} | {aliases} |"
+        )
+    return "\n".join(lines) + "\n\n"
+
+
+def formula(r: Rule, **values: object) -> str:
+    """The formula as mathematics, and folded away as text."""
+    text = "\n".join("    " + line for line in r.text(**values).splitlines())
+    return f'\\[\n{r.latex(**values)}\n\\]\n\n??? note "As text"\n\n    ```text\n{text}\n    ```\n\n'
+
+
+def section(r: Rule) -> str:
+    """All about one rule."""
+    parts = [f"### {r.title} {{ #{r.name} }}\n\n`{r.name}` · {r.source}\n\n"]
+    if r.mistake:
+        parts.append(f'!!! warning "A known mistake"\n\n    {r.mistake[0].upper()}{r.mistake[1:]}.\n\n')
+    parts.append(formula(r))
+    for x in r.hypers:
+        if x.choices == (False, True) and x.name != "maximize" and not x.default:
+            parts.append(f"With `{x.name}`:\n\n" + formula(r, **{x.name: True}))
+    parts.append("| hyperparameter | letter | default | domain | meaning |\n|---|---|---|---|---|\n")
+    for x in r.hypers:
+        shown = "" if x.default is None else f"`{x.default}`"
+        parts.append(
+            f"| `{x.name}` | {'' if x.choices else x.letter} | {shown} | {x.domain} | {x.meaning} |\n"
+        )
+    kept = ", ".join(f"`{x.name}` ({x.letter})" for x in r.slots) or "nothing"
+    return "".join(parts) + f"\nKept between steps: {kept}.\n\n"
+
+
+def decays() -> str:
+    """The six places for weight decay, on one rule."""
+    parts = [
+        "## Where weight decay enters\n\nThe option `decay`, here with `keras`; every rule takes it.\n\n"
+    ]
+    for decay, meaning in DECAYS.items():
+        parts.append(f"**`{decay}`**: {meaning}\n\n" + formula(get("keras"), decay=decay))
+    return "".join(parts)
+
+
+def page() -> str:
+    """The whole page."""
+    others = [r for r in RULES.values() if r not in SGD_FAMILY]
+    parts = [TOP, glance(list(RULES.values())), IDENTITIES, decays(), "## The SGD family\n\n"]
+    parts += [section(r) for r in SGD_FAMILY]
+    parts += ["## Adaptive rules\n\n", *(section(r) for r in others)]
+    return "".join(parts).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
