@@ -37,10 +37,11 @@ def test_several_rules_side_by_side() -> None:
     assert [panel.get_ylabel() for panel in figure.axes] == ["gradient", "buffer", "step Δx"]
 
 
-def test_momentum_alone_is_set_against_none() -> None:
-    assert legend(picture("path", work(momentum=0.5))) == ["with momentum", "without", "last step"]
-    assert legend(picture("path", work())) == ["torch", "last step"]
-    assert len(legend(picture("path", work(momentum=0.5, nesterov=True)))) == 3
+def test_a_rule_and_the_optimizer_recorded_beside_it() -> None:
+    import torch
+
+    figure = picture("path", work("keras", momentum=0.5, optimizer=torch.optim.SGD))
+    assert legend(figure) == ["keras", "SGD in float64", "last step"]
 
 
 def test_the_rates_of_an_average_are_those_of_the_sum_it_is() -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError, unknown
-from surefoot.explain.momentum import without_momentum
 from surefoot.explain.quadratic import Quadratic
 from surefoot.explain.theory import as_momentum
-from surefoot.trace import Trace, replay
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
     from surefoot.explain.worked import Worked
     from surefoot.plot.style import Picture
+    from surefoot.trace import Trace
 
 __all__ = ["PICTURES", "picture"]
 
@@ -26,8 +24,7 @@ def picture(kind: str, *explanations: Explanation) -> Picture:
     Args:
         kind: "path" (of two variables, over the contours of f), "over-time" (gradient, buffer and step),
             "impulse" (what one unit gradient does) or "rates" (on a quadratic, over lr and momentum).
-        explanations: what `explain` returned. A single one of a rule with momentum is set against the same
-            rule without, in a path and over time.
+        explanations: what `explain` returned.
 
     Returns:
         A matplotlib figure.
@@ -119,19 +116,10 @@ PICTURES: dict[str, Callable[..., Picture]] = {
 
 
 def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:
-    """Return the traces of all rules and optimizers; of one rule alone also what it does without momentum."""
-    named = _named(explanations)
-    traces = {label: worked.trace for label, worked in named.items()}
-    for explanation in explanations:
-        if explanation.recorded is not None:
-            traces[explanation.recorded.label] = explanation.recorded
-    if len(traces) == 1:
-        (worked,) = named.values()
-        if worked.h.get("momentum", 0) != 0:
-            script = without_momentum(worked.trace.script, "momentum")
-            with contextlib.suppress(InputError):  # a run that leaves where f has a value
-                traces = {"with momentum": worked.trace, "without": replay(script, worked.rule, float)}
-    return traces
+    """Return the traces of all rules, and of the optimizers recorded beside them."""
+    traces = {label: worked.trace for label, worked in _named(explanations).items()}
+    recorded = (explanation.recorded for explanation in explanations)
+    return traces | {trace.label: trace for trace in recorded if trace is not None}
 
 
 def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:
