@@ -129,7 +129,7 @@ def test_a_users_model_and_optimizer(small: str, capsys: pytest.CaptureFixture[s
     assert (
         main(["train", *args, "--optimizer", "mine.py:MySGD", "--lr", "0.1", "--opt", "foreach=False"]) == 0
     )
-    assert "mine.py:Net 4-2, 10 parameters; MySGD lr 0.1" in capsys.readouterr().out
+    assert "mine.py:Net 10 parameters; MySGD lr 0.1" in capsys.readouterr().out
     assert main(["predict", "run", small]) == 0  # the model is found again
     assert main(["train", *args[:4], "--optimizer", "torch.optim:AdamW", "--opt", "betas=(0.5,0.9)"]) == 0
 

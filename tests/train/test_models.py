@@ -93,5 +93,6 @@ def test_a_cnn_needs_pictures_that_can_be_halved() -> None:
 
 def test_descriptions() -> None:
     assert models.describe(models.build("cnn", (28, 28), 10)) == "20,490 parameters"
-    assert models.describe(nn.LSTM(2, 3)) == "LSTM, 84 parameters"
+    assert models.describe(nn.LSTM(2, 3)) == "84 parameters"
+    assert models.describe(nn.Linear(2, 3)) == "9 parameters"
     assert models.describe(nn.Sequential(nn.Linear(2, 3), nn.Tanh())) == "9 parameters"

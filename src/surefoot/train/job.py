@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import torch
 
@@ -68,7 +69,7 @@ def train(config: Config, *, progress: bool = True) -> Run:
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     if progress:
         print(data.description)
-        print(f"{config.model} {models.describe(model)}; {optimizers.describe(optimizer)}")
+        print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer)}")
         print(f"{config.schedule}, batches of {config.batch_size}; {devices.describe(device)}\n", flush=True)
     folder = RunFolder(
         config.out,

@@ -143,10 +143,10 @@ def describe(model: nn.Module) -> str:
         '784-256-10, 203,530 parameters'
     """
     count = f"{sum(p.numel() for p in model.parameters()):,} parameters"
-    layers = [m for m in model.modules() if not list(m.children())]
+    layers = list(model.children()) if type(model) is nn.Sequential else []
     linears = [m for m in layers if isinstance(m, nn.Linear)]
     plain = (nn.Linear, nn.Flatten, nn.ReLU, nn.Dropout)
     if linears and all(isinstance(m, plain) for m in layers):
         sizes = [linears[0].in_features, *(m.out_features for m in linears)]
         return f"{'-'.join(map(str, sizes))}, {count}"
-    return f"{type(model).__name__}, {count}" if type(model) is not nn.Sequential else count
+    return count
