@@ -202,3 +202,10 @@ def test_reports() -> None:
             f"{curvatures} {name} {options}\n" + "\n".join(report(Quadratic(curvatures), rule, h)) + "\n"
         )
     assert "\n".join(told) == (GOLDEN / "quadratic.txt").read_text(encoding="utf-8")
+
+
+def test_the_docs_show_what_the_code_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "quadratic.md").read_text(encoding="utf-8")
+    torch = get("torch")
+    lines = Quadratic((1, 20)).report(torch, torch.hyper(lr=0.05, momentum=0.8))
+    assert "\n".join(lines) in page
