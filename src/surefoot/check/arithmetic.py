@@ -170,7 +170,7 @@ class _Work:
         if all(base.holds(t) for t in traces):
             parts = f"the same as {rule.title} in plain steps"
         else:
-            parts = f"not the same as {rule.title}, by whose name it goes"
+            parts = f"it goes by the name of {rule.title}, and is not the same"
         if (lr := _same_while_lr_is_constant(base, Claim(other, self.words), self)) is not None:
             parts = lr
         return CLAUSES["rule"].verdict(DIFFERS, note=f"Another convention: {other.title}; {parts}.")
@@ -188,7 +188,7 @@ class _Work:
         wrong = [(r, fault) for r in recordings if (fault := _fault(r, claim)) is not None]
         if not wrong:
             many = len({str(sorted(r.options.items())) for r in recordings})
-            return clause.verdict(PASSED, note=f"{len(recordings)} runs, {many} combinations of options")
+            return clause.verdict(PASSED, note=f"runs: {len(recordings)}; combinations of options: {many}")
         traces = [t for r, _ in wrong if (t := _trace(r))]
         if len(traces) < len(wrong):  # it raised: there is nothing to hold a diagnosis against
             return self.explain(clause, claim, wrong, len(recordings), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -99,13 +99,29 @@ class Claim:
         except InputError:
             return False
 
-    def with_slots(self, traces: Iterable[Trace]) -> Claim:
-        """The same claim, of the state too: of slots that equal the rule's in all these recordings."""
-        slots: dict[str, str] | None = None
-        for got in traces:
-            agree = self._equal_slots(got)
-            slots = agree if slots is None else {k: v for k, v in slots.items() if agree.get(k, v) == v}
-        return dataclasses.replace(self, slots=slots or {})
+    def with_slots(self, traces: Sequence[Trace]) -> Claim:
+        """The same claim, of the state too: of slots that equal one of the rule's in all these recordings."""
+        theirs = dict.fromkeys(k for got in traces for m in got.steps for s in m.state.values() for k in s)
+        pairs = sorted(
+            ((k, ours.name) for k in theirs for ours in self.rule.slots), key=lambda pair: pair[0] != pair[1]
+        )
+        slots: dict[str, str] = {}
+        for mine, ours in pairs:
+            if mine not in slots and ours not in slots.values():
+                claim = dataclasses.replace(self, slots={mine: ours})
+                seen = [got for got in traces if claim._speaks_of(got, mine, ours)]
+                if seen and all(map(claim.holds, seen)):
+                    slots[mine] = ours
+        return dataclasses.replace(self, slots=slots)
+
+    def _speaks_of(self, got: Trace, theirs: str, ours: str) -> bool:
+        """Whether a slot of the size of its parameter is there, and the rule has its own at the same time."""
+        expected = self.expected(got.script, rough=True)
+        return any(
+            theirs in slots and shape(slots[theirs]) == shape(m.w[n]) and ours in e.state.get(n, {})
+            for m, e in zip(got.steps, expected.steps, strict=True)
+            for n, slots in m.state.items()
+        )
 
     def _compare(self, got: Trace, follow: Trace | None) -> tuple[Mismatch | None, bool]:
         """The first mismatch, and whether it was compared bit for bit."""
@@ -125,28 +141,6 @@ class Claim:
             }
             steps.append(dataclasses.replace(m, state=state))
         return dataclasses.replace(got, steps=tuple(steps))
-
-    def _equal_slots(self, got: Trace) -> dict[str, str]:
-        """Slots of the size of their parameter that equal one of the rule's throughout a recording."""
-        candidates = {
-            (theirs, ours.name): None
-            for m in got.steps
-            for slots in m.state.values()
-            for theirs in slots
-            for ours in self.rule.slots
-        }
-        found: dict[str, str] = {}
-        for theirs, ours in sorted(candidates, key=lambda pair: pair[0] != pair[1]):
-            sized = any(
-                shape(slots[theirs]) == shape(m.w[n])
-                for m in got.steps
-                for n, slots in m.state.items()
-                if theirs in slots
-            )
-            free = sized and theirs not in found and ours not in found.values()
-            if free and dataclasses.replace(self, slots={theirs: ours})._compare(got, None)[0] is None:
-                found[theirs] = ours
-        return found
 
 
 def _replay(script: Script, rule: Rule, follow: Trace | None, number: Any) -> Trace:

@@ -1,0 +1,202 @@
+"""Arithmetic: right optimizers pass in every style; wrong ones are caught, told apart, reproduced in torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import surefoot
+from surefoot.check.arithmetic import examine
+from surefoot.check.claim import Claim
+from surefoot.check.load import load
+from surefoot.check.patient import Here
+from surefoot.check.situations import CLAUSES, SITUATIONS, scripts
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Plan, Signature, Verdict
+from surefoot.check.words import Words, combinations
+from surefoot.errors import InputError
+from surefoot.rules import RULES, get
+
+CORRECT = Path(__file__).parent / "correct"
+MUTANTS = Path(__file__).parents[1] / "mutants"
+TORCH = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+
+
+def verdicts(subject, rule=None, *, options=None, decay=None, **plan) -> dict[str, Verdict]:
+    patient = Here(load(subject), options)
+    return {v.clause.id: v for v in examine(patient, Plan(**plan), rule, decay).verdicts}
+
+
+def outcomes(found: dict[str, Verdict]) -> set[str]:
+    return {v.outcome for v in found.values()}
+
+
+@pytest.mark.parametrize(
+    "name", ["loop.py:SGD", "foreach.py:SGD", "functional.py:SGD", "flat.py:SGD", "keras.py:KerasSGD"]
+)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 10))])
+def test_correct_optimizers_pass_in_every_style(name, seed):
+    found = verdicts(f"{CORRECT}/{name}", seed=seed)
+    assert set(found) == set(CLAUSES)
+    assert outcomes(found) == {PASSED}
+
+
+def test_an_exponential_average_is_another_convention_and_no_error():
+    found = verdicts(f"{CORRECT}/ema.py:AverageSGD")
+    assert found["rule"].outcome == DIFFERS
+    assert "mean of gradients" in found["rule"].note
+    assert outcomes(found) == {DIFFERS, PASSED}
+    assert outcomes(verdicts(f"{CORRECT}/ema.py:AverageSGD", "ema", quick=True)) == {PASSED}
+
+
+@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 10))])
+def test_the_plain_loops_of_torch_pass(name, seed):
+    found = verdicts(getattr(torch.optim, name), seed=seed, quick=seed == 0)
+    assert FAILED not in outcomes(found)
+    # NAdam keeps a product in float32, and is as precise as that
+    assert outcomes(found) == ({DIFFERS} if name == "NAdam" else {PASSED})
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 10))])
+def test_surefoot_itself_passes(seed):
+    assert outcomes(verdicts(surefoot.SGD, seed=seed)) == {PASSED}
+
+
+@pytest.mark.parametrize("name", ["ASGD", "Rprop", "LBFGS", "Muon", "SparseAdam", "Adafactor"])
+def test_what_follows_no_known_rule_is_not_judged(name):
+    found = verdicts(getattr(torch.optim, name))
+    assert outcomes(found) == {NOT_APPLICABLE}
+    assert found["rule"].note
+
+
+# mutant → words of its diagnosis
+DIAGNOSES = {
+    "dampened_first_step": "MLX's SGD: dampened from the first step",
+    "dampening_never_applied": "Dampening is accepted and never used",
+    "one_minus_momentum": "times 1 − momentum, where 1 − dampening belongs",
+    "nesterov_with_old_buffer": "Nesterov looks ahead with the buffer from before the step",
+    "nesterov_without_factor": "Nesterov adds the buffer without its factor",
+    "nesterov_stored_in_buffer": "Nesterov's result is stored in the buffer",
+    "nesterov_outer_without_decay": "Nesterov's outer term is the gradient without the weight decay",
+    "lr_inside_buffer": "The learning rate enters the buffer, as in Keras",
+    "decay_decoupled_before": "but w shrinks by γλ before the step",
+    "decay_decoupled_after": "but w shrinks by γλ after the step",
+    "decay_without_parameter": "Weight decay adds the number itself, without the parameter",
+    "decay_skipped_without_momentum": "Weight decay is skipped when momentum is 0",
+    "maximize_flips_decay": "Maximize turns the sign of the weight decay too",
+    "buffer_reset_each_step": "The buffer is zeroed before each step",
+    "decay_with_wrong_sign": "Weight decay has the wrong sign",
+    "buffer_starts_at_parameter": "The buffer starts as a copy of the parameter",
+    "state_never_updated": "The new buffer is used, and not stored",
+    "nesterov_with_wrong_sign": "Nesterov subtracts the buffer",
+    "nesterov_of_chainer": "Dampening is accepted and never used",  # which is true of it, too
+    "first_run_of_the_last_parameter": "",
+    "lr_cached_across_groups": "The learning rate of the first group is used for every group",
+    "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
+}
+# those that show in one situation alone
+ONLY_IN = {
+    "decay_skipped_without_momentum": {"rule"},
+    "lr_inside_buffer": {"changed-lr"},
+    "first_run_of_the_last_parameter": {"late"},
+    "lr_cached_across_groups": {"groups-arithmetic"},
+}
+
+
+@pytest.mark.parametrize("name", DIAGNOSES)
+def test_each_mutant_is_caught_with_its_diagnosis(name):
+    found = verdicts(f"{MUTANTS}/{name}.py:SGD", "torch", quick=True)
+    failed = {id for id, v in found.items() if v.outcome == FAILED}
+    assert failed == ONLY_IN.get(name, set(found))
+    first = next(v for v in found.values() if v.outcome == FAILED)
+    assert DIAGNOSES[name] in first.diagnosis
+    assert bool(first.diagnosis) == bool(DIAGNOSES[name])
+    assert first.expected
+    assert first.got
+    assert "step" in first.where
+
+
+@pytest.mark.parametrize("name", ["one_minus_momentum", "nesterov_stored_in_buffer", "lr_inside_buffer"])
+def test_the_reproduction_runs_and_fails_without_surefoot(name):
+    found = verdicts(f"{MUTANTS}/{name}.py:SGD", "torch", quick=True)
+    code = next(v for v in found.values() if v.outcome == FAILED).repro
+    assert "surefoot" not in code.replace("surefoot/", "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "AssertionError: should be" in done.stderr
+
+
+def test_decay_applied_once_per_dtype_shows_only_with_several_dtypes():
+    found = verdicts(
+        f"{MUTANTS}/decay_once_per_bucket.py:SGD", "torch", decay="decoupled", only=("rule", "dtypes")
+    )
+    assert {id for id, v in found.items() if v.outcome == FAILED} == {"dtypes"}
+
+
+def test_the_failure_is_told_with_the_rule_in_numbers():
+    found = verdicts(f"{MUTANTS}/one_minus_momentum.py:SGD", "torch", only=("rule",))["rule"]
+    assert found.expected == "bₜ = μ bₜ₋₁ + gₜ = 0.75·0 + 1 = 1\nwₜ = wₜ₋₁ − γ bₜ = 0 − 1·1 = −1"
+    assert found.got == "w = −0.25"
+    assert found.where == "step 2, tensor w"
+    assert found.options == {"momentum": 0.75}
+    assert found.note == (
+        "24 of 40 runs part from the rule; "
+        "it takes momentum, whatever dampening, maximize, nesterov, weight_decay"
+    )
+
+
+def test_keras_by_the_name_of_sgd_is_blue_and_when_claimed_to_be_torch_red():
+    keras = f"{CORRECT}/keras.py:KerasSGD"
+    assert outcomes(verdicts(keras, quick=True)) == {PASSED}
+    claimed = verdicts(keras, "torch", decay="decoupled", quick=True)
+    assert {id for id, v in claimed.items() if v.outcome == FAILED} == {"changed-lr"}
+    assert "Keras's SGD" in claimed["changed-lr"].diagnosis
+
+
+def test_a_wrong_place_of_the_decay_is_a_failure_when_a_rule_is_claimed():
+    found = verdicts(f"{MUTANTS}/decay_decoupled_before.py:SGD", "torch", only=("rule",))
+    assert found["rule"].outcome == FAILED
+    found = verdicts(f"{MUTANTS}/decay_decoupled_before.py:SGD", "torch", decay="decoupled", only=("rule",))
+    assert found["rule"].outcome == PASSED
+
+
+def test_the_live_bugs_of_fused_sgd_are_found():
+    found = verdicts(torch.optim.SGD, options={"fused": True}, only=("late", "sizes"))
+    assert found["late"].outcome == FAILED
+    assert "TypeError" in found["late"].got
+    assert found["late"].options == {"momentum": 0.75}
+    assert found["sizes"].outcome == FAILED
+    assert "dtype=torch.bfloat16" in found["sizes"].repro or "dtype=torch.float16" in found["sizes"].repro
+    with pytest.raises(AssertionError, match="should be"):
+        exec(found["sizes"].repro, {})
+
+
+def test_unknown_rules_and_decays_are_refused():
+    patient = Here(load(torch.optim.SGD))
+    with pytest.raises(InputError, match="did you mean 'torch'"):
+        examine(patient, Plan(), "tourch")
+    with pytest.raises(InputError, match="decay"):
+        examine(patient, Plan(), "torch", "sideways")
+
+
+def test_options_given_stay_and_others_are_combined():
+    signature = load(torch.optim.SGD).signature
+    words = Words.of(signature, {"lr": 0.1, "nesterov": True, "momentum": 0.9, "foreach": True})
+    made = list(combinations(words, {"lr": 0.1, "nesterov": True, "momentum": 0.9, "foreach": True}))
+    assert len(made) == 8  # dampening, weight_decay, maximize
+    assert all("nesterov" not in m and m["momentum"] == 0.75 for m in made)
+
+
+@pytest.mark.parametrize("rule", [n for n, r in RULES.items() if r.exact and not r.mistake])
+def test_every_situation_can_be_played_by_every_exact_rule(rule):
+    options = {
+        x.name: x.default for x in get(rule).hypers if x.name in ("momentum", "weight_decay", "nesterov")
+    }
+    words = Words.of(Signature("X", {"lr": 0.1, **options}), {"lr": 0.1})
+    claim = Claim(get(rule), words)
+    for situation in SITUATIONS:
+        for script in scripts(situation, words, list(combinations(words, {}))[-1], 0):
+            assert len(claim.expected(script).steps) == len(script.steps)
