@@ -15,5 +15,10 @@ _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOT
 
 def on_page_content(content: str, **_: Any) -> str:
     """Put MathML in the place of each formula of a page."""
-    content = _INLINE.sub(lambda m: convert(html.unescape(m[1])), content)
-    return _BLOCK.sub(lambda m: convert(html.unescape(m[1]).strip(), display="block"), content)
+    content = _INLINE.sub(lambda m: convert(_readable(m[1])), content)
+    return _BLOCK.sub(lambda m: convert(_readable(m[1]), display="block"), content)
+
+
+def _readable(tex: str) -> str:
+    """The formula in what latex2mathml reads: it knows `split`, and not `aligned`, which is the same in a block."""
+    return html.unescape(tex).strip().replace("{aligned}", "{split}")

@@ -74,7 +74,7 @@ def formula(r: Rule, **values: object) -> str:
 
 def section(r: Rule) -> str:
     """All about one rule."""
-    parts = [f"### {r.title} {{ #{r.name} }}\n\n`{r.name}` · {r.source}\n\n"]
+    parts = [f"### `{r.name}`: {r.title} {{ #{r.name} }}\n\nSource: {r.source}.\n\n"]
     if r.mistake:
         parts.append(f'!!! warning "A known mistake"\n\n    {r.mistake[0].upper()}{r.mistake[1:]}.\n\n')
     parts.append(formula(r))

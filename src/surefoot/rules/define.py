@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, unknown
 from surefoot.rules.hyper import FRAME, H, hyper_for
 from surefoot.rules.rule import LETTERS, Formula, Rule, Slot, State
 
@@ -80,7 +80,11 @@ def _make(
         raise InputError(
             f"The rule {name!r} takes {signature}; it must take (w, g, slots…, *, hyperparameters…)."
         )
-    names = {p.name: (slots or {}).get(p.name, p.name) for p in placed[2:]}
+    names = {p.name: p.name for p in placed[2:]}
+    for letter, slot in (slots or {}).items():
+        if letter not in names:
+            raise unknown(f"slot of the rule {name!r}", letter, names)
+        names[letter] = slot
     kept = tuple(
         Slot(names[p.name], LETTERS.get(p.name, p.name), 0 if p.default is p.empty else p.default)
         for p in placed[2:]
@@ -121,6 +125,10 @@ def _adapt(
         new = function(w, g, *old, **options)
         if not names:
             return new
+        if not isinstance(new, tuple) or len(new) != 1 + len(names):
+            raise InputError(
+                f"{function.__name__} returned {new!r}; it must return w, {', '.join(names)}, all new."
+            )
         for name, value in zip(names.values(), new[1:], strict=True):
             _ = yield name, value
         return new[0]

@@ -181,11 +181,13 @@ def _place_in_sum(term: Any) -> tuple[Any, ...]:
 
 
 def _place_in_product(factor: Any) -> tuple[Any, ...]:
-    """Numbers, hyperparameters, sums of them, data, roots, sums of data."""
+    """Numbers, hyperparameters, sums of them, roots, data, sums of data."""
     data = any(_is_data(s) for s in factor.free_symbols)
     base = factor.base if factor.is_Pow else factor
-    shape = 0 if base.is_Number else 1 if base.is_Symbol else 2 if base.is_Add == data else 3
-    return data, shape, factor.sort_key()
+    root = factor.is_Pow and factor.exp == sympy.Rational(1, 2)
+    changing = base.is_Symbol and base.name.endswith("ₜ")  # γ r, not r γ
+    shape = 0 if base.is_Number or root else 1 if base.is_Symbol else 2
+    return data, shape, changing, factor.sort_key()
 
 
 def text_style(name: Callable[[str], str] | None = None) -> Style:
