@@ -20,5 +20,5 @@ def on_page_content(content: str, **_: Any) -> str:
 
 
 def _readable(tex: str) -> str:
-    """The formula in what latex2mathml reads: it knows `split`, and not `aligned`, which is the same in a block."""
+    """The formula in what latex2mathml knows: not `aligned`, but `split`, the same in a block."""
     return html.unescape(tex).strip().replace("{aligned}", "{split}")
