@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from surefoot.explain.expression import Node, exponent
+from surefoot.explain.node import Node, exponent
 from surefoot.explain.problem import Problem
 from surefoot.trace.values import Value, map_value
 

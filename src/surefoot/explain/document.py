@@ -78,9 +78,10 @@ def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
     alone = len(explanation.worked) == 1
     for worked in explanation.worked:
         yield Heading(pen.prose(worked.rule.title), 1, tuple(_settings(worked, pen)))
+    yield from _problem(explanation, pen)
+    for worked in explanation.worked:
         if worked.rule.mistake:
             yield Note("part", pen.prose(f"A known mistake: {worked.rule.mistake}."))
-    yield from _problem(explanation, pen)
     marks = _marks(explanation)
     for t in range(1, len(explanation.script.steps) + 1):
         yield Heading(f"Step {t}", 2)
@@ -123,7 +124,7 @@ def _problem(explanation: Explanation, pen: Pen) -> Iterator[Block]:
         yield Facts(tuple(facts))
         return
     value = explanation.worked[0].value
-    yield Facts((f"f = {pen.function(problem)}", *facts, f"f = {pen.result(value)}"))
+    yield Facts((f"f = {pen.function(problem)}", *facts, f"{pen.f_after(0)} = {pen.result(value)}"))
     for name in problem.names:
         if not pen.slope(problem, name)[1]:
             yield Facts(tuple(pen.slopes(problem, name)))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.explain.expression import Node
+from surefoot.explain.node import Node
 from surefoot.trace.values import Number
 
 __all__ = ["Reading", "evaluate", "grid", "numbers", "symbols"]

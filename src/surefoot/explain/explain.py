@@ -66,14 +66,18 @@ def explain(
 
     Example:
         >>> from surefoot.explain import explain
-        >>> print(explain("sgd", f="w**2", at={"w": 3}, lr=0.1, steps=1))
+        >>> print(explain("sgd", f="w**3", at={"w": 2}, lr=0.1, steps=1, autograd=False))
         PyTorch's SGD   γ = 0.1
-        f = w²   w = 3   f = 9.0000
+        f = w³   w = 2   f(w₀) = 8.0000
         <BLANKLINE>
         Step 1
-          w   g₁ = 2·w         = 2·3           = 6.0000
-              w₁ = w₀ − γ·g₁   = 3 − 0.1·6     = 2.4000
-              f(w₁) = 5.7600, was 9.0000
+          w  g₁ = 3·w²      = 3·2²       = 12.0000
+             w₁ = w₀ − γ·g₁ = 2 − 0.1·12 = 0.8000
+             f(w₁) = 0.5120, was 8.0000
+        <BLANKLINE>
+        No momentum here (μ = 0): each step follows its own gradient and forgets it.
+        <BLANKLINE>
+        ∇f is exact, checked at each step by dual numbers.
     """
     rules = _rules(rule)
     if not isinstance(at, Mapping):

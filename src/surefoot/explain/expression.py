@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import difflib
 import keyword
-import math
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 from surefoot.errors import InputError
+from surefoot.explain.node import Node, degree, exponent, names
 from surefoot.trace.values import Shape
 
-__all__ = ["FUNCTIONS", "Node", "read"]
+__all__ = ["FUNCTIONS", "read"]
 
 FUNCTIONS = {
     "mean": "the mean of all elements",
@@ -38,25 +37,6 @@ DEGREE = 1_000  # (x**100)**10 has degree 1000
 EXPONENT = 400  # of a decimal literal: 1e400
 
 Key: TypeAlias = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operation of an expression.
-
-    Args:
-        op: "number", "name", "item", "array", "neg", one of + - * / ** @, or a function's name.
-        args: what it works on.
-        shape: the sizes of its result; a number has shape ().
-        text: the source it was read from.
-        value: a number's value, a name, or the position of an item among the elements of its array.
-    """
-
-    op: str
-    args: tuple[Node, ...] = ()
-    shape: Shape = ()
-    text: str = ""
-    value: Fraction | str | int | None = None
 
 
 def read(text: str, shapes: Mapping[str, Shape]) -> Node:
@@ -186,7 +166,7 @@ class _Reader:
         node = Node(op, args, shape, text)
         if op == "**" and args[1].shape:
             raise self.error(tree, f"An exponent must be a number, but here it has shape {right}.")
-        if op == "**" and exponent(args[1]) is None and not _names(args[1]):
+        if op == "**" and exponent(args[1]) is None and not names(args[1]):
             raise self.error(
                 tree, "A constant exponent must be made of numbers and + - * / alone, and not be huge."
             )
@@ -255,40 +235,3 @@ class _Reader:
 
 def _and(shapes: set[Shape]) -> str:
     return " and ".join(str(s) for s in sorted(shapes))
-
-
-def exponent(node: Node) -> Fraction | None:
-    """Return the value of a constant exponent made of numbers and + - * /, or None."""
-    values = [exponent(arg) for arg in node.args]
-    match node.op, values:
-        case "number", _:
-            assert isinstance(node.value, Fraction)
-            return node.value
-        case "neg", [Fraction() as x]:
-            return -x
-        case "+", [Fraction() as x, Fraction() as y]:
-            return x + y
-        case "-", [Fraction() as x, Fraction() as y]:
-            return x - y
-        case "*", [Fraction() as x, Fraction() as y]:
-            return x * y
-        case "/", [Fraction() as x, Fraction() as y] if y:
-            return x / y
-        case "**", [Fraction() as x, Fraction() as y] if y.denominator == 1 and 0 <= y <= 10:
-            return x ** int(y)
-    return None
-
-
-def degree(node: Node) -> int:
-    """Return a bound on the powers in a tree, 6 for (x**2 * y)**2; numbers count as names do."""
-    inner = [degree(arg) for arg in node.args]
-    if node.op in ("*", "/", "@"):
-        return sum(inner)
-    if node.op == "**":
-        power = exponent(node.args[1]) or Fraction(1)  # with names in it, it is worked out in rounded numbers
-        return inner[0] * max(1, math.ceil(abs(power)))
-    return max(inner, default=1)
-
-
-def _names(node: Node) -> bool:
-    return node.op == "name" or any(_names(arg) for arg in node.args)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from surefoot.explain.expression import Node
+from surefoot.explain.node import Node
 from surefoot.trace.values import Shape, indices
 
 __all__ = ["from_sympy", "latex", "make_symbols", "slope_latex", "slope_text"]

@@ -70,7 +70,7 @@ def html(explanation: Explanation, *, page: bool = True) -> str:
     if not page:
         return body
     title = " and ".join(b.text for b in blocks if isinstance(b, Heading) and b.level == 1)
-    return _PAGE.format(title=escape(title), body=body)
+    return _PAGE.format(title=escape(title), body=body).rstrip("\n")
 
 
 def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | list[Work]]:

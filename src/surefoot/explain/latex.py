@@ -40,7 +40,7 @@ _UNICODE = {
 def latex(explanation: Explanation) -> str:
     r"""Write an explanation as LaTeX; it needs `\usepackage{amsmath}`."""
     blocks = list(document(explanation, LatexPen(explanation.numerals)))
-    return "\n".join(line for block in blocks for line in _write(block)) + "\n"
+    return "\n".join(line for block in blocks for line in _write(block)).rstrip("\n")
 
 
 def _write(block: Block) -> Iterator[str]:
@@ -61,18 +61,19 @@ def _write(block: Block) -> Iterator[str]:
         yield " \\\\\n".join(rows)
         yield r"\end{align*}"
     elif isinstance(block, Side):
-        yield rf"\begin{{tabular}}{{l{'l' * len(block.columns)}}}"
+        yield rf"\noindent\begin{{tabular}}{{l{'l' * len(block.columns)}}}"
         yield "   & " + " & ".join(map(_prose, block.columns)) + r" \\ \hline"
         for k, (label, entries) in enumerate(block.rows):
             cells = [f"${entry}$" if entry else "--" for entry in entries]
             if block.marked and block.marked[0] == k:
-                cells[block.marked[1]] = rf"$\mathbf{{{entries[block.marked[1]]}}}$ $\blacktriangleleft$"
+                cells[block.marked[1]] = rf"$\mathbf{{{entries[block.marked[1]]}}}$ $\triangleleft$"
             yield f"  ${label}$ & " + " & ".join(cells) + r" \\"
         yield r"\end{tabular}"
         yield ""
     else:
         lead = r"\emph{New:} " if block.kind == "new" else ""
-        yield rf"\noindent {lead}{_prose(block.text)}"
+        space = r"\medskip" if block.kind in ("part", "theory", "closing", "checks") else ""
+        yield rf"{space}\noindent {lead}{_prose(block.text)}"
         yield ""
 
 

@@ -24,7 +24,7 @@ def markdown(explanation: Explanation) -> str:
             isinstance(block, Note) and isinstance(before, Note) and block.kind == before.kind == "theory"
         )
         pieces.append(piece if not pieces else f"\n{piece}" if listed else f"\n\n{piece}")
-    return "".join(pieces) + "\n"
+    return "".join(pieces)
 
 
 def _write(block: Block) -> Iterator[str]:

@@ -52,7 +52,7 @@ def closing_line(
     parts = []
     if without is not None:
         parts.append(_distance(trace, without, steps, pen))
-        if problem is not None:
+        if problem is not None and without.steps[-1].w != trace.steps[-1].w:
             with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
             parts[0] += f"; f is {pen.result(with_it)}, without it {pen.result(without_it)}"
     against, moved = _against_the_gradient(trace)
@@ -84,7 +84,7 @@ def without_momentum(script: Script, option: str) -> Script:
 def _distance(trace: Trace, without: Trace, steps: int, pen: TextPen) -> str:
     far, alone = _length(trace), _length(without)
     after = f"after {steps} steps" if steps > 1 else "after one step"
-    if far == alone:
+    if without.steps[-1].w == trace.steps[-1].w:
         return f"nothing yet; {after} w is where it would be without it"
     came = f"{after} w has come {pen.result(far)} from its start"
     if not alone or not math.isfinite(far / alone):

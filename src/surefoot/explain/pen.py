@@ -60,7 +60,7 @@ class Pen:
         """Write the right-hand side with the numbers put in, hyperparameters as they were given."""
 
         def write(name: str) -> str:
-            if name in scalars:
+            if name in scalars and not name.endswith(("ₜ", "ₜ₋₁")):
                 return self.setting(known[name])
             return self.value(known[name], self.put_in)
 

@@ -12,13 +12,13 @@ from surefoot.errors import InputError
 from surefoot.explain import formula
 from surefoot.explain.dual import Dual, dual
 from surefoot.explain.evaluate import evaluate, grid, numbers, symbols
-from surefoot.explain.expression import Node, exponent, read
+from surefoot.explain.expression import read
+from surefoot.explain.node import Node, is_exact, names
 from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
 
 __all__ = ["Problem", "parse"]
 
 SIZE = 100  # numbers in all variables together: more are not worked out by hand, and take sympy seconds
-_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
 
 
 def parse(f: str, at: Mapping[str, Any]) -> Problem:
@@ -59,14 +59,9 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
     if tree.shape:
         raise InputError(f"f must be one number, but it has shape {tree.shape}; take its mean(…) or sum(…).")
     for name in shapes:
-        if name not in _names(tree):
+        if name not in names(tree):
             raise InputError(f"{name!r} has a start value, but f does not have it: f = {tree.text}.")
     return Problem(tree, start)
-
-
-def _names(node: Node) -> set[str]:
-    here = {str(node.value)} if node.op == "name" else set()
-    return here.union(*(_names(arg) for arg in node.args))
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ class Problem:
     @cached_property
     def exact(self) -> bool:
         """Whether fractions suffice: no roots, exponentials, logarithms or angles."""
-        return _is_exact(self.tree)
+        return is_exact(self.tree)
 
     def value(self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction) -> Number:
         """Return f at a point.
@@ -271,16 +266,6 @@ def _fine(q: Fraction) -> Number:
     import mpmath
 
     return mpmath.mpf(q.numerator) / q.denominator
-
-
-def _is_exact(node: Node) -> bool:
-    if node.op in _ROUNDED:
-        return False
-    if node.op == "**":
-        power = exponent(node.args[1])
-        if power is None or power.denominator != 1:
-            return False
-    return all(_is_exact(arg) for arg in node.args)
 
 
 def _check_agree(what: str, one: Number, other: Number, text: str) -> None:

@@ -262,13 +262,17 @@ def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) ->
     equation = line.equation
     if equation is None:
         slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
-        numbers = pen.substitute(formula, tensor.point) if formula else ""
+        named = formula in map(pen.letter, tensor.point)  # g = x needs no x put in
+        numbers = pen.substitute(formula, tensor.point) if formula and not named else ""
         return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
-    scalar = equation.left.name in line.scalars
-    result = pen.setting(line.value) if scalar and not pen.numerals.exact else pen.value(line.value)
     plain = equation.right.is_Symbol or equation.right.is_number
     numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
-    return pen.letter(equation.left.name, line.step), pen.formula(equation, line.step), numbers, result
+    return (
+        pen.letter(equation.left.name, line.step),
+        pen.formula(equation, line.step),
+        numbers,
+        pen.value(line.value),
+    )
 
 
 def write_news(news: News, pen: Pen) -> str:

@@ -6,6 +6,7 @@ and for LaTeX by the same walk. A symbol whose name ends in ₜ or ₜ₋₁ is 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ def latex_name(name: str) -> str:
         >>> latex_name("m̂ₜ"), latex_name("β₁"), latex_name("buffer")
         ('\\hat{m}_t', '\\beta_1', '\\mathrm{buffer}')
     """
+    name = unicodedata.normalize("NFD", name)  # ŵ is one character or two
     for ending, index in (("ₜ₋₁", "_{t-1}"), ("ₜ", "_t"), ("₀", "_0"), ("₁", "_1"), ("₂", "_2")):
         if name.endswith(ending) and name != ending:
             return latex_name(name[: -len(ending)]) + index

@@ -1,0 +1,82 @@
+"""One operation of an expression, and what can be said of a tree without evaluating it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from surefoot.trace.values import Shape
+
+__all__ = ["Node", "degree", "exponent", "is_exact", "names"]
+
+_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation of an expression.
+
+    Args:
+        op: "number", "name", "item", "array", "neg", one of + - * / ** @, or a function's name.
+        args: what it works on.
+        shape: the sizes of its result; a number has shape ().
+        text: the source it was read from.
+        value: a number's value, a name, or the position of an item among the elements of its array.
+    """
+
+    op: str
+    args: tuple[Node, ...] = ()
+    shape: Shape = ()
+    text: str = ""
+    value: Fraction | str | int | None = None
+
+
+def names(node: Node) -> set[str]:
+    """Return the names of the variables in a tree."""
+    here = {str(node.value)} if node.op == "name" else set()
+    return here.union(*(names(arg) for arg in node.args))
+
+
+def is_exact(node: Node) -> bool:
+    """Return whether a tree of fractions gives fractions: no roots, exponentials, logarithms or angles."""
+    if node.op in _ROUNDED:
+        return False
+    if node.op == "**":
+        power = exponent(node.args[1])
+        if power is None or power.denominator != 1:
+            return False
+    return all(is_exact(arg) for arg in node.args)
+
+
+def exponent(node: Node) -> Fraction | None:
+    """Return the value of a constant exponent made of numbers and + - * /, or None."""
+    values = [exponent(arg) for arg in node.args]
+    match node.op, values:
+        case "number", _:
+            assert isinstance(node.value, Fraction)
+            return node.value
+        case "neg", [Fraction() as x]:
+            return -x
+        case "+", [Fraction() as x, Fraction() as y]:
+            return x + y
+        case "-", [Fraction() as x, Fraction() as y]:
+            return x - y
+        case "*", [Fraction() as x, Fraction() as y]:
+            return x * y
+        case "/", [Fraction() as x, Fraction() as y] if y:
+            return x / y
+        case "**", [Fraction() as x, Fraction() as y] if y.denominator == 1 and 0 <= y <= 10:
+            return x ** int(y)
+    return None
+
+
+def degree(node: Node) -> int:
+    """Return a bound on the powers in a tree, 6 for (x**2 * y)**2; numbers count as names do."""
+    inner = [degree(arg) for arg in node.args]
+    if node.op in ("*", "/", "@"):
+        return sum(inner)
+    if node.op == "**":
+        power = exponent(node.args[1]) or Fraction(1)  # with names in it, it is worked out in rounded numbers
+        return inner[0] * max(1, math.ceil(abs(power)))
+    return max(inner, default=1)

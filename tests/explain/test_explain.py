@@ -1,0 +1,359 @@
+"""The lecture's table, conventions and optimizers side by side, what is refused, what is imported."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+
+import surefoot
+from surefoot.errors import InputError
+from surefoot.explain import explain
+from surefoot.rules import rule
+from surefoot.trace.values import elements
+
+LECTURE: dict[str, Any] = {"f": "mean(3*a**3 - b**2)", "at": {"a": [2, 3], "b": [6, 4]}, "lr": 1e-3}
+
+
+def rounded(value: Any) -> tuple[str, ...]:
+    return tuple(f"{float(x):.4f}" for x in elements(value))
+
+
+def test_the_lectures_table() -> None:
+    plain, (first, second) = (explain("sgd", **LECTURE, steps=1).traces[0].steps[0], explain(
+        "sgd", **LECTURE, momentum=0.9, steps=2
+    ).traces[0].steps)  # fmt: skip
+    assert (rounded(plain.w["a"]), rounded(plain.w["b"])) == (("1.9820", "2.9595"), ("6.0060", "4.0040"))
+    assert plain.state == {"a": {}, "b": {}}
+    assert first.w == plain.w
+    assert rounded(first.state["a"]["momentum_buffer"]) == ("18.0000", "40.5000")
+    assert rounded(first.state["b"]["momentum_buffer"]) == ("-6.0000", "-4.0000")
+    assert (rounded(second.w["a"]), rounded(second.w["b"])) == (("1.9481", "2.8836"), ("6.0174", "4.0116"))
+    assert rounded(second.state["a"]["momentum_buffer"]) == ("33.8775", "75.8639")
+    assert rounded(second.state["b"]["momentum_buffer"]) == ("-11.4060", "-7.6040")
+    assert explain("sgd", **LECTURE).worked[0].value == Fraction(53, 2)
+
+
+def test_the_lectures_optimizer_itself_gives_this_table() -> None:
+    explanation = explain("sgd", **LECTURE, momentum=0.9, optimizer=torch.optim.SGD)
+    assert [str(p) for p in explanation.partings] == ["torch and SGD in float64 agree in every number."]
+    assert "and by torch's autograd" in explanation.checks
+
+
+def test_the_module_is_the_function() -> None:
+    assert surefoot.explain("sgd", **LECTURE).text() == explain("sgd", **LECTURE).text()
+
+
+def test_a_new_lr_parts_torch_from_keras_by_what_is_known() -> None:
+    e = explain(["torch", "keras"], f="w**2", at={"w": 1}, lr=[0.25, 0.25, 0.125], momentum=0.5)
+    m = e.partings[0].mismatch
+    assert m is not None
+    assert (m.step, m.name) == (3, "w")
+    b = e.traces[0].steps[1].state["w"]["momentum_buffer"]
+    assert m.got - m.expected == Fraction(1, 2) * b * (Fraction(1, 8) - Fraction(1, 4))
+    assert e.partings[0].reason == (
+        "The reason is the new lr: with the old one they would still agree here. keras's v keeps each "
+        "gradient at the lr of its own step; torch multiplies all of b by the new lr."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "options", "step", "reason"),
+    [
+        (["torch", "optax"], {"dampening": 0.5}, 2, "The reason is dampening: with dampening=0 they would"),
+        (["torch", "mlx"], {"dampening": 0.5}, 1, "The reason is dampening: with dampening=0 they would"),
+        (["torch", "chainer_nag"], {}, 1, "The reason is momentum: with momentum=0 they would still agree"),
+    ],
+)
+def test_the_option_that_makes_them_part_is_named(rules: Any, options: Any, step: int, reason: str) -> None:
+    parting = explain(rules, f="w**2", at={"w": 1}, lr=0.25, momentum=0.5, steps=3, **options).partings[0]
+    assert parting.mismatch is not None
+    assert parting.mismatch.step == step
+    assert parting.reason.startswith(reason)
+
+
+def test_conventions_that_agree_say_so() -> None:
+    parting = explain(["torch", "keras"], f="exp(w)", at={"w": 1}, lr=0.25, momentum=0.5, steps=5).partings[0]
+    assert str(parting) == "torch and keras agree in every number."
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"nesterov": True}, "What came is what torch with nesterov=True gives."),
+        ({"weight_decay": 0.0}, "What came is what torch with weight_decay=0 gives."),
+        ({"momentum": 0.75}, ""),
+    ],
+)
+def test_an_optimizer_that_parts_is_recognised(change: Any, reason: str) -> None:
+    def mine(parameters: Any, **options: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, **{**options, **change})
+
+    e = explain(
+        "sgd", f="w**4", at={"w": 1}, lr=0.125, momentum=0.5, weight_decay=0.5, steps=3, optimizer=mine
+    )
+    assert e.partings[0].mismatch is not None
+    assert e.partings[0].reason == reason
+
+
+def test_what_momentum_did_is_computed() -> None:
+    far = explain("sgd", f="w**2", at={"w": 1}, lr=0.125, momentum=0.5, steps=2)
+    w, plain = Fraction(3, 4) - Fraction(1, 8) * (1 + Fraction(3, 2)), Fraction(9, 16)
+    assert far.traces[0].steps[-1].w["w"] == w
+    assert far.closing == (
+        f"What momentum did (μ = 0.5): after 2 steps w has come {float(1 - w):.4f} from its start, "
+        f"{float((1 - w) / (1 - plain)):.2f} times as far as without it ({float(1 - plain):.4f}); "
+        f"f is {float(w**2):.4f}, without it {float(plain**2):.4f}."
+    )
+    uphill = explain("sgd", f="w**2", at={"w": 1}, lr=0.25, momentum=0.75, steps=3)
+    assert uphill.closing.endswith(
+        "In 1 of 3 movements it carried an element against the gradient of that step."
+    )
+    first = explain("sgd", f="w**2", at={"w": 1}, lr=0.5, momentum=0.5, steps=1)
+    assert first.closing == (
+        "What momentum did (μ = 0.5): nothing yet; after one step w is where it would be without it."
+    )
+    assert explain("sgd", f="w**2", at={"w": 1}).closing.startswith("No momentum here (μ = 0)")
+    assert explain("rmsprop", f="w**2", at={"w": 1}).closing.startswith("No momentum here (μ = 0)")
+    assert explain("adagrad", f="w**2", at={"w": 1}).closing.startswith("This rule has no momentum")
+
+
+def test_theory_stands_beside_a_quadratic_alone() -> None:
+    assert explain("sgd", f="w**2", at={"w": 1}).theory[0].startswith("f is quadratic; its curvature λ")
+    assert explain("sgd", f="w**3", at={"w": 1}).theory == ()
+
+
+def test_json_is_json_and_exact_on_request() -> None:
+    data = json.loads(explain("sgd", **LECTURE, exact=True).json())
+    assert data["rules"][0]["steps"][0]["tensors"]["a"][-1]["value"] == ["991/500", "5919/2000"]
+    hot = explain("sgd", at={"w": 1}, gradients=[{"w": math.inf}, {"w": math.nan}], lr=1)
+    assert json.loads(hot.json())["rules"][0]["steps"][1]["tensors"]["w"][-1]["value"] == "nan"
+
+
+def test_frame() -> None:
+    pytest.importorskip("pandas")
+    frame = explain(["torch", "keras"], **LECTURE, momentum=0.5, steps=3).frame()
+    assert list(frame.columns) == [
+        "rule",
+        "step",
+        "tensor",
+        "index",
+        "g",
+        "momentum_buffer",
+        "w",
+        "velocity",
+        "f",
+    ]
+    assert len(frame) == 2 * 3 * 4
+    assert frame.w[0] == 1.982
+
+
+def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError) as error:
+        explain("sgd", **LECTURE).frame()
+    assert str(error.value) == "A frame needs pandas, which is not installed; `pip install pandas`."
+
+
+def test_notebooks_get_html_and_latex() -> None:
+    e = explain("sgd", **LECTURE)
+    assert e._repr_html_().startswith("<style>")
+    assert r"\begin{align*}" in e._repr_latex_()
+    assert "<script" not in e.html()
+
+
+def test_html_shows_what_was_typed_and_runs_none_of_it() -> None:
+    @rule(title="<b>bold</b> & $5")
+    def bold(w, g, *, lr):  # type: ignore[no-untyped-def]
+        return w - lr * g
+
+    e = explain(bold, f="w**2", at={"w": 1})
+    assert "<b>bold" not in e.html()
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; $5" in e.html()
+    assert r"<b>bold</b> \& \$5" in e.latex()
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"lr": -1}, "lr is -1; it must be a number with γ ≥ 0."),
+    ({"lr": [0.1, -1]}, "At step 2: lr is -1; it must be a number with γ ≥ 0."),
+    ({"momentum": math.nan}, "momentum is nan; it must be a number with μ ≥ 0."),
+    ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
+    ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
+    ({"momentun": 0.9}, "Unknown hyperparameter 'momentun'; did you mean 'momentum'? Known: "),
+    ({"rule": ["torch", "adam"], "eps2": 1}, "Unknown hyperparameter 'eps2'; did you mean 'eps'? Known: "),
+    ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 1000."),
+    ({"steps": 2.5}, "steps is 2.5; it must be a whole number from 1 to 1000."),
+    ({"digits": -1}, "digits is -1; it must be a whole number from 0 to 50."),
+    ({"at": 3}, "at must give each variable its start, as {'a': [2, 3]}, but it is 3."),
+    ({"at": {"w": "one"}}, "w holds 'one', which is not a number."),
+    ({"at": {"w": [[1], 2]}}, "w is not rectangular: its parts have shapes () and (1,)."),
+    ({"f": None}, "Give either f, an expression to differentiate, or gradients, and not both."),
+    ({"gradients": [{"w": 1}]}, "Give either f, an expression to differentiate, or gradients, and not both."),
+    ({"f": None, "gradients": [3]}, "gradients must be a list with, for each step, {name: gradient}."),
+    (
+        {"f": None, "gradients": [{"w": [1, 2]}]},
+        "The gradient of 'w' at step 1 has shape (2,), but 'w' has shape ().",
+    ),
+    ({"f": None, "gradients": [{"w": 1}], "steps": 2}, "There are gradients for 1 steps, but steps is 2."),
+    ({"f": "w**2 + v"}, "f has the unknown name 'v'"),
+    (
+        {"rule": "adam", "exact": True},
+        "There are no exact fractions here, since adam takes square roots; leave out exact "
+        "for rounded numbers.",
+    ),
+    (
+        {"f": "exp(w)", "exact": True},
+        "There are no exact fractions here, since f = exp(w) has roots, exp, log, sin or cos; leave out "
+        "exact for rounded numbers.",
+    ),
+    ({"f": "1/w", "at": {"w": 0}}, "At step 1: '"),
+    (
+        {"f": "log(w)", "at": {"w": 1}, "lr": 2, "steps": 1},
+        "After step 1: 'log(w)' cannot be worked out: log of -1",
+    ),
+    (
+        {"f": "log(w)", "at": {"w": 1}, "lr": 2, "steps": 2},
+        "At step 2: 'log(w)' cannot be worked out: log of -1",
+    ),
+    ({"f": "w**4", "at": {"w": 3}, "lr": 0.1, "exact": True, "steps": 40}, "At step "),
+    (
+        {"optimizer": torch.optim.SGD, "lr": 0.1, "nesterov": True},
+        "SGD cannot be recorded: construction raised ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), BAD)
+def test_bad_input_is_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    given = {"f": "w**2", "at": {"w": 1}, **change}
+    with pytest.raises(InputError) as error:
+        explain(given.pop("rule", "sgd"), **given)
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_division_by_zero_in_a_rule_says_the_step() -> None:
+    @rule
+    def shrinking(w, g, *, lr=1):  # type: ignore[no-untyped-def]
+        return w - lr / g
+
+    with pytest.raises(InputError) as error:
+        explain(shrinking, at={"w": 1}, gradients=[{"w": 1}, {"w": 0}])
+    assert str(error.value) == "At step 2: a division by zero, or a number too large, in rule 'shrinking'."
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "surefoot", "explain", *arguments],
+        capture_output=True, text=True, encoding="utf-8", env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sgd", "w**2"], "There is nothing to start at; give each variable a value, such as --at a=2,3."),
+        (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
+        (
+            ["sgd", "w**2", "--at", "w=[1"],
+            "The value of w, '[1', is no list of numbers; write e.g. 2,3 or [[1,2],[3,4]].",
+        ),
+        (["sgd", "w**2", "--at", "w=1", "--lr", "fast"], "lr is 'fast'; it must be a number with γ ≥ 0."),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--option", "eps"],
+            "The option 'eps' is not of the form name=value, such as eps=1e-8.",
+        ),
+        (["sgd", "w***2", "--at", "w=1"], "f does not parse: invalid syntax.\n    w***2\n       ^"),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--picture", "path"],
+            "The picture 'path' must be kind=FILE with a .png, .pdf or .svg file, as path=path.png.",
+        ),
+    ],
+)
+def test_the_command_refuses_with_exit_code_2(arguments: list[str], sentence: str) -> None:
+    done = run(*arguments)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == f"surefoot: {sentence}\n"
+
+
+def test_the_command_imports_no_torch() -> None:
+    code = (
+        "import sys; from surefoot.cli import main; "
+        "main(['explain', 'torch,keras', 'x**2 + 5*y**2', '--at', 'x=2; y=1', '--lr', '0.05,0.05,0.01']); "
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "False\n"
+    assert "∇f is exact, checked at each step by dual numbers.\n" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html", "json"])
+def test_the_command_writes_every_form(form: str) -> None:
+    done = run("sgd", "w**2", "--at", "w=1/3", "--format", form, "--exact")
+    assert done.returncode == 0
+    assert (
+        getattr(explain("sgd", f="w**2", at={"w": "1/3"}, exact=True, autograd=False), form)()
+        == done.stdout[:-1]
+    )
+
+
+def test_the_command_takes_gradients_options_and_pictures(tmp_path: Any) -> None:
+    picture = tmp_path / "path.png"
+    done = run(
+        "adam", "--at", "v=1,2; w=1", "--gradient", "v=1,-0.5; w=1/3", "--gradient", "w=1",
+        "--option", "betas=0.5,0.75", "--option", "eps=1/8",
+    )  # fmt: skip
+    assert done.stdout.startswith("Adam   γ = 0.001   β₁ = 0.5   β₂ = 0.75   ε = 0.125\n")
+    done = run(
+        "sgd", "x**2 + 5*y**2", "--at", "x=2; y=1", "--momentum", "0.5", "--picture", f"path={picture}"
+    )
+    assert done.stdout.endswith(f"Drawn: {picture}\n")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_colour_only_for_terminals_that_want_it() -> None:
+    import pty
+
+    def seen(**environment: str) -> bytes:
+        import os
+
+        leader, follower = pty.openpty()
+        inherited = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        command = [sys.executable, "-m", "surefoot", "explain", "sgd", "w**2", "--at", "w=1"]
+        environment = {**inherited, "TERM": "xterm", **environment}
+        with subprocess.Popen(command, stdout=follower, env=environment) as process:
+            os.close(follower)
+            output = b""
+            while chunk := _read(leader):
+                output += chunk
+            process.wait()
+        os.close(leader)
+        return output
+
+    assert b"\x1b[1m" in seen()
+    assert b"\x1b[" not in seen(NO_COLOR="1")
+    assert b"\x1b[" not in seen(TERM="dumb")
+    assert "\x1b[" not in run("sgd", "w**2", "--at", "w=1").stdout
+
+
+def _read(leader: int) -> bytes:
+    import os
+
+    try:
+        return os.read(leader, 4096)
+    except OSError:  # Linux's way to say that the other end is closed
+        return b""
+
+
+def test_no_line_is_wider_than_the_terminal_where_that_can_be() -> None:
+    text = explain("sgd", **LECTURE, momentum=0.9).text(width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert re.search(r"\n +w₂ = w₁ − γ·b₂\n +=", text)

@@ -1,0 +1,71 @@
+"""Numbers as a lecturer writes them."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import pytest
+
+from surefoot.explain.numerals import Numerals, sensible_digits
+from surefoot.explain.pen import LatexPen, TextPen
+
+THIRD = Fraction(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "result", "put_in"),
+    [
+        (Fraction(991, 500), "1.9820", "1.982"),
+        (THIRD, "0.3333", "0.3333"),
+        (Fraction(0), "0.0000", "0"),
+        (Fraction(100), "100.0000", "100"),
+        (Fraction(-1, 10**6), "-1e-6", "-1e-6"),
+        (Fraction(123456789012), "1.235e11", "1.235e11"),
+        (mpmath.mpf("0.375"), "0.3750", "0.375"),
+        (math.inf, "inf", "inf"),
+        (math.nan, "nan", "nan"),
+    ],
+)
+def test_rounded(x: object, result: str, put_in: str) -> None:
+    assert (Numerals(4).result(x), Numerals(4).put_in(x)) == (result, put_in)
+
+
+def test_exact() -> None:
+    numerals = Numerals(4, exact=True)
+    assert numerals.result(THIRD) == numerals.put_in(THIRD) == "1/3"
+    assert numerals.result(THIRD**100) == "1.94032521748e-48…"
+    assert numerals.result(Fraction(1, 10**9000)) == "0…"
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [(Fraction(1, 1000), "0.001"), (Fraction(1, 10**5), "1e-5"), (THIRD, "1/3"), (Fraction(2), "2")],
+)
+def test_settings_are_written_as_given(x: Fraction, text: str) -> None:
+    assert Numerals(2).setting(x) == text
+
+
+def test_digits_show_the_first_movements() -> None:
+    assert sensible_digits([0.5]) == 4
+    assert sensible_digits([0.0018, 0]) == 4
+    assert sensible_digits([3e-6]) == 7
+    assert sensible_digits([1e-30]) == 10
+    assert sensible_digits([]) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "latex"),
+    [
+        ("-1.5", "−1.5", "-1.5"),
+        ("1e-8", "10⁻⁸", "10^{-8}"),
+        ("-2.5e11", "−2.5·10¹¹", r"-2.5 \cdot 10^{11}"),
+        ("-1/3", "−1/3", r"-\tfrac{1}{3}"),
+        ("inf", "inf", r"\infty"),
+        ("nan", "nan", r"\mathrm{NaN}"),
+    ],
+)
+def test_both_hands(written: str, text: str, latex: str) -> None:
+    assert TextPen(Numerals()).number(written) == text
+    assert LatexPen(Numerals()).number(written) == latex

@@ -1,0 +1,110 @@
+"""What is worked out: the numbers put in give the result, in every rule; the last line is the trace's w."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+import pytest
+
+from surefoot.explain import explain
+from surefoot.explain.numerals import Numerals
+from surefoot.explain.pen import LatexPen, TextPen
+from surefoot.explain.worked import write_line, write_news
+from surefoot.rules import RULES, rule
+
+OPTIONS = {"lr": 0.125, "momentum": 0.75, "weight_decay": 0.25, "beta1": 0.75, "beta2": 0.5, "eps": 0.125}
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+
+def evaluate(text: str) -> float:
+    """The value of what was written, as Python would have it."""
+    text = re.sub("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"**({m[0].translate(SUPERSCRIPTS)})", text)
+    text = text.replace("·", "*").replace("−", "-").replace("^", "**")
+    text = re.sub(r"√([\d.]+)", r"sqrt(\1)", text).replace("√", "sqrt")
+    text = re.sub(r"\|([^|]*)\|", r"abs(\1)", text)
+    names = {"sqrt": math.sqrt, "sign": lambda x: (x > 0) - (x < 0), "max": max, "abs": abs, "exp": math.exp}
+    return float(eval(text, {"__builtins__": {}}, names))
+
+
+def options_of(name: str) -> dict[str, object]:
+    known = {x.name for x in RULES[name].hypers}
+    return {k: v for k, v in OPTIONS.items() if k in known}
+
+
+@pytest.mark.parametrize("name", [n for n in RULES if n != "radam"])  # its r is told in words
+def test_the_numbers_put_in_give_the_result(name: str) -> None:
+    explanation = explain(
+        name, f="w**3 - 5*w + 1", at={"w": 0.75}, steps=3, digits=12, autograd=False, **options_of(name)
+    )
+    pen, checked = TextPen(explanation.numerals), 0
+    for step in explanation.worked[0].steps:
+        for tensor in step.tensors:
+            for line in tensor.lines:
+                _, _, numbers, _ = write_line(line, tensor, explanation.problem, pen)
+                if numbers:
+                    assert evaluate(numbers) == pytest.approx(float(line.value), rel=1e-7, abs=1e-9), numbers
+                    checked += 1
+    assert checked >= 6
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_last_line_is_the_traces_w(name: str) -> None:
+    explanation = explain(name, f="sum(w**2)", at={"w": [1, -2]}, steps=3, autograd=False, **options_of(name))
+    worked = explanation.worked[0]
+    for step, moment in zip(worked.steps, worked.trace.steps, strict=True):
+        line = step.tensors[0].lines[-1]
+        assert line.name == "w"
+        assert line.value == moment.w["w"]
+
+
+def test_a_rule_of_ones_own_takes_part() -> None:
+    @rule
+    def halving(w, g, b=0, *, lr, momentum=0.5):  # type: ignore[no-untyped-def]
+        """Halve it."""
+        b = yield "b", momentum * b + g
+        return w / 2 - lr * b
+
+    text = explain(halving, f="w**2", at={"w": 4}, lr=0.5, steps=1, autograd=False).text()
+    assert "Halve it   γ = 0.5   μ = 0.5" in text
+    assert "w₁ = 0.5·w₀ − γ·b₁ = 0.5·4 − 0.5·8 = −2.0000" in " ".join(text.split())
+
+
+def test_news_in_both_hands() -> None:
+    explanation = explain(
+        "sgd", at={"v_1": 1, "w": 1}, gradients=[{"w": 1}, {"v_1": 1, "w": 1}], lr=[0.1, "1/30"], momentum=0.5
+    )
+    news = [n for step in explanation.worked[0].steps for n in step.news]
+    assert [write_news(n, TextPen(Numerals())) for n in news] == [
+        "v_1 has no gradient, so nothing of it changes",
+        "γ = 1/30, was 0.1",
+        "v_1 gets its first gradient",
+        "b₂ = μ·b₁ + g₂, where step 1 had b₁ = g₁",
+    ]
+    assert [write_news(n, LatexPen(Numerals())) for n in news] == [
+        r"v\_1 has no gradient, so nothing of it changes",
+        r"$\gamma = \tfrac{1}{30}$, was $0.1$",
+        r"v\_1 gets its first gradient",
+        r"$b_{2} = \mu \, b_{1} + g_{2}$, where step 1 had $b_{1} = g_{1}$",
+    ]
+
+
+def test_floats_mean_their_decimals() -> None:
+    trace = explain("sgd", f="w**2", at={"w": 0.1}, lr=1e-3, steps=1).traces[0]
+    assert trace.steps[0].w["w"] == Fraction(1, 10) - Fraction(1, 1000) * Fraction(2, 10)
+
+
+def test_long_runs_take_fifty_digits_and_exact_ones_stay_exact() -> None:
+    start = {"w": [Fraction(k, 7) for k in range(1, 11)]}
+    rounded = explain("sgd", f="mean(w**2)", at=start, lr=0.1, momentum=0.9, steps=50).traces[0]
+    exact = explain("sgd", f="mean(w**2)", at=start, lr=0.1, momentum=0.9, steps=50, exact=True).traces[0]
+    assert isinstance(exact.steps[-1].w["w"][0], Fraction)
+    for x, y in zip(rounded.steps[-1].w["w"], exact.steps[-1].w["w"], strict=True):
+        assert float(x) == pytest.approx(float(y), rel=1e-14)
+
+
+def test_fractions_that_grow_beyond_reading_give_way_to_digits() -> None:
+    trace = explain("sgd", f="w**4/4", at={"w": "1/3"}, lr=0.1, steps=25, autograd=False).traces[0]
+    assert not isinstance(trace.steps[-1].w["w"], Fraction)
+    assert 0.25 < float(trace.steps[-1].w["w"]) < 1 / 3
