@@ -1,0 +1,97 @@
+"""The checks as pytest tests: one for each clause."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from surefoot.check.run import check, clauses
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan, Report
+from surefoot.errors import unknown
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["checks"]
+
+
+def checks(
+    optimizer: str | Callable[..., Any],
+    rule: Any = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    **how: Any,
+) -> pytest.MarkDecorator:
+    """Make one pytest test for each clause, which fails, passes or is skipped as its verdict says.
+
+    The optimizer is examined once, when the first of the tests runs.
+
+    Args:
+        optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
+        rule: the rule it claims to follow.
+        expected_failures: id → reason; such a test is an xfail, and it is an error if it passes.
+        how: what `surefoot.check` takes besides: options, decay, quick, deep, only, skip, seed, sandbox.
+
+    Returns:
+        A decorator for a test function with the one argument `check`, which calls it.
+
+    Raises:
+        InputError: there is no such clause.
+
+    Example:
+        >>> import torch
+        >>> @checks(torch.optim.Adam, "adam", expected_failures={"loaded-apart": "torch's own"})
+        ... def test_adam(check):
+        ...     check()
+    """
+    import pytest
+
+    expected = expected_failures or {}
+    known = clauses()
+    for id in expected:
+        if id not in known:
+            raise unknown("clause", id, known)
+    plan = Plan(
+        quick=how.get("quick", False), only=tuple(how.get("only", ())), skip=tuple(how.get("skip", ()))
+    )
+
+    @functools.cache
+    def report() -> Report:
+        return check(optimizer, rule, **how)
+
+    def test(id: str) -> Callable[[], None]:
+        def examine() -> None:
+            __tracebackhide__ = True
+            _tell(report(), id)
+
+        return examine
+
+    cases = [
+        pytest.param(
+            test(id),
+            id=id,
+            marks=[pytest.mark.xfail(strict=True, reason=expected[id])] if id in expected else [],
+        )
+        for id, clause in known.items()
+        if plan.wants(clause)
+    ]
+    return pytest.mark.parametrize("check", cases)
+
+
+def _tell(report: Report, id: str) -> None:
+    """End a test as its clause was judged."""
+    import pytest
+
+    from surefoot.check.report import text
+
+    __tracebackhide__ = True
+    try:
+        verdict = report[id]
+    except KeyError:
+        pytest.skip("not part of a quick check")
+    if verdict.outcome == NOT_APPLICABLE:
+        pytest.skip(verdict.note)
+    if verdict.outcome == FAILED:
+        pytest.fail(text(replace(report, verdicts=(verdict,))), pytrace=False)

@@ -1,0 +1,80 @@
+"""Finding an optimizer, and reading how it is called."""
+
+import pytest
+import torch
+
+from surefoot.check.load import load, optimizers, parse_options
+from surefoot.errors import InputError
+
+
+def test_signature_of_torch_sgd():
+    signature = load("torch.optim:SGD").signature
+    assert signature.name == "SGD"
+    assert signature.options["momentum"] == 0
+    assert signature.required == ()
+    assert not signature.swallows
+    assert not signature.needs_closure
+    assert signature.imports == "from torch.optim import SGD"
+
+
+def test_closure_that_must_be_given_is_seen():
+    assert load("torch.optim:LBFGS").signature.needs_closure
+
+
+def test_file_is_found_under_its_own_name(tmp_path, monkeypatch):
+    (tmp_path / "neighbour.py").write_text("RATE = 0.5\n")
+    (tmp_path / "homework.py").write_text(
+        "import torch\nfrom neighbour import RATE\n"
+        "class SGD(torch.optim.SGD):\n    def __init__(self, params, rate, lr=RATE, **more):\n        pass\n"
+    )
+    monkeypatch.chdir(tmp_path.parent)
+    subject = load(f"{tmp_path.name}/homework.py:SGD")
+    assert subject.make.__module__ == "homework"
+    assert subject.signature.required == ("rate",)
+    assert subject.signature.options == {"lr": 0.5}
+    assert subject.signature.swallows
+    assert f'sys.path.insert(0, "{tmp_path.name}")' in subject.signature.imports
+
+
+def test_file_named_as_a_module_does_not_hide_it(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("import torch\nclass SGD(torch.optim.SGD):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    subject = load("random.py:SGD")
+    assert subject.make.__module__ == "checked_random"
+    import random
+
+    assert random.random() < 1
+
+
+def test_class_is_taken_as_it_is():
+    class Mine(torch.optim.SGD):
+        pass
+
+    subject = load(Mine)
+    assert subject.make is Mine
+    assert subject.name == "Mine"
+
+
+def test_optimizers_of_a_module():
+    found = optimizers("torch.optim")
+    assert "torch.optim:SGD" in found
+    assert "torch.optim:Optimizer" not in found
+    with pytest.raises(InputError, match="offers no subclass"):
+        optimizers("torch.nn.functional")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("0.5", 0.5),
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("None", None),
+        ("(0.5,0.75)", (0.5, 0.75)),
+        ("fast", "fast"),
+    ],
+)
+def test_options_are_read(text, value):
+    assert parse_options([f"name={text}"]) == {"name": value}
+    assert type(parse_options([f"name={text}"])["name"]) is type(value)

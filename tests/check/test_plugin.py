@@ -1,0 +1,72 @@
+"""surefoot.checks: one pytest test for each clause, ending as the verdict says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from surefoot.check.pytest_plugin import checks
+from surefoot.check.run import clauses
+from surefoot.errors import InputError
+
+MUTANTS = Path(__file__).parents[1] / "mutants"
+
+
+@checks(torch.optim.Adagrad, only=["closure", "state", "compiles"])
+def test_adagrad_keeps_these(check):
+    check()
+
+
+@checks(
+    torch.optim.SGD,
+    only=["paths-agree", "grad-kept"],
+    expected_failures={"paths-agree": "torch 191763"},
+    options={"foreach": False},
+)
+def test_expected_failures_are_xfails(check):
+    check()
+
+
+def test_unknown_clause_is_refused():
+    with pytest.raises(InputError, match="Unknown clause 'spares'; did you mean 'sparse'"):
+        checks(torch.optim.SGD, expected_failures={"spares": "not supported"})
+
+
+def test_in_a_project_of_its_own(tmp_path):
+    """Each outcome: failed, passed, skipped, failed as expected, and an expected failure that passes."""
+    (tmp_path / "test_mine.py").write_text(
+        "import surefoot\n"
+        f"SUBJECT = {str(MUTANTS / 'lr_written_back.py')!r} + ':SGD'\n"
+        "@surefoot.checks(SUBJECT,\n"
+        "    only=['nothing-else', 'hooks', 'schedulers', 'compiles', 'closure-loss'],\n"
+        "    expected_failures={'schedulers': 'known', 'closure-loss': 'passes in truth'})\n"
+        "def test_mine(check):\n    check()\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-rA",
+        "-q",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=tmp_path)
+    assert "FAILED test_mine.py::test_mine[nothing-else]" in run.stdout
+    assert "{lr: 0.03125" in run.stdout
+    assert "PASSED test_mine.py::test_mine[hooks]" in run.stdout
+    assert "XFAIL test_mine.py::test_mine[schedulers]" in run.stdout
+    assert "[XPASS(strict)]" in run.stdout
+    assert "2 failed, 1 passed, 1 skipped, 1 xfailed" in run.stdout
+
+
+def test_clauses_have_ids_of_their_own():
+    from surefoot.check import arithmetic, contract
+
+    assert not set(arithmetic.CLAUSES) & set(contract.CLAUSES)
+    assert len(clauses()) == len(arithmetic.CLAUSES) + len(contract.CLAUSES) + 1

@@ -1,0 +1,192 @@
+"""Optimizers that misbehave: each costs a failed clause that says so, and the rest is examined."""
+
+import os
+import time
+
+import pytest
+
+from surefoot.check.run import check
+from surefoot.check.sandbox import Sandbox, _get_server, available
+from surefoot.errors import InputError
+
+pytestmark = pytest.mark.skipif(not available(), reason="the sandbox needs fork")
+
+PATIENTS = """
+import ctypes, os, sys, threading, time, torch
+
+class Exits(torch.optim.SGD):
+    def load_state_dict(self, state_dict):
+        os._exit(3)
+
+class ExitsAtEveryStep(torch.optim.SGD):
+    def step(self, closure=None):
+        os._exit(0)
+
+class Hangs(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        while True:
+            time.sleep(1)
+
+class Crashes(torch.optim.SGD):
+    def __deepcopy__(self, memo):
+        ctypes.string_at(0)
+
+class Hogs(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        self.hoard = bytearray(1 << 31)
+
+class Chatters(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        while True:
+            print("55 passed " * 1000)
+
+class RaisesAtItsEnd(torch.optim.SGD):
+    def __del__(self):
+        raise RuntimeError("I will not go")
+
+class Forges(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        print('{"answer": {"claims": []}, "patched": []}', flush=True)
+        print("zero-grad passed")
+
+class WritesIntoEveryPipe(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        for fd in range(3, 64):
+            try:
+                os.write(fd, b'{"answer": {"claims": []}, "patched": [], "id": "1"}\\n')
+            except OSError:
+                pass
+
+class Patches(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        torch.Tensor.any = lambda self: False
+        from surefoot.check.contract import judge
+        judge.judge = lambda claims: ("passed", {})
+
+class ForksAway(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        super().zero_grad(set_to_none)
+        if os.fork() == 0:
+            time.sleep(1000)
+
+class ExitsPython(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        sys.exit("done")
+"""
+# patient -> the clause that fails, what it says
+SAID = {
+    "Exits": ("resume", "It ended its process with exit code 3, as os._exit(3) does."),
+    "Crashes": ("deep-copies", "It ended its process with signal SIGSEGV."),
+    "Hogs": ("zero-grad", "It asked for more than 1024 MiB of memory."),
+    "Chatters": ("zero-grad", "It printed more than 1 MiB, and was stopped."),
+    "RaisesAtItsEnd": ("goes-quietly", "exceptions while the optimizer was being deleted"),
+    "Forges": ("zero-grad", "p.grad is None or zero after zero_grad()"),
+    "WritesIntoEveryPipe": (
+        "zero-grad",
+        "It wrote into the line on which its process answers, and was stopped.",
+    ),
+    "ExitsPython": ("zero-grad", "It ended its process with exit code 0, as os._exit(0) does."),
+}
+
+
+@pytest.fixture
+def patients(tmp_path, monkeypatch):
+    (tmp_path / "patients.py").write_text(PATIENTS)
+    monkeypatch.chdir(tmp_path)
+
+
+def examined(name, *only):
+    options = {"foreach": False, "fused": False}
+    return check(f"patients.py:{name}", options=options, only=[*only, "hooks", "torch-untouched"])
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_misbehaviour_is_a_failed_clause_that_says_so(name, patients):
+    id, said = SAID[name]
+    report = examined(name, id)
+    assert report[id].outcome == "failed"
+    assert report[id].note == said
+    assert report["hooks"].outcome != "failed"  # the rest was examined
+    assert len(report.verdicts) == 3
+
+
+def test_hang_is_stopped_in_time(patients):
+    with_hang = Sandbox("patients.py:Hangs", seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(Exception, match=r"It did not end within 0\.5 s, and was stopped"):
+        with_hang.observe("zero-grad", {}, {})
+    assert time.monotonic() - began < 20
+    assert "claims" in with_hang.observe("is-optimizer", {}, {})  # a fresh process answers
+    with_hang.close()
+
+
+def test_step_that_ends_the_process_leaves_one_failure(patients):
+    report = check("patients.py:ExitsAtEveryStep", only=["construction", "state"])
+    assert [v.clause.id for v in report.failures] == ["steps"]
+    assert report["resume"].outcome == "not applicable"
+    assert "exit code 0" in report["resume"].note
+
+
+def test_replaced_functions_are_named(patients):
+    report = examined("Patches", "zero-grad")
+    assert report["torch-untouched"].outcome == "failed"
+    assert "torch.Tensor.any" in report["torch-untouched"].note
+
+
+def test_its_own_processes_are_ended_with_it(patients):
+    sandbox = Sandbox("patients.py:ForksAway")
+    sandbox.observe("zero-grad", {}, {})
+    group = sandbox._pid
+    sandbox.close()
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("a process of the optimizer lives on")
+
+
+def test_what_is_printed_is_captured_and_told(patients, capfd):
+    report = examined("Forges", "zero-grad")
+    assert "zero-grad passed" not in capfd.readouterr().out
+    assert any(note.startswith("It printed") for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import os\nos._exit(1)", "cannot be imported: It ended its process with exit code 1"),
+        ("raise KeyError('x')", "cannot be imported: KeyError: 'x'"),
+        ("def SGD(:", "cannot be imported: SyntaxError"),
+        ("import nonsense", "No module named 'nonsense'"),
+        ("x = 1", "Unknown class in mine.py 'SGD'"),
+        ("SGD = 3", "it must be a class"),
+    ],
+)
+def test_module_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, source, said):
+    (tmp_path / "mine.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        check("mine.py:SGD")
+    assert said in str(error.value)
+
+
+def test_one_server_serves_all():
+    first, second = Sandbox("torch.optim:SGD"), Sandbox("torch.optim:Adam")
+    server = _get_server()
+    assert first.observe("steps", {}, {}) == second.observe("steps", {}, {})
+    first.close()
+    second.close()
+    assert _get_server() is server
+
+
+def test_its_words_are_those_of_this_process():
+    """The same optimizer in both: the same verdicts."""
+    import torch
+
+    there, here = (check(s, only=["state", "gradients"]) for s in ("torch.optim:SGD", torch.optim.SGD))
+    assert [(v.clause.id, v.outcome, v.note) for v in there.verdicts] == [
+        (v.clause.id, v.outcome, v.note) for v in here.verdicts
+    ]
