@@ -15,10 +15,11 @@ _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOT
 
 def on_page_content(content: str, **_: Any) -> str:
     """Put MathML in the place of each formula of a page."""
-    content = _INLINE.sub(lambda m: convert(_readable(m[1])), content)
-    return _BLOCK.sub(lambda m: convert(_readable(m[1]), display="block"), content)
+    content = _INLINE.sub(lambda m: _mathml(m[1]), content)
+    return _BLOCK.sub(lambda m: _mathml(m[1], display="block"), content)
 
 
-def _readable(tex: str) -> str:
-    """The formula in what latex2mathml knows: not `aligned`, but `split`, the same in a block."""
-    return html.unescape(tex).strip().replace("{aligned}", "{split}")
+def _mathml(tex: str, **options: str) -> str:
+    """MathML of what latex2mathml knows (`split`, not `aligned`), for browsers (no columnalign)."""
+    math = convert(html.unescape(tex).strip().replace("{aligned}", "{split}"), **options)
+    return re.sub(r'columnalign="(\w+)"', r'style="text-align: \1"', math)

@@ -52,6 +52,8 @@ def test_text_and_latex(expression, text, latex):
         ("bₜ₋₁", "b_{t-1}"),
         ("b₁", "b_1"),
         ("w̃ₜ", r"\tilde{w}_t"),
+        ("\u0175ₜ", r"\hat{w}_t"),
+        ("w\u0302ₜ", r"\hat{w}_t"),
         ("μ′ₜ", r"\mu'_t"),
         ("ρ∞", r"\rho_\infty"),
         ("γ_max", r"\gamma_{\max}"),
