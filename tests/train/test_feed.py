@@ -78,6 +78,26 @@ class Endless(IterableDataset[Any]):
         yield X[0], Y[0]
 
 
+class Liar(Endless):
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from [(X[0], Y[0])] * 3
+
+
+@pytest.mark.filterwarnings("ignore:Length of IterableDataset")
+@pytest.mark.parametrize(("promised", "gave"), [(2, "more"), (4, "3")])
+def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> None:
+    found = feed(DataLoader(Liar(promised)), 4, device=CPU)
+    with pytest.raises(InputError) as caught:
+        list(found.epoch(1))
+    assert str(caught.value) == f"The DataLoader promised {promised} batches and gave {gave}."
+
+
 @pytest.mark.parametrize(
     ("rows", "text"),
     [

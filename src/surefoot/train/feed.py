@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from surefoot.errors import InputError
 from surefoot.train.data import batches, order
@@ -115,10 +115,10 @@ def _loader(
     if not steps:
         raise InputError("The DataLoader has no batches.")
     # one row of the data set, where it can be picked, costs less than a batch
-    pick = hasattr(loader.dataset, "__getitem__")
-    target = torch.as_tensor(loader.dataset[0][1] if pick else next(iter(loader))[1])
+    stream = isinstance(loader.dataset, IterableDataset)
+    target = torch.as_tensor(next(iter(loader))[1] if stream else loader.dataset[0][1])
     rows = steps * (loader.batch_size or 1)
-    return Feed(steps, rows, target, lambda _: _moved(loader, device, scaling))
+    return Feed(steps, rows, target, lambda _: _moved(loader, steps, device, scaling))
 
 
 def _dataset(
@@ -140,14 +140,20 @@ def _dataset(
         rows = order(n, seed, number).tolist() if shuffle else range(n)
         # its own generator: the loader draws a number, which must not disturb the model's
         loader = DataLoader(dataset, batch_size, sampler=rows, generator=torch.Generator())
-        return _moved(loader, device, scaling)
+        return _moved(loader, len(loader), device, scaling)
 
     return Feed(-(-n // batch_size), n, torch.as_tensor(dataset[0][1]), epoch)
 
 
 def _moved(
-    loader: DataLoader[Any], device: torch.device, scaling: Callable[[Tensor], Tensor] | None
+    loader: DataLoader[Any], steps: int, device: torch.device, scaling: Callable[[Tensor], Tensor] | None
 ) -> Batches:
-    for x, y in loader:
+    count = 0
+    for count, (x, y) in enumerate(loader, 1):
+        if count > steps:
+            break
         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
         yield (x if scaling is None else scaling(x)), y
+    if count != steps:
+        more = "more" if count > steps else f"{count:,}"
+        raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")

@@ -177,7 +177,7 @@ def fit(
                 history.end(lr)
                 if stop.asked:
                     break
-        status = "finished" if history.step == last else "interrupted"
+        status = "interrupted" if stop.asked and history.step < last else "finished"
     except NotFinite as found:
         status, problem, kept = "diverged", found, good.restore(found.bad)
     finally:
