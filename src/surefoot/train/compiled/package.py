@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,16 @@ from surefoot.train.compiled.noise import Noise
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program
 
-__all__ = ["folder", "key", "load", "store"]
+__all__ = ["Package", "folder", "key", "load", "store"]
 
-Run = Callable[[list[Tensor]], list[Tensor]]
+
+class Package(NamedTuple):
+    """A program that can be run: see Program for what it takes."""
+
+    run: Callable[[list[Tensor]], list[Tensor]]
+    momenta: tuple[str, ...]
+    noise: tuple[Noise, ...]
+
 
 # options of a group that are constants of the program
 STATIC = ("dampening", "weight_decay", "nesterov", "maximize", "decoupled_weight_decay")
@@ -48,7 +55,14 @@ def folder() -> Path:
     return place
 
 
-def key(model: nn.Module, loss: Callable[..., Any], optimizer: SGD, x: Tensor, y: Tensor) -> str:
+def key(
+    model: nn.Module,
+    loss: Callable[..., Any],
+    optimizer: SGD,
+    x: Tensor,
+    y: Tensor,
+    clip: float | None = None,
+) -> str:
     """Everything that the program depends on, as one hash.
 
     The model's structure and tensors, the source files of its modules and of the loss, the options that are
@@ -65,6 +79,7 @@ def key(model: nn.Module, loss: Callable[..., Any], optimizer: SGD, x: Tensor, y
             for g in optimizer.param_groups
         ],
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
+        clip,
         sorted(_source(thing) for thing in [*sources, loss]),
         [surefoot.__version__, torch.__version__, platform.machine(), torch.get_num_threads()],
         torch.backends.cpu.get_cpu_capability(),
@@ -101,14 +116,18 @@ def store(program: Program, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    about = {"sha256": digest, "noise": [asdict(n) for n in program.noise]}
+    about = {
+        "sha256": digest,
+        "momenta": program.momenta,
+        "noise": [asdict(n) for n in program.noise],
+    }
     note = folder() / f"{name}.json.{os.getpid()}"
     note.write_text(json.dumps(about))
     os.replace(note, folder() / f"{name}.json")
 
 
-def load(name: str) -> tuple[Run, list[Noise]] | None:
-    """The program kept under `name` and the noise it wants, or None if there is none that may be trusted."""
+def load(name: str) -> Package | None:
+    """The program kept under `name`, or None if there is none that may be trusted."""
     package, note = folder() / f"{name}.pt2", folder() / f"{name}.json"
     try:
         about = json.loads(note.read_text())
@@ -120,7 +139,7 @@ def load(name: str) -> tuple[Run, list[Noise]] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     loader = torch._C._aoti.AOTIModelPackageLoader(str(package), "model", False, 1, -1)
-    return loader.run, noise
+    return Package(loader.run, tuple(about["momenta"]), tuple(noise))
 
 
 def _is_ours(path: Path) -> bool:

@@ -7,7 +7,8 @@ drawn outside in the order in which eager steps draw them, so dropout keeps its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +30,28 @@ class Untraceable(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """K steps as a graph; its last inputs are the noise, in the order of drawing."""
+    """K steps as a graph.
+
+    Args:
+        graph: the steps.
+        inputs: what it was traced with, without the noise.
+        momenta: the names of the parameters whose momentum buffers are inputs, in their order.
+        noise: its last inputs, in the order of drawing.
+    """
 
     graph: GraphModule
     inputs: list[Tensor]
+    momenta: tuple[str, ...]
     noise: tuple[Noise, ...]
 
 
 def trace(
-    model: nn.Module, loss: Callable[[Any, Tensor], Tensor], optimizer: SGD, x: Tensor, y: Tensor
+    model: nn.Module,
+    loss: Callable[[Any, Tensor], Tensor],
+    optimizer: SGD,
+    x: Tensor,
+    y: Tensor,
+    clip: float | None = None,
 ) -> Program:
     """Trace K training steps on the batches `x`, `y`.
 
@@ -47,6 +61,7 @@ def trace(
         optimizer: an SGD over parameters of the model.
         x: inputs, K × batch × …
         y: targets, K × batch × …
+        clip: the gradient's largest norm, over all parameters together.
 
     Returns:
         The program. Inputs: all parameters, the model's buffers, a momentum buffer for each parameter trained
@@ -59,11 +74,12 @@ def trace(
     """
     params, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     index = {p: i for i, p in enumerate(params.values())}
+    used = _used(model, loss, x[0], y[0])
     updates = [
         (index[p], g, group)
         for g, group in enumerate(optimizer.param_groups)
         for p in group["params"]
-        if p in index and p.requires_grad
+        if p in used
     ]
     with_momentum = [i for i, _, group in updates if group["momentum"] != 0]
     n_params, n_model = len(params), len(params) + len(buffers)
@@ -79,13 +95,13 @@ def trace(
             grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
             state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
             value = loss(torch.func.functional_call(model, state, (xs[k],)), ys[k])
-            grads = torch.autograd.grad(value, grad_of, allow_unused=True)
+            grads = torch.autograd.grad(value, grad_of)
             with torch.no_grad():
+                if clip is not None:
+                    grads = clipped(grads, clip)
                 for (i, g, group), grad in zip(updates, grads, strict=True):
-                    if grad is not None:
-                        w[i], momenta[i] = sgd(
-                            w[i], grad, momenta.get(i), hyper[k, g, 0], hyper[k, g, 1], group
-                        )
+                    lr, momentum = hyper[k, g, 0], hyper[k, g, 1]
+                    w[i], momenta[i] = sgd(w[i], grad, momenta.get(i), lr, momentum, group)
             losses.append(value.detach())
         ends = [*w, *moving, *(momenta[i] for i in with_momentum)]
         for place, end in zip(inputs, ends, strict=False):
@@ -101,7 +117,24 @@ def trace(
             graph = make_fx(steps)(*inputs)
         except Exception as error:  # whatever a user's model raises when its values are unknown
             raise Untraceable(f"its step could not be traced ({str(error).splitlines()[0]})") from error
-    return Program(graph, inputs, lift_noise(graph))
+    names = list(params)
+    return Program(graph, inputs, tuple(names[i] for i in with_momentum), lift_noise(graph))
+
+
+def _used(model: nn.Module, loss: Callable[[Any, Tensor], Tensor], x: Tensor, y: Tensor) -> set[Tensor]:
+    """The parameters that a step gives a gradient; found out on a copy of the model."""
+    copied = copy.deepcopy(model)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        loss(copied(x), y).backward()  # type: ignore[no-untyped-call]
+    pairs = zip(model.parameters(), copied.parameters(), strict=True)
+    return {p for p, twin in pairs if twin.grad is not None}
+
+
+def clipped(grads: Sequence[Tensor], clip: float) -> tuple[Tensor, ...]:
+    """The gradients, scaled down together to norm `clip` where theirs is larger: as clip_grad_norm_ does."""
+    norms = torch.stack([g.norm() for g in grads])
+    scale = (clip / (norms.norm() + 1e-6)).clamp(max=1.0)
+    return tuple(g * scale for g in grads)
 
 
 def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:

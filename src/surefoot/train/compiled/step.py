@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from surefoot.optim import SGD
-from surefoot.train.compiled.noise import Noise
+from surefoot.train.compiled.package import Package
 
 __all__ = ["CompiledSteps"]
 
@@ -22,26 +22,23 @@ class CompiledSteps:
     Args:
         model: the model, in training mode.
         optimizer: its SGD; parameters with momentum have their buffers already, so the first step is eager.
-        run: the program, from a package.
-        noise: the random tensors it wants.
+        package: the program, and what it takes.
+
+    Raises:
+        KeyError: a parameter has no momentum buffer yet.
     """
 
     def __init__(
         self,
         model: nn.Module,
         optimizer: SGD,
-        run: Callable[[list[Tensor]], list[Tensor]],
-        noise: Sequence[Noise],
+        package: Package,
     ) -> None:
         keep_memory()
-        self._model, self._optimizer, self._run = model, optimizer, run
-        self._draw = [n.drawer() for n in noise]
-        self.attach()
-
-    def attach(self) -> None:
-        """Look up the tensors anew; needed after something replaced them (loading a checkpoint, say)."""
-        named = [*self._model.parameters(), *self._model.buffers()]
-        self._state = [t.detach() for t in [*named, *momenta(self._model, self._optimizer)]]
+        self._run, self._draw = package.run, [n.drawer() for n in package.noise]
+        params = dict(model.named_parameters())
+        momenta = [optimizer.state[params[name]]["momentum_buffer"] for name in package.momenta]
+        self._state = [t.detach() for t in [*params.values(), *model.buffers(), *momenta]]
 
     def __call__(self, x: Tensor, y: Tensor, hyper: Tensor) -> Tensor:
         """Take K steps.
@@ -81,22 +78,6 @@ class CompiledSteps:
                     f"a tensor of shape {tuple(got.shape)} is off by {apart:.3g}; rounding is {allowed:.3g}"
                 )
         return None
-
-
-def momenta(model: nn.Module, optimizer: SGD) -> list[Tensor]:
-    """The momentum buffers that a program of this model takes, in its order.
-
-    Raises:
-        KeyError: a parameter has not taken its first step yet.
-    """
-    known = set(model.parameters())
-    return [
-        optimizer.state[p]["momentum_buffer"]
-        for group in optimizer.param_groups
-        if group["momentum"] != 0
-        for p in group["params"]
-        if p in known and p.requires_grad
-    ]
 
 
 @functools.cache

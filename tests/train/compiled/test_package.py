@@ -1,0 +1,137 @@
+"""Packages: built once, loaded only if they are ours, and under a key of everything that matters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import surefoot
+from surefoot.train.compiled import package
+from surefoot.train.compiled.choose import compiled
+
+from .conftest import K, eager_step
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache for the module: a compilation takes its time."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _in_cache(cache, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_CACHE", str(cache))
+
+
+def prepare(job, said, mode="on", steps=1000, **options):
+    model, optimizer, x, y = job(**options)
+    return compiled(
+        model, nn.functional.cross_entropy, optimizer, eager_step, (x[0], y[0]),
+        clip=None, k=K, steps=steps, mode=mode, say=said.append,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(400)
+def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache):
+    said: list[str] = []
+    assert prepare(job, said, mode="auto") is None  # a second of work does not pay for it
+    assert said == []
+    assert prepare(job, said) is not None  # compiled, and found equal to eager steps
+    assert said == ["Compiling the training step, once for this model and batch size: 15 to 30 s …"]
+    said.clear()
+    assert prepare(job, said, mode="auto") is not None
+    assert said == []
+
+    model, optimizer, x, y = job()
+    xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
+    name = package.key(model, nn.functional.cross_entropy, optimizer, xs, ys)
+    file, folder = cache / "compiled" / f"{name}.pt2", cache / "compiled"
+    assert package.load(name) is not None
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert package.load(name) is None  # anybody might have put it there
+    folder.chmod(0o700)
+    file.chmod(0o622)
+    assert package.load(name) is None
+    file.chmod(0o600)
+    assert package.load(name) is not None
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"?")
+    assert package.load(name) is None  # not what was written down
+    file.write_bytes(whole)
+    note = folder / f"{name}.json"
+    about = note.read_text()
+    note.write_text("{")
+    assert package.load(name) is None
+    note.write_text(json.dumps({"sha256": "0"}))
+    assert package.load(name) is None
+    note.write_text(about)
+
+    code = (
+        "import sys, torch; from surefoot.train.compiled import package;"
+        f"assert package.load({name!r}) is not None;"
+        "print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class Other(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def test_the_key_holds_everything_that_matters():
+    def key(
+        model=None, loss=nn.functional.cross_entropy, size=8, k=3, clip=None, dtype=torch.float32, **options
+    ):
+        model = (model or nn.Linear(6, 3)).to(dtype)
+        optimizer = surefoot.SGD(model.parameters(), **{"lr": 0.1, "momentum": 0.9, **options})
+        x, y = torch.zeros(k, size, 6, dtype=dtype), torch.zeros(k, size, dtype=torch.long)
+        return package.key(model, loss, optimizer, x, y, clip)
+
+    keys = [
+        key(),
+        key(model=nn.Linear(6, 4)),
+        key(model=nn.Sequential(nn.Linear(6, 3))),
+        key(model=nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.1))),
+        key(model=nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.2))),
+        key(model=Other()),
+        key(model=nn.Linear(6, 3).requires_grad_(False)),
+        key(loss=nn.functional.nll_loss),
+        key(size=9),
+        key(k=4),
+        key(clip=1.0),
+        key(dtype=torch.float64),
+        key(momentum=0),
+        key(nesterov=True),
+        key(dampening=0.5),
+        key(weight_decay=0.1),
+        key(weight_decay=0.1, decoupled_weight_decay=True),
+        key(maximize=True),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(lr=0.2) == key(momentum=0.5) == keys[0]  # inputs, not constants
+
+
+def test_the_key_holds_the_source_of_a_users_model(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "from torch import nn\nclass Net(nn.Linear):\n"
+    text += "    def forward(self, x):\n        return x @ self.weight.T"
+    keys = []
+    for name, tail in (("net_one", ""), ("net_two", " * 2")):
+        (tmp_path / f"{name}.py").write_text(text + tail)
+        model = __import__(name).Net(6, 3)
+        optimizer = surefoot.SGD(model.parameters(), lr=0.1)
+        loss = nn.functional.cross_entropy
+        keys.append(package.key(model, loss, optimizer, torch.zeros(3, 8, 6), torch.zeros(3, 8).long()))
+    assert keys[0] != keys[1]

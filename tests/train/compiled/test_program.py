@@ -1,0 +1,136 @@
+"""The traced program, run as Python, against eager steps: everything that the step does keeps its meaning."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import surefoot
+from surefoot.train.compiled.package import Package
+from surefoot.train.compiled.program import Untraceable, trace
+from surefoot.train.compiled.step import CompiledSteps
+
+from .conftest import K, eager_step
+
+OPTIONS = [
+    {},
+    {"momentum": 0},
+    {"nesterov": True},
+    {"dampening": 0.5},
+    {"weight_decay": 0.25},
+    {"weight_decay": 0.25, "decoupled_weight_decay": True, "nesterov": True},
+    {"weight_decay": 0.25, "maximize": True, "dampening": 0.5},
+]
+
+
+def hyper(optimizer):
+    now = torch.tensor([[g["lr"], g["momentum"]] for g in optimizer.param_groups], dtype=torch.float64)
+    return now.expand(K, *now.shape).contiguous()
+
+
+def attached(model, optimizer, x, y, clip=None):
+    program = trace(model, nn.functional.cross_entropy, optimizer, x, y, clip)
+    package = Package(lambda inputs: [program.graph(*inputs)], program.momenta, program.noise)
+    return CompiledSteps(model, optimizer, package)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1, 100.0])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_k_steps_equal_k_eager_steps(job, options, clip):
+    if options.get("momentum") == 0:  # in both groups
+        model, optimizer, x, y = job()
+        for group in optimizer.param_groups:
+            group["momentum"] = 0
+    else:
+        model, optimizer, x, y = job(**options)
+    step = eager_step(model, optimizer, clip)
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y, clip)
+    frozen = model.frozen.weight.clone()
+    eager = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert steps.disagreement(eager, x, y, hyper(optimizer)) is None
+    assert torch.equal(model.frozen.weight, frozen)
+
+
+def test_lr_and_momentum_are_inputs(job):
+    model, optimizer, x, y = job(nesterov=True)
+    step = eager_step(model, optimizer)
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y)
+    schedule = hyper(optimizer) * torch.tensor([1.0, 0.5, 0.25], dtype=torch.float64)[:, None, None]
+
+    def eager():
+        losses = []
+        for a, b, now in zip(x, y, schedule.tolist(), strict=True):
+            for group, (lr, momentum) in zip(optimizer.param_groups, now, strict=True):
+                group["lr"], group["momentum"] = lr, momentum
+            losses.append(step(a, b))
+        return torch.stack(losses)
+
+    assert steps.disagreement(eager, x, y, schedule) is None
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.01])
+def test_a_small_difference_is_seen(job, factor):
+    model, optimizer, x, y = job()
+    step = eager_step(model, optimizer)
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y)
+    eager = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert "rounding is" in str(steps.disagreement(eager, x, y, hyper(optimizer) * factor))
+
+
+def test_dropout_draws_the_numbers_that_eager_steps_draw(job):
+    def run(take):
+        model, optimizer, x, y = job()
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            step = eager_step(model, optimizer)
+            step(x[0], y[0])
+            losses = take(model, optimizer, step, x, y)
+            return losses, torch.random.get_rng_state()
+
+    expected, after = run(lambda *job: torch.stack([job[2](a, b) for a, b in zip(*job[3:], strict=True)]))
+    losses, ours = run(lambda model, opt, _, x, y: attached(model, opt, x, y)(x, y, hyper(opt)))
+    assert torch.allclose(losses, expected, rtol=1e-5)
+    assert torch.equal(ours, after)
+
+
+def test_tracing_leaves_no_trace(job):
+    model, optimizer, x, y = job()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    random = torch.random.get_rng_state()
+    trace(model, nn.functional.cross_entropy, optimizer, x, y)
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    assert not optimizer.state
+    assert all(p.grad is None for p in model.parameters())
+
+
+class Reads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.layer(x) if x.sum().item() > 0 else -self.layer(x)
+
+
+class Draws(Reads):
+    def forward(self, x):
+        return self.layer(x) + torch.randint(0, 2, (3,)).float()
+
+
+def test_a_model_that_reads_values_is_refused(job):
+    _, _, x, y = job()
+    model = Reads()
+    with pytest.raises(Untraceable, match=r"^its step could not be traced \(.*\)$"):
+        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+
+
+def test_random_numbers_without_a_form_outside_are_refused(job):
+    _, _, x, y = job()
+    model = Draws()
+    with pytest.raises(Untraceable, match=r"^it draws random numbers by aten\.randint"):
+        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
