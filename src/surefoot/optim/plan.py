@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
+from surefoot.optim.flat import joined
 from surefoot.optim.options import Options
 from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
@@ -70,7 +71,7 @@ def _same(a: Collection[Any], b: Collection[Any]) -> bool:
 def _runs(params: list[Tensor], state: State, o: Options) -> list[Run]:
     """Share out one group's parameters; missing state starts at 0."""
     runs: dict[tuple[Any, ...], Run] = {}
-    many_small = sum(p.numel() <= SMALL for p in params) >= 4
+    many_small = sum(p.numel() <= SMALL for p in params) >= 4 and joined(params) is None
     for p in params:
         assert p.grad is not None
         first = _prepare(state, p, p.grad, o)

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surefoot.optim import kernels
+from surefoot.optim.flat import joined, pack
 from surefoot.optim.options import Options
 
 __all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapped"]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
 _dtype, _stride = attrgetter("dtype"), Tensor.stride
-_is_contiguous, _is_neg = Tensor.is_contiguous, Tensor.is_neg
+_is_contiguous, _is_neg, _address = Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr
 
 
 def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
@@ -58,10 +60,25 @@ class Run:
         self.buffers: list[Tensor] = [s[BUFFER] for s in self.states] if o.momentum != 0 else []
         self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
         self.wrapped = not o.differentiable and any(map(wrapped, self.params))
+        self.whole = None if self.wrapped else self._join()
         first, *_ = params = self._local(self.params)
         self.dtypes = {first.dtype}
         # Contiguous tensors are recognised fastest; of others, the strides have to stay the same.
         self.strides = None if first.is_contiguous() else [p.stride() for p in params]
+
+    def _join(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
+        """Parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
+        grads = [p.grad for p in self.params if p.grad is not None]
+        whole, whole_grad = joined(self.params), joined(grads)
+        if self.kernel is not kernels.fused or whole is None or whole_grad is None:
+            return None
+        if self.buffers and joined(self.buffers) is None:
+            self.buffers = pack(self.buffers)
+            for state, b in zip(self.states, self.buffers, strict=True):
+                state[BUFFER] = b
+        self.addresses = list(map(_address, self.params)), list(map(_address, grads))
+        whole_buffer = joined(self.buffers)
+        return [whole], [whole_grad], [] if whole_buffer is None else [whole_buffer]
 
     def _local(self, tensors: list[Tensor]) -> list[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
@@ -78,6 +95,12 @@ class Run:
         if [g for g in grads if g is None]:
             return False
         params = self._local(self.params)
+        if self.whole is not None:
+            return (
+                (list(map(_address, params)), list(map(_address, grads))) == self.addresses
+                and all(map(_is_contiguous, params))
+                and self._kept(BUFFER, self.buffers)
+            )
         if self.strides is None:
             dense = all(map(_is_contiguous, grads)) and all(map(_is_contiguous, params))
         else:
@@ -96,13 +119,15 @@ class Run:
         except KeyError:
             return False
 
-    def step(self, grads: list[Tensor], o: Options) -> None:
-        """One call of the kernel."""
+    def step(self, grads: list[Tensor], o: Options, unscaled: bool = False) -> None:
+        """One call of the kernel; `unscaled` gradients are copies of the parameters' own."""
         if self.first:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
         params, buffers, lost = self.params, self.buffers, self.lost
         if self.wrapped:
             params, buffers, lost = map(self._local, (params, buffers, lost))
+        elif self.whole is not None and not unscaled:
+            params, grads, buffers = self.whole
         threads = torch.get_num_threads() if self.few else 1
         if threads == 1:
             new = self.kernel(params, grads, buffers, lost, o)
@@ -113,7 +138,7 @@ class Run:
                 new = self.kernel(params, grads, buffers, lost, o)
             finally:
                 torch.set_num_threads(threads)
-        if self.wrapped:
+        if params is not self.params:
             torch.autograd.graph.increment_version(self.params)
         if o.differentiable:
             for state, b in zip(self.states, new, strict=False):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer
+from surefoot.optim.flat import Home, lay_out
 from surefoot.optim.options import Convention, Options, check_domain, refuse_idle, refuse_kernels
 from surefoot.optim.plan import Plan
 from surefoot.optim.run import BUFFER, LOST, state_dtype
@@ -49,6 +50,7 @@ class SGD(LightOptimizer):
             parameter.
         kahan: keep what rounding takes from each step and add it to the next (Kahan's summation), so that
             steps too small for the parameters' dtype are not lost.
+        flatten: call `flatten` at once.
 
     Raises:
         ValueError: for a value outside its domain, and for an option that does nothing beside the others.
@@ -70,6 +72,7 @@ class SGD(LightOptimizer):
 
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
     _plan: Plan | None = None
+    _homes: Sequence[Home] = ()
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class SGD(LightOptimizer):
         differentiable: bool = False,
         state_dtype: torch.dtype | None = None,
         kahan: bool = False,
+        flatten: bool = False,
     ) -> None:
         options = Options(
             lr=lr,
@@ -108,6 +112,43 @@ class SGD(LightOptimizer):
         )
         super().__init__(params, options._asdict())
         refuse_idle(self.param_groups)
+        if flatten:
+            self.flatten()
+
+    def flatten(self) -> None:
+        """Lay parameters, gradients and buffers end to end, so that one kernel call does for all of a group.
+
+        Parameters stay the objects they were. Their gradients live in one piece of memory, so `zero_grad` of
+        this optimizer fills them with 0 instead of dropping them; dropped elsewhere, they are stepped one by
+        one until the next `zero_grad`. Frozen parameters stay where they are, and copies are not flat.
+
+        Raises:
+            ValueError: for parameters that are not contiguous, not plain tensors, or share memory.
+        """
+        self.unflatten()
+        self._homes = lay_out(self.param_groups)
+
+    def unflatten(self) -> None:
+        """Give every parameter, gradient and buffer memory of its own again."""
+        with torch.no_grad():
+            for home in self._homes:
+                home.leave()
+                for p in home.params:
+                    self.state[p].update({k: v.clone() for k, v in self.state.get(p, {}).items()})
+        self._homes, self._plan = [], None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop all gradients, or fill them with 0 (`set_to_none=False`, and always after `flatten`)."""
+        if not self._homes:
+            super().zero_grad(set_to_none)
+            return
+        for home in self._homes:
+            home.zero()
+        flat = {id(p) for home in self._homes for p in home.params}
+        for group in self.param_groups:
+            for p in group["params"]:
+                if id(p) not in flat:
+                    p.grad = None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own, at any time; if refused, nothing has changed."""
@@ -148,7 +189,7 @@ class SGD(LightOptimizer):
         for run, grads, o in work:
             if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
                 grads = [g / grad_scale.to(g.device).squeeze() for g in grads]
-            run.step(grads, o)
+            run.step(grads, o, unscaled=grad_scale is not None)
 
     @property
     def _step_supports_amp_scaling(self) -> bool:

@@ -1,0 +1,110 @@
+"""Parameters and gradients laid end to end in one piece of memory, so that one kernel call does for all.
+
+A parameter stays the object it was, with its shape; only its memory moves. Whether tensors lie end to end is
+seen from their addresses (`joined`), so whatever moves them again, be it `model.to` or a new gradient, is
+noticed, and they are stepped one by one as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Home", "joined", "lay_out"]
+
+
+class Home:
+    """The memory of some parameters' gradients, and the views on it that are their `grad`."""
+
+    def __init__(self, params: list[Tensor]) -> None:
+        values = _views(torch.empty(_total(params), dtype=params[0].dtype, device=params[0].device), params)
+        self.params, self.whole = params, torch.zeros_like(values[0]._base)  # type: ignore[arg-type]
+        self.grads = _views(self.whole, params)
+        self.addresses = [grad.data_ptr() for grad in self.grads]
+        for p, value, grad in zip(params, values, self.grads, strict=True):
+            value.copy_(p)
+            if p.grad is not None:
+                grad.copy_(p.grad)
+            p.data, p.grad = value, grad
+
+    def zero(self) -> None:
+        """Fill the gradients with 0, and bring back those that were replaced."""
+        self.whole.zero_()
+        for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True):
+            if grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device):
+                p.grad = None  # moved away, as by model.to
+            elif p.grad is not grad:
+                p.grad = grad
+
+    def leave(self) -> None:
+        """Give each parameter and gradient memory of its own again."""
+        for p, grad in zip(self.params, self.grads, strict=True):
+            p.data = p.data.clone()
+            if p.grad is grad:
+                p.grad = grad.clone()
+
+
+def lay_out(groups: Iterable[dict[str, Any]]) -> list[Home]:
+    """Move the trainable parameters of each group and their gradients end to end, by device and dtype.
+
+    Raises:
+        ValueError: for a parameter that cannot be moved; then none has been.
+    """
+    buckets: dict[Any, list[Tensor]] = {}
+    for i, group in enumerate(groups):
+        for p in group["params"]:
+            if p.requires_grad:
+                buckets.setdefault((i, p.device, p.dtype), []).append(p)
+    _refuse([p for params in buckets.values() for p in params])
+    with torch.no_grad():
+        return [Home(params) for params in buckets.values()]
+
+
+def _refuse(params: list[Tensor]) -> None:
+    storages = set()
+    for p in params:
+        shape = tuple(p.shape)
+        if type(p) not in (torch.Tensor, torch.nn.Parameter) or p.layout != torch.strided:
+            raise ValueError(
+                f"flatten cannot move the {type(p).__name__} of shape {shape}; it takes plain tensors"
+            )
+        if not p.is_contiguous() or p.is_conj() or p.is_neg():
+            raise ValueError(f"flatten cannot move the parameter of shape {shape}: it is not contiguous")
+        if p.grad is not None and p.grad.layout != torch.strided:
+            raise ValueError(f"flatten cannot move the gradient of shape {shape}: it is sparse")
+        storage = p.untyped_storage()
+        if p.numel() and (storage.nbytes() != p.nbytes or storage.data_ptr() in storages):
+            raise ValueError(f"flatten cannot move the parameter of shape {shape}: it shares its memory")
+        storages.add(storage.data_ptr())
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor | None:
+    """The tensors as one of one dimension, if they lie end to end in the same memory."""
+    if len(tensors) < 2 or not all(map(Tensor.is_contiguous, tensors)):
+        return None
+    first = next((t for t in tensors if t.numel()), tensors[0])
+    storage, end = first.untyped_storage().data_ptr(), first.data_ptr()
+    for t in tensors:
+        if t.numel() and (t.data_ptr() != end or t.untyped_storage().data_ptr() != storage):
+            return None
+        end += t.nbytes
+    return first.detach().as_strided((_total(tensors),), (1,))
+
+
+def pack(tensors: list[Tensor]) -> list[Tensor]:
+    """Copies of the tensors that lie end to end."""
+    views = _views(torch.empty(_total(tensors), dtype=tensors[0].dtype, device=tensors[0].device), tensors)
+    for view, t in zip(views, tensors, strict=True):
+        view.copy_(t)
+    return views
+
+
+def _total(tensors: Sequence[Tensor]) -> int:
+    return sum(t.numel() for t in tensors)
+
+
+def _views(whole: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    return [v.view_as(t) for v, t in zip(torch.split(whole, [t.numel() for t in like]), like, strict=True)]

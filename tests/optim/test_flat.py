@@ -1,0 +1,249 @@
+"""flatten: one kernel call for all, and everything else as it was."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import surefoot
+
+OPTIONS: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+
+
+def model() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 5), nn.Linear(5, 1))
+    net[2].bias.requires_grad_(False)
+    return net
+
+
+def backward(net: nn.Module, number: int) -> None:
+    generator = torch.Generator().manual_seed(number)
+    x = torch.randn(8, 4, generator=generator).to(next(net.parameters()).dtype)
+    net(x).pow(2).mean().backward()
+
+
+def nothing(net: nn.Module, optimizer: Any) -> None:
+    pass
+
+
+def drop_gradients(net: nn.Module, optimizer: Any) -> None:
+    net.zero_grad()
+
+
+def keep_the_old_gradients(net: nn.Module, optimizer: Any) -> None:
+    net.kept = [p.grad for p in net.parameters()]
+    net.zero_grad()
+
+
+def replace_a_gradient(net: Any, optimizer: Any) -> None:
+    net[0].weight.grad = torch.ones_like(net[0].weight)
+
+
+def swap_the_data_of_a_gradient(net: Any, optimizer: Any) -> None:
+    net[0].weight.grad.data = torch.ones_like(net[0].weight)
+
+
+def swap_the_data_of_a_parameter(net: Any, optimizer: Any) -> None:
+    net.kept = net[0].weight.data
+    net[0].weight.data = torch.ones_like(net[0].weight)
+
+
+def to_float64(net: nn.Module, optimizer: Any) -> None:
+    net.double()
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
+def load(net: nn.Module, optimizer: Any) -> None:
+    net.load_state_dict({k: v * 2 for k, v in net.state_dict().items()})
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+def replace_a_buffer(net: Any, optimizer: Any) -> None:
+    optimizer.state[net[0].weight]["momentum_buffer"] = torch.ones_like(net[0].weight)
+
+
+def thaw(net: Any, optimizer: Any) -> None:
+    net[2].bias.requires_grad_(True)
+
+
+def add_group(net: Any, optimizer: Any) -> None:
+    net.scale = nn.Parameter(torch.ones(2))
+    optimizer.add_param_group({"params": [net.scale], "lr": 0.5})
+    net.scale.grad = torch.ones(2)
+
+
+def undo(net: nn.Module, optimizer: Any) -> None:
+    if isinstance(optimizer, surefoot.SGD):
+        optimizer.unflatten()
+
+
+CHANGES = [
+    nothing, drop_gradients, keep_the_old_gradients, replace_a_gradient, swap_the_data_of_a_gradient,
+    swap_the_data_of_a_parameter, to_float64, load, replace_a_buffer, thaw, add_group, undo,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__)
+def test_a_flat_run_equals_torchs(change: Callable[[nn.Module, Any], None]) -> None:
+    """Also when something moves between a backward pass and its step."""
+    ours, theirs = model(), model()
+    a = surefoot.SGD(ours.parameters(), flatten=True, **OPTIONS)
+    b = torch.optim.SGD(theirs.parameters(), **OPTIONS)
+    for net, optimizer in ((ours, a), (theirs, b)):
+        for i in range(8):
+            optimizer.zero_grad()
+            backward(net, i)
+            if i == 4:
+                change(net, optimizer)
+                backward(net, i)
+            optimizer.step()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def test_one_kernel_call_for_all() -> None:
+    net = model()
+    before = list(net.parameters())
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)
+    for i in range(3):
+        optimizer.zero_grad()
+        backward(net, i)
+        optimizer.step()
+    assert all(p is q for p, q in zip(net.parameters(), before, strict=True))
+    assert optimizer._plan is not None
+    ((_, run),) = optimizer._plan.runs
+    assert run.whole is not None
+    assert [len(tensors) for tensors in run.whole] == [1, 1, 1]
+    assert run.whole[0][0].numel() == sum(p.numel() for p in before if p.requires_grad)
+    buffers = [optimizer.state[p]["momentum_buffer"] for p in before if p.requires_grad]
+    assert len({b.untyped_storage().data_ptr() for b in buffers}) == 1
+
+
+def test_parameters_are_seen_to_change() -> None:
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)
+    backward(net, 0)
+    versions = [p._version for p in net.parameters() if p.requires_grad]
+    gradients = [(p.grad.clone(), p.grad._version) for p in net.parameters() if p.grad is not None]
+    optimizer.step()
+    assert all(
+        p._version > v
+        for p, v in zip([p for p in net.parameters() if p.requires_grad], versions, strict=True)
+    )
+    for p, (g, version) in zip([p for p in net.parameters() if p.grad is not None], gradients, strict=True):
+        assert torch.equal(p.grad, g)
+        assert p.grad._version == version
+
+
+def test_undone_cleanly() -> None:
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), **OPTIONS)
+    backward(net, 0)
+    optimizer.step()
+    before = copy.deepcopy((net.state_dict(), optimizer.state_dict()))
+    optimizer.flatten()
+    optimizer.flatten()  # a second time is the same as once
+    optimizer.step()
+    optimizer.unflatten()
+    for p in net.parameters():
+        for t in (p, p.grad, *optimizer.state.get(p, {}).values()):
+            assert t is None or t.untyped_storage().nbytes() == t.nbytes
+    net.load_state_dict(before[0])
+    optimizer.load_state_dict(before[1])
+    backward(net, 1)
+    optimizer.step()
+
+
+def test_files_and_copies(tmp_path: Path) -> None:
+    """Checkpoints of a flat model load elsewhere; a deep copy is independent."""
+    from safetensors.torch import load_file, save_file
+
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)
+    backward(net, 0)
+    optimizer.step()
+    save_file(net.state_dict(), tmp_path / "model.safetensors")
+    twin = model()
+    twin.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    other = torch.optim.SGD(twin.parameters(), **OPTIONS)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    third, optimizer3 = copy.deepcopy((net, optimizer))
+    for n, o in ((net, optimizer), (twin, other), (third, optimizer3)):
+        o.zero_grad()
+        backward(n, 1)
+        o.step()
+    for p, q, r in zip(net.parameters(), twin.parameters(), third.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+        torch.testing.assert_close(p, r)
+
+
+def test_a_shared_module_stays_shared() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    optimizer = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    net(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    assert net[1].weight is net[0].weight
+
+
+def tied() -> list[nn.Parameter]:
+    w = nn.Parameter(torch.ones(4))
+    v = nn.Parameter(torch.ones(4))
+    v.data = w.data
+    return [w, v]
+
+
+def with_sparse_gradient() -> list[nn.Parameter]:
+    w = nn.Parameter(torch.ones(4))
+    w.grad = torch.ones(4).to_sparse()
+    return [w]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (tied, r"the parameter of shape \(4,\): it shares its memory"),
+        (lambda: [nn.Parameter(torch.ones(8)[2:])], r"the parameter of shape \(6,\): it shares its memory"),
+        (
+            lambda: [nn.Parameter(torch.ones(4, 2).t())],
+            r"the parameter of shape \(2, 4\): it is not contiguous",
+        ),
+        (with_sparse_gradient, r"the gradient of shape \(4,\): it is sparse"),
+    ],
+)
+def test_refused(params: Callable[[], list[nn.Parameter]], message: str) -> None:
+    given = params()
+    addresses = [p.data_ptr() for p in given]
+    optimizer = surefoot.SGD(given, lr=0.1)
+    with pytest.raises(ValueError, match=f"^flatten cannot move {message}$"):
+        optimizer.flatten()
+    assert [p.data_ptr() for p in given] == addresses
+
+
+def test_grad_scaler_with_flat_parameters() -> None:
+    net, plain = model(), model()
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, fused=True, **OPTIONS)
+    reference = surefoot.SGD(plain.parameters(), **OPTIONS)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    x = torch.ones(2, 4)
+    for _ in range(3):
+        optimizer.zero_grad()
+        scaler.scale(net(x).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        reference.zero_grad()
+        plain(x).sum().backward()
+        reference.step()
+    for p, q in zip(net.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
