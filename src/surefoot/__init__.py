@@ -12,19 +12,35 @@ __version__ = "0.1.0"
 
 # public name -> the module that defines it
 _HOME = {
+    "Rule": "surefoot.rules",
     "SGD": "surefoot.optim",
     "check": "surefoot.check",
     "check_gradients": "surefoot.check.gradients",
     "checks": "surefoot.check.pytest_plugin",
+    "convert": "surefoot.rules",
+    "explain": "surefoot.explain",
     "fit": "surefoot.train",
+    "rule": "surefoot.rules",
 }
-__all__ = ["SGD", "__version__", "check", "check_gradients", "checks", "fit"]
+__all__ = [
+    "SGD",
+    "Rule",
+    "__version__",
+    "check",
+    "check_gradients",
+    "checks",
+    "convert",
+    "explain",
+    "fit",
+    "rule",
+]
 
 if TYPE_CHECKING:
     from surefoot.check import check
     from surefoot.check.gradients import check_gradients
     from surefoot.check.pytest_plugin import checks
     from surefoot.optim import SGD
+    from surefoot.rules import Rule, convert, rule
     from surefoot.train import fit
 
 
