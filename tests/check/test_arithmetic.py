@@ -1,4 +1,4 @@
-"""Arithmetic: right optimizers pass in every style; wrong ones are caught, told apart, reproduced in torch."""
+"""Arithmetic: right optimizers pass in every style; wrong ones are caught, told apart and reproduced."""
 
 from __future__ import annotations
 

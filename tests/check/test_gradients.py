@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from surefoot.check.gradients import check_gradients
 from surefoot.check.gradients.slope import measure
+from surefoot.cli import main
 from surefoot.errors import InputError
 
 
@@ -270,3 +272,28 @@ def test_it_displays_itself():
     assert report._repr_html_().startswith("<p ")
     assert report.to_dict()["verdict"] == "right"
     assert str(report).startswith("Gradients of Net under cross_entropy, in float64: right.")
+
+
+def test_the_command(tmp_path, capsys):
+    (tmp_path / "grads.py").write_text(
+        "import torch\n"
+        "def right():\n"
+        "    batch = torch.ones(3, 2), torch.zeros(3, 1)\n"
+        "    return torch.nn.Linear(2, 1), torch.nn.functional.mse_loss, batch\n"
+        "def wrong():\n"
+        "    model, loss, batch = right()\n"
+        "    return model, lambda out, y: loss(out.detach() * 2 - out, y), batch\n"
+        "def one():\n"
+        "    return 1\n"
+        "def broken():\n"
+        "    raise KeyError('x')\n"
+    )
+    file = tmp_path / "grads.py"
+    assert main(["gradients", f"{file}:right"]) == 0
+    assert "in float64: right." in capsys.readouterr().out
+    assert main(["gradients", f"{file}:wrong", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "wrong"
+    assert main(["gradients", f"{file}:one"]) == 2
+    assert "must return (model, loss, batch)" in capsys.readouterr().err
+    assert main(["gradients", f"{file}:broken"]) == 2
+    assert "raised KeyError" in capsys.readouterr().err
