@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surefoot.rules import DECAYS, RULES, SGD_FAMILY, Rule, get
+from surefoot.rules import DECAYS, RULES, SGD_FAMILY, Hyper, Rule, get
+from surefoot.rules.hyper import FRAME
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
 
@@ -72,6 +73,15 @@ def formula(r: Rule, **values: object) -> str:
     return f'\\[\n{r.latex(**values)}\n\\]\n\n??? note "As text"\n\n    ```text\n{text}\n    ```\n\n'
 
 
+TABLE = "| hyperparameter | letter | default | domain | meaning |\n|---|---|---|---|---|\n"
+
+
+def row(x: Hyper) -> str:
+    """A hyperparameter as a line of the table."""
+    shown = "" if x.default is None else f"`{x.default}`"
+    return f"| `{x.name}` | {'' if x.choices else x.letter} | {shown} | {x.domain} | {x.meaning} |\n"
+
+
 def section(r: Rule) -> str:
     """All about one rule."""
     parts = [f"### `{r.name}`: {r.title} {{ #{r.name} }}\n\nSource: {r.source}.\n\n"]
@@ -81,20 +91,16 @@ def section(r: Rule) -> str:
     for x in r.hypers:
         if x.choices == (False, True) and x.name != "maximize" and not x.default:
             parts.append(f"With `{x.name}`:\n\n" + formula(r, **{x.name: True}))
-    parts.append("| hyperparameter | letter | default | domain | meaning |\n|---|---|---|---|---|\n")
-    for x in r.hypers:
-        shown = "" if x.default is None else f"`{x.default}`"
-        parts.append(
-            f"| `{x.name}` | {'' if x.choices else x.letter} | {shown} | {x.domain} | {x.meaning} |\n"
-        )
+    parts.append(TABLE)
+    parts += [row(x) for x in r.hypers if x not in FRAME]
     kept = ", ".join(f"`{x.name}` ({x.letter})" for x in r.slots) or "nothing"
     return "".join(parts) + f"\nKept between steps: {kept}.\n\n"
 
 
-def decays() -> str:
-    """The six places for weight decay, on one rule."""
+def common() -> str:
+    """What every rule takes, and the six places for weight decay, on one rule."""
     parts = [
-        "## Where weight decay enters\n\nThe option `decay`, here with `keras`; every rule takes it.\n\n"
+        f"## What every rule takes\n\n{TABLE}{''.join(map(row, FRAME))}\nWeight decay enters, with `keras`:\n\n"
     ]
     for decay, meaning in DECAYS.items():
         parts.append(f"**`{decay}`**: {meaning}\n\n" + formula(get("keras"), decay=decay))
@@ -104,7 +110,7 @@ def decays() -> str:
 def page() -> str:
     """The whole page."""
     others = [r for r in RULES.values() if r not in SGD_FAMILY]
-    parts = [TOP, glance(list(RULES.values())), IDENTITIES, decays(), "## The SGD family\n\n"]
+    parts = [TOP, glance(list(RULES.values())), IDENTITIES, common(), "## The SGD family\n\n"]
     parts += [section(r) for r in SGD_FAMILY]
     parts += ["## Adaptive rules\n\n", *(section(r) for r in others)]
     return "".join(parts).rstrip() + "\n"
