@@ -180,6 +180,29 @@ def test_the_hessian_of_a_quadratic_and_of_nothing_else() -> None:
     )
     assert parse("x**3", {"x": 1}).hessian() is None
     assert parse("abs(x)*x", {"x": 1}).hessian() is None
+    assert parse("exp(x)", {"x": 1}).hessian() is None
+    assert parse("1/x", {"x": 1}).hessian() is None
+    assert parse("(x + y)**900", {"x": 1, "y": 1}).hessian() is None
+    assert parse("abs(-3)*x**2/2**3 + (x - 1)**1 + x**0 + sqrt(x)**0*0", {"x": 1}).hessian() is None
+    assert parse("abs(-3)*x**2/2**3 + (x - 1)**1 + 0*x*x*x - 5", {"x": 1}).hessian() == ((Fraction(3, 4),),)
+
+
+@given(expressions(2), st.lists(numbers, min_size=2, max_size=2), numbers)
+def test_where_there_is_a_hessian_the_gradient_follows_it(f: str, a: list[Fraction], s: Fraction) -> None:
+    at = {"a": a, "b": [1, 2], "s": s, "W": [[1, 2], [3, 4]]}
+    problem = parse(f"mean({f}) + dot(a, b)*2 + s + sum(W)", at)
+    hessian = problem.hessian()
+    assume(hessian is not None)
+    assert hessian is not None
+    here = problem.start
+    there = {name: map_value(lambda x: 3 - 2 * x, value) for name, value in here.items()}
+    flat = [[x for name in problem.names for x in elements(p[name])] for p in (here, there)]
+    slopes = [
+        [x for name in problem.names for x in elements(problem.gradient(p)[name])] for p in (here, there)
+    ]
+    moved = [y - x for x, y in zip(*flat, strict=True)]
+    follows = [sum(h * d for h, d in zip(row, moved, strict=True)) for row in hessian]
+    assert [y - x for x, y in zip(*slopes, strict=True)] == follows
 
 
 LATEX = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -178,17 +179,9 @@ class Problem:
             >>> parse("x**2 + x*y", {"x": 1, "y": 1}).hessian()
             ((Fraction(2, 1), Fraction(1, 1)), (Fraction(1, 1), Fraction(0, 1)))
         """
-        symbols = [s for row in self._symbols.values() for s in row]
-        places = set(symbols)
-        rows = []
-        for slope in (d for row in self._slopes.values() for d in row):
-            slopes = (
-                slope.expand().as_coefficients_dict()
-            )  # of a quadratic: a number times each symbol, and a number
-            if not all(term == 1 or term in places for term in slopes):
-                return None
-            rows.append(tuple(Fraction(str(slopes.get(s, 0))) for s in symbols))
-        return tuple(rows)
+        from surefoot.explain.polynomial import hessian
+
+        return hessian(self.tree, {name: math.prod(size) for name, size in self.shapes.items()})
 
     def latex(self) -> str:
         """Return f as LaTeX, in elements: mean(a**2) is a mean over i of a_i²."""
