@@ -8,6 +8,7 @@ noticed, and they are stepped one by one as before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -33,6 +34,9 @@ class Home:
     def zero(self) -> None:
         """Fill the gradients with 0, and bring back those that were replaced."""
         self.whole.zero_()
+        addresses = list(map(Tensor.data_ptr, self.grads))
+        if addresses == self.addresses and all(map(is_, map(attrgetter("grad"), self.params), self.grads)):
+            return
         for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True):
             if grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device):
                 p.grad = None  # moved away, as by model.to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 import torch
@@ -73,6 +73,7 @@ class SGD(LightOptimizer):
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
     _plan: Plan | None = None
     _homes: Sequence[Home] = ()
+    _flat: Set[int] = frozenset()  # ids of the parameters that have a home
 
     def __init__(
         self,
@@ -127,6 +128,7 @@ class SGD(LightOptimizer):
         """
         self.unflatten()
         self._homes = lay_out(self.param_groups)
+        self._flat = {id(p) for home in self._homes for p in home.params}
 
     def unflatten(self) -> None:
         """Give every parameter, gradient and buffer memory of its own again."""
@@ -144,10 +146,9 @@ class SGD(LightOptimizer):
             return
         for home in self._homes:
             home.zero()
-        flat = {id(p) for home in self._homes for p in home.params}
         for group in self.param_groups:
             for p in group["params"]:
-                if id(p) not in flat:
+                if id(p) not in self._flat:
                     p.grad = None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
