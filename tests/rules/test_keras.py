@@ -45,7 +45,7 @@ def test_keras(w, steps, momentum, nesterov):
 
 
 def test_keras_decays_before_the_step_and_by_the_learning_rate():
-    """Its optimizers' weight_decay: `variable -= variable * weight_decay * learning_rate`, before the update."""
+    """Its optimizers do `variable -= variable * weight_decay * learning_rate` before the update."""
     keras = get("keras")
     h = keras.hyper(lr=Fraction(1, 2), momentum=Fraction(1, 2), weight_decay=Fraction(1, 4))
     w, velocity, s = Fraction(3), Fraction(0), {"velocity": 0}

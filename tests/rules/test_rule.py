@@ -140,6 +140,32 @@ def test_a_signature_that_is_none(wrong):
         rule(wrong)
 
 
+def test_what_a_rule_of_ones_own_may_get_wrong():
+    @rule
+    def forgets(w, g, b=0, *, lr):
+        return w - lr * g
+
+    with pytest.raises(InputError, match="forgets returned 1.0; it must return w, b, all new"):
+        forgets.step(forgets.hyper(lr=1.0), 2.0, 1.0, {"b": 0})
+    with pytest.raises(InputError, match="Unknown slot of the rule 'misnamed' 'c'"):
+
+        @rule(slots={"c": "momentum_buffer"})
+        def misnamed(w, g, b=0, *, lr):
+            return w, b
+
+
+def test_a_rule_of_ones_own_from_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from surefoot import rule\n\n@rule\ndef mine(w, g, *, lr):\n    return w - lr * g\n")
+    assert get(f"{file}:mine").step(get("torch").hyper(lr=1), 3, 1, {}) == (2, {})
+    with pytest.raises(InputError, match="Unknown rule in .*mine.py 'mien'; did you mean 'mine'"):
+        get(f"{file}:mien")
+    with pytest.raises(InputError, match=r"none.py cannot be imported: FileNotFoundError"):
+        get("none.py:mine")
+    with pytest.raises(InputError, match=r"no_such_module cannot be imported: ModuleNotFoundError"):
+        get("no_such_module:mine")
+
+
 def test_variants():
     r = get("torch").variant(nesterov=True, decay="decoupled")
     assert (r.name, r.hyper().nesterov, r.hyper().decay) == (

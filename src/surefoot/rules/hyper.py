@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError, unknown
@@ -73,7 +74,8 @@ class Hyper:
         if self.high is not None:
             inside.append(value < self.high if self.open_high else value <= self.high)
         if not all(bool(i.all()) if hasattr(i, "all") else bool(i) for i in inside):
-            raise InputError(f"{self.name} is {value}; it must be a number with {self.domain}.")
+            shown = f"{float(value):.12g}" if isinstance(value, Fraction) else value
+            raise InputError(f"{self.name} is {shown}; it must be a number with {self.domain}.")
 
 
 def _number(name: str, default: Any, letter: str, latex: str, meaning: str, bounds: str = "[0,") -> Hyper:

@@ -75,7 +75,9 @@ class Style:
             text = self.name(e.name)
             if text[:1] in "-−":
                 return text, _SUM
-            return text, _PRODUCT if "/" in text and text[:1] != "(" else _ATOM  # (1/2, 3) is a tensor
+            if text[:1] == "(":  # a tensor: (1/2, 3)
+                return text, _ATOM
+            return text, _PRODUCT if "/" in text else _POWER if "10⁻" in text or "10^" in text else _ATOM
         if e.is_Number:
             return self._number(e)
         if e.is_Add:
@@ -192,6 +194,11 @@ def _place_in_product(factor: Any) -> tuple[Any, ...]:
     return data, shape, changing, factor.sort_key()
 
 
+def _is_one(text: str) -> bool:
+    """Whether a text needs no brackets of its own: a letter, a number, a tensor."""
+    return not set(text) & set(" −·(") or (text[0] == "(" and text[-1] == ")" and text.count("(") == 1)
+
+
 def text_style(name: Callable[[str], str] | None = None) -> Style:
     """Plain text; symbols as they are, or as `name` writes them (then products get a dot)."""
 
@@ -205,7 +212,7 @@ def text_style(name: Callable[[str], str] | None = None) -> Style:
         dot="·",
         minus="−",
         brackets="({})".format,
-        root=lambda x: f"√({x})" if set(x) & set(" −·(") else f"√{x}",
+        root=lambda x: f"√{x}" if _is_one(x) else f"√({x})",
         fraction=None,
         power=power,
         call=lambda f, xs: f"|{xs[0]}|" if f == "Abs" else f"{f.lower()}({', '.join(xs)})",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from surefoot.errors import unknown
+import importlib
+import runpy
+from typing import Any
+
+from surefoot.errors import InputError, unknown
 from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.rule import Rule
 from surefoot.rules.sgd import SGD_FAMILY
@@ -13,16 +17,17 @@ RULES: dict[str, Rule] = {x.name: x for x in (*SGD_FAMILY, *ADAPTIVE)}
 
 
 def get(name: str | Rule) -> Rule:
-    """The rule of that name or alias; a Rule is given back as it is.
+    """The rule of that name or alias, or of the user's own; a Rule is given back as it is.
 
     Args:
-        name: `torch`, `P`, `AdamW` …; for names small and capital letters are the same.
+        name: `torch`, `P`, `AdamW` …, where small and capital letters are the same; or `file.py:name`, or
+            `package.module:name`, for what was made with `@rule` there.
 
     Returns:
         The Rule.
 
     Raises:
-        InputError: there is none; the sentence names the nearest.
+        InputError: there is none (the sentence names the nearest), or the file cannot be imported.
 
     Example:
         >>> get("P").name, get("AdamW").name
@@ -33,4 +38,18 @@ def get(name: str | Rule) -> Rule:
     for found in RULES.values():
         if name in found.aliases or name.lower() in (found.name, *found.aliases):
             return found
-    raise unknown("rule", name, RULES)
+    where, colon, own = name.rpartition(":")
+    if not colon:
+        raise unknown("rule", name, RULES)
+    rules = {k: v for k, v in _names(where).items() if isinstance(v, Rule)}
+    if own not in rules:
+        raise unknown(f"rule in {where}", own, rules)
+    return rules[own]
+
+
+def _names(where: str) -> dict[str, Any]:
+    """What a file or a module defines."""
+    try:
+        return runpy.run_path(where) if where.endswith(".py") else vars(importlib.import_module(where))
+    except Exception as error:
+        raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
