@@ -99,9 +99,7 @@ def section(r: Rule) -> str:
 
 def common() -> str:
     """What every rule takes, and the six places for weight decay, on one rule."""
-    parts = [
-        f"## What every rule takes\n\n{TABLE}{''.join(map(row, FRAME))}\nWeight decay enters, with `keras`:\n\n"
-    ]
+    parts = ["## What every rule takes\n\n", TABLE, *map(row, FRAME), "\nWeight decay, on `keras`:\n\n"]
     for decay, meaning in DECAYS.items():
         parts.append(f"**`{decay}`**: {meaning}\n\n" + formula(get("keras"), decay=decay))
     return "".join(parts)

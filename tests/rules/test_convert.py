@@ -27,7 +27,7 @@ def points(r, h, steps=50):
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(LINEAR, LINEAR)))
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_what_is_converted_makes_the_same_steps(source, target, data):
     r = get(source)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import runpy
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 from surefoot.errors import InputError, unknown
@@ -50,6 +50,12 @@ def get(name: str | Rule) -> Rule:
 def _names(where: str) -> dict[str, Any]:
     """What a file or a module defines."""
     try:
-        return runpy.run_path(where) if where.endswith(".py") else vars(importlib.import_module(where))
+        if not where.endswith(".py"):
+            return vars(importlib.import_module(where))
+        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return vars(module)
     except Exception as error:
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
