@@ -71,6 +71,7 @@ class _Work:
         self.facts: dict[str, str | Died | None] = {}
         self.usable: dict[tuple[Any, ...], bool] = {}
         self.aside = ""  # the exception that is set aside
+        self.first: Verdict
 
     def verdicts(self, plan: Plan, hurdle: str) -> Iterator[Verdict]:
         """Yield the verdict of each clause that is wanted."""
@@ -81,6 +82,8 @@ class _Work:
                 yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")
             elif hurdle and not self.despite(clause):
                 yield clause.verdict(NOT_APPLICABLE, note=hurdle)
+            elif clause.id == "no-warnings":
+                yield self.first
             elif clause.id == "steps" and self.aside:
                 self.patient.tolerate("")
                 yield self.verdict(clause)
@@ -91,11 +94,11 @@ class _Work:
     def hurdle(self) -> str:
         """Say why nothing can be examined, if so; an exception after the update is set aside instead."""
         if self.patient.signature.needs_closure:
-            return (
-                "its step() needs a closure, and evaluates it as often as it likes; gradients cannot be set"
-            )
+            return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
         if self.fact("constructs"):
             return f"it cannot be constructed: {self.fact('constructs')}"
+        # torch warns of a deprecated call once in a process, so this comes before any other step
+        self.first = self.verdict(CLAUSES["no-warnings"])
         finding = self.ask(CLAUSES["steps"], {}, {})
         if finding.outcome == PASSED:
             return ""
@@ -103,6 +106,7 @@ class _Work:
         if raised and not self.fact("moves anyway"):
             self.aside = raised["kind"]
             self.patient.tolerate(self.aside)
+            self.usable.clear()
             return ""
         return f"its plain step does not work: {finding.what['note']}"
 
@@ -122,7 +126,8 @@ class _Work:
         if name == "optional closure":
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
-            answer = self.patient.observe(name, {}, self.rich() if name != "constructs" else {})
+            plain = name in ("constructs", "moves anyway")
+            answer = self.patient.observe(name, {}, {} if plain else self.rich())
         except (Died, MemoryError) as error:
             return error if isinstance(error, Died) else Died("It asked for too much memory.")
         if "raised" in answer:
@@ -188,7 +193,7 @@ class _Work:
             )
             return
         for options in settings(self.patient.signature, self.patient.given, clause.over):
-            if clause.id == "steps" or not options or self.works(options):
+            if clause.id in ("steps", "no-warnings") or not options or self.works(options):
                 yield options
 
     def cases(self, clause: Probed) -> Iterator[Mapping[str, Any]]:

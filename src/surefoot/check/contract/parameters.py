@@ -14,7 +14,7 @@ from surefoot.check.contract.tools import run, weight
     "parameters",
     "parameters change in place",
     why="Tied weights, flat models and shared memory hold views of the storage; a new one leaves them stale.",
-    mend="Update with in-place operations: p.add_(update, alpha=-lr), never p.data = p.data - ....",
+    mend="Update with in-place operations: p.add_(update, alpha=-lr), never by p.data = ...",
     over="singles",
     quick=True,
 )
