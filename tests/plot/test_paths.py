@@ -9,6 +9,7 @@ import pytest
 
 from surefoot.errors import InputError
 from surefoot.plot.paths import paths
+from surefoot.plot.traces import traces
 from surefoot.trace import Script, Trace, replay
 
 
@@ -54,6 +55,15 @@ def test_a_path_that_diverges_is_cut_where_it_leaves() -> None:
 def test_paths_that_all_diverge_still_make_a_picture() -> None:
     figure = paths({"bad": walk(lr=0.2, steps=300), "worse": walk(lr=100, steps=200)})
     figure.savefig("/dev/null", format="png")
+
+
+def test_exact_numbers_beyond_all_floats() -> None:
+    gradients = [{"x": 0, "y": (-100) ** t} for t in range(1, 200)]
+    trace = replay(Script.of({"x": 0, "y": 1}, gradients=gradients, lr=1), "torch")
+    figure = paths({"exact": trace, "momentum": trace})
+    assert "exact (leaves at step" in figure.legends[0].get_texts()[0].get_text()
+    figure.savefig("/dev/null", format="png")
+    traces({"exact": trace}, "y").savefig("/dev/null", format="png")
 
 
 def test_a_vector_of_two_and_no_function() -> None:

@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from surefoot.errors import InputError
 from surefoot.plot.style import INK, QUIET, Picture, legend, look, panels, styled
+from surefoot.plot.traces import as_float
 from surefoot.trace.trace import Trace
 from surefoot.trace.values import Value, elements
 
@@ -97,9 +98,9 @@ def _coordinates(trace: Trace) -> list[str]:
 
 
 def _walk(trace: Trace) -> list[Point]:
-    moments = [trace.start, *(moment.w for moment in trace.steps)]
-    points = [[float(x) for value in w.values() for x in elements(value)] for w in moments]
     _coordinates(trace)
+    moments = [trace.start, *(moment.w for moment in trace.steps)]
+    points = ([as_float(x) for value in w.values() for x in elements(value)] for w in moments)
     return [(x, y) for x, y in points]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
@@ -13,7 +14,7 @@ from surefoot.plot.style import INK, Picture, legend, look, panels, styled
 from surefoot.trace.trace import Trace
 from surefoot.trace.values import elements
 
-__all__ = ["traces"]
+__all__ = ["as_float", "traces"]
 
 
 @styled
@@ -68,6 +69,13 @@ def traces(
     return figure
 
 
+def as_float(x: Any) -> float:
+    """Return the nearest float; infinity where no picture reaches, beyond 1e100 (exact numbers have no end)."""
+    if abs(x) > 1e100:
+        return math.inf if x > 0 else -math.inf
+    return float(x)
+
+
 @dataclass(frozen=True)
 class _Series:
     """One element over the steps; NaN where there was nothing."""
@@ -88,7 +96,7 @@ def _series(trace: Trace, name: str, element: int, slot: str | None) -> _Series:
         raise InputError(f"element is {element}, but {name!r} has the elements 0 to {size - 1}.")
 
     def number(value: object) -> float:
-        return math.nan if value is None else float(list(elements(value))[element])
+        return math.nan if value is None else as_float(list(elements(value))[element])
 
     slots = [
         s for m in trace.steps for s, v in m.state.get(name, {}).items() if len(list(elements(v))) == size
