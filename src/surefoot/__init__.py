@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from surefoot.check import check
     from surefoot.check.gradients import check_gradients
     from surefoot.check.pytest_plugin import checks
+    from surefoot.explain import explain
     from surefoot.optim import SGD
     from surefoot.rules import Rule, convert, rule
     from surefoot.train import fit

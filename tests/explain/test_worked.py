@@ -49,6 +49,26 @@ def test_the_numbers_put_in_give_the_result(name: str) -> None:
     assert checked >= 6
 
 
+@pytest.mark.parametrize("start", ["1/3", "-2", "-1/7", "0.000001", "3e7"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_numbers_are_bracketed_where_they_must_be(start: str, exact: bool) -> None:
+    explanation = explain(
+        "torch", f="w**3/3 - w**2", at={"w": start}, lr="1/3", steps=2, exact=exact, digits=9
+    )
+    pen = TextPen(explanation.numerals)
+    for step in explanation.worked[0].steps:
+        for line in step.tensors[0].lines:
+            numbers = write_line(line, step.tensors[0], explanation.problem, pen)[2].replace("…", "")
+            assert evaluate(numbers) == pytest.approx(float(line.value), rel=1e-5, abs=1e-8), numbers
+
+
+def test_brackets_in_latex() -> None:
+    explanation = explain("adam", f="w**3", at={"w": 0.5}, lr=1e-5, steps=1, autograd=False)
+    small = explain("signsgd", f="w**3 + w**2", at={"w": 1e-5}, lr=1e-5, steps=1, digits=3).latex()
+    assert r"3 \cdot (10^{-5})^{2} + 2 \cdot (10^{-5})" in small
+    assert r"3 \cdot 0.5^{2}" in explanation.latex()
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_the_last_line_is_the_traces_w(name: str) -> None:
     explanation = explain(name, f="sum(w**2)", at={"w": [1, -2]}, steps=3, autograd=False, **options_of(name))

@@ -171,7 +171,7 @@ def test_bad_options_say_the_step(options, sentence):
 
 def test_a_schedule_that_leaves_the_domain_says_its_step():
     script = Script.of({"w": 1}, gradients=[{"w": 1}] * 3, lr=[1, 1, -0.5])
-    with pytest.raises(InputError, match=r"^At step 3: lr is -1/2; it must be a number with γ ≥ 0\.$"):
+    with pytest.raises(InputError, match=r"^At step 3: lr is -0\.5; it must be a number with γ ≥ 0\.$"):
         replay(script, "torch")
 
 

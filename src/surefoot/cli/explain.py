@@ -10,6 +10,7 @@ from cyclopts import Parameter
 __all__ = ["explain"]
 
 Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
+Number = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # text, and so exact; -1 is no option
 Flag = Annotated[bool, Parameter(negative=())]
 
 
@@ -21,10 +22,10 @@ def explain(
     at: Several = None,
     gradient: Several = None,
     steps: int | None = None,
-    lr: str | None = None,
-    momentum: str | None = None,
-    dampening: str | None = None,
-    weight_decay: str | None = None,
+    lr: Number = None,
+    momentum: Number = None,
+    dampening: Number = None,
+    weight_decay: Number = None,
     decay: str | None = None,
     nesterov: Flag = False,
     maximize: Flag = False,

@@ -20,6 +20,7 @@ MOST = 6  # elements that are written; of more, the first three and the last
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NAME = re.compile(r"[^\W\d][^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*")  # a² is a and a power
+_PLAIN = re.compile(r"[\d.]+|\(.*\)")  # needs no brackets to be a factor or a base
 _PYTHON_POWER = re.compile(r"\*\*(\d+)")
 
 
@@ -181,16 +182,16 @@ class TextPen(Pen):
         return text.replace("**", "^").replace("*", "·").replace("-", "−")
 
     def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
-        """Put numbers for names; a negative number in brackets."""
+        """Put numbers for names, in brackets where they need them."""
 
         def write(match: re.Match[str]) -> str:
             if match[0] not in values:
                 return match[0]
             text = self.value(values[match[0]], self.put_in)
-            return f"({text})" if text.startswith("−") else text
+            enclosed = formula[: match.start()].endswith("(") and formula[match.end() :].startswith(")")
+            return text if enclosed or _PLAIN.fullmatch(text) else f"({text})"
 
-        written = _NAME.sub(write, formula)
-        return re.sub(r"^−\(−([\d.]+)\)$", r"−(−\1)", written)
+        return _NAME.sub(write, formula)
 
 
 class LatexPen(Pen):
@@ -273,6 +274,8 @@ class LatexPen(Pen):
             if match[0] not in values:
                 return match[0]
             text = self.value(values[match[0]], self.put_in)
-            return f"({text})" if text.startswith("-") else text
+            before = formula[: match.start()].rstrip()
+            times = r"\cdot " if re.search(r"[\w})]$", before) and not before.endswith(r"\cdot") else ""
+            return times + (text if _PLAIN.fullmatch(text) else f"({text})")
 
         return re.sub(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", write, formula)
