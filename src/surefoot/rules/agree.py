@@ -61,9 +61,8 @@ def response(rule: Rule, h: H) -> list[list[Any]] | None:
     if not rule.exact:
         return None
     h = h.replace(weight_decay=0) if "weight_decay" in h else h
-    one, two, both = (
-        run(rule, h, g, Fraction(0))[0] for g in ([1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [1, 3, 0, 0, 0])
-    )
+    impulses = ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0), (1, 3, 0, 0, 0))
+    one, two, both = (run(rule, h, tuple(map(Fraction, g)), Fraction(0))[0] for g in impulses)
     if both != [x + 3 * y for x, y in zip(one, two, strict=True)]:
         return None
     return [[y - x for x, y in zip([0, *path], path, strict=False)] for path in (one, two)]

@@ -53,7 +53,8 @@ def _names(where: str) -> dict[str, Any]:
         if not where.endswith(".py"):
             return vars(importlib.import_module(where))
         spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return vars(module)
