@@ -187,6 +187,8 @@ REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
     ((2, 8), "adam", {}),
     ((3,), "torch", {"lr": "1/3"}),
     ((-1, 2), "torch", {"lr": 0.1}),
+    ((1, 2), "torch", {"lr": 0}),
+    ((1, 2), "torch", {"lr": 0.1, "momentum": 0.5, "dampening": 2}),
     ((0,), "torch", {"lr": 0.1}),
 ]
 

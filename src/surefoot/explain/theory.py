@@ -89,7 +89,10 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         return [f"Stable: {needs}{source}; here {product} is {here}.", f"Rate: {rate}."]
     if mu >= 1:
         return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
-    most = limit / (curvatures[-1] + shift) / gain if gain else math.inf
+    if lr <= 0:
+        away = "nothing moves" if lr == 0 else "w climbs"
+        return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
+    most = limit / (curvatures[-1] + shift) / gain
     return [
         f"Unstable: {needs} is needed{source}, but {product} is {high} at λ = {float(curvatures[-1]):.4g}; "
         f"lr must be below {float(most):.4g}.",

@@ -70,7 +70,7 @@ def traces(
 
 
 def as_float(x: Any) -> float:
-    """Return the nearest float; infinity where no picture reaches, beyond 1e100 (exact numbers have no end)."""
+    """Return the nearest float; infinity beyond 1e100, where no picture reaches."""
     if abs(x) > 1e100:
         return math.inf if x > 0 else -math.inf
     return float(x)
