@@ -8,8 +8,9 @@ from fractions import Fraction
 import mpmath
 import pytest
 
+from surefoot.explain.latex_pen import LatexPen
 from surefoot.explain.numerals import Numerals, sensible_digits
-from surefoot.explain.pen import LatexPen, TextPen
+from surefoot.explain.pen import TextPen
 
 THIRD = Fraction(1, 3)
 

@@ -9,9 +9,10 @@ from fractions import Fraction
 import pytest
 
 from surefoot.explain import explain
+from surefoot.explain.latex_pen import LatexPen
 from surefoot.explain.numerals import Numerals
-from surefoot.explain.pen import LatexPen, TextPen
-from surefoot.explain.worked import write_line, write_news
+from surefoot.explain.pen import TextPen
+from surefoot.explain.written import write_line, write_news
 from surefoot.rules import RULES, rule
 
 OPTIONS = {"lr": 0.125, "momentum": 0.75, "weight_decay": 0.25, "beta1": 0.75, "beta2": 0.5, "eps": 0.125}

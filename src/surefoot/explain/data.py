@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
 from surefoot.explain.pen import TextPen
-from surefoot.explain.worked import Tensor, Worked, write_line, write_news
+from surefoot.explain.worked import Tensor, Worked
+from surefoot.explain.written import write_line, write_news
 from surefoot.trace import Trace
 from surefoot.trace.values import Number, Value, elements, exact_binary, indices, shape
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.explain.pen import Pen
-from surefoot.explain.worked import Tensor, Worked, write_line, write_news
+from surefoot.explain.worked import Tensor, Worked
+from surefoot.explain.written import write_line, write_news
 from surefoot.trace import Trace
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from surefoot.explain.document import Block, Facts, Heading, Row, Side, Work, document
-from surefoot.explain.pen import LatexPen
+from surefoot.explain.latex_pen import LatexPen
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation

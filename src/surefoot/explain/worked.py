@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from surefoot.explain.pen import Pen
 from surefoot.rules import H, Rule
 from surefoot.trace import Move, Reload, Script, Set, Trace
 from surefoot.trace.values import Number, Value, build, elements, exact, shape
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
     from surefoot.rules.formula import Equation
 
-__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "work_out", "write_line", "write_news"]
+__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "work_out"]
 
 
 @dataclass(frozen=True)
@@ -255,46 +254,3 @@ def _before(script: Script, t: int, event: Set) -> Any:
             if isinstance(e, Set) and e.option == event.option and e.group in (None, group):
                 value = e.value
     return value
-
-
-def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) -> tuple[str, str, str, str]:
-    """Write a line as left side, formula, numbers put in, result; a part that would say nothing new is ""."""
-    equation = line.equation
-    if equation is None:
-        slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
-        named = formula in map(pen.letter, tensor.point)  # g = x needs no x put in
-        numbers = pen.substitute(formula, tensor.point) if formula and not named else ""
-        return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
-    plain = equation.right.is_Symbol or equation.right.is_number
-    numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
-    return (
-        pen.letter(equation.left.name, line.step),
-        pen.formula(equation, line.step),
-        numbers,
-        pen.value(line.value),
-    )
-
-
-def write_news(news: News, pen: Pen) -> str:
-    """Write a piece of news as words, with its mathematics in them."""
-    match news.kind:
-        case "option":
-            was = "" if news.old is None else f", was {pen.math(pen.setting(news.old))}"
-            return pen.math(f"{pen.letter(news.subject)} = {pen.setting(news.new)}") + was
-        case "formula":
-            return f"{_equality(news.new, pen)}, where step {news.old.step} had {_equality(news.old, pen)}"
-        case "first":
-            return f"{pen.prose(news.subject)} gets its first gradient"
-        case "none":
-            return f"{pen.prose(news.subject)} has no gradient, so nothing of it changes"
-        case "move":
-            value = pen.math(pen.value(news.new, pen.put_in))
-            return f"{pen.prose(news.subject)} was set from outside to {value}"
-    return "the optimizer was saved, and loaded into a new one"
-
-
-def _equality(line: Line, pen: Pen) -> str:
-    assert line.equation is not None  # only rules' own lines become news
-    return pen.math(
-        f"{pen.letter(line.equation.left.name, line.step)} = {pen.formula(line.equation, line.step)}"
-    )

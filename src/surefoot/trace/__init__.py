@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from surefoot.trace.code import to_torch_code
 from surefoot.trace.compare import Mismatch, compare
+from surefoot.trace.events import Group, Move, Reload, Set, Step
 from surefoot.trace.record import OptimizerRaised, record
 from surefoot.trace.replay import magnitudes, replay
-from surefoot.trace.script import Function, Group, Move, Reload, Script, Set, Step
+from surefoot.trace.script import Function, Script
 from surefoot.trace.trace import Moment, Trace
 
 __all__ = [

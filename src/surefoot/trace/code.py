@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.trace.compare import Mismatch
-from surefoot.trace.script import Event, Group, Move, Option, Script, Set, Step
+from surefoot.trace.events import Event, Group, Move, Option, Set, Step
+from surefoot.trace.script import Script
 from surefoot.trace.values import Value, exact_binary
 
 __all__ = ["to_torch_code"]

@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.trace.script import Event, Group, Move, Option, Reload, Script, Set, Step, read_option
+from surefoot.trace.events import Event, Group, Move, Option, Reload, Set, Step, read_option
+from surefoot.trace.script import Script
 from surefoot.trace.trace import Moment, Trace
 from surefoot.trace.values import Value, exact, exact_binary
 

@@ -12,7 +12,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
-from surefoot.trace.script import Move, Option, Reload, Script, Set, Step
+from surefoot.trace.events import Move, Option, Reload, Set, Step
+from surefoot.trace.script import Script
 from surefoot.trace.trace import Moment, Trace
 from surefoot.trace.values import Value, elements, exact_binary, shape
 

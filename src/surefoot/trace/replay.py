@@ -8,8 +8,9 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.rules import Rule, get
+from surefoot.trace.events import Move, Set
 from surefoot.trace.magnitude import Magnitude
-from surefoot.trace.script import Move, Script, Set
+from surefoot.trace.script import Script
 from surefoot.trace.trace import Moment, Trace
 from surefoot.trace.values import Number, Shape, Value, build, elements, exact, map_value, shape
 

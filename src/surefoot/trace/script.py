@@ -10,26 +10,13 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from surefoot.errors import InputError
+from surefoot.trace.events import Group, Move, Set, Step, show, tell
 from surefoot.trace.values import Number, Value, exact, shape
 
-__all__ = [
-    "Event",
-    "Function",
-    "Group",
-    "Move",
-    "Option",
-    "Reload",
-    "Script",
-    "Set",
-    "Step",
-    "read_option",
-    "show",
-]
-
-Option: TypeAlias = Any  # Fraction, bool, str, None, or a tuple of Fractions (betas)
+__all__ = ["Function", "Script"]
 
 
 class Function(Protocol):
@@ -46,70 +33,6 @@ class Function(Protocol):
         self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = ...
     ) -> Mapping[str, Value]:
         """Return ∇f at a point: for each name a value of that tensor's shape."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Parameters that share their options; `joins` is the step before which it is added to the optimizer."""
-
-    names: tuple[str, ...]
-    options: Mapping[str, Option] = field(default_factory=dict)
-    joins: int = 1
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "options", {k: read_option(v, k) for k, v in self.options.items()})
-
-
-@dataclass(frozen=True)
-class Set:
-    """An option is changed, as a learning rate schedule does; in one group, or (group=None) in all."""
-
-    option: str
-    value: Option
-    group: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", read_option(self.value, self.option))
-
-
-@dataclass(frozen=True)
-class Move:
-    """A parameter gets a new value from outside, in place, as when weights are loaded or clipped."""
-
-    name: str
-    value: Value
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", exact(self.value, self.name))
-
-
-@dataclass(frozen=True)
-class Reload:
-    """The optimizer's state_dict is copied and loaded into a new one, which goes on with the parameters."""
-
-
-Event: TypeAlias = Set | Move | Reload
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of `optimizer.step()`: first the events, in order, then the gradients are set, then the step.
-
-    A name that is not in `gradients` has `grad` None at this step. `gradients=None`: the script's function is
-    differentiated.
-    """
-
-    gradients: Mapping[str, Value] | None = None
-    events: tuple[Event, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.gradients is not None:
-            given = {
-                n: exact(g, f"the gradient of {n!r}") for n, g in self.gradients.items() if g is not None
-            }
-            object.__setattr__(self, "gradients", given)
-        object.__setattr__(self, "events", tuple(self.events))
 
 
 @dataclass(frozen=True)
@@ -249,7 +172,7 @@ class Script:
         if self.reuse_gradients:
             lines.append("each grad tensor is reused, and overwritten after each step")
         for t, step in enumerate(self.steps, 1):
-            parts = [_tell(e) for e in step.events]
+            parts = [tell(e) for e in step.events]
             if step.gradients is None:
                 parts.append("differentiate f")
             else:
@@ -257,42 +180,6 @@ class Script:
                 parts += [f"{n}.grad = {show(g)}" for n, g in step.gradients.items()] + missing
             lines.append(f"step {t}: " + ", ".join(parts))
         return "\n".join(lines)
-
-
-def show(value: Any) -> str:
-    """Write a value or an option compactly: a fraction as a decimal where that is exact and short.
-
-    Example:
-        >>> show((Fraction(1, 8), Fraction(1, 3), True))
-        '(0.125, 1/3, True)'
-    """
-    if isinstance(value, tuple):
-        return "(" + ", ".join(show(v) for v in value) + ")"
-    if isinstance(value, Fraction):
-        decimal = f"{float(value):.12g}"
-        return decimal if Fraction(decimal) == value else str(value)
-    return str(value)
-
-
-def _tell(event: Event) -> str:
-    if isinstance(event, Set):
-        where = "" if event.group is None else f" of group {event.group}"
-        return f"{event.option}{where} := {show(event.value)}"
-    if isinstance(event, Move):
-        return f"{event.name} moved to {show(event.value)}"
-    return "saved and loaded"
-
-
-def read_option(value: Any, name: str) -> Option:
-    """Read an option: numbers exactly; booleans, None and other strings as they are."""
-    if value is None or isinstance(value, bool):
-        return value
-    try:
-        return exact(value, name)
-    except InputError:
-        if isinstance(value, str):  # "decoupled"
-            return value
-        raise
 
 
 def _check(script: Script) -> None:

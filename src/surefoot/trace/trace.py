@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from surefoot.trace.script import Option, Script
+from surefoot.trace.events import Option
+from surefoot.trace.script import Script
 from surefoot.trace.values import Value
 
 __all__ = ["Moment", "Trace"]

@@ -1,0 +1,56 @@
+"""What was worked out, written by a pen: a line of a step, a piece of news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from surefoot.explain.pen import Pen
+from surefoot.explain.worked import Line, News, Tensor
+
+if TYPE_CHECKING:
+    from surefoot.explain.problem import Problem
+
+__all__ = ["write_line", "write_news"]
+
+
+def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) -> tuple[str, str, str, str]:
+    """Write a line as left side, formula, numbers put in, result; a part that would say nothing new is ""."""
+    equation = line.equation
+    if equation is None:
+        slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
+        named = formula in map(pen.letter, tensor.point)  # g = x needs no x put in
+        numbers = pen.substitute(formula, tensor.point) if formula and not named else ""
+        return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
+    plain = equation.right.is_Symbol or equation.right.is_number
+    numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
+    return (
+        pen.letter(equation.left.name, line.step),
+        pen.formula(equation, line.step),
+        numbers,
+        pen.value(line.value),
+    )
+
+
+def write_news(news: News, pen: Pen) -> str:
+    """Write a piece of news as words, with its mathematics in them."""
+    match news.kind:
+        case "option":
+            was = "" if news.old is None else f", was {pen.math(pen.setting(news.old))}"
+            return pen.math(f"{pen.letter(news.subject)} = {pen.setting(news.new)}") + was
+        case "formula":
+            return f"{_equality(news.new, pen)}, where step {news.old.step} had {_equality(news.old, pen)}"
+        case "first":
+            return f"{pen.prose(news.subject)} gets its first gradient"
+        case "none":
+            return f"{pen.prose(news.subject)} has no gradient, so nothing of it changes"
+        case "move":
+            value = pen.math(pen.value(news.new, pen.put_in))
+            return f"{pen.prose(news.subject)} was set from outside to {value}"
+    return "the optimizer was saved, and loaded into a new one"
+
+
+def _equality(line: Line, pen: Pen) -> str:
+    assert line.equation is not None  # only rules' own lines become news
+    return pen.math(
+        f"{pen.letter(line.equation.left.name, line.step)} = {pen.formula(line.equation, line.step)}"
+    )
