@@ -1,4 +1,4 @@
-"""Two processes on the CPU (gloo): DDP and FSDP2 runs equal the run in one process."""
+"""Two processes on the CPU (gloo): DDP, FSDP2 and tensor parallel runs equal the run in one process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import surefoot
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch was built without distributed")
 OPTIONS: dict[str, Any] = {"lr": 0.125, "momentum": 0.5, "weight_decay": 0.25, "nesterov": True}
 KERNELS: dict[str, dict[str, Any]] = {"default": {}, "loop": {"foreach": False}, "foreach": {"foreach": True}}
-KINDS = ("ddp", "fsdp")
+KINDS = ("ddp", "fsdp", "tensor parallel")
 STEPS, WORLD = 4, 2
 
 
 def model() -> torch.nn.Module:
-    """Odd sizes, so that the shards differ; float64, so that order of sums is all that differs."""
+    """Three rows at the end, so that shards differ; float64, so that order of sums is all that differs."""
     torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3)).double()
+    return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).double()
 
 
 def train(net: torch.nn.Module, optimizer: Any, rows: slice) -> None:
@@ -44,8 +44,12 @@ def distribute(net: torch.nn.Module, kind: str) -> torch.nn.Module:
         return torch.nn.parallel.DistributedDataParallel(net)
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
-    return fully_shard(net, mesh=init_device_mesh("cpu", (WORLD,)))
+    mesh = init_device_mesh("cpu", (WORLD,))
+    if kind == "tensor parallel":
+        return parallelize_module(net, mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+    return fully_shard(net, mesh=mesh)
 
 
 def run(kind: str, kernel: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -53,7 +57,7 @@ def run(kind: str, kernel: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]
     rank = dist.get_rank()
     net = distribute(model(), kind)
     optimizer = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel])
-    train(net, optimizer, slice(2 * rank, 2 * rank + 2))
+    train(net, optimizer, slice(0, 4) if kind == "tensor parallel" else slice(2 * rank, 2 * rank + 2))
     buffers = [optimizer.state[p]["momentum_buffer"] for p in net.parameters()]
     assert all(type(b) is type(p.data) for b, p in zip(buffers, net.parameters(), strict=True))
     # a checkpoint goes round

@@ -70,6 +70,10 @@ def replace_a_buffer(net: Any, optimizer: Any) -> None:
     optimizer.state[net[0].weight]["momentum_buffer"] = torch.ones_like(net[0].weight)
 
 
+def swap_the_data_of_a_buffer(net: Any, optimizer: Any) -> None:
+    optimizer.state[net[0].weight]["momentum_buffer"].data = torch.ones_like(net[0].weight)
+
+
 def thaw(net: Any, optimizer: Any) -> None:
     net[2].bias.requires_grad_(True)
 
@@ -87,7 +91,8 @@ def undo(net: nn.Module, optimizer: Any) -> None:
 
 CHANGES = [
     nothing, drop_gradients, keep_the_old_gradients, replace_a_gradient, swap_the_data_of_a_gradient,
-    swap_the_data_of_a_parameter, to_float64, load, replace_a_buffer, thaw, add_group, undo,
+    swap_the_data_of_a_parameter, to_float64, load, replace_a_buffer, swap_the_data_of_a_buffer, thaw,
+    add_group, undo,
 ]  # fmt: skip
 
 

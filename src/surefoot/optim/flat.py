@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Home", "joined", "lay_out"]
+__all__ = ["PLAIN", "Home", "joined", "lay_out", "pack"]
+
+PLAIN = (torch.Tensor, torch.nn.Parameter)  # types with memory of their own, as a wrapper's is not
 
 
 class Home:
@@ -71,7 +73,7 @@ def _refuse(params: list[Tensor]) -> None:
     storages = set()
     for p in params:
         shape = tuple(p.shape)
-        if type(p) not in (torch.Tensor, torch.nn.Parameter) or p.layout != torch.strided:
+        if type(p) not in PLAIN or p.layout != torch.strided:
             raise ValueError(
                 f"flatten cannot move the {type(p).__name__} of shape {shape}; it takes plain tensors"
             )
@@ -87,7 +89,7 @@ def _refuse(params: list[Tensor]) -> None:
 
 def joined(tensors: Sequence[Tensor]) -> Tensor | None:
     """The tensors as one of one dimension, if they lie end to end in the same memory."""
-    if len(tensors) < 2 or not all(map(Tensor.is_contiguous, tensors)):
+    if len(tensors) < 2 or not all(type(t) in PLAIN and t.is_contiguous() for t in tensors):
         return None
     first = next((t for t in tensors if t.numel()), tensors[0])
     storage, end = first.untyped_storage().data_ptr(), first.data_ptr()

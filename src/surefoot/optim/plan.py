@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
-from surefoot.optim.flat import joined
+from surefoot.optim.flat import PLAIN, joined
 from surefoot.optim.options import Options
 from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
 __all__ = ["Plan"]
 
 SMALL = 16384  # elements; for fewer, waking a second thread costs more than it saves
-PLAIN = (torch.Tensor, torch.nn.Parameter)
 State: TypeAlias = MutableMapping[Any, dict[str, Any]]
 Groups: TypeAlias = "list[dict[str, Any]]"
 Work: TypeAlias = "list[tuple[Run, list[Tensor], Options]]"

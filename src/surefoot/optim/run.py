@@ -66,19 +66,18 @@ class Run:
         # Contiguous tensors are recognised fastest; of others, the strides have to stay the same.
         self.strides = None if first.is_contiguous() else [p.stride() for p in params]
 
-    def _join(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]] | None:
+    def _join(self) -> tuple[list[Tensor], ...] | None:
         """Parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
         grads = [p.grad for p in self.params if p.grad is not None]
-        whole, whole_grad = joined(self.params), joined(grads)
-        if self.kernel is not kernels.fused or whole is None or whole_grad is None:
+        if self.kernel is not kernels.fused or joined(self.params) is None or joined(grads) is None:
             return None
         if self.buffers and joined(self.buffers) is None:
             self.buffers = pack(self.buffers)
             for state, b in zip(self.states, self.buffers, strict=True):
                 state[BUFFER] = b
-        self.addresses = list(map(_address, self.params)), list(map(_address, grads))
-        whole_buffer = joined(self.buffers)
-        return [whole], [whole_grad], [] if whole_buffer is None else [whole_buffer]
+        lists = (self.params, grads, self.buffers)
+        self.addresses = [list(map(_address, tensors)) for tensors in lists]
+        return tuple([whole] if (whole := joined(tensors)) is not None else [] for tensors in lists)
 
     def _local(self, tensors: list[Tensor]) -> list[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
@@ -95,29 +94,25 @@ class Run:
         if [g for g in grads if g is None]:
             return False
         params = self._local(self.params)
+        try:
+            buffers = list(map(itemgetter(BUFFER), self.states)) if self.buffers else []
+            lost = list(map(itemgetter(LOST), self.states)) if self.lost else []
+        except KeyError:
+            return False
         if self.whole is not None:
-            return (
-                (list(map(_address, params)), list(map(_address, grads))) == self.addresses
-                and all(map(_is_contiguous, params))
-                and self._kept(BUFFER, self.buffers)
-            )
+            moved = [list(map(_address, tensors)) for tensors in (params, grads, buffers)] != self.addresses
+            return not moved and all(map(_is_contiguous, params))
         if self.strides is None:
-            dense = all(map(_is_contiguous, grads)) and all(map(_is_contiguous, params))
+            dense = all(map(_is_contiguous, grads + params))
         else:
             dense = list(map(_stride, grads)) == self.strides == list(map(_stride, params))
         return (
             dense
-            and {*map(_dtype, grads), *map(_dtype, params)} == self.dtypes
+            and set(map(_dtype, grads + params)) == self.dtypes
             and not any(map(_is_neg, grads))
-            and self._kept(BUFFER, self.buffers)
-            and self._kept(LOST, self.lost)
+            and all(map(is_, buffers, self.buffers))
+            and all(map(is_, lost, self.lost))
         )
-
-    def _kept(self, key: str, tensors: list[Tensor]) -> bool:
-        try:
-            return not tensors or all(map(is_, map(itemgetter(key), self.states), tensors))
-        except KeyError:
-            return False
 
     def step(self, grads: list[Tensor], o: Options, unscaled: bool = False) -> None:
         """One call of the kernel; `unscaled` gradients are copies of the parameters' own."""
