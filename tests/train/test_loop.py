@@ -193,6 +193,11 @@ def test_bfloat16(tmp_path: Path) -> None:
         ({"epochs": 0}, "The number of epochs must be at least 1, not 0."),
         ({"batch_size": -1}, "The batch size must be at least 1, not -1."),
         ({"precision": "half"}, "Unknown precision 'half'; known: bfloat16, float32."),
+        (
+            {"optimizer": "adam"},
+            "The optimizer is one over the model's parameters, or a function that makes it from them,"
+            " not 'adam'.",
+        ),
         ({"loss": "mse"}, "Unknown loss 'mse'; known: cross-entropy, squared-error."),
         (
             {"schedule": "linear"},

@@ -136,7 +136,7 @@ class Config:
     device: Annotated[str, Parameter(group=_MACHINE)] = "auto"
     """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
     threads: Annotated[int | None, Parameter(group=_MACHINE, converter=_one)] = None
-    """Threads of the CPU. [default: torch's choice]"""
+    """Threads of the CPU. [default: one where steps are small, else torch's choice]"""
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
     """bfloat16: autocast the forward pass."""
 

@@ -46,8 +46,6 @@ def train(config: Config, *, progress: bool = True) -> Run:
         RunDiverged, Interrupted: as for fit.
     """
     config = complete(config)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
     device = devices.pick(config.device)
     data = load(
         config.data,
@@ -58,9 +56,13 @@ def train(config: Config, *, progress: bool = True) -> Run:
         task=config.task,
     )
     torch.manual_seed(config.seed)
-    model = models.build(
-        config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout
-    ).to(device)
+    model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
+    if config.threads is None and device.type == "cpu":
+        fitting = devices.threads(model, data.shape, config.batch_size)
+        config = dataclasses.replace(config, threads=fitting)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    model.to(device)
     given = {name: getattr(config, name) for name in optimizers.OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     more = optimizers.options(config.opt)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from surefoot.errors import InputError
 from surefoot.optim import SGD
 from surefoot.train import device as devices
 from surefoot.train import engine
@@ -126,6 +127,11 @@ def fit(
     if optimizer is None:
         optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
     elif not isinstance(optimizer, Optimizer):
+        if not callable(optimizer):
+            raise InputError(
+                "The optimizer is one over the model's parameters, or a function that makes it from them,"
+                f" not {optimizer!r}."
+            )
         optimizer = optimizer(model.parameters())
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     step = engine.eager(model, objective.loss, optimizer, clip=clip, autocast=autocast)
