@@ -12,9 +12,8 @@ from surefoot.errors import InputError
 
 __all__ = ["describe", "pick", "threads"]
 
-_WORTH_SHARING = (
-    2e8  # floating point operations of a step; below, threads wait for each other more than they work
-)
+# floating point operations of a step; below, threads wait for each other more than they work
+_WORTH_SHARING = 1e8
 
 
 def pick(name: str | torch.device = "auto") -> torch.device:
