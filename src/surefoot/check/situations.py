@@ -71,6 +71,8 @@ def changed_options(words: Words, options: Option, rng: random.Random) -> Iterat
         first, second = TRIED[words.hyper[option]]
         if words.hyper[option] not in ("lr", ONCE) and value == first and not isinstance(value, bool):
             yield _one(options, {3: (Set(option, second),)})
+            if words.hyper[option] == "weight_decay":  # also where a condition may go wrong
+                yield _one(options, {2: (Set(option, 0),), 3: (Set(option, 1),), 4: (Set(option, 2),)})
 
 
 def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
