@@ -20,6 +20,7 @@ _HOME = {
     "convert": "surefoot.rules",
     "explain": "surefoot.explain",
     "fit": "surefoot.train",
+    "identify": "surefoot.check.identify",
     "rule": "surefoot.rules",
 }
 __all__ = [
@@ -32,12 +33,14 @@ __all__ = [
     "convert",
     "explain",
     "fit",
+    "identify",
     "rule",
 ]
 
 if TYPE_CHECKING:
     from surefoot.check import check
     from surefoot.check.gradients import check_gradients
+    from surefoot.check.identify import identify
     from surefoot.check.pytest_plugin import checks
     from surefoot.explain import explain
     from surefoot.optim import SGD
