@@ -1,0 +1,47 @@
+"""Write docs/clauses.md: every clause, why it matters, how to mend it, and which wrong optimizers it catches.
+
+python scripts/docs_clauses.py
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HEAD = """# All clauses
+
+What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and how to
+mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold this page to that.
+
+<!-- written by scripts/docs_clauses.py -->
+"""
+
+
+def page() -> str:
+    """The page as it should be now."""
+    from surefoot.check.run import clauses
+
+    caught = json.loads((ROOT / "tests/golden/check/caught.json").read_text())
+    lines = [HEAD]
+    group = ""
+    for clause in clauses().values():
+        if clause.group != group:
+            group = clause.group
+            lines += [f"## {group.capitalize()}", ""]
+        lines += [f"### `{clause.id}`: {clause.title}", "", clause.why, "", f"To mend: {clause.mend}", ""]
+        found = [f"- `{name}`: {_fault(name)}" for name, ids in sorted(caught.items()) if clause.id in ids]
+        if found:
+            lines += ["Catches:", "", *found, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _fault(mutant: str) -> str:
+    """The first line of a mutant, which says what is wrong with it."""
+    source = (ROOT / "tests/mutants" / f"{mutant}.py").read_text()
+    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/clauses.md").write_text(page(), encoding="utf-8")

@@ -1,0 +1,61 @@
+"""docs/check.md: each output is what comes at that point of the walk, which ends with a clean optimizer."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from surefoot.check.contract import CLAUSES
+from surefoot.check.report import text
+from surefoot.check.run import check
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(text|diff)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def changed(source: str, diff: str) -> str:
+    lines = diff.splitlines(keepends=True)
+    old = "".join(line[1:] for line in lines if line[0] in " -")
+    new = "".join(line[1:] for line in lines if line[0] in " +")
+    assert source.count(old) == 1, old
+    return source.replace(old, new)
+
+
+def test_walk_shows_what_comes_and_ends_clean(tmp_path, monkeypatch):
+    (tmp_path / "examples").mkdir()
+    file = tmp_path / "examples" / "lecture_sgd.py"
+    file.write_text((ROOT / "examples" / "lecture_sgd.py").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for kind, block in BLOCKS:
+        if kind == "diff":
+            file.write_text(changed(file.read_text(encoding="utf-8"), block), encoding="utf-8")
+            continue
+        ids = re.findall(r"^✗ ([\w-]+):", block, re.MULTILINE)
+        came = text(check("examples/lecture_sgd.py:SGD", only=ids)).splitlines()
+        for line in filter(None, block.splitlines()):
+            assert line in came
+    report = check("examples/lecture_sgd.py:SGD")
+    assert report.ok, str(report)
+    assert report.rule == "torch"
+
+
+def test_page_names_the_clauses_of_quick():
+    said = PAGE[PAGE.index("`--quick` leaves out") : PAGE.index("remain.")]
+    assert set(re.findall(r"`([a-z-]+)`", said)) - {"--quick"} == {c.id for c in CLAUSES.values() if c.quick}
+
+
+def test_page_of_clauses_is_written_anew():
+    spec = importlib.util.spec_from_file_location("docs_clauses", ROOT / "scripts" / "docs_clauses.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "clauses.md").read_text(encoding="utf-8") == module.page()
+
+
+@pytest.mark.parametrize("style", ["loop", "foreach", "functional", "flat", "keras", "ema"])
+def test_correct_optimizers_keep_the_contract(style):
+    file = ROOT / "tests" / "check" / "correct" / f"{style}.py"
+    name = re.findall(r"^class (\w+)\(torch\.optim", file.read_text(encoding="utf-8"), re.MULTILINE)[-1]
+    report = check(f"{file}:{name}", only=[*{c.group for c in CLAUSES.values()}, "process"])
+    assert report.ok, str(report)
