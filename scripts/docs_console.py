@@ -1,6 +1,6 @@
-"""Put the real output of each `$ surefoot explain …` of a page into its block; run it after a change.
+"""Put the real output of each `$ surefoot explain|identify|gradients …` of a page into its block.
 
-python scripts/docs_console.py docs/explain.md
+python scripts/docs_console.py docs/explain.md docs/identify.md docs/gradients.md
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r"(?P<head>^```console\n\$ (?P<command>surefoot explain .*)\n)(?P<output>(?:.*\n)*?)(?P<end>```$)",
+    r"(?P<head>^```console\n\$ (?P<command>surefoot (?:explain|identify|gradients) .*)\n)"
+    r"(?P<output>(?:.*\n)*?)(?P<end>```$)",
     re.MULTILINE,
 )
 
 
 def refresh(page: str) -> str:
-    """The page with the output that its `surefoot explain` commands have now, errors included."""
+    """The page with the output that its commands have now, errors included."""
     return _BLOCK.sub(lambda m: m["head"] + _output(m["command"]) + m["end"], page)
 
 

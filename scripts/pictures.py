@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from surefoot.check.identify import identify
 from surefoot.explain import explain
 from surefoot.plot.impulse import impulses
 
@@ -29,6 +30,7 @@ def draw(folder: Path) -> list[Path]:
             }
         ),
     }
+    pictures["identify"] = identify("examples/keras_momentum.py:SGD", options={"momentum": 0.9}).plot()
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in pictures.items():
         figure.savefig(folder / f"{name}.png")

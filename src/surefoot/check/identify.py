@@ -227,7 +227,7 @@ def _readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     nesterov = bool(mu) and not _near(late[1], mu * late[0]) and _near(late[1] * (1 + mu), mu**2 * late[0])
     ahead = 1 + mu if nesterov else 1.0
     gain, start = late[0] / ahead / lr, first[0] / ahead / lr
-    yield Reading("first move", number(-first[0]), "for a gradient of 1 at step 1")
+    yield Reading("first move", number(-first[0]), "for a gradient of 1 at step 1, from w = 0")
     if not geometric:
         yield Reading("momentum", "not constant", f"later moves: {', '.join(number(-m) for m in late[1:5])}")
     elif mu:
@@ -273,7 +273,8 @@ def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
 def _where_lr(answers: Answers) -> Reading:
     before, after = answers.moves["impulse"][2], answers.moves["changed lr"][2]
     ratio = after / before if before else math.nan
-    told = f"with half the lr, the next move is {number(ratio)} of what it was"
+    now = "stays as it was" if _near(ratio, 1.0) else f"becomes {number(ratio)} of what it was"
+    told = f"with half the lr, the next move {now}"
     if _near(ratio, 0.5):
         return Reading("learning rate", "outside the buffer", told)
     return Reading("learning rate", "inside the buffer" if _near(ratio, 1.0) else "elsewhere", told)
@@ -302,7 +303,7 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
 def _nonlinear(answers: Answers) -> Iterator[Reading]:
     """What can be said of a rule that is not linear."""
     once, twice = answers.moves["impulse"], answers.moves["double"]
-    yield Reading("first move", number(once[0]), "for a gradient of 1 at step 1")
+    yield Reading("first move", number(once[0]), "for a gradient of 1 at step 1, from w = 0")
     ratio = twice[0] / once[0] if once[0] else math.nan
     times = (
         "as far"
