@@ -18,6 +18,7 @@ autograd must keep; `fused` hands them to torch's own kernel. Without momentum t
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import repeat
 from typing import TypeAlias
 
@@ -132,18 +133,24 @@ def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: O
     assert not lost, "plan.py gives these to another kernel"
     if o.decoupled:
         torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
-    torch._fused_sgd_(  # type: ignore[misc]
-        params,
-        grads,
-        buffers,
-        weight_decay=0 if o.decoupled_weight_decay else o.weight_decay,  # type: ignore[arg-type]
+    step = partial(
+        torch._fused_sgd_,
+        momentum_buffer_list=buffers,
+        weight_decay=0 if o.decoupled_weight_decay else o.weight_decay,
         momentum=o.momentum,
-        lr=o.lr,  # type: ignore[arg-type]
+        lr=o.lr,
         dampening=o.momentum if o.convention == "ema" else o.dampening,
         nesterov=o.nesterov,
         maximize=o.maximize,
         is_first_step=False,  # True would leave the buffers uninitialised after an overflow; ours start at 0
     )
+    try:
+        step(params, grads)
+    except RuntimeError:
+        # Lazily negated gradients, as complex networks give them, are refused before anything is done.
+        if not any(g.is_neg() for g in grads):
+            raise
+        step(params, [g.resolve_neg() for g in grads])
     increment_version(params)  # the kernel does not, and autograd would miss the change
 
 

@@ -136,7 +136,6 @@ def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
         # It takes memory as it lies, without a look at the strides.
         and _dense(p)
         and all(t.dtype == p.dtype and t.stride() == p.stride() for t in (g, p if b is None else b))
-        and not g.is_neg()
         and not o.kahan
         and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
         and not isinstance(o.weight_decay, Tensor)

@@ -17,7 +17,7 @@ __all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapp
 
 BUFFER, LOST = "momentum_buffer", "compensation"
 _dtype, _stride = attrgetter("dtype"), Tensor.stride
-_is_contiguous, _is_neg, _address = Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr
+_is_contiguous, _address = Tensor.is_contiguous, Tensor.data_ptr
 
 
 def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
@@ -109,7 +109,6 @@ class Run:
         return (
             dense
             and set(map(_dtype, grads + params)) == self.dtypes
-            and not any(map(_is_neg, grads))
             and all(map(is_, buffers, self.buffers))
             and all(map(is_, lost, self.lost))
         )
