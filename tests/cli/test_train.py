@@ -57,6 +57,8 @@ def test_without_arguments_it_trains_on_mnist(capsys: pytest.CaptureFixture[str]
     assert out[-1] == f"saved in {folder}"
     assert out[-2].startswith("validation accuracy 9")
     assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "best.safetensors",
         "config.toml",
         "curves.png",
         "environment.json",
@@ -219,7 +221,7 @@ def test_a_folder_that_holds_a_run(small: str, capsys: pytest.CaptureFixture[str
     before = Path("run/metrics.jsonl").read_bytes()
     assert (
         failed(capsys, "--data", small, "--out", "run")
-        == "The folder 'run' is not empty; a run needs a new one."
+        == "The folder 'run' holds a run; resume it, or choose a new folder."
     )
     assert Path("run/metrics.jsonl").read_bytes() == before
 
@@ -237,7 +239,8 @@ def test_a_full_disk(small: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     monkeypatch.setattr(os, "fsync", full)
     assert failed(capsys, "--data", small, "--out", "run") == (
-        "Cannot write 'run/config.toml': No space left on device; choose another folder, or make room there."
+        "Cannot write 'run/environment.json': No space left on device;"
+        " choose another folder, or make room there."
     )
 
 
@@ -291,7 +294,7 @@ def test_ctrl_c_saves_what_was_done() -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.startswith("surefoot: Stopped at step ")
-    assert err.endswith(" of 250,000; what was done is saved in run.\n")
+    assert err.endswith(" of 250,000; what was done is saved in run.\nTo go on: surefoot resume run\n")
     records = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     steps = [r["step"] for r in records if r["kind"] == "step"]
     assert steps == list(range(1, len(steps) + 1))

@@ -76,6 +76,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     assert path.read_bytes() == b"old"
     assert sorted(p.name for p in path.parent.iterdir()) == [
+        ".lock",
         "config.toml",
         "environment.json",
         "model.safetensors",

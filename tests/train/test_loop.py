@@ -175,8 +175,9 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(Tensor, name, counted)
     monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
-    fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, validate_every="step", progress=False)
-    assert waits == ["tolist", "tolist"]  # the losses of the epoch, and its validations
+    fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, progress=False)
+    # the epoch's losses, its validation, and the same of training rows
+    assert waits == ["tolist", "tolist", "tolist"]
 
 
 def test_bfloat16(tmp_path: Path) -> None:
@@ -240,6 +241,8 @@ def test_a_diverged_loss_names_its_step_and_keeps_the_last_good_model(tmp_path: 
     assert caught.value.run.status == "diverged"
     assert caught.value.run.steps[-1]["step"] == 149
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        ".lock",
+        "best.safetensors",
         "config.toml",
         "curves.png",
         "environment.json",

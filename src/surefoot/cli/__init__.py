@@ -20,6 +20,7 @@ COMMANDS = {
     "identify": ("surefoot.cli.identify:identify", "Find out which rule an optimizer follows."),
     "gradients": ("surefoot.cli.gradients:gradients", "Check a model's gradients by differences."),
     "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
+    "resume": ("surefoot.cli.resume:resume", "Go on with a run that was stopped or killed."),
     "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),
     "plot": ("surefoot.cli.plot:plot", "Draw the loss and accuracy of runs over each other."),
     "runs": ("surefoot.cli.runs:runs", "List the runs in a folder with their best validation figure."),
@@ -56,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"surefoot: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        return 130
     except BrokenPipeError:
         # `surefoot … | head`: the reader has gone; keep the interpreter from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

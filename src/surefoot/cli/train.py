@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,19 +48,25 @@ def train(
             line overrides both.
         settings: All others.
     """
+    return carry_out("train", settings)
+
+
+def carry_out(what: str, *args: Any) -> int:
+    """Call the function of that name in surefoot.train, and say what came of the run; the exit code."""
     # objects made while importing live as long as the process: the collector need not look at them again
     import gc
 
     gc.disable()
-    from surefoot.train.job import train as run_job
+    from surefoot.train import job
     from surefoot.train.run import Interrupted
 
     gc.freeze()
     gc.enable()
     try:
-        run = run_job(settings)
+        run = getattr(job, what)(*args)
     except Interrupted as stopped:
-        print(f"surefoot: {stopped}", file=sys.stderr)
-        return 130
+        go_on = f"surefoot resume {shlex.quote(str(stopped.run.folder))}"
+        print(f"surefoot: {stopped}\nTo go on: {go_on}", file=sys.stderr)
+        return stopped.exit_code
     print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

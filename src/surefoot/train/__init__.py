@@ -11,13 +11,14 @@ _HOME = {
     "Run": "run",
     "RunDiverged": "run",
     "fit": "loop",
+    "resume": "job",
     "train": "job",
 }
-__all__ = ["Config", "Interrupted", "Run", "RunDiverged", "fit", "train"]
+__all__ = ["Config", "Interrupted", "Run", "RunDiverged", "fit", "resume", "train"]
 
 if TYPE_CHECKING:
     from surefoot.train.config import Config
-    from surefoot.train.job import train
+    from surefoot.train.job import resume, train
     from surefoot.train.loop import fit
     from surefoot.train.run import Interrupted, Run, RunDiverged
 

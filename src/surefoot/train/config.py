@@ -20,6 +20,7 @@ from surefoot.train.span import Span
 
 __all__ = ["Config", "presets", "read"]
 
+GIVEN = "given to fit"  # data that no name leads back to
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -130,6 +131,8 @@ class Config:
     """Clip the gradient to this norm."""
     validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
+    checkpoint_every: Annotated[str, Parameter(group=_LOOP)] = "1 minute"
+    """How often to write a checkpoint: "500 steps", "1 epoch", "5 minutes", "never"."""
 
     seed: Annotated[int, Parameter(group=_MACHINE, converter=_one)] = 0
     """Seed of the first weights, the order of batches and dropout."""
@@ -152,6 +155,8 @@ class Config:
         for name in ("validate_every", "warmup", "lr_step"):
             if (text := getattr(self, name)) is not None:
                 Span.parse(text, name)
+        if self.checkpoint_every != "never":
+            Span.parse(self.checkpoint_every, "checkpoint_every", minutes=True)
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 

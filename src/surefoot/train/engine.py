@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,34 @@ from surefoot.train.objective import Loss
 
 __all__ = ["Step", "eager"]
 
-# (inputs, targets) -> the batch's loss, detached and still on the device
-Step = Callable[[Tensor, Tensor], Tensor]
+
+class Step(Protocol):
+    """What takes a batch a step further; it may wait for more batches, to take their steps at once."""
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """(inputs, targets) -> the batch's loss, detached and still on the device; a number when `whole`."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether no batch waits: only then are the losses, the weights and the optimizer up to date."""
+
+    def flush(self) -> None:
+        """Take the steps of the batches that wait."""
+
+
+class _Eager:
+    """One step at a time: nothing ever waits."""
+
+    whole = True
+
+    def __init__(self, step: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self._step = step
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._step(x, y)
+
+    def flush(self) -> None:
+        pass
 
 
 def eager(
@@ -67,4 +94,4 @@ def eager(
 
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     # LBFGS and its kin cannot do without
-    return step_with_closure if closure and closure.default is closure.empty else step
+    return _Eager(step_with_closure if closure and closure.default is closure.empty else step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,11 +14,20 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from surefoot.errors import InputError
 from surefoot.train.data import batches, order
 
-__all__ = ["Batches", "Feed", "feed"]
+__all__ = ["EVALUATED", "Batches", "Feed", "feed"]
+
+EVALUATED = 1000  # rows in a batch that is only evaluated; larger ones gain nothing and leave the cache
 
 _SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
 
 Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class Epoch(Protocol):
+    """What gives an epoch's batches."""
+
+    def __call__(self, number: int, skip: int = 0) -> Batches:
+        """The epoch's number, from 1 on, and how many batches to leave out at its start -> its batches."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,17 @@ class Feed:
         steps: batches in an epoch.
         rows: rows in an epoch, or nearly so.
         target: one target (or some), to see of which type they are.
-        epoch: the epoch's number, from 1 on -> its batches.
+        epoch: the batches of each.
+        first: how many rows -> batches of the first ones; None where rows are not at hand.
+        generators: that a DataLoader draws its order from.
     """
 
     steps: int
     rows: int
     target: Tensor
-    epoch: Callable[[int], Batches]
+    epoch: Epoch
+    first: Callable[[int], Batches] | None = None
+    generators: tuple[torch.Generator, ...] = ()
 
 
 def feed(
@@ -81,11 +94,14 @@ def feed(
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x), None
 
-    def epoch(number: int) -> Batches:
+    def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(len(x), seed, number) if shuffle else None
-        return batches(x, y, batch_size, rows=rows, scaling=scaling)
+        return batches(x, y, batch_size, rows=rows, scaling=scaling, skip=skip)
 
-    return Feed(-(-len(x) // batch_size), len(x), y[:1], epoch)
+    def first(count: int) -> Batches:
+        return batches(x[:count], y[:count], EVALUATED, scaling=scaling)
+
+    return Feed(-(-len(x) // batch_size), len(x), y[:1], epoch, first)
 
 
 def _tensor(values: Any, what: str) -> Tensor:
@@ -118,7 +134,14 @@ def _loader(
     stream = isinstance(loader.dataset, IterableDataset)
     target = torch.as_tensor(next(iter(loader))[1] if stream else loader.dataset[0][1])
     rows = steps * (loader.batch_size or 1)
-    return Feed(steps, rows, target, lambda _: _moved(loader, steps, device, scaling))
+    samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    found = [getattr(sampler, "generator", None) for sampler in samplers]
+    generators = tuple({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
+
+    def epoch(number: int, skip: int = 0) -> Batches:
+        return _moved(loader, steps, device, scaling, skip)
+
+    return Feed(steps, rows, target, epoch, generators=generators)
 
 
 def _dataset(
@@ -136,24 +159,37 @@ def _dataset(
     if not n:
         raise InputError("The Dataset has no rows.")
 
-    def epoch(number: int) -> Batches:
+    def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(n, seed, number).tolist() if shuffle else range(n)
         # its own generator: the loader draws a number, which must not disturb the model's
-        loader = DataLoader(dataset, batch_size, sampler=rows, generator=torch.Generator())
+        rest: Any = rows[skip * batch_size :]
+        loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
         return _moved(loader, len(loader), device, scaling)
 
     return Feed(-(-n // batch_size), n, torch.as_tensor(dataset[0][1]), epoch)
 
 
 def _moved(
-    loader: DataLoader[Any], steps: int, device: torch.device, scaling: Callable[[Tensor], Tensor] | None
+    loader: DataLoader[Any],
+    steps: int,
+    device: torch.device,
+    scaling: Callable[[Tensor], Tensor] | None,
+    skip: int = 0,
 ) -> Batches:
-    count = 0
-    for count, (x, y) in enumerate(loader, 1):
-        if count > steps:
-            break
-        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-        yield (x if scaling is None else scaling(x)), y
-    if count != steps:
-        more = "more" if count > steps else f"{count:,}"
-        raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")
+    """The loader's batches on the device; those left out are gone through here and now."""
+    found = iter(loader) if skip else None
+    for _ in range(skip):
+        next(found)  # type: ignore[arg-type]
+
+    def rest() -> Batches:
+        count = skip
+        for count, (x, y) in enumerate(loader if found is None else found, skip + 1):
+            if count > steps:
+                break
+            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            yield (x if scaling is None else scaling(x)), y
+        if count != steps:
+            more = "more" if count > steps else f"{count:,}"
+            raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")
+
+    return rest()

@@ -1,4 +1,4 @@
-"""A run's folder: config.toml, environment.json, metrics.jsonl, model.safetensors, curves.png."""
+"""A run's folder: config.toml, environment.json, metrics.jsonl, checkpoints, weights, curves.png."""
 
 from __future__ import annotations
 
@@ -6,14 +6,27 @@ import contextlib
 import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
+
+from filelock import FileLock, Timeout
 
 from surefoot.errors import InputError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 __all__ = ["RunFolder"]
+
+_METRICS, _LOCK = "metrics.jsonl", ".lock"
+_BEFORE_CONFIG = {"environment.json", ".environment.json.partial", ".config.toml.partial"}
+_FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
 class RunFolder:
@@ -43,23 +56,70 @@ class RunFolder:
             "config.toml": config,
             "environment.json": json.dumps(environment or {}, indent=2) + "\n",
         }
-        self._metrics: IO[str] | None = None
+        self._metrics: IO[bytes] | None = None
+        self._lock: FileLock | None = None
 
-    def create(self) -> None:
-        """Make the folder, and write what is known before the first step.
+    def create(self, *, resume: bool = False) -> bool:
+        """Make the folder, and keep others from writing it until `close`.
+
+        Args:
+            resume: go on with the run that the folder holds, if it holds one with the same config.
+
+        Returns:
+            Whether it goes on with a run.
 
         Raises:
-            InputError: the folder holds something, or cannot be written.
+            InputError: the folder holds something else, is being written, or cannot be written.
         """
         with _told(self.path):
             if self._own:
                 self.path.mkdir(parents=True, exist_ok=True)
-                if any(self.path.iterdir()):
-                    raise InputError(f"The folder '{self.path}' is not empty; a run needs a new one.")
             else:
                 self.path = _made(self.path)
-        for name, text in self._first.items():
-            self.write(name, text.encode())
+            self._holds_run(resume)  # first of all: no lock is left in a folder of something else
+            self._lock = _locked(self.path)
+        try:
+            if self._holds_run(resume):
+                self._go_on()
+                return True
+            # config.toml last: a folder that has one has all
+            for name, text in reversed(self._first.items()):
+                self.write(name, text.encode())
+        except BaseException:
+            self.close()
+            raise
+        return False
+
+    def _holds_run(self, resume: bool) -> bool:
+        """Whether there is a run to go on with."""
+        found = {path.name for path in self.path.iterdir()} - {_LOCK}
+        if "config.toml" in found:
+            if not resume:
+                raise InputError(f"The folder '{self.path}' holds a run; resume it, or choose a new folder.")
+            return True
+        if found and not (resume and found <= _BEFORE_CONFIG):
+            raise InputError(f"The folder '{self.path}' is not empty; a run needs a new one.")
+        return False
+
+    def _go_on(self) -> None:
+        """Check that the run in the folder is this one, and note that it is resumed."""
+        with _told(self.path):
+            then, now = (tomllib.loads(t) for t in (self._read("config.toml"), self._first["config.toml"]))
+            for key in sorted((then.keys() | now.keys()) - _FREE):
+                if then.get(key) != now.get(key):
+                    was, new = ("none" if v is None else repr(v) for v in (then.get(key), now.get(key)))
+                    raise InputError(
+                        f"The run in '{self.path}' was begun with {key.replace('_', '-')} {was}, not {new};"
+                        " resume it with the same, or choose a new folder."
+                    )
+            for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
+                partial.unlink()
+            environment = json.loads(self._read("environment.json"))
+        environment.setdefault("resumed", []).append(json.loads(self._first["environment.json"]))
+        self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
+
+    def _read(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="utf-8")
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file: complete beside its place, then moved there.
@@ -67,14 +127,16 @@ class RunFolder:
         Raises:
             InputError: it cannot be written; a file of that name from before is as it was.
         """
-        partial = self.path / f".{name}.partial"
-        with _told(self.path / name):
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.partial")
+        with _told(path):
+            path.parent.mkdir(exist_ok=True)
             try:
                 with open(partial, "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(partial, self.path / name)
+                os.replace(partial, path)
             except BaseException:
                 with contextlib.suppress(OSError):
                     partial.unlink()
@@ -87,18 +149,80 @@ class RunFolder:
             InputError: they cannot be written.
         """
         lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
-        with _told(self.path / "metrics.jsonl"):
+        with _told(self.path / _METRICS):
             if self._metrics is None:
-                self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-            self._metrics.write(lines)
+                self._metrics = open(self.path / _METRICS, "ab")  # noqa: SIM115
+            self._metrics.write(lines.encode())
             self._metrics.flush()
 
+    def sync(self) -> int:
+        """See to it that metrics.jsonl is on the disk; how many bytes it has.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        if self._metrics is not None:
+            with _told(self.path / _METRICS):
+                os.fsync(self._metrics.fileno())
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """Bytes in metrics.jsonl."""
+        path = self.path / _METRICS
+        return path.stat().st_size if path.exists() else 0
+
+    def cut(self, size: int) -> list[dict[str, Any]]:
+        """Shorten metrics.jsonl to that many bytes, before anything is appended; the records that remain.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        if not self.size:
+            return []
+        with _told(self.path / _METRICS), open(self.path / _METRICS, "r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+            return [json.loads(line) for line in file]
+
+    @property
+    def status(self) -> str:
+        """How the run ended: "running" if it did not."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            last = json.loads(self._read(_METRICS).splitlines()[-1])
+            if last["kind"] == "end":
+                return str(last["status"])
+        return "running"
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
-        """No more lines will come."""
+        """Nothing more will be written; others may."""
         if self._metrics is not None:
             with contextlib.suppress(OSError):  # what could not be written has been told
                 self._metrics.close()
             self._metrics = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _locked(path: Path) -> FileLock:
+    """A lock that the system takes back when the process ends, however it does."""
+    lock = FileLock(path / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"The folder '{path}' is being written by another run; wait for its end, or choose a new folder."
+        ) from None
+    return lock
 
 
 def _made(path: Path) -> Path:

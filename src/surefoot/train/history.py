@@ -7,8 +7,10 @@ import time
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from surefoot.train.feed import Batches
+from surefoot.train.objective import Objective, evaluate
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run
 
@@ -25,6 +27,15 @@ class NotFinite(Exception):
         super().__init__(what, value, step)
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
 
+    def advice(self, lr: float) -> str:
+        """What went wrong and, where training began with this lr, what to change."""
+        value = "NaN" if math.isnan(self.value) else "infinite"
+        if self.bad == 1:
+            change = "look for NaN, inf or very large numbers in the inputs and targets"
+        else:
+            change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
+        return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"
+
 
 class History:
     """Collects steps and validations, and hands them in bulk to the run and the bar.
@@ -33,31 +44,42 @@ class History:
         run: where the records go.
         progress: what shows them.
         steps: steps in an epoch.
+
+    Attributes:
+        step: how many steps are done.
     """
 
     def __init__(self, run: Run, progress: Progress, steps: int) -> None:
         self.run, self.progress, self.steps = run, progress, steps
         self.step = 0
         self._steps: list[tuple[Tensor, float, int]] = []  # loss, lr, rows of those not yet fetched
-        self._valid: dict[int, Tensor] = {}  # step -> (loss, metric), likewise
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """What is collected of an epoch."""
+        self._loss, self._rows = 0.0, 0
+        self._seen: list[dict[str, Any]] = []  # its validations
+        self._train: float | None = None  # the metric on training rows
+        self._evaluating = 0.0  # seconds
+        self._began = time.perf_counter()
+
+    @property
+    def inside(self) -> int:
+        """Steps done of an epoch that is not complete."""
+        return self.step % self.steps
 
     def begin(self, epoch: int) -> None:
-        """An epoch begins."""
+        """An epoch begins, or goes on in a resumed run."""
         self.epoch = epoch
-        self._began = time.perf_counter()
-        self._due = self._began + _SECONDS
-        self._loss, self._rows = 0.0, 0
-        self._seen: list[dict[str, Any]] = []  # this epoch's validations
+        if not self.inside:
+            self._fresh()
+        self._due = time.perf_counter() + _SECONDS
         self.progress.begin(epoch)
 
     def trained(self, loss: Tensor, lr: float, rows: int) -> None:
         """One step was made."""
         self.step += 1
         self._steps.append((loss, lr, rows))
-
-    def validated(self, result: Tensor) -> None:
-        """The validation rows were gone through after this step: (loss, metric)."""
-        self._valid[self.step] = result
 
     @property
     def due(self) -> bool:
@@ -73,8 +95,6 @@ class History:
         if not self._steps:
             return
         losses = torch.stack([loss for loss, _, _ in self._steps]).tolist()
-        results = torch.stack(list(self._valid.values())).tolist() if self._valid else []
-        valid = dict(zip(self._valid, results, strict=True))
         records: list[dict[str, Any]] = []
         try:
             first = self.step - len(self._steps) + 1
@@ -86,36 +106,56 @@ class History:
                 records.append({"kind": "step", "step": step, "epoch": self.epoch, "loss": loss, "lr": lr})
                 self._loss += loss * rows
                 self._rows += rows
-                if step in valid:
-                    if not math.isfinite(valid[step][0]):
-                        raise NotFinite("validation loss", valid[step][0], step, self.epoch, bad=step + 1)
-                    self._seen.append(self._validation(step, *valid[step]))
-                    if step % self.steps:  # the epoch's own record has that of its last step
-                        records.append(self._seen[-1])
         finally:
             self.run.add(records)
-            self._steps, self._valid = [], {}
+            self._steps = []
         self.progress.update(self._rows, self._loss / self._rows)
         self._due = time.perf_counter() + _SECONDS
+
+    def validate(self, model: nn.Module, batches: Batches, objective: Objective) -> float | None:
+        """Evaluate the validation rows after this step; returns their metric.
+
+        Raises:
+            NotFinite: their loss is NaN or inf, or one from before it is.
+        """
+        loss, metric = self._evaluate(model, batches, objective)
+        if not math.isfinite(loss):
+            raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self.step + 1)
+        record = {"kind": "valid", "step": self.step, "epoch": self.epoch, "valid_loss": loss}
+        self._seen.append(record | {f"valid_{objective.metric}": metric})
+        if self.inside:  # the epoch's own record has that of its last step
+            self.run.add([self._seen[-1]])
+        return metric
+
+    def compare(self, model: nn.Module, batches: Batches, objective: Objective) -> None:
+        """Evaluate training rows as the validation rows are, dropout off, for the epoch's record."""
+        _, self._train = self._evaluate(model, batches, objective)
 
     def end(self, lr: float) -> None:
         """The epoch is over, or the run stopped within it: then it gets no record."""
         self.fetch()
-        if self.step % self.steps:
+        if self.inside:
             return
+        metric = self.run.metric
         record = {
             "kind": "epoch",
             "epoch": self.epoch,
             "step": self.step,
             "train_loss": self._loss / self._rows,
         }
+        if self._train is not None:
+            record[f"train_{metric}"] = self._train
         if self._seen and self._seen[-1]["step"] == self.step:
             record |= {key: value for key, value in self._seen[-1].items() if key.startswith("valid_")}
-        metric = f"valid_{self.run.metric}"
-        values = [seen[metric] for seen in self._seen if seen[metric] is not None]
+        values = [seen[f"valid_{metric}"] for seen in self._seen if seen[f"valid_{metric}"] is not None]
         if len(values) > 1:
-            record[f"{metric}_mean"] = math.fsum(values) / len(values)
-        record |= {"lr": lr, "seconds": round(time.perf_counter() - self._began, 6)}
+            record[f"valid_{metric}_mean"] = math.fsum(values) / len(values)
+        seconds = time.perf_counter() - self._began
+        record |= {
+            "lr": lr,
+            "seconds": round(seconds, 6),
+            "train_seconds": round(seconds - self._evaluating, 6),
+        }
         self.run.add([record])
         self.progress.end(record)
 
@@ -123,12 +163,28 @@ class History:
         """No more will come, for whatever reason."""
         self.progress.end()
 
-    def _validation(self, step: int, loss: float, metric: float) -> dict[str, Any]:
-        value = metric if math.isfinite(metric) else None  # R² where the targets do not vary
+    def state_dict(self) -> dict[str, Any]:
+        """How far the run is, and what is collected of an epoch under way, once all is fetched."""
         return {
-            "kind": "valid",
-            "step": step,
-            "epoch": self.epoch,
-            "valid_loss": loss,
-            f"valid_{self.run.metric}": value,
+            "step": self.step,
+            "loss": self._loss,
+            "rows": self._rows,
+            "seen": list(self._seen),
+            "seconds": time.perf_counter() - self._began,
+            "evaluating": self._evaluating,
         }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.step, self._loss, self._rows = state["step"], state["loss"], state["rows"]
+        self._seen, self._evaluating = state["seen"], state["evaluating"]
+        self._began = time.perf_counter() - state["seconds"]
+
+    def _evaluate(
+        self, model: nn.Module, batches: Batches, objective: Objective
+    ) -> tuple[float, float | None]:
+        self.fetch()  # the steps before it are no part of its time
+        began = time.perf_counter()
+        loss, metric = evaluate(model, batches, objective).tolist()
+        self._evaluating += time.perf_counter() - began
+        return loss, metric if math.isfinite(metric) else None  # R² where the targets do not vary

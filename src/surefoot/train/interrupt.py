@@ -1,36 +1,51 @@
-"""Ctrl-C between two steps, so that what is saved is whole."""
+"""Ctrl-C and SIGTERM between two steps, so that what is saved is whole."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 __all__ = ["Interruptible"]
 
 
 class Interruptible:
-    """Inside `with Interruptible() as stop:`, Ctrl-C only sets `stop.asked`; a second one interrupts at once.
+    """Inside `with Interruptible() as stop:`, Ctrl-C and SIGTERM only set `stop.asked`.
 
-    Outside the main thread, where Python delivers no signals, nothing changes.
+    A second one does at once what the first would have done outside: interrupt, or end the process. Outside
+    the main thread, where Python delivers no signals, nothing changes.
+
+    Attributes:
+        signal: the number of the one that came; None before.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run should stop."""
+        return self.signal is not None
 
     def __enter__(self) -> Interruptible:
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
-            self._before = signal.signal(signal.SIGINT, self._handle)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                # ignored, as in the background of a script, it stays so; None is not Python's to put back
+                if before not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+            self.__exit__(None, None, None)
+            signal.raise_signal(number)
+        self.signal = number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import torch
@@ -10,15 +11,16 @@ import torch
 from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import models, optimizers
-from surefoot.train.config import Config
+from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import load
+from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
 from surefoot.train.loop import fit
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
 
-__all__ = ["complete", "train"]
+__all__ = ["complete", "resume", "train"]
 
 
 def complete(config: Config) -> Config:
@@ -31,12 +33,13 @@ def complete(config: Config) -> Config:
     )
 
 
-def train(config: Config, *, progress: bool = True) -> Run:
+def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run:
     """Train as `config` says, into a folder of its own.
 
     Args:
         config: the options.
         progress: print what is trained on what, and a line per epoch.
+        resume: if the folder `config.out` holds this run, go on with it.
 
     Returns:
         The run.
@@ -80,6 +83,7 @@ def train(config: Config, *, progress: bool = True) -> Run:
             config,
             model=absolute(config.model),
             optimizer=absolute(config.optimizer),
+            data=config.data if config.data in NAMES else str(Path(config.data).expanduser().resolve()),
             data_dir=config.data_dir and config.data_dir.resolve(),
         ).save_text(),
         environment=environment(device, config.seed),
@@ -107,9 +111,48 @@ def train(config: Config, *, progress: bool = True) -> Run:
         lr_factor=config.lr_factor,
         clip=config.clip,
         validate_every=config.validate_every,
+        checkpoint_every=config.checkpoint_every,
         seed=config.seed,
         device=device,
         precision=config.precision,
         progress=progress,
         out=folder,
+        resume=resume,
     )
+
+
+def resume(run: Path | str, *, progress: bool = True) -> Run:
+    """Go on with a run of `train` from its last checkpoint, as if it had never stopped.
+
+    It ends with the same weights and metrics, bit for bit, on the same machine with the same versions.
+
+    Args:
+        run: its folder.
+        progress: as for train.
+
+    Returns:
+        The run, whole; one that has finished is handed back as it is.
+
+    Raises:
+        InputError: the folder holds no run, one that cannot go on, or one that is being written.
+        RunDiverged, Interrupted: as for fit.
+    """
+    path = Path(run)
+    if not (path / "config.toml").is_file():
+        raise InputError(f"'{path}' is no run's folder: it holds no config.toml.")
+    config = Config(**read(path / "config.toml"))
+    if config.data == GIVEN:
+        raise InputError(
+            f"The run '{path}' was made by fit(), which alone has its model and data; call it again with"
+            " resume=True."
+        )
+    if RunFolder(path).status == "finished":
+        return Run.load(path)
+    begun = json.loads((path / "environment.json").read_text(encoding="utf-8"))
+    if config.threads is None:
+        torch.set_num_threads(begun["threads"])  # sums depend on it
+    now = environment(devices.pick(config.device), config.seed)
+    for what in ("torch", "device", "processor"):
+        if progress and begun[what] != now[what]:
+            print(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
+    return train(dataclasses.replace(config, out=path), progress=progress, resume=True)

@@ -16,12 +16,16 @@ class LastGood:
     """Copies of a model's weights, taken now and then; two suffice.
 
     The weights after s steps are known to be good once the loss of step s + 1 is finite.
+
+    Args:
+        model: whose weights.
+        step: how many steps it has done.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, step: int = 0) -> None:
         self._model = model
         self._copies: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=2)
-        self._copy(0)
+        self._copy(step)
 
     def offer(self, step: int) -> None:
         """`step` steps are done, and their losses were finite."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,27 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from surefoot.errors import InputError
-from surefoot.optim import SGD
 from surefoot.train import device as devices
-from surefoot.train import engine
+from surefoot.train import engine, optimizers, saved
 from surefoot.train import schedule as schedules
-from surefoot.train.config import Config
+from surefoot.train.best import Best
+from surefoot.train.checkpoint import Checkpoints, ended
+from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
-from surefoot.train.feed import feed
+from surefoot.train.feed import EVALUATED, feed
 from surefoot.train.folder import RunFolder
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.objective import Loss, Objective, evaluate
+from surefoot.train.objective import Loss, Objective
+from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
+from surefoot.train.randomness import Randomness
 from surefoot.train.run import Interrupted, Run, RunDiverged
-from surefoot.train.saved import save
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
-
-_VALID_BATCH = 1000  # rows; larger ones gain nothing and leave the cache
 
 
 def fit(
@@ -41,7 +41,7 @@ def fit(
     train: Any,
     valid: Any = None,
     *,
-    optimizer: Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+    optimizer: Optimizer | Maker | None = None,
     loss: str | Loss | None = None,
     epochs: int = 5,
     batch_size: int = 32,
@@ -53,11 +53,13 @@ def fit(
     lr_factor: float = 0.1,
     clip: float | None = None,
     validate_every: str = "1 epoch",
+    checkpoint_every: str = "1 minute",
     seed: int = 0,
     device: str | torch.device = "auto",
     precision: str = "float32",
     progress: bool = True,
     out: RunFolder | Path | str | None = None,
+    resume: bool = False,
 ) -> Run:
     """Train `model` on `train`, validating on `valid`.
 
@@ -82,11 +84,14 @@ def fit(
         lr_factor: for "step", what lr is multiplied by.
         clip: the gradient's largest norm.
         validate_every: such as "50 steps" or "2 epochs"; the last step always validates.
-        seed: of the order and of dropout; the random state outside is left as it was.
+        checkpoint_every: such as "500 steps", "1 epoch" or "5 minutes"; "never" writes none.
+        seed: of the order and of dropout; the random states outside (torch, numpy, Python) stay as they are.
         device: "auto" is cuda, mps or cpu, the first there is.
         precision: "float32", or "bfloat16" to autocast the forward pass.
         progress: print a line per epoch, and a bar where somebody watches.
         out: a folder to write the run to, created here.
+        resume: where `out` holds a run, go on from its last checkpoint; everything else must be given as it
+            was then. A finished run is handed back, and the model gets its weights.
 
     Returns:
         The run: its history per step and per epoch.
@@ -94,7 +99,7 @@ def fit(
     Raises:
         InputError: something given cannot be used.
         RunDiverged: the loss became NaN or inf; the model has its last good weights.
-        Interrupted: Ctrl-C; the model has the weights of the last whole step.
+        Interrupted: Ctrl-C or SIGTERM; the model has the weights of the last whole step.
 
     Example:
         >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
@@ -103,9 +108,9 @@ def fit(
         1.0
     """
     config = Config(
-        data="given to fit",
+        data=GIVEN,
         model=_home(model),
-        optimizer="sgd" if optimizer is None else "given to fit",
+        optimizer="sgd" if optimizer is None else GIVEN,
         epochs=epochs,
         batch_size=batch_size,
         shuffle=shuffle,
@@ -115,6 +120,7 @@ def fit(
         lr_factor=lr_factor,
         clip=clip,
         validate_every=validate_every,
+        checkpoint_every=checkpoint_every,
         seed=seed,
         device=str(device),
         precision=precision,  # type: ignore[arg-type]
@@ -122,35 +128,25 @@ def fit(
     place = devices.pick(device)
     model.to(place)
     rows = feed(train, batch_size, device=place, shuffle=shuffle, seed=seed, scaling=scaling)
-    valid_rows = None if valid is None else feed(valid, _VALID_BATCH, device=place, scaling=scaling)
+    valid_rows = None if valid is None else feed(valid, EVALUATED, device=place, scaling=scaling)
+    compared = None
+    if valid_rows is not None and rows.first is not None:
+        compared = partial(rows.first, min(rows.rows, valid_rows.rows))
     objective = Objective.of(loss, rows.target)
-    if optimizer is None:
-        optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-    elif not isinstance(optimizer, Optimizer):
-        if not callable(optimizer):
-            raise InputError(
-                "The optimizer is one over the model's parameters, or a function that makes it from them,"
-                f" not {optimizer!r}."
-            )
-        optimizer = optimizer(model.parameters())
+    made = optimizers.over(model, optimizer)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
-    step = engine.eager(model, objective.loss, optimizer, clip=clip, autocast=autocast)
     last = epochs * rows.steps
-    peak = float(optimizer.param_groups[0]["lr"])
+    peak = float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
-    if callable(schedule):
-        scheduler: LRScheduler | None = schedule(optimizer)
-    else:
-        scheduler = schedules.make(
-            schedule, optimizer, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor
-        )
+    scheduler = schedules.make(
+        schedule, made, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor
+    )
     if out is None or isinstance(out, RunFolder):
         folder = out
     else:
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         folder = RunFolder(out, config=config.save_text(), environment=environment(place, seed), about=about)
-    if folder is not None:
-        folder.create()
+    resumed = folder is not None and folder.create(resume=resume)
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
     shown = Progress(
@@ -161,59 +157,76 @@ def fit(
         shown=progress,
     )
     history = History(run, shown, rows.steps)
-    good = LastGood(model)
-    try:
-        with Interruptible() as stop, torch.random.fork_rng([place] if place.type == "cuda" else []):
-            torch.manual_seed(seed)
-            for epoch in range(1, epochs + 1):
+    with folder or nullcontext(), Interruptible() as stop, Randomness(seed, place, rows.generators) as random:
+        if folder is not None and resumed and (before := ended(folder, model)):
+            return before
+        best = Best(model, objective.metric, folder)
+        checkpoints = Checkpoints(
+            folder,
+            checkpoint_every,
+            rows.steps,
+            model=model,
+            optimizer=made,
+            schedule=scheduler,
+            random=random,
+            history=history,
+            best=best,
+        )
+        if folder is not None and resumed:
+            run.records = checkpoints.restore(folder)
+        good = LastGood(model, history.step)
+        step: engine.Step = engine.eager(model, objective.loss, made, clip=clip, autocast=autocast)
+        try:
+            for epoch in range(history.step // rows.steps + 1, epochs + 1):
                 history.begin(epoch)
                 model.train()
-                for x, y in rows.epoch(epoch):
-                    lr = float(optimizer.param_groups[0]["lr"])
+                for x, y in random.batches(rows, epoch, skip=history.inside):
+                    lr = float(made.param_groups[0]["lr"])
                     history.trained(step(x, y), lr, len(x))
                     if scheduler is not None:
                         scheduler.step()
                     if valid_rows is not None and (history.step % every == 0 or history.step == last):
-                        history.validated(evaluate(model, valid_rows.epoch(epoch), objective))
+                        step.flush()
+                        best.offer(history.validate(model, valid_rows.epoch(epoch), objective), history.step)
+                    if not step.whole:
+                        continue
                     if history.due:
                         history.fetch()
                         good.offer(history.step)
-                    if stop.asked:
+                    if history.inside and checkpoints.due(history.step):
+                        history.fetch()
+                        checkpoints.write(history.step)
+                    if history.inside and stop.asked:
                         break
+                step.flush()
+                if compared is not None and not history.inside:
+                    history.compare(model, compared(), objective)
                 history.end(lr)
+                if stop.asked or checkpoints.due(history.step):
+                    checkpoints.write(history.step)
                 if stop.asked:
                     break
-        status = "interrupted" if stop.asked and history.step < last else "finished"
-    except NotFinite as found:
-        status, problem, kept = "diverged", found, good.restore(found.bad)
-    finally:
-        history.close()
-    run.end(status)
-    if folder is not None:
-        save(folder, model)
-        folder.write("curves.png", run.png())
+            status = "interrupted" if stop.asked and history.step < last else "finished"
+        except NotFinite as found:
+            status, problem, kept = "diverged", found, good.restore(found.bad)
+        finally:
+            history.close()
+        if folder is not None:
+            best.write()
+            saved.save(folder, model.state_dict())
+            folder.write("curves.png", run.png())
+        run.end(status)
     where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":
         raise Interrupted(
-            f"Stopped at step {history.step:,} of {last:,}; what was done is saved{where}.", run
+            f"Stopped at step {history.step:,} of {last:,}; what was done is saved{where}.",
+            run,
+            stop.signal,
         )
     if status == "diverged":
-        raise RunDiverged(_advice(problem, peak, kept, where), run)
+        raise RunDiverged(f"{problem.advice(peak)}; the model of step {kept:,} is kept{where}.", run)
     return run
 
 
 def _home(model: nn.Module) -> str:
     return f"{type(model).__module__}:{type(model).__qualname__}"
-
-
-def _advice(found: NotFinite, lr: float, kept: int, where: str) -> str:
-    """What went wrong, what to change, and what is kept."""
-    value = "NaN" if math.isnan(found.value) else "infinite"
-    if found.bad == 1:
-        change = "look for NaN, inf or very large numbers in the inputs and targets"
-    else:
-        change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
-    return (
-        f"The {found.what} became {value} at step {found.step:,} (epoch {found.epoch}); {change}; "
-        f"the model of step {kept:,} is kept{where}."
-    )

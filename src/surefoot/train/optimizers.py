@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, unknown
 from surefoot.optim import SGD
 from surefoot.train.resolve import accepted, resolve
 
-__all__ = ["OPTIONS", "build", "describe", "options", "with_defaults"]
+__all__ = ["OPTIONS", "Maker", "build", "describe", "options", "over", "with_defaults"]
+
+Maker = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 # those that have a place of their own on the command line
 OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
@@ -94,6 +96,24 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         raise InputError(f"The optimizer {made.__name__} refuses its options: {error}.") from error
     assert isinstance(optimizer, Optimizer)
     return optimizer
+
+
+def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
+    """The optimizer that `fit` was given, made if need be.
+
+    Raises:
+        InputError: it is neither an optimizer nor a function that makes one.
+    """
+    if optimizer is None:
+        return SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if not callable(optimizer):
+        raise InputError(
+            "The optimizer is one over the model's parameters, or a function that makes it from them,"
+            f" not {optimizer!r}."
+        )
+    return optimizer(model.parameters())
 
 
 def describe(optimizer: Optimizer) -> str:

@@ -35,6 +35,7 @@ class Progress:
     ) -> None:
         self._epochs, self._rows, self._shown = epochs, rows, shown
         self._bar: Any = None
+        self._headed = False
         columns: dict[str, tuple[str, Callable[[Any], str]]] = {
             "epoch": ("epoch", self._position),
             "train_loss": ("training loss", _number),
@@ -51,7 +52,8 @@ class Progress:
         """An epoch begins."""
         if not self._shown:
             return
-        if epoch == 1:
+        if not self._headed:
+            self._headed = True
             print("   ".join(heading for heading, _ in self._columns.values()), flush=True)
         if _watched():
             self._epoch = epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,11 +145,16 @@ class Run:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after the step under way was finished and everything saved; `run` is what was done."""
+    """Ctrl-C or SIGTERM, after the step under way was finished and everything saved.
 
-    def __init__(self, text: str, run: Run) -> None:
+    Attributes:
+        run: what was done.
+        exit_code: what a process ends with: 130, or 143 for SIGTERM.
+    """
+
+    def __init__(self, text: str, run: Run, number: int | None = None) -> None:
         super().__init__(text)
-        self.run = run
+        self.run, self.exit_code = run, 128 + (number or signal.SIGINT)
 
 
 class RunDiverged(Diverged):

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import nn
+from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
 
-__all__ = ["load", "save"]
+__all__ = ["BEST", "LAST", "about", "load", "save"]
 
-_NAME = "model.safetensors"
+LAST, BEST = "model.safetensors", "best.safetensors"
 
 
-def save(folder: RunFolder, model: nn.Module) -> None:
-    """Write the model's weights, and what its inputs and outputs mean, to the run's folder."""
+def save(
+    folder: RunFolder, weights: Mapping[str, Tensor], name: str = LAST, more: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model's weights, and what its inputs and outputs mean, to the run's folder.
+
+    Args:
+        folder: the run's.
+        weights: the model's state_dict().
+        name: of the file.
+        more: what else the file says of them.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     # copies: safetensors refuses tensors that share memory, as tied weights do
-    weights = {name: t.detach().cpu().clone().contiguous() for name, t in model.state_dict().items()}
-    folder.write(_NAME, safetensors.torch.save(weights, {"surefoot": json.dumps(dict(folder.about))}))
+    plain = {key: t.detach().cpu().clone().contiguous() for key, t in weights.items()}
+    said = json.dumps({**folder.about, **(more or {})})
+    folder.write(name, safetensors.torch.save(plain, {"surefoot": said}))
 
 
-def load(folder: Path, model: nn.Module) -> None:
+def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
     """Put the weights of a run into its model.
 
     Raises:
         InputError: there are none, or they are of another model.
     """
-    path = folder / _NAME
+    path = folder / name
     try:
         weights = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
@@ -48,7 +62,7 @@ def about(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: there is no such file.
     """
-    path = folder / _NAME
+    path = folder / LAST
     try:
         with safetensors.safe_open(path, "pt") as file:
             found: dict[str, Any] = json.loads((file.metadata() or {}).get("surefoot", "{}"))

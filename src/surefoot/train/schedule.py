@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,7 +17,7 @@ SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
 
 
 def make(
-    name: str,
+    name: str | Callable[[Optimizer], LRScheduler],
     optimizer: Optimizer,
     epochs: int,
     steps: int,
@@ -35,7 +37,7 @@ def make(
     - one-cycle: from γ/25 up to γ over 30 % of the steps, then down to γ/250,000, both along a cosine
 
     Args:
-        name: one of `SCHEDULES`.
+        name: one of `SCHEDULES`, or a function that makes one of your own.
         optimizer: its groups' lr are the peaks.
         epochs: how many the run has.
         steps: steps in an epoch.
@@ -46,6 +48,8 @@ def make(
     Raises:
         InputError: no such schedule, or a warm-up that does not fit.
     """
+    if callable(name):
+        return name(optimizer)
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     if name == "one-cycle":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -80,7 +81,9 @@ def batches(
     n = len(x) if rows is None else len(rows)
     row_bytes = max(1, x[:1].numel() * 4)
     chunk = max(1, _CHUNK // (row_bytes * batch_size)) * batch_size
-    for start in range(skip * batch_size, n, chunk):
+    # chunks begin where they would without `skip`: a batch elsewhere in memory may be summed in another order
+    done = skip * batch_size
+    for start in range(done - done % chunk, n, chunk):
         if rows is None:
             xs, ys = x[start : start + chunk], y[start : start + chunk]
         else:
@@ -88,4 +91,5 @@ def batches(
             xs, ys = x[index], y[index]
         if scaling is not None:
             xs = scaling(xs)
-        yield from zip(torch.split(xs, batch_size), torch.split(ys, batch_size), strict=True)
+        parts = zip(torch.split(xs, batch_size), torch.split(ys, batch_size), strict=True)
+        yield from itertools.islice(parts, max(0, done - start) // batch_size, None)

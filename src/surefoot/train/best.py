@@ -1,0 +1,54 @@
+"""The weights of the best validation so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from surefoot.train import saved
+from surefoot.train.folder import RunFolder
+
+__all__ = ["Best"]
+
+
+class Best:
+    """Keeps a copy of a model's weights when its metric is better than ever; written when the run says so.
+
+    Args:
+        model: whose weights.
+        metric: what its validation is judged by; more is better.
+        folder: where best.safetensors goes; None keeps nothing.
+    """
+
+    def __init__(self, model: nn.Module, metric: str, folder: RunFolder | None) -> None:
+        self._model, self._metric, self._folder = model, metric, folder
+        self._value, self._step = -float("inf"), 0
+        self._unwritten: dict[str, Tensor] | None = None
+
+    @torch.no_grad()
+    def offer(self, value: float | None, step: int) -> None:
+        """The weights of this step were validated; the first of equals stays."""
+        if self._folder is not None and value is not None and value > self._value:
+            self._value, self._step = value, step
+            self._unwritten = {name: t.clone() for name, t in self._model.state_dict().items()}
+
+    def write(self) -> None:
+        """Put them into the folder, if that has not been done.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        if self._folder is not None and self._unwritten is not None:
+            about = {"step": self._step, self._metric: self._value}
+            saved.save(self._folder, self._unwritten, saved.BEST, about)
+            self._unwritten = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which they are; the weights have a file of their own."""
+        return {"value": self._value, "step": self._step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._value, self._step = state["value"], state["step"]

@@ -1,0 +1,202 @@
+"""Checkpoints: all that a run's next step depends on, in one file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Protocol
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from surefoot.errors import InputError
+from surefoot.train import saved
+from surefoot.train.best import Best
+from surefoot.train.folder import RunFolder
+from surefoot.train.pack import pack, unpack
+from surefoot.train.run import Run
+from surefoot.train.span import Span
+
+__all__ = ["Checkpoints", "ended"]
+
+_FORMAT = 1
+_KEPT = 2
+
+
+class Part(Protocol):
+    """Whatever has a state: a model, an optimizer, a schedule, a history."""
+
+    def state_dict(self) -> Any:
+        """What it would go on from."""
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Go on from there."""
+
+
+class Checkpoints:
+    """The checkpoints of a run, checkpoints/step-NNNNNNNNN.safetensors in its folder; the last two are kept.
+
+    Tensors are safetensors, all else is JSON in the same file: reading one runs no code.
+
+    Args:
+        folder: the run's; None writes none.
+        every: "500 steps", "2 epochs", "5 minutes" or "never".
+        per_epoch: steps in an epoch.
+        parts: name -> what has a state; None has none.
+
+    Raises:
+        InputError: a part's state cannot be held.
+    """
+
+    def __init__(self, folder: RunFolder | None, every: str, per_epoch: int, **parts: Part | None) -> None:
+        self._folder = None if every == "never" else folder
+        self._parts = {name: part for name, part in parts.items() if part is not None}
+        self._wrote = 0  # the step of the last one
+        self._at = time.monotonic()
+        self._steps, self._seconds = math.inf, math.inf
+        if self._folder is not None:
+            span = Span.parse(every, "checkpoint_every", minutes=True)
+            if span.unit == "minute":
+                self._seconds = 60 * span.amount
+            else:
+                self._steps = span.steps(per_epoch)
+            self._pack()  # what cannot be held is better said before the first step
+
+    def due(self, step: int) -> bool:
+        """Whether it is time for one after this step."""
+        return (
+            step // self._steps > self._wrote // self._steps or time.monotonic() - self._at >= self._seconds
+        )
+
+    def write(self, step: int) -> None:
+        """Write one, unless this step has one, or its weights are NaN or inf.
+
+        Raises:
+            InputError: it cannot be written; those from before are as they were.
+        """
+        if self._folder is None or step == self._wrote or not self._sound():
+            return
+        best = self._parts["best"]
+        assert isinstance(best, Best)
+        best.write()
+        plain, tensors = self._pack()
+        about = {"format": _FORMAT, "step": step, "metrics": self._folder.sync(), "state": plain}
+        content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
+        self._folder.write(f"checkpoints/{_name(step)}", content)
+        self._wrote, self._at = step, time.monotonic()
+        for old in _files(self._folder.path)[:-_KEPT]:
+            with contextlib.suppress(OSError):
+                old.unlink()
+
+    def restore(self, folder: RunFolder) -> list[dict[str, Any]]:
+        """Put the newest checkpoint into the parts and cut metrics.jsonl to it; without one, begin anew.
+
+        Returns:
+            The records that remain.
+
+        Raises:
+            InputError: there are checkpoints but none can be used, or they are of another model or optimizer.
+        """
+        unusable: list[Path] = []
+        problem = ""
+        for path in reversed(_files(folder.path)):
+            try:
+                about, tensors = _read(path)
+                if about["metrics"] > folder.size:
+                    raise ValueError("metrics.jsonl ends before it")
+                state = unpack(about["state"], tensors)
+                break
+            except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+                unusable.append(path)
+                problem = problem or f"the checkpoint '{path}' cannot be used: {error}"
+        else:
+            if unusable:
+                raise InputError(f"There is nothing to resume from: {problem}.")
+            return folder.cut(0)
+        for name, part in self._parts.items():
+            try:
+                load(part, state[name])
+            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+                raise InputError(f"The checkpoint '{path}' is of another {name}: {error}.") from error
+        if unusable:
+            warnings.warn(f"{problem}; going on from step {about['step']:,}", stacklevel=2)
+        for newer in unusable:
+            newer.unlink(missing_ok=True)
+        self._wrote = about["step"]
+        return folder.cut(about["metrics"])
+
+    def _pack(self) -> tuple[Any, dict[str, Tensor]]:
+        return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
+
+    def _sound(self) -> bool:
+        model = self._parts["model"]
+        assert isinstance(model, nn.Module)
+        return all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+def ended(folder: RunFolder, model: nn.Module) -> Run | None:
+    """The run in the folder if it has nothing to go on with; the model gets its weights.
+
+    Raises:
+        InputError: it diverged.
+    """
+    if folder.status == "diverged":
+        raise InputError(
+            f"The run in '{folder.path}' diverged, and would again; begin another in a new folder."
+        )
+    if folder.status != "finished":
+        return None
+    saved.load(folder.path, model)
+    return Run.load(folder.path)
+
+
+def load(part: Part, state: Any) -> None:
+    """Give a part its state back; an optimizer in the dtypes that it had.
+
+    torch casts the state of an optimizer to the dtype of its parameters, which loses what a float32 buffer
+    beside a bfloat16 parameter is for.
+    """
+    part.load_state_dict(state)
+    if isinstance(part, Optimizer):
+        params = [p for group in part.param_groups for p in group["params"]]
+        numbers = [number for group in state["param_groups"] for number in group["params"]]
+        for p, number in zip(params, numbers, strict=True):
+            if number in state["state"] and p in part.state:
+                part.state[p] = _exact(part.state[p], state["state"][number])
+
+
+def _exact(loaded: Any, kept: Any) -> Any:
+    """What was kept, on the device where it was loaded to, and in memory of its own."""
+    if isinstance(kept, Tensor):
+        here = loaded.device if isinstance(loaded, Tensor) else "cpu"
+        same = isinstance(loaded, Tensor) and loaded.dtype == kept.dtype
+        return loaded if same else kept.to(here, copy=True)
+    if isinstance(kept, dict) and isinstance(loaded, dict):
+        return {key: _exact(loaded.get(key), value) for key, value in kept.items()}
+    if isinstance(kept, (list, tuple)) and isinstance(loaded, (list, tuple)):
+        return type(kept)(_exact(a, b) for a, b in zip(loaded, kept, strict=True))
+    return kept
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09}.safetensors"
+
+
+def _files(folder: Path) -> list[Path]:
+    """The checkpoints, the oldest first."""
+    return sorted((folder / "checkpoints").glob("step-*.safetensors"))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    with safetensors.safe_open(path, "pt") as file:
+        about = json.loads((file.metadata() or {})["surefoot"])
+        if about["format"] != _FORMAT:
+            raise ValueError(f"it has format {about['format']}, of another version of surefoot")
+        # copies, aligned as torch's own tensors are: sums are then made in the same order
+        return about, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118

@@ -1,0 +1,89 @@
+"""The random states that a run draws from: set by its seed, kept in its checkpoints, unseen outside."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+
+from surefoot.train.feed import Batches, Feed
+
+__all__ = ["Randomness"]
+
+
+class Randomness:
+    """Inside `with`, a run's own random states: torch's (and its GPU's), Python's and numpy's.
+
+    Outside they are as they were. A DataLoader's generators go into checkpoints too, but are the user's own:
+    the run starts with what they are, and leaves them where it ended.
+
+    Args:
+        seed: of the run.
+        device: where it runs.
+        generators: of its DataLoader.
+    """
+
+    def __init__(self, seed: int, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
+        self._seed, self._device, self._generators = seed, device, generators
+        self._begun: dict[str, Any] = {}  # the states at the epoch's begin, from which its order was drawn
+
+    def __enter__(self) -> Randomness:
+        self._outside = self._now()
+        torch.manual_seed(self._seed)
+        random.seed(self._seed)
+        np.random.seed([self._seed & 0xFFFFFFFF, self._seed >> 32])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._set(self._outside | {"loader": []})
+
+    def batches(self, rows: Feed, epoch: int, skip: int) -> Batches:
+        """The epoch's batches, from its begin, or within it after `load_state_dict`."""
+        if not skip:
+            self._begun = self._now()
+            return rows.epoch(epoch)
+        now = self._now()
+        self._set(self._begun)  # a DataLoader draws the epoch's order anew, and leaves out what was done
+        found = rows.epoch(epoch, skip)
+        self._set(now)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states now, and at the epoch's begin."""
+        return {"now": self._now(), "begun": self._begun}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from those states."""
+        self._begun = state["begun"]
+        self._set(state["now"])
+
+    def _now(self) -> dict[str, Any]:
+        kind = self._device.type
+        state = {
+            "torch": torch.get_rng_state(),
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "loader": [generator.get_state() for generator in self._generators],
+        }
+        if kind == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self._device)
+        elif kind == "mps":
+            state["mps"] = torch.mps.get_rng_state()
+        return state
+
+    def _set(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["torch"])
+        random.setstate(state["python"])
+        np.random.set_state(state["numpy"])
+        for generator, own in zip(self._generators, state["loader"], strict=False):
+            generator.set_state(own)
+        if "cuda" in state:
+            torch.cuda.set_rng_state(state["cuda"], self._device)
+        if "mps" in state:
+            torch.mps.set_rng_state(state["mps"])
