@@ -202,6 +202,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "The gradient of 'w' at step 1 has shape (2,), but 'w' has shape ().",
     ),
     ({"f": None, "gradients": [{"w": 1}], "steps": 2}, "There are gradients for 1 steps, but steps is 2."),
+    ({"f": None, "gradients": []}, "gradients is empty; give at least those of one step."),
+    ({"optimizer": 3}, "optimizer must be a torch optimizer's class, but it is 3."),
+    ({"optimizer": torch.optim.LBFGS}, "LBFGS cannot be recorded: step 1 raised TypeError: "),
+    (
+        {"f": "w**4", "lr": 1000, "steps": 20},
+        "At step 6: w has grown beyond 10^1000; a smaller lr may keep it",
+    ),
     ({"f": "w**2 + v"}, "f has the unknown name 'v'"),
     (
         {"rule": "adam", "exact": True},

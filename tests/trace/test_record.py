@@ -164,7 +164,7 @@ def test_what_the_optimizer_raises_says_where_and_keeps_the_trace():
 
     with pytest.raises(OptimizerRaised) as error:
         recorded(Script.of({"w": 1}, gradients=[{"w": 1}] * 3, lr=1), Fragile)
-    assert str(error.value) == "step at step 2 raised RuntimeError: broken"
+    assert str(error.value) == "step 2 raised RuntimeError: broken"
     assert len(error.value.trace.steps) == 1
 
 

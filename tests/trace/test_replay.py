@@ -109,6 +109,13 @@ def test_other_numbers():
         )
 
 
+def test_only_slots_that_were_written_are_state():
+    trace = replay(Script.of({"w": 1}, gradients=[{"w": 1}], centered=False), "rmsprop", float)
+    assert trace.steps[0].state["w"].keys() == {"square_avg"}
+    trace = replay(Script.of({"w": 0}, gradients=[{"w": 0}], momentum=0.5), "keras")
+    assert trace.steps[0].state["w"] == {"velocity": 0}
+
+
 def test_rules_with_roots_run_on_mpmath():
     script = Script.of({"w": 1.0}, gradients=[{"w": 0.5}] * 20, lr=0.01)
     with mpmath.workdps(50):

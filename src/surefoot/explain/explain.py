@@ -135,6 +135,8 @@ def _script(
         isinstance(steps, bool) or not isinstance(steps, int) or not 0 < steps <= MOST_STEPS
     ):
         raise InputError(f"steps is {steps!r}; it must be a whole number from 1 to {MOST_STEPS}.")
+    if gradients is not None and not len(gradients):
+        raise InputError("gradients is empty; give at least those of one step.")
     if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
         raise InputError("gradients must be a list with, for each step, {name: gradient}.")
     start = problem.start if problem is not None else at
@@ -204,6 +206,8 @@ def _values(problem: Problem | None, trace: Trace, number: Make) -> tuple[Number
 
 
 def _record(script: Script, optimizer: Callable[..., Any]) -> Trace:
+    if not callable(optimizer):
+        raise InputError(f"optimizer must be a torch optimizer's class, but it is {optimizer!r}.")
     try:
         return record(script, optimizer)
     except OptimizerRaised as error:

@@ -42,7 +42,12 @@ def closing_line(
         return "This rule has no momentum: what it keeps of past gradients does not carry w on."
     h = rule.hyper(**trace.steps[-1].options[0]).map(exact)
     if h[option.name] == 0:
-        return f"No momentum here ({option.letter} = 0): each step follows its own gradient and forgets it."
+        does = (
+            "follows its own gradient and forgets it"
+            if rule.exact
+            else "points where its own gradient points"
+        )
+        return f"No momentum here ({option.letter} = 0): each step {does}."
     pen = TextPen(dataclasses.replace(numerals, exact=False))
     try:
         without = replay(without_momentum(trace.script, option.name), rule, number)
@@ -86,6 +91,8 @@ def _distance(trace: Trace, without: Trace, steps: int, pen: TextPen) -> str:
     after = f"after {steps} steps" if steps > 1 else "after one step"
     if without.steps[-1].w == trace.steps[-1].w:
         return f"nothing yet; {after} w is where it would be without it"
+    if not math.isfinite(far):
+        return f"{after} w has run away"
     came = f"{after} w has come {pen.result(far)} from its start"
     if not alone or not math.isfinite(far / alone):
         return came
@@ -96,7 +103,10 @@ def _length(trace: Trace) -> float:
     """How far w is from its start, all tensors together."""
     end = trace.steps[-1].w
     pairs = (zip(elements(end[n]), elements(trace.start[n]), strict=True) for n in trace.script.names)
-    return math.sqrt(sum(float(x - y) ** 2 for pair in pairs for x, y in pair))
+    try:
+        return math.hypot(*(float(x - y) for pair in pairs for x, y in pair))
+    except OverflowError:
+        return math.inf
 
 
 def _against_the_gradient(trace: Trace) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 from fractions import Fraction
 
 from surefoot.trace.values import Number, exact_binary
@@ -48,7 +49,7 @@ class Numerals:
         short = f"{float(q):.12g}"
         if Fraction(short) != q:
             return str(q) if len(str(q)) < _LONGEST else f"{float(q):.6g}"
-        return short if "e" not in short else _power_of_ten(float(q), 12)
+        return short if "e" not in short else _power_of_ten(q, 12)
 
     def _write(self, x: Number, *, strip: bool) -> str:
         q = exact_binary(x)
@@ -58,24 +59,18 @@ class Numerals:
             return _fraction(q)
         size = abs(q)
         if size >= 10**9 or 0 < size < Fraction(1, 2 * 10**self.digits):
-            return _power_of_ten(_float(q), 4)
-        text = f"{_float(q):.{self.digits}f}"
+            return _power_of_ten(q, 4)
+        text = f"{float(q):.{self.digits}f}"
         if strip and "." in text:
             text = text.rstrip("0").rstrip(".")
         return text
 
 
-def _float(q: Fraction) -> float:
-    try:
-        return float(q)
-    except OverflowError:
-        return math.copysign(math.inf, q)
-
-
-def _power_of_ten(x: float, digits: int) -> str:
-    if not math.isfinite(x):
-        return str(x)
-    mantissa, _, exponent = f"{x:.{digits - 1}e}".partition("e")
+def _power_of_ten(q: Fraction, digits: int) -> str:
+    """Write 1.235e11; by way of Decimal, since q may be beyond all floats."""
+    with localcontext() as context:
+        context.prec, context.Emax, context.Emin = digits + 10, MAX_EMAX, MIN_EMIN
+        mantissa, _, exponent = f"{Decimal(q.numerator) / q.denominator:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
 
@@ -87,7 +82,8 @@ def _fraction(q: Fraction) -> str:
         text = " " * 10_000
     if len(text) <= _LONGEST:
         return text
-    return f"{_float(q):.12g}…"
+    mantissa, e, exponent = _power_of_ten(q, 12).partition("e")
+    return f"{float(q):.12g}…" if abs(int(exponent)) < 12 else f"{mantissa}…{e}{exponent}"
 
 
 def sensible_digits(movements: Iterable[Number]) -> int:

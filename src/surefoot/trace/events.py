@@ -80,17 +80,19 @@ class Step:
 
 
 def show(value: Any) -> str:
-    """Write a value or an option compactly: a fraction as a decimal where that is exact and short.
+    """Write a value or an option compactly: a fraction as a decimal where that is exact, or as the float it is.
 
     Example:
-        >>> show((Fraction(1, 8), Fraction(1, 3), True))
-        '(0.125, 1/3, True)'
+        >>> show((Fraction(1, 8), Fraction(1, 3), Fraction(0.9), True))
+        '(0.125, 1/3, 0.9, True)'
     """
     if isinstance(value, tuple):
         return "(" + ", ".join(show(v) for v in value) + ")"
     if isinstance(value, Fraction):
         decimal = f"{float(value):.12g}"
-        return decimal if Fraction(decimal) == value else str(value)
+        if Fraction(decimal) == value:
+            return decimal
+        return repr(float(value)) if Fraction(float(value)) == value else str(value)
     return str(value)
 
 

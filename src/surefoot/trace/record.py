@@ -41,8 +41,9 @@ class OptimizerRaised(Exception):
 
     def __str__(self) -> str:
         """Say what raised what."""
-        when = f" at step {self.step}" if self.step else ""
-        return f"{self.action}{when} raised {type(self.__cause__).__name__}: {self.__cause__}"
+        what = "" if self.action == "step" else f"{self.action} at " if self.step else self.action
+        when = f"step {self.step}" if self.step else ""
+        return f"{what}{when} raised {type(self.__cause__).__name__}: {self.__cause__}"
 
 
 def record(

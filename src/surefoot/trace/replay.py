@@ -17,6 +17,7 @@ from surefoot.trace.values import Number, Shape, Value, build, elements, exact, 
 __all__ = ["magnitudes", "replay"]
 
 State = dict[str, Any]
+_TOO_LARGE = 10**1000
 
 
 def replay(
@@ -58,7 +59,8 @@ def replay(
 
     w = {n: map_value(make, v) for n, v in script.start.items()}
     start = dict(w)
-    states: dict[str, list[State]] = {}  # name -> the state of each element; absent before the first gradient
+    states: dict[str, list[State]] = {}  # name → the state of each element; absent before the first gradient
+    starts: dict[str, State] = {}  # name → the state that it had then
     options = [dict(group.options) for group in script.groups]
     moments: list[Moment] = []
     for t, step in enumerate(script.steps, 1):
@@ -83,6 +85,7 @@ def replay(
             given = {n: map_value(make, g) for n, g in gradients.items()}
             for name, g in given.items():
                 if script.groups[script.group_of(name)].joins <= t:
+                    starts.setdefault(name, rule.init(h[name], w[name]))
                     w[name], states[name] = _step(rule, h[name], w[name], g, states.get(name))
         except InputError as error:
             raise InputError(f"At step {t}: {error}") from None
@@ -90,7 +93,12 @@ def replay(
             raise InputError(
                 f"At step {t}: a division by zero, or a number too large, in rule {rule.name!r}."
             ) from None
-        state = {n: _collect(s, shapes[n]) for n, s in states.items()}
+        for name in given:
+            if any(_has_run_away(x) for x in elements(w[name])):
+                raise InputError(
+                    f"At step {t}: {name} has grown beyond 10^1000; a smaller lr may keep it finite."
+                )
+        state = {n: _collect(s, starts[n], shapes[n]) for n, s in states.items()}
         moments.append(Moment(tuple(map(dict, options)), before, point, given, dict(w), state))
     return Trace(script, rule.name, start, tuple(moments))
 
@@ -102,6 +110,11 @@ def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None)
         return float(x) if x == float(x) else Magnitude.of(x)
 
     return replay(script, rule, Magnitude.of, follow=follow, hyper_number=hyper_number)
+
+
+def _has_run_away(x: Number) -> bool:
+    """Whether an mpmath number is so large that no one can want it written; floats become inf by themselves."""
+    return hasattr(x, "man_exp") and abs(x) > _TOO_LARGE
 
 
 def _point(rule: Rule, h: Any, w: Value, states: list[State] | None) -> Value:
@@ -118,11 +131,11 @@ def _step(rule: Rule, h: Any, w: Value, g: Value, states: list[State] | None) ->
     return build(shape(w), [x for x, _ in done]), [s for _, s in done]
 
 
-def _collect(states: list[State], shape: Shape) -> dict[str, Value]:
-    """Make slot → value of each element's slot → number, without slots that do not exist yet."""
+def _collect(states: list[State], start: State, shape: Shape) -> dict[str, Value]:
+    """Make slot → value of each element's slot → number, without slots that have not been written."""
     if not states:
         return {}
-    slots = [slot for slot, x in states[0].items() if x is not None]
+    slots = [slot for slot, x in states[0].items() if x is not start[slot]]
     return {slot: build(shape, [s[slot] for s in states]) for slot in slots}
 
 
