@@ -18,9 +18,8 @@ autograd must keep; `fused` hands them to torch's own kernel. Without momentum t
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import repeat
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -133,24 +132,22 @@ def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: O
     assert not lost, "plan.py gives these to another kernel"
     if o.decoupled:
         torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
-    step = partial(
-        torch._fused_sgd_,
-        momentum_buffer_list=buffers,
-        weight_decay=0 if o.decoupled_weight_decay else o.weight_decay,
-        momentum=o.momentum,
-        lr=o.lr,
-        dampening=o.momentum if o.convention == "ema" else o.dampening,
-        nesterov=o.nesterov,
-        maximize=o.maximize,
-        is_first_step=False,  # True would leave the buffers uninitialised after an overflow; ours start at 0
-    )
+    options: dict[str, Any] = {
+        "weight_decay": 0 if o.decoupled_weight_decay else o.weight_decay,
+        "momentum": o.momentum,
+        "lr": o.lr,
+        "dampening": o.momentum if o.convention == "ema" else o.dampening,
+        "nesterov": o.nesterov,
+        "maximize": o.maximize,
+        "is_first_step": False,  # True leaves buffers uninitialised after an overflow; ours start at 0
+    }
     try:
-        step(params, grads)
+        torch._fused_sgd_(params, grads, buffers, **options)
     except RuntimeError:
         # Lazily negated gradients, as complex networks give them, are refused before anything is done.
         if not any(g.is_neg() for g in grads):
             raise
-        step(params, [g.resolve_neg() for g in grads])
+        torch._fused_sgd_(params, [g.resolve_neg() for g in grads], buffers, **options)
     increment_version(params)  # the kernel does not, and autograd would miss the change
 
 

@@ -136,7 +136,8 @@ class SGD(LightOptimizer):
             for home in self._homes:
                 home.leave()
                 for p in home.params:
-                    self.state[p].update({k: v.clone() for k, v in self.state.get(p, {}).items()})
+                    if p in self.state:
+                        self.state[p] = {key: value.clone() for key, value in self.state[p].items()}
         self._homes, self._plan = [], None
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -159,11 +160,8 @@ class SGD(LightOptimizer):
             check_domain(options)
             refuse_kernels(options)
         super().add_param_group(param_group)
-        group, self._plan = self.param_groups[-1], None
-        if group["capturable"] and not isinstance(group["lr"], Tensor) and group["params"]:
-            wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
-            dtype = torch.float64 if wide else torch.float32
-            group["lr"] = torch.tensor(float(group["lr"]), dtype=dtype, device=group["params"][0].device)
+        _keep_lr_on_device(self.param_groups[-1])
+        self._plan = None
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -206,11 +204,20 @@ class SGD(LightOptimizer):
                     f"this checkpoint's momentum follows convention={saved!r}, this optimizer's "
                     f"{own['convention']!r}; build the optimizer with convention={saved!r}"
                 )
-            for name, default in {**Options._field_defaults, **own, **_OFF}.items():
-                group.setdefault(name, default)
+            for name, default in Options._field_defaults.items():
+                group.setdefault(name, _OFF.get(name, own.get(name, default)))
+            _keep_lr_on_device(group)
         self._plan = None
         super().__setstate__(state)
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
         dtype = state_dtype(key, p, group["state_dtype"]) if key in (BUFFER, LOST) else value.dtype
         return value.to(device=p.device, dtype=dtype, copy=True)
+
+
+def _keep_lr_on_device(group: dict[str, Any]) -> None:
+    """For capturable: make lr a tensor beside the parameters, in a dtype that does not round it for them."""
+    if group["capturable"] and not isinstance(group["lr"], Tensor) and group["params"]:
+        wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
+        dtype = torch.float64 if wide else torch.float32
+        group["lr"] = torch.tensor(float(group["lr"]), dtype=dtype, device=group["params"][0].device)
