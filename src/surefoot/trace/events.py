@@ -80,7 +80,7 @@ class Step:
 
 
 def show(value: Any) -> str:
-    """Write a value or an option compactly: a fraction as a decimal where that is exact, or as the float it is.
+    """Write a value or an option compactly: a fraction as a decimal if that is exact, or as the float it is.
 
     Example:
         >>> show((Fraction(1, 8), Fraction(1, 3), Fraction(0.9), True))

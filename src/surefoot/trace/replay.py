@@ -113,7 +113,7 @@ def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None)
 
 
 def _has_run_away(x: Number) -> bool:
-    """Whether an mpmath number is so large that no one can want it written; floats become inf by themselves."""
+    """Whether an mpmath number is too large to be wanted in writing; floats become inf by themselves."""
     return hasattr(x, "man_exp") and abs(x) > _TOO_LARGE
 
 
