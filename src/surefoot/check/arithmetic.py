@@ -98,8 +98,15 @@ def examine(
         )
     if patient.signature.needs_closure:
         guessed = Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
+    elif (said := work.refusal()) is not None:
+        guessed = Guess(None, said)
     else:
-        guessed = guess(patient.signature, work.words, [t for t in map(_trace, work.plain()) if t])
+        traces = [t for t in map(_trace, work.plain()) if t]
+        guessed = guess(patient.signature, work.words, traces)
+        if guessed.rule is None and not traces:
+            guessed = Guess(
+                None, f"Its step() cannot be driven with chosen gradients: {work.plain()[0].outcome}"
+            )
     return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
 
 
@@ -119,6 +126,11 @@ class _Work:
             self._plain = list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
         return self._plain
 
+    def refusal(self) -> str | None:
+        """What the constructor says, if it takes no vectors with any combination of the options."""
+        plain = self.plain()
+        return f"It cannot be made of vectors: {plain[0].outcome}" if all(r.refused for r in plain) else None
+
     def record(self, situation: Situation, options: Any) -> Iterator[Recording]:
         for chosen in options:
             for script in scripts(situation, self.words, chosen, self.plan.seed):
@@ -135,13 +147,12 @@ class _Work:
             outcome = error
         return Recording(script, dtype, options or {}, outcome)
 
-    def accepted(self, quick: bool) -> list[dict[str, Any]]:
-        """Options that switch on as much as the constructor takes; the same with one less; and none."""
+    def accepted(self, near: int) -> list[dict[str, Any]]:
+        """Options that switch on as much as the constructor takes; the same with `near` less; and none."""
         taken = [r.options for r in self.plain() if not r.refused]
         taken = [o for i, o in enumerate(taken) if o not in taken[:i]]
         on = [frozenset(k for k, v in o.items() if k in self.off and v != self.off[k]) for o in taken]
         largest = [s for s in on if not any(s < other for other in on)]
-        near = 0 if quick else 1
         chosen = [
             o
             for o, s in zip(taken, on, strict=True)
@@ -154,12 +165,10 @@ class _Work:
         if guessed.rule is None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
             return
-        plain = self.plain()
-        if all(r.refused for r in plain):
-            said = plain[0].outcome if plain else "no script could be made"
-            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=f"It cannot be made of vectors: {said}")
+        if (said := self.refusal()) is not None:
+            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=said)
             return
-        traces = [t for t in map(_trace, plain) if t]
+        traces = [t for t in map(_trace, self.plain()) if t]
         claim = Claim(guessed.rule, self.words)
         other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
         if other is not None and not claimed:
@@ -187,7 +196,7 @@ class _Work:
         if situation is SITUATIONS[0]:
             recordings = self.plain()
         else:
-            recordings = list(self.record(situation, self.accepted(self.plan.quick)))
+            recordings = list(self.record(situation, self.accepted(0 if self.plan.quick else situation.near)))
         recordings = [r for r in recordings if not r.refused]
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
@@ -279,7 +288,7 @@ def _fault(recording: Recording, claim: Claim) -> Fault | None:
 def _same_while_lr_is_constant(base: Claim, other: Claim, work: _Work) -> str | None:
     """Say so, if the two conventions part only by a learning rate that changes."""
     situation = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
-    for options in itertools.islice(work.accepted(True), 4):
+    for options in itertools.islice(work.accepted(0), 4):
         for script in scripts(situation, work.words, options, work.plan.seed):
             calm = dataclasses.replace(
                 script, steps=tuple(dataclasses.replace(s, events=()) for s in script.steps)

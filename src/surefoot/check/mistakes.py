@@ -77,6 +77,11 @@ def _sgd(
     return Rule(name, name, formula, tuple(map(hyper_for, names)), (slot,), mistake=mistake)
 
 
+def _is_grad(h: Any) -> bool:
+    """Whether d is p.grad itself, and no new tensor: then what is done to the buffer is done to d."""
+    return zero(h.weight_decay) and not h.maximize
+
+
 def _sign(h: Any, g: Any) -> Any:
     return -g if h.maximize else g
 
@@ -114,7 +119,9 @@ SGD_MISTAKES = (
     _sgd("starts at w", "the buffer starts as a copy of the parameter",
          first=lambda h, d, w: h.momentum * w + (1 - h.dampening) * d),
     _sgd("aliased", "the buffer is the gradient tensor itself: when that is filled anew, the buffer is too",
-         average=lambda h, d, old, g: h.momentum * g + (1 - h.dampening) * d),
+         average=lambda h, d, old, g:
+             h.momentum * g * (2 - h.dampening) if _is_grad(h) else _average(h, d, old, g),
+         nesterov=lambda h, d, b, old, g: b + h.momentum * b if _is_grad(h) else _nesterov(h, d, b, old, g)),
     _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
          reads=lambda h, b, old: b if old is None else old),
     _sgd("lr inside", "the learning rate enters the buffer, as in Keras, so a changed one acts late",

@@ -36,9 +36,7 @@ class Situation:
     make: Callable[[Words, Option, random.Random], Iterator[Script]]
     dtypes: tuple[str, ...] = ("float64",)
     quick: bool = False
-    every: bool = (
-        False  # with every combination of options, not only those that switch on as much as they can
-    )
+    near: int = 2  # how many options less than as much as the constructor takes
 
 
 def _steps(
@@ -111,6 +109,12 @@ def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script
 def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
     yield _one(options, reuse_gradients=True)
+    # weight decay and maximize make a new tensor of the gradient, and would hide that it is kept
+    bare = {
+        o: words.off(o) if words.hyper[o] in ("weight_decay", "maximize") else v for o, v in options.items()
+    }
+    if bare != options:
+        yield _one(bare, reuse_gradients=True)
 
 
 def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
@@ -160,7 +164,7 @@ SITUATIONS = (
     _situation(
         "rule", "every step follows the rule", plain,
         "This is what the optimizer is: one wrong coefficient still trains, only worse.",
-        "Compare step() with the rule line by line.", quick=True, every=True,
+        "Compare step() with the rule line by line.", quick=True,
     ),
     _situation(
         "changed-lr", "a changed learning rate counts from the next step, and only there", changed_lr,
@@ -196,17 +200,17 @@ SITUATIONS = (
         "sizes", "sizes around vector widths, each dtype", sizes,
         "Fast paths treat whole vectors and the rest apart; one of the two is easily forgotten.",
         "Compare with the plain loop for sizes 1, V−1, V, V+1 and 2V+3.",
-        dtypes=("float64", "float32", "float16", "bfloat16"),
+        dtypes=("float64", "float32", "float16", "bfloat16"), near=0,
     ),
     _situation(
         "dtypes", "several dtypes in one group", dtypes,
         "Mixed precision puts float32 and bfloat16 side by side; buckets by dtype must each be stepped once.",
-        "Do once per parameter what is done per bucket.",
+        "Do once per parameter what is done per bucket.", near=0,
     ),
     _situation(
         "long", "twenty steps with ordinary numbers, within rounding", long,
         "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄.",
-        "Look for state that drifts: a step count shared between parameters, a value that is not updated.",
+        "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
     ),
 )  # fmt: skip
 CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}

@@ -70,7 +70,7 @@ class Words:
     def of(cls, signature: Signature, given: Options) -> Words:
         """Read a class's options, and those that the user gave."""
         known = {**signature.options, **given}
-        names = [n for n in (*signature.required, *known) if SYNONYMS.get(n, n) in TRIED]
+        names = [n for n in (*signature.required, *known) if _is_hyper(SYNONYMS.get(n, n), known.get(n))]
         hyper = {n: SYNONYMS.get(n, n) for n in names}
         values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
         fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
@@ -110,6 +110,13 @@ def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:
     for size in sizes:
         for on in itertools.combinations(switches, size):
             yield {**steady, **{o: TRIED[words.hyper[o]][0] if o in on else words.off(o) for o in switches}}
+
+
+def _is_hyper(hyper: str, default: Any) -> bool:
+    """Whether an option of that name is the hyperparameter, and not another thing: Adafactor's eps is a pair."""
+    if hyper not in TRIED:
+        return False
+    return default is None or isinstance(default, (tuple, list)) == isinstance(TRIED[hyper][0], tuple)
 
 
 def _usable(value: Any) -> bool:
