@@ -106,19 +106,23 @@ def explain(
         if not equals:
             raise InputError(f"The option {pair!r} is not of the form name=value, such as eps=1e-8.")
         options[name.strip()] = read_option_text(value.strip())
+    given: dict[str, Any] = {
+        "f": f,
+        "at": start,
+        "gradients": None if gradient is None else [read_assignments(text) for text in gradient],
+        "steps": steps,
+        "exact": exact,
+        "digits": digits,
+        "autograd": True if autograd else None,
+    }
+    rules = rule.split(",") if "," in rule else rule
     explanation = work_out(
-        rule.split(",") if "," in rule else rule,
-        f=f,
-        at=start,
-        gradients=None if gradient is None else [read_assignments(text) for text in gradient],
-        steps=steps,
-        optimizer=None if optimizer is None else _load(optimizer),
-        exact=exact,
-        digits=digits,
-        autograd=True if autograd else None,
-        **options,
+        rules, **given, **options, optimizer=None if optimizer is None else _load(optimizer)
     )
-    drawn = [_draw(explanation, pair) for pair in picture or []]
+    # the path of one rule says more beside the one without momentum
+    alone = picture and len(explanation.traces) == 1 and "momentum" in options and not nesterov
+    others = [work_out(rules, **given, **{**options, "momentum": "0"})] if alone else []
+    drawn = [_draw(explanation, others, pair) for pair in picture or []]
     print(_write(explanation, format).rstrip("\n"))
     for file in drawn:
         print(f"Drawn: {file}")
@@ -144,7 +148,7 @@ def _write(explanation: Any, format: str) -> str:
     return str(explanation.text(width=width, color=color))
 
 
-def _draw(explanation: Any, pair: str) -> Path:
+def _draw(explanation: Any, others: list[Any], pair: str) -> Path:
     """Draw one picture, given as kind=FILE."""
     from surefoot.errors import InputError
 
@@ -154,7 +158,7 @@ def _draw(explanation: Any, pair: str) -> Path:
         raise InputError(
             f"The picture {pair!r} must be kind=FILE with a .png, .pdf or .svg file, as path=path.png."
         )
-    figure = explanation.plot(kind)
+    figure = explanation.plot(kind, *(others if kind in ("path", "over-time") else []))
     try:
         figure.savefig(file)
     except OSError as error:

@@ -53,8 +53,10 @@ class _Page:
             elif isinstance(block, Facts):
                 self.facts(block)
             elif isinstance(block, Work):
+                self.lines += [""] * isinstance(before, Side)
                 self.work(block)
             elif isinstance(block, Side):
+                self.lines += [""] * (isinstance(before, Note) and before.kind == "value")
                 self.side(block)
             else:
                 self.note(block, before)
