@@ -142,6 +142,8 @@ class Config:
     """Threads of the CPU. [default: one where steps are small, else torch's choice]"""
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
     """bfloat16: autocast the forward pass."""
+    compile: Annotated[Literal["off", "on", "auto"], Parameter(group=_MACHINE)] = "off"
+    """Take the training steps by one compiled program: on, or auto, where that pays for itself."""
 
     name: Annotated[str | None, Parameter(group=_OUTPUT)] = None
     """Name of the run. [default: model and data]"""

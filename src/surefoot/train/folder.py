@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import tomli_w
 from filelock import FileLock, Timeout
 
 from surefoot.errors import InputError
@@ -59,11 +60,18 @@ class RunFolder:
         self._metrics: IO[bytes] | None = None
         self._lock: FileLock | None = None
 
-    def create(self, *, resume: bool = False) -> bool:
+    def settled(self, name: str) -> Any:
+        """An option of the run that the folder holds already; None if it holds none."""
+        with contextlib.suppress(OSError, ValueError):
+            return tomllib.loads(self._read("config.toml")).get(name)
+        return None
+
+    def create(self, *, resume: bool = False, **settled: Any) -> bool:
         """Make the folder, and keep others from writing it until `close`.
 
         Args:
             resume: go on with the run that the folder holds, if it holds one with the same config.
+            settled: options that were decided since the config was written.
 
         Returns:
             Whether it goes on with a run.
@@ -71,6 +79,9 @@ class RunFolder:
         Raises:
             InputError: the folder holds something else, is being written, or cannot be written.
         """
+        if settled:
+            config = tomllib.loads(self._first["config.toml"]) | settled
+            self._first["config.toml"] = tomli_w.dumps(config)
         with _told(self.path):
             if self._own:
                 self.path.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
         seed=config.seed,
         device=device,
         precision=config.precision,
+        compile=config.compile,
         progress=progress,
         out=folder,
         resume=resume,

@@ -14,10 +14,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from surefoot.train import device as devices
-from surefoot.train import engine, optimizers, saved
+from surefoot.train import optimizers, saved
 from surefoot.train import schedule as schedules
 from surefoot.train.best import Best
 from surefoot.train.checkpoint import Checkpoints, ended
+from surefoot.train.compiled.choose import Job, choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
@@ -57,6 +58,7 @@ def fit(
     seed: int = 0,
     device: str | torch.device = "auto",
     precision: str = "float32",
+    compile: str = "off",
     progress: bool = True,
     out: RunFolder | Path | str | None = None,
     resume: bool = False,
@@ -88,6 +90,7 @@ def fit(
         seed: of the order and of dropout; the random states outside (torch, numpy, Python) stay as they are.
         device: "auto" is cuda, mps or cpu, the first there is.
         precision: "float32", or "bfloat16" to autocast the forward pass.
+        compile: "off"; "on" runs the step as one compiled program; "auto" does so where that pays.
         progress: print a line per epoch, and a bar where somebody watches.
         out: a folder to write the run to, created here.
         resume: where `out` holds a run, go on from its last checkpoint; everything else must be given as it
@@ -124,6 +127,7 @@ def fit(
         seed=seed,
         device=str(device),
         precision=precision,  # type: ignore[arg-type]
+        compile=compile,  # type: ignore[arg-type]
     )
     place = devices.pick(device)
     model.to(place)
@@ -146,7 +150,16 @@ def fit(
     else:
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         folder = RunFolder(out, config=config.save_text(), environment=environment(place, seed), about=about)
-    resumed = folder is not None and folder.create(resume=resume)
+    batch = next(rows.first(batch_size)) if rows.first is not None and rows.rows >= batch_size else None
+    step, compile = choose(
+        (folder.settled("compile") if folder is not None and resume else None) or compile,
+        Job(model, objective.loss, made, clip, autocast),
+        batch,
+        every=every,
+        last=last,
+        say=print if progress else lambda line: None,
+    )
+    resumed = folder is not None and folder.create(resume=resume, compile=compile)
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
     shown = Progress(
@@ -175,7 +188,6 @@ def fit(
         if folder is not None and resumed:
             run.records = checkpoints.restore(folder)
         good = LastGood(model, history.step)
-        step: engine.Step = engine.eager(model, objective.loss, made, clip=clip, autocast=autocast)
         try:
             for epoch in range(history.step // rows.steps + 1, epochs + 1):
                 history.begin(epoch)

@@ -8,9 +8,8 @@ from torch import nn
 
 import surefoot
 from surefoot.train.compiled import package
-from surefoot.train.compiled.choose import compiled, hint, obstacle, steps_at_once
-
-from .conftest import K, eager_step
+from surefoot.train.compiled.choose import Job, choose, hint, obstacle, steps_at_once
+from surefoot.train.compiled.engine import Grouped
 
 
 @pytest.mark.parametrize(
@@ -22,26 +21,42 @@ def test_groups_fit_between_validations(every, k):
 
 
 def test_what_stands_in_the_way():
-    w = [nn.Parameter(torch.ones(2))]
-    x = torch.zeros(1)
+    w = nn.Linear(2, 1)
+    batch = torch.zeros(4, 2), torch.zeros(4, 1)
 
-    def why(autocast=False, optimizer=None, **options):
-        return obstacle(optimizer or surefoot.SGD(w, **{"lr": 0.1, **options}), x, autocast=autocast)
+    def why(optimizer=None, autocast=None, batch=batch, **options):
+        optimizer = optimizer or surefoot.SGD(w.parameters(), **{"lr": 0.1, **options})
+        return obstacle(Job(w, nn.functional.mse_loss, optimizer, None, autocast), batch)
 
     assert why() is None
     assert why(momentum=0.9, nesterov=True, weight_decay=0.1, decoupled_weight_decay=True) is None
-    assert why(optimizer=torch.optim.Adam(w)) == "its optimizer is Adam, not surefoot.SGD"
-    assert why(autocast=True) == "it runs under autocast"
+    assert why(optimizer=torch.optim.Adam(w.parameters())) == "its optimizer is Adam, not surefoot.SGD"
+    assert why(autocast=torch.autocast("cpu", torch.bfloat16)) == "it runs under autocast"
     assert why(momentum=0.9, convention="keras") == "its optimizer follows convention='keras'"
     assert why(kahan=True) == "its optimizer has kahan=True"
-    assert obstacle(surefoot.SGD(w), x.to("meta"), autocast=False) == "it runs on meta"
+    assert why(batch=None) == "there is no full batch of rows in memory"
+    assert why(batch=(batch[0].to("meta"), batch[1])) == "it runs on meta"
 
 
 def test_a_hint_only_where_it_would_save_something():
     assert hint(1e-3, 1000) is None
     assert hint(1e-3, 149_000) is None
-    assert hint(1e-3, 200_000) == "--compile on would save about 50 s of this run."
-    assert hint(1e-2, 200_000) == "--compile on would save about 13 minutes of this run."
+    assert hint(1e-3, 200_000) == "--compile on would save about 50 s."
+    assert hint(1e-2, 200_000) == "--compile on would save about 13 minutes."
+
+
+def chosen(job, said, mode="on", batch=..., last=10, **options):
+    model, optimizer, x, y = job(**options) if callable(job) else job
+    batch = (x[0], y[0]) if batch is ... else batch
+    step, ran = choose(
+        mode, Job(model, nn.functional.cross_entropy, optimizer), batch, every=250, last=last, say=said.append
+    )
+    return isinstance(step, Grouped), ran
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
 
 
 class Reads(nn.Linear):
@@ -49,50 +64,52 @@ class Reads(nn.Linear):
         return super().forward(x) * x.sum().item()
 
 
-def test_what_cannot_be_traced_is_said_once_and_runs_eagerly(job, tmp_path, monkeypatch):
-    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
+def test_off_is_eager_and_says_nothing_of_a_short_run(job):
+    said: list[str] = []
+    assert chosen(job, said, "off", last=10_000) == (False, "off")
+    assert chosen(job, said, "auto", last=10) == (False, "off")  # would not pay for itself
+    assert said == []
+
+
+def test_off_says_what_compiling_would_save_in_a_long_run(job):
+    said: list[str] = []
+    assert chosen(job, said, "off", last=10**9) == (False, "off")
+    assert len(said) == 1
+    assert said[0].startswith("--compile on would save about ")
+
+
+def test_what_stands_in_the_way_is_said_if_it_was_asked_for(job):
+    said: list[str] = []
+    assert chosen(job, said, "on", None) == (False, "off")
+    assert said == ["The training step runs eagerly: there is no full batch of rows in memory."]
+    assert chosen(job, said, "auto", None) == (False, "off")
+    assert len(said) == 1
+
+
+def test_what_cannot_be_traced_is_said_once_and_runs_eagerly(job):
     _, _, x, y = job()
     model, said = Reads(6, 3), []
-    step = compiled(
-        model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), eager_step, (x[0], y[0]),
-        clip=None, k=K, steps=10, mode="on", say=said.append,
-    )  # fmt: skip
-    assert step is None
+    assert chosen((model, surefoot.SGD(model.parameters()), x, y), said) == (False, "off")
+    assert len(said) == 2
     assert said[1].startswith("The training step runs eagerly: its step could not be traced (")
 
 
-def test_a_program_that_is_wrong_is_not_used(job, tmp_path, monkeypatch):
-    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
-    model, optimizer, x, y = job()
+def test_a_program_that_is_wrong_is_not_used(job, monkeypatch):
+    made = model, optimizer, _, _ = job()
     momenta = tuple(n for n, p in model.named_parameters() if p.requires_grad and "unused" not in n)
-    wrong = package.Package(lambda inputs: [torch.ones(K)], momenta, ())
+    wrong = package.Package(lambda inputs: [torch.ones(5)], momenta, ())
     monkeypatch.setattr(package, "load", lambda name: wrong)
     before = {name: t.clone() for name, t in model.state_dict().items()}
-    with pytest.warns(
-        UserWarning, match="^The compiled step differs from the eager one, which runs instead: "
-    ):
-        step = compiled(
-            model, nn.functional.cross_entropy, optimizer, eager_step, (x[0], y[0]),
-            clip=None, k=K, steps=10, mode="on", say=print,
-        )  # fmt: skip
-    assert step is None
+    with pytest.warns(UserWarning, match="^The compiled step differs from the eager one, which runs: "):
+        assert chosen(made, []) == (False, "off")
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert not optimizer.state
 
 
-def test_a_failing_compiler_is_a_warning(job, tmp_path, monkeypatch):
-    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
-    model, optimizer, x, y = job()
-
+def test_a_failing_compiler_is_a_warning(job, monkeypatch):
     def fail(*_):
         raise RuntimeError("no compiler here")
 
     monkeypatch.setattr(package, "store", fail)
-    with pytest.warns(
-        UserWarning, match="^The training step could not be compiled and runs eagerly: no compiler"
-    ):
-        step = compiled(
-            model, nn.functional.cross_entropy, optimizer, eager_step, (x[0], y[0]),
-            clip=None, k=K, steps=10, mode="on", say=lambda line: None,
-        )  # fmt: skip
-    assert step is None
+    with pytest.warns(UserWarning, match="^The training step could not be compiled and runs eagerly: no "):
+        assert chosen(job, []) == (False, "off")

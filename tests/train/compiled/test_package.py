@@ -12,9 +12,9 @@ from torch import nn
 
 import surefoot
 from surefoot.train.compiled import package
-from surefoot.train.compiled.choose import compiled
+from surefoot.train.compiled.choose import Job, choose
 
-from .conftest import K, eager_step
+from .conftest import K
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +28,21 @@ def _in_cache(cache, monkeypatch):
     monkeypatch.setenv("SUREFOOT_CACHE", str(cache))
 
 
-def prepare(job, said, mode="on", steps=1000, **options):
-    model, optimizer, x, y = job(**options)
-    return compiled(
-        model, nn.functional.cross_entropy, optimizer, eager_step, (x[0], y[0]),
-        clip=None, k=K, steps=steps, mode=mode, say=said.append,
-    )  # fmt: skip
+def prepare(job, said, mode="on"):
+    model, optimizer, x, y = job()
+    ours = Job(model, nn.functional.cross_entropy, optimizer)
+    return choose(mode, ours, (x[0], y[0]), every=K, last=1000, say=said.append)[1]
 
 
 @pytest.mark.timeout(400)
 def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache):
     said: list[str] = []
-    assert prepare(job, said, mode="auto") is None  # a second of work does not pay for it
+    assert prepare(job, said, "auto") == "off"  # a second of work does not pay for it
     assert said == []
-    assert prepare(job, said) is not None  # compiled, and found equal to eager steps
+    assert prepare(job, said) == "on"  # compiled, and found equal to eager steps
     assert said == ["Compiling the training step, once for this model and batch size: 15 to 30 s …"]
     said.clear()
-    assert prepare(job, said, mode="auto") is not None
+    assert prepare(job, said, "auto") == "on"
     assert said == []
 
     model, optimizer, x, y = job()

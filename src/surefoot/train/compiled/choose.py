@@ -1,4 +1,4 @@
-"""Which engine runs: whether a step can be compiled, whether that pays, and whether the program is right."""
+"""Which step a run takes: whether it can be compiled, whether that pays, and whether the program is right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,80 +16,131 @@ from surefoot.optim import SGD
 from surefoot.train.compiled import package
 from surefoot.train.compiled.engine import Grouped
 from surefoot.train.compiled.step import CompiledSteps
+from surefoot.train.engine import Step, eager
+from surefoot.train.objective import Loss
 
-__all__ = ["compiled", "hint", "obstacle", "steps_at_once"]
+__all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 
 # On two cores the default job's compiled step took 0.5 to 0.6 of the eager one, compiling took 15 to 30 s
 # (benchmarks/README.md). Estimates are made with the careful ends.
 SAVING, COMPILING = 0.4, 30.0
+LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
 
-Eager = Callable[[nn.Module, SGD], Callable[[Tensor, Tensor], Tensor]]
+
+@dataclass(frozen=True)
+class Job:
+    """What a training step does, and on what."""
+
+    model: nn.Module
+    loss: Loss
+    optimizer: Optimizer
+    clip: float | None = None
+    autocast: torch.autocast | None = None
+
+    def eager(self) -> Step:
+        """The step as it is written."""
+        return eager(self.model, self.loss, self.optimizer, clip=self.clip, autocast=self.autocast)
+
+    def copied(self) -> Job:
+        """A copy that can take steps without a trace in the original."""
+        model, optimizer = copy.deepcopy((self.model, self.optimizer))
+        return replace(self, model=model, optimizer=optimizer)
 
 
-def steps_at_once(validate_every: int) -> int:
+def choose(
+    mode: str,
+    job: Job,
+    batch: tuple[Tensor, Tensor] | None,
+    *,
+    every: int,
+    last: int,
+    say: Callable[[str], None],
+) -> tuple[Step, str]:
+    """The step that a run takes from its start to its end, and "on" or "off": whether it is compiled.
+
+    Args:
+        mode: "off"; "on"; or "auto", which compiles where a program is at hand or pays for itself.
+        job: what the step does.
+        batch: a full batch (inputs, targets); None where there is none to look at before training.
+        every: steps between validations.
+        last: steps of the whole run.
+        say: takes a line for the user: why it is not compiled, or what compiling would save.
+    """
+    if mode != "off" or last >= LONG:
+        why = obstacle(job, batch)
+        if why is not None or batch is None:
+            if mode == "on":
+                say(f"The training step runs eagerly: {why}.")
+        elif mode == "off":
+            if line := hint(_seconds(job, batch), last):
+                say(line)
+        elif found := _program(
+            job, batch, steps_at_once(every), last, only_if_it_pays=mode == "auto", say=say
+        ):
+            return _grouped(job, batch, steps_at_once(every), found), "on"
+    return job.eager(), "off"
+
+
+def steps_at_once(every: int) -> int:
     """K: 5, or a divisor where validation comes so often that few groups of 5 would fit between."""
-    return 5 if validate_every >= 20 else max(k for k in range(1, 6) if validate_every % k == 0)
+    return 5 if every >= 20 else max(k for k in range(1, 6) if every % k == 0)
 
 
-def obstacle(optimizer: Optimizer, x: Tensor, *, autocast: bool) -> str | None:
+def obstacle(job: Job, batch: tuple[Tensor, Tensor] | None) -> str | None:
     """Why this step can't be compiled, as the end of a sentence; None if nothing is in the way."""
-    if type(optimizer) is not SGD:
-        return f"its optimizer is {type(optimizer).__name__}, not surefoot.SGD"
-    if autocast:
+    if type(job.optimizer) is not SGD:
+        return f"its optimizer is {type(job.optimizer).__name__}, not surefoot.SGD"
+    if job.autocast is not None:
         return "it runs under autocast"
-    if x.device.type != "cpu":
-        return f"it runs on {x.device.type}"
-    for group in optimizer.param_groups:
+    for group in job.optimizer.param_groups:
         if group["convention"] != "torch":
             return f"its optimizer follows convention={group['convention']!r}"
         for option in ("kahan", "state_dtype", "differentiable", "capturable"):
             if group[option]:
                 return f"its optimizer has {option}={group[option]!r}"
+    if batch is None:
+        return "there is no full batch of rows in memory"
+    if batch[0].device.type != "cpu":
+        return f"it runs on {batch[0].device.type}"
     return None
 
 
-def compiled(
-    model: nn.Module,
-    loss: Callable[[Any, Tensor], Tensor],
-    optimizer: SGD,
-    eager: Eager,
-    batch: tuple[Tensor, Tensor],
-    *,
-    clip: float | None,
-    k: int,
-    steps: int,
-    mode: str,
-    say: Callable[[str], None],
-) -> Grouped | None:
-    """The compiled step, or None where the eager one is to run, which is then said once.
+def hint(seconds: float, steps: int) -> str | None:
+    """What --compile would save in so many steps of so many seconds, if it would."""
+    saved = seconds * steps * SAVING - COMPILING
+    if saved < COMPILING:
+        return None
+    return (
+        f"--compile on would save about {f'{saved:.0f} s' if saved < 120 else f'{saved / 60:.0f} minutes'}."
+    )
 
-    Args:
-        model: in training mode.
-        loss: from output and targets to a scalar.
-        optimizer: over its parameters.
-        eager: makes an eager step from a model and its optimizer.
-        batch: (inputs, targets) of the usual size, scaled.
-        clip: the gradient's largest norm.
-        k: steps in a program.
-        steps: how many steps the run has left.
-        mode: "on" compiles unless a package is there; "auto" does so only when it pays for itself.
-        say: takes a line for the user.
-    """
+
+def _program(
+    job: Job,
+    batch: tuple[Tensor, Tensor],
+    k: int,
+    last: int,
+    *,
+    only_if_it_pays: bool,
+    say: Callable[[str], None],
+) -> package.Package | None:
+    """The program of K steps, cached or compiled now, and found right; None where the eager step runs."""
+    assert isinstance(job.optimizer, SGD)
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
-    name = package.key(model, loss, optimizer, x, y, clip)
+    job.model.train()
+    name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip)
     found = package.load(name)
     if found is None:
-        if mode == "auto":
-            seconds = steps * _eager_seconds(model, optimizer, eager, batch)
-            if seconds * SAVING < COMPILING:
-                return None
+        if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
+            return None
         say("Compiling the training step, once for this model and batch size: 15 to 30 s …")
+        # make_fx brings in torch._dynamo
         from surefoot.train.compiled.program import Untraceable, trace
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler deprecates parts of itself
-                package.store(trace(model, loss, optimizer, x, y, clip), name)
+                package.store(trace(job.model, job.loss, job.optimizer, x, y, job.clip), name)
         except Untraceable as reason:
             say(f"The training step runs eagerly: {reason}.")
             return None
@@ -98,45 +149,32 @@ def compiled(
             return None
         found = package.load(name)
     if found is None:
-        warnings.warn(
-            f"The compiled step in {package.folder()} is not ours alone; running eagerly.", stacklevel=2
-        )
-        return None
-    if wrong := _disagreement(model, optimizer, eager, found, x, y):
-        warnings.warn(
-            f"The compiled step differs from the eager one, which runs instead: {wrong}.", stacklevel=2
-        )
-        return None
+        warnings.warn(f"Others may write to {package.folder()}; the step runs eagerly.", stacklevel=2)
+    elif wrong := _disagreement(job.copied(), found, x, y):
+        warnings.warn(f"The compiled step differs from the eager one, which runs: {wrong}.", stacklevel=2)
+        found = None
+    return found
+
+
+def _grouped(job: Job, batch: tuple[Tensor, Tensor], k: int, found: package.Package) -> Grouped:
+    optimizer = job.optimizer
+    assert isinstance(optimizer, SGD)
 
     def attach() -> CompiledSteps | None:
         try:
-            return CompiledSteps(model, optimizer, found)
-        except KeyError:  # before the first step
+            return CompiledSteps(job.model, optimizer, found)
+        except KeyError:  # no momentum buffers before the first step
             return None
 
-    return Grouped(attach, optimizer, eager(model, optimizer), batch, k)
+    return Grouped(attach, optimizer, job.eager(), batch, k)
 
 
-def hint(seconds_per_step: float, steps: int) -> str | None:
-    """What --compile would save in the steps that are left, if it would."""
-    saved = seconds_per_step * steps * SAVING - COMPILING
-    return f"--compile on would save about {_spoken(saved)} of this run." if saved > COMPILING else None
-
-
-def _spoken(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-
-
-def _copies(model: nn.Module, optimizer: SGD) -> tuple[nn.Module, SGD]:
-    """A copy of both that can take steps without a trace in the originals."""
-    return copy.deepcopy((model, optimizer))
-
-
-def _eager_seconds(model: nn.Module, optimizer: SGD, eager: Eager, batch: tuple[Tensor, Tensor]) -> float:
+def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
     """Seconds of one eager step: the smallest of a few, on copies."""
+    job = job.copied()
+    job.model.train()
     with torch.random.fork_rng(devices=[]):
-        step = eager(*_copies(model, optimizer))
-        seconds = []
+        step, seconds = job.eager(), []
         for _ in range(5):
             start = time.perf_counter()
             step(*batch)
@@ -144,17 +182,15 @@ def _eager_seconds(model: nn.Module, optimizer: SGD, eager: Eager, batch: tuple[
     return min(seconds)
 
 
-def _disagreement(
-    model: nn.Module, optimizer: SGD, eager: Eager, found: package.Package, x: Tensor, y: Tensor
-) -> str | None:
-    """Where K compiled steps part from K eager ones, both on copies; None where they agree."""
+def _disagreement(job: Job, found: package.Package, x: Tensor, y: Tensor) -> str | None:
+    """Where K compiled steps part from K eager ones; None where they agree. The job is used up."""
+    assert isinstance(job.optimizer, SGD)
     with torch.random.fork_rng(devices=[]):
-        model, optimizer = _copies(model, optimizer)
-        step = eager(model, optimizer)
+        step = job.eager()
         step(x[0], y[0])  # makes the momentum buffers
-        hyper = torch.tensor([[g["lr"], g["momentum"]] for g in optimizer.param_groups], dtype=torch.float64)
-        ours = CompiledSteps(model, optimizer, found)
-        return ours.disagreement(
+        now = [[g["lr"], g["momentum"]] for g in job.optimizer.param_groups]
+        hyper = torch.tensor(now, dtype=torch.float64)
+        return CompiledSteps(job.model, job.optimizer, found).disagreement(
             lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)]),
             x,
             y,

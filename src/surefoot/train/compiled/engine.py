@@ -17,7 +17,7 @@ class Grouped:
     """A training step like the eager one, but taken K at a time; the loss it returns is filled in then.
 
     Which steps are compiled depends on the batches alone, never on time, so one seed gives one result. Eager
-    are the first group of a run, which makes the momentum buffers, a batch of another size, such as the last,
+    are the first step of a run, which makes the momentum buffers, a batch of another size, such as the last,
     and what waits when `flush` is called.
 
     Args:
@@ -38,14 +38,16 @@ class Grouped:
     ) -> None:
         self._attach, self._groups, self._eager, self._k = attach, optimizer.param_groups, eager, k
         self._shapes = [t.shape for t in like]
-        self._steps = attach()
+        self._steps: CompiledSteps | None = None
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._hyper = torch.empty(k, len(self._groups), 2, dtype=torch.float64)
         self._losses = torch.empty(k)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Hand in one batch; its loss is there after the K-th batch, or after `flush`."""
-        if [x.shape, y.shape] != self._shapes:
+        if self._steps is None:
+            self._steps = self._attach()
+        if self._steps is None or [x.shape, y.shape] != self._shapes:
             self.flush()
             return self._eager(x, y)
         at = len(self._waiting)
@@ -55,13 +57,9 @@ class Grouped:
             self._hyper[at, g, 0], self._hyper[at, g, 1] = group["lr"], group["momentum"]
         self._waiting.append((x, y))
         if at + 1 == self._k:
-            if self._steps is None:
-                self.flush()
-                self._steps = self._attach()
-            else:
-                xs, ys = (stacked([pair[i] for pair in self._waiting]) for i in (0, 1))
-                self._losses.copy_(self._steps(xs, ys, self._hyper))
-                self._waiting = []
+            xs, ys = (stacked([pair[i] for pair in self._waiting]) for i in (0, 1))
+            self._losses.copy_(self._steps(xs, ys, self._hyper))
+            self._waiting = []
         return self._losses[at]
 
     @property
