@@ -98,10 +98,10 @@ def step_of(make: Any, values: list[torch.Tensor], **options: Any) -> Callable[[
 def flat_step(values: list[torch.Tensor]) -> Callable[[], Any]:
     """A step with everything end to end, on copies: the others' parameters must stay where they are."""
     params = [torch.nn.Parameter(value.clone()) for value in values]
-    optimizer = surefoot.SGD(params, flatten=True, **OPTIONS)
+    optimizer = surefoot.SGD(params, **OPTIONS)
     for p, value in zip(params, values, strict=True):
-        assert p.grad is not None
-        p.grad.copy_(value.grad)
+        p.grad = value.grad
+    optimizer.flatten()
     return optimizer.step
 
 
@@ -185,7 +185,14 @@ def table(results: dict[str, dict[str, float]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
-def plot(results: dict[str, dict[str, float]], path: Path) -> None:
+def span(us: float) -> str:
+    """A time as a person writes it."""
+    if us < 1000:
+        return f"{us:.0f} µs"
+    return f"{us / 1000:.1f} ms" if us < 100_000 else f"{us / 1000:.0f} ms"
+
+
+def plot(results: dict[str, dict[str, float]], about: dict[str, Any], path: Path) -> None:
     """Each contestant's time as a multiple of the bound, on a logarithmic axis."""
     import matplotlib
 
@@ -197,20 +204,31 @@ def plot(results: dict[str, dict[str, float]], path: Path) -> None:
         "surefoot": "#0072b2", "surefoot, flattened": "#56b4e9", "surefoot, captured": "#009e73",
     }  # fmt: skip
     names = [n for n in next(iter(results.values())) if n != "bound"]
-    fig, ax = plt.subplots(figsize=(8, 0.35 * len(names) * len(results) + 1.2), layout="constrained")
+    fig, ax = plt.subplots(figsize=(8, 0.24 * len(names) * len(results) + 1.4), layout="constrained")
     height = 0.8 / len(names)
     for i, name in enumerate(names):
         ratios = [r[name] / r["bound"] for r in results.values()]
         places = [j + (i - (len(names) - 1) / 2) * height for j in range(len(results))]
         ax.barh(places, [x - 1 for x in ratios], height * 0.9, left=1, color=colours[name], label=name)
         for y, x, r in zip(places, ratios, results.values(), strict=True):
-            ax.text(max(x, 1) * 1.06, y, f"{x:.2f} × ({r[name]:,.0f} µs)", va="center", fontsize=8)
+            ax.text(
+                max(x, 1) * 1.06,
+                y,
+                f"{x:.2f} ×  ({span(r[name])})" if x < 10 else f"{x:.0f} ×  ({span(r[name])})",
+                va="center",
+                fontsize=8,
+            )
     ax.set_yticks(
-        range(len(results)), [f"{shape}\nbound {r['bound']:,.0f} µs" for shape, r in results.items()]
+        range(len(results)), [f"{shape}\nC loop {span(r['bound'])}" for shape, r in results.items()]
     )
     ax.set_xscale("log")
-    ax.set_xlim(0.9, max(max(r.values()) / r["bound"] for r in results.values()) * 6)
-    ax.set_xlabel("time of one step, as a multiple of the C loop on flat buffers")
+    ax.set_xlim(0.9, max(max(r.values()) / r["bound"] for r in results.values()) * 8)
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.xaxis.set_major_formatter("{x:g} ×")
+    ax.set_xlabel("time of one step, as a multiple of a C loop on flat buffers")
+    ax.set_title(
+        f"{about['machine']}, threads: {about['threads']}, torch {about['torch']}", fontsize=9, loc="left"
+    )
     ax.invert_yaxis()
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper right", fontsize=9)
@@ -244,7 +262,7 @@ def main() -> None:
     }  # fmt: skip
     stem = "sgd_gpu" if args.device != "cpu" else "sgd_one_thread" if args.clock == "cpu" else "sgd"
     (HERE / f"{stem}.json").write_text(json.dumps({"about": about, "us": results}, indent=2) + "\n")
-    plot(results, PICTURES / f"{stem}.png")
+    plot(results, about, PICTURES / f"{stem}.png")
     print(f"\n{about}\n\n{table(results)}")
 
 

@@ -132,6 +132,17 @@ def test_one_kernel_call_for_all() -> None:
     assert len({b.untyped_storage().data_ptr() for b in buffers}) == 1
 
 
+def test_a_parameter_that_never_has_a_gradient_rests() -> None:
+    used, idle = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([used, idle], lr=0.1, momentum=0.9, weight_decay=0.1, flatten=True)
+    for _ in range(3):
+        optimizer.zero_grad()
+        used.sum().backward()
+        optimizer.step()
+    assert torch.equal(idle, torch.ones(3))
+    assert idle not in optimizer.state
+
+
 def test_parameters_are_seen_to_change() -> None:
     net = model()
     optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)

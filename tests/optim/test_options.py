@@ -96,3 +96,15 @@ def test_positions_are_torchs() -> None:
         p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD
     ]
     assert all(ours[p.name].default == p.default for p in theirs)
+
+
+def test_dampening_set_later_is_refused_where_it_has_no_meaning() -> None:
+    w = Parameter(torch.ones(2))
+    optimizer = surefoot.SGD([w], lr=0.1, momentum=0.9, convention="keras")
+    w.grad = torch.ones(2)
+    optimizer.step()
+    optimizer.param_groups[0]["dampening"] = 0.5
+    with pytest.raises(
+        ValueError, match=r"^dampening=0.5 has no meaning under convention='keras'; leave it 0$"
+    ):
+        optimizer.step()

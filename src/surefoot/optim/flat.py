@@ -28,22 +28,22 @@ class Home:
         self.grads = _views(self.whole, params)
         self.addresses = [grad.data_ptr() for grad in self.grads]
         for p, value, grad in zip(params, values, self.grads, strict=True):
-            value.copy_(p)
+            p.data = value.copy_(p)
             if p.grad is not None:
-                grad.copy_(p.grad)
-            p.data, p.grad = value, grad
+                p.grad = grad.copy_(p.grad)
 
-    def zero(self) -> None:
-        """Fill the gradients with 0, and bring back those that were replaced."""
+    def zero(self) -> bool:
+        """Fill the gradients with 0 and bring in those that lie elsewhere; True if there were such."""
         self.whole.zero_()
         addresses = list(map(Tensor.data_ptr, self.grads))
         if addresses == self.addresses and all(map(is_, map(attrgetter("grad"), self.params), self.grads)):
-            return
+            return False
         for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True):
             if grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device):
                 p.grad = None  # moved away, as by model.to
-            elif p.grad is not grad:
+            elif p.grad is not None:  # who has none keeps none, and rests
                 p.grad = grad
+        return True
 
     def leave(self) -> None:
         """Give each parameter and gradient memory of its own again."""

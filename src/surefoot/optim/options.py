@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Convention", "Options", "check_domain", "refuse_idle", "refuse_kernels"]
+__all__ = ["Convention", "Options", "check_dampening", "check_domain", "refuse_idle", "refuse_kernels"]
 
 Convention = Literal["torch", "keras", "ema"]
 CONVENTIONS = ("torch", "keras", "ema")
@@ -60,7 +60,7 @@ class Options(NamedTuple):
     @property
     def kind(self) -> tuple[Any, ...]:
         """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
-        return (self.momentum != 0, *self[4:])
+        return (self.momentum != 0, self.dampening != 0, *self[4:])
 
 
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
@@ -90,12 +90,17 @@ def check_domain(o: Options) -> None:
         raise ValueError("Nesterov momentum requires a momentum and zero dampening")
     if o.convention not in CONVENTIONS:
         raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
+    check_dampening(o)
+    if o.state_dtype is not None and not o.state_dtype.is_floating_point:
+        raise ValueError(f"Invalid state_dtype: {o.state_dtype}; it is a floating-point dtype or None")
+
+
+def check_dampening(o: Options) -> None:
+    """Refuse dampening where the convention has none; also when it is set later, in the group."""
     if o.convention != "torch" and o.dampening != 0:
         raise ValueError(
             f"dampening={o.dampening} has no meaning under convention={o.convention!r}; leave it 0"
         )
-    if o.state_dtype is not None and not o.state_dtype.is_floating_point:
-        raise ValueError(f"Invalid state_dtype: {o.state_dtype}; it is a floating-point dtype or None")
 
 
 def refuse_kernels(o: Options) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN, joined
-from surefoot.optim.options import Options
+from surefoot.optim.options import Options, check_dampening
 from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
 __all__ = ["Plan"]
@@ -30,6 +30,8 @@ class Plan:
     """The runs of all groups, and everything they were worked out from."""
 
     def __init__(self, groups: Groups, state: State, options: list[Options]) -> None:
+        for o in options:
+            check_dampening(o)
         self.members = [list(group["params"]) for group in groups]
         self.kinds = [o.kind for o in options]
         self.idle = [p for params in self.members for p in params if p.grad is None]

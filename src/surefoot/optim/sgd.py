@@ -119,9 +119,10 @@ class SGD(LightOptimizer):
     def flatten(self) -> None:
         """Lay parameters, gradients and buffers end to end, so that one kernel call does for all of a group.
 
-        Parameters stay the objects they were. Their gradients live in one piece of memory, so `zero_grad` of
-        this optimizer fills them with 0 instead of dropping them; dropped elsewhere, they are stepped one by
-        one until the next `zero_grad`. Frozen parameters stay where they are, and copies are not flat.
+        Parameters stay the objects they were. Their gradients come to lie in one piece of memory at the next
+        `zero_grad`, which then fills them with 0 instead of dropping them; dropped elsewhere, they are
+        stepped one by one until the next `zero_grad`. Frozen parameters stay where they are; copies are not
+        flat.
 
         Raises:
             ValueError: for parameters that are not contiguous, not plain tensors, or share memory.
@@ -145,8 +146,9 @@ class SGD(LightOptimizer):
         if not self._homes:
             super().zero_grad(set_to_none)
             return
-        for home in self._homes:
-            home.zero()
+        came_home = [home.zero() for home in self._homes]
+        if any(came_home):
+            self._plan = None
         for group in self.param_groups:
             for p in group["params"]:
                 if id(p) not in self._flat:
