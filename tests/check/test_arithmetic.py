@@ -163,7 +163,7 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     )
 
 
-def test_keras_by_the_name_of_sgd_is_blue_and_when_claimed_to_be_torch_red():
+def test_what_is_claimed_to_be_torch_and_is_keras_fails():
     keras = f"{CORRECT}/keras.py:KerasSGD"
     assert outcomes(verdicts(keras, quick=True)) == {PASSED}
     claimed = verdicts(keras, "torch", decay="decoupled", quick=True)
@@ -215,3 +215,13 @@ def test_every_situation_can_be_played_by_every_exact_rule(rule):
     for situation in SITUATIONS:
         for script in scripts(situation, words, list(combinations(words, {}))[-1], 0):
             assert len(claim.expected(script).steps) == len(script.steps)
+
+
+def test_keras_under_the_name_of_sgd_is_the_same_while_lr_is_constant():
+    found = verdicts(f"{CORRECT.parents[2]}/examples/keras_momentum.py:SGD")
+    assert found["rule"].outcome == DIFFERS
+    assert found["rule"].note == (
+        "Another convention: Keras's SGD: classical momentum. "
+        "By its name it would be PyTorch's SGD: the same while lr is constant."
+    )
+    assert outcomes(found) == {DIFFERS, PASSED}

@@ -38,7 +38,7 @@ def test_every_situation_has_a_witness():
 def test_failure_reads_as_its_golden_text(id, monkeypatch):
     monkeypatch.chdir(MUTANTS)
     decay = "decoupled" if id == "dtypes" else None
-    report = check(f"{WITNESS[id]}.py:SGD", "torch", decay=decay, only=[id], sandbox=False)
+    report = check(f"{WITNESS[id]}.py:SGD", "torch", decay=decay, only=[id])
     written = text(replace(report, seconds=0.0, notes=())) + "\n"
     golden = GOLDEN / f"arithmetic-{id}.txt"
     if WRITE:

@@ -7,18 +7,17 @@ from the optimizer's own values.
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from surefoot.check import wording
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose
 from surefoot.check.guess import Guess, guess
+from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
-from surefoot.check.situations import CLAUSES, SITUATIONS, Situation, scripts
+from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
 from surefoot.check.verdict import (
     DIFFERS,
     FAILED,
@@ -31,29 +30,13 @@ from surefoot.check.verdict import (
     Raised,
     Verdict,
 )
-from surefoot.check.words import Words, combinations
 from surefoot.errors import InputError
 from surefoot.rules import Rule, get
-from surefoot.trace import Mismatch, Script, Trace
+from surefoot.trace import Mismatch, Script
 
-__all__ = ["CLAUSES", "Examination", "Recording", "examine"]
+__all__ = ["CLAUSES", "Examination", "examine"]
 
 Fault: TypeAlias = Mismatch | Raised | Died
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A script as the optimizer played it, or what it raised instead."""
-
-    script: Script
-    dtype: str
-    options: dict[str, Any]
-    outcome: Trace | Raised | Died
-
-    @property
-    def refused(self) -> bool:
-        """Whether the constructor does not accept these options together."""
-        return isinstance(self.outcome, Raised) and self.outcome.action == "construction"
 
 
 @dataclass(frozen=True)
@@ -91,112 +74,71 @@ def examine(
     named = None if rule is None else get(rule)
     if decay is not None:
         named = (named or get("torch")).variant(decay=decay)
-    work = _Work(patient, plan, explain)
+    recorder = Recorder(patient, plan.seed)
+    work = _Work(recorder, plan, explain)
     if named is not None:
         return Examination(
             named, f"{named.title}, as asked for.", work.verdicts(Guess(named, ""), claimed=True)
         )
     if patient.signature.needs_closure:
         guessed = Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
-    elif (said := work.refusal()) is not None:
+    elif (said := recorder.refusal) is not None:
         guessed = Guess(None, said)
     else:
-        traces = [t for t in map(_trace, work.plain()) if t]
-        guessed = guess(patient.signature, work.words, traces)
+        traces = recorder.telling
+        guessed = guess(patient.signature, recorder.words, traces)
         if guessed.rule is None and not traces:
             guessed = Guess(
-                None, f"Its step() cannot be driven with chosen gradients: {work.plain()[0].outcome}"
+                None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
             )
     return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
 
 
 class _Work:
-    """One examination under way: what has been recorded, and the fault that has been explained already."""
+    """One examination under way: what was recorded, and the fault that has been explained already."""
 
-    def __init__(self, patient: Patient, plan: Plan, explained: bool) -> None:
-        self.patient, self.plan, self.explained = patient, plan, explained
-        self.words = Words.of(patient.signature, patient.given)
-        self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
-        self._plain: list[Recording] | None = None
+    def __init__(self, recorder: Recorder, plan: Plan, explained: bool) -> None:
+        self.recorder, self.plan, self.explained = recorder, plan, explained
         self.fault: Diagnosis | None = None
-
-    def plain(self) -> list[Recording]:
-        """Plain steps with every combination of the options; recorded once."""
-        if self._plain is None:
-            self._plain = list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
-        return self._plain
-
-    def refusal(self) -> str | None:
-        """What the constructor says, if it takes no vectors with any combination of the options."""
-        plain = self.plain()
-        return f"It cannot be made of vectors: {plain[0].outcome}" if all(r.refused for r in plain) else None
-
-    def record(self, situation: Situation, options: Any) -> Iterator[Recording]:
-        for chosen in options:
-            for script in scripts(situation, self.words, chosen, self.plan.seed):
-                for dtype in situation.dtypes:
-                    recording = self.play(script, dtype, chosen)
-                    yield recording
-                    if recording.refused:
-                        break
-
-    def play(self, script: Script, dtype: str, options: Any = None) -> Recording:
-        try:
-            outcome: Trace | Raised | Died = self.patient.record(script, {}, dtype)
-        except (Raised, Died) as error:
-            outcome = error
-        return Recording(script, dtype, options or {}, outcome)
-
-    def accepted(self, near: int) -> list[dict[str, Any]]:
-        """Options that switch on as much as the constructor takes; the same with `near` less; and none."""
-        taken = [r.options for r in self.plain() if not r.refused]
-        taken = [o for i, o in enumerate(taken) if o not in taken[:i]]
-        on = [frozenset(k for k, v in o.items() if k in self.off and v != self.off[k]) for o in taken]
-        largest = [s for s in on if not any(s < other for other in on)]
-        chosen = [
-            o
-            for o, s in zip(taken, on, strict=True)
-            if any(s <= m and len(m - s) <= near for m in largest) or not s
-        ]
-        return chosen[:24]
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause) and (s.quick or not self.plan.quick)]
         if guessed.rule is None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
             return
-        if (said := self.refusal()) is not None:
+        if (said := self.recorder.refusal) is not None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=said)
             return
-        traces = [t for t in map(_trace, self.plain()) if t]
-        claim = Claim(guessed.rule, self.words)
+        claim = Claim(guessed.rule, self.recorder.words)
         other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
         if other is not None and not claimed:
-            yield self.differs(guessed.rule, other, traces)
+            yield self.differs(guessed.rule, other)
             situations = [s for s in situations if s is not SITUATIONS[0]]
-            claim = Claim(other, self.words)
-        claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
+            claim = Claim(other, self.recorder.words)
+        claim = claim.with_slots(
+            [r.trace for r in self.recorder.plain if r.trace and claim.holds(r.trace)][:8]
+        )
         for s in situations:
             yield self.judge(s, claim)
 
-    def differs(self, rule: Rule, other: Rule, traces: Sequence[Trace]) -> Verdict:
+    def differs(self, rule: Rule, other: Rule) -> Verdict:
         """The verdict on an optimizer that follows another known convention."""
-        base = Claim(rule, self.words)
-        if all(base.holds(t) for t in traces):
-            parts = f"the same as {rule.title} in plain steps"
-        else:
-            parts = f"it goes by the name of {rule.title}, and is not the same"
-        if (lr := _same_while_lr_is_constant(base, Claim(other, self.words), self)) is not None:
-            parts = lr
-        return CLAUSES["rule"].verdict(DIFFERS, note=f"Another convention: {other.title}; {parts}.")
+        base = Claim(rule, self.recorder.words)
+        # what tells conventions apart was recorded in plain steps, and under a changed lr
+        alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
+        same = "the same while lr is constant" if alike else "not the same"
+        return CLAUSES["rule"].verdict(
+            DIFFERS, note=f"Another convention: {other.title}. By its name it would be {rule.title}: {same}."
+        )
 
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
         clause = situation.clause
         if situation is SITUATIONS[0]:
-            recordings = self.plain()
+            recordings = self.recorder.plain
         else:
-            recordings = list(self.record(situation, self.accepted(0 if self.plan.quick else situation.near)))
+            near = 0 if self.plan.quick else situation.near
+            recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
         recordings = [r for r in recordings if not r.refused]
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
@@ -206,7 +148,7 @@ class _Work:
             return clause.verdict(PASSED, note=f"runs: {len(recordings)}; combinations of options: {many}")
         if not self.explained:
             return clause.verdict(FAILED, note=f"{len(wrong)} of {len(recordings)} runs")
-        traces = [t for r, _ in wrong if (t := _trace(r))]
+        traces = [t for r, _ in wrong if (t := r.trace)]
         if len(traces) < len(wrong):  # it raised: there is nothing to hold a diagnosis against
             return self.explain(clause, claim, wrong, len(recordings), "")
         if not claim.rule.exact and all(map(claim.holds_roughly, traces)):
@@ -215,7 +157,7 @@ class _Work:
             note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
         failed = {id(r) for r, _ in wrong}
-        others = [t for r in (*recordings, *self.plain()) if id(r) not in failed and (t := _trace(r))]
+        others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
         diagnosis = diagnose(claim, traces, others) or diagnose(claim, traces[:1], traces[1:] + others)
         self.fault = self.fault or diagnosis
         rough = diagnosis is None and all(map(claim.holds_roughly, traces))
@@ -226,11 +168,11 @@ class _Work:
     ) -> Verdict:
         """Say what failed: the smallest script, the rule in numbers, and a reproduction."""
         first, fault = wrong[0]
-        smallest = shrink(first.script, self.still_fails(claim, first.dtype, fault), off=self.off)
-        fault = _fault(self.play(smallest, first.dtype), claim) or fault
+        smallest = shrink(first.script, self.still_fails(claim, first.dtype, fault), off=self.recorder.off)
+        fault = _fault(self.recorder.play(smallest, first.dtype), claim) or fault
         mismatch = fault if isinstance(fault, Mismatch) else None
-        matter = wording.options_that_matter(smallest, self.off)
-        spare = sorted(set(self.off) - set(matter))
+        matter = wording.options_that_matter(smallest, self.recorder.off)
+        spare = sorted(set(self.recorder.off) - set(matter))
         note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
         if spare and matter:
             note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
@@ -241,7 +183,7 @@ class _Work:
             expected, got, where = "a step, without an exception", str(fault), ""
             if isinstance(fault, Raised):
                 got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
-        signature, given = self.patient.signature, self.patient.given
+        signature, given = self.recorder.patient.signature, self.recorder.patient.given
         return clause.verdict(
             FAILED,
             note=note,
@@ -258,7 +200,7 @@ class _Work:
         """Whether a smaller script fails too: in the same way, if it raised."""
 
         def fails(script: Script) -> bool:
-            recording = self.play(script, dtype)
+            recording = self.recorder.play(script, dtype)
             if recording.refused:
                 return False
             try:
@@ -275,27 +217,7 @@ class _Work:
 _ROUGH = "In float64 it is right only as far as float32 goes: something is kept, or computed, in float32."
 
 
-def _trace(recording: Recording) -> Trace | None:
-    return recording.outcome if isinstance(recording.outcome, Trace) else None
-
-
 def _fault(recording: Recording, claim: Claim) -> Fault | None:
     if isinstance(recording.outcome, (Raised, Died)):
         return recording.outcome
     return claim.mismatch(recording.outcome)
-
-
-def _same_while_lr_is_constant(base: Claim, other: Claim, work: _Work) -> str | None:
-    """Say so, if the two conventions part only by a learning rate that changes."""
-    situation = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
-    for options in itertools.islice(work.accepted(0), 4):
-        for script in scripts(situation, work.words, options, work.plan.seed):
-            calm = dataclasses.replace(
-                script, steps=tuple(dataclasses.replace(s, events=()) for s in script.steps)
-            )
-            try:
-                if base.expected(calm).steps[-1].w != other.expected(calm).steps[-1].w:
-                    return None
-            except InputError:
-                return None
-    return f"the same as {base.rule.title} while lr is constant"

@@ -113,7 +113,7 @@ def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:
 
 
 def _is_hyper(hyper: str, default: Any) -> bool:
-    """Whether an option of that name is the hyperparameter, and not another thing: Adafactor's eps is a pair."""
+    """Whether an option of that name is the hyperparameter: Adafactor's eps, a pair, is not."""
     if hyper not in TRIED:
         return False
     return default is None or isinstance(default, (tuple, list)) == isinstance(TRIED[hyper][0], tuple)

@@ -1,0 +1,95 @@
+"""Recording an optimizer: situations are played with combinations of its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from surefoot.check.situations import SITUATIONS, Situation, scripts
+from surefoot.check.verdict import Died, Patient, Raised
+from surefoot.check.words import Words, combinations
+from surefoot.trace import Script, Trace
+
+__all__ = ["Recorder", "Recording"]
+
+ENOUGH = 24  # combinations of options in one situation
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A script as the optimizer played it, or what it raised instead."""
+
+    script: Script
+    dtype: str
+    options: dict[str, Any]
+    outcome: Trace | Raised | Died
+
+    @property
+    def refused(self) -> bool:
+        """Whether the constructor does not accept these options together."""
+        return isinstance(self.outcome, Raised) and self.outcome.action == "construction"
+
+    @property
+    def trace(self) -> Trace | None:
+        """What was recorded, unless it raised."""
+        return self.outcome if isinstance(self.outcome, Trace) else None
+
+
+class Recorder:
+    """Plays scripts on one patient; equal seeds give equal scripts."""
+
+    def __init__(self, patient: Patient, seed: int) -> None:
+        self.patient, self.seed = patient, seed
+        self.words = Words.of(patient.signature, patient.given)
+        self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
+
+    @cached_property
+    def plain(self) -> list[Recording]:
+        """Plain steps with every combination of the options."""
+        return list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
+
+    @property
+    def telling(self) -> list[Trace]:
+        """What tells conventions apart: the plain steps, and steps under a changed learning rate."""
+        changed = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
+        recordings = (*self.plain, *self.record(changed, self.accepted(0)))
+        return [r.trace for r in recordings if r.trace]
+
+    @property
+    def refusal(self) -> str | None:
+        """What the constructor says, if it takes no vectors with any combination of the options."""
+        refused = all(r.refused for r in self.plain)
+        return f"It cannot be made of vectors: {self.plain[0].outcome}" if refused else None
+
+    def record(self, situation: Situation, options: Iterable[dict[str, Any]]) -> Iterator[Recording]:
+        """Play a situation with each of some combinations of the options."""
+        for chosen in options:
+            for script in scripts(situation, self.words, chosen, self.seed):
+                for dtype in situation.dtypes:
+                    recording = self.play(script, dtype, chosen)
+                    yield recording
+                    if recording.refused:
+                        break
+
+    def play(self, script: Script, dtype: str, options: dict[str, Any] | None = None) -> Recording:
+        """Play one script."""
+        try:
+            outcome: Trace | Raised | Died = self.patient.record(script, {}, dtype)
+        except (Raised, Died) as error:
+            outcome = error
+        return Recording(script, dtype, options or {}, outcome)
+
+    def accepted(self, near: int) -> list[dict[str, Any]]:
+        """Options that switch on as much as the constructor takes; the same with `near` less; and none."""
+        taken = [r.options for r in self.plain if not r.refused]
+        taken = [o for i, o in enumerate(taken) if o not in taken[:i]]
+        on = [frozenset(k for k, v in o.items() if k in self.off and v != self.off[k]) for o in taken]
+        largest = [s for s in on if not any(s < other for other in on)]
+        chosen = [
+            options
+            for options, s in zip(taken, on, strict=True)
+            if not s or any(s <= m and len(m - s) <= near for m in largest)
+        ]
+        return chosen[:ENOUGH]
