@@ -12,8 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HEAD = """# All clauses
 
-What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and how to
-mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold this page to that.
+What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and
+how to mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold this
+page to that.
 
 <!-- written by scripts/docs_clauses.py -->
 """

@@ -207,6 +207,10 @@ def test_finds_the_four_bugs_of_torch_sgd():
     assert options["late-gradient"] == {"fused", "momentum"}
     assert options["skipped-step"] == {"fused", "momentum"}
     assert "fused against the loop, in float16" in report["paths-agree"].note
+    assert report["grad-kept"].diagnosis == "Nesterov's momentum·buffer is added into p.grad."
+    assert "None of the 16 elements is updated." in report["paths-agree"].diagnosis
+    assert "empty_like" in report["skipped-step"].diagnosis
+    assert "still None" in report["late-gradient"].diagnosis
     for verdict in report.failures:
         assert shows_the_fault(verdict.repro)
 
@@ -214,6 +218,7 @@ def test_finds_the_four_bugs_of_torch_sgd():
 def test_finds_the_bug_of_torch_muon():
     report = check(torch.optim.Muon, options={"nesterov": False}, only=["dtype-state"])
     assert "bfloat16" in report["dtype-state"].note
+    assert "scaled in place" in report["dtype-state"].diagnosis
 
 
 @pytest.mark.parametrize(

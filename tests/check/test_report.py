@@ -217,3 +217,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(wrong, capsys, args, said):
     assert said in written.err
     assert len(written.err.strip().splitlines()) == 1
     assert written.out == ""
+
+
+def test_command_goes_on_with_the_others_of_a_module(wrong, tmp_path, capsys):
+    with open("mine.py", "a") as file:
+        file.write("class Asks(torch.optim.SGD):\n    def __init__(self, params, rate):\n        pass\n")
+    assert main(["check", "mine.py", "--all", *ONLY]) == 1
+    assert "mine.py:Asks: Not examined: Asks needs the option 'rate'" in capsys.readouterr().out

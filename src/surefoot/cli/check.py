@@ -90,6 +90,7 @@ def check(
     from surefoot.check.report.screen import colored
     from surefoot.check.run import check as examine
     from surefoot.check.run import clauses
+    from surefoot.check.verdict import Report
     from surefoot.errors import InputError
 
     if list:
@@ -101,23 +102,28 @@ def check(
     for file in (junit, html):
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
-    reports = [
-        examine(
-            subject,
-            rule,
-            options=parse_options(option or []),
-            decay=decay,
-            quick=quick,
-            deep=deep,
-            only=only or (),
-            skip=skip or (),
-            expected_failures=_reasons(expect_fail or []),
-            seed=seed,
-            sandbox=sandbox,
-            progress=written.progress(sys.stderr),
-        )
-        for subject in (optimizers(optimizer) if all else [optimizer])
-    ]
+    reports = []
+    for subject in optimizers(optimizer) if all else [optimizer]:
+        try:
+            report = examine(
+                subject,
+                rule,
+                options=parse_options(option or []),
+                decay=decay,
+                quick=quick,
+                deep=deep,
+                only=only or (),
+                skip=skip or (),
+                expected_failures=_reasons(expect_fail or []),
+                seed=seed,
+                sandbox=sandbox,
+                progress=written.progress(sys.stderr, subject if all else ""),
+            )
+        except InputError as error:
+            if not all:
+                raise
+            report = Report(subject, None, (), notes=(f"Not examined: {error}",))  # the others may do
+        reports.append(report)
     if junit:
         junit.write_text(written.junit(reports), encoding="utf-8")
     if html:

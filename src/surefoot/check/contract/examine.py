@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.judge import judge
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import FLAGS, alternatives, settings
@@ -242,6 +243,8 @@ class _Work:
         what.pop("raised", None)
         claim = what.pop("claim", None)
         used = {**self.patient.given, **options}
+        expected, got = what.pop("values", (None, None))
+        what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
         if not what.pop("died", False):
             what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)
         return clause.verdict(FAILED, options=options, **what)

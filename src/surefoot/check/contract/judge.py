@@ -34,6 +34,7 @@ def judge(claims: Any) -> tuple[str, dict[str, Any]]:
                 "got": _show(got),
                 "where": where,
                 "claim": number,
+                "values": (expected, got),
             }
     return PASSED, {}
 

@@ -66,20 +66,21 @@ def table(reports: list[Report], *, color: bool = False) -> str:
             number = str(n[outcome]) if outcome in (FAILED, DIFFERS) else ""
             cells.append(paint(outcome, f"{MARKS[outcome]} {number}".strip().ljust(len(name))))
         lines.append(f"{report.subject.ljust(first)}  " + "  ".join(cells))
+    lines.append("")
     for report in reports:
-        if report.failures:
-            failed = ", ".join(v.clause.id for v in report.failures)
-            lines += ["", *_wrap([f"{report.subject}: {failed}"], 100, "  ")]
+        said = ", ".join(v.clause.id for v in report.failures) or ("" if report.verdicts else report.notes[0])
+        if said:
+            lines += _wrap([f"{report.subject}: {said}"], 100, "  ")
     key = "✓ kept   ✗ failed (how many)   ● another convention (how many)   – not applicable"
     return "\n".join([line.rstrip() for line in lines] + ["", key])
 
 
-def progress(stream: TextIO) -> Callable[[Clause | None], None]:
-    """Return what shows, on a terminal, the clause at work; called with None it wipes the line."""
+def progress(stream: TextIO, subject: str = "") -> Callable[[Clause | None], None]:
+    """Return what shows, on a terminal, how far it is; called with None it wipes the line."""
 
     def show(clause: Clause | None) -> None:
         if stream.isatty():
-            line = f"{clause.group}: {clause.title}" if clause else ""
+            line = f"{subject} {clause.group}: {clause.title}".strip() if clause else ""
             stream.write(f"\r\033[K{line[: shutil.get_terminal_size().columns - 1]}")
             stream.flush()
 

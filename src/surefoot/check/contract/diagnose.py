@@ -1,0 +1,118 @@
+"""What went wrong, read off the numbers of a failed claim: plain data in, a sentence or nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from surefoot.check.verdict import Options
+
+__all__ = ["diagnose"]
+
+
+def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> str:
+    """Say what reproduces the numbers that came, if something known does.
+
+    Args:
+        id: the clause that failed.
+        what: what its claim was about, or the exception that was raised.
+        expected: the value that was expected.
+        got: the value that came.
+        options: the options in force.
+
+    Example:
+        >>> diagnose("grad-kept", "p.grad after step()", [[0.5, -1.0]], [[-0.5, 1.0]], {"maximize": True})
+        'p.grad is negated in place.'
+    """
+    found = _KNOWN[id](what, expected, got, options) if id in _KNOWN else ""
+    if not found and "NoneType" in what:
+        return (
+            "Something that is still None, such as a buffer before its first gradient, is taken for a tensor."
+        )
+    return found
+
+
+def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
+    """The first step, in which the buffer is the gradient: what was added to it?"""
+    if what != "p.grad after step()":
+        return ""
+    g, came = list(_flat(expected)), list(_flat(got))
+    w = _start(len(g))
+    decay, mu = float(options.get("weight_decay") or 0), float(options.get("momentum") or 0)
+    known = {
+        "p.grad is negated in place.": [-x for x in g],
+        "p.grad is set to zero.": [0.0] * len(g),
+        "weight_decay·w is added into p.grad.": [x + decay * y for x, y in zip(g, w, strict=True)],
+        "Nesterov's momentum·buffer is added into p.grad.": [x + mu * x for x in g],
+        "The momentum average is formed inside p.grad.": [x + mu * ((1 - mu) * x - x) for x in g],
+    }
+    return next((said for said, numbers in known.items() if _near(numbers, came)), "")
+
+
+def _not_updated(what: str, expected: Any, got: Any, options: Options) -> str:
+    came, right = list(_flat(got)), list(_flat(expected))
+    still = [i for i, (x, y, w) in enumerate(zip(came, right, _start(len(came)), strict=True)) if x == w != y]
+    if not still:
+        return ""
+    if len(still) == len(came):
+        return f"None of the {len(came)} elements is updated."
+    run = f"elements {still[0]} to {still[-1]}" if still == list(range(still[0], still[-1] + 1)) else "some"
+    return (
+        f"Of {len(came)} elements {len(still)} are never updated ({run}): it leaves out a block of a kernel."
+    )
+
+
+def _skipped_step(what: str, expected: Any, got: Any, options: Options) -> str:
+    if what.startswith("w after a step"):
+        return "The step is made although found_inf is set."
+    return (
+        "The skipped step left state behind, which the next one uses as if a step had been made; "
+        "if it was made with empty_like, it is whatever the memory held."
+    )
+
+
+def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> str:
+    if not isinstance(got, dict) or not isinstance(expected, dict):
+        return ""
+    for name in got:
+        ratios = [y / x for x, y in zip(_flat(expected.get(name)), _flat(got[name]), strict=False) if x]
+        if ratios and abs(ratios[0] - 1) > 0.1 and _near(ratios, [ratios[0]] * len(ratios), 0.02):
+            return f"state[{name!r}] is {ratios[0]:.3g} times what it should be: it is then scaled in place."
+    return ""
+
+
+def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:
+    decay, lr = float(options.get("weight_decay") or 0), float(options.get("lr") or 0)
+    w, came = list(_flat(expected)), list(_flat(got))
+    for steps in (1, 2):
+        if decay and len(w) == len(came) and _near([x * (1 - lr * decay) ** steps for x in w], came):
+            return "Weight decay is applied although there is no gradient."
+    return ""
+
+
+_KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
+    "grad-kept": _grad_kept,
+    "paths-agree": _not_updated,
+    "every-dtype": _not_updated,
+    "skipped-step": _skipped_step,
+    "dtype-state": _state_overwritten,
+    "no-gradient": _goes_on,
+    "frozen": _goes_on,
+}
+
+
+def _start(count: int) -> list[float]:
+    """Return the values of tools.weight."""
+    return [(i % 7 - 2.5) / 2 for i in range(count)]
+
+
+def _flat(value: Any) -> Iterator[float]:
+    if isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _flat(v)
+    elif isinstance(value, (int, float)):
+        yield float(value)
+
+
+def _near(a: list[float], b: list[float], within: float = 1e-6) -> bool:
+    return len(a) == len(b) and all(abs(x - y) <= within * (1 + abs(x)) for x, y in zip(a, b, strict=True))
