@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
 from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES, TWISTS
-from surefoot.rules import RULES
+from surefoot.rules import RULES, Rule
 from surefoot.trace import Trace
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -57,11 +57,16 @@ def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> 
 
 def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
     words = claim.words
+
+    def suspect(rule: Rule) -> Claim:
+        has = {x.name for x in rule.slots}
+        return Claim(rule, words, {theirs: ours for theirs, ours in claim.slots.items() if ours in has})
+
     for rule in conventions(words):
         if rule.name != claim.rule.name:
-            yield rule.title, Claim(rule, words), True
+            yield rule.title, suspect(rule), True
     mistakes = [*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)]
     for rule in mistakes if "beta1" not in {x.name for x in claim.rule.hypers} else ADAM_MISTAKES:
-        yield str(rule.mistake), Claim(rule, words), False
+        yield str(rule.mistake), suspect(rule), False
     for says, twist in TWISTS:
-        yield says, dataclasses.replace(claim, twist=twist, slots={}), False
+        yield says, dataclasses.replace(claim, twist=twist), False

@@ -52,7 +52,8 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
         if behaves is not None:
             return Guess(named, f"{named.title}, by its name.", behaves)
         share = sum(Claim(named, words).holds(t) for t in plain) / max(len(plain), 1)
-        if whole or "sgd" in signature.name.lower() or share >= 0.5:
+        by_part = "sgd" in signature.name.lower() and not words.others
+        if whole or by_part or share >= 0.5:
             return Guess(named, f"{named.title}, by its name and options.")
     if behaves is not None:
         return Guess(behaves, f"{behaves.title}, which its plain steps follow.", behaves)

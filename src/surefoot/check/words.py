@@ -60,11 +60,13 @@ class Words:
         hyper: option → hyperparameter ("betas" stands for beta1 and beta2).
         values: option → its value when a script does not say.
         fixed: options that the user gave a switch or a word for, or 0: they stay as they are.
+        others: numbers that are no hyperparameter known here.
     """
 
     hyper: Mapping[str, str]
     values: Mapping[str, Any]
     fixed: frozenset[str] = frozenset()
+    others: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:
@@ -74,7 +76,10 @@ class Words:
         hyper = {n: SYNONYMS.get(n, n) for n in names}
         values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
         fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
-        return cls(hyper, values, frozenset(fixed))
+        others = tuple(
+            n for n, v in known.items() if n not in hyper and _kind(v) == "number" and v is not None
+        )
+        return cls(hyper, values, frozenset(fixed), others)
 
     def option(self, hyper: str) -> str | None:
         """The option that is this hyperparameter."""
@@ -116,7 +121,13 @@ def _is_hyper(hyper: str, default: Any) -> bool:
     """Whether an option of that name is the hyperparameter: Adafactor's eps, a pair, is not."""
     if hyper not in TRIED:
         return False
-    return default is None or isinstance(default, (tuple, list)) == isinstance(TRIED[hyper][0], tuple)
+    return default is None or _kind(default) == _kind(TRIED[hyper][0])
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (bool, str)):
+        return type(value).__name__
+    return "several" if isinstance(value, (tuple, list)) else "number"
 
 
 def _usable(value: Any) -> bool:
