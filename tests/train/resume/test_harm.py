@@ -1,0 +1,225 @@
+"""Whatever happens to a run's folder, nothing that was safe is lost, and what is wrong is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+from surefoot.errors import InputError
+from surefoot.train.folder import RunFolder
+from surefoot.train.run import Interrupted
+
+
+def test_a_half_written_line_is_repaired(job: Any, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8)
+    with open(out / "metrics.jsonl", "a") as file:
+        file.write('{"kind": "step", "step": 9}\n{"kind": "st')
+    (out / "checkpoints" / ".step-000000009.safetensors.partial").write_bytes(b"half")
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+    assert not list(out.rglob("*.partial"))
+
+
+def test_killed_before_its_first_checkpoint_it_begins_anew(job: Any, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=3, checkpoint_every="never")
+    assert not (out / "checkpoints").exists()
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+def test_killed_while_its_folder_was_made(job: Any, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "environment.json").write_text("{}")
+    (out / ".config.toml.partial").write_text("epochs =")
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+@pytest.mark.parametrize("harm", ["cut", "noise", "metrics"])
+def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
+    job: Any, whole: Path, tmp_path: Path, harm: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8, checkpoint_every="1 step")
+    newest = sorted((out / "checkpoints").iterdir())[-1]
+    if harm == "cut":
+        os.truncate(newest, 100)
+    elif harm == "noise":
+        newest.write_bytes(b"\xff" * 1000)
+    else:  # of metrics.jsonl the end is lost
+        size = (out / "metrics.jsonl").stat().st_size
+        os.truncate(out / "metrics.jsonl", size - 70)
+    with pytest.warns(UserWarning, match=r"000000008.safetensors' cannot be used: .*; going on from step 7"):
+        job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+def test_no_checkpoint_can_be_used(job: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8)
+    (out / "metrics.jsonl").unlink()
+    with pytest.raises(InputError) as caught:
+        job.run(out, resume=True)
+    path = out / "checkpoints" / "step-000000008.safetensors"
+    assert str(caught.value) == (
+        f"There is nothing to resume from: the checkpoint '{path}' cannot be used:"
+        " metrics.jsonl ends before it."
+    )
+    assert path.exists()
+
+
+def test_two_runs_cannot_write_one_folder(job: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    folder = RunFolder(out)
+    folder.create()
+    (out / "config.toml").unlink()
+    for resume in (False, True):
+        with pytest.raises(InputError) as caught:
+            job.run(out, resume=resume)
+        assert str(caught.value) in (
+            f"The folder '{out}' is being written by another run; wait for its end, or choose a new folder.",
+            f"The folder '{out}' is not empty; a run needs a new one.",
+        )
+    folder.close()
+    job.run(out, resume=True)
+
+
+def test_a_run_that_fails_lets_go_of_its_folder(job: Any, tmp_path: Path) -> None:
+    class Broken(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("my own mistake")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="my own mistake"):
+            job.run(tmp_path / "out", model=Broken(6, 3), resume=True)
+
+
+def test_sigterm_stops_like_ctrl_c(job: Any, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted) as caught:
+        job.run(tmp_path / "out", stop=7, number=signal.SIGTERM)
+    assert caught.value.exit_code == 143
+    job.run(tmp_path / "out", resume=True)
+    assert job.same(whole, tmp_path / "out")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True).returncode == 0
+    except OSError:
+        done = False
+    if not done:
+        pytest.skip("needs the right to mount a disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def good(out: Path) -> list[bytes]:
+    """The checkpoints."""
+    return [path.read_bytes() for path in sorted((out / "checkpoints").glob("step-*"))]
+
+
+def test_a_full_disk(job: Any, whole: Path, disk: Path) -> None:
+    out = disk / "run"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=6, checkpoint_every="2 steps")
+    before = good(out)
+    assert len(before) == 2
+    for room in (0, 4096, 16384):  # none, for a line of metrics but no checkpoint, for half a checkpoint
+        with open(disk / "film", "wb", buffering=0) as film, contextlib.suppress(OSError):
+            while film.write(bytes(4096)):
+                pass
+        os.truncate(disk / "film", (disk / "film").stat().st_size - room)
+        with pytest.raises(InputError) as caught:
+            job.run(out, resume=True, checkpoint_every="1 step")
+        assert str(caught.value).startswith(f"Cannot write '{out}/")
+        assert str(caught.value).endswith(
+            "': No space left on device; choose another folder, or make room there."
+        )
+        assert good(out)[-1] == before[-1]
+        assert not list(out.rglob("*.partial"))
+        (disk / "film").unlink()
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+def test_files_that_may_not_grow(job: Any, whole: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=6)
+    before = good(out)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before[0]) // 2, limits[1]))
+    try:
+        with pytest.raises(InputError) as caught:
+            job.run(out, resume=True, checkpoint_every="1 step")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    path = out / "checkpoints" / "step-000000007.safetensors"
+    assert str(caught.value) == (
+        f"Cannot write '{path}': File too large; choose another folder, or make room there."
+    )
+    assert good(out) == before
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+def test_a_read_only_disk(job: Any, whole: Path, disk: Path) -> None:
+    out = disk / "run"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=6)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for place in (out, disk / "new"):
+        with pytest.raises(InputError) as caught:
+            job.run(place, resume=True)
+        assert str(caught.value) == (
+            f"Cannot write '{place}': Read-only file system; choose another folder, or make room there."
+        )
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write(job: Any, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        job.run(tmp_path / "out", stop=6)
+    (tmp_path / "out").chmod(0o555)
+    with pytest.raises(InputError, match="Permission denied"):
+        job.run(tmp_path / "out", resume=True)
+    (tmp_path / "out").chmod(0o755)
+
+
+def test_a_file_in_the_way_of_the_checkpoints(job: Any, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=6, checkpoint_every="never")
+    (out / "checkpoints").write_text("mine")
+    with pytest.raises(InputError, match=r"Cannot write '.*step-000000001.safetensors': File exists"):
+        job.run(out, resume=True, checkpoint_every="1 step")
+    assert (out / "checkpoints").read_text() == "mine"
+    (out / "checkpoints").unlink()
+    job.run(out, resume=True)
+    assert job.same(whole, out)

@@ -1,0 +1,209 @@
+"""A resumed run equals the uninterrupted one bit for bit: weights, state, metrics, order of data."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import MultiStepLR
+from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, WeightedRandomSampler
+
+from surefoot import SGD
+from surefoot.errors import InputError
+from surefoot.train.run import Interrupted, RunDiverged
+
+
+class Noisy(Dataset[tuple[Tensor, Tensor]]):
+    """Its rows change whenever they are read, with all three random states."""
+
+    def __init__(self, job: Any) -> None:
+        self.x, self.y = job.rows
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        noise = random.random() + np.random.random() + float(torch.rand(()))
+        return self.x[row] + 0.1 * noise, self.y[row]
+
+
+def own_generator(job: Any) -> DataLoader[Any]:
+    """Draws the order from the generator itself, again and again, and more than an epoch needs."""
+    generator = torch.Generator().manual_seed(5)
+    dataset: Any = TensorDataset(*job.rows)
+    return DataLoader(dataset, 10, sampler=RandomSampler(dataset, generator=generator), generator=generator)
+
+
+def weighted(job: Any) -> DataLoader[Any]:
+    return DataLoader(Noisy(job), 10, sampler=WeightedRandomSampler(torch.arange(1.0, 51).tolist(), 50))
+
+
+ROWS: dict[str, Callable[[Any], Any]] = {
+    "tensors": lambda job: job.rows,
+    "dataset": Noisy,
+    "loader": lambda job: DataLoader(TensorDataset(*job.rows), 10, shuffle=True),
+    "own generator": own_generator,
+    "weighted": weighted,
+    "workers": lambda job: DataLoader(Noisy(job), 10, shuffle=True, num_workers=1),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_stopped_and_resumed_it_is_the_same_run(job: Any, tmp_path: Path, rows: str) -> None:
+    job.run(tmp_path / "whole", train=ROWS[rows](job))
+    stops = [7] if rows == "workers" else range(1, job.last) if rows == "tensors" else [1, 5, 8, 14]
+    for stop in stops:
+        out = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted) as caught:
+            job.run(out, train=ROWS[rows](job), stop=stop)
+        assert caught.value.run.records[-1]["step"] == stop
+        _, resumed = job.run(out, train=ROWS[rows](job), resume=True)
+        assert job.same(tmp_path / "whole", out)
+        assert [r["step"] for r in resumed.steps] == list(range(1, job.last + 1))
+        assert resumed.status == "finished"
+
+
+def test_stopped_again_and_again(job: Any, tmp_path: Path) -> None:
+    job.run(tmp_path / "whole", validate_every="2 steps")
+    out = tmp_path / "often"
+    for _ in range(job.last - 1):  # each gets one step further
+        with pytest.raises(Interrupted):
+            job.run(out, stop=1, validate_every="2 steps", resume=True)
+    job.run(out, stop=1, validate_every="2 steps", resume=True)
+    assert job.same(tmp_path / "whole", out)
+    environment = json.loads((out / "environment.json").read_text())
+    assert len(environment["resumed"]) == job.last - 1
+
+
+def test_the_schedule_goes_on(job: Any, tmp_path: Path) -> None:
+    for i, schedule in enumerate(("cosine", "one-cycle", "step", lambda o: MultiStepLR(o, [3, 8], 0.5))):
+        options: dict[str, Any] = {"schedule": schedule} | ({"warmup": "4 steps"} if i in (0, 2) else {})
+        job.run(tmp_path / f"whole-{i}", **options)
+        for stop in (2, 5, 9):
+            out = tmp_path / f"stopped-{i}-{stop}"
+            with pytest.raises(Interrupted):
+                job.run(out, stop=stop, **options)
+            job.run(out, resume=True, **options)
+            assert job.same(tmp_path / f"whole-{i}", out)
+
+
+OPTIMIZERS = {
+    "SGD, tensor lr": lambda p: SGD(p, lr=torch.tensor(0.05), momentum=0.9),
+    "SGD, kahan": lambda p: SGD(p, lr=0.05, momentum=0.9, state_dtype=torch.float64, kahan=True),
+    "torch SGD": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=0.01, amsgrad=True),
+    "NAdam": torch.optim.NAdam,
+    "RMSprop": lambda p: torch.optim.RMSprop(p, momentum=0.9, centered=True),
+    "Rprop": torch.optim.Rprop,
+    "LBFGS": lambda p: torch.optim.LBFGS(p, history_size=3, max_iter=3),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_any_optimizer_goes_on(job: Any, tmp_path: Path, name: str) -> None:
+    options: dict[str, Any] = {"optimizer": OPTIMIZERS[name], "checkpoint_every": "3 steps"}
+    job.run(tmp_path / "whole", **options)
+    with pytest.raises(Interrupted):
+        job.run(tmp_path / "out", stop=8, **options)
+    job.run(tmp_path / "out", resume=True, **options)
+    assert job.same(tmp_path / "whole", tmp_path / "out")
+    assert at_end(tmp_path / "whole") == at_end(tmp_path / "out")
+
+
+def at_end(out: Path) -> Any:
+    """The last checkpoint, but for times: weights, buffers, optimizer, schedule, random states."""
+    with safe_open(out / "checkpoints" / "step-000000015.safetensors", "pt") as file:
+        state = json.loads(file.metadata()["surefoot"])["state"]
+        parts = dict(state["dict"])
+        history = dict(parts.pop("history")["dict"])
+        del history["seconds"], history["evaluating"]
+        return parts, history, {name: file.get_tensor(name).tolist() for name in file.keys()}  # noqa: SIM118
+
+
+def test_buffers_wider_than_their_parameters(job: Any, tmp_path: Path) -> None:
+    """An optimizer's state is cast to the parameters' dtype when torch loads it."""
+
+    class Wide(torch.optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.05})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                state = self.state[p]
+                state.setdefault("wide", p.double())
+                state.setdefault("label", "wide")  # torch cannot load a text either
+                state["wide"] -= 0.05 * p.grad
+                p.copy_(state["wide"])
+
+    job.run(tmp_path / "whole", optimizer=Wide)
+    with pytest.raises(Interrupted):
+        job.run(tmp_path / "out", stop=8, optimizer=Wide)
+    job.run(tmp_path / "out", optimizer=Wide, resume=True)
+    assert job.same(tmp_path / "whole", tmp_path / "out")
+
+
+def test_without_a_folder_or_with_a_new_one_it_begins(job: Any, whole: Path, tmp_path: Path) -> None:
+    job.run(tmp_path / "new", resume=True)
+    (tmp_path / "empty").mkdir()
+    job.run(tmp_path / "empty", resume=True)
+    assert job.same(whole, tmp_path / "new")
+    assert job.same(whole, tmp_path / "empty")
+
+
+def test_a_finished_run_is_handed_back(job: Any, tmp_path: Path) -> None:
+    net, first = job.run(tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    again, run_again = job.run(tmp_path / "out", stop=1, resume=True)
+    assert all(map(torch.equal, net.state_dict().values(), again.state_dict().values()))
+    assert run_again.records == first.records
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
+
+
+def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"optimizer": lambda p: SGD(p, lr=1e30)}
+    with pytest.raises(RunDiverged):
+        job.run(tmp_path / "out", **options)
+    with pytest.raises(InputError) as caught:
+        job.run(tmp_path / "out", resume=True, **options)
+    assert str(caught.value) == (
+        f"The run in '{tmp_path / 'out'}' diverged, and would again; begin another in a new folder."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch_size": 5}, "was begun with batch-size 10, not 5"),
+        ({"clip": 1.0}, "was begun with clip none, not 1.0"),
+        ({"seed": 1}, "was begun with seed 0, not 1"),
+    ],
+)
+def test_a_run_goes_on_with_what_it_was_begun_with(job: Any, tmp_path: Path, options: Any, said: str) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=4)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(InputError) as caught:
+        job.run(out, resume=True, **options)
+    assert str(caught.value) == (
+        f"The run in '{out}' {said}; resume it with the same, or choose a new folder."
+    )
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    job.run(out, resume=True, checkpoint_every="1 step")  # how often is nothing that changes it
+
+
+def test_another_model_is_told(job: Any, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        job.run(tmp_path / "out", stop=4)
+    other = nn.Sequential(nn.Linear(6, 3))
+    with pytest.raises(InputError, match=r"step-000000004.safetensors' is of another model: Error"):
+        job.run(tmp_path / "out", model=other, resume=True)
