@@ -74,7 +74,7 @@ WITNESS = {
     "complex-parts": "complex_squared",
     "sparse": "sparse_taken_as_dense",
     "not-finite": "nan_hidden",
-    "deterministic": "random_order",
+    "deterministic": "global_step_count",
     "no-graph": "graph_kept",
     "flat-memory": "history_kept",
     "skipped-step": "overflow_ignored",
