@@ -1,0 +1,208 @@
+"""Which rule an optimizer follows, read off from what it does with chosen gradients.
+
+Where the rule is linear, one unit gradient shows all of it: how far w moves at once, by which factor each
+later move shrinks, and what changes when the learning rate or the parameter does. Then every known rule is
+held against the same recordings.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from surefoot.check.identify.fits import fitting, mistaken
+from surefoot.check.identify.probes import ask
+from surefoot.check.identify.readings import Reading, is_linear, nonlinear_readings, readings
+from surefoot.check.verdict import Patient
+from surefoot.check.wording import number
+from surefoot.check.words import Words
+from surefoot.errors import InputError
+from surefoot.rules import Rule, get
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Identification", "Reading", "identify", "identify_patient"]
+
+_DRAWN = ("torch", "keras", "ema")  # always in the picture, to compare with
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What an optimizer was found to be; print it.
+
+    Args:
+        subject: what the user named.
+        options: the options it was made with.
+        linear: whether twice the gradient moves w twice as far.
+        readings: what was read off.
+        fits: the rules that reproduce every recording.
+        ruled_out: rule → the first number that rules it out.
+        mistake: if no rule fits, the known mistake that does.
+        impulse: −Δw / lr from one unit gradient at step 2, from that step on.
+    """
+
+    subject: str
+    options: Mapping[str, Any]
+    linear: bool
+    readings: tuple[Reading, ...]
+    fits: tuple[Rule, ...]
+    ruled_out: Mapping[str, str] = field(repr=False)
+    mistake: str | None = None
+    impulse: tuple[float, ...] = ()
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that fits, the best known first."""
+        return self.fits[0] if self.fits else None
+
+    def __getitem__(self, what: str) -> str:
+        """Return the value of a reading, by its name."""
+        return next(r.value for r in self.readings if r.what == what)
+
+    def __str__(self) -> str:
+        fill = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
+        options = ", ".join(f"{k}={_show(v)}" for k, v in self.options.items())
+        name = f"{self.subject}({options})"
+        if self.rule is not None:
+            lines = [f"{name} follows {self.rule.title} ({self.rule.name})."]
+        elif self.mistake:
+            lines = [f"{name} follows no known rule, but SGD with a known mistake: {self.mistake}."]
+        else:
+            lines = [f"{name} follows no rule that is known here."]
+        width = max((len(r.what) for r in self.readings), default=0)
+        value = max((len(r.value) for r in self.readings), default=0)
+        lines += [
+            "",
+            *(f"  {r.what:<{width}}  {r.value:<{value}}  {r.because}".rstrip() for r in self.readings),
+        ]
+        if len(self.fits) > 1:
+            lines += ["", "The same here: " + ", ".join(r.name for r in self.fits[1:]) + "."]
+        if self.ruled_out:
+            lines += [
+                "",
+                "Ruled out:",
+                *(fill(f"{', '.join(names)}: {why}") for why, names in self._reasons()),
+            ]
+        return "\n".join(lines)
+
+    def _reasons(self) -> list[tuple[str, list[str]]]:
+        """What rules rules out, each reason with all the rules that it rules out."""
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.ruled_out.items():
+            reasons.setdefault(why, []).append(name)
+        return list(reasons.items())
+
+    def _repr_html_(self) -> str:
+        head, *_ = str(self).splitlines()
+        rows = "".join(
+            f"<tr><td>{html.escape(r.what)}</td><td><b>{html.escape(r.value)}</b></td><td>{html.escape(r.because)}</td></tr>"
+            for r in self.readings
+        )
+        out = "".join(f"<li>{', '.join(names)}: {html.escape(why)}</li>" for why, names in self._reasons())
+        return f"<p><b>{html.escape(head)}</b></p><table>{rows}</table><p>Ruled out:</p><ul>{out}</ul>"
+
+    def plot(self) -> Figure:
+        """Draw how one unit gradient moves w, step by step, beside what known rules would make of it."""
+        from surefoot.plot.impulse import impulses
+
+        seen = list(self.impulse)
+        known = {x.name for rule in _DRAWN for x in get(rule).hypers}
+        given = {k: v for k, v in self.options.items() if k in known and not isinstance(v, str)}
+        drawn: dict[str, tuple[Rule | str, Mapping[str, Any]]] = {}
+        for rule in dict.fromkeys((*self.fits[:1], *map(get, _DRAWN))):
+            hears = {x.name for x in rule.hypers} - {"weight_decay"}
+            drawn[rule.name] = rule, {k: v for k, v in given.items() if k in hears}
+        return impulses(drawn, steps=len(seen), after=1, measured={self.subject: seen})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain data, for JSON."""
+        return {
+            "subject": self.subject,
+            "options": {k: _show(v) for k, v in self.options.items()},
+            "rule": self.rule.name if self.rule else None,
+            "fits": [r.name for r in self.fits],
+            "mistake": self.mistake,
+            "linear": self.linear,
+            "readings": {r.what: {"value": r.value, "because": r.because} for r in self.readings},
+            "ruled_out": dict(self.ruled_out),
+            "impulse": list(self.impulse),
+        }
+
+
+def identify(
+    optimizer: str | Callable[..., Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+    sandbox: bool | None = None,
+) -> Identification:
+    """Find out which rule a torch optimizer follows, with which hyperparameters.
+
+    Δwₜ = −γ·(response to each earlier gradient), for a linear rule
+
+    Args:
+        optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
+        options: constructor options, e.g. `{"momentum": 0.9}`; lr is 1/4 unless given.
+        sandbox: run it in a process of its own; by default for files and modules, not for classes.
+
+    Returns:
+        Identification: prints as a page; `.rule`, `.readings`, `.ruled_out`.
+
+    Raises:
+        InputError: it cannot be made, or it raises when it is stepped.
+
+    Example:
+        >>> import torch
+        >>> found = identify(torch.optim.SGD, options={"momentum": 0.9, "nesterov": True})
+        >>> found.rule.name, found["momentum"], found["Nesterov"]
+        ('torch', '0.9', 'yes')
+    """
+    from surefoot.check.load import load
+    from surefoot.check.patient import Here
+    from surefoot.check.sandbox import Sandbox, available
+
+    name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", "optimizer")
+    if isinstance(optimizer, str) and sandbox is not False and available():
+        there = Sandbox(optimizer, options)
+        try:
+            return identify_patient(there, name)
+        finally:
+            there.close()
+    return identify_patient(Here(load(optimizer), options), name)
+
+
+def identify_patient(patient: Patient, subject: str) -> Identification:
+    """Find out which rule the optimizer of a Patient follows; see `identify`."""
+    from surefoot.check.verdict import Died, Raised
+
+    signature = patient.signature
+    if signature.needs_closure:
+        raise InputError(
+            f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
+        )
+    words = Words.of(signature, patient.given)
+    lr = Fraction(repr(patient.given.get(words.option("lr") or "lr", 0.25)))
+    try:
+        answers = ask(patient, words, lr)
+    except (Raised, Died) as error:
+        raise InputError(f"{signature.name} could not be driven: {error}") from error
+    linear = is_linear(answers.moves)
+    seen = tuple(readings(answers, float(lr), words) if linear else nonlinear_readings(answers))
+    fits, ruled_out = fitting(answers, words)
+    mistake = None if fits else mistaken(answers, words)
+    response = tuple(-m / float(lr) for m in answers.moves["late impulse"][1:])
+    return Identification(subject, _lr_first(patient.given), linear, seen, fits, ruled_out, mistake, response)
+
+
+def _lr_first(options: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(options.items(), key=lambda pair: pair[0] != "lr"))
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return number(value)

@@ -1,0 +1,139 @@
+"""The hyperparameters of a linear rule, read off from how far w moved."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from surefoot.check.identify.probes import Answers
+from surefoot.check.wording import number
+from surefoot.check.words import Words
+from surefoot.rules import DECAYS
+
+__all__ = ["Reading", "is_linear", "nonlinear_readings", "readings"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing read off: what, its value, and from which numbers."""
+
+    what: str
+    value: str
+    because: str
+
+
+def is_linear(moves: Mapping[str, tuple[float, ...]]) -> bool:
+    """Whether twice the gradient moves w twice as far."""
+    once, twice = moves["impulse"], moves["double"]
+    return any(once) and all(_near(b, 2 * a) for a, b in zip(once, twice, strict=True))
+
+
+def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
+    """Read the hyperparameters off a linear rule."""
+    first = [-m for m in answers.moves["impulse"]]
+    late = [-m for m in answers.moves["late impulse"][1:]]
+    mu = late[2] / late[1] if late[1] else 0.0
+    geometric = all(_near(b, mu * a) for a, b in itertools.pairwise(late[1:]))
+    nesterov = bool(mu) and not _near(late[1], mu * late[0]) and _near(late[1] * (1 + mu), mu**2 * late[0])
+    ahead = 1 + mu if nesterov else 1.0
+    gain, start = late[0] / ahead / lr, first[0] / ahead / lr
+    yield Reading("first move", number(-first[0]), "for a gradient of 1 at step 1, from w = 0")
+    if not geometric:
+        yield Reading("momentum", "not constant", f"later moves: {', '.join(number(-m) for m in late[1:5])}")
+    elif mu:
+        yield Reading("momentum", number(mu), f"each later move is {number(mu)} of the one before")
+    else:
+        hint = "; try --option momentum=0.9" if words.option("momentum") else ""
+        yield Reading("momentum", "0", f"a gradient moves w once, and never again{hint}")
+    plain = not mu or _near(late[1], mu * late[0])
+    if mu and geometric:
+        because = f"a gradient of 1 at step 2 moves w by {number(-late[0])}, then {number(-late[1])}"
+        yield Reading("Nesterov", "yes" if nesterov else "no" if plain else "in no known way", because)
+    if geometric and (plain or nesterov):
+        yield from _gains(gain, start, mu)
+    if mu and "changed lr" in answers.moves:
+        yield _where_lr(answers)
+    if "decay" in answers.moves:
+        yield _where_decay(answers, lr, mu)
+    shifted = answers.moves["moved"]
+    same = all(_near(a, b) for a, b in zip(shifted, answers.moves["impulse"], strict=True))
+    told = "the moves after it are the same" if same else f"then w moves by {number(shifted[2])} more"
+    yield Reading("w moved from outside", "no matter" if same else "changes later moves", told)
+
+
+def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
+    """How much of a gradient enters, at first and later."""
+    if _near(gain, 1.0) and _near(start, 1.0):
+        yield Reading("dampening", "0", "each gradient counts with the whole learning rate")
+    elif mu and _near(start, 1.0):
+        yield Reading(
+            "dampening", number(1 - gain), f"later gradients count {number(gain)}, the first counts whole"
+        )
+        yield Reading("buffer starts as", "the first gradient", "which is not dampened")
+    elif mu and _near(gain, 1 - mu) and _near(start, gain):
+        yield Reading("average", "yes", f"gradients count 1 − momentum = {number(gain)}, from the first on")
+        yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
+    elif mu and _near(start, gain):
+        yield Reading("dampening", number(1 - gain), f"gradients count {number(gain)}, from the first on")
+        yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
+    else:
+        yield Reading("gain", number(gain), f"of the learning rate; {number(start)} for the first gradient")
+
+
+def _where_lr(answers: Answers) -> Reading:
+    before, after = answers.moves["impulse"][2], answers.moves["changed lr"][2]
+    ratio = after / before if before else math.nan
+    now = "stays as it was" if _near(ratio, 1.0) else f"becomes {number(ratio)} of what it was"
+    told = f"with half the lr, the next move {now}"
+    if _near(ratio, 0.5):
+        return Reading("learning rate", "outside the buffer", told)
+    return Reading("learning rate", "inside the buffer" if _near(ratio, 1.0) else "elsewhere", told)
+
+
+def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
+    """Where weight decay enters, by what it does to w = 1 without gradients, and to a step from w = 0."""
+    option = next(iter(answers.traces["decay"].script.groups[0].options.values()))
+    size, moves = float(option), answers.moves["decay"]
+    if not any(moves):
+        return Reading("weight decay", "none", f"with {number(size)}, w = 1 stays where it is")
+    told = f"with {number(size)}, w = 1 moves by {number(moves[0])}, then {number(moves[1])}"
+    if _near(moves[0], -size) and not _near(lr, 1.0):
+        return Reading("weight decay", DECAYS["no_lr"][4:], told)
+    shrinks = _near(moves[1], moves[0] * (1 + moves[0]))
+    if not shrinks:
+        return Reading("weight decay", DECAYS["l2"][4:], told)
+    step = answers.moves["decay and gradient"][0] / (answers.moves["impulse"][0] or math.nan)
+    if _near(step, 1 - lr * size):
+        return Reading("weight decay", DECAYS["after_step"][4:], f"{told}; a step from 0 shrinks too")
+    if mu:
+        return Reading("weight decay", "decoupled: w shrinks by γλ before the step", told)
+    return Reading("weight decay", "γλw per step", f"{told}; without momentum its place cannot be seen")
+
+
+def nonlinear_readings(answers: Answers) -> Iterator[Reading]:
+    """What can be said of a rule that is not linear."""
+    once, twice = answers.moves["impulse"], answers.moves["double"]
+    yield Reading("first move", number(once[0]), "for a gradient of 1 at step 1, from w = 0")
+    ratio = twice[0] / once[0] if once[0] else math.nan
+    times = (
+        "as far"
+        if _near(ratio, 1.0)
+        else "hardly farther"
+        if abs(ratio - 1) < 0.01
+        else f"{number(ratio)} times as far"
+    )
+    told = f"twice the gradient moves w {times}"
+    scale = (
+        "no matter"
+        if _near(ratio, 1.0)
+        else "hardly matters"
+        if abs(ratio - 1) < 0.01
+        else "matters, not linearly"
+    )
+    yield Reading("size of the gradient", scale, told)
+
+
+def _near(a: float, b: float) -> bool:
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
