@@ -203,20 +203,31 @@ def test_layouts(name: str, kernel: dict[str, Any]) -> None:
     assert (w.stride(), w.data_ptr()) == (stride, pointer)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True, "maximize": True}], ids=str
-)
-def test_sparse_equals_dense(options: dict[str, Any]) -> None:
+SPARSE: list[dict[str, Any]] = [
+    {},
+    {"momentum": 0.5},
+    {"momentum": 0.5, "nesterov": True, "maximize": True},
+    {"momentum": 0.5, "convention": "keras"},
+    {"momentum": 0.5, "kahan": True},
+    {"momentum": 0.5, "state_dtype": torch.float64},
+    {"weight_decay": 0.5, "decoupled_weight_decay": True},
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=str)
+@pytest.mark.parametrize("options", SPARSE, ids=str)
+def test_sparse_equals_dense(options: dict[str, Any], dtype: torch.dtype) -> None:
     results = []
     for sparse in (True, False):
-        table = torch.nn.Embedding(6, 3, sparse=sparse)
-        torch.nn.init.ones_(table.weight)
-        optimizer = surefoot.SGD(table.parameters(), lr=0.5, **options)
-        for rows in ([1, 1, 2], [2, 5], [0]):
-            optimizer.zero_grad()
-            table(torch.tensor(rows)).sum().backward()
+        table = Parameter(torch.ones(6, 3, dtype=dtype))
+        optimizer = surefoot.SGD([table], lr=0.5, **options)
+        for rows in ([1, 1, 2], [2, 5], [0]):  # a row that comes twice counts twice
+            g = torch.sparse_coo_tensor(
+                torch.tensor([rows]), torch.ones(len(rows), 3, dtype=dtype), (6, 3), check_invariants=False
+            )
+            table.grad = g if sparse else g.to_dense()
             optimizer.step()
-        results.append(table.weight.detach())
+        results.append(table.detach())
     assert torch.equal(*results)
 
 

@@ -63,8 +63,9 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
     c, s, n = coefficients(o)
     for p, g, b, e in zip(params, grads, buffers or repeat(None), lost or repeat(None), strict=False):
         d = -g if o.maximize else g
-        if o.state_dtype is not None:
-            d = d.to(o.state_dtype)
+        kept = e if b is None else b
+        if o.state_dtype is not None and kept is not None:
+            d = d.to(kept.dtype)
         if o.coupled:
             d = _sum(d, o.weight_decay, p)
         if o.decoupled and e is None:
@@ -89,8 +90,8 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
     """The same lines for lists: few launches on an accelerator; temporaries as large as the gradients."""
     c, s, n = coefficients(o)
     d = torch._foreach_neg(grads) if o.maximize else grads
-    if o.state_dtype is not None:
-        d = [x.to(o.state_dtype) for x in d]
+    if o.state_dtype is not None and (kept := buffers or lost):
+        d = [x.to(y.dtype) for x, y in zip(d, kept, strict=True)]
     if o.coupled:
         d = _foreach_sum(d, o.weight_decay, params)
     if o.decoupled and not lost:

@@ -98,7 +98,8 @@ def _prepare(state: State, p: Tensor, g: Tensor, o: Options) -> bool:
             "the first step of a parameter cannot be captured; take one step before the capture"
         )
     for key in missing:
-        state[p][key] = torch.zeros_like(g if g.is_sparse else p, dtype=state_dtype(key, p, o.state_dtype))
+        like = g if key == BUFFER and g.is_sparse else p
+        state[p][key] = torch.zeros_like(like, dtype=state_dtype(key, p, o.state_dtype))
     if o.momentum != 0 and state[p][BUFFER].is_sparse and not g.is_sparse:
         state[p][BUFFER] = state[p][BUFFER].to_dense()
     return BUFFER in missing and o.convention == "torch" and o.dampening != 0

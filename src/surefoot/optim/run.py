@@ -59,7 +59,8 @@ class Run:
         """All parameters are in: note what has to stay as it is."""
         self.buffers: list[Tensor] = [s[BUFFER] for s in self.states] if o.momentum != 0 else []
         self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
-        self.wrapped = not o.differentiable and any(map(wrapped, self.params))
+        sparse = any(p.grad is not None and p.grad.is_sparse for p in self.params)
+        self.wrapped = not (o.differentiable or sparse) and any(map(wrapped, self.params))
         self.whole = None if self.wrapped else self._join()
         first, *_ = params = self._local(self.params)
         self.dtypes = {first.dtype}
