@@ -67,3 +67,14 @@ def test_autocast_reaches_the_forward_pass() -> None:
     step(X, Y)
     assert seen == [torch.bfloat16]
     assert net.weight.dtype == torch.float32
+
+
+def test_no_batch_ever_waits() -> None:
+    net = model()
+    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5))
+    assert step.whole
+    step(X, Y)
+    assert step.whole
+    after = [p.clone() for p in net.parameters()]
+    step.flush()
+    assert all(map(torch.equal, net.parameters(), after))

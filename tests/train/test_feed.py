@@ -124,3 +124,31 @@ def test_what_holds_no_rows(rows: Any, text: str) -> None:
 def test_targets_of_every_kind() -> None:
     assert feed((X, np.arange(10, dtype=np.int32)), 4, device=CPU).target.dtype == torch.int64
     assert feed((X, np.arange(10) / 2), 4, device=CPU).target.dtype == torch.float32
+
+
+@pytest.mark.parametrize("form", ["tensors", "dataset", "loader"])
+def test_going_on_within_an_epoch(form: str) -> None:
+    rows: Any = {
+        "tensors": (X, Y),
+        "dataset": TensorDataset(X, Y),
+        "loader": DataLoader(TensorDataset(X, Y), batch_size=4),
+    }[form]
+    found = feed(rows, 4, device=CPU, shuffle=form != "loader", seed=3)
+    whole = [(x.tolist(), y.tolist()) for x, y in found.epoch(2)]
+    for skip in range(len(whole) + 1):
+        assert [(x.tolist(), y.tolist()) for x, y in found.epoch(2, skip)] == whole[skip:]
+
+
+def test_the_first_rows() -> None:
+    found = feed((X, Y), 4, device=CPU, shuffle=True)
+    assert found.first is not None
+    assert [y.tolist() for _, y in found.first(7)] == [[0, 1, 2, 3, 4, 5, 6]]
+    assert feed(TensorDataset(X, Y), 4, device=CPU).first is None
+
+
+def test_the_generators_of_a_loader() -> None:
+    one = torch.Generator()
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True, generator=one)
+    assert feed(loader, 4, device=CPU).generators == (one,)
+    plain: Any = DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True)
+    assert feed(plain, 4, device=CPU).generators == ()

@@ -30,3 +30,23 @@ def test_another_thread_gets_no_signals() -> None:
     thread.start()
     thread.join()
     assert asked == [False]
+
+
+def test_sigterm_asks_too_and_says_so() -> None:
+    with Interruptible() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.signal == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    """As in a job that a script put into the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruptible() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -342,3 +342,28 @@ def test_the_folder_tells_what_was_run(tmp_path: Path) -> None:
     assert "epochs = 2\n" in text
     assert run.folder == tmp_path / "run"
     assert repr(run).startswith("<Run run: validation accuracy ")
+
+
+def test_training_accuracy_is_that_of_the_first_rows_without_dropout() -> None:
+    net = model(0.5)
+    run = fit(net, (X, Y), VALID, epochs=2, progress=False)
+    expected = (net.eval()(X[:20]).argmax(1) == Y[:20]).double().mean().item()
+    assert run.epochs[-1]["train_accuracy"] == expected
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_size=10)
+    assert "train_accuracy" not in fit(model(), loader, VALID, epochs=1, progress=False).epochs[-1]
+    assert "train_accuracy" not in fit(model(), (X, Y), epochs=1, progress=False).epochs[-1]
+    y = X[:, :1] + 3
+    assert fit(nn.Linear(16, 1), (X, y), (X, y), epochs=20, progress=False).epochs[-1]["train_r2"] > 0.9
+
+
+def test_training_seconds_leave_out_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("surefoot.train.history.time.perf_counter", lambda: clock[0])
+
+    class Slow(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            clock[0] += 1 if self.training else 100
+            return super().forward(x)
+
+    run = fit(Slow(16, 3), (X, Y), VALID, batch_size=15, epochs=2, validate_every="2 steps", progress=False)
+    assert [(r["seconds"], r["train_seconds"]) for r in run.epochs] == [(304, 4), (304, 4)]

@@ -41,3 +41,16 @@ def test_what_is_no_span(text: str) -> None:
 def test_steps_are_steps_whatever_the_epoch(n: int, per_epoch: int) -> None:
     assert Span.parse(f"{n} steps").steps(per_epoch) == n
     assert Span.parse(f"{n} epochs").steps(per_epoch) == n * per_epoch
+
+
+def test_minutes_where_they_are_taken() -> None:
+    assert Span.parse("5 minutes", minutes=True) == Span(5, "minute")
+    assert Span.parse("0.5 minute", minutes=True) == Span(0.5, "minute")
+    with pytest.raises(InputError, match="validate-every takes a number of steps or epochs"):
+        Span.parse("5 minutes", "validate_every")
+    with pytest.raises(InputError) as caught:
+        Span.parse("5 hours", "checkpoint_every", minutes=True)
+    assert str(caught.value) == (
+        "checkpoint-every takes a number of steps, epochs or minutes, as '50 steps' or '5 minutes',"
+        " not '5 hours'."
+    )

@@ -162,8 +162,13 @@ def load(part: Part, state: Any) -> None:
     torch casts the state of an optimizer to the dtype of its parameters, which loses what a float32 buffer
     beside a bfloat16 parameter is for.
     """
+    groups = part.param_groups if isinstance(part, Optimizer) else []
     part.load_state_dict(state)
     if isinstance(part, Optimizer):
+        for group, loaded in zip(groups, part.param_groups, strict=True):
+            group.clear()
+            group.update(loaded)
+        part.param_groups = groups  # whoever holds them, as a training step may, sees what was loaded
         params = [p for group in part.param_groups for p in group["params"]]
         numbers = [number for group in state["param_groups"] for number in group["params"]]
         for p, number in zip(params, numbers, strict=True):

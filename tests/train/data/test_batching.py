@@ -69,3 +69,15 @@ def test_without_scaling_the_inputs_stay_as_they_are():
     x = torch.arange(6, dtype=torch.uint8).reshape(3, 2)
     first, _ = next(batches(x, torch.arange(3), 2))
     assert first.dtype == torch.uint8
+
+
+def test_a_batch_lies_where_it_did_without_those_left_out():
+    """Sums over a batch that begins elsewhere in memory may be made in another order."""
+    x, y = torch.zeros(30, 7), torch.arange(30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("surefoot.train.data.batching._CHUNK", 4 * 7 * 12)
+        rows = torch.arange(30)
+        places = [b.storage_offset() for b, _ in batches(x, y, 3, rows=rows)]
+        assert len(set(places)) == 4
+        for skip in range(10):
+            assert [b.storage_offset() for b, _ in batches(x, y, 3, rows=rows, skip=skip)] == places[skip:]

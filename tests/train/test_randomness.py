@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+
+from surefoot.train.feed import feed
+from surefoot.train.randomness import Randomness
+
+CPU = torch.device("cpu")
+
+
+def draw() -> tuple[float, float, float]:
+    return float(torch.rand(())), random.random(), float(np.random.random())
+
+
+def test_inside_it_is_the_seeds_and_outside_nothing_changed() -> None:
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    expected = [draw(), draw()]
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    outside = [draw()]
+    with Randomness(2**40 + 2, CPU):
+        inside = draw()
+    outside.append(draw())
+    with Randomness(2**40 + 2, CPU):
+        assert draw() == inside
+    with Randomness(1, CPU):
+        assert all(a != b for a, b in zip(draw(), inside, strict=True))
+    assert outside == expected
+
+
+def test_it_goes_on_from_its_state() -> None:
+    rows = feed((torch.zeros(4, 1), torch.zeros(4)), 2, device=CPU)
+    with Randomness(0, CPU) as first:
+        first.batches(rows, 1, skip=0)
+        draw()
+        state = first.state_dict()
+        expected = [draw(), draw()]
+    with Randomness(5, CPU) as second:
+        second.load_state_dict(state)
+        second.batches(rows, 1, skip=1)
+        assert [draw(), draw()] == expected
