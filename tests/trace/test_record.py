@@ -181,3 +181,19 @@ def test_an_unknown_dtype_is_refused():
     assert (
         str(error.value) == "'int32' is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
     )
+
+
+def test_state_that_is_no_real_number_is_left_out():
+    class Masked(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            for p in self.param_groups[0]["params"]:
+                self.state[p] |= {
+                    "mask": torch.ones(1) > 0,
+                    "phase": torch.ones(1) * 1j,
+                    "kept": 3,
+                    "on": True,
+                }
+
+    script = Script.of({"w": [1]}, gradients=[{"w": [1]}], lr=1)
+    assert set(record(script, Masked).steps[0].state["w"]) == {"kept"}

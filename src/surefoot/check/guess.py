@@ -23,6 +23,23 @@ NAMES = {
 }
 
 
+# words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
+PLAIN = {
+    "my",
+    "own",
+    "our",
+    "custom",
+    "simple",
+    "plain",
+    "naive",
+    "lecture",
+    "homework",
+    "fused",
+    "fast",
+    "torch",
+}
+
+
 @dataclass(frozen=True)
 class Guess:
     """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another."""
@@ -51,9 +68,8 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
     if named is not None and not words.unheard(named):
         if behaves is not None:
             return Guess(named, f"{named.title}, by its name.", behaves)
-        share = sum(Claim(named, words).holds(t) for t in plain) / max(len(plain), 1)
         by_part = "sgd" in signature.name.lower() and not words.others
-        if whole or by_part or share >= 0.5:
+        if whole or by_part:
             return Guess(named, f"{named.title}, by its name and options.")
     if behaves is not None:
         return Guess(behaves, f"{behaves.title}, which its plain steps follow.", behaves)
@@ -112,7 +128,6 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
             if decay not in (None, "l2"):
                 changes["decay"] = decay
             rule = RULES[found]
-            return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), j - i == len(
-                parts
-            )
+            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
+            return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), rest <= PLAIN
     return None, False

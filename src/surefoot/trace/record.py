@@ -198,11 +198,7 @@ class _Recording:
         found: dict[str, dict[str, Value]] = {}
         for name, p in self.parameters.items():
             slots = self.optimizer.state.get(p, {})
-            kept = {
-                str(slot): _read(v)
-                for slot, v in slots.items()
-                if hasattr(v, "tolist") or (isinstance(v, (int, float)) and not isinstance(v, bool))
-            }
+            kept = {str(slot): _read(v) for slot, v in slots.items() if _is_real(v)}
             if kept:
                 found[name] = kept
         return found
@@ -238,6 +234,13 @@ def to_tensor(value: Value, dtype: str) -> torch.Tensor:
     sizes = shape(value)
     numbers = [float(x) for x in elements(value)]
     return torch.tensor(numbers, dtype=kind).reshape(sizes)
+
+
+def _is_real(value: Any) -> bool:
+    """Whether a piece of state is made of real numbers; masks, flags and complex numbers are left out."""
+    if hasattr(value, "tolist"):
+        return not any(kind in str(value.dtype) for kind in ("complex", "bool"))
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _read(value: torch.Tensor | int | float) -> Value:

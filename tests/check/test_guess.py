@@ -1,0 +1,53 @@
+"""Which rule is guessed: by a name and options that claim one, by behaviour, or none at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot.check.guess import conventions, guess
+from surefoot.check.verdict import Signature
+from surefoot.check.words import Words
+
+SGD = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rule"),
+    [
+        ("SGD", SGD, "torch"),
+        ("MySGD", SGD, "torch"),
+        ("SGD2", SGD, "torch"),
+        ("SgdWithMomentum", SGD, "torch"),
+        ("AccSGD", {**SGD, "kappa": 1000.0}, None),  # a number that the rule does not know
+        ("SGDW", SGD, "torch(decay=decoupled)"),
+        ("NAG", SGD, "torch(nesterov=True)"),
+        ("KerasSGD", SGD, "keras"),
+        ("Adam", ADAM, "adam"),
+        ("MyAdam", ADAM, "adam"),
+        ("AdamW", ADAM, "adamw"),
+        ("NAdam", {**ADAM, "momentum_decay": 0.004}, "nadam"),
+        ("RAdam", ADAM, "radam"),
+        ("AdamS", ADAM, None),  # another algorithm, for all that its name says
+        ("StableAdamW", ADAM, None),
+        ("ASGD", {"lr": 0.1}, None),  # averaged SGD
+        ("Optimizer", SGD, None),
+    ],
+)
+def test_what_a_name_claims(name, options, rule):
+    signature = Signature(name, options)
+    found = guess(signature, Words.of(signature, {"lr": 0.25}), []).rule
+    assert (found and found.name) == rule
+
+
+def test_only_rules_that_hear_every_option_are_conventions():
+    words = Words.of(Signature("X", {"lr": 0.1, "momentum": 0.0, "dampening": 0.0}), {})
+    assert {r.name.split("(")[0] for r in conventions(words)} == {"torch", "mlx"}
+
+
+def test_an_option_of_another_kind_is_no_hyperparameter():
+    words = Words.of(
+        Signature("X", {"lr": 0.1, "dampening": False, "eps": (None, 1e-3), "nesterov": 0.5}), {}
+    )
+    assert set(words.hyper) == {"lr"}
+    assert words.others == ("nesterov",)
