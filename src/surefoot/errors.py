@@ -9,7 +9,7 @@ __all__ = ["Diverged", "InputError", "unknown"]
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used. Its text is one whole sentence; the command line exits with 2."""
+    """Something the user gave cannot be used. Its text is a whole sentence; the command line exits with 2."""
 
     exit_code = 2
 
@@ -20,14 +20,20 @@ class Diverged(InputError):
     exit_code = 3
 
 
-def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:
+def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str] = ()) -> InputError:
     """Say that `name` is no known `kind`, and name the nearest one that is.
+
+    Args:
+        kind: what it should have been, such as "rule".
+        name: what was given.
+        choices: what is known; all of it is listed.
+        also: what serves too, such as aliases: meant perhaps, but not listed.
 
     Example:
         >>> print(unknown("rule", "tourch", ["torch", "keras"]))
         Unknown rule 'tourch'; did you mean 'torch'? Known: keras, torch.
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, [*known, *also], n=1)
     hint = f"; did you mean {near[0]!r}? Known" if near else "; known"
     return InputError(f"Unknown {kind} {name!r}{hint}: {', '.join(known)}.")

@@ -245,6 +245,13 @@ def test_bad_input_is_one_sentence(change: dict[str, Any], sentence: str) -> Non
     assert str(error.value).startswith(sentence)
 
 
+def test_the_theory_is_for_the_values_of_the_end() -> None:
+    theory = explain("sgd", f="w**2", at={"w": 1}, lr=[0.1, 0.2], steps=3).theory
+    assert theory[1] == "What follows is for the last step's lr 0.2."
+    assert theory[2].endswith("here lr·λ is 0.4.")
+    assert theory[3].startswith("Rate: in the end each step multiplies the error by 0.6 ")
+
+
 def test_a_division_by_zero_in_a_rule_says_the_step() -> None:
     @rule
     def shrinking(w, g, *, lr=1):  # type: ignore[no-untyped-def]
@@ -267,7 +274,13 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["sgd", "w**2"], "There is nothing to start at; give each variable a value, such as --at a=2,3."),
+        (
+            ["sgd", "w**2"],
+            "There is nothing to start at; give each variable a value, as in: "
+            'surefoot explain sgd "a**2" --at a=3.',
+        ),
+        (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w is given two start values; give it one."),
+        (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (
             ["sgd", "w**2", "--at", "w=[1"],

@@ -38,6 +38,8 @@ def test_exact() -> None:
     assert numerals.result(THIRD) == numerals.put_in(THIRD) == "1/3"
     assert numerals.result(THIRD**100) == "1.94032521748…e-48"
     assert numerals.result(Fraction(1, 10**9000)) == "1…e-9000"
+    assert numerals.setting(Fraction(10**400)) == "1e400"
+    assert sensible_digits([Fraction(10**400), Fraction(1, 10**6)]) == 7
     assert Numerals(4).result(Fraction(10**900, 3)) == "3.333e899"  # beyond floats
 
 

@@ -244,6 +244,7 @@ def test_gradients_as_formulas() -> None:
 
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("3*a**3 - * b", {"a": 1, "b": 1}),
+    ("3*a**3 - ", {"a": 1}),
     ("2 * é + ä(3)", {"é": 1}),
     ("mean(alhpa)", {"alpha": 1}),
     ("mean(w)", {"alpha": 1}),
@@ -259,6 +260,8 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("exp(a, a)", {"a": 1}),
     ("2**[1, 2] @ a", {"a": [1, 2]}),
     ("a[b]", {"a": [1], "b": 1}),
+    ("a[0]", {"a": [[1]]}),
+    ("a[0]", {"a": 1}),
     ("a[1]", {"a": [1]}),
     ("a if a else 1", {"a": 1}),
     ("__import__('os').system('ls')", {"a": 1}),
@@ -291,6 +294,16 @@ def tell_bad_expressions() -> str:
 
 def test_bad_expressions_are_told_in_one_sentence_with_a_caret() -> None:
     assert tell_bad_expressions() == (GOLDEN / "bad_expressions.txt").read_text(encoding="utf-8")
+
+
+def test_the_micro_sign_of_a_keyboard_is_a_name_like_any_other() -> None:
+    assert parse("\N{MICRO SIGN}**2", {"\N{MICRO SIGN}": 3}).gradient_text() == {"μ": "∂f/∂μ = 2*μ"}
+
+
+def test_a_tower_of_powers_is_refused_and_not_begun() -> None:
+    problem = parse("a**a**a**a", {"a": 9})
+    with pytest.raises(InputError, match="the exponent is 3.8742e\\+08, and a million is the most"):
+        problem.value({"a": 9.0}, float)
 
 
 def test_too_many_numbers() -> None:

@@ -129,6 +129,28 @@ def test_the_rate_is_what_the_replay_shows_in_the_end() -> None:
     assert w[-1] / w[-2] == pytest.approx(quadratic.rate(0.04, 0.25), rel=1e-6)
 
 
+def test_flat_and_level_is_not_flat_and_sloped() -> None:
+    level = Quadratic.of(parse("(a + b)**2 + a + b", {"a": 1, "b": 2}))
+    sloped = Quadratic.of(parse("(a + b)**2 + a", {"a": 1, "b": 2}))
+    assert level is not None
+    assert sloped is not None
+    assert (level.sloped, level.convex) == (False, True)
+    assert (sloped.sloped, sloped.convex) == (True, False)
+    assert level.curvatures == sloped.curvatures
+    torch = get("torch")
+    assert report(sloped, torch, torch.hyper()) == [
+        "f is quadratic; its curvatures λ, the eigenvalues of its Hessian, are 0 and 4. "
+        "Where it is flat it slopes on for ever: it has no minimum."
+    ]
+    line = Quadratic.of(parse("a + 2*b", {"a": 1, "b": 2}))
+    assert line is not None
+    assert report(line, torch, torch.hyper()) == ["f is linear: it has no curvature, and no minimum."]
+
+
+def test_a_quadratic_beyond_floats_is_left_alone() -> None:
+    assert Quadratic.of(parse("1e300*a**2", {"a": 1})) is None
+
+
 def test_a_matrix_and_a_problem_are_the_same_quadratic() -> None:
     f = parse("mean(([[1, 2], [0, 3]] @ x - [1, 1])**2)", {"x": [0, 0]})
     h = np.array([[1, 2], [0, 3]])
@@ -190,6 +212,8 @@ REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
     ((1, 2), "torch", {"lr": 0}),
     ((1, 2), "torch", {"lr": 0.1, "momentum": 0.5, "dampening": 2}),
     ((0,), "torch", {"lr": 0.1}),
+    ((1, 2), "torch", {"lr": 1e-3}),
+    ((1, 2), "torch", {"lr": 1e200}),
 ]
 
 

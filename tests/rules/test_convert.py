@@ -136,3 +136,9 @@ def test_a_rule_of_the_users_own_takes_part():
 
     assert convert(halved, "torch", lr=1, momentum=0.5).hyper.lr == Fraction(1, 2)
     assert convert("torch", halved, lr=1, momentum=0.5).hyper.lr == 2
+
+
+def test_what_must_stay_is_told_in_good_english() -> None:
+    assert "while lr and momentum stay as they are" in convert(
+        "torch", "sutskever", momentum=0.9, nesterov=True
+    ).holds

@@ -87,15 +87,23 @@ def explain(
     picture
         Draw a picture into a file, as kind=FILE; kinds: path, over-time, impulse, rates. May be repeated.
     """
+    import sys
+
     from surefoot.errors import InputError
     from surefoot.explain import explain as work_out
     from surefoot.explain.assignments import read_assignments, read_option_text
 
     start: dict[str, Any] = {}
     for text in at or []:
-        start |= read_assignments(text)
+        for name, value in read_assignments(text).items():
+            if name in start:
+                raise InputError(f"{name} is given two start values; give it one.")
+            start[name] = value
     if not start:
-        raise InputError("There is nothing to start at; give each variable a value, such as --at a=2,3.")
+        raise InputError(
+            "There is nothing to start at; give each variable a value, as in: "
+            'surefoot explain sgd "a**2" --at a=3.'
+        )
     named = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "decay": decay}
     options: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
     if lr is not None:
@@ -125,7 +133,7 @@ def explain(
     drawn = [_draw(explanation, others, pair) for pair in picture or []]
     print(_write(explanation, format).rstrip("\n"))
     for file in drawn:
-        print(f"Drawn: {file}")
+        print(f"Drawn: {file}", file=sys.stdout if format == "text" else sys.stderr)
     return 0
 
 

@@ -26,7 +26,9 @@ def read_assignments(text: str) -> dict[str, Any]:
     values = {}
     for part in text.split(";"):
         name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not name.isidentifier() or not value:
+        if equals and not name.isidentifier():
+            raise InputError(f"{name!r} cannot name a variable; use a plain name such as 'w'.")
+        if not equals or not value:
             raise InputError(f"{part.strip()!r} gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
         values[name] = _read(name, value)
     return values

@@ -116,7 +116,7 @@ def _sign(x: Any) -> int:
 
 
 def _show(x: Any) -> str:
-    return f"{float(x):.6g}"
+    return f"{float(x):.6g}" if abs(x) < 1e300 else "beyond all floats"
 
 
 _EXACT: Reading = {
@@ -170,6 +170,8 @@ def numbers(number: Callable[[Fraction], Number]) -> Reading:
     def power(x: Any, y: Any) -> Any:
         if x == 0 and y < 0:
             raise ArithmeticError("division by zero")
+        if abs(y) > 1e6 and abs(x) != 1:  # as in exp: digits without end
+            raise ArithmeticError(f"the exponent is {_show(y)}, and a million is the most")
         if x < 0 and y != int(y):
             raise ArithmeticError(f"power {_show(y)} of {_show(x)}, which is negative")
         return x ** (int(y) if y == int(y) else y)

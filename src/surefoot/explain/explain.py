@@ -228,12 +228,18 @@ def _digits(digits: int) -> int:
 
 
 def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:
-    """What is known about the rule, if f is a quadratic."""
+    """What is known about the rule, if f is a quadratic: in the end, so for the last step's values."""
     from surefoot.explain.quadratic import Quadratic
     from surefoot.explain.theory import report
 
     quadratic = Quadratic.of(problem) if problem is not None else None
-    return tuple(report(quadratic, worked.rule, worked.h)) if quadratic is not None else ()
+    if quadratic is None:
+        return ()
+    changed = [x for x in worked.rule.hypers if worked.h[x.name] != worked.last[x.name]]
+    now = ", ".join(f"{x.name} {float(worked.last[x.name]):.4g}" for x in changed if x.is_number)
+    note = [f"What follows is for the last step's {now}."] if now and quadratic.convex else []
+    about, *rest = report(quadratic, worked.rule, worked.last)
+    return (about, *note, *rest)
 
 
 def _check_gradients(

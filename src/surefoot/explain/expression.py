@@ -73,6 +73,9 @@ def read(text: str, shapes: Mapping[str, Shape]) -> Node:
             tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         place = min((error.offset or 1) - 1, len(text))
+        if text[-1] in "+-*/@([,":
+            end = _caret(text, len(text), len(text) + 1)
+            raise InputError(f"f does not parse: something is missing after {text[-1]!r}.{end}") from None
         product = re.match(r"\d+(?=[A-Za-z(])", text[place:])
         hint = f"; for a product write {product[0]}*…" if product else ""
         raise InputError(f"f does not parse: {error.msg}{hint}.{_caret(text, place, place + 1)}") from None
@@ -221,16 +224,20 @@ class _Reader:
             index = None
         key: Key = index if isinstance(index, tuple) else (index,)
         if not all(type(i) is int for i in key) or len(key) != len(inner.shape):
-            raise self.error(
-                tree,
-                f"An element of shape {inner.shape} takes {len(inner.shape)} whole numbers in [ ].",
-            )
+            raise self.error(tree, f"{inner.text!r} {_how_to_index(inner.shape)}.")
         if not all(-n <= i < n for i, n in zip(key, inner.shape, strict=True)):
             raise self.error(tree, f"There is no element {list(key)} in shape {inner.shape}; the first is 0.")
         place = 0
         for i, n in zip(key, inner.shape, strict=True):
             place = place * n + i % n
         return Node("item", (inner,), (), text, place)
+
+
+def _how_to_index(shape: Shape) -> str:
+    if not shape:
+        return "is one number, without elements"
+    numbers = "one whole number" if len(shape) == 1 else f"{len(shape)} whole numbers"
+    return f"has shape {shape}; an element of it takes {numbers} in [ ]"
 
 
 def _and(shapes: set[Shape]) -> str:

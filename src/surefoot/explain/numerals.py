@@ -46,6 +46,8 @@ class Numerals:
         q = exact_binary(x)
         if isinstance(q, float):
             return str(q)
+        if abs(q) > 10**300:
+            return _power_of_ten(q, 12)
         short = f"{float(q):.12g}"
         if Fraction(short) != q:
             return str(q) if len(str(q)) < _LONGEST else f"{float(q):.6g}"
@@ -93,6 +95,6 @@ def sensible_digits(movements: Iterable[Number]) -> int:
         >>> sensible_digits([Fraction(18, 1000), Fraction(-4, 1000)]), sensible_digits([1e-6])
         (4, 7)
     """
-    sizes = [abs(float(m)) for m in movements]
+    sizes = [abs(float(m)) for m in movements if abs(m) < 1e300]  # beyond all floats there is no doubt
     smallest = min((s for s in sizes if s > 0 and math.isfinite(s)), default=1.0)
     return max(4, min(10, math.ceil(-math.log10(smallest) - 1e-9) + 1))

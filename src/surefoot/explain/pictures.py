@@ -83,14 +83,14 @@ def rates(*explanations: Explanation) -> Picture:
     named = _named(explanations)
     points, kinds = {}, set()
     for label, worked in named.items():
-        known = as_momentum(worked.rule, worked.h)
+        known = as_momentum(worked.rule, worked.last)
         if known is None:
             raise InputError(
                 f"There is no map of rates for {worked.rule.title}: it is no momentum on gradients."
             )
         points[label if len(named) > 1 else "here"] = (
-            float(worked.h.lr * known.gain),
-            float(worked.h.momentum),
+            float(worked.last.lr * known.gain),
+            float(worked.last.momentum),
         )
         kinds.add(known.nesterov)
     if len(kinds) > 1:

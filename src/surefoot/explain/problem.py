@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,7 +45,8 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
     """
     if not at:
         raise InputError("There is nothing to start at; give each variable of f a value, such as w=1.")
-    start = {name: exact(value, name) for name, value in at.items()}
+    # Python reads each name in one normal form: µ, the micro sign of many keyboards, becomes the Greek μ
+    start = {unicodedata.normalize("NFKC", str(name)): exact(value, name) for name, value in at.items()}
     for name, value in start.items():
         if not all(isinstance(x, Fraction) for x in elements(value)):
             raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")

@@ -11,7 +11,7 @@ c = 1 − lr·λ, ρ is the larger root, in absolute value, of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.problem import Problem
 from surefoot.rules import H, Rule
-from surefoot.trace.values import exact, shape
+from surefoot.trace.values import elements, exact, shape
 
 __all__ = ["Quadratic", "Tuning", "characteristic", "radius", "stable"]
 
@@ -44,6 +44,10 @@ class Tuning:
 class Quadratic:
     """A quadratic, known by the curvatures of its directions: the eigenvalues of its Hessian, ascending.
 
+    Args:
+        curvatures: one for each direction.
+        sloped: whether it falls, at a constant slope, along a direction without curvature.
+
     Example:
         >>> bowl = Quadratic((1, 100))
         >>> bowl.condition, round(bowl.rate(lr=0.01, momentum=0.9), 4)
@@ -53,6 +57,7 @@ class Quadratic:
     """
 
     curvatures: tuple[Any, ...]
+    sloped: bool = False
 
     def __post_init__(self) -> None:
         if not self.curvatures:
@@ -61,9 +66,20 @@ class Quadratic:
 
     @classmethod
     def of(cls, problem: Problem) -> Quadratic | None:
-        """Return the quadratic that a problem is, or None if its second derivatives are not constant."""
+        """Return the quadratic that f is; None if its second derivatives vary, or are beyond 10^±100."""
         hessian = problem.hessian()
-        return cls.of_matrix(hessian) if hessian else None
+        if not hessian:
+            return None
+        if not in_range(x for row in hessian for x in row):
+            return None
+        curvatures = cls.of_matrix(hessian).curvatures
+        if 0 not in curvatures:
+            return cls(curvatures)
+        # ∇f = Hx + c; if it is H times something, at any x, then f is level wherever it is flat
+        slopes = problem.gradient(problem.start)
+        column = [x for name in problem.names for x in elements(slopes[name])]
+        beside = [[*row, x] for row, x in zip(hessian, column, strict=True)]
+        return cls(curvatures, sloped=_rank(beside) > _rank(hessian))
 
     @classmethod
     def of_matrix(cls, hessian: Sequence[Sequence[Any]]) -> Quadratic:
@@ -102,8 +118,8 @@ class Quadratic:
 
     @property
     def convex(self) -> bool:
-        """Whether there is a minimum to go to: no curvature is negative, and one is positive."""
-        return self.curvatures[0] >= 0 and self.largest > 0
+        """Whether there is a minimum to go to: no curvature is negative, one positive, what is flat level."""
+        return self.curvatures[0] >= 0 and self.largest > 0 and not self.sloped
 
     @property
     def condition(self) -> float:
@@ -191,6 +207,26 @@ def radius(trace: Any, determinant: Any) -> Any:
     square = trace * trace - 4 * determinant
     real = (abs(trace) + np.sqrt(np.maximum(square, 0))) / 2
     return np.where(square < 0, np.sqrt(np.maximum(determinant, 0)), real)
+
+
+def in_range(numbers: Iterable[Any]) -> bool:
+    """Return whether floats serve for numbers and for what is made of a few of them."""
+    return all(1e-100 < abs(x) < 1e100 for x in numbers if x)
+
+
+def _rank(rows: Sequence[Sequence[Fraction]]) -> int:
+    """Return the rank of a matrix, by elimination."""
+    left, rank = [list(row) for row in rows], 0
+    for column in range(len(left[0])):
+        pivot = next((row for row in left if row[column]), None)
+        if pivot is None:
+            continue
+        left.remove(pivot)
+        left = [
+            [x - row[column] / pivot[column] * p for x, p in zip(row, pivot, strict=True)] for row in left
+        ]
+        rank += 1
+    return rank
 
 
 def _larger(x: Any, y: Any) -> Any:

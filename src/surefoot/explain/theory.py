@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from surefoot.explain.quadratic import Quadratic, characteristic, radius, stable
+from surefoot.explain.quadratic import Quadratic, characteristic, in_range, radius, stable
 from surefoot.rules import H, Rule
 from surefoot.trace.values import exact
 
@@ -50,11 +50,17 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         else "curvature λ, its second derivative, is"
     )
     head = f"f is quadratic; its {known} {f.span()}"
+    if not any(f.curvatures):
+        return ["f is linear: it has no curvature, and no minimum." if f.sloped else "f is constant."]
+    if f.sloped and f.curvatures[0] >= 0:
+        return [f"{head}. Where it is flat it slopes on for ever: it has no minimum."]
     if not f.convex:
         return [f"{head}: it has no minimum."]
     lines = [f"{head}, and its condition number is κ = {f.condition:.4g}." if several else f"{head}."]
     if flat := sum(x == 0 for x in f.curvatures):
-        lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, where no gradient moves anything.")
+        lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which nothing moves.")
+    if not in_range(h[x.name] for x in rule.hypers if x.is_number):
+        return [*lines, "No rate is worked out for hyperparameters beyond 10^±100.", *_best(f)]
     return [*lines, *_stability(f, rule, h.map(exact)), *_best(f)]
 
 
@@ -131,7 +137,10 @@ def _rate(rate: float, curvature: Any) -> str:
 
 def _steps(rate: float) -> str:
     """Return in how many steps the error changes tenfold."""
-    return f"{abs(1 / math.log10(rate)):.3g}" if rate else "–"
+    steps = abs(1 / math.log10(rate)) if rate else 0
+    if not 1000 <= steps < 1e7:
+        return f"{steps:.3g}" if rate else "–"
+    return f"{float(f'{steps:.3g}'):,.0f}"
 
 
 def _best(f: Quadratic) -> list[str]:

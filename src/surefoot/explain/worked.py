@@ -74,6 +74,7 @@ class Worked:
     Args:
         rule: the rule.
         h: its hyperparameters at the first step.
+        last: those at the last.
         trace: what it made of the script.
         steps: each worked out.
         value: f at the start; None without f.
@@ -81,6 +82,7 @@ class Worked:
 
     rule: Rule
     h: H
+    last: H
     trace: Trace
     steps: tuple[WorkedStep, ...]
     value: Number | None
@@ -118,8 +120,9 @@ def work_out(
             tensors.append(Tensor(name, lines, point))
         news = _news(script, t, rule, hypers, tensors, steps)
         steps.append(WorkedStep(t, tuple(tensors), news, values[t]))
-    first = trace.steps[0].options[0] if trace.steps else script.groups[0].options
-    return Worked(rule, _hypers(rule, first), trace, tuple(steps), values[0])
+    ends = [trace.steps[i].options[0] if trace.steps else script.groups[0].options for i in (0, -1)]
+    first, last = (_hypers(rule, options) for options in ends)
+    return Worked(rule, first, last, trace, tuple(steps), values[0])
 
 
 def _hypers(rule: Rule, options: Mapping[str, Any]) -> H:

@@ -151,8 +151,10 @@ def _candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
 def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]:
     """When the two agree, what a schedule does, and how state is carried over: three texts."""
     lr, momentum = (_agree_under(name, source, h, target, h2) for name in ("lr", "momentum"))
-    kept = " and ".join(name for name, free in (("lr", lr), ("momentum", momentum)) if not free)
-    holds = f"They make the same steps, from the first on{f', while {kept} stays as it is' if kept else ''}."
+    kept = [name for name, free in (("lr", lr), ("momentum", momentum)) if not free]
+    stays = "stays as it is" if len(kept) == 1 else "stay as they are"
+    while_kept = f", while {' and '.join(kept)} {stays}" if kept else ""
+    holds = f"They make the same steps, from the first on{while_kept}."
     for rule in {source.name: source, target.name: target}.values():
         if rule.look is not None and source.look is not target.look:
             holds += f" Those of {rule.name} are steps of the point where it takes the gradient, not of w."

@@ -40,7 +40,7 @@ def get(name: str | Rule) -> Rule:
             return found
     where, colon, own = name.rpartition(":")
     if not colon:
-        raise unknown("rule", name, RULES)
+        raise unknown("rule", name, RULES, also=(a for r in RULES.values() for a in r.aliases if len(a) > 2))
     rules = {k: v for k, v in _names(where).items() if isinstance(v, Rule)}
     if own not in rules:
         raise unknown(f"rule in {where}", own, rules)
