@@ -24,6 +24,17 @@ class Net(nn.Module):
         return self.last(self.dropout(torch.relu(self.norm(self.first(x) + self.frozen(x)))))
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One cache for all: a compilation takes its time."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _in_cache(cache, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_CACHE", str(cache))
+
+
 @pytest.fixture
 def job():
     """Make (model, optimizer, x, y), the same each time, the optimizer with the options given."""

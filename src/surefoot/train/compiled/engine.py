@@ -36,11 +36,11 @@ class Grouped:
         like: tuple[Tensor, Tensor],
         k: int,
     ) -> None:
-        self._attach, self._groups, self._eager, self._k = attach, optimizer.param_groups, eager, k
+        self._attach, self._optimizer, self._eager, self._k = attach, optimizer, eager, k
         self._shapes = [t.shape for t in like]
         self._steps: CompiledSteps | None = None
         self._waiting: list[tuple[Tensor, Tensor]] = []
-        self._hyper = torch.empty(k, len(self._groups), 2, dtype=torch.float64)
+        self._hyper = torch.empty(k, len(optimizer.param_groups), 2, dtype=torch.float64)
         self._losses = torch.empty(k)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Grouped:
         at = len(self._waiting)
         if at == 0:
             self._losses = torch.empty(self._k)
-        for g, group in enumerate(self._groups):
+        for g, group in enumerate(self._optimizer.param_groups):
             self._hyper[at, g, 0], self._hyper[at, g, 1] = group["lr"], group["momentum"]
         self._waiting.append((x, y))
         if at + 1 == self._k:
@@ -69,12 +69,13 @@ class Grouped:
 
     def flush(self) -> None:
         """Take the steps that wait, eagerly, each with the lr and momentum it was handed in with."""
-        now = [(group["lr"], group["momentum"]) for group in self._groups]
+        groups = self._optimizer.param_groups  # others after a checkpoint was loaded
+        now = [(group["lr"], group["momentum"]) for group in groups]
         for at, (x, y) in enumerate(self._waiting):
-            for group, (lr, momentum) in zip(self._groups, self._hyper[at].tolist(), strict=True):
+            for group, (lr, momentum) in zip(groups, self._hyper[at].tolist(), strict=True):
                 group["lr"], group["momentum"] = lr, momentum
             self._losses[at] = self._eager(x, y)
-        for group, (lr, momentum) in zip(self._groups, now, strict=True):
+        for group, (lr, momentum) in zip(groups, now, strict=True):
             group["lr"], group["momentum"] = lr, momentum
         self._waiting = []
 

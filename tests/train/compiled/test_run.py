@@ -1,0 +1,74 @@
+"""Whole runs with the compiled step: near the eager run, equal to themselves, and equal after a stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from surefoot.train.loop import fit
+from surefoot.train.run import Interrupted, Run
+
+from .conftest import BATCH, K
+
+EPOCHS, STEPS = 2, 8  # the last batch of an epoch is a short one
+
+
+@pytest.fixture(autouse=True)
+def _no_picture(monkeypatch):
+    monkeypatch.setattr(Run, "png", lambda self: b"")
+
+
+def run(job, out, compile="on", stop=0, **options):
+    """Train, and be told to stop after the step number `stop`."""
+    model, optimizer, _, _ = job()
+    random = torch.Generator().manual_seed(2)
+    x = torch.randn(BATCH * STEPS - 3, 6, generator=random)
+    y = torch.randint(0, 3, (len(x),), generator=random)
+
+    pending = [stop] if stop else []  # both groups ask for their lr at each step
+
+    def falling(step):
+        if pending == [step]:
+            pending.pop()
+            signal.raise_signal(signal.SIGINT)
+        return 1 / (1 + 0.1 * step)
+
+    options |= {"validate_every": f"{K} steps", "schedule": lambda optimizer: LambdaLR(optimizer, falling)}
+    rows, valid = (x, y), (x[:20], y[:20])
+    return fit(
+        model, rows, valid, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH, compile=compile,
+        progress=False, out=out, **options,
+    )  # fmt: skip
+
+
+def metrics(out):
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if "seconds" not in k} for line in lines]
+
+
+@pytest.mark.timeout(400)
+def test_runs_with_the_compiled_step(job, tmp_path):
+    one, other, eager = (tmp_path / name for name in ("one", "other", "eager"))
+    compiled = run(job, one)
+    plain = run(job, eager, compile="off")
+    assert 'compile = "on"' in (one / "config.toml").read_text()
+    assert 'compile = "off"' in (eager / "config.toml").read_text()
+    losses = [torch.tensor([s["loss"] for s in r.steps]) for r in (compiled, plain)]
+    assert torch.allclose(*losses, rtol=1e-3)
+    assert [s["lr"] for s in compiled.steps] == [s["lr"] for s in plain.steps]
+
+    run(job, other)  # one seed, one result
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+    assert metrics(one) == metrics(other)
+
+    for stop in (2, 4, 5, 9, 13):
+        out = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted):
+            run(job, out, stop=stop)
+        run(job, out, compile="off", resume=True)  # the folder says which step the run takes
+        assert (out / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
+        assert metrics(out) == metrics(one)
