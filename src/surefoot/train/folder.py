@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import IO, Any
 
 import tomli_w
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from surefoot.errors import InputError
+from surefoot.train.lock import LOCK, locked
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,7 +26,7 @@ else:
 
 __all__ = ["RunFolder"]
 
-_METRICS, _LOCK = "metrics.jsonl", ".lock"
+_METRICS = "metrics.jsonl"
 _BEFORE_CONFIG = {"environment.json", ".environment.json.partial", ".config.toml.partial"}
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
@@ -88,7 +89,7 @@ class RunFolder:
             else:
                 self.path = _made(self.path)
             self._holds_run(resume)  # first of all: no lock is left in a folder of something else
-            self._lock = _locked(self.path)
+            self._lock = locked(self.path)
         try:
             if self._holds_run(resume):
                 self._go_on()
@@ -103,7 +104,7 @@ class RunFolder:
 
     def _holds_run(self, resume: bool) -> bool:
         """Whether there is a run to go on with."""
-        found = {path.name for path in self.path.iterdir()} - {_LOCK}
+        found = {path.name for path in self.path.iterdir()} - {LOCK}
         if "config.toml" in found:
             if not resume:
                 raise InputError(f"The folder '{self.path}' holds a run; resume it, or choose a new folder.")
@@ -125,9 +126,16 @@ class RunFolder:
                     )
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
-            environment = json.loads(self._read("environment.json"))
+        environment = self.environment
         environment.setdefault("resumed", []).append(json.loads(self._first["environment.json"]))
         self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What environment.json says; nothing if it is not there."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self._read("environment.json")))
+        return {}
 
     def _read(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")
@@ -222,18 +230,6 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def _locked(path: Path) -> FileLock:
-    """A lock that the system takes back when the process ends, however it does."""
-    lock = FileLock(path / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"The folder '{path}' is being written by another run; wait for its end, or choose a new folder."
-        ) from None
-    return lock
 
 
 def _made(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import torch
@@ -147,13 +146,13 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
             f"The run '{path}' was made by fit(), which alone has its model and data; call it again with"
             " resume=True."
         )
-    if RunFolder(path).status == "finished":
+    folder = RunFolder(path)
+    if folder.status == "finished":
         return Run.load(path)
-    begun = json.loads((path / "environment.json").read_text(encoding="utf-8"))
-    if config.threads is None:
+    begun, now = folder.environment, environment(devices.pick(config.device), config.seed)
+    if config.threads is None and "threads" in begun:
         torch.set_num_threads(begun["threads"])  # sums depend on it
-    now = environment(devices.pick(config.device), config.seed)
-    for what in ("torch", "device", "processor"):
-        if progress and begun[what] != now[what]:
+    for what in ("torch", "platform", "processor"):
+        if progress and begun.get(what, now[what]) != now[what]:
             print(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
     return train(dataclasses.replace(config, out=path), progress=progress, resume=True)

@@ -1,0 +1,31 @@
+"""One run, one folder: a lock, so that no other process writes there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from surefoot.errors import InputError
+
+__all__ = ["LOCK", "locked"]
+
+LOCK = ".lock"
+
+
+def locked(path: Path) -> FileLock:
+    """The folder's lock, which the system takes back when the process ends, however it does.
+
+    The file stays: were it removed, a process could hold the removed one while another holds a new one.
+
+    Raises:
+        InputError: somebody else has it.
+    """
+    lock = FileLock(path / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"The folder '{path}' is being written by another run; wait for its end, or choose a new folder."
+        ) from None
+    return lock

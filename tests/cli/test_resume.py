@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surefoot.cli import main
+
+COMMON = ["--data", "sign.npz", "--model", "linear", "--batch-size", "4", "--lr", "0.5", "--epochs", "9"]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+    np.savez("sign.npz", x=x, y=(x[:, 0] > 0).astype(int))
+
+
+def test_a_run_that_was_killed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["train", *COMMON, "--out", "whole"]) == 0
+    assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "7 steps"]) == 0
+    # as if it had been killed after its newest checkpoint, in the middle of a line
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-5]) + '{"kin')
+    Path("run/model.safetensors").unlink()
+    capsys.readouterr()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")  # the run knows where its data are
+    assert main(["resume", "../run"]) == 0
+    out = capsys.readouterr().out
+    assert "\n  1/9" not in out
+    assert "\n  9/9" in out
+    assert out.endswith("saved in ../run\n")
+    for name in ("model.safetensors", "best.safetensors"):
+        assert Path("../run", name).read_bytes() == Path("../whole", name).read_bytes()
+
+
+def test_a_run_that_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run"]) == 0
+    closing = capsys.readouterr().out.splitlines()[-2:]
+    before = {path: path.read_bytes() for path in Path("run").iterdir()}
+    assert main(["resume", "run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == closing
+    assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def test_what_cannot_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty").mkdir()
+    Path("fit").mkdir()
+    Path("fit/config.toml").write_text('data = "given to fit"')
+    for name, sentence in {
+        "nowhere": "'nowhere' is no run's folder: it holds no config.toml.",
+        "empty": "'empty' is no run's folder: it holds no config.toml.",
+        "fit": "The run 'fit' was made by fit(), which alone has its model and data; call it again with"
+        " resume=True.",
+    }.items():
+        assert main(["resume", name]) == 2
+        assert capsys.readouterr().err == f"surefoot: {sentence}\n"
+
+
+def test_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run"]) == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-1]))
+    environment = json.loads(Path("run/environment.json").read_text())
+    Path("run/environment.json").write_text(json.dumps(environment | {"torch": "1.0"}))
+    capsys.readouterr()
+    assert main(["resume", "run"]) == 0
+    assert capsys.readouterr().out.startswith("The run was begun with torch 1.0, not ")
+
+
+def test_how_often_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "soon"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: checkpoint-every takes a number of steps, epochs or minutes, as '50 steps' or '5 minutes',"
+        " not 'soon'.\n"
+    )
+    assert not Path("run").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_sigterm_and_on() -> None:
+    command = [sys.executable, "-m", "surefoot"]
+    train = [*command, "train", "--hidden", "16", "--epochs", "400", "--batch-size", "100", "--out", "run"]
+    process = subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.split()[:1] == ["2/400"]:
+            break
+    time.sleep(0.1)
+    other = subprocess.run([*command, "resume", "run"], capture_output=True, text=True)
+    assert (other.returncode, other.stderr) == (
+        2,
+        "surefoot: The folder 'run' is being written by another run;"
+        " wait for its end, or choose a new folder.\n",
+    )
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.startswith("surefoot: Stopped at step ")
+    assert err.endswith("what was done is saved in run.\nTo go on: surefoot resume run\n")
+    steps = int(err.split()[4].replace(",", ""))
+    assert Path(f"run/checkpoints/step-{steps:09}.safetensors").exists()
