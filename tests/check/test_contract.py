@@ -178,6 +178,17 @@ def test_mutant_fails_no_other_clause(name, among_mutants):
     assert found == set(CAUGHT[name])
 
 
+@pytest.mark.slow
+def test_deep_clauses(among_mutants):
+    deep = [id for id, clause in CLAUSES.items() if clause.deep]
+    for subject in ("torch.optim:SGD", "torch.optim:Adam", "surefoot:SGD"):
+        report = check(subject, only=deep, deep=True)
+        assert [v.outcome for v in report.verdicts] == ["passed"] * len(deep), str(report)
+    report = check("norm_of_a_shard.py:SGD", only=deep, deep=True)
+    assert failed(report) == {"sharded"}
+    assert shows_the_fault(report["sharded"].repro, unruly=True)
+
+
 def test_every_mutant_of_the_folder_is_listed():
     ours = {p.stem for p in MUTANTS.glob("*.py")}
     assert set(CAUGHT) <= ours

@@ -38,6 +38,7 @@ UNTOUCHED = Clause(
     mend="Give your function a name of its own.",
 )
 LONGEST_ANSWER = 1 << 26  # bytes
+LONG = 120.0  # seconds that a clause of --deep may take
 IMPORTS = 30.0  # seconds that importing torch and the user's module may take
 
 
@@ -139,7 +140,11 @@ class Sandbox:
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe over there."""
-        answer: Answer = self._ask(ask="observe", probe=probe, case=case, options=options)
+        from surefoot.check.contract import CLAUSES
+
+        deep = probe in CLAUSES and CLAUSES[probe].deep
+        seconds = LONG if deep else None
+        answer: Answer = self._ask(seconds, ask="observe", probe=probe, case=case, options=options)
         return answer
 
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:

@@ -43,7 +43,11 @@ def reproduction(
     text = "\n".join(ast.unparse(ast.fix_missing_locations(node)) for node in without_unused(body))
     helpers = _helpers(text)
     whole = "\n".join([*helpers, text])
-    modules = [m for m in ("contextlib", "copy", "gc", "io", "pickle", "sys", "warnings") if f"{m}." in whole]
+    modules = [
+        m
+        for m in ("contextlib", "copy", "gc", "io", "pickle", "sys", "tempfile", "warnings")
+        if f"{m}." in whole
+    ]
     imports = [f"import {m}" for m in [*modules, "torch"]]
     return "\n".join([*imports, signature.imports, "", *helpers, text]).strip() + "\n"
 
