@@ -67,7 +67,8 @@ def curves(runs: Iterable[Path | str | RunLike]) -> Picture:
         training, validation = _looks(i, len(histories))
         for panel, what in zip(shown, ["loss", *metrics], strict=True):
             panel.set_xlabel(unit)
-            dots = {} if what == "loss" else {"marker": "o", "markersize": 4}  # measured once an epoch
+            alone = what != "loss" and len(histories) == 1  # measured once an epoch, perhaps in one only
+            dots = {"marker": "o", "markersize": 4} if alone else {}
             _draw(panel, _training(history, what, scale), training | dots)
             _draw(panel, _measured(history, f"valid_{what}", scale), validation)
     if shown[0].get_xlim()[1] > 3:

@@ -230,11 +230,8 @@ def fit(
         run.end(status)
     where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":
-        raise Interrupted(
-            f"Stopped at step {history.step:,} of {last:,}; what was done is saved{where}.",
-            run,
-            stop.signal,
-        )
+        left = f"what was done is saved{where}" if where else "the model has the weights of that step"
+        raise Interrupted(f"Stopped at step {history.step:,} of {last:,}; {left}.", run, stop.signal)
     if status == "diverged":
         raise RunDiverged(f"{problem.advice(peak)}; the model of step {kept:,} is kept{where}.", run)
     return run
