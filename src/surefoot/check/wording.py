@@ -72,7 +72,11 @@ def reproduction(
     """A few lines of plain torch that show it: their assert fails, or they raise."""
     said = {o for g in script.groups for o in g.options}
     extra = {k: v for k, v in given.items() if k not in said}
-    slim = tuple(dataclasses.replace(g, options=_worth_saying(g, signature)) for g in script.groups)
+    worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
+    slim = tuple(
+        dataclasses.replace(g, options={k: v for k, v in g.options.items() if k in worth})
+        for g in script.groups
+    )
     return to_torch_code(
         dataclasses.replace(script, groups=slim),
         signature.name,
@@ -97,13 +101,10 @@ def options_that_matter(script: Script, off: Mapping[str, Any]) -> dict[str, Any
     return matter
 
 
-def _worth_saying(group: Group, signature: Signature) -> dict[str, Any]:
+def _worth_saying(group: Group, signature: Signature) -> set[str]:
     """Options that are not the class's default anyhow; lr always."""
-    return {
-        k: v
-        for k, v in group.options.items()
-        if k == "lr" or k not in signature.options or signature.options[k] != v
-    }
+    usual = signature.options
+    return {k for k, v in group.options.items() if k == "lr" or k not in usual or usual[k] != v}
 
 
 def _exactly(x: Any) -> Any:

@@ -1,0 +1,19 @@
+"""A failure in words, and the lines of torch that show it."""
+
+from __future__ import annotations
+
+import torch
+
+from surefoot.check.load import load
+from surefoot.check.wording import reproduction
+from surefoot.trace import Group, Mismatch, Script, Step
+
+
+def test_a_second_group_says_what_it_must_not_inherit_from_the_first():
+    groups = (Group(("a",), {"lr": 1, "maximize": True}), Group(("b",), {"lr": 1, "maximize": False}))
+    script = Script({"a": 0, "b": 0}, groups, (Step({"a": 0, "b": 1}),))
+    right = Mismatch(step=1, name="b", index=(), slot="w", expected=-1, got=1, allowed=0.0)
+    signature = load(torch.optim.SGD).signature
+    code = reproduction(script, signature, {}, "float64", right)
+    assert "dict(params=[b], lr=1.0, maximize=False)" in code
+    exec(code, {})  # torch's SGD is right, so nothing is raised
