@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+import torch
+
 from surefoot.check.contract.clause import Make
 from surefoot.check.contract.tools import gradient, run, weight
 
@@ -51,17 +53,20 @@ def uncoupled(make: Make) -> str | None:
 
 
 def elementwise(make: Make) -> str | None:
-    ends = []
-    for scale in (1.0, 3.0):
-        w = weight(4, 2)
-        opt = make([w])
-        for t in range(3):
-            w.grad = gradient(w, t)
-            w.grad[3] *= scale
-            opt.step()
-        ends.append(w.tolist()[:3])
-    if ends[0] != ends[1]:
-        return "it couples the elements of a tensor: the step of one depends on the others' gradients"
+    """Whether an element's step is its own affair; the longer gradient is nearly at right angles to w."""
+    for shape, start in (((4, 2), 3), ((37, 1), 20)):
+        ends = []
+        for scale in (1.0, 3.0, -1.0):
+            w = weight(*shape)
+            opt = make([w])
+            for t in range(3):
+                ramp = torch.linspace(-1, 1, w.numel()).reshape(shape) * (0.5 - t)
+                w.grad = gradient(w, t) if start == 3 else ramp
+                w.grad[start:] *= scale
+                opt.step()
+            ends.append(w.tolist()[:start])
+        if ends[1:] != ends[:-1]:
+            return "it couples the elements of a tensor: the step of one depends on the others' gradients"
     return None
 
 
