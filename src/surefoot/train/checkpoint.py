@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import time
 import warnings
 from pathlib import Path
@@ -90,6 +91,8 @@ class Checkpoints:
         content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
         self._folder.write(f"checkpoints/{_name(step)}", content)
         self._wrote, self._at = step, time.monotonic()
+        for folder in (self._folder.path / "checkpoints", self._folder.path):
+            _flush(folder)  # the new one is safe before an old one goes
         for old in _files(self._folder.path)[:-_KEPT]:
             with contextlib.suppress(OSError):
                 old.unlink()
@@ -187,6 +190,16 @@ def _exact(loaded: Any, kept: Any) -> Any:
     if isinstance(kept, (list, tuple)) and isinstance(loaded, (list, tuple)):
         return type(kept)(_exact(a, b) for a, b in zip(loaded, kept, strict=True))
     return kept
+
+
+def _flush(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk, where the system lets a folder be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _name(step: int) -> str:
