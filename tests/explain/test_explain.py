@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -243,6 +244,14 @@ def test_bad_input_is_one_sentence(change: dict[str, Any], sentence: str) -> Non
     with pytest.raises(InputError) as error:
         explain(given.pop("rule", "sgd"), **given)
     assert str(error.value).startswith(sentence)
+
+
+def test_help_tells_what_to_pass() -> None:
+    import surefoot.explain as module
+    from surefoot.explain.explain import explain as function
+
+    assert inspect.signature(module) == inspect.signature(function)
+    assert "at: name → start value" in inspect.getdoc(module)
 
 
 def test_the_theory_is_for_the_values_of_the_end() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 import surefoot
 from surefoot.errors import InputError
@@ -51,17 +51,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = [a for a in args if a != "--debug"]
     try:
         code = build()(args, print_error=False, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()  # what cannot be written is told here, and not at exit
         return code if isinstance(code, int) else 0
     except (InputError, CycloptsError) as error:
         if debug:
             raise
-        print(f"surefoot: {error}", file=sys.stderr)
+        print(f"surefoot: {_sentence(error)}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
         if debug:
             raise
         return 130
     except BrokenPipeError:
-        # `surefoot … | head`: the reader has gone; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()  # `surefoot … | head`: the reader has gone
         return 0
+    except OSError as error:  # a full disk, most likely under `surefoot … > file`
+        if debug:
+            raise
+        print(f"surefoot: Cannot read or write: {error.strerror or error}.", file=sys.stderr)
+        _let_go_of_output()
+        return 2
+
+
+def _let_go_of_output() -> None:
+    """Drop what stdout still holds and cannot write, which the interpreter would complain of at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        extra = " ".join(map(repr, error.unused_tokens or []))
+        return f"There is no place for {extra}; options are written --name value, and --help lists them."
+    return str(error)

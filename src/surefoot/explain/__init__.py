@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -18,5 +19,10 @@ class _Explain(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
         return explain(*args, **kwargs)
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(explain)
+
 
 sys.modules[__name__].__class__ = _Explain
+__doc__ = explain.__doc__ or ""  # so that help(surefoot.explain) and `surefoot.explain?` say what to pass

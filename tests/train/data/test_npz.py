@@ -93,6 +93,10 @@ BAD = [
         "y of {path} holds label -1 in row 0; expected 0 … 1: there are 2 classes, numbered from 0.",
     ),
     (
+        {"x": [[1], [2]], "y": [-1, 0]},
+        "y of {path} holds label -1 in row 0; expected classes, numbered from 0.",
+    ),
+    (
         {"x": X, "y": Y * 1000},
         "y of {path} holds label 1000 in row 1; expected 0 … 2: there are 3 classes, numbered from 0.",
     ),
@@ -124,7 +128,7 @@ BAD = [
     ({}, "{path} holds no array; expected x and y (or images and labels, x_train and y_train)."),
     (
         {"x": X, "y": np.array([None] * 30)},
-        "{path} cannot be used: Object arrays cannot be loaded when allow_pickle=False.",
+        "{path} holds Python objects; save plain arrays of numbers.",
     ),
     (
         {"x": X[:1], "y": Y[:1]},

@@ -112,9 +112,9 @@ def checked_classes(
         # one corrupt label would silently make hundreds of classes
         names = tuple(map(str, range(count if count <= 2 * len(seen) else len(seen))))
     if len(bad := np.flatnonzero((y < 0) | (y >= len(names)))):
+        known = f"0 … {len(names) - 1}: there are {len(names)} classes" if len(names) > 1 else "classes"
         raise InputError(
-            f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]};"
-            f" expected 0 … {len(names) - 1}: there are {len(names)} classes, numbered from 0."
+            f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
         )
     return y.astype(np.int64), names
 

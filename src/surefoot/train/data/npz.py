@@ -64,6 +64,8 @@ def read(path: Path) -> Arrays:
     except InputError:  # a ValueError too, but already a whole sentence
         raise
     except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        if "allow_pickle" in str(error):
+            raise InputError(f"{path} holds Python objects; save plain arrays of numbers.") from error
         raise InputError(f"{path} cannot be used: {error}.") from error
     assert rows[0] is not None
     return Arrays(rows[0], rows[1])

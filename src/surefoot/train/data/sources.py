@@ -149,7 +149,7 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
         return data_dir.resolve().name, folder.read(data_dir), None
     path = Path(name).expanduser()
     is_file = path.is_file() or path.suffix == ".npz"
-    if not (is_file or path.exists() or path.name != name):
+    if not name or not (is_file or path.exists() or path.name != name):
         raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
     if data_dir is not None:
         raise InputError(f"The data are either '{name}' or the folder '{data_dir}', not both.")

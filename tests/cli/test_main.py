@@ -1,0 +1,35 @@
+"""The command line as a whole: what is said where no command has a say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from surefoot.cli import main
+
+
+def test_a_word_without_a_place_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "--from", "keras", "torch"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: There is no place for 'torch'; options are written --name value, and --help lists them.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_the_output_is_one_sentence(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "surefoot", "convert", "--from", "keras"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "surefoot: Cannot read or write: No space left on device.\n"
