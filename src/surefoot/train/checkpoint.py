@@ -93,9 +93,7 @@ class Checkpoints:
         self._wrote, self._at = step, time.monotonic()
         for folder in (self._folder.path / "checkpoints", self._folder.path):
             _flush(folder)  # the new one is safe before an old one goes
-        for old in _files(self._folder.path)[:-_KEPT]:
-            with contextlib.suppress(OSError):
-                old.unlink()
+        _drop_old(self._folder)
 
     def restore(self, folder: RunFolder) -> list[dict[str, Any]]:
         """Put the newest checkpoint into the parts and cut metrics.jsonl to it; without one, begin anew.
@@ -131,6 +129,7 @@ class Checkpoints:
             warnings.warn(f"{problem}; going on from step {about['step']:,}", stacklevel=2)
         for newer in unusable:
             newer.unlink(missing_ok=True)
+        _drop_old(folder)
         self._wrote = about["step"]
         return folder.cut(about["metrics"])
 
@@ -190,6 +189,12 @@ def _exact(loaded: Any, kept: Any) -> Any:
     if isinstance(kept, (list, tuple)) and isinstance(loaded, (list, tuple)):
         return type(kept)(_exact(a, b) for a, b in zip(loaded, kept, strict=True))
     return kept
+
+
+def _drop_old(folder: RunFolder) -> None:
+    for old in _files(folder.path)[:-_KEPT]:
+        with contextlib.suppress(OSError):
+            old.unlink()
 
 
 def _flush(folder: Path) -> None:

@@ -68,6 +68,21 @@ def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
     assert job.same(whole, out)
 
 
+def test_killed_before_an_old_checkpoint_was_dropped(job: Any, whole: Path, tmp_path: Path) -> None:
+    """At the last step no new one comes that would drop it."""
+    out = tmp_path / "out"
+    job.run(out, checkpoint_every="1 epoch")
+    (out / "checkpoints" / "step-000000005.safetensors").write_bytes(b"old")
+    lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (out / "metrics.jsonl").write_text("".join(lines[:-1]))
+    job.run(out, resume=True)
+    assert [path.name for path in sorted((out / "checkpoints").iterdir())] == [
+        "step-000000010.safetensors",
+        "step-000000015.safetensors",
+    ]
+    assert job.same(whole, out)
+
+
 def test_no_checkpoint_can_be_used(job: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(Interrupted):
