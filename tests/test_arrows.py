@@ -61,9 +61,8 @@ def test_the_reader_of_imports_sees_each_form(tmp_path: Path, monkeypatch: pytes
     for room in ("a", "b", "c", "d"):
         (tmp_path / room).mkdir()
     file = tmp_path / "a" / "x.py"
-    file.write_text(
-        "import surefoot.b.y\ndef f():\n    from surefoot import c\n    from ..d import z\n    from . import w\n"
-    )
+    inside = "def f():\n    from surefoot import c\n    from ..d import z\n    from . import w\n"
+    file.write_text("import surefoot.b.y\n" + inside)
     assert imported_rooms(file) == {"a", "b", "c", "d"}
 
 

@@ -139,6 +139,7 @@ def test_a_rule_of_the_users_own_takes_part():
 
 
 def test_what_must_stay_is_told_in_good_english() -> None:
-    assert "while lr and momentum stay as they are" in convert(
-        "torch", "sutskever", momentum=0.9, nesterov=True
-    ).holds
+    assert (
+        "while lr and momentum stay as they are"
+        in convert("torch", "sutskever", momentum=0.9, nesterov=True).holds
+    )
