@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from surefoot.check import check
-from surefoot.check.verdict import DIFFERS, NOT_APPLICABLE
+from surefoot.check.verdict import DIFFERS, NOT_APPLICABLE, PASSED
 
 
 class CarefulLoading(torch.optim.SGD):
@@ -41,3 +41,22 @@ class Projected(torch.optim.SGD):
 
 def test_an_optimizer_that_looks_at_the_whole_tensor_is_not_held_to_a_split_of_it():
     assert check(Projected, only=["split"])["split"].outcome == NOT_APPLICABLE
+
+
+class SignSGD(torch.optim.SGD):
+    """By the sign of the gradient, which for a complex number is its direction."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.sub_(group["lr"] * torch.sgn(p.grad))
+        return loss
+
+
+def test_steps_by_sign_may_go_back_and_forth_and_take_a_complex_sign():
+    report = check(SignSGD, only=["shapes", "complex-parts"])
+    assert report["shapes"].outcome == PASSED
+    assert report["complex-parts"].outcome == DIFFERS

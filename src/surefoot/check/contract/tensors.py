@@ -19,10 +19,10 @@ from surefoot.check.contract.tools import gradient, run, state, weight
 def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
     w, other, alone = weight(*shape), weight(2, 2), weight(2, 2)
     before = w.tolist()
-    run(make([w, other]), [w, other], range(2))
-    run(make([alone]), [alone], range(2))
+    run(make([w, other]), [w, other], range(3))  # an odd number: two steps by sign may end where they began
+    run(make([alone]), [alone], range(3))
     return [
-        ("the shape after 2 steps", list(shape), list(w.shape)),
+        ("the shape after 3 steps", list(shape), list(w.shape)),
         ("the parameter moved", w.numel() > 0, w.tolist() != before),
         ("it is finite", True, bool(w.isfinite().all())),
         ("another parameter moved too", True, bool(other.ne(weight(2, 2)).any())),
@@ -110,8 +110,21 @@ def complex_parts(make: Make) -> Claims:
         w.grad = torch.view_as_complex(gradient(real, t)).reshape(3, 1)
         a.step()
         b.step()
+    if _by_direction(make):
+        return {
+            "differs": "of a complex gradient it takes the direction, torch.sgn, not the signs of its parts"
+        }
     what = "real and imaginary parts after 3 steps"
     return [(what, real.tolist(), torch.view_as_real(w.detach()).reshape(3, 2).tolist(), 1e-6)]
+
+
+def _by_direction(make: Make) -> bool:
+    """Whether a first step from 0 is along the gradient, and of one length for all elements."""
+    w = torch.zeros(3, 1, dtype=torch.complex64).requires_grad_()
+    w.grad = torch.tensor([[1 + 2j], [-1 + 0.5j], [0.5 - 1j]])
+    make([w]).step()
+    turned, length = w.detach() / w.grad, w.detach().abs()
+    return bool((turned.imag.abs() < 1e-6).all() and length.min() > 0 and length.max() / length.min() < 1.001)
 
 
 @clause(
