@@ -14,6 +14,7 @@ from surefoot.check.arithmetic import examine
 from surefoot.check.claim import Claim
 from surefoot.check.load import load
 from surefoot.check.patient import Here
+from surefoot.check.sandbox import Sandbox
 from surefoot.check.situations import CLAUSES, SITUATIONS, scripts
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Plan, Signature, Verdict
 from surefoot.check.words import Words, combinations
@@ -225,3 +226,22 @@ def test_keras_under_the_name_of_sgd_is_the_same_while_lr_is_constant():
         "By its name it would be PyTorch's SGD: the same while lr is constant."
     )
     assert outcomes(found) == {DIFFERS, PASSED}
+
+
+def test_a_process_that_ends_is_a_failure_and_ends_the_examination(tmp_path):
+    (tmp_path / "leaves.py").write_text(
+        "import os, torch\n"
+        "class SGD(torch.optim.SGD):\n"
+        "    def step(self, closure=None):\n"
+        "        if any(p.grad is None for g in self.param_groups for p in g['params']):\n"
+        "            os._exit(3)\n"
+        "        return super().step(closure)\n"
+    )
+    patient = Sandbox(f"{tmp_path}/leaves.py:SGD")
+    try:
+        found = {v.clause.id: v for v in examine(patient, Plan(quick=True), "torch").verdicts}
+    finally:
+        patient.close()
+    assert list(found) == ["rule", "changed-lr", "late"]
+    assert found["late"].outcome == FAILED
+    assert "exit code 3" in found["late"].got

@@ -32,11 +32,11 @@ from surefoot.check.verdict import (
 )
 from surefoot.errors import InputError
 from surefoot.rules import Rule, get
-from surefoot.trace import Mismatch, Script
+from surefoot.trace import Mismatch, Script, Trace
 
 __all__ = ["CLAUSES", "Examination", "examine"]
 
-Fault: TypeAlias = Mismatch | Raised | Died
+Fault: TypeAlias = Mismatch | Raised
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,13 @@ class _Work:
     def __init__(self, recorder: Recorder, plan: Plan, explained: bool) -> None:
         self.recorder, self.plan, self.explained = recorder, plan, explained
         self.fault: Diagnosis | None = None
+        self.died = False
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause) and (s.quick or not self.plan.quick)]
+        if guessed.rule is None and isinstance(self.recorder.plain[-1].outcome, Died):
+            yield self.death(SITUATIONS[0].clause, self.recorder.plain[-1])
+            return
         if guessed.rule is None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
             return
@@ -120,6 +124,8 @@ class _Work:
         )
         for s in situations:
             yield self.judge(s, claim)
+            if self.died:
+                return
 
     def differs(self, rule: Rule, other: Rule) -> Verdict:
         """The verdict on an optimizer that follows another known convention."""
@@ -142,6 +148,8 @@ class _Work:
         recordings = [r for r in recordings if not r.refused]
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
+        if isinstance(recordings[-1].outcome, Died):
+            return self.death(clause, recordings[-1])
         wrong = [(r, fault) for r in recordings if (fault := _fault(r, claim)) is not None]
         if not wrong:
             many = len({str(sorted(r.options.items())) for r in recordings})
@@ -163,6 +171,13 @@ class _Work:
         rough = diagnosis is None and all(map(claim.holds_roughly, traces))
         return self.explain(clause, claim, wrong, len(recordings), _ROUGH if rough else str(diagnosis or ""))
 
+    def death(self, clause: Clause, recording: Recording) -> Verdict:
+        """The verdict on an optimizer whose process ended, or had to be ended; no more is asked of it."""
+        self.died = True
+        said = str(recording.outcome)
+        script = str(recording.script)
+        return clause.verdict(FAILED, note=said, expected="a step that ends", got=said, script=script)
+
     def explain(
         self, clause: Clause, claim: Claim, wrong: list[tuple[Recording, Fault]], runs: int, diagnosis: str
     ) -> Verdict:
@@ -176,13 +191,12 @@ class _Work:
         note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
         if spare and matter:
             note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
-        if mismatch:
-            expected = wording.in_numbers(claim, smallest, mismatch)
-            got, where = f"{mismatch.place} = {wording.number(mismatch.got)}", wording.where(mismatch)
+        if isinstance(fault, Mismatch):
+            expected = wording.in_numbers(claim, smallest, fault)
+            got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault)
         else:
-            expected, got, where = "a step, without an exception", str(fault), ""
-            if isinstance(fault, Raised):
-                got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+            expected = "a step, without an exception"
+            got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
         signature, given = self.recorder.patient.signature, self.recorder.patient.given
         return clause.verdict(
             FAILED,
@@ -209,7 +223,7 @@ class _Work:
                 return False
             if isinstance(found, Raised):
                 return isinstance(fault, Raised) and (fault.kind, fault.action) == (found.kind, found.action)
-            return type(fault) is type(found)
+            return isinstance(fault, Mismatch)
 
         return fails
 
@@ -218,6 +232,6 @@ _ROUGH = "In float64 it is right only as far as float32 goes: something is kept,
 
 
 def _fault(recording: Recording, claim: Claim) -> Fault | None:
-    if isinstance(recording.outcome, (Raised, Died)):
-        return recording.outcome
-    return claim.mismatch(recording.outcome)
+    if isinstance(recording.outcome, Trace):
+        return claim.mismatch(recording.outcome)
+    return recording.outcome if isinstance(recording.outcome, Raised) else None

@@ -53,6 +53,8 @@ class Recorder:
     @property
     def telling(self) -> list[Trace]:
         """What tells conventions apart: the plain steps, and steps under a changed learning rate."""
+        if isinstance(self.plain[-1].outcome, Died):
+            return []
         changed = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
         recordings = (*self.plain, *self.record(changed, self.accepted(0)))
         return [r.trace for r in recordings if r.trace]
@@ -70,6 +72,8 @@ class Recorder:
                 for dtype in situation.dtypes:
                     recording = self.play(script, dtype, chosen)
                     yield recording
+                    if isinstance(recording.outcome, Died):
+                        return  # the next would most likely take as long to die
                     if recording.refused:
                         break
 

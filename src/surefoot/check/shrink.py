@@ -27,7 +27,8 @@ def shrink(
     fails: Callable[[Script], bool],
     *,
     off: Mapping[str, Any] | None = None,
-    seconds: float = 1.0,
+    tries: int = 300,
+    seconds: float = 5.0,
 ) -> Script:
     """Make a failing script as small as it goes, in the order above.
 
@@ -35,7 +36,8 @@ def shrink(
         script: a script that fails.
         fails: whether a script still fails; one that cannot be played does not.
         off: option → the value that switches it off; an option without one stays.
-        seconds: when to stop trying; what is smallest by then is given back.
+        tries: how many smaller scripts to try; what is smallest by then is given back.
+        seconds: the same in time, for an optimizer that is slow.
 
     Returns:
         A script that fails, no larger than the one given.
@@ -53,9 +55,12 @@ def shrink(
     while improved:
         improved = False
         for smaller in _smaller(script, off or {}):
-            if time.monotonic() > deadline:
+            if size(smaller, off) >= size(script, off):
+                continue
+            if tries <= 0 or time.monotonic() > deadline:
                 return script
-            if size(smaller, off) < size(script, off) and fails(smaller):
+            tries -= 1
+            if fails(smaller):
                 script, improved = smaller, True
                 break
     return script
