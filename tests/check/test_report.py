@@ -74,6 +74,15 @@ def test_lines_fit_the_screen():
     assert max(map(len, text(REPORT, width=60).splitlines())) <= 66  # code is not broken
 
 
+def test_a_fault_told_once_is_not_told_again():
+    echo = KEEP.verdict(
+        "failed", note="3 of 6 runs; the fault is the one already named", diagnosis="as above"
+    )
+    told = text(Report("mine.py:SGD", None, (REPORT["drop"], echo)))
+    assert told.endswith("✗ The fault that is named shows in keep too.")
+    assert "✗ keep: keeps" not in told
+
+
 def test_expected_failure_does_not_count():
     expected = REPORT.expecting({"drop": "known"})
     assert not REPORT.ok

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from surefoot.check.report.words import MARKS, groups, headline, parts, summary
+from surefoot.check.report.words import MARKS, echoes, groups, headline, parts, summary
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Report, Verdict
 
 __all__ = ["html", "html_fragment"]
@@ -23,7 +23,8 @@ _STYLE = """
 .surefoot details { border-left: 3px solid #c4162a; padding: .3rem 0 .3rem .9rem; margin: .8rem 0; }
 .surefoot details.none { border-color: #8a93a3; color: inherit; }
 .surefoot summary { font-weight: 600; cursor: pointer; }
-.surefoot dt { font-weight: 600; margin-top: .5rem; } .surefoot dd { margin: 0; }
+.surefoot dl { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .3rem .8rem; }
+.surefoot dt { color: #5b6473; } .surefoot dd { margin: 0; } .surefoot dd pre { margin: 0; }
 .surefoot pre { background: #f4f6f9; padding: .6rem .8rem; overflow-x: auto; font-size: 13px; }
 @media (prefers-color-scheme: dark) {
   body { background: #14181f; } .surefoot { color: #dfe4ec; } .surefoot td { border-color: #333b47; }
@@ -85,5 +86,6 @@ def _failure(v: Verdict) -> str:
         shown = f"<pre>{escape(words)}</pre>" if "\n" in words or label == "reproduce" else escape(words)
         told.append(f"<dt>{escape(label)}</dt><dd>{shown}</dd>")
     name = f"{escape(v.clause.id)}: {escape(v.clause.title)}"
-    opened, kind = (" open", "") if v.failed else ("", ' class="none"')
+    opened = " open" if v.failed and not echoes(v) else ""
+    kind = "" if v.failed else ' class="none"'
     return f"<details{kind}{opened}><summary>{name}</summary><dl>{''.join(told)}</dl></details>"

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 from typing import TextIO
 
-from surefoot.check.report.words import MARKS, count, groups, headline, parts, summary
+from surefoot.check.report.words import MARKS, count, echoes, groups, headline, parts, summary
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Report, Verdict
 
 __all__ = ["colored", "progress", "table", "text"]
@@ -39,14 +39,11 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
         lines += _group_line(group.ljust(margin), verdicts, paint, width, seen)
     lines += ["", paint(FAILED if report.failures else PASSED, summary(report))]
     lines += _wrap([f"Note: {n}" for n in report.notes], width, "")
-    echoes = [v for v in report.failures if not v.expected and not v.repro and v.diagnosis]
     for verdict in report.verdicts:
-        if verdict.outcome == FAILED and verdict not in echoes:
+        if verdict.outcome == FAILED and not echoes(verdict):
             lines += ["", *_failure(verdict, paint, width)]
-    if echoes:
-        said = (
-            f"{MARKS[FAILED]} The fault that is named shows in {', '.join(v.clause.id for v in echoes)} too."
-        )
+    if again := [v.clause.id for v in report.verdicts if echoes(v)]:
+        said = f"{MARKS[FAILED]} The fault that is named shows in {', '.join(again)} too."
         lines += ["", *(paint(FAILED, line) for line in _wrap([said], width, "  "))]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Options, Report, Verdict
 
-__all__ = ["MARKS", "count", "groups", "headline", "parts", "settings", "summary"]
+__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary"]
 
 MARKS = {PASSED: "✓", FAILED: "✗", DIFFERS: "●", NOT_APPLICABLE: "–"}
 
@@ -52,6 +52,11 @@ def summary(report: Report) -> str:
     }
     said = [f"{n[o]} {name}" for o, name in names.items() if n[o]]
     return f"{', '.join(said) or 'nothing examined'} ({report.seconds:.1f} s)"
+
+
+def echoes(verdict: Verdict) -> bool:
+    """Whether a failure only shows again what another one has told in full."""
+    return verdict.failed and bool(verdict.diagnosis) and not verdict.expected and not verdict.repro
 
 
 def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
