@@ -10,11 +10,11 @@ from cyclopts import Parameter
 __all__ = ["check"]
 
 Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def check(
-    optimizer: str,
+    optimizer: str | None = None,
     /,
     *,
     option: Several = None,
@@ -97,6 +97,8 @@ def check(
         for clause in clauses().values():
             print(f"{clause.group:13} {clause.id:20} {clause.title}")
         return 0
+    if optimizer is None:
+        raise InputError("Name an optimizer: surefoot check file.py:Class, or package.module:Class.")
     if json and markdown:
         raise InputError("--json and --markdown both write to the screen; choose one.")
     for file in (junit, html):
