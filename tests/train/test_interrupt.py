@@ -50,3 +50,19 @@ def test_what_was_ignored_stays_ignored() -> None:
             assert not stop.asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_workers_that_a_run_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They work on until the run ends them: that, SIGTERM, they must not take for a wish."""
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        with Interruptible() as stop:
+            monkeypatch.setattr("os.getpid", lambda: 0)
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.asked
+            signal.raise_signal(signal.SIGTERM)
+            assert not stop.asked
+            assert came == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -23,6 +24,7 @@ class Interruptible:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
+        self._process = os.getpid()
 
     @property
     def asked(self) -> bool:
@@ -45,7 +47,10 @@ class Interruptible:
             signal.signal(number, before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        forked = os.getpid() != self._process
+        if forked and number == signal.SIGINT:
+            return  # a terminal sends Ctrl-C to a DataLoader's workers too; the run will end them
+        if self.asked or forked:
             self.__exit__(None, None, None)
             signal.raise_signal(number)
         self.signal = number
