@@ -53,4 +53,5 @@ class Interruptible:
         if self.asked or forked:
             self.__exit__(None, None, None)
             signal.raise_signal(number)
-        self.signal = number
+        else:
+            self.signal = number
