@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_rows_with_targets(run: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(lines) == 51
     right = sum(int(line.split()[0]) == int(y) for line, y in zip(lines[:50], data.valid.y, strict=False))
     assert lines[-1] == f"accuracy {100 * right / 50:.2f} % of 50 rows"
+
+
+def test_the_best_weights(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = load()
+    np.savez(tmp_path / "rows.npz", x=data.valid.x[:50].numpy(), y=data.valid.y[:50].numpy())
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert main(["predict", run, str(tmp_path / "rows.npz")]) == 0
+    said = capsys.readouterr().out
+    (folder / "model.safetensors").unlink()  # of one epoch the last is the best
+    assert main(["predict", str(folder), str(tmp_path / "rows.npz"), "--best"]) == 0
+    assert capsys.readouterr().out == said
+    assert main(["predict", str(folder), str(tmp_path / "rows.npz")]) == 2
 
 
 def test_bad_input(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,15 +41,20 @@ class Trained:
         return output.softmax(1) if self.classes else output
 
 
-def load(run: Path) -> Trained:
+def load(run: Path, *, best: bool = False) -> Trained:
     """The model of a run.
+
+    Args:
+        run: its folder.
+        best: with the weights of its best validation, rather than the last ones.
 
     Raises:
         InputError: the folder is no run's, or its model cannot be made again.
     """
     if not (run / "config.toml").is_file():
         raise InputError(f"'{run}' is no run's folder: it holds no config.toml.")
-    about = saved.about(run)
+    name = saved.BEST if best else saved.LAST
+    about = saved.about(run, name)
     if "shape" not in about:
         raise InputError(
             f"The run '{run}' was made by fit(), and does not say how to make its model;"
@@ -58,7 +63,7 @@ def load(run: Path) -> Trained:
     config = Config(**read(run / "config.toml"))
     shape = tuple(about["shape"])
     model = models.build(config.model, shape, about["outputs"], hidden=config.hidden, dropout=config.dropout)
-    saved.load(run, model)
+    saved.load(run, model, name)
     return Trained(model.eval(), shape, tuple(about["classes"]), Scaling.from_dict(about["scaling"]))
 
 

@@ -56,13 +56,13 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
         raise InputError(f"The weights in '{path}' are of another model than config.toml says.") from error
 
 
-def about(folder: Path) -> dict[str, Any]:
+def about(folder: Path, name: str = LAST) -> dict[str, Any]:
     """What the weights' file says of inputs and outputs: scaling, shape, classes.
 
     Raises:
         InputError: there is no such file.
     """
-    path = folder / LAST
+    path = folder / name
     try:
         with safetensors.safe_open(path, "pt") as file:
             found: dict[str, Any] = json.loads((file.metadata() or {}).get("surefoot", "{}"))
