@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surefoot.explain.node import Node, exponent
 from surefoot.explain.problem import Problem
-from surefoot.trace.values import Value, map_value
+from surefoot.trace import Trace
+from surefoot.trace.values import Value, elements, map_value
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["autograd", "tensor_value"]
+__all__ = ["autograd", "check_gradients", "tensor_value"]
 
 
 def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
@@ -42,6 +44,37 @@ def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
         name: torch.zeros_like(t).tolist() if t.grad is None else t.grad.tolist()
         for name, t in tensors.items()
     }
+
+
+def check_gradients(
+    problem: Problem | None, traces: list[Trace], wanted: bool | None, optimizer: object
+) -> str:
+    """Compare every gradient with torch's autograd, if wanted or torch is there; say what was checked.
+
+    Args:
+        problem: what was differentiated; None if the gradients were given.
+        traces: those of the rules.
+        wanted: True or False; None: if torch is imported already, or is about to be.
+        optimizer: an optimizer that is recorded too, or None.
+    """
+    if problem is None:
+        return ""
+    if wanted is False or (wanted is None and optimizer is None and "torch" not in sys.modules):
+        return "∇f is exact, checked at each step by dual numbers."
+    for trace in traces:
+        for t, moment in enumerate(trace.steps, 1):
+            for name, theirs in autograd(problem, moment.point).items():
+                ours = [float(x) for x in elements(moment.gradients[name])]
+                pairs = zip(ours, _flat(theirs), strict=True)
+                scale = 1 + max(map(abs, ours), default=0.0)
+                if any(abs(x - y) > 1e-6 * scale for x, y in pairs):
+                    told = f"At step {t} ∂f/∂{name} is {ours}, but torch's autograd says {theirs}."
+                    raise AssertionError(f"{told} Please report this.")
+    return "∇f is exact, checked at each step by dual numbers and by torch's autograd."
+
+
+def _flat(value: Any) -> list[float]:
+    return [x for v in value for x in _flat(v)] if isinstance(value, list) else [value]
 
 
 def tensor_value(problem: Problem, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError, unknown
+from surefoot.explain.autograd import check_gradients
 from surefoot.explain.explanation import Explanation
 from surefoot.explain.momentum import closing_line
 from surefoot.explain.numerals import Numerals, sensible_digits
@@ -108,7 +108,7 @@ def explain(
             partings=tuple(partings),
             theory=_theory(problem, worked[0]),
             closing=closing_line(rules[0], traces[0], problem, number, numerals),
-            checks=_check_gradients(problem, traces, autograd, optimizer),
+            checks=check_gradients(problem, traces, autograd, optimizer),
             numerals=numerals,
         )
 
@@ -240,29 +240,3 @@ def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:
     note = [f"What follows is for the last step's {now}."] if now and quadratic.convex else []
     about, *rest = report(quadratic, worked.rule, worked.last)
     return (about, *note, *rest)
-
-
-def _check_gradients(
-    problem: Problem | None, traces: list[Trace], autograd: bool | None, optimizer: object
-) -> str:
-    """Compare every gradient with torch's autograd, if wanted or torch is there; say what was checked."""
-    if problem is None:
-        return ""
-    if autograd is False or (autograd is None and optimizer is None and "torch" not in sys.modules):
-        return "∇f is exact, checked at each step by dual numbers."
-    from surefoot.explain.autograd import autograd as by_torch
-
-    for trace in traces:
-        for t, moment in enumerate(trace.steps, 1):
-            for name, theirs in by_torch(problem, moment.point).items():
-                ours = [float(x) for x in elements(moment.gradients[name])]
-                pairs = zip(ours, _flat(theirs), strict=True)
-                scale = 1 + max(map(abs, ours), default=0.0)
-                if any(abs(x - y) > 1e-6 * scale for x, y in pairs):
-                    told = f"At step {t} ∂f/∂{name} is {ours}, but torch's autograd says {theirs}."
-                    raise AssertionError(f"{told} Please report this.")
-    return "∇f is exact, checked at each step by dual numbers and by torch's autograd."
-
-
-def _flat(value: Any) -> list[float]:
-    return [x for v in value for x in _flat(v)] if isinstance(value, list) else [value]

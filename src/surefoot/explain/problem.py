@@ -12,10 +12,10 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.explain import formula
-from surefoot.explain.dual import Dual, dual
 from surefoot.explain.evaluate import evaluate, grid, numbers, symbols
 from surefoot.explain.expression import read
 from surefoot.explain.node import Node, is_exact, names
+from surefoot.explain.slopes import slopes_at
 from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
 
 __all__ = ["Problem", "parse"]
@@ -130,40 +130,8 @@ class Problem:
             InputError: f or its derivative has no value there, or no exact one and `number` is Fraction.
         """
         self._check_kind(number)
-        sample = number(Fraction(1))
-        if not (isinstance(sample, float) or hasattr(sample, "man_exp")):
-            slopes = self._slopes_at(self._flat(point, number), number, check=isinstance(sample, Fraction))
-        else:
-            import mpmath
-
-            # worked out to 50 digits, so that two right ways to a derivative agree although each rounds
-            with mpmath.workdps(max(50, mpmath.mp.dps)):
-                flat = {n: [mpmath.mpf(x) for x in xs] for n, xs in self._flat(point, _fine).items()}
-                for name, xs in flat.items():
-                    if not all(mpmath.isfinite(x) for x in xs):
-                        raise InputError(f"{name} is not finite any more.")
-                slopes = self._slopes_at(flat, _fine)
-            if isinstance(sample, float):
-                slopes = {name: [float(x) for x in xs] for name, xs in slopes.items()}
+        slopes = slopes_at(self.tree, self._derivatives, lambda n: self._flat(point, n), number)
         return {name: build(self.shapes[name], slopes[name]) for name in self.names}
-
-    def _slopes_at(
-        self, flat: Mapping[str, list[Number]], number: Callable[[Fraction], Number], *, check: bool = True
-    ) -> dict[str, list[Number]]:
-        """Return the partial derivatives in one kind of number; with `check`, found twice and compared."""
-        reading, carried = numbers(number), None
-        if check:  # first, since this way names the part of f that has no derivative
-            one = number(Fraction(1))
-            seeds = {name: [Dual(x, {(name, i): one}) for i, x in enumerate(xs)] for name, xs in flat.items()}
-            carried = evaluate(self.tree, seeds, dual(reading))[0].slopes
-        slopes = {
-            name: [evaluate(node, flat, reading)[0] for node in nodes]
-            for name, nodes in self._derivatives.items()
-        }
-        if carried is not None:
-            for name, i in ((name, i) for name, row in slopes.items() for i in range(len(row))):
-                _check_agree(f"∂f/∂{name}[{i}]", slopes[name][i], carried.get((name, i), 0), self.text)
-        return slopes
 
     def on_grid(self, point: Mapping[str, Value]) -> Any:
         """Return f at many points: each number of the point is a NumPy array; NaN where f is undefined."""
@@ -255,18 +223,3 @@ class Problem:
             raise InputError(
                 f"f = {self.text} has no exact value in fractions, since it has roots, exp, log, sin or cos."
             )
-
-
-def _fine(q: Fraction) -> Number:
-    import mpmath
-
-    return mpmath.mpf(q.numerator) / q.denominator
-
-
-def _check_agree(what: str, one: Number, other: Number, text: str) -> None:
-    """Raise if two ways to one derivative part: on fractions at all, else beyond 20 of 50 digits."""
-    agree = one == other if isinstance(one, Fraction) else abs(one - other) <= (1 + abs(one)) * 1e-20
-    if not agree:
-        raise AssertionError(
-            f"{what} of f = {text}: sympy gives {one}, dual numbers {other}. Please report this."
-        )

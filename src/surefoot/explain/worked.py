@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from surefoot.explain.news import News, find_news
 from surefoot.rules import H, Rule
-from surefoot.trace import Move, Reload, Script, Set, Trace
+from surefoot.trace import Trace
 from surefoot.trace.values import Number, Value, build, elements, exact, shape
 
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
     from surefoot.rules.formula import Equation
 
-__all__ = ["Line", "News", "Tensor", "Worked", "WorkedStep", "work_out"]
+__all__ = ["Line", "Tensor", "Worked", "WorkedStep", "work_out"]
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,6 @@ class Tensor:
     name: str
     lines: tuple[Line, ...]
     point: Mapping[str, Value]  # where f was differentiated
-
-
-@dataclass(frozen=True)
-class News:
-    """What is new in a step against the one before.
-
-    Args:
-        kind: "option" (a letter, its old and new values), "formula" (a tensor, its old and new line), "first"
-            (a tensor's first gradient after step 1), "none" (a tensor without one), "move" (a tensor moved
-            from outside, its new value), "reload".
-        subject: the letter or tensor.
-        old: what the step before had.
-        new: what this step has.
-    """
-
-    kind: str
-    subject: str = ""
-    old: Any = None
-    new: Any = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +100,7 @@ def work_out(
             lines = _lines(rule, equations, h, number, t, moment.before[name], moment.gradients[name], state)
             point = {n: moment.point[n] for n in script.names} if problem else {}
             tensors.append(Tensor(name, lines, point))
-        news = _news(script, t, rule, hypers, tensors, steps)
+        news = find_news(script, t, rule, tensors, steps)
         steps.append(WorkedStep(t, tuple(tensors), news, values[t]))
     ends = [trace.steps[i].options[0] if trace.steps else script.groups[0].options for i in (0, -1)]
     first, last = (_hypers(rule, options) for options in ends)
@@ -206,54 +188,3 @@ def _lookahead(rule: Rule) -> Equation | None:
     s = {x.name: sympy.Symbol(f"{x.letter}ₜ₋₁", real=True) for x in rule.slots}
     point = rule.look(h, sympy.Symbol("wₜ₋₁", real=True), s)
     return Equation("point", sympy.Symbol("pₜ", real=True), point)
-
-
-def _news(
-    script: Script, t: int, rule: Rule, hypers: list[H], tensors: list[Tensor], steps: list[WorkedStep]
-) -> tuple[News, ...]:
-    """Say what this step has that the one before did not."""
-    news = []
-    for event in script.steps[t - 1].events:
-        if isinstance(event, Set):
-            letter = next((x.letter for x in rule.hypers if x.name == event.option), event.option)
-            news.append(News("option", letter, _before(script, t, event), event.value))
-        elif isinstance(event, Move):
-            news.append(News("move", event.name, None, event.value))
-        elif isinstance(event, Reload):
-            news.append(News("reload"))
-    seen: set[tuple[str, str]] = set()
-    for tensor in tensors:
-        if not tensor.lines:
-            news.append(News("none", tensor.name))
-            continue
-        earlier = [s for s in steps if _find(s, tensor.name).lines]
-        if not earlier:
-            if t > 1:
-                news.append(News("first", tensor.name))
-            continue
-        old = {line.name: line for line in _find(earlier[-1], tensor.name).lines}
-        for line in tensor.lines:
-            last = old.get(line.name)
-            if line.equation is None or last is None or last.equation is None:
-                continue
-            if last.equation.right != line.equation.right:
-                pair = str(last.equation.right), str(line.equation.right)
-                if pair not in seen:
-                    news.append(News("formula", tensor.name, last, line))
-                seen.add(pair)
-    return tuple(news)
-
-
-def _find(step: WorkedStep, name: str) -> Tensor:
-    return next(tensor for tensor in step.tensors if tensor.name == name)
-
-
-def _before(script: Script, t: int, event: Set) -> Any:
-    """The value of an option before an event of step t; None if it had the rule's default."""
-    group = event.group or 0
-    value = script.groups[group].options.get(event.option)
-    for step in script.steps[: t - 1]:
-        for e in step.events:
-            if isinstance(e, Set) and e.option == event.option and e.group in (None, group):
-                value = e.value
-    return value

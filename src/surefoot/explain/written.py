@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from surefoot.explain.news import News
 from surefoot.explain.pen import Pen
-from surefoot.explain.worked import Line, News, Tensor
+from surefoot.explain.worked import Line, Tensor
 
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
