@@ -184,6 +184,8 @@ def test_the_live_bugs_of_fused_sgd_are_found():
     assert found["late"].outcome == FAILED
     assert "TypeError" in found["late"].got
     assert found["late"].options == {"momentum": 0.75}
+    assert "first gradient comes later than another's" in found["late"].diagnosis
+    assert "Some elements are never updated" in found["sizes"].diagnosis
     assert found["sizes"].outcome == FAILED
     assert "dtype=torch.bfloat16" in found["sizes"].repro or "dtype=torch.float16" in found["sizes"].repro
     with pytest.raises(AssertionError, match="should be"):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from surefoot.check import wording
 from surefoot.check.claim import Claim
-from surefoot.check.diagnose import Diagnosis, diagnose
+from surefoot.check.diagnose import Diagnosis, diagnose, left_out, why_it_raises
 from surefoot.check.guess import Guess, guess
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
@@ -168,8 +168,12 @@ class _Work:
         others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
         diagnosis = diagnose(claim, traces, others) or diagnose(claim, traces[:1], traces[1:] + others)
         self.fault = self.fault or diagnosis
-        rough = diagnosis is None and all(map(claim.holds_roughly, traces))
-        return self.explain(clause, claim, wrong, len(recordings), _ROUGH if rough else str(diagnosis or ""))
+        said = str(diagnosis or "")
+        if diagnosis is None:
+            said = _ROUGH if all(map(claim.holds_roughly, traces)) else ""
+            if not said and situation.clause.id == "sizes":
+                said = left_out(claim, traces)
+        return self.explain(clause, claim, wrong, len(recordings), said)
 
     def death(self, clause: Clause, recording: Recording) -> Verdict:
         """The verdict on an optimizer whose process ended, or had to be ended; no more is asked of it."""
@@ -193,9 +197,9 @@ class _Work:
             note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
         if isinstance(fault, Mismatch):
             expected = wording.in_numbers(claim, smallest, fault)
-            got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault)
+            got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault, first.dtype)
         else:
-            expected = "a step, without an exception"
+            expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
             got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
         signature, given = self.recorder.patient.signature, self.recorder.patient.given
         return clause.verdict(

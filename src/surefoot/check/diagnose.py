@@ -10,9 +10,10 @@ from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
 from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES, TWISTS
 from surefoot.rules import RULES, Rule
-from surefoot.trace import Trace
+from surefoot.trace import Script, Trace
+from surefoot.trace.values import elements
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "diagnose", "left_out", "why_it_raises"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,45 @@ def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> 
         if held == len(others):
             break
     return best
+
+
+def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
+    """Say so, if all that is wrong is that some elements are not updated: the seam of a fast path."""
+    said: dict[str, str] = {}
+    for got in failed:
+        expected = claim.expected(got.script)
+        want, have = expected.steps[0], got.steps[0]
+        for name in got.script.names:
+            rows = list(zip(*map(elements, (have.before[name], want.w[name], have.w[name])), strict=True))
+            still = [i for i, (before, right, after) in enumerate(rows) if after == before != right]
+            dtype = got.dtypes.get(name, "float64")
+            moved = any(after != before for before, _, after in rows)
+            if still and (moved or len(rows) > 1):
+                said.setdefault(dtype, f"{_range(still)} of {len(rows)} in {dtype}")
+        if not said:
+            return ""
+    listed = ", ".join(said.values())
+    return f"Some elements are never updated: {listed}. It looks like a path for whole vectors, or for their rest."
+
+
+def _range(indices: list[int]) -> str:
+    """Indices in short: 0–15, or one by one where there are gaps."""
+    if len(indices) > 1 and indices[-1] - indices[0] == len(indices) - 1:
+        return f"elements {indices[0]}–{indices[-1]}"
+    return f"element{'s' if len(indices) > 1 else ''} {', '.join(map(str, indices))}"
+
+
+def why_it_raises(smallest: Script) -> str:
+    """What the smallest script that raises has, and one that does not raise lacks."""
+    first: dict[str, int] = {}
+    for t, step in enumerate(smallest.steps, 1):
+        for name in step.gradients or {}:
+            first.setdefault(name, t)
+    if len(set(first.values())) > 1:
+        return "It raises when one parameter's first gradient comes later than another's."
+    if set(first) < set(smallest.names) or any(set(s.gradients or {}) < set(first) for s in smallest.steps):
+        return "It raises when a gradient is missing."
+    return ""
 
 
 def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:

@@ -18,11 +18,12 @@ from surefoot.trace.values import elements, exact, indices, shape
 __all__ = ["in_numbers", "number", "options_that_matter", "reproduction", "where"]
 
 
-def where(found: Mismatch) -> str:
-    """The place of a mismatch: step, tensor, element."""
+def where(found: Mismatch, dtype: str = "float64") -> str:
+    """The place of a mismatch: step, tensor, element; and the dtype, if it is not float64."""
     slot = "" if found.slot == "w" else f", its {found.slot}"
     element = f", element [{', '.join(map(str, found.index))}]" if found.index else ""
-    return f"step {found.step}, tensor {found.name}{element}{slot}"
+    kind = "" if dtype == "float64" else f" in {dtype}"
+    return f"step {found.step}, tensor {found.name}{kind}{element}{slot}"
 
 
 def number(x: Any) -> str:
