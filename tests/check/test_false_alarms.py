@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from surefoot.check import check
@@ -60,3 +62,58 @@ def test_steps_by_sign_may_go_back_and_forth_and_take_a_complex_sign():
     report = check(SignSGD, only=["shapes", "complex-parts"])
     assert report["shapes"].outcome == PASSED
     assert report["complex-parts"].outcome == DIFFERS
+
+
+class Many(torch.optim.SGD):
+    """SGD that decides a switch at its first step, keeps more in low precision, steps in training mode."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0, fast=None):
+        super().__init__(params, lr=lr, momentum=momentum)
+        for group in self.param_groups:
+            group["fast"] = fast
+        if fast is not None:
+            warnings.warn("fast is deprecated.", DeprecationWarning, stacklevel=2)
+        self.training = False
+
+    def train(self):
+        self.training = True
+
+    def step(self, closure=None):
+        if not self.training:
+            raise Exception("Call train() first.")
+        for group in self.param_groups:
+            group["fast"] = False if group["fast"] is None else group["fast"]
+            for p in group["params"]:
+                if p.grad is not None:
+                    low = p.dtype in (torch.float16, torch.bfloat16)
+                    self.state[p]["compensation"] = torch.zeros_like(p) if low else None
+        return super().step(closure)
+
+
+def test_what_is_decided_at_the_first_step_and_kept_in_low_precision_is_no_fault():
+    ids = ["steps", "nothing-else", "dtype-state", "no-warnings"]
+    assert [check(Many, only=ids)[id].outcome for id in ids] == [PASSED] * 4
+
+
+class Matrices(torch.optim.Optimizer):
+    """As Muon: large matrices by momentum, small ones without; and foreach, where it is asked for."""
+
+    def __init__(self, params, lr=0.1, momentum=0.5):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                d = p.grad
+                if p.dim() == 2 and min(p.shape) >= 4:
+                    d = self.state[p]["buffer"] = group["momentum"] * self.state[p].get("buffer", 0) + d
+                p.sub_(group["lr"] * d)
+        return loss
+
+
+def test_an_option_for_large_matrices_alone_has_an_effect():
+    report = check(Matrices, only=["option-effect", "live-options"])
+    assert report.ok
+    assert report["option-effect"].outcome == PASSED

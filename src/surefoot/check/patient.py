@@ -29,11 +29,20 @@ class {name}({name}):
 """
 
 
+# a schedule-free optimizer steps in training mode alone
+TRAINING = """
+class {name}({name}):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.train()
+"""
+
+
 class Here:
     """A Patient in this process."""
 
     def __init__(self, subject: Subject, options: Options | None = None) -> None:
-        self.subject = subject
+        self.subject = subject = _in_training(subject)
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature
         self.given: dict[str, Any] = dict(options or {})
@@ -98,6 +107,23 @@ class Here:
             cause = error.__cause__ or error
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
+
+
+def _in_training(subject: Subject) -> Subject:
+    """Where an optimizer has a training mode, as its users must, switch it on."""
+    made, name = subject.make, subject.signature.name
+    if not isinstance(made, type) or not callable(getattr(made, "train", None)):
+        return subject
+
+    def initialize(opt: Any, *args: Any, **kwargs: Any) -> None:
+        made.__init__(opt, *args, **kwargs)  # type: ignore[misc]
+        opt.train()
+
+    imports = f"{subject.signature.imports}\n{TRAINING.format(name=name)}"
+    signature = dataclasses.replace(subject.signature, imports=imports)
+    return dataclasses.replace(
+        subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
+    )
 
 
 class _Refused(Exception):

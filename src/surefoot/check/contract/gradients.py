@@ -201,4 +201,6 @@ def late_gradient(make: Make) -> Claims:
     run(late, [waited], range(1, 3))
     if a.tolist() == waited.tolist() != twin.tolist():
         return {"differs": "steps are counted for the whole group, so a parameter that joins late starts old"}
-    return [("a parameter whose first gradient comes at step 2, after step 3", twin.tolist(), a.tolist())]
+    return [
+        ("a parameter whose first gradient comes at step 2, after step 3", twin.tolist(), a.tolist(), 1e-6)
+    ]

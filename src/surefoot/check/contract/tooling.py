@@ -108,11 +108,11 @@ def zero_grad(make: Make) -> Claims:
     quick=True,
 )
 def no_warnings(make: Make) -> Claims:
+    w = weight(2, 2)
+    opt = make([w])  # which may warn of its own options
     torch.set_warn_always(True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        w = weight(2, 2)
-        opt = make([w])
         for t in range(3):
             with contextlib.suppress(Exception):  # whether a step raises is another matter
                 run(opt, [w], [t])
