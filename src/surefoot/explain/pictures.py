@@ -134,7 +134,7 @@ def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:
         ]  # without decay it does not matter where it would enter
     settings = [{"rule": w.rule.name, **{key: _short(w.h[key]) for key in common}} for w in works]
     names = [f"{w.rule.name} {i}" if len(works) > 1 else w.rule.name for i, w in enumerate(works, 1)]
-    return dict(zip(labels(names, settings), works, strict=True))
+    return dict(zip(labels(names, settings, most=8), works, strict=True))
 
 
 def _short(value: Any) -> Any:

@@ -136,19 +136,13 @@ def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
 
 
 def _mark_best(panel: Axes, points: Points, metric: str) -> None:
-    """Write the best value of a run beside its point."""
+    """Ring the best value of a run, and write it where curves that rise leave room: at the lower right."""
     if points[0]:
         x, y = max(zip(*points, strict=True), key=lambda point: point[1])
         text = f"{100 * y:.2f} %" if metric == "accuracy" else f"{y:.4f}"
-        right = x > sum(points[0]) / len(points[0])
-        panel.annotate(
-            f"best {text}",
-            (x, y),
-            (-6 if right else 6, 5),
-            textcoords="offset points",
-            ha="right" if right else "left",
-        )
-        panel.margins(y=0.12)
+        color = _looks(0, 1)[1]["color"]
+        panel.scatter([x], [y], s=110, facecolors="none", edgecolors=color, zorder=4)
+        panel.text(0.97, 0.05, f"best {text}", transform=panel.transAxes, ha="right", color=color)
 
 
 def _scale_losses(panel: Axes) -> None:

@@ -95,6 +95,8 @@ def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: in
         return list(names)
     keys = dict.fromkeys(key for setting in settings for key in setting if key not in _ABOUT)
     differing = [key for key in keys if len({str(setting.get(key)) for setting in settings}) > 1]
+    if len(differing) > most and len(set(names)) == len(names):
+        return list(names)  # a list cut short would tell less
     told = []
     for setting in settings:
         said = [
