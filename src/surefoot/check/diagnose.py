@@ -72,7 +72,7 @@ def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
         if not said:
             return ""
     listed = ", ".join(said.values())
-    return f"Some elements are never updated: {listed}. That looks like a path for whole vectors, or the rest."
+    return f"Never updated: {listed}. That looks like a path for whole vectors, or the rest."
 
 
 def _range(indices: list[int]) -> str:
