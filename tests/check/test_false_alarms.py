@@ -117,3 +117,43 @@ def test_an_option_for_large_matrices_alone_has_an_effect():
     report = check(Matrices, only=["option-effect", "live-options"])
     assert report.ok
     assert report["option-effect"].outcome == PASSED
+
+
+class ThreeBetas(torch.optim.Optimizer):
+    """As Adan: three betas; as D-Adaptation: one lr for all; as MADGRAD: one count of steps."""
+
+    def __init__(self, params, lr=0.1, betas=(0.9, 0.92, 0.99)):
+        if not all(0 <= x < 1 for x in betas) or lr < 0:
+            raise ValueError(f"Invalid lr or betas: {lr}, {betas}")
+        super().__init__(params, {"lr": lr, "betas": betas})
+        self.state["count"] = 0
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        if len({group["lr"] for group in self.param_groups}) > 1:
+            raise RuntimeError("Setting different lr values in different parameter groups is not supported")
+        self.state["count"] += 1
+        for group in self.param_groups:
+            a, b, c = group["betas"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                old = self.state[p].get("mean", torch.zeros_like(p))
+                self.state[p]["mean"] = a * a * b * old + c * p.grad
+                p.sub_(group["lr"] / self.state["count"] * self.state[p]["mean"])
+        return loss
+
+
+def test_three_betas_one_lr_for_all_and_one_count_of_steps():
+    ids = [
+        "steps",
+        "refuses-values",
+        "option-effect",
+        "group-options",
+        "live-options",
+        "two-groups",
+        "add-group",
+    ]
+    report = check(ThreeBetas, only=[*ids, "arithmetic"])
+    assert report.ok, str(report)
+    assert report["add-group"].outcome == DIFFERS
+    assert report["two-groups"].outcome == NOT_APPLICABLE

@@ -121,7 +121,10 @@ def _is_hyper(hyper: str, default: Any) -> bool:
     """Whether an option of that name is the hyperparameter: Adafactor's eps, a pair, is not."""
     if hyper not in TRIED:
         return False
-    return default is None or _kind(default) == _kind(TRIED[hyper][0])
+    tried = TRIED[hyper][0]
+    if _kind(default) == _kind(tried) == "several":
+        return len(default) == len(tried)  # Adan has three betas
+    return default is None or _kind(default) == _kind(tried)
 
 
 def _kind(value: Any) -> str:

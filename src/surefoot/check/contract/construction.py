@@ -120,6 +120,7 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> 
         {"option": o, "value": v} for o, v in alternatives(signature) if o not in ("foreach", "fused")
     ],
     needs=["groups", "uncoupled"],
+    refusal="in different parameter groups",
     quick=True,
 )
 def group_options(make: Make, option: str, value: Any) -> Claims:
@@ -139,6 +140,7 @@ def group_options(make: Make, option: str, value: Any) -> Claims:
     over="rich",
     cases=everything,
     needs=["groups", "uncoupled"],
+    refusal="in different parameter groups",
 )
 def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     a, b, c, d = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 3)

@@ -173,4 +173,16 @@ def add_group(make: Make) -> Claims:
     opt.add_param_group({"params": [b]})
     run(opt, [a, b], range(2, 4))
     run(make([twin]), [twin], range(2, 4))
+    if b.tolist() == _having_waited(make) != twin.tolist():
+        return {"differs": "steps are counted for all groups together, so one that is added starts old"}
     return [("the added parameter after its 2 steps", twin.tolist(), b.tolist(), 1e-6)]
+
+
+def _having_waited(make: Make) -> Any:
+    """What becomes of a parameter that was there from the start, and had no gradient until step 3."""
+    w = weight(2, 3)
+    opt = make([w])
+    opt.step()
+    opt.step()
+    run(opt, [w], range(2, 4))
+    return w.tolist()

@@ -65,8 +65,13 @@ def alternatives(signature: Signature, again: bool = False) -> list[tuple[str, A
         elif isinstance(value, tuple) == isinstance(default, (tuple, list)) and (
             default != value or option in signature.required
         ):
-            found.append((option, value))
+            found.append((option, _as_long(value, default)))
     return [(o, v) for o, v in found if o in signature.options or o in signature.required]
+
+
+def _as_long(value: Any, default: Any) -> Any:
+    """The value, filled up from a default that is longer: some have three betas."""
+    return (*value, *default[len(value) :])[: len(default)] if isinstance(value, tuple) else value
 
 
 def everything(signature: Signature) -> list[dict[str, Any]]:
@@ -78,7 +83,10 @@ def everything(signature: Signature) -> list[dict[str, Any]]:
 def invalid(signature: Signature) -> list[dict[str, Any]]:
     """Return the values that an option must refuse."""
     return [
-        {"option": o, "value": v} for o, values in WRONG.items() if o in signature.options for v in values
+        {"option": o, "value": _as_long(v, signature.options[o])}
+        for o, values in WRONG.items()
+        for v in values
+        if o in signature.options and isinstance(v, tuple) == isinstance(signature.options[o], (tuple, list))
     ]
 
 
