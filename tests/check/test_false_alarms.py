@@ -157,3 +157,17 @@ def test_three_betas_one_lr_for_all_and_one_count_of_steps():
     assert report.ok, str(report)
     assert report["add-group"].outcome == DIFFERS
     assert report["two-groups"].outcome == NOT_APPLICABLE
+
+
+class Patient(torch.optim.SGD):
+    """As RAdam: the first steps only gather; they move nothing."""
+
+    def step(self, closure=None):
+        waiting = self.state.setdefault("waited", 0) < 5
+        self.state["waited"] += 1
+        return None if waiting else super().step(closure)
+
+
+def test_an_optimizer_that_waits_before_its_first_move_is_examined_all_the_same():
+    report = check(Patient, only=["steps", "shapes", "version-moves"])
+    assert [v.outcome for v in report.verdicts] == [PASSED] * 3

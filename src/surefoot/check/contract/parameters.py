@@ -36,7 +36,7 @@ def version_moves(make: Make) -> Claims:
     w = weight(2, 2)
     opt = make([w])
     version = w._version
-    run(opt, [w], range(1))
+    run(opt, [w], range(9))
     return [("w._version moves at step()", True, w._version > version)]
 
 

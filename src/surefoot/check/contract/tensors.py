@@ -19,10 +19,10 @@ from surefoot.check.contract.tools import gradient, run, state, weight
 def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
     w, other, alone = weight(*shape), weight(2, 2), weight(2, 2)
     before = w.tolist()
-    run(make([w, other]), [w, other], range(3))  # an odd number: two steps by sign may end where they began
-    run(make([alone]), [alone], range(3))
+    run(make([w, other]), [w, other], range(9))  # an odd number: two steps by sign may end where they began
+    run(make([alone]), [alone], range(9))
     return [
-        ("the shape after 3 steps", list(shape), list(w.shape)),
+        ("the shape after 9 steps", list(shape), list(w.shape)),
         ("the parameter moved", w.numel() > 0, w.tolist() != before),
         ("it is finite", True, bool(w.isfinite().all())),
         ("another parameter moved too", True, bool(other.ne(weight(2, 2)).any())),
