@@ -23,8 +23,8 @@ def sentence(spec: str) -> str:
 
 def test_a_class_of_a_module_and_of_a_file(tmp_path: Path) -> None:
     assert resolve("torch.nn:Linear", "model", nn.Module) is nn.Linear
-    write(tmp_path / "neighbour.py", "from torch.nn import Linear as Base")
-    file = write(tmp_path / "net.py", "from neighbour import Base\nclass Net(Base): pass")
+    write(tmp_path / "neighbour_of_net.py", "from torch.nn import Linear as Base")
+    file = write(tmp_path / "net.py", "from neighbour_of_net import Base\nclass Net(Base): pass")
     found = resolve(f"{file}:Net", "model", nn.Module)
     assert issubclass(found, nn.Linear)
     assert resolve(f"{file}:Net", "model", nn.Module) is found
