@@ -163,7 +163,7 @@ class Patient(torch.optim.SGD):
     """As RAdam: the first steps only gather; they move nothing."""
 
     def step(self, closure=None):
-        waiting = self.state.setdefault("waited", 0) < 5
+        waiting = self.state.setdefault("waited", 0) < 4
         self.state["waited"] += 1
         return None if waiting else super().step(closure)
 
