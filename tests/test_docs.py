@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if ">>> " in page.read_text()]
+ROOT = Path(__file__).parents[1]
+PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if ">>> " in p.read_text()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_sessions_of_a_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a page may write files
     # a page is one session; what stands outside of its fences becomes empty lines, so that line numbers hold
