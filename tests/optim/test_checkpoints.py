@@ -125,7 +125,9 @@ def test_checkpoints_of_older_torch(kept: tuple[str, ...]) -> None:
     step(params, theirs, 3)
     saved = theirs.state_dict()
     basic = {"params", "lr", "momentum", "dampening", "weight_decay"}
-    saved["param_groups"] = [{k: v for k, v in g.items() if k in basic.union(kept)} for g in saved["param_groups"]]
+    saved["param_groups"] = [
+        {k: v for k, v in g.items() if k in basic.union(kept)} for g in saved["param_groups"]
+    ]
     saved["state"][0]["momentum_buffer"] = None
     ours = surefoot.SGD(params, lr=0.1, momentum=0.9, nesterov=True, kahan=True)
     ours.load_state_dict(saved)

@@ -40,6 +40,13 @@ def test_small_steps_get_one_thread(
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_validation_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    model = models.build("mlp", (28, 28), 10)
+    assert device.threads(model, (28, 28), 32, validated=8) == 1  # 2,000 rows every 250 steps
+    assert device.threads(model, (28, 28), 32, validated=2000) == 8  # after every step, as in the lecture
+
+
 def test_what_cannot_be_counted_keeps_torchs_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert device.threads(nn.LSTM(4, 4), (3, 4), 32) == 8

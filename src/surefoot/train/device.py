@@ -48,8 +48,8 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
-def threads(model: nn.Module, shape: Sequence[int], batch_size: int) -> int:
-    """How many threads of the CPU a training step is worth: one, unless its matrix products are large.
+def threads(model: nn.Module, shape: Sequence[int], batch_size: int, validated: float = 0) -> int:
+    """How many threads of the CPU a step is worth: one, unless its matrix products are large.
 
     A count, not a measurement: results depend on the number of threads, so one seed must always get the same.
 
@@ -57,6 +57,7 @@ def threads(model: nn.Module, shape: Sequence[int], batch_size: int) -> int:
         model: to be trained, on the CPU.
         shape: the shape of one input.
         batch_size: rows in a step.
+        validated: rows that validation goes through for each step, on average.
     """
     work = 0
 
@@ -78,5 +79,5 @@ def threads(model: nn.Module, shape: Sequence[int], batch_size: int) -> int:
         for hook in hooks:
             hook.remove()
     # forward once, backward twice as much; a model that cannot be counted keeps torch's choice
-    small = 0 < 3 * work * batch_size < _WORTH_SHARING
+    small = 0 < work * (3 * batch_size + validated) < _WORTH_SHARING
     return 1 if small else torch.get_num_threads()

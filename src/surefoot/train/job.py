@@ -18,6 +18,7 @@ from surefoot.train.folder import RunFolder
 from surefoot.train.loop import fit
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
+from surefoot.train.span import Span
 
 __all__ = ["complete", "resume", "train"]
 
@@ -60,7 +61,9 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     torch.manual_seed(config.seed)
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if config.threads is None and device.type == "cpu":
-        fitting = devices.threads(model, data.shape, config.batch_size)
+        every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
+        validated = len(data.valid.x) / every
+        fitting = devices.threads(model, data.shape, config.batch_size, validated)
         config = dataclasses.replace(config, threads=fitting)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
