@@ -171,3 +171,33 @@ class Patient(torch.optim.SGD):
 def test_an_optimizer_that_waits_before_its_first_move_is_examined_all_the_same():
     report = check(Patient, only=["steps", "shapes", "version-moves"])
     assert [v.outcome for v in report.verdicts] == [PASSED] * 3
+
+
+class TwoNumbers(torch.optim.Optimizer):
+    """As torch-optimi's Adam: takes betas, and keeps beta1 and beta2 in its groups."""
+
+    def __init__(self, params, lr=0.1, betas=(0.9, 0.99), eps=1e-8):
+        if lr < 0 or eps < 0 or not all(0 <= x < 1 for x in betas):
+            raise ValueError(f"Invalid lr, betas or eps: {lr}, {betas}, {eps}")
+        super().__init__(params, {"lr": lr, "beta1": betas[0], "beta2": betas[1], "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            a, b = group["beta1"], group["beta2"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                s = self.state[p] or {"step": 0, "m": torch.zeros_like(p), "v": torch.zeros_like(p)}
+                s["step"] += 1
+                s["m"] = a * s["m"] + (1 - a) * p.grad
+                s["v"] = b * s["v"] + (1 - b) * p.grad**2
+                m, v = s["m"] / (1 - a ** s["step"]), s["v"] / (1 - b ** s["step"])
+                p.sub_(group["lr"] * m / (v.sqrt() + group["eps"]))
+                self.state[p] = s
+        return loss
+
+
+def test_an_option_that_the_groups_do_not_have_is_not_changed_on_the_way():
+    report = check(TwoNumbers, "adam", only=["rule", "changed-lr", "changed-options", "live-options"])
+    assert report.ok, str(report)
+    assert report["changed-options"].outcome == PASSED  # of eps, which its groups have

@@ -197,3 +197,10 @@ def test_state_that_is_no_real_number_is_left_out():
 
     script = Script.of({"w": [1]}, gradients=[{"w": [1]}], lr=1)
     assert set(record(script, Masked).steps[0].state["w"]) == {"kept"}
+
+
+def test_an_option_that_the_groups_do_not_have_cannot_be_changed():
+    script = Script({"w": 1}, (Group(("w",), {"lr": 1}),), (Step({"w": 1}), Step({"w": 1}, (Set("mu", 1),))))
+    with pytest.raises(OptimizerRaised, match="mu is not in the optimizer's param_groups") as raised:
+        recorded(script)
+    assert (raised.value.action, raised.value.step) == ("set", 2)

@@ -28,8 +28,8 @@ class Recording:
 
     @property
     def refused(self) -> bool:
-        """Whether the constructor does not accept these options together."""
-        return isinstance(self.outcome, Raised) and self.outcome.action == "construction"
+        """Whether the constructor does not accept these options together, or a group lacks one to be changed."""
+        return isinstance(self.outcome, Raised) and self.outcome.action in ("construction", "set")
 
     @property
     def trace(self) -> Trace | None:

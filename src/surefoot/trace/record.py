@@ -30,7 +30,8 @@ class OptimizerRaised(Exception):
     """An optimizer raised an exception while it was recorded; `__cause__` is that exception.
 
     Args:
-        action: what it was doing: "construction", "step", "add_param_group", "state_dict", "load_state_dict".
+        action: what it was doing: "construction", "step", "add_param_group", "state_dict", "load_state_dict";
+            or "set", where its groups do not have the option that is to be changed.
         step: during which step of the script; 0 before the first.
         trace: what had been recorded until then.
     """
@@ -156,12 +157,16 @@ class _Recording:
     def set(self, event: Set, t: int) -> None:
         live = [i for i, g in enumerate(self.script.groups) if g.joins <= t and g.names]
         for index in range(len(self.options)) if event.group is None else [event.group]:
+            before = self.group(index)
             self.options[index][event.option] = event.value
+            after = self.group(index)
+            changed = {k for k in after if k != "params" and (k == event.option or after[k] != before.get(k))}
             if index in live:
-                changed = self.group(index)
-                del changed["params"]
                 target = self.optimizer.param_groups[live.index(index)]
-                target.update({k: v for k, v in changed.items() if target.get(k) != v})
+                with self.raising("set", t):
+                    if missing := sorted(changed - target.keys()):  # writing there would change nothing
+                        raise KeyError(f"{missing[0]} is not in the optimizer's param_groups")
+                target.update({k: after[k] for k in changed})
 
     def reload(self, t: int) -> None:
         with self.raising("state_dict", t):
