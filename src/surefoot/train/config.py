@@ -57,8 +57,7 @@ _LOOP, _MACHINE, _OUTPUT = _in("Training", 4), _in("Machine", 5), _in("Output", 
 class Config:
     """What `surefoot train` is told; each field is an option of the command line and a key of config.toml.
 
-    Args:
-        (see the docstring below each field: it is the option's help)
+    What each field means is written below it, and is the option's help.
 
     Raises:
         InputError: a value of the wrong type, out of range, or no known choice.
@@ -129,6 +128,8 @@ class Config:
     """step: the factor."""
     clip: Annotated[float | None, Parameter(group=_LOOP)] = None
     """Clip the gradient to this norm."""
+    accumulate: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 1
+    """Take each batch's gradient in so many parts, one after the other: the same update in less memory."""
     validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
     checkpoint_every: Annotated[str, Parameter(group=_LOOP)] = "1 minute"
@@ -159,6 +160,11 @@ class Config:
                 Span.parse(text, name)
         if self.checkpoint_every != "never":
             Span.parse(self.checkpoint_every, "checkpoint_every", minutes=True)
+        if self.accumulate > self.batch_size:
+            raise InputError(
+                f"A batch of {self.batch_size:,} rows cannot be taken in {self.accumulate:,} parts;"
+                " accumulate at most as many parts as it has rows."
+            )
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 

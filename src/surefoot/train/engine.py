@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -12,7 +16,7 @@ from torch.optim import Optimizer
 
 from surefoot.train.objective import Loss
 
-__all__ = ["Step", "eager"]
+__all__ = ["Job", "Step", "eager", "parts"]
 
 
 class Step(Protocol):
@@ -27,6 +31,34 @@ class Step(Protocol):
 
     def flush(self) -> None:
         """Take the steps of the batches that wait."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training step does, and on what: see `eager`."""
+
+    model: nn.Module
+    loss: Loss
+    optimizer: Optimizer
+    clip: float | None = None
+    autocast: torch.autocast | None = None
+    accumulate: int = 1
+
+    def eager(self) -> Step:
+        """The step as it is written."""
+        return eager(
+            self.model,
+            self.loss,
+            self.optimizer,
+            clip=self.clip,
+            autocast=self.autocast,
+            accumulate=self.accumulate,
+        )
+
+    def copied(self) -> Job:
+        """A copy that can take steps without a trace in the original."""
+        model, optimizer = copy.deepcopy((self.model, self.optimizer))
+        return replace(self, model=model, optimizer=optimizer)
 
 
 class _Eager:
@@ -51,8 +83,11 @@ def eager(
     *,
     clip: float | None = None,
     autocast: torch.autocast | None = None,
+    accumulate: int = 1,
 ) -> Step:
     """The step as it is written: forward, loss, backward, update; nothing waits for the device.
+
+    With `accumulate` the gradient is the sum of its parts', weighted by their rows: Σ nᵢ/n · ∇ lossᵢ.
 
     Args:
         model: what to train.
@@ -60,18 +95,44 @@ def eager(
         optimizer: over the model's parameters.
         clip: the gradient's largest norm, over all parameters together.
         autocast: entered around the forward pass and the loss.
+        accumulate: how many parts of its rows a batch is taken in, one after the other.
     """
     params = [p for group in optimizer.param_groups for p in group["params"]]
+    unproven = accumulate > 1  # that the loss is a mean over the rows
+
+    def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        if autocast is None:
+            output = model(x)
+            return output, loss(output, y)
+        with autocast:
+            output = model(x)
+            return output, loss(output, y)
+
+    def in_parts(x: Tensor, y: Tensor) -> Tensor:
+        nonlocal unproven
+        outputs, losses = [], []
+        for xs, ys, share in parts(x, y, accumulate):
+            output, value = forward(xs, ys)
+            value = value * share
+            value.backward()  # type: ignore[no-untyped-call]
+            losses.append(value.detach())
+            if unproven:
+                outputs.append(output.detach())
+        total = torch.stack(losses).sum()
+        if unproven:
+            unproven = False
+            with autocast or nullcontext():
+                _warn_unless_mean(loss, outputs, y, float(total))
+        return total
 
     def gradient(x: Tensor, y: Tensor) -> Tensor:
         for p in params:
             p.grad = None
-        if autocast is None:
-            value = loss(model(x), y)
+        if accumulate == 1:
+            _, value = forward(x, y)
+            value.backward()  # type: ignore[no-untyped-call]
         else:
-            with autocast:
-                value = loss(model(x), y)
-        value.backward()  # type: ignore[no-untyped-call]
+            value = in_parts(x, y)
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(params, clip)
         return value.detach()
@@ -95,3 +156,33 @@ def eager(
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     # LBFGS and its kin cannot do without
     return _Eager(step_with_closure if closure and closure.default is closure.empty else step)
+
+
+def parts(x: Tensor, y: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """The batch in `count` parts as equal as can be, none empty, each with its share of the rows.
+
+    Example:
+        >>> x = torch.arange(5)
+        >>> [(xs.tolist(), share) for xs, _, share in parts(x, x, 2)]
+        [([0, 1, 2], 0.6), ([3, 4], 0.4)]
+        >>> [xs.tolist() for xs, _, _ in parts(x[:2], x[:2], 3)]  # a last, shorter batch
+        [[0], [1]]
+    """
+    count = min(count, len(x))
+    for xs, ys in zip(x.tensor_split(count), y.tensor_split(count), strict=True):
+        yield xs, ys, len(xs) / len(x)
+
+
+@torch.no_grad()
+def _warn_unless_mean(loss: Loss, outputs: list[Tensor], y: Tensor, parted: float) -> None:
+    """Hold the loss of a whole batch against that of its parts, from the same outputs."""
+    if not all(isinstance(output, Tensor) for output in outputs):
+        return
+    with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
+        whole = float(loss(torch.cat(outputs), y))
+    if abs(whole - parted) > 1e-3 * abs(whole):
+        warnings.warn(
+            f"The loss of a whole batch is {whole:.4g}, but {parted:.4g} as the mean over its"
+            f" {len(outputs)} parts: accumulated, it trains otherwise than whole batches do.",
+            stacklevel=2,
+        )

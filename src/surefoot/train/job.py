@@ -63,7 +63,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     if config.threads is None and device.type == "cpu":
         every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
         validated = len(data.valid.x) / every
-        fitting = devices.threads(model, data.shape, config.batch_size, validated)
+        fitting = devices.threads(model, data.shape, config.batch_size // config.accumulate, validated)
         config = dataclasses.replace(config, threads=fitting)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -77,7 +77,9 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     if progress:
         print(data.description)
         print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer)}")
-        print(f"{config.schedule}, batches of {config.batch_size}; {devices.describe(device)}\n", flush=True)
+        parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+        batches = f"batches of {config.batch_size}{parts}"
+        print(f"{config.schedule}, {batches}; {devices.describe(device)}\n", flush=True)
     folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
@@ -112,6 +114,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
         lr_step=config.lr_step,
         lr_factor=config.lr_factor,
         clip=config.clip,
+        accumulate=config.accumulate,
         validate_every=config.validate_every,
         checkpoint_every=config.checkpoint_every,
         seed=config.seed,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from surefoot.train import device as devices
 from surefoot.train import optimizers, saved
@@ -53,6 +54,7 @@ def fit(
     lr_step: str | None = None,
     lr_factor: float = 0.1,
     clip: float | None = None,
+    accumulate: int = 1,
     validate_every: str = "1 epoch",
     checkpoint_every: str = "1 minute",
     seed: int = 0,
@@ -85,6 +87,8 @@ def fit(
         lr_step: for "step", multiply lr after each such stretch; None is a third of the run.
         lr_factor: for "step", what lr is multiplied by.
         clip: the gradient's largest norm.
+        accumulate: take each batch's gradient in so many parts of its rows, one after the other, which needs
+            so much less memory; the update is the whole batch's, for a loss that is a mean over the rows.
         validate_every: such as "50 steps" or "2 epochs"; the last step always validates.
         checkpoint_every: such as "500 steps", "1 epoch" or "5 minutes"; "never" writes none.
         seed: of the order and of dropout; the random states outside (torch, numpy, Python) stay as they are.
@@ -115,13 +119,14 @@ def fit(
         model=_home(model),
         optimizer="sgd" if optimizer is None else GIVEN,
         epochs=epochs,
-        batch_size=batch_size,
+        batch_size=(isinstance(train, DataLoader) and train.batch_size) or batch_size,
         shuffle=shuffle,
         schedule=schedule if isinstance(schedule, str) else "constant",  # type: ignore[arg-type]
         warmup=warmup,
         lr_step=lr_step,
         lr_factor=lr_factor,
         clip=clip,
+        accumulate=accumulate,
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
         seed=seed,
@@ -153,7 +158,7 @@ def fit(
     batch = next(rows.first(batch_size)) if rows.first is not None and rows.rows >= batch_size else None
     step, compile = choose(
         (folder.settled("compile") if folder is not None and resume else None) or compile,
-        Job(model, objective.loss, made, clip, autocast),
+        Job(model, objective.loss, made, clip, autocast, accumulate),
         batch,
         every=every,
         last=last,

@@ -29,6 +29,7 @@ RANGES: dict[str, _Range] = {
     "batch_size": _COUNT,
     "lr_factor": _POSITIVE,
     "clip": _POSITIVE,
+    "accumulate": _COUNT,
     "seed": (lambda v: 0 <= v < 2**63, "from 0 to 2**63 - 1"),
     "threads": _COUNT,
 }
@@ -39,6 +40,7 @@ _SPOKEN = {
     "epochs": "number of epochs",
     "threads": "number of threads",
     "clip": "clipping norm",
+    "accumulate": "number of parts to accumulate",
     "train_fraction": "training fraction",
 }
 

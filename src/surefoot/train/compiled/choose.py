@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from surefoot.optim import SGD
 from surefoot.train.compiled import package
 from surefoot.train.compiled.engine import Grouped
 from surefoot.train.compiled.step import CompiledSteps
-from surefoot.train.engine import Step, eager
-from surefoot.train.objective import Loss
+from surefoot.train.engine import Job, Step
 
 __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 
@@ -25,26 +21,6 @@ __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 # (benchmarks/README.md). Estimates are made with the careful ends.
 SAVING, COMPILING = 0.4, 30.0
 LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a training step does, and on what."""
-
-    model: nn.Module
-    loss: Loss
-    optimizer: Optimizer
-    clip: float | None = None
-    autocast: torch.autocast | None = None
-
-    def eager(self) -> Step:
-        """The step as it is written."""
-        return eager(self.model, self.loss, self.optimizer, clip=self.clip, autocast=self.autocast)
-
-    def copied(self) -> Job:
-        """A copy that can take steps without a trace in the original."""
-        model, optimizer = copy.deepcopy((self.model, self.optimizer))
-        return replace(self, model=model, optimizer=optimizer)
 
 
 def choose(
@@ -128,7 +104,7 @@ def _program(
     assert isinstance(job.optimizer, SGD)
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
     job.model.train()
-    name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip)
+    name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
     found = package.load(name)
     if found is None:
         if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
@@ -140,7 +116,8 @@ def _program(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler deprecates parts of itself
-                package.store(trace(job.model, job.loss, job.optimizer, x, y, job.clip), name)
+                traced = trace(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+                package.store(traced, name)
         except Untraceable as reason:
             say(f"The training step runs eagerly: {reason}.")
             return None

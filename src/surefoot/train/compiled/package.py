@@ -62,6 +62,7 @@ def key(
     x: Tensor,
     y: Tensor,
     clip: float | None = None,
+    accumulate: int = 1,
 ) -> str:
     """Everything that the program depends on, as one hash.
 
@@ -79,7 +80,7 @@ def key(
             for g in optimizer.param_groups
         ],
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
-        clip,
+        (clip, accumulate),
         sorted(_source(thing) for thing in [*sources, loss]),
         [surefoot.__version__, torch.__version__, platform.machine(), torch.get_num_threads()],
         torch.backends.cpu.get_cpu_capability(),

@@ -8,6 +8,8 @@ drawn outside in the order in which eager steps draw them, so dropout keeps its 
 from __future__ import annotations
 
 import copy
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
+from surefoot.train.engine import parts
 
 __all__ = ["Program", "Untraceable", "trace"]
 
@@ -52,6 +55,7 @@ def trace(
     x: Tensor,
     y: Tensor,
     clip: float | None = None,
+    accumulate: int = 1,
 ) -> Program:
     """Trace K training steps on the batches `x`, `y`.
 
@@ -62,6 +66,7 @@ def trace(
         x: inputs, K × batch × …
         y: targets, K × batch × …
         clip: the gradient's largest norm, over all parameters together.
+        accumulate: how many parts a batch's gradient is taken in.
 
     Returns:
         The program. Inputs: all parameters, the model's buffers, a momentum buffer for each parameter trained
@@ -94,15 +99,20 @@ def trace(
             leaves = [p.detach() for p in w]
             grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
             state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
-            value = loss(torch.func.functional_call(model, state, (xs[k],)), ys[k])
-            grads = torch.autograd.grad(value, grad_of)
+            taken = []
+            for xp, yp, share in parts(xs[k], ys[k], accumulate):
+                value = loss(torch.func.functional_call(model, state, (xp,)), yp)
+                if accumulate > 1:
+                    value = value * share
+                taken.append((value.detach(), *torch.autograd.grad(value, grad_of)))
+            value, *grads = (functools.reduce(operator.add, column) for column in zip(*taken, strict=True))
             with torch.no_grad():
                 if clip is not None:
                     grads = clipped(grads, clip)
                 for (i, g, group), grad in zip(updates, grads, strict=True):
                     lr, momentum = hyper[k, g, 0], hyper[k, g, 1]
                     w[i], momenta[i] = sgd(w[i], grad, momenta.get(i), lr, momentum, group)
-            losses.append(value.detach())
+            losses.append(value)
         ends = [*w, *moving, *(momenta[i] for i in with_momentum)]
         for place, end in zip(inputs, ends, strict=False):
             assert end is not None  # momentum never drops a buffer
@@ -130,11 +140,11 @@ def _used(model: nn.Module, loss: Callable[[Any, Tensor], Tensor], x: Tensor, y:
     return {p for p, twin in pairs if twin.grad is not None}
 
 
-def clipped(grads: Sequence[Tensor], clip: float) -> tuple[Tensor, ...]:
+def clipped(grads: Sequence[Tensor], clip: float) -> list[Tensor]:
     """The gradients, scaled down together to norm `clip` where theirs is larger: as clip_grad_norm_ does."""
     norms = torch.stack([g.norm() for g in grads])
     scale = (clip / (norms.norm() + 1e-6)).clamp(max=1.0)
-    return tuple(g * scale for g in grads)
+    return [g * scale for g in grads]
 
 
 def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:
