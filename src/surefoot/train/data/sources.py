@@ -135,7 +135,8 @@ def load(
                 )
     else:
         picked = split(len(train), 0.8 if train_fraction is None else train_fraction, split_seed)
-        train, valid = (Split(train.x[rows], train.y[rows]) for rows in map(torch.from_numpy, picked))
+        chosen = map(torch.from_numpy, picked)
+        train, valid = (Split(train.x.index_select(0, r), train.y.index_select(0, r)) for r in chosen)
     return Data(name, task, train, valid, learn(scale, train.x), classes)
 
 
