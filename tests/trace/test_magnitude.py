@@ -31,6 +31,12 @@ def test_cancellation_is_remembered():
     assert float(close * 2 + 0 * close) == 2 * float(close)
 
 
+def test_a_square_doubles_relative_errors():
+    assert float(Magnitude.of(3.0) ** 2) == 18
+    assert float(Magnitude(1.0, 5.0) ** 2) == 10
+    assert float(Magnitude(4.0, 12.0) ** 0.5) == float(Magnitude(4.0, 12.0).sqrt()) == 4
+
+
 def test_a_division_by_zero_has_no_bound():
     assert float(Magnitude.of(1) / 0) == math.inf
 

@@ -11,8 +11,9 @@ __all__ = ["Magnitude"]
 class Magnitude:
     """x with x̄ ≥ |x|, the size of the terms it came from: relative errors of x are up to x̄/|x| times u.
 
-    + and − add the bounds, so that a cancellation is remembered; × ÷ ** √ pass relative errors on.
-    A linear rule run on it gives the same recurrence on absolute values. Both numbers are kept as floats.
+    + and − add the bounds, so that a cancellation is remembered; × ÷ √ pass relative errors on, and a square
+    doubles them. A linear rule run on it gives the same recurrence on absolute values. Both numbers are kept
+    as floats.
 
     Example:
         >>> x = Magnitude.of(3) - 2.5
@@ -74,7 +75,10 @@ class Magnitude:
         result = self.value**power
         if self.value == 0:
             return Magnitude(result, self.bound**power)
-        return Magnitude(result, abs(result) * (1 + abs(power) * (self.bound / abs(self.value) - 1)))
+        relative = self.bound / abs(self.value)
+        # a power multiplies relative errors; below 1 it takes from them what is more than rounding
+        grown = abs(power) * relative if abs(power) > 1 else 1 + abs(power) * (relative - 1)
+        return Magnitude(result, abs(result) * grown)
 
     def sqrt(self) -> Magnitude:
         """√x, which halves relative errors."""
