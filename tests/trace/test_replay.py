@@ -163,6 +163,19 @@ def test_recorded_state_is_taken_over_too():
     assert [m.state["w"]["momentum_buffer"] for m in local.steps] == [1, 1]
 
 
+def test_state_that_the_rule_does_not_write_is_not_taken_over():
+    class Keeps(torch.optim.SGD):  # at momentum 0 a buffer is of no use, and no fault
+        def step(self, closure=None):
+            super().step()
+            for p in self.param_groups[0]["params"]:
+                self.state[p]["momentum_buffer"] = p.grad.clone()
+
+    script = Script.of({"w": 1}, gradients=[{"w": 1}, {"w": 2}], lr=0.5, momentum=0)
+    got = record(script, Keeps)
+    local = replay(script, "torch", follow=got)
+    assert [m.state["w"] for m in local.steps] == [{}, {}]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

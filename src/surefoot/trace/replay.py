@@ -36,7 +36,8 @@ def replay(
         number: makes the numbers to compute in of Fractions: `Fraction` itself (exact; for rules without
             roots), `mpmath.mpf`, `float`.
         follow: a recorded trace of the same script: each step begins from its w and, where it has the slot,
-            its state, so that what one step does wrong is not held against the next.
+            its state, so that what one step does wrong is not held against the next. A slot that the rule
+            has not written by then stays its own: some keep a buffer at momentum 0 too.
         hyper_number: the same for hyperparameters, if other than `number`.
 
     Returns:
@@ -66,7 +67,7 @@ def replay(
     for t, step in enumerate(script.steps, 1):
         if follow is not None and t > 1:
             w = {n: map_value(make, v) for n, v in follow.steps[t - 2].w.items()}
-            _adopt(states, follow.steps[t - 2].state, shapes, make)
+            _adopt(states, follow.steps[t - 2].state, moments[-1].state, shapes, make)
         for event in step.events:
             if isinstance(event, Set):
                 for index in range(len(options)) if event.group is None else [event.group]:
@@ -142,12 +143,13 @@ def _collect(states: list[State], start: State, shape: Shape) -> dict[str, Value
 def _adopt(
     states: dict[str, list[State]],
     recorded: Mapping[str, Mapping[str, Value]],
+    written: Mapping[str, Mapping[str, Value]],
     shapes: Mapping[str, Shape],
     number: Callable[[Any], Number],
 ) -> None:
-    """Replace what a rule's states hold by what was recorded under the same slot."""
+    """Replace what a rule's states hold by what was recorded under a slot that the rule has written too."""
     for name, mine in states.items():
         for slot, value in recorded.get(name, {}).items():
-            if mine and slot in mine[0] and shape(value) == shapes[name]:
+            if slot in written.get(name, {}) and shape(value) == shapes[name]:
                 for s, x in zip(mine, elements(value), strict=True):
                     s[slot] = number(x)
