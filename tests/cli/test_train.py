@@ -109,6 +109,11 @@ def test_options_come_from_preset_file_and_command_line(small: str, tmp_path: Pa
     assert Config(**read("again/config.toml")).epochs == 5
 
 
+def test_batches_in_parts(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", small, "--batch-size", "10", "--accumulate", "4", "--threads", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == "cosine, batches of 10 in 4 parts; cpu, 1 thread"
+
+
 def test_the_saved_config_repeats_the_run(small: str) -> None:
     assert (
         main(["train", "--data", small, "--epochs", "2", "--out", "a", "--hidden", "8", "4", "--seed", "3"])
@@ -169,6 +174,10 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
         (["--lr", "nan"], "The lr must be a finite number above 0, not nan."),
         (["--momentum", "1.5"], "The momentum must be at least 0 and below 1, not 1.5."),
         (["--batch-size", "0"], "The batch size must be at least 1, not 0."),
+        (
+            ["--accumulate", "33"],
+            "A batch of 32 rows cannot be taken in 33 parts; accumulate at most as many",
+        ),
         (["--epochs", "-3"], "The number of epochs must be at least 1, not -3."),
         (["--epochs", "2.5"], 'Invalid value for --epochs: unable to convert "2.5" into int.'),
         (["--hidden", "8", "x"], 'Invalid value for --hidden: unable to convert "x" into int.'),

@@ -37,6 +37,13 @@ def sentence(**options: Any) -> str:
         ({"hidden": (256, 0)}, "The hidden size must be at least 1, not 0."),
         ({"dropout": 1.0}, "The dropout must be at least 0 and below 1, not 1.0."),
         ({"clip": 0.0}, "The clipping norm must be a finite number above 0, not 0.0."),
+        ({"accumulate": 0}, "The number of parts to accumulate must be at least 1, not 0."),
+        ({"accumulate": 1.5}, "The number of parts to accumulate must be a whole number, not 1.5."),
+        (
+            {"accumulate": 64},
+            "A batch of 32 rows cannot be taken in 64 parts;"
+            " accumulate at most as many parts as it has rows.",
+        ),
         ({"seed": -1}, "The seed must be from 0 to 2**63 - 1, not -1."),
         ({"threads": 0}, "The number of threads must be at least 1, not 0."),
         ({"train_fraction": 1.0}, "The training fraction must be above 0 and below 1, not 1.0."),

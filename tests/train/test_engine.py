@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -78,3 +81,84 @@ def test_no_batch_ever_waits() -> None:
     after = [p.clone() for p in net.parameters()]
     step.flush()
     assert all(map(torch.equal, net.parameters(), after))
+
+
+def whole_and_parted(count: int, rows: int = 7, **options: object) -> tuple[nn.Module, nn.Module]:
+    """Two models after a step on the same batch, one of them in parts."""
+    x = torch.randn(rows, 2, generator=torch.Generator().manual_seed(1))
+    y = torch.arange(rows) % 3
+    nets = model(), model()
+    for net, accumulate in zip(nets, (1, count), strict=True):
+        sgd = SGD(net.parameters(), lr=0.5, momentum=0.9)
+        engine.eager(net, functional.cross_entropy, sgd, accumulate=accumulate, **options)(x, y)  # type: ignore[arg-type]
+    return nets
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 9])  # 7 rows: in parts of one, and fewer than parts
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_parts_make_the_whole_batchs_update(count: int, clip: float | None) -> None:
+    whole, parted = whole_and_parted(count, clip=clip)
+    for p, q in zip(whole.parameters(), parted.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-7)
+
+
+def test_parts_weigh_as_many_rows_as_they_have() -> None:
+    """By hand: rows of gradient 2wx² = 2, 8, 18, 32; parts (2, 8), 18, 32; ½·5 + ¼·18 + ¼·32 = 15."""
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(net.weight)
+    x = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+    step = engine.eager(net, functional.mse_loss, SGD(net.parameters(), lr=1 / 16), accumulate=3)
+    assert step(x, torch.zeros(4, 1)).item() == 7.5
+    assert net.weight.grad is not None
+    assert net.weight.grad.item() == 15
+    assert net.weight.item() == 1 - 15 / 16
+
+
+def test_a_closure_takes_the_parts_each_time() -> None:
+    nets = model(), model()
+    for net, accumulate in zip(nets, (1, 3), strict=True):
+        lbfgs = torch.optim.LBFGS(net.parameters(), max_iter=4)
+        engine.eager(net, functional.cross_entropy, lbfgs, accumulate=accumulate)(X, Y)
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+def test_a_part_is_forgotten_before_the_next() -> None:
+    """What is kept for the backward pass is a part's, not the batch's: that is what parts are for."""
+    net, rows = model(), []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        rows.append(len(tensor) if tensor.shape[1:] == (2,) else 0)
+        return tensor
+
+    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters()), accumulate=2)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        step(X, Y)
+    assert max(rows) == 2
+
+
+@pytest.mark.parametrize(
+    "autocast", [None, torch.autocast("cpu", torch.bfloat16)], ids=["float32", "bfloat16"]
+)
+def test_a_loss_that_is_no_mean_is_told_once(autocast: torch.autocast | None) -> None:
+    def total(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        torch.rand(1)  # a loss may draw random numbers: looking at it must not
+        return functional.cross_entropy(output, target, reduction="sum")
+
+    def step_of(loss: Callable[..., torch.Tensor]) -> engine.Step:
+        net = model()
+        return engine.eager(net, loss, SGD(net.parameters(), lr=1e-9), accumulate=2, autocast=autocast)
+
+    step_of(functional.cross_entropy)(X, Y)  # says nothing
+    step = step_of(total)
+    torch.manual_seed(0)
+    with pytest.warns(
+        UserWarning, match=r"^The loss of a whole batch is 4\.\d+, but 2\.\d+ as the mean over"
+    ):
+        step(X, Y)
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(X, Y)
+    assert torch.equal(torch.get_rng_state(), after)

@@ -110,6 +110,26 @@ def test_a_dataloader_keeps_its_own_order_and_size() -> None:
     assert len(run.steps) == 12
 
 
+def test_batches_in_parts_make_the_same_run(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"optimizer": sgd, "batch_size": 16, "schedule": "cosine", "clip": 0.5}
+    net, other = model(), model()
+    run = fit(net, (X, Y), VALID, **options, progress=False)
+    parted = fit(other, (X, Y), VALID, **options, accumulate=5, out=tmp_path / "run", progress=False)
+    for p, q in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+    assert [s["lr"] for s in parted.steps] == [s["lr"] for s in run.steps]
+    assert [s["loss"] for s in parted.steps] == pytest.approx([s["loss"] for s in run.steps], rel=1e-4)
+    assert "accumulate = 5" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_a_dataloaders_batch_size_is_the_runs(tmp_path: Path) -> None:
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_size=40)
+    fit(model(), loader, epochs=1, accumulate=33, out=tmp_path / "run", progress=False)
+    assert "batch_size = 40" in (tmp_path / "run" / "config.toml").read_text()
+    with pytest.raises(InputError, match=r"^A batch of 40 rows cannot be taken in 41 parts; "):
+        fit(model(), loader, epochs=1, accumulate=41, progress=False)
+
+
 @pytest.mark.parametrize(
     ("every", "inside", "at_ends"),
     [

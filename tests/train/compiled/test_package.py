@@ -77,12 +77,19 @@ class Other(nn.Module):
 
 def test_the_key_holds_everything_that_matters():
     def key(
-        model=None, loss=nn.functional.cross_entropy, size=8, k=3, clip=None, dtype=torch.float32, **options
+        model=None,
+        loss=nn.functional.cross_entropy,
+        size=8,
+        k=3,
+        clip=None,
+        accumulate=1,
+        dtype=torch.float32,
+        **options,
     ):
         model = (model or nn.Linear(6, 3)).to(dtype)
         optimizer = surefoot.SGD(model.parameters(), **{"lr": 0.1, "momentum": 0.9, **options})
         x, y = torch.zeros(k, size, 6, dtype=dtype), torch.zeros(k, size, dtype=torch.long)
-        return package.key(model, loss, optimizer, x, y, clip)
+        return package.key(model, loss, optimizer, x, y, clip, accumulate)
 
     keys = [
         key(),
@@ -96,6 +103,7 @@ def test_the_key_holds_everything_that_matters():
         key(size=9),
         key(k=4),
         key(clip=1.0),
+        key(accumulate=2),
         key(dtype=torch.float64),
         key(momentum=0),
         key(nesterov=True),

@@ -10,6 +10,7 @@ import surefoot
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import Untraceable, trace
 from surefoot.train.compiled.step import CompiledSteps
+from surefoot.train.engine import eager
 
 from .conftest import K, eager_step
 
@@ -29,8 +30,8 @@ def hyper(optimizer):
     return now.expand(K, *now.shape).contiguous()
 
 
-def attached(model, optimizer, x, y, clip=None):
-    program = trace(model, nn.functional.cross_entropy, optimizer, x, y, clip)
+def attached(model, optimizer, x, y, clip=None, accumulate=1):
+    program = trace(model, nn.functional.cross_entropy, optimizer, x, y, clip, accumulate)
     package = Package(lambda inputs: [program.graph(*inputs)], program.momenta, program.noise)
     return CompiledSteps(model, optimizer, package)
 
@@ -48,9 +49,22 @@ def test_k_steps_equal_k_eager_steps(job, options, clip):
     step(x[0], y[0])
     steps = attached(model, optimizer, x, y, clip)
     frozen = model.frozen.weight.clone()
-    eager = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
-    assert steps.disagreement(eager, x, y, hyper(optimizer)) is None
+    take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert steps.disagreement(take, x, y, hyper(optimizer)) is None
     assert torch.equal(model.frozen.weight, frozen)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_batches_in_parts(job, clip):
+    """Eight rows in parts of 3, 3 and 2, each with its own dropout and batch norm."""
+    model, optimizer, x, y = job(nesterov=True)
+    step = eager(model, nn.functional.cross_entropy, optimizer, clip=clip, accumulate=3)
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y, clip, accumulate=3)
+    counted = model.norm.num_batches_tracked.item()
+    take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert steps.disagreement(take, x, y, hyper(optimizer)) is None
+    assert model.norm.num_batches_tracked - counted == 3 * K
 
 
 def test_lr_and_momentum_are_inputs(job):
@@ -60,7 +74,7 @@ def test_lr_and_momentum_are_inputs(job):
     steps = attached(model, optimizer, x, y)
     schedule = hyper(optimizer) * torch.tensor([1.0, 0.5, 0.25], dtype=torch.float64)[:, None, None]
 
-    def eager():
+    def take():
         losses = []
         for a, b, now in zip(x, y, schedule.tolist(), strict=True):
             for group, (lr, momentum) in zip(optimizer.param_groups, now, strict=True):
@@ -68,7 +82,7 @@ def test_lr_and_momentum_are_inputs(job):
             losses.append(step(a, b))
         return torch.stack(losses)
 
-    assert steps.disagreement(eager, x, y, schedule) is None
+    assert steps.disagreement(take, x, y, schedule) is None
 
 
 @pytest.mark.parametrize("factor", [0.99, 1.01])
@@ -77,8 +91,8 @@ def test_a_small_difference_is_seen(job, factor):
     step = eager_step(model, optimizer)
     step(x[0], y[0])
     steps = attached(model, optimizer, x, y)
-    eager = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
-    assert "rounding is" in str(steps.disagreement(eager, x, y, hyper(optimizer) * factor))
+    take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert "rounding is" in str(steps.disagreement(take, x, y, hyper(optimizer) * factor))
 
 
 def test_dropout_draws_the_numbers_that_eager_steps_draw(job):

@@ -83,6 +83,18 @@ def test_stopped_again_and_again(job: Any, tmp_path: Path) -> None:
     assert len(environment["resumed"]) == job.last - 1
 
 
+def test_batches_in_parts_go_on(job: Any, tmp_path: Path) -> None:
+    """Dropout and batch norm draw and count by parts; the last batch's are shorter."""
+    options = {"batch_size": 14, "accumulate": 4}
+    job.run(tmp_path / "whole", **options)
+    for stop in (1, 3, 4, 6, 11):
+        out = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted):
+            job.run(out, stop=4 * stop, **options)  # the loss is there four times a step
+        assert job.run(out, resume=True, **options)[1].status == "finished"
+        assert job.same(tmp_path / "whole", out)
+
+
 def test_the_schedule_goes_on(job: Any, tmp_path: Path) -> None:
     for i, schedule in enumerate(("cosine", "one-cycle", "step", lambda o: MultiStepLR(o, [3, 8], 0.5))):
         options: dict[str, Any] = {"schedule": schedule} | ({"warmup": "4 steps"} if i in (0, 2) else {})
@@ -184,6 +196,7 @@ def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
     [
         ({"batch_size": 5}, "was begun with batch-size 10, not 5"),
         ({"clip": 1.0}, "was begun with clip none, not 1.0"),
+        ({"accumulate": 2}, "was begun with accumulate 1, not 2"),
         ({"seed": 1}, "was begun with seed 0, not 1"),
     ],
 )
