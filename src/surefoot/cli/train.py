@@ -53,20 +53,23 @@ def train(
 
 def carry_out(what: str, *args: Any) -> int:
     """Call the function of that name in surefoot.train, and say what came of the run; the exit code."""
-    # objects made while importing live as long as the process: the collector need not look at them again
     import gc
 
-    gc.disable()
-    from surefoot.train import job
-    from surefoot.train.run import Interrupted
+    from surefoot.plot import painter
 
-    gc.freeze()
-    gc.enable()
-    try:
-        run = getattr(job, what)(*args)
-    except Interrupted as stopped:
-        go_on = f"surefoot resume {shlex.quote(str(stopped.run.folder))}"
-        print(f"surefoot: {stopped}\nTo go on: {go_on}", file=sys.stderr)
-        return stopped.exit_code
+    with painter.hired():
+        # objects made while importing live as long as the process: the collector need not look at them again
+        gc.disable()
+        from surefoot.train import job
+        from surefoot.train.run import Interrupted
+
+        gc.freeze()
+        gc.enable()
+        try:
+            run = getattr(job, what)(*args)
+        except Interrupted as stopped:
+            go_on = f"surefoot resume {shlex.quote(str(stopped.run.folder))}"
+            print(f"surefoot: {stopped}\nTo go on: {go_on}", file=sys.stderr)
+            return stopped.exit_code
     print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

@@ -37,7 +37,7 @@ class RunLike(Protocol):
 
 
 @styled
-def curves(runs: Iterable[Path | str | RunLike]) -> Picture:
+def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     """Draw loss and accuracy (or R²) of one run or several, training against validation.
 
     Training loss is averaged over batches, to 20 points an epoch; validation is drawn where it was measured.
@@ -85,7 +85,9 @@ def curves(runs: Iterable[Path | str | RunLike]) -> Picture:
     return figure
 
 
-def _history(run: Path | str | RunLike) -> History:
+def _history(run: Path | str | RunLike | History) -> History:
+    if isinstance(run, History):
+        return run
     if isinstance(run, (str, Path)):
         return read(run)
     config = read(run.folder).config if run.folder is not None else {}

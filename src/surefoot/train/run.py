@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -116,9 +115,9 @@ class Run:
 
     def png(self) -> bytes:
         """The plot as a PNG picture."""
-        picture = io.BytesIO()
-        self.plot().savefig(picture, format="png", dpi=150)
-        return picture.getvalue()
+        from surefoot.plot import painter
+
+        return painter.curves(self.name, self.records)
 
     @property
     def closing(self) -> str:

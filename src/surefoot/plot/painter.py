@@ -1,0 +1,74 @@
+"""A process that gets matplotlib ready while a training goes on, and draws its curves when it is over.
+
+Importing matplotlib and drawing take as long as a short training; with a second core they cost no time of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["curves", "hired"]
+
+# it finds surefoot where this process does, whatever files lie in the current folder
+_CHILD = "import sys; sys.path[:] = {path}; from surefoot.plot import painter; painter.work()"
+
+_painter: subprocess.Popen[bytes] | None = None
+
+
+@contextlib.contextmanager
+def hired() -> Iterator[None]:
+    """Have the process at hand inside `with`, where there is a core for it; it dies with this one."""
+    global _painter
+    if (os.cpu_count() or 1) > 1:
+        _painter = subprocess.Popen(
+            [sys.executable, "-c", _CHILD.format(path=[entry for entry in sys.path if entry])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the training, which wants its picture then too
+        )
+    try:
+        yield
+    finally:
+        if _painter is not None:  # nothing was drawn
+            _painter.kill()
+            _painter.communicate()
+            _painter = None
+
+
+def curves(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
+    """The curves of a run as a PNG; drawn here where no process was started, or it failed."""
+    global _painter
+    if _painter is not None:
+        painter, _painter = _painter, None
+        job = json.dumps({"name": name, "records": records}).encode() + b"\n"
+        picture, _ = painter.communicate(job)  # a process that is gone reads nothing and gives nothing
+        if picture and painter.returncode == 0:
+            return picture
+    return _drawn(name, records)
+
+
+def work() -> None:
+    """What the process does: import, wait for a run, draw it, and end."""
+    import surefoot.plot.curves  # noqa: F401
+
+    if job := sys.stdin.buffer.readline():
+        sys.stdout.buffer.write(_drawn(**json.loads(job)))
+        sys.stdout.flush()
+    os._exit(0)  # nothing is left to be tidied up
+
+
+def _drawn(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
+    from surefoot.plot.curves import curves
+    from surefoot.plot.runs import History
+
+    picture = io.BytesIO()
+    curves([History(name, records)]).savefig(picture, format="png", dpi=150)
+    return picture.getvalue()
