@@ -1,6 +1,6 @@
 """`python -m surefoot` is the command `surefoot`."""
 
-from surefoot.cli import main
+from surefoot.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command()

@@ -33,3 +33,22 @@ def test_a_full_disk_under_the_output_is_one_sentence(unbuffered: str) -> None:
         )
     assert done.returncode == 2
     assert done.stderr == "surefoot: Cannot read or write: No space left on device.\n"
+
+
+def _command(before: str, *args: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys, torch\n{before}\nfrom surefoot.cli import command\ncommand()"
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
+
+
+def test_the_quick_way_out_leaves_nothing_undone() -> None:
+    done = _command("import atexit; atexit.register(print, 'registered')", "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == ["registered"]
+    assert _command("", "convert", "--from", "nobody").returncode == 2
+
+
+def test_a_thread_at_work_is_waited_for() -> None:
+    thread = (
+        "import threading, time; threading.Thread(target=lambda: [time.sleep(1), print('worked')]).start()"
+    )
+    assert _command(thread, "--version").stdout.splitlines()[1:] == ["worked"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
@@ -71,6 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"surefoot: Cannot read or write: {error.strerror or error}.", file=sys.stderr)
         _let_go_of_output()
         return 2
+
+
+def command() -> NoReturn:
+    """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
+    code = main()
+    busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
+    if "torch" in sys.modules and not busy:
+        atexit._run_exitfuncs()  # what was registered to be done is done
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _let_go_of_output() -> None:

@@ -56,10 +56,12 @@ def carry_out(what: str, *args: Any) -> int:
     import gc
 
     from surefoot.plot import painter
+    from surefoot.train import imports
 
     with painter.hired():
         # objects made while importing live as long as the process: the collector need not look at them again
         gc.disable()
+        imports.lean()
         from surefoot.train import job
         from surefoot.train.run import Interrupted
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from surefoot.errors import InputError, unknown
+from surefoot.train import imports
 
 __all__ = ["absolute", "accepted", "resolve"]
 
@@ -27,6 +28,7 @@ def resolve(spec: str, kind: str, base: type) -> type[Any]:
         InputError: the module or file does not import, or has no such class, or the class has another base.
     """
     home, _, name = spec.rpartition(":")
+    imports.whole()  # a user's code may ask anything of torch
     module = _load_file(Path(home), kind) if home.endswith(".py") else _load_module(home, kind)
     found = getattr(module, name, None)
     if found is None:

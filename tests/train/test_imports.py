@@ -1,0 +1,80 @@
+"""torch without the shapes of its operators, and whole again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHAPES = "'torch._meta_registrations' in sys.modules"
+# an operator whose shapes are told by that module alone
+ASK = "torch.linalg.lu_factor(torch.empty(2, 2, device='meta'))"
+
+
+def _said(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_lean_leaves_the_shapes_out_and_whole_brings_them() -> None:
+    kernels = "torch._C._dispatch_get_registrations_for_dispatch_key('Meta')"
+    lean = _said(
+        "import sys; from surefoot.train import imports; imports.lean(); import torch\n"
+        f"print({SHAPES}, hasattr(torch, '_meta_registrations'), len({kernels}))\n"
+        f"imports.whole(); print({SHAPES}, hasattr(torch, '_meta_registrations'))\n"
+        f"{ASK}; print(sorted({kernels}))"
+    )
+    plain = _said(f"import torch; print(sorted({kernels}))")
+    assert lean[0].split()[:2] == ["False", "False"]
+    assert lean[1] == "True True"
+    assert lean[2] == plain[0]  # the same operators have shapes as after a plain import
+    assert int(lean[0].split()[2]) < plain[0].count("aten::")
+
+
+def test_a_torch_that_asks_for_them_while_it_is_imported_gets_them(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("from torch._meta_registrations import shape\n")
+    (tmp_path / "torch" / "_meta_registrations.py").write_text("shape = 7\n")
+    said = _said(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from surefoot.train import imports\n"
+        f"imports.lean(); import torch; print(torch.shape, torch._meta_registrations.shape, {SHAPES})"
+    )
+    assert said == ["7 7 True"]
+
+
+def test_an_imported_torch_stays_as_it_is() -> None:
+    said = _said(
+        f"import sys, torch; from surefoot.train import imports; imports.lean(); print({SHAPES}); {ASK}"
+    )
+    assert said == ["True"]
+
+
+@pytest.mark.parametrize("option", ["--model", "--optimizer"])
+def test_a_user_s_own_code_finds_torch_whole(option: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import sys, torch\n"
+        f"print('whole:', {SHAPES})\n{ASK}\n"
+        "class Model(torch.nn.Sequential):\n"
+        "    def __init__(self, shape, outputs):\n"
+        "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(784, outputs))\n"
+        "class Optimizer(torch.optim.SGD): pass\n"
+    )
+    own = f"{tmp_path / 'own.py'}:{option.removeprefix('--').capitalize()}"
+    command = [sys.executable, "-m", "surefoot", "train", option, own, "--epochs", "1", "--lr", "0.01"]
+    done = subprocess.run(
+        [*command, "--model" if option != "--model" else "--name", "linear", "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "whole: True" in done.stdout
+
+
+def test_the_default_run_is_lean(tmp_path: Path) -> None:
+    said = _said(
+        "import sys; from surefoot.cli import main\n"
+        f"main(['train', '--model', 'linear', '--epochs', '1', '--out', {str(tmp_path / 'run')!r}])\n"
+        f"print('torch' in sys.modules, {SHAPES})"
+    )
+    assert said[-1] == "True False"
