@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ from surefoot.check.load import load
 from surefoot.check.patient import Here
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.situations import CLAUSES, SITUATIONS, scripts
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Plan, Signature, Verdict
+from surefoot.check.verdict import (
+    DIFFERS,
+    FAILED,
+    NOT_APPLICABLE,
+    PASSED,
+    SHARED_COUNT,
+    Plan,
+    Signature,
+    Verdict,
+)
 from surefoot.check.words import Words, combinations
 from surefoot.errors import InputError
 from surefoot.rules import RULES, get
@@ -57,9 +67,40 @@ def test_an_exponential_average_is_another_convention_and_no_error():
 @pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 10))])
 def test_the_plain_loops_of_torch_pass(name, seed):
     found = verdicts(getattr(torch.optim, name), seed=seed, quick=seed == 0)
-    assert FAILED not in outcomes(found)
     # NAdam keeps a product in float32, and is as precise as that
-    assert outcomes(found) == ({DIFFERS} if name == "NAdam" else {PASSED})
+    assert {v.clause.id for v in found.values() if v.outcome == DIFFERS} == (
+        {"rule"} if name == "NAdam" else set()
+    )
+    assert outcomes(found) <= {PASSED, DIFFERS}
+
+
+def test_what_computes_in_float32_is_recognised_and_told_once():
+    found = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam")
+    assert found["rule"].note == (
+        "RAdam, but w shrinks by γλ before the step. By its name it would be RAdam: not the same; it follows "
+        "the rule within float32 rounding: even in float64, something is kept or made in float32"
+    )
+    assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
+    claimed = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam", "radam", decay="decoupled", quick=True)
+    assert {id for id, v in claimed.items() if v.outcome != PASSED} == {"rule"}
+
+
+def test_steps_counted_per_group_are_another_convention_in_every_situation():
+    for rule in (None, "adam"):
+        found = verdicts(
+            f"{CORRECT}/adam_by_group.py:Adam", rule, only=("rule", "late", "groups-arithmetic", "long")
+        )
+        assert {id: v.outcome for id, v in found.items()} == {
+            "rule": PASSED, "late": DIFFERS, "groups-arithmetic": PASSED, "long": DIFFERS
+        }  # fmt: skip
+        assert found["late"].note == found["long"].note == SHARED_COUNT
+
+
+@pytest.mark.parametrize(("convention", "outcome"), [("torch", PASSED), ("keras", DIFFERS), ("ema", PASSED)])
+def test_each_convention_of_our_own_is_held_to_its_own_rule(convention, outcome):
+    found = verdicts(surefoot.SGD, options={"convention": convention}, quick=True)
+    assert found["rule"].outcome == outcome  # Keras has its weight decay elsewhere
+    assert {id for id, v in found.items() if v.outcome != PASSED} <= {"rule"}
 
 
 def test_the_error_of_a_square_is_allowed_for():
@@ -113,7 +154,10 @@ DIAGNOSES = {
     "state_never_updated": "The new buffer is used, and not stored",
     "nesterov_with_wrong_sign": "Nesterov subtracts the buffer",
     "nesterov_of_chainer": "Dampening is accepted and never used",  # which is true of it, too
-    "first_run_of_the_last_parameter": "",
+    "first_run_of_the_last_parameter": "decided for a whole group by its last parameter",
+    "first_run_of_all_parameters": "decided once, by the first call of step()",
+    "first_run_of_the_first_parameter": "decided once, by the first parameter",
+    "weight_decay_of_the_first_group": "The option weight_decay of the first group is used",
     "lr_cached_across_groups": "The learning rate of the first group is used for every group",
     "buffer_is_the_gradient": "The buffer is the gradient tensor itself",
     "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
@@ -123,6 +167,9 @@ ONLY_IN = {
     "decay_skipped_without_momentum": {"rule"},
     "lr_inside_buffer": {"changed-lr"},
     "first_run_of_the_last_parameter": {"late"},
+    "first_run_of_all_parameters": {"late"},
+    "first_run_of_the_first_parameter": {"late", "groups-arithmetic"},
+    "weight_decay_of_the_first_group": {"groups-arithmetic"},
     "lr_cached_across_groups": {"groups-arithmetic"},
     "buffer_is_the_gradient": {"reused"},
 }
@@ -135,7 +182,6 @@ def test_each_mutant_is_caught_with_its_diagnosis(name):
     assert failed == ONLY_IN.get(name, set(found))
     first = next(v for v in found.values() if v.outcome == FAILED)
     assert DIAGNOSES[name] in first.diagnosis
-    assert bool(first.diagnosis) == bool(DIAGNOSES[name])
     assert first.expected
     assert first.got
     assert "step" in first.where
@@ -229,26 +275,73 @@ def test_keras_under_the_name_of_sgd_is_the_same_while_lr_is_constant():
     found = verdicts(f"{CORRECT.parents[2]}/examples/keras_momentum.py:SGD")
     assert found["rule"].outcome == DIFFERS
     assert found["rule"].note == (
-        "Another convention: Keras's SGD: classical momentum. "
-        "By its name it would be PyTorch's SGD: the same while lr is constant."
+        "Keras's SGD: classical momentum. "
+        "By its name it would be PyTorch's SGD: the same while lr is constant"
     )
     assert outcomes(found) == {DIFFERS, PASSED}
 
 
-def test_a_process_that_ends_is_a_failure_and_ends_the_examination(tmp_path):
-    (tmp_path / "leaves.py").write_text(
-        "import os, torch\n"
-        "class SGD(torch.optim.SGD):\n"
-        "    def step(self, closure=None):\n"
-        "        if any(p.grad is None for g in self.param_groups for p in g['params']):\n"
-        "            os._exit(3)\n"
-        "        return super().step(closure)\n"
-    )
-    patient = Sandbox(f"{tmp_path}/leaves.py:SGD")
+DYING = """
+import ctypes, os, time, torch
+
+class Leaves(torch.optim.SGD):
+    def step(self, closure=None):
+        if any(p.grad is None for g in self.param_groups for p in g["params"]):
+            os._exit(3)
+        return super().step(closure)
+
+class Crashes(torch.optim.SGD):
+    def step(self, closure=None):
+        if self.param_groups[0]["momentum"] and self.state:
+            ctypes.string_at(0)
+        return super().step(closure)
+
+class Hangs(torch.optim.SGD):
+    def step(self, closure=None):
+        while self.param_groups[0]["nesterov"] and self.param_groups[0]["lr"] != 0.25:
+            time.sleep(1)
+        return super().step(closure)
+"""
+
+
+def dying(tmp_path, name, rule, **plan):
+    (tmp_path / "dying.py").write_text(DYING)
+    patient = Sandbox(f"{tmp_path}/dying.py:{name}", seconds=2.0)
     try:
-        found = {v.clause.id: v for v in examine(patient, Plan(quick=True), "torch").verdicts}
+        return {v.clause.id: v for v in examine(patient, Plan(**plan), rule).verdicts}
     finally:
         patient.close()
-    assert list(found) == ["rule", "changed-lr", "late"]
-    assert found["late"].outcome == FAILED
-    assert "exit code 3" in found["late"].got
+
+
+def test_a_process_that_ends_is_told_by_the_smallest_script_and_a_reproduction(tmp_path):
+    found = dying(tmp_path, "Leaves", "torch", quick=True)
+    assert [id for id, v in found.items() if v.outcome != PASSED] == ["late"]  # the rest was examined
+    late = found["late"]
+    assert late.got == "It ended its process with exit code 3, as os._exit(3) does."
+    assert late.script.splitlines()[-1] in (
+        "step 1: a.grad = None",
+        "step 1: b.grad = None",
+        "step 1: c.grad = None",
+    )
+    assert late.diagnosis == "The process ends when a gradient is missing."
+    assert subprocess.run([sys.executable, "-c", late.repro], check=False).returncode == 3
+
+
+@pytest.mark.parametrize("rule", [None, "torch"])
+def test_a_crash_needs_its_option_and_its_two_steps(tmp_path, rule):
+    found = dying(tmp_path, "Crashes", rule, only=("rule", "moved"))
+    assert found["rule"].outcome == FAILED
+    assert "signal SIGSEGV" in found["rule"].got
+    assert found["rule"].options == {"momentum": 0.75}
+    assert found["rule"].script.count("step") == 2
+    assert subprocess.run([sys.executable, "-c", found["rule"].repro], check=False).returncode == -11
+    assert rule is None or found["moved"].outcome == NOT_APPLICABLE
+
+
+def test_a_hang_is_shrunk_within_bounded_time(tmp_path):
+    began = time.monotonic()
+    found = dying(tmp_path, "Hangs", "torch", only=("changed-lr",))
+    assert time.monotonic() - began < 60
+    assert found["changed-lr"].got == "It did not end within 2 s, and was stopped."
+    assert found["changed-lr"].options.keys() >= {"nesterov"}
+    assert len(found["changed-lr"].script.splitlines()) == 3  # start, group, and one step

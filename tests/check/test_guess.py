@@ -36,7 +36,7 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
 )
 def test_what_a_name_claims(name, options, rule):
     signature = Signature(name, options)
-    found = guess(signature, Words.of(signature, {"lr": 0.25}), []).rule
+    found = guess(signature, Words.of(signature, {"lr": 0.25}), [], {}).rule
     assert (found and found.name) == rule
 
 
@@ -51,3 +51,11 @@ def test_an_option_of_another_kind_is_no_hyperparameter():
     )
     assert set(words.hyper) == {"lr"}
     assert words.others == ("nesterov",)
+
+
+@pytest.mark.parametrize(("word", "rule"), [("keras", "keras"), ("ema", "ema"), ("sideways", "torch")])
+def test_an_option_that_names_a_rule_claims_it(word, rule):
+    signature = Signature("SGD", {**SGD, "convention": "torch"})
+    found = guess(signature, Words.of(signature, {}), [], {"convention": word})
+    assert found.rule.name == rule
+    assert (f"by convention={word!r}" in found.why) == (rule == word)

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from surefoot.check.run import check
-from surefoot.check.sandbox import Sandbox, _get_server, available
+from surefoot.check.sandbox import Sandbox, available
+from surefoot.check.server import get_server
 from surefoot.errors import InputError
 
 pytestmark = pytest.mark.skipif(not available(), reason="the sandbox needs fork")
@@ -175,11 +176,11 @@ def test_module_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, sourc
 
 def test_one_server_serves_all():
     first, second = Sandbox("torch.optim:SGD"), Sandbox("torch.optim:Adam")
-    server = _get_server()
+    server = get_server()
     assert first.observe("steps", {}, {}) == second.observe("steps", {}, {})
     first.close()
     second.close()
-    assert _get_server() is server
+    assert get_server() is server
 
 
 def test_its_words_are_those_of_this_process():

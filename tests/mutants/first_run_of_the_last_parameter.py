@@ -1,4 +1,4 @@
-"""Whether a step is the first is decided once for all parameters (apex FusedSGD, first_run)."""
+"""Whether a step is the first is decided by the last parameter, for all (apex FusedSGD, first_run)."""
 
 import torch
 
@@ -14,7 +14,6 @@ class SGD(torch.optim.Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
         defaults |= {"nesterov": nesterov, "maximize": maximize}
         super().__init__(params, defaults)
-        self.first_run = True
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -23,6 +22,10 @@ class SGD(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            first_run = True
+            for p in group["params"]:
+                if p.grad is not None:
+                    first_run = p not in self.state
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -31,12 +34,11 @@ class SGD(torch.optim.Optimizer):
                     d = d + group["weight_decay"] * p
                 if group["momentum"] != 0:
                     state = self.state[p]
-                    if self.first_run:
+                    if first_run:
                         buf = state["momentum_buffer"] = d.clone()
                     else:
                         buf = state.setdefault("momentum_buffer", torch.zeros_like(p))
                         buf.mul_(group["momentum"]).add_(d, alpha=1 - group["dampening"])
                     d = d + group["momentum"] * buf if group["nesterov"] else buf
                 p.add_(d, alpha=-group["lr"])
-        self.first_run = False
         return loss

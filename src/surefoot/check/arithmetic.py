@@ -7,36 +7,32 @@ from the optimizer's own values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from surefoot.check import wording
+from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
-from surefoot.check.diagnose import Diagnosis, diagnose, left_out, why_it_raises
+from surefoot.check.diagnose import Diagnosis, diagnose, left_out
+from surefoot.check.failure import fault_in, tell_death, tell_failure
 from surefoot.check.guess import Guess, guess
-from surefoot.check.recording import Recorder, Recording
-from surefoot.check.shrink import shrink
+from surefoot.check.recording import Recorder
 from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
 from surefoot.check.verdict import (
     DIFFERS,
     FAILED,
     NOT_APPLICABLE,
     PASSED,
-    Clause,
+    SHARED_COUNT,
     Died,
     Patient,
     Plan,
-    Raised,
     Verdict,
 )
-from surefoot.errors import InputError
 from surefoot.rules import Rule, get
-from surefoot.trace import Mismatch, Script, Trace
+from surefoot.trace import Trace
 
 __all__ = ["CLAUSES", "Examination", "examine"]
-
-Fault: TypeAlias = Mismatch | Raised
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def examine(
         guessed = Guess(None, said)
     else:
         traces = recorder.telling
-        guessed = guess(patient.signature, recorder.words, traces)
+        guessed = guess(patient.signature, recorder.heard, traces, patient.given)
         if guessed.rule is None and not traces:
             guessed = Guess(
                 None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
@@ -97,15 +93,16 @@ def examine(
 class _Work:
     """One examination under way: what was recorded, and the fault that has been explained already."""
 
-    def __init__(self, recorder: Recorder, plan: Plan, explained: bool) -> None:
-        self.recorder, self.plan, self.explained = recorder, plan, explained
+    def __init__(self, recorder: Recorder, plan: Plan, told: bool) -> None:
+        self.recorder, self.plan, self.told = recorder, plan, told
         self.fault: Diagnosis | None = None
-        self.died = False
+        self.deaths = 0
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause) and (s.quick or not self.plan.quick)]
-        if guessed.rule is None and isinstance(self.recorder.plain[-1].outcome, Died):
-            yield self.death(SITUATIONS[0].clause, self.recorder.plain[-1])
+        plain = self.recorder.plain
+        if guessed.rule is None and isinstance(plain[-1].outcome, Died):
+            yield tell_death(self.recorder, SITUATIONS[0].clause, plain[-1])
             return
         if guessed.rule is None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
@@ -113,29 +110,35 @@ class _Work:
         if (said := self.recorder.refusal) is not None:
             yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=said)
             return
-        claim = Claim(guessed.rule, self.recorder.words)
+        claim = Claim(guessed.rule, self.recorder.heard, rough=guessed.rough)
+        notes = []
         other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
         if other is not None and not claimed:
-            yield self.differs(guessed.rule, other)
-            situations = [s for s in situations if s is not SITUATIONS[0]]
-            claim = Claim(other, self.recorder.words)
-        claim = claim.with_slots(
-            [r.trace for r in self.recorder.plain if r.trace and claim.holds(r.trace)][:8]
-        )
+            notes.append(self.another(guessed, other))
+            claim = dataclasses.replace(claim, rule=other)
+        traces = [r.trace for r in plain if r.trace]
+        if claimed and not all(map(claim.holds, traces)) and all(map(claim.roughly().holds, traces)):
+            claim = claim.roughly()
+        if claim.rough:
+            notes.append(ROUGHLY)
+        claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
         for s in situations:
-            yield self.judge(s, claim)
-            if self.died:
-                return
+            if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
+                yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
+                continue
+            verdict = self.judge(s, claim)
+            if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
+                verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
+            yield verdict
 
-    def differs(self, rule: Rule, other: Rule) -> Verdict:
-        """The verdict on an optimizer that follows another known convention."""
-        base = Claim(rule, self.recorder.words)
+    def another(self, guessed: Guess, other: Rule) -> str:
+        """Say that it follows another known convention than its name has it."""
+        assert guessed.rule is not None, "what is another convention was named"
+        base = Claim(guessed.rule, self.recorder.heard)
         # what tells conventions apart was recorded in plain steps, and under a changed lr
         alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
         same = "the same while lr is constant" if alike else "not the same"
-        return CLAUSES["rule"].verdict(
-            DIFFERS, note=f"Another convention: {other.title}. By its name it would be {rule.title}: {same}."
-        )
+        return f"{other.title}. By {guessed.by} it would be {guessed.rule.title}: {same}"
 
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
@@ -149,18 +152,20 @@ class _Work:
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
         if isinstance(recordings[-1].outcome, Died):
-            return self.death(clause, recordings[-1])
-        wrong = [(r, fault) for r in recordings if (fault := _fault(r, claim)) is not None]
+            self.deaths += 1
+            return tell_death(self.recorder, clause, recordings[-1])
+        wrong = [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None]
         if not wrong:
             many = len({str(sorted(r.options.items())) for r in recordings})
             return clause.verdict(PASSED, note=f"runs: {len(recordings)}; combinations of options: {many}")
-        if not self.explained:
-            return clause.verdict(FAILED, note=f"{len(wrong)} of {len(recordings)} runs")
         traces = [t for r, _ in wrong if (t := r.trace)]
-        if len(traces) < len(wrong):  # it raised: there is nothing to hold a diagnosis against
-            return self.explain(clause, claim, wrong, len(recordings), "")
-        if not claim.rule.exact and all(map(claim.holds_roughly, traces)):
-            return clause.verdict(DIFFERS, note=_ROUGH)
+        raised = len(traces) < len(wrong)
+        if not raised and (convention := _convention(claim, traces)):
+            return clause.verdict(DIFFERS, note=convention)
+        if not self.told:
+            return clause.verdict(FAILED, note=f"{len(wrong)} of {len(recordings)} runs")
+        if raised:  # there is nothing to hold a diagnosis against
+            return tell_failure(self.recorder, clause, claim, wrong, len(recordings), "")
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
@@ -170,72 +175,22 @@ class _Work:
         self.fault = self.fault or diagnosis
         said = str(diagnosis or "")
         if diagnosis is None:
-            said = _ROUGH if all(map(claim.holds_roughly, traces)) else ""
-            if not said and situation.clause.id == "sizes":
+            said = f"I{ROUGHLY[1:]}." if all(map(claim.roughly().holds, traces)) else ""
+            if not said and clause.id == "sizes":
                 said = left_out(claim, traces)
-        return self.explain(clause, claim, wrong, len(recordings), said)
-
-    def death(self, clause: Clause, recording: Recording) -> Verdict:
-        """The verdict on an optimizer whose process ended, or had to be ended; no more is asked of it."""
-        self.died = True
-        said = str(recording.outcome)
-        script = str(recording.script)
-        return clause.verdict(FAILED, note=said, expected="a step that ends", got=said, script=script)
-
-    def explain(
-        self, clause: Clause, claim: Claim, wrong: list[tuple[Recording, Fault]], runs: int, diagnosis: str
-    ) -> Verdict:
-        """Say what failed: the smallest script, the rule in numbers, and a reproduction."""
-        first, fault = wrong[0]
-        smallest = shrink(first.script, self.still_fails(claim, first.dtype, fault), off=self.recorder.off)
-        fault = _fault(self.recorder.play(smallest, first.dtype), claim) or fault
-        mismatch = fault if isinstance(fault, Mismatch) else None
-        matter = wording.options_that_matter(smallest, self.recorder.off)
-        spare = sorted(set(self.recorder.off) - set(matter))
-        note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
-        if spare and matter:
-            note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
-        if isinstance(fault, Mismatch):
-            expected = wording.in_numbers(claim, smallest, fault)
-            got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault, first.dtype)
-        else:
-            expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
-            got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
-        signature, given = self.recorder.patient.signature, self.recorder.patient.given
-        return clause.verdict(
-            FAILED,
-            note=note,
-            expected=expected,
-            got=got,
-            where=where,
-            options=matter,
-            diagnosis=diagnosis,
-            script=str(smallest),
-            repro=wording.reproduction(smallest, signature, given, first.dtype, mismatch),
-        )
-
-    def still_fails(self, claim: Claim, dtype: str, found: Fault) -> Callable[[Script], bool]:
-        """Whether a smaller script fails too: in the same way, if it raised."""
-
-        def fails(script: Script) -> bool:
-            recording = self.recorder.play(script, dtype)
-            if recording.refused:
-                return False
-            try:
-                fault = _fault(recording, claim)
-            except InputError:
-                return False
-            if isinstance(found, Raised):
-                return isinstance(fault, Raised) and (fault.kind, fault.action) == (found.kind, found.action)
-            return isinstance(fault, Mismatch)
-
-        return fails
+        return tell_failure(self.recorder, clause, claim, wrong, len(recordings), said)
 
 
-_ROUGH = "In float64 it is right only as far as float32 goes: something is kept, or computed, in float32."
+ROUGHLY = "it follows the rule within float32 rounding: even in float64, something is kept or made in float32"
 
 
-def _fault(recording: Recording, claim: Claim) -> Fault | None:
-    if isinstance(recording.outcome, Trace):
-        return claim.mismatch(recording.outcome)
-    return recording.outcome if isinstance(recording.outcome, Raised) else None
+def _convention(claim: Claim, traces: list[Trace]) -> str:
+    """Say so, if what parts from a claim is only another convention of rounding or of counting."""
+    if not claim.rule.exact and all(map(claim.roughly().holds, traces)):
+        return ROUGHLY
+    for counting in with_shared_counts(claim):
+        if all(map(counting.holds, traces)):
+            return SHARED_COUNT
+        if all(map(counting.roughly().holds, traces)):
+            return f"{SHARED_COUNT}; {ROUGHLY}"
+    return ""

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
-from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES, TWISTS
+from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import elements
@@ -96,17 +97,16 @@ def why_it_raises(smallest: Script) -> str:
 
 
 def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
-    words = claim.words
-
     def suspect(rule: Rule) -> Claim:
         has = {x.name for x in rule.slots}
-        return Claim(rule, words, {theirs: ours for theirs, ours in claim.slots.items() if ours in has})
+        slots = {theirs: ours for theirs, ours in claim.slots.items() if ours in has}
+        return dataclasses.replace(claim, rule=rule, slots=slots)
 
-    for rule in conventions(words):
+    for rule in conventions(claim.words):
         if rule.name != claim.rule.name:
             yield rule.title, suspect(rule), True
     mistakes = [*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)]
     for rule in mistakes if "beta1" not in {x.name for x in claim.rule.hypers} else ADAM_MISTAKES:
         yield str(rule.mistake), suspect(rule), False
-    for says, twist in TWISTS:
-        yield says, dataclasses.replace(claim, twist=twist), False
+    for says, misreading in misread(claim):
+        yield says, misreading, False

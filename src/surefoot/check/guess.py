@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.claim import Claim
-from surefoot.check.verdict import Signature
+from surefoot.check.verdict import Options, Signature
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
 from surefoot.trace import Trace
@@ -42,11 +42,16 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Guess:
-    """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another."""
+    """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another.
+
+    `rough`: it follows that only as closely as float32 would. `by`: what the guess goes by.
+    """
 
     rule: Rule | None
     why: str
     behaves: Rule | None = None
+    rough: bool = False
+    by: str = "its name"
 
 
 def conventions(words: Words) -> Iterator[Rule]:
@@ -57,24 +62,36 @@ def conventions(words: Words) -> Iterator[Rule]:
         yield from variants(rule, words)
 
 
-def guess(signature: Signature, words: Words, plain: Sequence[Trace]) -> Guess:
-    """Guess the rule from a class's name, its options, and recordings of plain steps."""
-    named, whole = _named(signature.name, words)
-    behaves = next((r for r in _first(named, words) if all(Claim(r, words).holds(t) for t in plain)), None)
-    if not plain:
-        behaves = None
+def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Options) -> Guess:
+    """Guess the rule from a class's name, its options, those given, and recordings of plain steps."""
+    (named, whole), by = _named(signature.name, words), "its name"
+    for option, value in given.items():
+        if isinstance(value, str) and option not in words.hyper and value in RULES:
+            named, whole, by = RULES[value], True, f"{option}={value!r}"
+    followed = next(_followed(named, words, plain), None) if plain else None
+    behaves, rough = (followed.rule, followed.rough) if followed else (None, False)
     if named is not None and behaves is not None and behaves.name == named.name:
-        return Guess(named, f"{named.title}, by its name; its plain steps agree.", behaves)
+        agree = "agree within float32 rounding" if rough else "agree"
+        return Guess(named, f"{named.title}, by {by}; its plain steps {agree}.", behaves, rough)
     if named is not None and not words.unheard(named):
         if behaves is not None:
-            return Guess(named, f"{named.title}, by its name.", behaves)
+            return Guess(named, f"{named.title}, by {by}.", behaves, rough, by)
         by_part = "sgd" in signature.name.lower() and not words.others
         if whole or by_part:
-            return Guess(named, f"{named.title}, by its name and options.")
+            return Guess(named, f"{named.title}, by {by} and options.")
     if behaves is not None:
-        return Guess(behaves, f"{behaves.title}, which its plain steps follow.", behaves)
+        follow = "follow within float32 rounding" if rough else "follow"
+        return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough)
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
     return Guess(None, why)
+
+
+def _followed(named: Rule | None, words: Words, plain: Sequence[Trace]) -> Iterator[Claim]:
+    """Yield the rules that reproduce recordings: exactly, then as closely as float32 would."""
+    claims = [Claim(rule, words) for rule in _first(named, words)]
+    for claim in (*claims, *(c.roughly() for c in claims)):
+        if all(map(claim.holds, plain)):
+            yield claim
 
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:

@@ -1,22 +1,19 @@
-"""Known mistakes: rules with one thing wrong, and what an optimizer may make of a script before any rule.
+"""Known mistakes in a formula: rules with one thing wrong.
 
-Each row is PyTorch's SGD with one of its parts replaced. So a failure gets its diagnosis: the mistake that
-reproduces what came, to the last bit, is most likely the one made.
+Each row is PyTorch's SGD, or Adam, with one of its parts replaced. So a failure gets its diagnosis: the
+mistake that reproduces what came, to the last bit, is most likely the one made.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from surefoot.rules import Rule, Slot, rule
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import sqrt, zero
-from surefoot.trace import Script, Set, Step
-from surefoot.trace.values import map_value
 
-__all__ = ["ADAM_MISTAKES", "SGD_MISTAKES", "TWISTS"]
+__all__ = ["ADAM_MISTAKES", "SGD_MISTAKES"]
 
 
 # The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
@@ -200,55 +197,4 @@ ADAM_MISTAKES = (
           lambda m, v, c1, c2, eps: m / c1 / (sqrt(v) + eps)),
     _adam("no root", "the second moment's root is left out",
           lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
-)  # fmt: skip
-
-
-def _stale(script: Script, options: frozenset[str] | None = None) -> Script:
-    """Changes of options are not seen."""
-
-    def unseen(e: Any) -> bool:
-        return isinstance(e, Set) and (options is None or e.option in options)
-
-    steps = (Step(s.gradients, tuple(e for e in s.events if not unseen(e))) for s in script.steps)
-    return dataclasses.replace(script, steps=tuple(steps))
-
-
-def _group_0(script: Script) -> Script:
-    """Every group has the options of the first."""
-    groups = (dataclasses.replace(g, options=script.groups[0].options) for g in script.groups)
-    return dataclasses.replace(script, groups=tuple(groups))
-
-
-def _lr_of_group_0(script: Script) -> Script:
-    first = {k: v for k, v in script.groups[0].options.items() if k == "lr"}
-    groups = (dataclasses.replace(g, options={**g.options, **first}) for g in script.groups)
-    return dataclasses.replace(script, groups=tuple(groups))
-
-
-def _last_group(script: Script) -> Script:
-    groups = (dataclasses.replace(g, options=script.groups[-1].options) for g in script.groups)
-    return dataclasses.replace(script, groups=tuple(groups))
-
-
-def _zeros(script: Script, *, from_the_start: bool) -> Script:
-    """A missing gradient is one of zeros; or only once there has been one."""
-    seen = set(script.names) if from_the_start else set()
-    steps = []
-    for s in script.steps:
-        seen |= set(s.gradients or {})
-        zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
-        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
-    return dataclasses.replace(script, steps=tuple(steps))
-
-
-TWISTS: tuple[tuple[str, Callable[[Script], Script]], ...] = (
-    ("the learning rate is read once, at construction, so a changed one is not seen",
-     lambda s: _stale(s, frozenset({"lr"}))),
-    ("options are read once, at construction, so changed ones are not seen", _stale),
-    ("the learning rate of the first group is used for every group", _lr_of_group_0),
-    ("the options of the first group are used for every group", _group_0),
-    ("the options of the last group are used for every group", _last_group),
-    ("a missing gradient is taken as zeros, and stepped", lambda s: _zeros(s, from_the_start=True)),
-    ("a missing gradient is taken as zeros once there has been one",
-     lambda s: _zeros(s, from_the_start=False)),
 )  # fmt: skip

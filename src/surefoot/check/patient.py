@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import traceback
 import warnings
@@ -14,6 +15,8 @@ from surefoot.check.load import Subject
 from surefoot.check.verdict import Answer, Options, Raised, Signature
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from surefoot.trace import Script, Trace
 
 __all__ = ["Here"]
@@ -85,7 +88,12 @@ class Here:
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe or a fact; what it raised, warned of and left in `__del__` is part of the answer."""
+        import torch
+
         function = FACTS[probe] if probe in FACTS else CLAUSES[probe].probe
+        mode = torch.get_deterministic_debug_mode()
+        # what torch.empty makes is NaN, so that who reads it does not pass by luck
+        torch.set_deterministic_debug_mode("default" if probe == "no-warnings" else "warn")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -94,6 +102,12 @@ class Here:
             raise
         except Exception as error:
             return {"raised": describe(error)}
+        finally:
+            torch.set_deterministic_debug_mode(mode)
+
+    def hurried(self, seconds: float) -> AbstractContextManager[None]:
+        """Nothing bounds the time of this process."""
+        return contextlib.nullcontext()
 
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; see `Patient.record`."""

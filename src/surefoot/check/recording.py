@@ -28,7 +28,7 @@ class Recording:
 
     @property
     def refused(self) -> bool:
-        """Whether the constructor does not accept these options together, or a group lacks one to be changed."""
+        """Whether the constructor does not accept these options, or the groups lack one to be changed."""
         return isinstance(self.outcome, Raised) and self.outcome.action in ("construction", "set")
 
     @property
@@ -49,6 +49,14 @@ class Recorder:
     def plain(self) -> list[Recording]:
         """Plain steps with every combination of the options."""
         return list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
+
+    @cached_property
+    def heard(self) -> Words:
+        """The options without those that are refused whenever they are on: a rule need not know them."""
+        taken = [r.options for r in self.plain if not r.refused]
+        return self.words.without(
+            {o for o, off in self.off.items() if all(t.get(o, off) == off for t in taken)}
+        )
 
     @property
     def telling(self) -> list[Trace]:

@@ -7,21 +7,20 @@ guards against accidents and crude tricks and is no prison: the optimizer may re
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
 import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from surefoot.check.server import IMPORTS, available, get_server
 from surefoot.check.verdict import Answer, Clause, Died, Options, Raised, Signature
 from surefoot.errors import InputError
 
@@ -39,70 +38,6 @@ UNTOUCHED = Clause(
 )
 LONGEST_ANSWER = 1 << 26  # bytes
 LONG = 120.0  # seconds that a clause of --deep may take
-IMPORTS = 30.0  # seconds that importing torch and the user's module may take
-
-
-def available() -> bool:
-    """Whether this system can fork and pass open files, as the sandbox needs."""
-    return hasattr(os, "fork") and hasattr(socket, "send_fds")
-
-
-class _Server:
-    """The process that forks workers; one for all sandboxes of this process."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-m", "surefoot.check.child", str(theirs.fileno())]
-            paths = os.pathsep.join(p for p in sys.path if p)
-            self.process = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": paths},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        self.control = ours
-        self.ready = False
-        self.owner = os.getpid()
-
-    def fork(self, order: dict[str, Any], files: list[int]) -> int:
-        """Start a worker; returns its process id."""
-        with _lock:
-            if not self.ready:
-                self.control.settimeout(IMPORTS)
-                if self.control.recv(5) != b"ready":
-                    raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
-                self.ready = True
-            socket.send_fds(self.control, [json.dumps(order).encode()], files)
-            return int(self.control.recv(32))
-
-    def wait(self, pid: int, seconds: float) -> int | None:
-        """Return the exit code of a worker, negative for a signal; None if it still runs."""
-        with _lock:
-            self.control.sendall(json.dumps({"wait": pid, "seconds": seconds}).encode())
-            code = self.control.recv(32)
-        return None if code == b"running" else int(code)
-
-    def close(self) -> None:
-        """End the server; it ends by itself when the socket is closed."""
-        if self.owner == os.getpid():
-            self.control.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(2)
-            self.process.kill()
-
-
-_server: _Server | None = None
-_lock = threading.RLock()
-
-
-def _get_server() -> _Server:
-    global _server
-    if _server is None or _server.process.poll() is not None or _server.owner != os.getpid():
-        _server = _Server()
-        atexit.register(_server.close)
-    return _server
 
 
 class Sandbox:
@@ -154,6 +89,15 @@ class Sandbox:
         plain = self._ask(ask="record", script=script_to_plain(script), options=options or {}, dtype=dtype)
         return trace_from_plain(plain, script)
 
+    @contextlib.contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Allow less time for an answer, for a while."""
+        usual, self.seconds = self.seconds, seconds
+        try:
+            yield
+        finally:
+            self.seconds = usual
+
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update."""
         self.tolerated = kind
@@ -170,7 +114,7 @@ class Sandbox:
         self.output.close()
 
     def _load(self) -> Signature:
-        server = _get_server()
+        server = get_server()
         ours, theirs = socket.socketpair()
         with theirs:
             order = {"memory": self.memory, "path": sys.path, "folder": os.getcwd()}
@@ -243,12 +187,12 @@ class Sandbox:
             return 0
         self._connection.close()
         self._connection = None
-        code = _get_server().wait(self._pid, patience)
+        code = get_server().wait(self._pid, patience)
         while code is None:
             for kill in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     kill(self._pid, signal.SIGKILL)
-            code = _get_server().wait(self._pid, 1.0)
+            code = get_server().wait(self._pid, 1.0)
         return code
 
 

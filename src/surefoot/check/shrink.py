@@ -6,16 +6,14 @@ options that are not off, then simpler values (0 before 1 before other whole num
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from surefoot.errors import InputError
-from surefoot.trace import Group, Move, Script, Set, Step
-from surefoot.trace.values import build, elements, shape
+from surefoot.check.smaller import smaller
+from surefoot.trace import Move, Script, Set
+from surefoot.trace.values import elements, shape
 
 __all__ = ["shrink", "size"]
 
@@ -54,14 +52,14 @@ def shrink(
     improved = True
     while improved:
         improved = False
-        for smaller in _smaller(script, off or {}):
-            if size(smaller, off) >= size(script, off):
+        for other in smaller(script, off or {}):
+            if size(other, off) >= size(script, off):
                 continue
             if tries <= 0 or time.monotonic() > deadline:
                 return script
             tries -= 1
-            if fails(smaller):
-                script, improved = smaller, True
+            if fails(other):
+                script, improved = other, True
                 break
     return script
 
@@ -92,171 +90,3 @@ def _effort(x: Any) -> int:
     if not isinstance(x, Fraction):
         return 0
     return abs(x.numerator) + (x < 0) + 4 * (x.denominator.bit_length() - 1)
-
-
-def _smaller(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    """Yield smaller scripts, the greatest savings first. Those that do not fit together are left out."""
-    for make in (
-        _fewer_steps,
-        _fewer_tensors,
-        _fewer_elements,
-        _fewer_events,
-        _fewer_options,
-        _simpler_values,
-    ):
-        try:
-            yield from make(script, off)
-        except InputError:
-            continue
-
-
-def _fewer_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    count = len(script.steps)
-    for keep in range(1, count):
-        yield dataclasses.replace(script, steps=script.steps[:keep])
-    for skip in range(count - 1):
-        steps = list(script.steps)
-        gone = steps.pop(skip)
-        yield dataclasses.replace(script, steps=tuple(steps))
-        if gone.events:  # what happened before it happens before the next
-            steps[skip] = Step(steps[skip].gradients, (*gone.events, *steps[skip].events))
-            yield dataclasses.replace(script, steps=tuple(steps))
-
-
-def _fewer_tensors(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    names = script.names
-    if len(names) > 1:
-        for name in names:
-            yield _without_empty_groups(script.select([name]))
-        for name in names:
-            yield _without_empty_groups(script.select([n for n in names if n != name]))
-    filled = [g for g in script.groups if g.names]
-    if len(filled) > 1:
-        everything = Group(names, filled[0].options)
-        steps = tuple(
-            Step(
-                s.gradients,
-                tuple(dataclasses.replace(e, group=None) if isinstance(e, Set) else e for e in s.events),
-            )
-            for s in script.steps
-        )
-        yield dataclasses.replace(script, groups=(everything,), steps=steps)
-
-
-def _without_empty_groups(script: Script) -> Script:
-    kept = [i for i, g in enumerate(script.groups) if g.names]
-    steps = []
-    for s in script.steps:
-        events = []
-        for e in s.events:
-            if isinstance(e, Set) and e.group is not None:
-                if e.group not in kept:
-                    continue
-                e = dataclasses.replace(e, group=kept.index(e.group))
-            events.append(e)
-        steps.append(Step(s.gradients, tuple(events)))
-    return dataclasses.replace(script, groups=tuple(script.groups[i] for i in kept), steps=tuple(steps))
-
-
-def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    for name in script.names:
-        sizes = shape(script.start[name])
-        if not sizes:
-            continue
-        count = sizes[0]
-
-        def keeping(rows: slice | int, name: str = name) -> Script:
-            return script.map(lambda n, v: v[rows] if n == name else v)
-
-        if count == 1:
-            yield keeping(0)
-        part = count // 2
-        while part:
-            for start in range(0, count, part):
-                if part < count:
-                    yield keeping(slice(start, start + part))
-            part //= 2
-        for shorter in range(count - 1, 0, -1):
-            if shorter > count // 2:
-                yield keeping(slice(0, shorter))
-
-
-def _fewer_events(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    if script.reuse_gradients:
-        yield dataclasses.replace(script, reuse_gradients=False)
-    for name in script.dtypes:
-        yield dataclasses.replace(script, dtypes={n: d for n, d in script.dtypes.items() if n != name})
-    for t, step in enumerate(script.steps):
-        for i in range(len(step.events)):
-            events = step.events[:i] + step.events[i + 1 :]
-            yield _with_step(script, t, Step(step.gradients, events))
-
-
-def _fewer_options(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    for i, group in enumerate(script.groups):
-        for option, value in group.options.items():
-            if option in off and value != off[option]:
-                yield _with_group(script, i, {**group.options, option: off[option]})
-    if len(script.groups) > 1:
-        first, *others = script.groups
-        for option in first.options:
-            if any(option in g.options and g.options[option] != first.options[option] for g in others):
-                same = (
-                    dataclasses.replace(g, options={**g.options, option: first.options[option]})
-                    for g in others
-                )
-                yield dataclasses.replace(script, groups=(first, *same))
-
-
-def _simpler_values(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
-    for i, group in enumerate(script.groups):
-        for option, value in group.options.items():
-            # only what cannot be off, as lr: with 1 for every number one could not tell which is which
-            if isinstance(value, Fraction) and option not in off:
-                yield _with_group(script, i, {**group.options, option: Fraction(1)})
-    for simple in (Fraction(0), Fraction(1)):
-        for name in script.names:
-            yield dataclasses.replace(
-                script, start={**script.start, name: _filled(script.start[name], simple)}
-            )
-        for t, step in enumerate(script.steps):
-            for name, g in (step.gradients or {}).items():
-                yield _with_step(
-                    script, t, Step({**(step.gradients or {}), name: _filled(g, simple)}, step.events)
-                )
-    for name, value in script.start.items():
-        for other in _one_by_one(value):
-            yield dataclasses.replace(script, start={**script.start, name: other})
-    for t, step in enumerate(script.steps):
-        for name, g in (step.gradients or {}).items():
-            for other in _one_by_one(g):
-                yield _with_step(script, t, Step({**(step.gradients or {}), name: other}, step.events))
-        for k, e in enumerate(step.events):
-            if isinstance(e, Move):
-                for simple in (Fraction(0), Fraction(1)):
-                    moved = Move(e.name, _filled(e.value, simple))
-                    yield _with_step(
-                        script, t, Step(step.gradients, (*step.events[:k], moved, *step.events[k + 1 :]))
-                    )
-
-
-def _one_by_one(value: Any) -> Iterator[Any]:
-    numbers = list(elements(value))
-    if len(numbers) > 8:
-        return
-    for (i, x), simple in itertools.product(enumerate(numbers), (Fraction(0), Fraction(1), Fraction(2))):
-        if x != simple:
-            yield build(shape(value), [*numbers[:i], simple, *numbers[i + 1 :]])
-
-
-def _filled(value: Any, number: Fraction) -> Any:
-    return build(shape(value), [number for _ in elements(value)])
-
-
-def _with_step(script: Script, index: int, step: Step) -> Script:
-    return dataclasses.replace(script, steps=(*script.steps[:index], step, *script.steps[index + 1 :]))
-
-
-def _with_group(script: Script, index: int, options: Mapping[str, Any]) -> Script:
-    group = dataclasses.replace(script.groups[index], options=options)
-    return dataclasses.replace(script, groups=(*script.groups[:index], group, *script.groups[index + 1 :]))

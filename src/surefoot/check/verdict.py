@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from surefoot.trace import Script, Trace
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "NOT_APPLICABLE",
     "OUTCOMES",
     "PASSED",
+    "SHARED_COUNT",
     "Answer",
     "Clause",
     "Died",
@@ -32,14 +35,18 @@ __all__ = [
     "Verdict",
 ]
 
-Options: TypeAlias = Mapping[
-    str, Any
-]  # constructor options of the optimizer: numbers, booleans, strings, tuples
+Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
 Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
 Outcome: TypeAlias = str  # one of OUTCOMES
 
 PASSED, FAILED, DIFFERS, NOT_APPLICABLE = "passed", "failed", "differs", "not applicable"
 OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
+
+# what both parts of a check may find, in the same words
+SHARED_COUNT = (
+    "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
+    "gradient comes late gets a bias correction of the wrong age"
+)
 
 
 @dataclass(frozen=True)
@@ -218,6 +225,9 @@ class Patient(Protocol):
 
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update, so that the rest can be examined."""
+
+    def hurried(self, seconds: float) -> AbstractContextManager[None]:
+        """Allow less time for an answer, for a while."""
 
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; the groups' own options win over `options`, and those over the given ones.

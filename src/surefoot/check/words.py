@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -80,6 +80,10 @@ class Words:
             n for n, v in known.items() if n not in hyper and _kind(v) == "number" and v is not None
         )
         return cls(hyper, values, frozenset(fixed), others)
+
+    def without(self, options: Collection[str]) -> Words:
+        """The same without some options, which the optimizer has and never takes."""
+        return replace(self, hyper={o: h for o, h in self.hyper.items() if o not in options})
 
     def option(self, hyper: str) -> str | None:
         """The option that is this hyperparameter."""

@@ -1,0 +1,183 @@
+"""Mistakes of bookkeeping: whose options, which gradients, which count, whose first step.
+
+No formula is at fault here. So each of these is a claim that changes the script before the rule is played,
+and some also tell each parameter, step by step, what it should not have from the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from surefoot.check.claim import Claim
+from surefoot.rules.hyper import hyper_for
+from surefoot.trace import Group, Script, Set, Step
+from surefoot.trace.values import map_value
+
+__all__ = ["misread", "with_shared_counts"]
+
+Telling = Callable[[Script], "list[dict[str, int]]"]  # for each step, what each parameter is told
+
+
+def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
+    """Yield known mistakes of bookkeeping: what each is, and the claim with this mistake."""
+
+    def twisted(twist: Callable[[Script], Script]) -> Claim:
+        return dataclasses.replace(claim, twist=twist)
+
+    options = dict.fromkeys(claim.words.hyper.values())
+    names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
+    for option, name in names.items():
+        said = f"{name} is read once, at construction, so a changed one is not seen"
+        yield said, twisted(partial(_stale, options={option}))
+    said = "options are read once, at construction, so changed ones are not seen"
+    yield said, twisted(partial(_stale, options=options))
+    for option, name in names.items():
+        said = f"{name} of the first group is used for every group"
+        yield said, twisted(partial(_of_group, index=0, options={option}))
+    for which, index in (("first", 0), ("last", -1)):
+        said = f"the options of the {which} group are used for every group"
+        yield said, twisted(partial(_of_group, index=index, options=options))
+    yield "a missing gradient is taken as zeros, and stepped", twisted(_zeros)
+    said = "a missing gradient is taken as zeros once there has been one"
+    yield said, twisted(partial(_zeros, from_the_start=False))
+    if any(slot.name == "momentum_buffer" and slot.start is None for slot in claim.rule.slots):
+        for said, telling in FIRST_STEPS.items():
+            yield said, _told(claim, telling, _first_step)
+
+
+def with_shared_counts(claim: Claim) -> Iterator[Claim]:
+    """Yield the same claim of an optimizer that counts steps per group: calls of step(), or steps made."""
+    if any(slot.name == "step" for slot in claim.rule.slots):
+        for telling in (_asked_for, _made):
+            yield _told(claim, telling, _count)
+            if {"exp_avg", "exp_avg_sq"} <= {slot.name for slot in claim.rule.slots}:
+                yield _told(claim, telling, _count_corrected)
+
+
+def _stale(script: Script, options: Collection[str]) -> Script:
+    """Changes of options are not seen."""
+
+    def seen(e: Any) -> bool:
+        return not (isinstance(e, Set) and e.option in options)
+
+    steps = (Step(s.gradients, tuple(filter(seen, s.events))) for s in script.steps)
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _of_group(script: Script, index: int, options: Collection[str]) -> Script:
+    """Every group has some options of one of them."""
+    theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
+    groups = (dataclasses.replace(g, options={**g.options, **theirs}) for g in script.groups)
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def _zeros(script: Script, *, from_the_start: bool = True) -> Script:
+    """A missing gradient is one of zeros; or only once there has been one."""
+    seen = set(script.names) if from_the_start else set()
+    steps = []
+    for s in script.steps:
+        seen |= set(s.gradients or {})
+        zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
+        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _told(claim: Claim, telling: Telling, state: Callable[[Any, Any], dict[str, Any]]) -> Claim:
+    """The claim whose rule is told something at each step, by one more option, and sets its state by it."""
+    rule = claim.rule
+
+    def formula(h: Any, w: Any, g: Any, s: Any) -> Any:
+        return rule.formula(h, w, g, state(h, s))
+
+    hypers = (*rule.hypers, hyper_for("told", 0))
+    told = dataclasses.replace(rule, formula=formula, hypers=hypers)
+    return dataclasses.replace(claim, rule=told, twist=lambda script: _tell(script, telling(script)))
+
+
+def _tell(script: Script, told: list[dict[str, int]]) -> Script:
+    """The script with each parameter in a group of its own, which is told its number before each step."""
+    index = {name: i for i, name in enumerate(script.names)}
+    groups = [script.groups[script.group_of(name)] for name in script.names]
+    steps = []
+    for step, numbers in zip(script.steps, told, strict=True):
+        events: list[Any] = []
+        for e in step.events:
+            if isinstance(e, Set) and e.group is not None:
+                events += [dataclasses.replace(e, group=index[n]) for n in script.groups[e.group].names]
+            else:
+                events.append(e)
+        events += [Set("told", number, index[name]) for name, number in numbers.items()]
+        steps.append(Step(step.gradients, tuple(events)))
+    alone = (Group((n,), g.options, g.joins) for n, g in zip(script.names, groups, strict=True))
+    return dataclasses.replace(script, groups=tuple(alone), steps=tuple(steps))
+
+
+def _count(h: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    return {**s, "step": int(h.told) - 1}
+
+
+def _count_corrected(h: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    """As when the means are kept with their bias corrected: they then forget how old they were."""
+    before, counted = s["step"], _count(h, s)
+    if before:
+        for slot, beta in (("exp_avg", h.beta1), ("exp_avg_sq", h.beta2)):
+            counted[slot] = s[slot] * (1 - beta ** counted["step"]) / (1 - beta**before)
+    return counted
+
+
+def _asked_for(script: Script) -> list[dict[str, int]]:
+    return [dict.fromkeys(script.names, t) for t, _ in enumerate(script.steps, 1)]
+
+
+def _made(script: Script) -> list[dict[str, int]]:
+    """Steps are counted when some parameter of the group has a gradient."""
+    counts = [0] * len(script.groups)
+    told = []
+    for step in script.steps:
+        for i in {script.group_of(n) for n in step.gradients or {}}:
+            counts[i] += 1
+        told.append({n: counts[script.group_of(n)] for n in script.names})
+    return told
+
+
+def _first_step(h: Any, s: Mapping[str, Any]) -> dict[str, Any]:
+    old = s["momentum_buffer"]
+    return {**s, "momentum_buffer": None if int(h.told) else 0 if old is None else old}
+
+
+def _first_of_all(script: Script) -> list[dict[str, int]]:
+    return [dict.fromkeys(script.names, int(t == 0)) for t, _ in enumerate(script.steps)]
+
+
+def _first_parameter(script: Script) -> list[dict[str, int]]:
+    """Only the first parameter that is ever stepped makes a first step."""
+    stepped = ((t, n) for t, s in enumerate(script.steps) for n in script.names if n in (s.gradients or {}))
+    first = next(stepped, None)
+    return [{n: int((t, n) == first) for n in script.names} for t, _ in enumerate(script.steps)]
+
+
+def _as_the_last(script: Script) -> list[dict[str, int]]:
+    """A group's step is a first one if it is so for the last of its parameters that has a gradient."""
+    seen: set[str] = set()
+    told = []
+    for step in script.steps:
+        new: dict[str, int] = {}
+        for group in script.groups:
+            here = [n for n in group.names if n in (step.gradients or {})]
+            new |= dict.fromkeys(group.names, int(bool(here) and here[-1] not in seen))
+        seen |= set(step.gradients or {})
+        told.append(new)
+    return told
+
+
+FIRST_STEPS: dict[str, Telling] = {
+    "whether a step is the first is decided once, by the first call of step(): "
+    "a buffer whose first gradient comes later starts at 0, dampened": _first_of_all,
+    "whether a step is the first is decided once, by the first parameter: "
+    "the buffers of all others start at 0, dampened": _first_parameter,
+    "whether a step is the first is decided for a whole group by its last parameter: "
+    "buffers start at 0, dampened, or start anew, as it has none or has one": _as_the_last,
+}

@@ -1,0 +1,110 @@
+"""A failure of the arithmetic, told: the smallest script, the rule in numbers, and a reproduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from surefoot.check import wording
+from surefoot.check.claim import Claim
+from surefoot.check.diagnose import why_it_raises
+from surefoot.check.recording import Recorder, Recording
+from surefoot.check.shrink import shrink
+from surefoot.check.verdict import FAILED, Clause, Died, Raised, Verdict
+from surefoot.errors import InputError
+from surefoot.trace import Mismatch, Script, Trace
+
+__all__ = ["Fault", "fault_in", "tell_death", "tell_failure"]
+
+Fault: TypeAlias = Mismatch | Raised
+# each smaller script that still ends the process costs a process: fewer tries, and less time for an answer
+DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
+
+
+def fault_in(recording: Recording, claim: Claim) -> Fault | None:
+    """Where a recording parts from a claim, or what the optimizer raised; None if neither."""
+    if isinstance(recording.outcome, Trace):
+        return claim.mismatch(recording.outcome)
+    return recording.outcome if isinstance(recording.outcome, Raised) else None
+
+
+def tell_failure(
+    recorder: Recorder,
+    clause: Clause,
+    claim: Claim,
+    wrong: list[tuple[Recording, Fault]],
+    runs: int,
+    diagnosis: str,
+) -> Verdict:
+    """Say what failed, in how many runs, by the smallest script that still does."""
+    first, fault = wrong[0]
+    smallest = shrink(first.script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
+    fault = fault_in(recorder.play(smallest, first.dtype), claim) or fault
+    mismatch = fault if isinstance(fault, Mismatch) else None
+    matter = wording.options_that_matter(smallest, recorder.off)
+    spare = sorted(set(recorder.off) - set(matter))
+    note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
+    if spare and matter:
+        note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
+    if isinstance(fault, Mismatch):
+        expected = wording.in_numbers(claim, smallest, fault)
+        got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault, first.dtype)
+    else:
+        expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
+        got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+    return clause.verdict(
+        FAILED,
+        note=note,
+        expected=expected,
+        got=got,
+        where=where,
+        options=matter,
+        diagnosis=diagnosis,
+        script=str(smallest),
+        repro=_reproduction(recorder, smallest, first.dtype, mismatch),
+    )
+
+
+def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verdict:
+    """Say how the process ended, by the smallest script found in a bounded time that still ends it."""
+
+    def dies(script: Script) -> bool:
+        return isinstance(recorder.play(script, recording.dtype).outcome, Died)
+
+    with recorder.patient.hurried(ANSWER_SECONDS):
+        smallest = shrink(recording.script, dies, off=recorder.off, tries=DEATHS, seconds=DEATHS_SECONDS)
+    outcome = recorder.play(smallest, recording.dtype).outcome
+    if not isinstance(outcome, Died):  # with more time, it ends after all
+        smallest, outcome = recording.script, recording.outcome
+    return clause.verdict(
+        FAILED,
+        note=str(recording.outcome),
+        expected="a step that ends",
+        got=str(outcome),
+        options=wording.options_that_matter(smallest, recorder.off),
+        diagnosis=why_it_raises(smallest).replace("It raises", "The process ends"),
+        script=str(smallest),
+        repro=_reproduction(recorder, smallest, recording.dtype, None),
+    )
+
+
+def _reproduction(recorder: Recorder, script: Script, dtype: str, found: Mismatch | None) -> str:
+    return wording.reproduction(script, recorder.patient.signature, recorder.patient.given, dtype, found)
+
+
+def _still_fails(recorder: Recorder, claim: Claim, dtype: str, found: Fault) -> Callable[[Script], bool]:
+    """Whether a smaller script fails too: in the same way, if it raised."""
+
+    def fails(script: Script) -> bool:
+        recording = recorder.play(script, dtype)
+        if recording.refused:
+            return False
+        try:
+            fault = fault_in(recording, claim)
+        except InputError:
+            return False
+        if isinstance(found, Raised):
+            return isinstance(fault, Raised) and (fault.kind, fault.action) == (found.kind, found.action)
+        return isinstance(fault, Mismatch)
+
+    return fails

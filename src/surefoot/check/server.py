@@ -1,0 +1,83 @@
+"""The process that forks workers for all sandboxes, from this side; child.py is the other."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from surefoot.errors import InputError
+
+__all__ = ["IMPORTS", "available", "get_server"]
+
+IMPORTS = 30.0  # seconds that importing torch and the user's module may take
+
+
+def available() -> bool:
+    """Whether this system can fork and pass open files, as the sandbox needs."""
+    return hasattr(os, "fork") and hasattr(socket, "send_fds")
+
+
+class Server:
+    """A process that has imported torch, and forks workers."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "surefoot.check.child", str(theirs.fileno())]
+            paths = os.pathsep.join(p for p in sys.path if p)
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": paths},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self.control = ours
+        self.ready = False
+        self.owner = os.getpid()
+
+    def fork(self, order: dict[str, Any], files: list[int]) -> int:
+        """Start a worker; returns its process id."""
+        with _lock:
+            if not self.ready:
+                self.control.settimeout(IMPORTS)
+                if self.control.recv(5) != b"ready":
+                    raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
+                self.ready = True
+            socket.send_fds(self.control, [json.dumps(order).encode()], files)
+            return int(self.control.recv(32))
+
+    def wait(self, pid: int, seconds: float) -> int | None:
+        """Return the exit code of a worker, negative for a signal; None if it still runs."""
+        with _lock:
+            self.control.sendall(json.dumps({"wait": pid, "seconds": seconds}).encode())
+            code = self.control.recv(32)
+        return None if code == b"running" else int(code)
+
+    def close(self) -> None:
+        """End the server; it ends by itself when the socket is closed."""
+        if self.owner == os.getpid():
+            self.control.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+            self.process.kill()
+
+
+_server: Server | None = None
+_lock = threading.RLock()
+
+
+def get_server() -> Server:
+    """Return the server, started if need be: it imports torch meanwhile."""
+    global _server
+    if _server is None or _server.process.poll() is not None or _server.owner != os.getpid():
+        _server = Server()
+        atexit.register(_server.close)
+    return _server
