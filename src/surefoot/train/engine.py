@@ -16,7 +16,9 @@ from torch.optim import Optimizer
 
 from surefoot.train.objective import Loss
 
-__all__ = ["Job", "Step", "eager", "parts"]
+__all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
+
+NO_MEAN = "The loss of a whole batch is"  # a warning's beginning
 
 
 class Step(Protocol):
@@ -182,7 +184,7 @@ def _warn_unless_mean(loss: Loss, outputs: list[Tensor], y: Tensor, parted: floa
         whole = float(loss(torch.cat(outputs), y))
     if abs(whole - parted) > 1e-3 * abs(whole):
         warnings.warn(
-            f"The loss of a whole batch is {whole:.4g}, but {parted:.4g} as the mean over its"
-            f" {len(outputs)} parts: accumulated, it trains otherwise than whole batches do.",
+            f"{NO_MEAN} {whole:.4g}, but {parted:.4g} as the mean over its {len(outputs)} parts:"
+            " accumulated, it trains otherwise than whole batches do.",
             stacklevel=2,
         )

@@ -7,9 +7,18 @@ import torch
 from torch import nn
 
 import surefoot
-from surefoot.train.compiled import package
+from surefoot.train.compiled import graph, package
 from surefoot.train.compiled.choose import Job, choose, hint, obstacle, steps_at_once
 from surefoot.train.compiled.engine import Grouped
+
+
+@pytest.fixture
+def on_cuda():
+    """A batch that says it is on a GPU, wherever this is."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        return torch.empty(4, 6, device="cuda"), torch.empty(4, 3, device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -34,8 +43,61 @@ def test_what_stands_in_the_way():
     assert why(autocast=torch.autocast("cpu", torch.bfloat16)) == "it runs under autocast"
     assert why(momentum=0.9, convention="keras") == "its optimizer follows convention='keras'"
     assert why(kahan=True) == "its optimizer has kahan=True"
+    assert why(kahan=True, momentum=0.9, convention="ema") == "its optimizer follows convention='ema'"
+    others = surefoot.SGD([*w.parameters(), torch.zeros(1)])
+    assert why(optimizer=others) == "its optimizer trains tensors that are not the model's"
     assert why(batch=None) == "there is no full batch of rows in memory"
     assert why(batch=(batch[0].to("meta"), batch[1])) == "it runs on meta"
+
+
+def test_a_graph_takes_the_optimizers_own_step(on_cuda):
+    w = nn.Linear(2, 1)
+    cast = torch.autocast("cpu", torch.bfloat16)
+
+    def why(autocast=None, **options):
+        optimizer = surefoot.SGD(w.parameters(), **{"lr": 0.1, **options})
+        return obstacle(Job(w, nn.functional.mse_loss, optimizer, None, autocast), on_cuda)
+
+    assert why(cast) is None
+    assert why(momentum=0.9, convention="keras", kahan=True, capturable=True) is None
+    assert why(differentiable=True) == "its optimizer has differentiable=True"
+
+
+@pytest.mark.parametrize(
+    ("mode", "last", "ran"),
+    [("off", 10**9, "off"), ("auto", 99, "off"), ("auto", 100, "on"), ("on", 1, "on")],
+)
+def test_on_a_gpu_the_step_is_captured(job, on_cuda, monkeypatch, mode, last, ran):
+    model, optimizer, _, _ = job()
+    step, said = object(), []
+    monkeypatch.setattr(graph, "captured", lambda job, batch: step)
+    job = Job(model, nn.functional.cross_entropy, optimizer)
+    chosen, what = choose(mode, job, on_cuda, every=250, last=last, say=said.append)
+    assert ((chosen is step), what, said) == (ran == "on", ran, [])
+
+
+def test_what_a_gpu_does_not_capture_runs_eagerly_with_a_warning(job, on_cuda, monkeypatch):
+    model, optimizer, _, _ = job()
+    job = Job(model, nn.functional.cross_entropy, optimizer)
+
+    def failing(job, batch):
+        raise RuntimeError("operation not permitted when stream is capturing\nand advice")
+
+    for found, text in (
+        (failing, "The training step could not be captured and runs eagerly: operation not permitted when"),
+        (
+            lambda job, batch: "off by 1",
+            "The captured step differs from the eager one, which runs: off by 1.",
+        ),
+        (
+            graph.captured,
+            "The training step could not be captured and runs eagerly: ",
+        ),  # a GPU that is not here
+    ):
+        monkeypatch.setattr(graph, "captured", found)
+        with pytest.warns(UserWarning, match=f"^{text}"):
+            assert choose("on", job, on_cuda, every=250, last=10, say=print)[1] == "off"
+    assert not optimizer.state
 
 
 def test_a_hint_only_where_it_would_save_something():

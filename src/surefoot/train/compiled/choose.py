@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import SGD
-from surefoot.train.compiled import package
+from surefoot.train.compiled import graph, package
 from surefoot.train.compiled.engine import Grouped
 from surefoot.train.compiled.step import CompiledSteps
+from surefoot.train.compiled.verify import on_trial
 from surefoot.train.engine import Job, Step
 
 __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
@@ -21,6 +22,9 @@ __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 # (benchmarks/README.md). Estimates are made with the careful ends.
 SAVING, COMPILING = 0.4, 30.0
 LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
+CAPTURING = 100  # steps; trying and capturing a CUDA graph takes about fifteen, with some waiting
+# options of SGD that a program does not know; a CUDA graph is of the optimizer's own step
+REFUSED = {"cpu": ("kahan", "state_dtype", "differentiable", "capturable"), "cuda": ("differentiable",)}
 
 
 def choose(
@@ -35,7 +39,8 @@ def choose(
     """The step that a run takes from its start to its end, and "on" or "off": whether it is compiled.
 
     Args:
-        mode: "off"; "on"; or "auto", which compiles where a program is at hand or pays for itself.
+        mode: "off"; "on"; or "auto", which compiles where a program is at hand or pays for itself. On a GPU
+            the step is not compiled, but captured as a CUDA graph.
         job: what the step does.
         batch: a full batch (inputs, targets); None where there is none to look at before training.
         every: steps between validations.
@@ -47,6 +52,10 @@ def choose(
         if why is not None or batch is None:
             if mode == "on":
                 say(f"The training step runs eagerly: {why}.")
+        elif batch[0].is_cuda:
+            wanted = mode == "on" or (mode == "auto" and last >= CAPTURING)
+            if wanted and (step := _captured(job, batch)):
+                return step, "on"
         elif mode == "off":
             if line := hint(_seconds(job, batch), last):
                 say(line)
@@ -66,18 +75,22 @@ def obstacle(job: Job, batch: tuple[Tensor, Tensor] | None) -> str | None:
     """Why this step can't be compiled, as the end of a sentence; None if nothing is in the way."""
     if type(job.optimizer) is not SGD:
         return f"its optimizer is {type(job.optimizer).__name__}, not surefoot.SGD"
-    if job.autocast is not None:
-        return "it runs under autocast"
-    for group in job.optimizer.param_groups:
-        if group["convention"] != "torch":
-            return f"its optimizer follows convention={group['convention']!r}"
-        for option in ("kahan", "state_dtype", "differentiable", "capturable"):
-            if group[option]:
-                return f"its optimizer has {option}={group[option]!r}"
     if batch is None:
         return "there is no full batch of rows in memory"
-    if batch[0].device.type != "cpu":
-        return f"it runs on {batch[0].device.type}"
+    device = batch[0].device.type
+    if device not in REFUSED:
+        return f"it runs on {device}"
+    if job.autocast is not None and device == "cpu":
+        return "it runs under autocast"
+    own = set(job.model.parameters())
+    for group in job.optimizer.param_groups:
+        if any(p not in own for p in group["params"]):
+            return "its optimizer trains tensors that are not the model's"
+        if group["convention"] != "torch" and device == "cpu":
+            return f"its optimizer follows convention={group['convention']!r}"
+        for option in REFUSED[device]:
+            if group[option]:
+                return f"its optimizer has {option}={group[option]!r}"
     return None
 
 
@@ -89,6 +102,20 @@ def hint(seconds: float, steps: int) -> str | None:
     return (
         f"--compile on would save about {f'{saved:.0f} s' if saved < 120 else f'{saved / 60:.0f} minutes'}."
     )
+
+
+def _captured(job: Job, batch: tuple[Tensor, Tensor]) -> Step | None:
+    """The step as a CUDA graph, found right; None where the eager step runs."""
+    try:
+        found = graph.captured(job, batch)
+    except Exception as error:  # whatever CUDA refuses to capture
+        why = graph.cause(error)
+        warnings.warn(f"The training step could not be captured and runs eagerly: {why}", stacklevel=3)
+        return None
+    if isinstance(found, str):
+        warnings.warn(f"The captured step differs from the eager one, which runs: {found}.", stacklevel=3)
+        return None
+    return found
 
 
 def _program(
@@ -150,7 +177,7 @@ def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
     """Seconds of one eager step: the smallest of a few, on copies."""
     job = job.copied()
     job.model.train()
-    with torch.random.fork_rng(devices=[]):
+    with on_trial(batch[0].device):
         step, seconds = job.eager(), []
         for _ in range(5):
             start = time.perf_counter()
@@ -162,7 +189,7 @@ def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
 def _disagreement(job: Job, found: package.Package, x: Tensor, y: Tensor) -> str | None:
     """Where K compiled steps part from K eager ones; None where they agree. The job is used up."""
     assert isinstance(job.optimizer, SGD)
-    with torch.random.fork_rng(devices=[]):
+    with on_trial(x.device):
         step = job.eager()
         step(x[0], y[0])  # makes the momentum buffers
         now = [[g["lr"], g["momentum"]] for g in job.optimizer.param_groups]

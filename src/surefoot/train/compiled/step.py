@@ -7,11 +7,11 @@ import functools
 import sys
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from surefoot.optim import SGD
 from surefoot.train.compiled.package import Package
+from surefoot.train.compiled.verify import difference
 
 __all__ = ["CompiledSteps"]
 
@@ -54,30 +54,8 @@ class CompiledSteps:
         return self._run([*self._state, x, y, hyper, *(draw() for draw in self._draw)])[0]
 
     def disagreement(self, eager: Callable[[], Tensor], x: Tensor, y: Tensor, hyper: Tensor) -> str | None:
-        """Take K eager steps, and the compiled ones on copies beside them; say where they part, or None.
-
-        The measure is each tensor's movement over the K steps, so a wrong step shows however small lr is.
-        """
-        before = [t.clone() for t in self._state]
-        random = torch.random.get_rng_state()
-        ours = [t.clone() for t in before]
-        losses = self._run([*ours, x, y, hyper, *(draw() for draw in self._draw)])[0]
-        torch.random.set_rng_state(random)
-        expected = eager()
-        pairs = [(losses, expected, expected), *zip(ours, self._state, before, strict=True)]
-        for got, want, start in pairs:
-            if not got.is_floating_point():
-                if not torch.equal(got, want):
-                    return f"an integer tensor of shape {tuple(got.shape)} differs"
-                continue
-            moved = (want - start).abs().max().item() if got is not losses else 0.0
-            allowed = 1e-3 * moved + 64 * torch.finfo(got.dtype).eps * max(1.0, want.abs().max().item())
-            apart = (got - want).abs().max().item()
-            if not apart <= allowed:
-                return (
-                    f"a tensor of shape {tuple(got.shape)} is off by {apart:.3g}; rounding is {allowed:.3g}"
-                )
-        return None
+        """Take K steps with the program and K with `eager`; say where they part, or None."""
+        return difference(self._state, lambda: self(x, y, hyper), eager)
 
 
 @functools.cache
