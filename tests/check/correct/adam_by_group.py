@@ -21,6 +21,8 @@ class Adam(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
+                if p.is_complex():
+                    raise RuntimeError("complex parameters are not supported")
                 d = p.grad.add(p, alpha=group["weight_decay"])
                 state = self.state[p]
                 if not state:

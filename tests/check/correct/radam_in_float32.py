@@ -23,6 +23,8 @@ class RAdam(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
+                if p.is_complex():
+                    raise RuntimeError("complex parameters are not supported")
                 w, g, state = p.float(), p.grad.float(), self.state[p]
                 if not state:
                     state |= {"step": 0, "exp_avg": torch.zeros_like(w), "exp_avg_sq": torch.zeros_like(w)}
