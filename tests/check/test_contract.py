@@ -64,6 +64,7 @@ WITNESS = {
     "checkpoint-file": "object_in_state",
     "loaded-apart": "loaded_state_shared",
     "load-dtype": "loaded_state_shared",
+    "older-checkpoint": "later_option_forgotten",
     "pickles": "unpicklable",
     "deep-copies": "state_by_id",
     "add-group": "added_group_crashes",
@@ -80,6 +81,7 @@ WITNESS = {
     "skipped-step": "overflow_ignored",
     "paths-agree": "foreach_drops_momentum",
     "schedulers": "schedule_ignored",
+    "tensor-lr": "lr_tensor_written",
     "hooks": "hooks_bypassed",
     "zero-grad": "zero_grad_forgets",
     "no-warnings": "deprecated_add",
@@ -142,6 +144,7 @@ def shows_the_fault(program, unruly=False):
             if not name.startswith("torch"):
                 del sys.modules[name]
         torch.set_warn_always(False)
+        torch.set_deterministic_debug_mode("default")
     return False
 
 
@@ -204,11 +207,26 @@ def test_plain_loops_of_torch_raise_no_alarm(name):
     assert len({v.clause.id for v in report.verdicts}) == len(CLAUSES)
 
 
-def test_surefoot_sgd_is_clean():
+@pytest.mark.parametrize("convention", [None, "keras", "ema"])
+def test_surefoot_sgd_is_clean(convention):
     from surefoot import SGD
 
-    report = check(SGD, only=sorted({c.group for c in CLAUSES.values()}))
+    options = {"convention": convention} if convention else {}
+    report = check(SGD, options=options, only=sorted({c.group for c in CLAUSES.values()}))
     assert report.ok, str(report)
+    assert report["live-options"].outcome == report["older-checkpoint"].outcome == "passed"
+    # a convention needs momentum, which is then given
+    assert any("examined with momentum=0.75" in note for note in report.notes) == bool(convention)
+
+
+def test_an_option_refused_in_words_when_it_is_written_into_the_group_is_no_failure(monkeypatch):
+    from surefoot import SGD
+
+    options = {"convention": "keras", "momentum": 0.75}
+    assert check(SGD, options=options, only=["live-options"]).ok
+    monkeypatch.setitem(CLAUSES, "live-options", replace(CLAUSES["live-options"], refuses=()))
+    report = check(SGD, options=options, only=["live-options"])
+    assert "ValueError: dampening=0.25 has no meaning" in report["live-options"].note  # it was asked
 
 
 def test_finds_the_four_bugs_of_torch_sgd():
@@ -224,6 +242,18 @@ def test_finds_the_four_bugs_of_torch_sgd():
     assert "still None" in report["late-gradient"].diagnosis
     for verdict in report.failures:
         assert shows_the_fault(verdict.repro)
+
+
+def test_what_a_skipped_step_left_unwritten_shows_in_any_process():
+    report = check(torch.optim.SGD, options={"fused": True}, only=["skipped-step"])
+    assert "here NaN" in report["skipped-step"].diagnosis
+    assert shows_the_fault(report["skipped-step"].repro, unruly=True)
+
+
+def test_torch_switches_are_as_before_after_a_check():
+    before = torch.get_deterministic_debug_mode()
+    check(torch.optim.SGD, only=["skipped-step", "deterministic", "no-warnings"])
+    assert torch.get_deterministic_debug_mode() == before
 
 
 def test_finds_the_bug_of_torch_muon():

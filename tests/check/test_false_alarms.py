@@ -201,3 +201,49 @@ def test_an_option_that_the_groups_do_not_have_is_not_changed_on_the_way():
     report = check(TwoNumbers, "adam", only=["rule", "changed-lr", "changed-options", "live-options"])
     assert report.ok, str(report)
     assert report["changed-options"].outcome == PASSED  # of eps, which its groups have
+
+
+class Lion(torch.optim.Optimizer):
+    """By the sign of an average; what waits before its first move is not that."""
+
+    def __init__(self, params, lr=0.1, betas=(0.9, 0.99)):
+        if lr < 0 or not all(0 <= x < 1 for x in betas):
+            raise ValueError(f"Invalid lr or betas: {lr}, {betas}")
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            a, b = group["betas"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                p.sub_(group["lr"] * torch.sign(a * m + (1 - a) * p.grad))
+                m.lerp_(p.grad, 1 - b)
+        return loss
+
+
+def test_nan_is_hidden_by_a_sign_and_shown_by_who_waits_before_the_first_move():
+    sign = check(Lion, only=["not-finite"])["not-finite"]
+    assert (sign.outcome, sign.note) == (
+        DIFFERS,
+        "its steps go by a gradient's sign, not by its size, and sign(nan) is 0",
+    )
+    assert check(Patient, only=["not-finite"])["not-finite"].outcome == PASSED
+
+
+class Taking(torch.optim.SGD):
+    """As HeavyBall: takes the gradients away after the step."""
+
+    def step(self, closure=None):
+        loss = super().step(closure)
+        self.zero_grad()
+        return loss
+
+
+def test_an_optimizer_that_takes_gradients_away_is_told_just_that():
+    report = check(
+        Taking, options={"foreach": False, "fused": False}, only=["gradients", "tensors", "zero-grad"]
+    )
+    assert [v.clause.id for v in report.failures] == ["grad-kept"]
+    assert report["grad-kept"].diagnosis == "step() sets p.grad to None, which is for zero_grad() to do."

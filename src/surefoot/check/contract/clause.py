@@ -35,6 +35,7 @@ class Probed(Clause):
         needs: facts about the optimizer without which the clause does not apply (see facts.py).
         each: a failure counts only if all cases with the same value of this key fail.
         refusal: an exception whose text has this word says that the optimizer does not do this: not a fault.
+        refuses: exceptions of these kinds say the same ("Exception": all kinds).
         strict: not even the constructor may refuse.
         quick: part of --quick.
         deep: only examined with --deep.
@@ -46,6 +47,7 @@ class Probed(Clause):
     needs: Sequence[str] = ()
     each: str = ""
     refusal: str = ""
+    refuses: Sequence[str] = ()
     strict: bool = False
     quick: bool = False
     deep: bool = False

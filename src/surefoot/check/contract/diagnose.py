@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +38,8 @@ def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
     """The first step, in which the buffer is the gradient: what was added to it?"""
     if what != "p.grad after step()":
         return ""
+    if got is None:
+        return "step() sets p.grad to None, which is for zero_grad() to do."
     g, came = list(_flat(expected)), list(_flat(got))
     w = _start(len(g))
     decay, mu = float(options.get("weight_decay") or 0), float(options.get("momentum") or 0)
@@ -65,10 +69,30 @@ def _not_updated(what: str, expected: Any, got: Any, options: Options) -> str:
 def _skipped_step(what: str, expected: Any, got: Any, options: Options) -> str:
     if what.startswith("w after a step"):
         return "The step is made although found_inf is set."
-    return (
-        "The skipped step left state behind, which the next one uses as if a step had been made; "
-        "if it was made with empty_like, it is whatever the memory held."
-    )
+    if any(map(math.isnan, _flat(got))):
+        return (
+            "The skipped step made state with torch.empty_like and wrote nothing into it; the next step "
+            "uses what the memory held, here NaN."
+        )
+    return "The skipped step left state behind, which the next one uses as if a step had been made."
+
+
+def _deterministic(what: str, expected: Any, got: Any, options: Options) -> str:
+    if what.startswith("which"):
+        return "It reads memory made by torch.empty or empty_like before anything was written into it."
+    return ""
+
+
+def _older_checkpoint(what: str, expected: Any, got: Any, options: Options) -> str:
+    kind, _, option = what.partition(": ")
+    if kind != "KeyError":
+        return ""
+    return f"It fills in other options that an older checkpoint lacks, and forgets {option.strip(chr(39))}."
+
+
+def _checkpoint_file(what: str, expected: Any, got: Any, options: Options) -> str:
+    found = re.search(r"Unsupported global: GLOBAL (\S+)", what)
+    return f"The state_dict holds an object of {found[1]}." if found else ""
 
 
 def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> str:
@@ -95,6 +119,9 @@ _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
     "paths-agree": _not_updated,
     "every-dtype": _not_updated,
     "skipped-step": _skipped_step,
+    "deterministic": _deterministic,
+    "older-checkpoint": _older_checkpoint,
+    "checkpoint-file": _checkpoint_file,
     "dtype-state": _state_overwritten,
     "no-gradient": _goes_on,
     "frozen": _goes_on,

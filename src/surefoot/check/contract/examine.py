@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,12 +58,10 @@ def examine(patient: Patient, plan: Plan) -> Examination:
     """
     work = _Work(patient)
     hurdle = work.hurdle()
-    aside = (
-        f"Every step() raises {work.aside} after its update; beyond `steps` that is set aside."
-        if work.aside
-        else ""
-    )
-    return Examination(aside, work.verdicts(plan, hurdle))
+    said = [work.needs] if work.needs else []
+    if work.aside:
+        said.append(f"Every step() raises {work.aside} after its update; beyond `steps` that is set aside.")
+    return Examination(" ".join(said), work.verdicts(plan, hurdle))
 
 
 class _Work:
@@ -72,6 +72,8 @@ class _Work:
         self.facts: dict[str, str | Died | None] = {}
         self.usable: dict[tuple[Any, ...], bool] = {}
         self.aside = ""  # the exception that is set aside
+        self.base: dict[str, Any] = {}  # what the constructor needs besides what the user gave
+        self.needs = ""  # the sentence that says so
         self.first: Verdict
 
     def verdicts(self, plan: Plan, hurdle: str) -> Iterator[Verdict]:
@@ -96,8 +98,8 @@ class _Work:
         """Say why nothing can be examined, if so; an exception after the update is set aside instead."""
         if self.patient.signature.needs_closure:
             return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
-        if self.fact("constructs"):
-            return f"it cannot be constructed: {self.fact('constructs')}"
+        if (refused := self.fact("constructs")) and not self.constructs_with_more(str(refused)):
+            return f"it cannot be constructed: {refused}"
         # torch warns of a deprecated call once in a process, so this comes before any other step
         self.first = self.verdict(CLAUSES["no-warnings"])
         finding = self.ask(CLAUSES["steps"], {}, {})
@@ -110,6 +112,22 @@ class _Work:
             self.usable.clear()
             return ""
         return f"its plain step does not work: {finding.what['note']}"
+
+    def constructs_with_more(self, refused: str) -> bool:
+        """Whether one more option makes the constructor accept, as a convention needs momentum."""
+        for option, value in alternatives(self.patient.signature):
+            if option not in self.patient.given:
+                self.base = {option: value}
+                if self._find("constructs") is None:
+                    self.needs = f"The contract is examined with {option}={value}; without, {refused}."
+                    return True
+        self.base = {}
+        return False
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What every question is put with."""
+        return {**self.patient.given, **self.base}
 
     def despite(self, clause: Probed) -> bool:
         """Whether a clause can be examined although a plain step cannot be made."""
@@ -128,11 +146,11 @@ class _Work:
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
             plain = name in ("constructs", "moves anyway")
-            answer = self.patient.observe(name, {}, {} if plain else self.rich())
+            answer = self.patient.observe(name, {}, {**self.base, **({} if plain else self.rich())})
         except (Died, MemoryError) as error:
             return error if isinstance(error, Died) else Died("It asked for too much memory.")
         if "raised" in answer:
-            return f"{answer['raised']['kind']}: {answer['raised']['said']}"
+            return f"{answer['raised']['kind']}: {_brief(answer['raised']['said'])}"
         return answer["claims"]  # type: ignore[no-any-return]
 
     def rich(self) -> dict[str, Any]:
@@ -140,7 +158,7 @@ class _Work:
         chosen: dict[str, Any] = {}
         for option, value in alternatives(self.patient.signature):
             tried = {**chosen, option: value}
-            if option not in APART and option not in self.patient.given and self.works(tried):
+            if option not in APART and option not in self.given and self.works(tried):
                 chosen = tried
         return chosen
 
@@ -193,7 +211,7 @@ class _Work:
                 {**rich, o: v} for o, v in flags if clause.over == "flags" and self.works({**rich, o: v})
             )
             return
-        for options in settings(self.patient.signature, self.patient.given, clause.over):
+        for options in settings(self.patient.signature, self.given, clause.over):
             if clause.id in ("steps", "no-warnings") or not options or self.works(options):
                 yield options
 
@@ -202,25 +220,26 @@ class _Work:
         cases = clause.cases(self.patient.signature) if callable(clause.cases) else clause.cases
         for case in cases:
             varied = {case.get("option"), *(o for o, v in case.get("fast", {}).items() if v)}
-            if not varied & (set(self.patient.given) - {"lr"}):
+            if not varied & (set(self.given) - {"lr"}):
                 yield case
 
     def ask(self, clause: Probed, case: Mapping[str, Any], options: Options) -> Finding:
         """Put one question, and judge the answer."""
         try:
-            answer = self.patient.observe(clause.id, case, options)
+            answer = self.patient.observe(clause.id, case, {**self.base, **options})
         except (Died, MemoryError) as error:
             return Finding(FAILED, {"note": str(error) or "It asked for too much memory.", "died": True})
         if "raised" not in answer:
             return Finding(*judge(answer["claims"]))
         raised = answer["raised"]
-        note = f"{raised['kind']}: {raised['said']}"
+        note = f"{raised['kind']}: {_brief(raised['said'])}"
         says_so = raised["kind"] in SAYS_SO
         refused = says_so and raised["action"] == "construction" and not clause.strict
         refused |= bool(clause.refusal) and clause.refusal in note.lower()
         refused |= clause.id == "steps" and says_so and "support" in note
+        refused |= bool({raised["kind"], "Exception"} & set(clause.refuses))
         if refused:
-            return Finding(NOT_APPLICABLE, {"note": f"it says so: {note.splitlines()[0]}"})
+            return Finding(NOT_APPLICABLE, {"note": f"it says so: {note}"})
         if clause.each:
             return Finding(NOT_APPLICABLE, {"note": note})
         what = {
@@ -242,9 +261,15 @@ class _Work:
         what = dict(finding.what)
         what.pop("raised", None)
         claim = what.pop("claim", None)
-        used = {**self.patient.given, **options}
+        used = {**self.given, **options}
         expected, got = what.pop("values", (None, None))
         what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
         if not what.pop("died", False):
             what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)
-        return clause.verdict(FAILED, options=options, **what)
+        return clause.verdict(FAILED, options={**self.base, **options}, **what)
+
+
+def _brief(said: str) -> str:
+    """What an exception says, on one line: torch writes pages, in colours, and the cause comes last."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said).rpartition("WeightsUnpickler error: ")[2]
+    return textwrap.shorten(text, 300, placeholder=" …")

@@ -51,12 +51,12 @@ def closure_once(make: Make) -> Claims:
         return torch.tensor(2.5)
 
     opt.step(closure)
-    return [("the number of calls", True, len(calls) <= 1)]
+    return [("the closure is called no more than once", True, len(calls) <= 1)]
 
 
 @clause(
     "closure",
-    "step(closure) returns the loss; step() returns None",
+    "step(closure) returns the loss",
     why="Training loops and schedulers read the loss that step() returns.",
     mend="Start with loss = None, set it from the closure, and end with `return loss`.",
     quick=True,
@@ -70,7 +70,8 @@ def closure_loss(make: Make) -> Claims:
         return torch.tensor(2.5)
 
     loss = opt.step(closure)
-    return [("what step(closure) returns", 2.5, loss if loss is None else float(loss))]
+    returned = None if loss is None else float(loss)
+    return [("what step(closure) returns", 2.5, returned)]
 
 
 @clause(
@@ -97,7 +98,8 @@ def closure_first(make: Make) -> Claims:
     "gradients",
     "step() leaves p.grad as it was",
     why="Gradients are read after the step: by logging, by clipping, by a second optimizer, by accumulation.",
-    mend="Work out of place on the gradient: grad = grad.add(p, alpha=weight_decay), never grad.add_(...).",
+    mend="Work out of place, grad = grad.add(p, alpha=weight_decay), never grad.add_(...); "
+    "leave p.grad = None to zero_grad().",
     over="combos",
     quick=True,
 )
@@ -108,11 +110,12 @@ def grad_kept(make: Make) -> Claims:
         w.grad = g = gradient(w, t)
         before, version = g.tolist(), g._version
         opt.step()
-        if g.tolist() != before:
+        if w.grad is not g or g.tolist() != before:
             break
+    after = None if w.grad is None else w.grad.tolist()
     return [
+        ("p.grad after step()", before, after),
         ("p.grad is the same tensor after step()", True, w.grad is g),
-        ("p.grad after step()", before, g.tolist()),
         ("p.grad._version after step(): it was written to", version, g._version),
     ]
 
@@ -129,12 +132,12 @@ def grad_not_aliased(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
     run(make([twin]), [twin], range(3))
     opt = make([w])
-    w.grad = torch.zeros_like(w)
+    g = torch.zeros_like(w)
     for t in range(3):
-        w.grad.copy_(gradient(w, t))
+        w.grad = g.copy_(gradient(w, t))
         opt.step()
-        w.grad.fill_(7.0)
-    return [("w after 3 steps, p.grad being overwritten after each", twin.tolist(), w.tolist())]
+        g.fill_(7.0)
+    return [("w after 3 steps, the gradient being overwritten after each", twin.tolist(), w.tolist())]
 
 
 @clause(
@@ -152,7 +155,7 @@ def no_gradient(make: Make) -> Claims:
     run(opt, [w], range(2))
     return [
         ("the parameter without a gradient, after 2 steps", before, idle.tolist()),
-        ("its state", kept, state(opt, idle)),
+        ("the state of the parameter without a gradient, after 2 steps", kept, state(opt, idle)),
     ]
 
 
@@ -177,7 +180,7 @@ def gradient_pauses(make: Make) -> Claims:
     run(opt, [a, b], range(2, 4))
     return [
         ("the parameter whose gradient is None at step 2, after it", before, moved),
-        ("its state", kept, after),
+        ("the state of that parameter, after step 2", kept, after),
         ("the other parameter, after 4 steps", twin.tolist(), b.tolist()),
     ]
 

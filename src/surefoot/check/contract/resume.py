@@ -12,6 +12,17 @@ import torch
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import run, state, weight
 
+# what torch gave its optimizers after their first releases, and libraries after it, in that order
+LATER = (
+    "amsgrad",
+    "nesterov",
+    "maximize",
+    "foreach",
+    "capturable",
+    "differentiable",
+    "fused",
+    "decoupled_weight_decay",
+)
 RESUME = "Keep every tensor of the run in self.state[p], and every number in self.state[p] or in the group."
 
 
@@ -121,6 +132,48 @@ def load_dtype(make: Make) -> Claims:
         parts = [k for k in fit if fit[k] != came.get(k)]
         return {"differs": f"torch.optim's own load_state_dict casts all but 'step': here {parts[0]!r} too"}
     return [("dtypes of the state, float32 loaded for float64", fit, came)]
+
+
+@clause(
+    "state",
+    "a checkpoint from before an option was added can be loaded",
+    why="An older file lacks what a later release added: the first step after loading raises, or is another.",
+    mend="In __setstate__, for every option added later, in each group: group.setdefault('maximize', False).",
+    over="rich",
+    cases=[{"option": o} for o in LATER],
+    refuses=("ValueError", "RuntimeError", "NotImplementedError"),
+)
+def older_checkpoint(make: Make, option: str) -> Claims:
+    if why := _owes_nothing(make, option):
+        return why
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    first, second = make([twin]), make([twin])
+    run(first, [twin], range(2))
+    saved = first.state_dict()
+    del saved["param_groups"][0][option]
+    second.load_state_dict(saved)
+    run(second, [twin], range(2, 4))
+    return [
+        (f"w after 4 steps, loaded after 2 from a checkpoint without {option}", w.tolist(), twin.tolist())
+    ]
+
+
+def _owes_nothing(make: Make, option: str) -> str:
+    """Say why an option need not be filled in: only who fills in an earlier one has older checkpoints."""
+    w = weight(2, 2)
+    opt, loaded = make([w]), make([w])
+    saved = opt.state_dict()
+    group = saved["param_groups"][0]
+    if option not in group:
+        return f"it keeps no {option} in its groups"
+    for later in LATER:
+        group.pop(later, None)
+    loaded.load_state_dict(saved)
+    earlier = LATER[: LATER.index(option) + 1]
+    if not any(o in loaded.param_groups[0] for o in earlier):
+        return "it fills in no option that a checkpoint lacks, so there need not be an older one"
+    return ""
 
 
 @clause(

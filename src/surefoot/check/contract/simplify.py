@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["literal", "put_in", "without_unused"]
 
 # calls that change nothing, so that a line which only makes these may go
-PURE = {"state", "weight", "tolist", "str", "items", "get", "view", "detach", "doc"}
+PURE = {"state", "weight", "tolist", "str", "items", "get", "view", "detach", "doc", "join", "float"}
 
 
 def literal(value: Any) -> ast.expr:
@@ -47,8 +47,14 @@ class _PutIn(ast.NodeTransformer):
         return ast.Dict([k for k, _ in kept], [v for _, v in kept])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """f(**{"a": 1}) is f(a=1); getattr(torch, "a") is torch.a."""
+        """f(**{"a": 1}) is f(a=1), f(*(1, 2)) is f(1, 2); getattr(torch, "a") is torch.a; eval("1") is 1."""
         self.generic_visit(node)
+        node.args = [b for a in node.args for b in _spread(a)]
+        match node:
+            case ast.Call(
+                ast.Name("eval"), [ast.Constant(str(text)), ast.Call(args=[place]), ast.Dict() as names]
+            ):
+                return _written_out(text, place, names)
         if (
             isinstance(node.func, ast.Name)
             and node.func.id == "getattr"
@@ -88,14 +94,36 @@ class _PutIn(ast.NodeTransformer):
         return node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        """1 if "a" == "b" else 2 is 2."""
+        """1 if "a" == "b" else 2 is 2; so is 1 if "a" in "b" else 2."""
         self.generic_visit(node)
         test = node.test
         if isinstance(test, ast.Compare) and isinstance(test.left, ast.Constant):
             right = test.comparators[0]
-            if isinstance(test.ops[0], ast.Eq) and isinstance(right, ast.Constant):
-                return node.body if test.left.value == right.value else node.orelse
+            if isinstance(right, ast.Constant):
+                left, equal = test.left.value, isinstance(test.ops[0], ast.Eq)
+                holds = left == right.value if equal else str(left) in str(right.value)
+                return node.body if holds else node.orelse
         return node
+
+
+def _spread(arg: ast.expr) -> list[ast.expr]:
+    if isinstance(arg, ast.Starred) and isinstance(arg.value, (ast.Tuple, ast.List)):
+        return arg.value.elts
+    return [arg]
+
+
+def _written_out(text: str, place: ast.expr, names: ast.Dict) -> ast.expr:
+    """eval("Step(opt)", vars(torch.x), {"opt": o}) is torch.x.Step(o)."""
+    known = {k.value: v for k, v in zip(names.keys, names.values, strict=True) if isinstance(k, ast.Constant)}
+
+    class Name(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            if node.id in known:
+                return known[node.id]
+            return ast.Attribute(place, node.id, ast.Load()) if node.id[0].isupper() else node
+
+    written: ast.expr = Name().visit(ast.parse(text, mode="eval").body)
+    return written
 
 
 def _is_word(key: ast.expr | None) -> bool:

@@ -22,10 +22,10 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
     run(make([w, other]), [w, other], range(9))  # an odd number: two steps by sign may end where they began
     run(make([alone]), [alone], range(9))
     return [
-        ("the shape after 9 steps", list(shape), list(w.shape)),
-        ("the parameter moved", w.numel() > 0, w.tolist() != before),
-        ("it is finite", True, bool(w.isfinite().all())),
-        ("another parameter moved too", True, bool(other.ne(weight(2, 2)).any())),
+        (f"the shape of a parameter of shape {shape}, after 9 steps", list(shape), list(w.shape)),
+        (f"a parameter of shape {shape} moves", w.numel() > 0, w.tolist() != before),
+        (f"a parameter of shape {shape} stays finite", True, bool(w.isfinite().all())),
+        (f"beside a parameter of shape {shape} another one moves", True, bool(other.ne(weight(2, 2)).any())),
     ]
 
 
@@ -47,9 +47,7 @@ def layouts(make: Make, layout: str) -> Claims:
     w.requires_grad_()
     a, b = make([usual]), make([w])
     for t in range(3):
-        g = gradient(usual, t)
-        if layout == "an expanded gradient":
-            g = g[:1].expand(3, 2)
+        g = gradient(usual, t)[:1].expand(3, 2) if layout == "an expanded gradient" else gradient(usual, t)
         usual.grad = g.contiguous().clone()
         w.grad = g.t().contiguous().t() if layout == "a transposed gradient" else g
         a.step()
@@ -124,9 +122,9 @@ def complex_parts(make: Make) -> Claims:
 def _by_direction(make: Make) -> bool:
     """Whether a first step from 0 is along the gradient, and of one length for all elements."""
     w = torch.zeros(3, 1, dtype=torch.complex64).requires_grad_()
-    w.grad = torch.tensor([[1 + 2j], [-1 + 0.5j], [0.5 - 1j]])
+    w.grad = g = torch.tensor([[1 + 2j], [-1 + 0.5j], [0.5 - 1j]])
     make([w]).step()
-    turned, length = w.detach() / w.grad, w.detach().abs()
+    turned, length = w.detach() / g, w.detach().abs()
     return bool((turned.imag.abs() < 1e-6).all() and length.min() > 0 and length.max() / length.min() < 1.001)
 
 

@@ -57,6 +57,33 @@ def schedulers(make: Make, schedule: str) -> Claims:
 
 @clause(
     "tooling",
+    "an lr that is a tensor is followed, and left alone",
+    why="Compiled steps take lr as a tensor; whatever shares it changes when a schedule writes into it.",
+    mend="Never work in place on group['lr'] (lr *= 0.5 does, on a tensor), and clone it where it is kept.",
+    over="singles",
+    needs=["an lr"],
+    refuses=("Exception",),
+)
+def tensor_lr(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    opt, usual = make([w], lr=torch.tensor(0.25)), make([twin], lr=0.25)
+    lrs: dict[Any, list[float]] = {opt: [], usual: []}
+    for o, p in ((opt, w), (usual, twin)):
+        scheduler = torch.optim.lr_scheduler.LambdaLR(o, lambda t: 0.5**t)
+        for t in range(4):
+            run(o, [p], [t])
+            lrs[o].append(float(o.param_groups[0]["lr"]))
+            scheduler.step()
+    start = float(opt.param_groups[0]["initial_lr"])
+    return [
+        ("group['lr'] after each of 4 steps under LambdaLR, a tensor against a number", lrs[usual], lrs[opt]),
+        ("group['initial_lr'] after these steps: what the schedule starts from", 0.25, start),
+        ("w after these steps, lr being a tensor against a number", twin.tolist(), w.tolist(), 1e-5),
+    ]
+
+
+@clause(
+    "tooling",
     "step hooks fire, once per step",
     why="Profilers, averaging and gradient clipping attach to the optimizer by its hooks.",
     mend="Call super().__init__(), and override step() in the class, not on the object.",
@@ -84,10 +111,10 @@ def hooks(make: Make) -> Claims:
 def zero_grad(make: Make) -> Claims:
     w = weight(2, 2)
     opt = make([w])
-    run(opt, [w], range(1))
+    w.grad = gradient(w, 0)
     opt.zero_grad()
     cleared = w.grad is None or not w.grad.any()
-    run(opt, [w], range(1))
+    w.grad = gradient(w, 0)
     opt.zero_grad(set_to_none=False)
     return [
         ("p.grad is None or zero after zero_grad()", True, cleared),
@@ -117,14 +144,13 @@ def no_warnings(make: Make) -> Claims:
             with contextlib.suppress(Exception):  # whether a step raises is another matter
                 run(opt, [w], [t])
     torch.set_warn_always(False)
-    return [
-        ("warnings of 3 steps", [], [" ".join(str(c.message).split("(Triggered")[0].split()) for c in caught])
-    ]
+    said = [" ".join(str(c.message).split("(Triggered")[0].split()) for c in caught]
+    return [("warnings of 3 steps", [], said)]
 
 
 @clause(
     "tooling",
-    "goes quietly",
+    "can be deleted without an exception",
     why="An exception in __del__ cannot be caught; it is printed at some later time, out of place.",
     mend="Leave __del__ out; clean up in a method that is called.",
 )
