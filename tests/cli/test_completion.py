@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cyclopts.completion.detect import ShellDetectionError
 
 from surefoot.cli import main
 
@@ -13,6 +14,21 @@ def test_the_script_knows_commands_and_options(shell: str, capsys: pytest.Captur
     script = capsys.readouterr().out
     assert "predict" in script
     assert "batch-size" in script
+
+
+def test_a_shell_that_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown() -> None:
+        raise ShellDetectionError
+
+    monkeypatch.setattr("cyclopts.completion.detect.detect_shell", unknown)
+    for arguments in ([], ["--install"]):
+        assert main(["completion", *arguments]) == 2
+        assert capsys.readouterr().err == (
+            "surefoot: Which shell this is cannot be seen; name it, bash, zsh, fish or powershell, as in:"
+            " surefoot completion bash.\n"
+        )
 
 
 def test_installing_it(

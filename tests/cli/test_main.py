@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.cli import main
+from surefoot.cli import COMMANDS, build, main
 
 
 def test_a_word_without_a_place_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,3 +52,10 @@ def test_a_thread_at_work_is_waited_for() -> None:
         "import threading, time; threading.Thread(target=lambda: [time.sleep(1), print('worked')]).start()"
     )
     assert _command(thread, "--version").stdout.splitlines()[1:] == ["worked"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_flows(command: str) -> None:
+    # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end
+    for argument in build()[command].assemble_argument_collection(parse_docstring=True):
+        assert "\n" not in (argument.parameter.help or ""), argument.name

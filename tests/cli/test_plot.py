@@ -31,6 +31,11 @@ def test_several_are_drawn_here(
     monkeypatch.chdir(tmp_path)
     assert main(["plot", "run", "run"]) == 0
     assert capsys.readouterr().out == "Drawn: compared.png\n"
+    (tmp_path / "compared.png").write_text("kept")
+    assert main(["plot", "run", "run"]) == 0
+    assert main(["plot", "run", "run"]) == 0
+    assert capsys.readouterr().out == "Drawn: compared-2.png\nDrawn: compared-3.png\n"
+    assert (tmp_path / "compared.png").read_text() == "kept"
     assert main(["plot", "run", "--out", "picture.svg"]) == 0
     assert "<svg" in (tmp_path / "picture.svg").read_text()
 
@@ -42,7 +47,7 @@ def test_several_are_drawn_here(
         (["nothing"], "There is no run's folder 'nothing'."),
         (["."], "'.' is no run's folder: cannot read its metrics.jsonl."),
         (["run", "--out", "x.txt"], "The picture 'x.txt' must be a .png, .pdf or .svg file."),
-        (["run", "--out", "no/x.png"], "Cannot write 'no/x.png': No such file or directory."),
+        (["run", "--out", "no/x.png"], "Cannot write 'no/x.png': there is no folder 'no'."),
     ],
 )
 def test_bad_input(

@@ -46,7 +46,8 @@ def test_a_run_that_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
     closing = capsys.readouterr().out.splitlines()[-2:]
     before = {path: path.read_bytes() for path in Path("run").iterdir()}
     assert main(["resume", "run"]) == 0
-    assert capsys.readouterr().out.splitlines()[-2:] == closing
+    out = capsys.readouterr().out.splitlines()
+    assert (out[0], out[-2:]) == ("The run 'run' is finished; there is nothing left to do.", closing)
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 

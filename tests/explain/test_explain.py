@@ -303,7 +303,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["sgd", "w***2", "--at", "w=1"], "f does not parse: invalid syntax.\n    w***2\n       ^"),
         (
             ["sgd", "w**2", "--at", "w=1", "--picture", "path"],
-            "The picture 'path' must be kind=FILE with a .png, .pdf or .svg file, as path=path.png.",
+            "The picture 'path' must be kind=FILE, as path=path.png.",
+        ),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--picture", "path=path.gif"],
+            "The picture 'path.gif' must be a .png, .pdf or .svg file.",
         ),
     ],
 )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 __all__ = ["completion"]
 
 
 def completion(
-    shell: Literal["bash", "zsh", "fish", "powershell"] | None = None, /, *, install: bool = False
+    shell: Literal["bash", "zsh", "fish", "powershell"] | None = None,
+    /,
+    *,
+    install: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> int:
     """Print the shell's completion script, or install it.
 
@@ -16,8 +21,18 @@ def completion(
         shell: Which shell; without it, the one you are in.
         install: Write the script where the shell looks for it, and say where that is.
     """
-    from surefoot.cli import build
+    from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
+    from surefoot.cli import build
+    from surefoot.errors import InputError
+
+    try:
+        shell = shell or detect_shell()
+    except ShellDetectionError:
+        raise InputError(
+            "Which shell this is cannot be seen; name it, bash, zsh, fish or powershell, as in:"
+            " surefoot completion bash."
+        ) from None
     app = build()
     if install:
         print(f"Installed in {app.install_completion(shell=shell)}; it works in a new shell.")

@@ -24,7 +24,7 @@ def convert(
     beta2: float | None = None,
     eps: float | None = None,
     maximize: bool | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> int:
     """Say which hyperparameters of one convention make the same steps as those of another.
 
@@ -74,7 +74,8 @@ def convert(
     if json:
         import json as library
 
-        print(library.dumps([x.as_dict() for x in found] if to is None else found[0].as_dict(), indent=2))
+        data = [x.as_dict() for x in found] if to is None else found[0].as_dict()
+        print(library.dumps(data, indent=2, ensure_ascii=False))
     elif to is not None:
         print(found[0])
     else:

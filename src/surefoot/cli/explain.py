@@ -11,7 +11,7 @@ __all__ = ["explain"]
 
 Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
 Number = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # text, and so exact; -1 is no option
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def explain(
@@ -92,6 +92,7 @@ def explain(
     from surefoot.errors import InputError
     from surefoot.explain import explain as work_out
     from surefoot.explain.assignments import read_assignments, read_option_text
+    from surefoot.plot.file import save_picture
 
     start: dict[str, Any] = {}
     for text in at or []:
@@ -123,6 +124,7 @@ def explain(
         "digits": digits,
         "autograd": True if autograd else None,
     }
+    files = [_picture(pair) for pair in picture or []]
     rules = rule.split(",") if "," in rule else rule
     explanation = work_out(
         rules, **given, **options, optimizer=None if optimizer is None else _load(optimizer)
@@ -130,9 +132,11 @@ def explain(
     # the path of one rule says more beside the one without momentum
     alone = picture and len(explanation.traces) == 1 and "momentum" in options and not nesterov
     others = [work_out(rules, **given, **{**options, "momentum": "0"})] if alone else []
-    drawn = [_draw(explanation, others, pair) for pair in picture or []]
+    for kind, file in files:
+        figure = explanation.plot(kind, *(others if kind in ("path", "over-time") else []))
+        save_picture(figure, file)
     print(_write(explanation, format).rstrip("\n"))
-    for file in drawn:
+    for _, file in files:
         print(f"Drawn: {file}", file=sys.stdout if format == "text" else sys.stderr)
     return 0
 
@@ -156,19 +160,13 @@ def _write(explanation: Any, format: str) -> str:
     return str(explanation.text(width=width, color=color))
 
 
-def _draw(explanation: Any, others: list[Any], pair: str) -> Path:
-    """Draw one picture, given as kind=FILE."""
+def _picture(pair: str) -> tuple[str, Path]:
+    """Read kind=FILE."""
     from surefoot.errors import InputError
+    from surefoot.plot.file import check_picture
 
     kind, equals, name = pair.partition("=")
-    file = Path(name)
-    if not equals or file.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise InputError(
-            f"The picture {pair!r} must be kind=FILE with a .png, .pdf or .svg file, as path=path.png."
-        )
-    figure = explanation.plot(kind, *(others if kind in ("path", "over-time") else []))
-    try:
-        figure.savefig(file)
-    except OSError as error:
-        raise InputError(f"Cannot write '{file}': {error.strerror or error}.") from None
-    return file
+    if not equals:
+        raise InputError(f"The picture {pair!r} must be kind=FILE, as path=path.png.")
+    check_picture(Path(name))
+    return kind, Path(name)

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 __all__ = ["gradients"]
 
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def gradients(
@@ -31,8 +31,7 @@ def gradients(
     Parameters
     ----------
     make
-        file.py:function or package.module:function; called as it is, it returns (model, loss, batch).
-        The loss is taken as loss(model(*inputs), target), where batch is (*inputs, target).
+        file.py:function or package.module:function that returns (model, loss, batch), batch (*inputs, target).
     seed
         Of the directions, and of dropout.
     each

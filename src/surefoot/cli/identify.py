@@ -10,7 +10,7 @@ from cyclopts import Parameter
 __all__ = ["identify"]
 
 Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
-Flag = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def identify(
@@ -38,18 +38,21 @@ def identify(
     option
         A constructor option, name=value; may be repeated. lr is 0.25 unless given.
     plot
-        Draw its impulse response beside those of the rules to this file.
+        Draw its impulse response beside those of the rules into this file: .png, .pdf or .svg.
     json
         Write the result as JSON.
     sandbox
-        Run it in a process of its own.
+        Run it in a process of its own; --no-sandbox is for debugging.
     """
     from surefoot.check.identify import identify
     from surefoot.check.load import parse_options
+    from surefoot.plot.file import check_picture, save_picture
 
+    if plot is not None:
+        check_picture(plot)
     found = identify(optimizer, options=parse_options(option or []), sandbox=sandbox)
     if plot is not None:
-        found.plot().savefig(plot)
+        save_picture(found.plot(), plot)
     if json:
         import json as written
 
@@ -57,5 +60,5 @@ def identify(
     else:
         print(found)
         if plot is not None:
-            print(f"\nIts impulse response is drawn in {plot}.")
+            print(f"\nDrawn: {plot}")
     return 0 if found.fits else 1

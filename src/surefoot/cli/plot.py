@@ -12,18 +12,17 @@ def plot(*run: Path, out: Path | None = None) -> None:
 
     Args:
         run: Folders of runs, such as runs/20250101-120000-mlp.
-        out: The picture: .png, .pdf or .svg. [default: curves.png in the run; compared.png for several]
+        out: The picture: .png, .pdf or .svg. [default: curves.png in the run; of several, a new compared.png]
     """
     if not run:
         raise InputError("Name at least one run's folder, as in: surefoot plot runs/*")
+    from surefoot.plot.file import check_picture, free_name, save_picture
+
+    if out is not None:
+        check_picture(out)
     from surefoot.plot.curves import curves
 
-    file = out or (run[0] / "curves.png" if len(run) == 1 else Path("compared.png"))
-    if file.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise InputError(f"The picture '{file}' must be a .png, .pdf or .svg file.")
     figure = curves(run)
-    try:
-        figure.savefig(file)
-    except OSError as error:
-        raise InputError(f"Cannot write '{file}': {error.strerror or error}.") from None
+    file = out or (run[0] / "curves.png" if len(run) == 1 else free_name(Path("compared.png")))
+    save_picture(figure, file)
     print(f"Drawn: {file}")

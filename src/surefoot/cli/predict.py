@@ -10,13 +10,14 @@ from cyclopts import Parameter
 __all__ = ["predict"]
 
 
-def predict(run: Path, file: Path, /, *, best: Annotated[bool, Parameter(negative=())] = False) -> int:
+def predict(
+    run: Path, file: Path, /, *, best: Annotated[bool, Parameter(negative=(), show_default=False)] = False
+) -> int:
     """Use a run's model on a picture or a file of rows.
 
     Args:
         run: The run's folder.
-        file: A picture (PNG or another format), resized to what the model takes, inverted if its border is
-            light; or FILE.npz with the array x, and y if it is known, to compare with.
+        file: A picture, as PNG, or FILE.npz with rows x, and y if it is known, to compare with.
         best: With the weights of the best validation, rather than the last ones.
     """
     from surefoot.train import predict as prediction

@@ -14,5 +14,8 @@ def resume(run: Path, /) -> int:
         run: The run's folder.
     """
     from surefoot.cli.train import carry_out
+    from surefoot.train.folder import RunFolder
 
+    if RunFolder(run).status == "finished":
+        print(f"The run '{run}' is finished; there is nothing left to do.")
     return carry_out("resume", run)

@@ -44,8 +44,7 @@ def train(
 
     Args:
         preset: Options that come with surefoot: lecture (the lecture's run).
-        config: A TOML file of options, such as a run's config.toml; they override a preset's, as the command
-            line overrides both.
+        config: A TOML file of options, such as a run's config.toml; overrides a preset.
         settings: All others.
     """
     return carry_out("train", settings)
