@@ -1,8 +1,8 @@
 """torch without the shapes of its operators, which training never asks for: a fifth of its import.
 
-`torch._meta_registrations` tells the shape that each operator's result would have, for tensors without data
+`torch._meta_registrations` tells the shape that each operator's result would have: for tensors without data
 (device "meta"), torch.export and torch.compile. It is left out where only surefoot's own code will run, and
-comes in before anything that may want it: `whole` is called before a user's module is loaded or a step traced.
+comes in before anything may want it: `whole` is called before a user's module is loaded or a step traced.
 """
 
 from __future__ import annotations
