@@ -72,3 +72,18 @@ def test_runs_with_the_compiled_step(job, tmp_path):
         run(job, out, compile="off", resume=True)  # the folder says which step the run takes
         assert (out / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
         assert metrics(out) == metrics(one)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_runs_with_the_compiled_step_in_parts(job, tmp_path):
+    compiled = run(job, tmp_path / "whole", accumulate=2)
+    plain = run(job, tmp_path / "eager", accumulate=2, compile="off")
+    assert 'compile = "on"' in (tmp_path / "whole" / "config.toml").read_text()
+    losses = [torch.tensor([s["loss"] for s in r.steps]) for r in (compiled, plain)]
+    assert torch.allclose(*losses, rtol=1e-3)
+    with pytest.raises(Interrupted):
+        run(job, tmp_path / "stopped", accumulate=2, stop=5)
+    run(job, tmp_path / "stopped", accumulate=2, resume=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
+    assert weights[0] == weights[1]
