@@ -144,7 +144,7 @@ class Config:
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
     """bfloat16: autocast the forward pass."""
     compile: Annotated[Literal["off", "on", "auto"], Parameter(group=_MACHINE)] = "off"
-    """Take the training steps by one compiled program (on a GPU, a CUDA graph): on, or auto, where it pays."""
+    """Take the training steps by one compiled program (a GPU: a CUDA graph): on, or auto, where it pays."""
 
     name: Annotated[str | None, Parameter(group=_OUTPUT)] = None
     """Name of the run. [default: model and data]"""
