@@ -78,7 +78,7 @@ def test_what_computes_in_float32_is_recognised_and_told_once():
     found = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam")
     assert found["rule"].note == (
         "RAdam, but w shrinks by γλ before the step. By its name it would be RAdam: not the same; it follows "
-        "the rule within float32 rounding: even in float64, something is kept or made in float32"
+        "the rule within float32 rounding: in float64 too, something is kept or computed in float32"
     )
     assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
     claimed = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam", "radam", decay="decoupled", quick=True)

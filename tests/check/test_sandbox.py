@@ -1,10 +1,12 @@
 """Optimizers that misbehave: each costs a failed clause that says so, and the rest is examined."""
 
 import os
+import sys
 import time
 
 import pytest
 
+from surefoot.check import sandbox
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox, available
 from surefoot.check.server import get_server
@@ -69,6 +71,11 @@ class ForksAway(torch.optim.SGD):
         super().zero_grad(set_to_none)
         if os.fork() == 0:
             time.sleep(1000)
+
+class Slow(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        time.sleep(1)
+        super().zero_grad(set_to_none)
 
 class ExitsPython(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
@@ -191,3 +198,29 @@ def test_its_words_are_those_of_this_process():
     assert [(v.clause.id, v.outcome, v.note) for v in there.verdicts] == [
         (v.clause.id, v.outcome, v.note) for v in here.verdicts
     ]
+
+
+def test_time_that_a_process_waits_for_a_processor_does_not_count(patients, monkeypatch):
+    monkeypatch.setattr(sandbox, "_queued", lambda pid: time.monotonic())  # as if no processor was ever free
+    slow = Sandbox("patients.py:Slow", seconds=0.5)
+    try:
+        assert "claims" in slow.observe("zero-grad", {}, {})
+    finally:
+        slow.close()
+
+
+def test_what_a_process_waits_is_read_where_the_system_says_so():
+    assert sandbox._queued(os.getpid()) >= 0
+    assert sandbox._queued(1 << 30) == 0
+
+
+def test_a_wrong_rule_is_refused_while_the_contract_is_being_examined(patients):
+    with pytest.raises(InputError, match="did you mean 'torch'"):
+        check("patients.py:Forges", "tourch")
+
+
+def test_both_processes_are_heard():
+    here = check("torch.optim:SGD", "torch", quick=True)
+    assert here.verdicts[0].clause.group == "arithmetic"
+    assert list(dict.fromkeys(v.clause.group for v in here.verdicts))[-1] == "process"
+    assert sys.getswitchinterval() == pytest.approx(0.005)

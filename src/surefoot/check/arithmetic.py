@@ -117,7 +117,7 @@ class _Work:
             notes.append(self.another(guessed, other))
             claim = dataclasses.replace(claim, rule=other)
         traces = [r.trace for r in plain if r.trace]
-        if claimed and not all(map(claim.holds, traces)) and all(map(claim.roughly().holds, traces)):
+        if claimed and not all(map(claim.holds, traces)) and claim.follows_roughly(traces):
             claim = claim.roughly()
         if claim.rough:
             notes.append(ROUGHLY)
@@ -181,7 +181,9 @@ class _Work:
         return tell_failure(self.recorder, clause, claim, wrong, len(recordings), said)
 
 
-ROUGHLY = "it follows the rule within float32 rounding: even in float64, something is kept or made in float32"
+ROUGHLY = (
+    "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
+)
 
 
 def _convention(claim: Claim, traces: list[Trace]) -> str:

@@ -101,6 +101,16 @@ class Claim:
         except InputError:
             return False
 
+    def follows_roughly(self, traces: Sequence[Trace]) -> bool:
+        """Whether recordings follow the rule as closely as float32 would, bit for bit where it is exact."""
+        try:
+            compared = [(self._compare(got, None), got) for got in traces]
+        except InputError:
+            return False
+        return all(
+            found is None or (not exact and self.roughly().holds(got)) for (found, exact), got in compared
+        )
+
     def with_slots(self, traces: Sequence[Trace]) -> Claim:
         """The same claim, of the state too: of slots that equal one of the rule's in all these recordings."""
         theirs = dict.fromkeys(k for got in traces for m in got.steps for s in m.state.values() for k in s)

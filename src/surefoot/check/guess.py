@@ -89,9 +89,8 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
 def _followed(named: Rule | None, words: Words, plain: Sequence[Trace]) -> Iterator[Claim]:
     """Yield the rules that reproduce recordings: exactly, then as closely as float32 would."""
     claims = [Claim(rule, words) for rule in _first(named, words)]
-    for claim in (*claims, *(c.roughly() for c in claims)):
-        if all(map(claim.holds, plain)):
-            yield claim
+    yield from (claim for claim in claims if all(map(claim.holds, plain)))
+    yield from (claim.roughly() for claim in claims if claim.follows_roughly(plain))
 
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:

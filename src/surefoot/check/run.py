@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
+import queue
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.sandbox import UNTOUCHED, Sandbox, available
+from surefoot.check.sandbox import UNTOUCHED, Sandbox
+from surefoot.check.server import available, get_server
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Clause, Options, Plan, Report, Verdict
 from surefoot.errors import InputError, unknown
 
@@ -42,7 +47,7 @@ def check(
         decay: where weight decay enters, if not where the rule has it.
         quick: only what catches most mistakes, in at most a second.
         deep: also what takes long, such as torch.compile.
-        only: ids of clauses, or groups of them, to examine.
+        only: ids of clauses, or groups of them, to examine; commas separate several.
         skip: ids or groups to leave out.
         expected_failures: id → reason; such a failure does not count.
         seed: makes the random part of the scripts reproducible.
@@ -61,13 +66,31 @@ def check(
         >>> check(torch.optim.SGD, "torch", only=["hooks", "closure"]).ok
         True
     """
+    apart = isinstance(optimizer, str) and sandbox is not False and available()
+    if apart:
+        get_server()  # imports torch while this process does
     expected = expected_failures or {}
+    only, skip = _several(only), _several(skip)
     known = clauses()
-    for name in (*only, *skip, *expected):
-        if name not in {*known, *(c.group for c in known.values())}:
-            raise unknown("clause", name, known)
-    plan = Plan(seed=seed, quick=quick, deep=deep, only=tuple(only), skip=tuple(skip))
-    patient = _patient(optimizer, options or {}, sandbox)
+    groups = dict.fromkeys(c.group for c in known.values())
+    for names, choices in (((*only, *skip), {**known, **groups}), (expected, known)):
+        for name in (n for n in names if n not in choices):
+            near = difflib.get_close_matches(name, choices, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
+    plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
+    if isinstance(optimizer, str) and apart:
+        patients = _Patients(Sandbox(optimizer, options))
+    elif sandbox:
+        raise InputError(
+            "A sandbox needs the optimizer as file.py:Class or module:Class, and a POSIX system."
+        )
+    else:
+        from surefoot.check.load import load
+        from surefoot.check.patient import Here
+
+        patients = _Patients(Here(load(optimizer), options))
+    patient = patients.first
     began = time.perf_counter()
     notes: list[str] = []
     verdicts: list[Verdict] = []
@@ -77,21 +100,18 @@ def check(
             raise unknown(f"option of {patient.signature.name}", option, taken)
         for option in (o for o in patient.signature.required if o not in patient.given):
             raise InputError(f"{patient.signature.name} needs the option {option!r}; none was given.")
-        against, coming = _examinations(patient, plan, rule, decay, notes)
+        against, coming = _examinations(patients, plan, rule, decay, notes)
         for verdict in coming:
             verdicts.append(verdict)
             if progress:
                 progress(verdict.clause)
-        if isinstance(patient, Sandbox) and (printed := patient.printed()):
-            count = len(printed.splitlines())
-            notes.append(
-                f"It printed {count} line{'s' * (count > 1)}, first: {printed.splitlines()[0][:200]}"
-            )
+        if printed := patients.printed():
+            count = len(printed)
+            notes.append(f"It printed {count} line{'s' * (count > 1)}, first: {printed[0][:200]}")
     finally:
         if progress:
             progress(None)
-        if isinstance(patient, Sandbox):
-            patient.close()
+        patients.close()
     return Report(
         subject=optimizer if isinstance(optimizer, str) else patient.signature.name,
         rule=against,
@@ -102,6 +122,11 @@ def check(
     ).expecting(expected)
 
 
+def _several(names: Sequence[str]) -> tuple[str, ...]:
+    """Names may be given one by one, or with commas."""
+    return tuple(n.strip() for name in names for n in name.split(","))
+
+
 def clauses() -> dict[str, Clause]:
     """Return every clause there is, by id, in the order of examination."""
     from surefoot.check import arithmetic, contract
@@ -110,53 +135,96 @@ def clauses() -> dict[str, Clause]:
     return {**found, **contract.CLAUSES, UNTOUCHED.id: UNTOUCHED}
 
 
-def _patient(optimizer: str | Callable[..., Any], options: Options, sandbox: bool | None) -> Here | Sandbox:
-    if isinstance(optimizer, str) and sandbox is not False and available():
-        return Sandbox(optimizer, options)
-    if sandbox:
-        raise InputError(
-            "A sandbox needs the optimizer as file.py:Class or module:Class, and a POSIX system."
-        )
-    from surefoot.check.load import load
-    from surefoot.check.patient import Here
+class _Patients:
+    """The optimizer, and in the sandbox, where two are examined at the same time, its twin."""
 
-    return Here(load(optimizer), options)
+    def __init__(self, first: Here | Sandbox) -> None:
+        self.first, self.twin = first, first
+        self.interval = sys.getswitchinterval()
+
+    @property
+    def apart(self) -> list[Sandbox]:
+        return [p for p in {id(p): p for p in (self.first, self.twin)}.values() if isinstance(p, Sandbox)]
+
+    def split(self) -> None:
+        """Make a twin, where it can have a process of its own."""
+        if isinstance(self.first, Sandbox):
+            self.twin = self.first.twin()
+            sys.setswitchinterval(self.interval / 20)  # the thread that waits for answers is to be woken soon
+
+    def printed(self) -> list[str]:
+        return [line for p in self.apart for line in p.printed().splitlines()]
+
+    def close(self) -> None:
+        sys.setswitchinterval(self.interval)
+        for p in self.apart:
+            p.close()
 
 
 def _examinations(
-    patient: Here | Sandbox, plan: Plan, rule: str | Rule | None, decay: str | None, notes: list[str]
+    patients: _Patients, plan: Plan, rule: str | Rule | None, decay: str | None, notes: list[str]
 ) -> tuple[str | None, Iterator[Verdict]]:
     """Prepare all that is examined; returns the rule's name, and the verdicts as they come."""
     from surefoot.check import arithmetic, contract
 
-    kept = contract.examine(patient, plan)
+    kept = contract.examine(patients.first, plan)
     if kept.aside:
         notes.append(kept.aside)
     against: str | None = None
     computed: Iterator[Verdict] = iter(())
+    contracted = kept.verdicts
     if any(plan.wants(c) for c in arithmetic.CLAUSES.values()):
-        examination = arithmetic.examine(patient, plan, rule, decay)
+        if any(plan.wants(c) for c in contract.CLAUSES.values()):
+            patients.split()
+        if patients.twin is not patients.first:
+            contracted = _meanwhile(contracted)
+        examination = arithmetic.examine(patients.twin, plan, rule, decay)
         against = examination.rule.name if examination.rule else None
         computed = examination.verdicts
         notes.append(f"Rule: {examination.why}")
-    return against, itertools.chain(computed, kept.verdicts, _untouched(patient, plan))
+    return against, itertools.chain(computed, contracted, _untouched(patients, plan))
 
 
-def _untouched(patient: Here | Sandbox, plan: Plan) -> Iterator[Verdict]:
+def _meanwhile(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Make verdicts in a thread of their own, from now on; what it raises is raised where they are read."""
+    made: queue.SimpleQueue[Verdict | BaseException | None] = queue.SimpleQueue()
+
+    def make() -> None:
+        try:
+            for verdict in verdicts:
+                made.put(verdict)
+            made.put(None)
+        except BaseException as error:
+            made.put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+
+    def read() -> Iterator[Verdict]:
+        while (verdict := made.get()) is not None:
+            if isinstance(verdict, BaseException):
+                raise verdict
+            yield verdict
+
+    return read()
+
+
+def _untouched(patients: _Patients, plan: Plan) -> Iterator[Verdict]:
     """Judge what the optimizer's module did to torch and surefoot."""
     if not plan.wants(UNTOUCHED):
         return
-    if not isinstance(patient, Sandbox):
+    patched = [name for p in patients.apart for name in p.patched]
+    if not patients.apart:
         yield UNTOUCHED.verdict(NOT_APPLICABLE, note="seen only from outside, when it runs in the sandbox")
-    elif not patient.patched:
+    elif not patched:
         yield UNTOUCHED.verdict(PASSED)
     else:
-        name = patient.patched[0]
+        patched = sorted(set(patched))
+        name, imports = patched[0], patients.first.signature.imports
         place = name if name.startswith("torch.") else "torch"
         yield UNTOUCHED.verdict(
             FAILED,
-            note=f"it replaces {', '.join(patient.patched[:5])}",
+            note=f"it replaces {', '.join(patched[:5])}",
             expected=f"{name} as torch has it",
             got=f"another {name}",
-            repro=f"import torch\nbefore = {place}\n{patient.signature.imports}\nassert {place} is before\n",
+            repro=f"import torch\nbefore = {place}\n{imports}\nassert {place} is before\n",
         )

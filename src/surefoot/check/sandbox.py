@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.server import IMPORTS, available, get_server
+from surefoot.check.server import available, get_server
 from surefoot.check.verdict import Answer, Clause, Died, Options, Raised, Signature
 from surefoot.errors import InputError
 
@@ -37,6 +37,8 @@ UNTOUCHED = Clause(
     mend="Give your function a name of its own.",
 )
 LONGEST_ANSWER = 1 << 26  # bytes
+IMPORTS = 30.0  # seconds that importing the user's module may take
+BUSY = 20  # times as long as allowed is the most that waiting for a processor may add
 LONG = 120.0  # seconds that a clause of --deep may take
 
 
@@ -55,7 +57,7 @@ class Sandbox:
     ) -> None:
         self.subject, self.seconds, self.memory = subject, seconds, memory
         self.options = dict(options or {})
-        self.tolerated = ""
+        self.tolerated, self.closed = "", False
         self.patched: list[str] = []
         self.deaths: list[str] = []
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
@@ -72,6 +74,13 @@ class Sandbox:
         self.given = dict(self.options)
         if "lr" in (*self.signature.options, *self.signature.required):
             self.given.setdefault("lr", 0.25)
+
+    def twin(self) -> Sandbox:
+        """The same optimizer in another process, to be asked at the same time."""
+        twin = Sandbox(self.subject, self.options, seconds=self.seconds, memory=self.memory)
+        if self.tolerated:
+            twin.tolerate(self.tolerated)
+        return twin
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe over there."""
@@ -110,6 +119,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End the process; nothing can be asked afterwards."""
+        self.closed = True
         self._stop()
         self.output.close()
 
@@ -126,13 +136,15 @@ class Sandbox:
         return Signature(**told)
 
     def _ask(self, seconds: float | None = None, **question: Any) -> Any:
+        if self.closed:
+            raise Died("Its process was ended, as the examination was.")
         if self._connection is None:
             self._load()
         assert self._connection is not None, "a loaded patient is connected"
         id = uuid.uuid4().hex
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is no answer either
             self._connection.sendall(json.dumps({**question, "id": id}).encode() + b"\n")
-        line = self._line(time.monotonic() + (seconds or self.seconds), seconds or self.seconds)
+        line = self._line(seconds or self.seconds)
         try:
             reply = json.loads(line)
             if reply.pop("id") != id:
@@ -155,14 +167,19 @@ class Sandbox:
         self.patched = reply["patched"] or self.patched
         return reply["answer"]
 
-    def _line(self, deadline: float, seconds: float) -> bytes:
-        """Read one answer."""
+    def _line(self, seconds: float) -> bytes:
+        """Read one answer; time that its process spends waiting for a processor does not count."""
         assert self._connection is not None, "a question was asked before"
-        read = bytearray()
+        began, queued = time.monotonic(), _queued(self._pid)
+        deadline, read = began + seconds, bytearray()
         while not read.endswith(b"\n"):
+            if time.monotonic() > deadline:
+                deadline = began + seconds + min(_queued(self._pid) - queued, BUSY * seconds)
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._connection], [], [], left)[0]:
+            if left <= 0:
                 raise self._died(f"it did not end within {seconds:g} s, and was stopped.")
+            if not select.select([self._connection], [], [], left)[0]:
+                continue
             try:
                 part = self._connection.recv(1 << 16)
             except ConnectionResetError:
@@ -194,6 +211,15 @@ class Sandbox:
                     kill(self._pid, signal.SIGKILL)
             code = get_server().wait(self._pid, 1.0)
         return code
+
+
+def _queued(pid: int) -> float:
+    """Seconds that a process was ready to run and no processor was free; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _cause(code: int) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["IMPORTS", "available", "get_server"]
+__all__ = ["available", "get_server"]
 
-IMPORTS = 30.0  # seconds that importing torch and the user's module may take
+STARTS = 120.0  # seconds that importing torch may take, however busy the machine is
 
 
 def available() -> bool:
@@ -47,10 +47,14 @@ class Server:
         """Start a worker; returns its process id."""
         with _lock:
             if not self.ready:
-                self.control.settimeout(IMPORTS)
-                if self.control.recv(5) != b"ready":
+                self.control.settimeout(STARTS)
+                try:
+                    self.ready = self.control.recv(5) == b"ready"
+                except TimeoutError:
+                    self.process.kill()
+                if not self.ready:
                     raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
-                self.ready = True
+                self.control.settimeout(None)
             socket.send_fds(self.control, [json.dumps(order).encode()], files)
             return int(self.control.recv(32))
 
@@ -65,6 +69,8 @@ class Server:
         """End the server; it ends by itself when the socket is closed."""
         if self.owner == os.getpid():
             self.control.close()
+            if not self.ready:
+                self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(2)
             self.process.kill()

@@ -34,7 +34,7 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
     lines = [paint("bold", headline(report)), ""]
     found = groups(report)
     margin = max((len(g) for g in found), default=0) + 2
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for group, verdicts in found.items():
         lines += _group_line(group.ljust(margin), verdicts, paint, width, seen)
     lines += ["", paint(FAILED if report.failures else PASSED, summary(report))]
@@ -89,7 +89,7 @@ def _painter(color: bool) -> Callable[[str, str], str]:
 
 
 def _group_line(
-    name: str, verdicts: list[Verdict], paint: Callable[[str, str], str], width: int, seen: set[str]
+    name: str, verdicts: list[Verdict], paint: Callable[[str, str], str], width: int, seen: dict[str, str]
 ) -> list[str]:
     n = count(verdicts)
     examined = len(verdicts) - n[NOT_APPLICABLE]
@@ -100,7 +100,7 @@ def _group_line(
     elif not examined:
         reason = verdicts[0].note
         said = "not applicable, as above" if reason in seen else f"not applicable: {reason}"
-        seen.add(reason)
+        seen[reason] = verdicts[0].clause.id
     else:
         said = f"{examined - n['expected']} of {examined} kept"
     if n["expected"]:
@@ -109,7 +109,9 @@ def _group_line(
     lines = [paint(worst, line) for line in lines]
     for v in verdicts:
         if v.outcome == DIFFERS:
-            said = f"{' ' * (len(name) + 2)}{MARKS[DIFFERS]} {v.clause.id}: another convention: {v.note}"
+            told = f"another convention: {v.note}" if v.note not in seen else f"as {seen[v.note]}"
+            seen.setdefault(v.note, v.clause.id)
+            said = f"{' ' * (len(name) + 2)}{MARKS[DIFFERS]} {v.clause.id}: {told}"
             lines += [paint(DIFFERS, line) for line in _wrap([said], width, " " * (len(name) + 4))]
     return lines
 
