@@ -345,3 +345,52 @@ def test_every_option_is_in_the_help(
     words = capsys.readouterr().out.split()
     options = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Config)}
     assert options | {"--preset", "--config"} <= set(words)
+
+
+def test_a_taken_folder_is_told_before_any_work(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", small, "--epochs", "1", "--out", "run"]) == 0
+    assert failed(capsys, "--data", "nothing.npz", "--out", "run") == (
+        "The folder 'run' holds a run; resume it, or choose a new folder."
+    )
+
+
+def test_the_heading_tells_further_options_and_that_a_batch_is_all(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--optimizer", "torch.optim:AdamW", "--lr", "0.01", "--opt", "betas=(0.5,0.75)"]
+    assert main(["train", "--data", small, "--epochs", "1", "--batch-size", "1000", *args]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[1].endswith("; AdamW lr 0.01, weight decay 0.01, betas (0.5, 0.75)")
+    assert out[2].startswith("cosine, batches of 1,000, all rows in one; cpu, ")
+
+
+OWN = """
+from torch import nn, optim
+class Net(nn.Linear):
+    def __init__(self, shape, outputs):
+        super().__init__(shape[0], outputs)
+    def forward(self, x):
+        if self.training and x.requires_grad is False and FAULTY:
+            raise ValueError("no\\ndata.")
+        return super().forward(x)
+class Loose(optim.SGD):
+    def step(self, closure=None):
+        return loss
+FAULTY = False
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--optimizer", "own.py:Loose", "--lr", "0.1"], "The optimizer 'own.py:Loose' raises NameError: name"
+         " 'loss' is not defined (own.py, line 12); `surefoot check own.py:Loose` says more."),
+        (["--model", "own.py:Net"], "The model 'own.py:Net' raises ValueError: no (own.py, line 8)."),
+    ],
+)  # fmt: skip
+def test_what_a_user_s_class_raises_is_one_sentence(
+    options: list[str], sentence: str, small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.py").write_text(OWN.replace("FAULTY = False", f"FAULTY = {options[0] == '--model'}"))
+    assert main(["train", "--data", small, "--epochs", "1", *options]) == 2
+    assert capsys.readouterr().err == f"surefoot: {sentence}\n"

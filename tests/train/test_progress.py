@@ -78,6 +78,7 @@ def test_a_watched_epoch_has_a_bar(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_watched", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
     shown = Progress(2, 100, "accuracy")
     shown.begin(1)
     shown._bar.mininterval = 0
@@ -91,6 +92,19 @@ def test_a_watched_epoch_has_a_bar(
     assert "samples/s" in out.err
     assert "left" in out.err
     assert "left" not in out.out
+
+
+def test_a_narrow_line_has_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_watched", lambda: True)
+    monkeypatch.setenv("COLUMNS", "79")
+    shown = Progress(2, 100, "accuracy")
+    shown.begin(1)
+    shown.end()
+    err = capsys.readouterr().err
+    assert "left" in err
+    assert "samples" not in err
 
 
 def test_nobody_watches_a_pipe_and_everybody_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,16 @@ class RunFolder:
             raise
         return False
 
+    def may_hold_this_run(self, resume: bool = False) -> None:
+        """Look before any work is done whether the run may go into this folder.
+
+        Raises:
+            InputError: the folder holds something else.
+        """
+        if self.path.is_dir():
+            with _told(self.path):
+                self._holds_run(resume)
+
     def _holds_run(self, resume: bool) -> bool:
         """Whether there is a run to go on with."""
         found = {path.name for path in self.path.iterdir()} - {LOCK}

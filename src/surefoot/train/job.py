@@ -10,6 +10,7 @@ import torch
 from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import models, optimizers
+from surefoot.train.blame import blaming
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import load
 from surefoot.train.data.published import NAMES
@@ -49,6 +50,8 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
         RunDiverged, Interrupted: as for fit.
     """
     config = complete(config)
+    if config.out is not None:
+        RunFolder(config.out).may_hold_this_run(resume)
     device = devices.pick(config.device)
     data = load(
         config.data,
@@ -76,9 +79,10 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     if progress:
         print(data.description)
-        print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer)}")
+        print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
-        batches = f"batches of {config.batch_size}{parts}"
+        whole = ", all rows in one" if config.batch_size >= len(data.train) else ""
+        batches = f"batches of {config.batch_size:,}{whole}{parts}"
         print(f"{config.schedule}, {batches}; {devices.describe(device)}\n", flush=True)
     folder = RunFolder(
         config.out,
@@ -100,31 +104,34 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             "scaling": data.scaling.to_dict(),
         },
     )
-    return fit(
-        model,
-        data.train,
-        data.valid,
-        optimizer=optimizer,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        shuffle=config.shuffle,
-        scaling=data.scaling,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        lr_step=config.lr_step,
-        lr_factor=config.lr_factor,
-        clip=config.clip,
-        accumulate=config.accumulate,
-        validate_every=config.validate_every,
-        checkpoint_every=config.checkpoint_every,
-        seed=config.seed,
-        device=device,
-        precision=config.precision,
-        compile=config.compile,
-        progress=progress,
-        out=folder,
-        resume=resume,
-    )
+    with blaming(
+        {"model": config.model, "optimizer": config.optimizer}, {"model": model, "optimizer": optimizer}
+    ):
+        return fit(
+            model,
+            data.train,
+            data.valid,
+            optimizer=optimizer,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            shuffle=config.shuffle,
+            scaling=data.scaling,
+            schedule=config.schedule,
+            warmup=config.warmup,
+            lr_step=config.lr_step,
+            lr_factor=config.lr_factor,
+            clip=config.clip,
+            accumulate=config.accumulate,
+            validate_every=config.validate_every,
+            checkpoint_every=config.checkpoint_every,
+            seed=config.seed,
+            device=device,
+            precision=config.precision,
+            compile=config.compile,
+            progress=progress,
+            out=folder,
+            resume=resume,
+        )
 
 
 def resume(run: Path | str, *, progress: bool = True) -> Run:

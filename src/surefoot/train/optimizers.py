@@ -116,8 +116,12 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
     return optimizer(model.parameters())
 
 
-def describe(optimizer: Optimizer) -> str:
-    """The optimizer in a few words: its class and what of the common options is not zero.
+def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str:
+    """The optimizer in a few words: its class, what of the common options is not zero, and others as given.
+
+    Args:
+        optimizer: any.
+        more: further options that it was given.
 
     Example:
         >>> import torch
@@ -130,6 +134,7 @@ def describe(optimizer: Optimizer) -> str:
         for name in OPTIONS
         if group.get(name)
     ]
+    said += [f"{name} {value}" for name, value in (more or {}).items() if name not in OPTIONS]
     return f"{type(optimizer).__name__} {', '.join(said).replace('_', ' ')}".rstrip()
 
 

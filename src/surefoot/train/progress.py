@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ from tqdm.auto import tqdm
 
 __all__ = ["METRICS", "Progress"]
 
-_BAR = "{desc}   {bar:16} {percentage:3.0f} %   {rate_noinv_fmt}   {remaining} left"
+_BAR = "{desc}   {bar:16} {percentage:3.0f} %   {remaining} left"
+_RATE = "   {rate_noinv_fmt}"  # where the line is long enough
 
 # metric -> how it is headed, and how a value of it is written
 METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -58,7 +60,10 @@ class Progress:
         if _watched():
             self._epoch = epoch
             start = self._cells({"epoch": epoch}, 2)
-            self._bar = tqdm(total=self._rows, desc=start, unit=" samples", bar_format=_BAR, leave=False)
+            form = _BAR + _RATE * (shutil.get_terminal_size().columns >= 80)
+            self._bar = tqdm(
+                total=self._rows, desc=start, unit=" samples", unit_scale=True, bar_format=form, leave=False
+            )
 
     def update(self, rows: int, loss: float) -> None:
         """So many rows of the epoch are done, with this mean loss so far."""

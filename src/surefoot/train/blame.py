@@ -1,0 +1,41 @@
+"""Whose code raised: where it was a user's own model or optimizer, that is told in a sentence."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from surefoot.errors import Diverged, InputError
+
+__all__ = ["blaming"]
+
+
+@contextmanager
+def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[None]:
+    """Turn what the code of a user's class raises into an InputError that says where.
+
+    Args:
+        specs: what a thing is ("model") -> how the user named its class: `file.py:Class`. Others, without
+            a colon, are surefoot's own.
+        things: what it is -> the thing itself.
+    """
+    try:
+        yield
+    except (InputError, Diverged):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[::-1]
+        for what, thing in things.items():
+            file = inspect.getsourcefile(type(thing)) if ":" in specs[what] else None
+            where = next((f for f in frames if file is not None and f.filename == file), None)
+            if where is not None:
+                text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
+                place = f"{Path(where.filename).name}, line {where.lineno}"
+                more = f"; `surefoot check {specs[what]}` says more" if what == "optimizer" else ""
+                raise InputError(
+                    f"The {what} '{specs[what]}' raises {type(error).__name__}: {text} ({place}){more}."
+                ) from error
+        raise
