@@ -21,6 +21,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
+from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
 from surefoot.train.engine import parts
 
@@ -77,6 +78,7 @@ def trace(
         Untraceable: the model's Python reads values of tensors, or it draws random numbers in a way that
             DRAWN_BY does not name.
     """
+    imports.whole()  # make_fx and export ask for shapes
     params, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     index = {p: i for i, p in enumerate(params.values())}
     used = _used(model, loss, x[0], y[0])
