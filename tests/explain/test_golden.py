@@ -20,6 +20,11 @@ def lecture() -> Explanation:
     return explain("sgd", **LECTURE, momentum=0.9, autograd=True)
 
 
+def _quadratic() -> Explanation:
+    bowl = {"f": "x**2/2 + 8*y**2", "at": {"x": -3, "y": 1}, "autograd": False}
+    return explain("heavy_ball", **bowl, lr=0.05, momentum=0.5, weight_decay=0.125)
+
+
 def _optimizer() -> Explanation:
     import torch
 
@@ -72,13 +77,15 @@ CASES: dict[str, Callable[[], str]] = {
         lr=0.01,
         autograd=False,
     ).text(),
-    "quadratic.txt": lambda: explain(
-        "heavy_ball",
-        f="x**2/2 + 8*y**2",
-        at={"x": -3, "y": 1},
-        lr=0.05,
-        momentum=0.5,
-        autograd=False,
+    "quadratic.txt": lambda: _quadratic().text(),
+    "quadratic.md": lambda: _quadratic().markdown(),
+    "quadratic.tex": lambda: _quadratic().latex(),
+    "quadratic.html": lambda: _quadratic().html(page=False),
+    "idle.txt": lambda: explain(
+        "sgd", f="w**2", at={"w": 1}, nesterov=True, dampening=0.5, steps=1, autograd=False
+    ).text(),
+    "refused.txt": lambda: explain(
+        "sgd", f="w**3", at={"w": 1}, momentum=0.5, nesterov=True, dampening=0.5, steps=1, autograd=False
     ).text(),
     "many_elements.txt": lambda: explain(
         "signsgd",

@@ -33,6 +33,29 @@ def test_rounded(x: object, result: str, put_in: str) -> None:
     assert (Numerals(4).result(x), Numerals(4).put_in(x)) == (result, put_in)
 
 
+def test_decimals_are_those_of_the_number_not_of_its_float() -> None:
+    # 0.998 as a float is 0.99799999999999999822…
+    assert Numerals(40).result(Fraction(998, 1000)) == "0.998" + "0" * 37
+    assert Numerals(25).put_in(THIRD) == "0." + "3" * 25
+    assert Numerals(2).result(Fraction(-1, 8)) == "-0.13"  # halves go up, as by hand
+    assert Numerals(0).result(Fraction(5, 2)) == "3"
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        ("0.00025", "0.00025"),
+        ("0.0005", "0.0005"),
+        ("0.0123456", "0.0123"),
+        ("0.00123456", "0.00123"),
+        ("0", "0.0000"),
+        ("12.5", "12.5000"),
+    ],
+)
+def test_small_numbers_keep_their_digits(x: str, text: str) -> None:
+    assert Numerals(4, significant=3).result(Fraction(x)) == text
+
+
 def test_exact() -> None:
     numerals = Numerals(4, exact=True)
     assert numerals.result(THIRD) == numerals.put_in(THIRD) == "1/3"

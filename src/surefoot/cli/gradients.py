@@ -31,7 +31,7 @@ def gradients(
     Parameters
     ----------
     make
-        file.py:function or package.module:function that returns (model, loss, batch), batch (*inputs, target).
+        file.py:function or package.module:function; it returns (model, loss, batch), batch (*inputs, target).
     seed
         Of the directions, and of dropout.
     each

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.explain.pen import Pen
@@ -14,7 +16,7 @@ from surefoot.trace import Trace
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
 
-__all__ = ["Block", "Facts", "Heading", "Note", "Row", "Side", "Work", "document"]
+__all__ = ["Block", "Facts", "Heading", "Note", "Row", "Side", "Table", "Work", "document"]
 
 Row: TypeAlias = tuple[str, str, str, str]  # left side, formula, numbers put in, result; mathematics
 
@@ -66,7 +68,19 @@ class Note:
     text: str
 
 
-Block: TypeAlias = Heading | Facts | Work | Side | Note
+@dataclass(frozen=True)
+class Table:
+    """Words and numbers in columns, as lines of text whose columns are two blanks or more apart."""
+
+    lines: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Its cells; the first row is the heads."""
+        return [re.split(" {2,}", line.strip()) for line in self.lines]
+
+
+Block: TypeAlias = Heading | Facts | Work | Side | Note | Table
 
 
 def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
@@ -97,11 +111,20 @@ def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
             if not alone:
                 yield from _parting_work(explanation, t, pen)
     yield from (Note("part", pen.prose(str(parting))) for parting in explanation.partings)
-    yield from (Note("theory", pen.prose(line)) for line in explanation.theory if alone)
+    if alone:
+        yield from _theory(explanation, pen)
     if alone and explanation.closing:
         yield Note("closing", pen.prose(explanation.closing))
     if explanation.checks:
         yield Note("checks", pen.prose(explanation.checks))
+
+
+def _theory(explanation: Explanation, pen: Pen) -> Iterator[Block]:
+    for indented, lines in groupby(explanation.theory, lambda line: line.startswith(" ")):
+        if indented:
+            yield Table(tuple(map(pen.prose, lines)))
+        else:
+            yield from (Note("theory", pen.prose(line)) for line in lines)
 
 
 def _settings(worked: Worked, pen: Pen) -> Iterator[str]:

@@ -22,6 +22,7 @@ from surefoot.trace.values import Number, elements
 __all__ = ["explain"]
 
 MOST_STEPS = 1000
+MOST_DIGITS = 40  # of 50 that are computed
 _EXACT_STEPS = (
     30  # fractions grow with each step; beyond this, 50 digits serve unless fractions were asked for
 )
@@ -99,7 +100,10 @@ def explain(
         partings = [part_rules(script, rules[0], other, number) for other in rules[1:]]
         if recorded is not None:
             partings.append(part_from_optimizer(script, rules[0], recorded, number))
-        numerals = Numerals(sensible_digits(_movements(traces)) if digits is None else _digits(digits), exact)
+        if digits is None:
+            numerals = Numerals(sensible_digits(_movements(traces)), exact, significant=3)
+        else:
+            numerals = Numerals(_digits(digits), exact)
         return Explanation(
             script=script,
             problem=problem,
@@ -222,8 +226,8 @@ def _movements(traces: list[Trace]) -> list[Number]:
 
 
 def _digits(digits: int) -> int:
-    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= 50:
-        raise InputError(f"digits is {digits!r}; it must be a whole number from 0 to 50.")
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
+        raise InputError(f"digits is {digits!r}; it must be a whole number from 0 to {MOST_DIGITS}.")
     return digits
 
 

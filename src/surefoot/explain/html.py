@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
-from surefoot.explain.document import Block, Facts, Heading, Note, Side, Work, document
+from surefoot.explain.document import Block, Facts, Heading, Note, Side, Table, Work, document
 from surefoot.explain.pen import TextPen
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _STYLE = """
 .surefoot p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
 .surefoot p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
 .surefoot p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
-.surefoot pre { margin: 0; font-size: .9em; background: none; color: inherit; }
 """.strip()
 
 _PAGE = """<!DOCTYPE html>
@@ -73,7 +72,7 @@ def html(explanation: Explanation, *, page: bool = True) -> str:
     return _PAGE.format(title=escape(title), body=body).rstrip("\n")
 
 
-def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | list[Work]]:
+def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | Table | list[Work]]:
     """Put the tensors of a step together, so that one table aligns them."""
     works: list[Work] = []
     for block in blocks:
@@ -88,7 +87,7 @@ def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | l
         yield works
 
 
-def _write(block: Heading | Facts | Side | Note | list[Work]) -> Iterator[str]:
+def _write(block: Heading | Facts | Side | Note | Table | list[Work]) -> Iterator[str]:
     if isinstance(block, list):
         yield '<table class="work">'
         for work in block:
@@ -115,6 +114,11 @@ def _write(block: Heading | Facts | Side | Note | list[Work]) -> Iterator[str]:
                 )
             yield f'<tr><th class="name">{escape(label)}</th>{cells}</tr>'
         yield "</tbody></table>"
+    elif isinstance(block, Table):
+        names, *lines = block.rows
+        yield f"<table><thead><tr>{_cells(names, 'th')}</tr></thead><tbody>"
+        yield from (f"<tr>{_cells(line, 'td')}</tr>" for line in lines)
+        yield "</tbody></table>"
     else:
         yield _note(block)
 
@@ -130,10 +134,12 @@ def _work(work: Work) -> Iterator[str]:
 
 
 def _note(note: Note) -> str:
-    if note.text.startswith(" "):  # a line of a table
-        return f"<pre>{escape(note.text)}</pre>"
     lead = "<b>New:</b> " if note.kind == "new" else ""
     return f'<p class="{note.kind}">{lead}{escape(note.text)}</p>'
+
+
+def _cells(cells: list[str], tag: str) -> str:
+    return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
 
 
 def _facts(items: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from surefoot.explain.document import Block, Facts, Heading, Row, Side, Work, document
+from surefoot.explain.document import Block, Facts, Heading, Row, Side, Table, Work, document
 from surefoot.explain.latex_pen import LatexPen
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _UNICODE = {
         "₂": "$_2$",
     },
     **{"²": "$^2$", "½": r"$\frac12$", "−": "$-$", "≤": r"$\le$", "–": "--", "…": r"\dots{}"},
+    **{"<": "$<$", ">": "$>$"},
 }
 
 
@@ -68,6 +69,13 @@ def _write(block: Block) -> Iterator[str]:
             if block.marked and block.marked[0] == k:
                 cells[block.marked[1]] = rf"$\mathbf{{{entries[block.marked[1]]}}}$ $\triangleleft$"
             yield f"  ${label}$ & " + " & ".join(cells) + r" \\"
+        yield r"\end{tabular}"
+        yield ""
+    elif isinstance(block, Table):
+        heads, *rows = ([_prose(cell) for cell in row] for row in block.rows)
+        yield rf"\noindent\begin{{tabular}}{{{'l' * len(heads)}}}"
+        yield "  " + " & ".join(heads) + r" \\ \hline"
+        yield from ("  " + " & ".join(row) + r" \\" for row in rows)
         yield r"\end{tabular}"
         yield ""
     else:

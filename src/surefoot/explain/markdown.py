@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from surefoot.explain.document import Block, Facts, Heading, Note, Side, Work, document
+from surefoot.explain.document import Block, Facts, Heading, Note, Side, Table, Work, document
 from surefoot.explain.pen import TextPen
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ def _write(block: Block) -> Iterator[str]:
             if block.marked and block.marked[0] == k:
                 cells[block.marked[1]] = f"**{cells[block.marked[1]]}** ◀ here they part"
             yield f"| {_safe(label)} | " + " | ".join(cells) + " |"
+    elif isinstance(block, Table):
+        heads, *rows = block.rows
+        yield "| " + " | ".join(map(_safe, heads)) + " |"
+        yield "|:--" * len(heads) + "|"
+        yield from ("| " + " | ".join(map(_safe, row)) + " |" for row in rows)
     else:
         yield _note(block)
 
 
 def _note(note: Note) -> str:
-    if note.kind == "theory" and note.text.startswith(" "):
-        return f"    {note.text}"
     text = _safe(note.text)
     return {
         "new": f"*New:* {text}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.errors import InputError
 from surefoot.explain.numerals import Numerals
 from surefoot.explain.pen import TextPen
-from surefoot.rules import Rule
+from surefoot.rules import H, Rule
 from surefoot.trace import Group, Script, Set, Step, Trace, replay
 from surefoot.trace.values import Number, Value, elements, exact
 
@@ -47,7 +47,7 @@ def closing_line(
             if rule.exact
             else "points where its own gradient points"
         )
-        return f"No momentum here ({option.letter} = 0): each step {does}."
+        return f"No momentum here ({option.letter} = 0): each step {does}.{_idle(rule, h)}"
     pen = TextPen(dataclasses.replace(numerals, exact=False))
     try:
         without = replay(without_momentum(trace.script, option.name), rule, number)
@@ -66,7 +66,25 @@ def closing_line(
             f"In {against} of {moved} movements it carried an element against the gradient of that step"
         )
     said = ". ".join(parts)
-    return f"What momentum did ({option.letter} = {pen.setting(h[option.name])}): {said}." if said else ""
+    said = f"What momentum did ({option.letter} = {pen.setting(h[option.name])}): {said}." if said else ""
+    if _is_torch(rule) and h.nesterov and h.dampening:
+        said += (
+            " torch.optim.SGD itself refuses nesterov with dampening; these are the numbers of its formula."
+        )
+    return said.strip()
+
+
+def _idle(rule: Rule, h: H) -> str:
+    """Name the options that were given and change nothing without momentum."""
+    idle = [name for name in ("dampening", "nesterov") if h.get(name)]
+    if not idle:
+        return ""
+    refused = "; torch.optim.SGD refuses nesterov then" if _is_torch(rule) and h.nesterov else ""
+    return f" {' and '.join(idle)} change{'s' * (len(idle) == 1)} nothing without it{refused}."
+
+
+def _is_torch(rule: Rule) -> bool:
+    return rule.name.partition("(")[0] == "torch"
 
 
 def without_momentum(script: Script, option: str) -> Script:

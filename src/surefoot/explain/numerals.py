@@ -22,16 +22,21 @@ class Numerals:
     Args:
         digits: decimals of a result.
         exact: write fractions, where there are fractions.
+        significant: digits that a small number shows at least, with more decimals where it needs them:
+            0.0003 / 0.001 = 0.25 would be no arithmetic.
 
     Example:
         >>> Numerals(4).result(Fraction(991, 500)), Numerals(4).put_in(Fraction(991, 500))
         ('1.9820', '1.982')
         >>> Numerals(4, exact=True).result(Fraction(991, 500))
         '991/500'
+        >>> Numerals(4).result(Fraction(1, 4000)), Numerals(4, significant=3).result(Fraction(1, 4000))
+        ('0.0003', '0.00025')
     """
 
     digits: int = 4
     exact: bool = False
+    significant: int = 0
 
     def result(self, x: Number) -> str:
         """Write a result: always all its decimals, so that columns align."""
@@ -62,10 +67,26 @@ class Numerals:
         size = abs(q)
         if size >= 10**9 or 0 < size < Fraction(1, 2 * 10**self.digits):
             return _power_of_ten(q, 4)
-        text = f"{float(q):.{self.digits}f}"
-        if strip and "." in text:
-            text = text.rstrip("0").rstrip(".")
+        decimals = self.digits
+        if size and self.significant:
+            decimals = max(decimals, self.significant - 1 - math.floor(math.log10(size)))
+        text = _fixed(q, decimals)
+        if "." in text:
+            text = text.rstrip("0").rstrip(".") if strip else _shorten(text, decimals - self.digits)
         return text
+
+
+def _fixed(q: Fraction, decimals: int) -> str:
+    """Write so many decimals, halves rounded up; by whole numbers, since a float has no more than 16 digits."""
+    units = (2 * abs(q.numerator) * 10**decimals + q.denominator) // (2 * q.denominator)
+    whole, part = divmod(units, 10**decimals)
+    return f"{'-' if q < 0 else ''}{whole}" + (f".{part:0{decimals}d}" if decimals else "")
+
+
+def _shorten(text: str, most: int) -> str:
+    """Leave out zeros at the end, but not more than so many."""
+    zeros = len(text) - len(text.rstrip("0"))
+    return text[: len(text) - min(zeros, most)]
 
 
 def _power_of_ten(q: Fraction, digits: int) -> str:

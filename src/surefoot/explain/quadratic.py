@@ -23,9 +23,9 @@ from surefoot.trace.values import elements, exact, shape
 
 __all__ = ["Quadratic", "Tuning", "characteristic", "radius", "stable"]
 
-POLYAK = "Polyak 1964; 1987, section 3.2.1, theorem 1"
-GRADIENT = "Polyak 1987, section 1.4"
-LESSARD = "Lessard, Recht & Packard 2016, proposition 1"
+POLYAK = "Polyak 1964, 1987"
+GRADIENT = "Polyak 1987"
+LESSARD = "Lessard, Recht & Packard 2016"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from surefoot.explain.document import Block, Facts, Heading, Note, Row, Side, Work, document
+from surefoot.explain.document import Block, Facts, Heading, Note, Row, Side, Table, Work, document
 from surefoot.explain.pen import TextPen
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class _Page:
             elif isinstance(block, Side):
                 self.lines += [""] * (isinstance(before, Note) and before.kind == "value")
                 self.side(block)
+            elif isinstance(block, Table):
+                self.lines += [self.paint(line, "dim") for line in block.lines]
             else:
                 self.note(block, before)
         return "\n".join(line.rstrip() for line in self.lines).strip("\n")
@@ -130,9 +132,6 @@ class _Page:
         self.wrap(block.text, "", {"part": "part", "closing": "closing"}.get(block.kind, "dim"))
 
     def wrap(self, text: str, lead: str, style: str) -> None:
-        if text.startswith(" "):  # a line of a table
-            self.lines.append(self.paint(text, style))
-            return
         wrapped = textwrap.wrap(text, self.width, initial_indent=lead, subsequent_indent=" " * len(lead))
         self.lines += [self.paint(line, style) for line in wrapped]
 

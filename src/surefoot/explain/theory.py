@@ -41,7 +41,7 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         >>> from surefoot.rules import get
         >>> torch = get("torch")
         >>> print(report(Quadratic((1, 100)), torch, torch.hyper(lr=0.01, momentum=0.9))[1])
-        Stable: 0 < lr·λ < 2(1 + μ) = 3.8 (Polyak 1987, section 3.2.1); here lr·λ is 0.01 to 1.
+        Stable: 0 < lr·λ < 2(1 + μ) = 3.8 (Polyak 1987); here lr·λ is 0.01 to 1.
     """
     several = len(f.curvatures) > 1
     known = (
@@ -59,9 +59,13 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     lines = [f"{head}, and its condition number is κ = {f.condition:.4g}." if several else f"{head}."]
     if flat := sum(x == 0 for x in f.curvatures):
         lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which nothing moves.")
+    decays = bool(h.get("weight_decay"))
+    if decays:
+        lines.append("From here on λ is a curvature, not the weight decay.")
+    best = _best(f, ", without weight decay" if decays else "")
     if not in_range(h[x.name] for x in rule.hypers if x.is_number):
-        return [*lines, "No rate is worked out for hyperparameters beyond 10^±100.", *_best(f)]
-    return [*lines, *_stability(f, rule, h.map(exact)), *_best(f)]
+        return [*lines, "No rate is worked out for hyperparameters beyond 10^±100.", *best]
+    return [*lines, *_stability(f, rule, h.map(exact)), *best]
 
 
 def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
@@ -88,7 +92,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     )
     product = f"lr{written}·" + ("(λ + weight_decay)" if shift else "λ")
     low, high = (f"{float(lr * (x + shift)):.4g}" for x in (curvatures[0], curvatures[-1]))
-    source = "" if nesterov else " (Polyak 1987, section 3.2.1)"
+    source = "" if nesterov else " (Polyak 1987)"
     needs = f"0 < {product} < {bound} = {float(limit):.4g}"
     if all(stable(*pair) for pair in pairs):
         here = low if low == high else f"{low} to {high}"
@@ -143,14 +147,17 @@ def _steps(rate: float) -> str:
     return f"{float(f'{steps:.3g}'):,.0f}"
 
 
-def _best(f: Quadratic) -> list[str]:
-    """Return the best settings as a table, with their sources."""
+def _best(f: Quadratic, beside: str) -> list[str]:
+    """Return the best settings as a table, with their sources; one for all where the curvatures are equal."""
+    if f.condition == 1:
+        lr = f"{1 / f.largest:.4g}"
+        return [f"The best there is: lr 1/λ = {lr} without momentum, whose first step reaches the minimum."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
     for t in f.best():
         rows.append((t.method, f"{t.lr:.4g}", f"{t.momentum:.4g}", f"{t.rate:.4g}", _steps(t.rate), t.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ("  " + "  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return [f"The best there is for κ = {f.condition:.4g}:", *table]
+    return [f"The best there is for κ = {f.condition:.4g}{beside}:", *table]
 
 
 def _spectral_radius(matrix: Matrix) -> float:
