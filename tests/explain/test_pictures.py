@@ -81,7 +81,7 @@ BAD: list[tuple[Any, str]] = [
     ),
     (
         lambda: picture("path", explain(f="x**4", at={"x": 1}, lr=1)),
-        "A path is drawn of 2 numbers, but here are 1: x.",
+        "A path is drawn of two numbers, but there is 1: x.",
     ),
 ]
 

@@ -52,6 +52,11 @@ def test_a_path_that_diverges_is_cut_where_it_leaves() -> None:
     assert -3 < low < high < 3
 
 
+def test_a_path_that_gathers_momentum_is_drawn_to_its_end() -> None:
+    figure = paths({"momentum": walk(lr=0.001, momentum=0.9), "none": walk(lr=0.001)})
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["momentum", "none", "last step"]
+
+
 def test_paths_that_all_diverge_still_make_a_picture() -> None:
     figure = paths({"bad": walk(lr=0.2, steps=300), "worse": walk(lr=100, steps=200)})
     figure.savefig("/dev/null", format="png")
@@ -83,8 +88,8 @@ def test_steps_that_lie_on_each_other_get_one_marker() -> None:
 @pytest.mark.parametrize(
     ("start", "sentence"),
     [
-        ({"w": [1, 2, 3]}, "A path is drawn of 2 numbers, but here are 3: w[0], w[1], w[2]."),
-        ({"w": 1}, "A path is drawn of 2 numbers, but here are 1: w."),
+        ({"w": [1, 2, 3]}, "A path is drawn of two numbers, but there are 3: w[0], w[1], w[2]."),
+        ({"w": 1}, "A path is drawn of two numbers, but there is 1: w."),
     ],
 )
 def test_only_two_numbers_make_a_path(start: dict[str, Any], sentence: str) -> None:

@@ -36,3 +36,8 @@ def test_a_map_that_is_stable_throughout_says_nothing_of_instability() -> None:
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="largest_lr is 0, but a map"):
         rates(descent, largest_lr=0)
+
+
+def test_a_rate_of_nothing_is_0_not_what_rounding_leaves() -> None:
+    figure = rates(lambda lr, mu: abs(1 - 2 * lr) + 0 * mu + 2.2e-16, largest_lr=2, best=(0.5, 0))
+    assert any("best: rate 0\n" in text.get_text() for text in figure.axes[0].texts)

@@ -72,10 +72,10 @@ def _write(block: Block) -> Iterator[str]:
         yield r"\end{tabular}"
         yield ""
     elif isinstance(block, Table):
-        heads, *rows = ([_prose(cell) for cell in row] for row in block.rows)
-        yield rf"\noindent\begin{{tabular}}{{{'l' * len(heads)}}}"
-        yield "  " + " & ".join(heads) + r" \\ \hline"
-        yield from ("  " + " & ".join(row) + r" \\" for row in rows)
+        names, *lines = ([_prose(cell) for cell in row] for row in block.rows)
+        yield rf"\noindent\begin{{tabular}}{{{'l' * len(names)}}}"
+        yield "  " + " & ".join(names) + r" \\ \hline"
+        yield from ("  " + " & ".join(row) + r" \\" for row in lines)
         yield r"\end{tabular}"
         yield ""
     else:

@@ -77,7 +77,7 @@ class Numerals:
 
 
 def _fixed(q: Fraction, decimals: int) -> str:
-    """Write so many decimals, halves rounded up; by whole numbers, since a float has no more than 16 digits."""
+    """Write so many decimals, halves rounded up; by whole numbers, since a float has only 16 digits."""
     units = (2 * abs(q.numerator) * 10**decimals + q.denominator) // (2 * q.denominator)
     whole, part = divmod(units, 10**decimals)
     return f"{'-' if q < 0 else ''}{whole}" + (f".{part:0{decimals}d}" if decimals else "")

@@ -93,8 +93,13 @@ def _coordinates(trace: Trace) -> list[str]:
         size = sum(1 for _ in elements(value))
         names += [f"{name}[{i}]" for i in range(size)] if isinstance(value, tuple) else [name]
     if len(names) != 2:
-        raise InputError(f"A path is drawn of 2 numbers, but here are {len(names)}: {', '.join(names[:6])}.")
+        here = ", ".join(names[:6]) + ", …" * (len(names) > 6)
+        raise InputError(f"A path is drawn of two numbers, but there {_are(len(names))}: {here}.")
     return names
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
 
 
 def _walk(trace: Trace) -> list[Point]:
@@ -130,13 +135,16 @@ def _box(walks: Any) -> tuple[Point, Point]:
 
 
 def _calms(walk: Sequence[Point]) -> bool:
-    """Whether the second half of a path stays within twice the size of the first."""
+    """Whether a path ends at most four times as far from its start as it is half-way.
+
+    Twice as far is a steady walk, four times one that gathers momentum all the way; what runs away does more.
+    """
     if not all(map(math.isfinite, (x for p in walk for x in p))):
         return False
     half = max(1, len(walk) // 2)
     center = walk[0]
     first = max(math.dist(p, center) for p in walk[: half + 1])
-    return max(math.dist(p, center) for p in walk[half:]) <= 2 * first
+    return max(math.dist(p, center) for p in walk[half:]) <= 4 * first
 
 
 def _spread(walk: Sequence[Point], box: tuple[Point, Point]) -> list[int]:

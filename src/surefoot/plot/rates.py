@@ -68,6 +68,7 @@ def rates(
         _mark(panel, label, place, marker="X", size=9)
     if best is not None:
         least = float(rate(np.array(best[0]), np.array(best[1])))
+        least = least if least > 1e-9 else 0.0  # what rounding leaves of nothing
         _mark(panel, f"best: rate {least:.3g}\nlr {best[0]:.3g}, μ {best[1]:.3g}", best, marker="*", size=15)
     return figure
 
