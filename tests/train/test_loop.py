@@ -212,6 +212,10 @@ def test_bfloat16(tmp_path: Path) -> None:
     ("options", "text"),
     [
         ({"epochs": 0}, "The number of epochs must be at least 1, not 0."),
+        (
+            {"accumulate": 33},
+            "A batch of 32 rows cannot be taken in 33 parts; accumulate at most as many parts as",
+        ),
         ({"batch_size": -1}, "The batch size must be at least 1, not -1."),
         ({"precision": "half"}, "Unknown precision 'half'; known: bfloat16, float32."),
         (

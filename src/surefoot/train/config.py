@@ -160,11 +160,6 @@ class Config:
                 Span.parse(text, name)
         if self.checkpoint_every != "never":
             Span.parse(self.checkpoint_every, "checkpoint_every", minutes=True)
-        if self.accumulate > self.batch_size:
-            raise InputError(
-                f"A batch of {self.batch_size:,} rows cannot be taken in {self.accumulate:,} parts;"
-                " accumulate at most as many parts as it has rows."
-            )
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 

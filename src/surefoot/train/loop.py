@@ -32,6 +32,7 @@ from surefoot.train.objective import Loss, Objective
 from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
+from surefoot.train.ranges import check_parts
 from surefoot.train.run import Interrupted, Run, RunDiverged
 from surefoot.train.span import Span
 
@@ -134,6 +135,7 @@ def fit(
         precision=precision,  # type: ignore[arg-type]
         compile=compile,  # type: ignore[arg-type]
     )
+    check_parts(config.batch_size, accumulate)
     place = devices.pick(device)
     model.to(place)
     rows = feed(train, batch_size, device=place, shuffle=shuffle, seed=seed, scaling=scaling)

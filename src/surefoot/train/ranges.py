@@ -8,7 +8,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["RANGES", "check", "spoken"]
+__all__ = ["RANGES", "check", "check_parts", "spoken"]
 
 _Range = tuple[Callable[[float], bool], str]  # whether a number is inside, and how that is said
 
@@ -64,3 +64,12 @@ def check(**values: Any) -> None:
         for number in value if isinstance(value, tuple) else (value,):
             if number is not None and not inside(number):
                 raise InputError(f"The {spoken(name)} must be {rule}, not {number}.")
+
+
+def check_parts(batch_size: int, accumulate: int) -> None:
+    """Raise an InputError if a batch has fewer rows than it is to be taken in parts."""
+    if accumulate > batch_size:
+        raise InputError(
+            f"A batch of {batch_size:,} rows cannot be taken in {accumulate:,} parts;"
+            " accumulate at most as many parts as it has rows."
+        )

@@ -246,7 +246,7 @@ def test_a_loss_that_is_no_mean_is_told_by_the_run_alone(device):
 
 def test_without_cuda_there_is_nothing_to_capture():
     cpu = torch.device("cpu")
-    with pytest.raises(Exception, match="CUDA"):
+    with pytest.raises(Exception, match=r"(?i)cuda"):
         graph.captured(job(cpu), batches(cpu, [BATCH])[0])
 
 
@@ -284,6 +284,13 @@ def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, mo
         fit(out, resume=True)
         for name in ("model.safetensors", "best.safetensors"):
             assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / out / name).read_bytes()
+
+
+def test_the_cause_is_what_was_said_first():
+    first, last = RuntimeError(f"{REFUSAL}\nand advice"), RuntimeError("failed due to a previous error")
+    first.__context__, last.__context__ = KeyError("met and dealt with before"), first
+    assert graph.cause(last) == REFUSAL
+    assert graph.cause(MemoryError()) == "MemoryError"
 
 
 def test_models_that_draw_from_python_are_found_out(device):

@@ -131,9 +131,10 @@ def captured(job: Job, batch: tuple[Tensor, Tensor]) -> Captured | str:
 
 
 def cause(error: BaseException) -> str:
-    """What came first and led to the error, in its first line: a failed capture fails again at its end."""
-    while error.__context__ is not None:
-        error = error.__context__
+    """What was wrong, in one line: a failed capture fails once more at its end, and hides the first error."""
+    earlier = error.__context__
+    while earlier is not None:
+        error, earlier = earlier if isinstance(earlier, RuntimeError) else error, earlier.__context__
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
@@ -176,7 +177,7 @@ def _beside(device: torch.device) -> Iterator[torch.cuda.Stream]:
 
 def _end_capturing() -> None:
     """After a capture that failed, older versions of torch refuse random numbers until another succeeded."""
-    with warnings.catch_warnings(), suppress(RuntimeError):
+    with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")  # that the graph is empty
         with torch.cuda.graph(torch.cuda.CUDAGraph()):
             pass
