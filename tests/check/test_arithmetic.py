@@ -103,6 +103,61 @@ def test_each_convention_of_our_own_is_held_to_its_own_rule(convention, outcome)
     assert {id for id, v in found.items() if v.outcome != PASSED} <= {"rule"}
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"decoupled_weight_decay": True}, None),
+        ({"state_dtype": torch.float32}, "within float32 rounding"),
+        ({"state_dtype": torch.bfloat16}, "within bfloat16 rounding"),
+    ],
+)
+def test_what_an_option_asks_for_is_no_failure(options, note):
+    found = verdicts(surefoot.SGD, options=options)
+    assert {id: v.outcome for id, v in found.items() if v.outcome != PASSED} == (
+        {"rule": DIFFERS} if note else {}
+    )
+    assert note is None or note in found["rule"].note
+
+
+def test_steps_that_cannot_be_made_of_leaves_are_not_judged():
+    found = verdicts(torch.optim.SGD, options={"differentiable": True})
+    assert outcomes(found) == {NOT_APPLICABLE}
+    assert "no leaves" in found["rule"].note
+
+
+class QuasiAdam(torch.optim.Adam):
+    """As QHAdam: Adam while betas stay, and by its name another algorithm."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            first = group.setdefault("first", group["betas"])
+            group["betas"] = first
+        return super().step(closure)
+
+
+def test_another_algorithm_that_is_a_known_one_in_plain_steps_may_part_when_options_change():
+    found = verdicts(QuasiAdam, only=("rule", "changed-options"))
+    assert found["changed-options"].outcome == DIFFERS
+    assert "while its options stay as they are" in found["changed-options"].note
+    assert verdicts(QuasiAdam, "adam", only=("changed-options",))["changed-options"].outcome == FAILED
+
+
+class Breaks(torch.optim.SGD):
+    def step(self, closure=None):
+        if any(p.dtype == torch.float64 for g in self.param_groups for p in g["params"] if g["momentum"]):
+            raise RuntimeError("no momentum in float64")
+        return super().step(closure)
+
+
+def test_the_same_exception_is_told_once():
+    found = verdicts(Breaks, "torch", options={"foreach": False, "fused": False})
+    told = [v for v in found.values() if v.outcome == FAILED and v.repro]
+    assert [v.clause.id for v in told] == ["rule"]
+    assert {v.diagnosis[-20:] for v in found.values() if v.outcome == FAILED and not v.repro} == {
+        "that is told already"[-20:]
+    }
+
+
 def test_the_error_of_a_square_is_allowed_for():
     found = verdicts(torch.optim.Adadelta, seed=2, only=("long",))  # acc_delta: the mean of squared steps
     assert outcomes(found) == {PASSED}
@@ -120,7 +175,7 @@ def test_surefoot_itself_passes(seed):
         ("Rprop", "No known rule reproduces its plain steps"),
         ("Adafactor", "No known rule reproduces its plain steps"),
         ("LBFGS", "needs a closure"),
-        ("Muon", "cannot be made of vectors: ValueError: Muon only supports 2D"),
+        ("Muon", "cannot be made of float64 vectors: ValueError: Muon only supports 2D"),
         (
             "SparseAdam",
             "cannot be driven with chosen gradients: RuntimeError: SparseAdam does not support dense",

@@ -25,12 +25,15 @@ from surefoot.check.verdict import (
     PASSED,
     SHARED_COUNT,
     Died,
+    Options,
     Patient,
     Plan,
+    Raised,
     Verdict,
 )
 from surefoot.rules import Rule, get
 from surefoot.trace import Trace
+from surefoot.trace.compare import UNIT_ROUNDOFF
 
 __all__ = ["CLAUSES", "Examination", "examine"]
 
@@ -96,6 +99,7 @@ class _Work:
     def __init__(self, recorder: Recorder, plan: Plan, told: bool) -> None:
         self.recorder, self.plan, self.told = recorder, plan, told
         self.fault: Diagnosis | None = None
+        self.raised: set[str] = set()  # exceptions that were told
         self.deaths = 0
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
@@ -117,16 +121,29 @@ class _Work:
             notes.append(self.another(guessed, other))
             claim = dataclasses.replace(claim, rule=other)
         traces = [r.trace for r in plain if r.trace]
-        if claimed and not all(map(claim.holds, traces)) and claim.follows_roughly(traces):
-            claim = claim.roughly()
+        wanted = _precision(self.recorder.patient.given)
+        if not all(map(claim.holds, traces)):
+            if wanted and all(map(claim.roughly(wanted).holds, traces)):
+                claim = claim.roughly(wanted)
+            elif claimed and claim.follows_roughly(traces):
+                claim = claim.roughly()
         if claim.rough:
-            notes.append(ROUGHLY)
+            notes.append(ROUGHLY.replace("float32", claim.rough))
         claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
         for s in situations:
             if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
                 yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
                 continue
             verdict = self.judge(s, claim)
+            if (
+                verdict.outcome == FAILED
+                and s.clause.id == "changed-options"
+                and not (guessed.sure or claimed)
+            ):
+                same = (
+                    f"{claim.rule.title} while its options stay as they are; when they change, not the same"
+                )
+                verdict = s.clause.verdict(DIFFERS, note=same)
             if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
                 verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
             yield verdict
@@ -165,12 +182,19 @@ class _Work:
         if not self.told:
             return clause.verdict(FAILED, note=f"{len(wrong)} of {len(recordings)} runs")
         if raised:  # there is nothing to hold a diagnosis against
+            told = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
+            if told <= self.raised and not traces:
+                note = f"{len(wrong)} of {len(recordings)} runs end in an exception that is told already"
+                return clause.verdict(FAILED, note=note, diagnosis=note)
+            self.raised |= told
             return tell_failure(self.recorder, clause, claim, wrong, len(recordings), "")
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
         failed = {id(r) for r, _ in wrong}
         others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
+        known = {id(t) for t in (*traces, *others)}
+        others += [t for t in self.recorder.telling if id(t) not in known]
         diagnosis = diagnose(claim, traces, others) or diagnose(claim, traces[:1], traces[1:] + others)
         self.fault = self.fault or diagnosis
         said = str(diagnosis or "")
@@ -184,6 +208,12 @@ class _Work:
 ROUGHLY = (
     "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
 )
+
+
+def _precision(given: Options) -> str | None:
+    """The lowest precision that the user asked for by name, as in state_dtype=float32."""
+    names = {str(v).removeprefix("torch.") for v in given.values()} & UNIT_ROUNDOFF.keys()
+    return max(names, key=UNIT_ROUNDOFF.__getitem__, default=None)
 
 
 def _convention(claim: Claim, traces: list[Trace]) -> str:

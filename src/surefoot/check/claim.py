@@ -14,6 +14,7 @@ from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.rules import Rule
 from surefoot.trace import Group, Mismatch, Script, Set, Step, Trace, compare, magnitudes, replay
+from surefoot.trace.compare import UNIT_ROUNDOFF
 from surefoot.trace.values import elements, shape
 
 __all__ = ["Claim", "same"]
@@ -37,14 +38,14 @@ class Claim:
         words: the optimizer's options.
         slots: slot of the optimizer → slot of the rule, for state that is held against the rule too.
         twist: what the optimizer makes of a script before it follows the rule: a mistake that is no formula.
-        rough: float64 is held to no more than float32 would give.
+        rough: a lower precision, to which numbers of any higher one are held.
     """
 
     rule: Rule
     words: Words
     slots: Mapping[str, str] = field(default_factory=dict)
     twist: Callable[[Script], Script] = same
-    rough: bool = False
+    rough: str | None = None
 
     def script(self, script: Script) -> Script:
         """The script in the rule's words: options renamed, filled up with the optimizer's own defaults."""
@@ -90,9 +91,9 @@ class Claim:
             found, _ = self._compare(got, self._renamed(got))
         return found
 
-    def roughly(self) -> Claim:
-        """The same claim of an optimizer that computes in float32, whatever its parameters are."""
-        return dataclasses.replace(self, rough=True)
+    def roughly(self, dtype: str = "float32") -> Claim:
+        """The same claim of an optimizer that computes in this dtype, where parameters are more precise."""
+        return dataclasses.replace(self, rough=dtype)
 
     def holds(self, got: Trace) -> bool:
         """Whether a recording follows the rule; one that the rule cannot play does not."""
@@ -138,7 +139,7 @@ class Claim:
     def _compare(self, got: Trace, follow: Trace | None) -> tuple[Mismatch | None, bool]:
         """The first mismatch, and whether it was compared bit for bit."""
         if self.rough:
-            dtypes = {n: "float32" if d == "float64" else d for n, d in got.dtypes.items()}
+            dtypes = {n: max(d, self.rough, key=UNIT_ROUNDOFF.__getitem__) for n, d in got.dtypes.items()}
             got = dataclasses.replace(got, dtypes=dtypes)
         expected = self.expected(got.script, follow, rough="float64" not in got.dtypes.values())
         bounds = None

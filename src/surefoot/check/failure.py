@@ -52,6 +52,7 @@ def tell_failure(
     else:
         expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+    mend = "" if mismatch else "The traceback of the lines below ends where it raises."
     return clause.verdict(
         FAILED,
         note=note,
@@ -62,6 +63,7 @@ def tell_failure(
         diagnosis=diagnosis,
         script=str(smallest),
         repro=_reproduction(recorder, smallest, first.dtype, mismatch),
+        mend=mend,
     )
 
 

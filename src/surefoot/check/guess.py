@@ -23,6 +23,8 @@ NAMES = {
 }
 
 
+# options that take weight decay out of the gradient
+DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
 # words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
 PLAIN = {
     "my",
@@ -44,14 +46,16 @@ PLAIN = {
 class Guess:
     """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another.
 
-    `rough`: it follows that only as closely as float32 would. `by`: what the guess goes by.
+    `rough`: it follows that only as closely as float32 would. `by`: what the guess goes by. `sure`: the name
+    says so as a whole; else it is another algorithm that is this one in plain steps.
     """
 
     rule: Rule | None
     why: str
     behaves: Rule | None = None
-    rough: bool = False
+    rough: str | None = None
     by: str = "its name"
+    sure: bool = True
 
 
 def conventions(words: Words) -> Iterator[Rule]:
@@ -68,20 +72,24 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
     for option, value in given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
             named, whole, by = RULES[value], True, f"{option}={value!r}"
+        if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
+            title = _title(named, {"decay": "decoupled"})
+            named, by = named.variant(title=title, decay="decoupled"), f"{by} and {option}=True"
     followed = next(_followed(named, words, plain), None) if plain else None
-    behaves, rough = (followed.rule, followed.rough) if followed else (None, False)
+    behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
+    by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
         agree = "agree within float32 rounding" if rough else "agree"
-        return Guess(named, f"{named.title}, by {by}; its plain steps {agree}.", behaves, rough)
+        why = f"{named.title}, by {by}; its plain steps {agree}."
+        return Guess(named, why, behaves, rough, by, sure=whole or by_part)
     if named is not None and not words.unheard(named):
         if behaves is not None:
-            return Guess(named, f"{named.title}, by {by}.", behaves, rough, by)
-        by_part = "sgd" in signature.name.lower() and not words.others
+            return Guess(named, f"{named.title}, by {by}.", behaves, rough, by, sure=whole or by_part)
         if whole or by_part:
             return Guess(named, f"{named.title}, by {by} and options.")
     if behaves is not None:
         follow = "follow within float32 rounding" if rough else "follow"
-        return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough)
+        return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough, sure=False)
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
     return Guess(None, why)
 

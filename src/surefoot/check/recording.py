@@ -58,7 +58,7 @@ class Recorder:
             {o for o, off in self.off.items() if all(t.get(o, off) == off for t in taken)}
         )
 
-    @property
+    @cached_property
     def telling(self) -> list[Trace]:
         """What tells conventions apart: the plain steps, and steps under a changed learning rate."""
         if isinstance(self.plain[-1].outcome, Died):
@@ -70,8 +70,12 @@ class Recorder:
     @property
     def refusal(self) -> str | None:
         """What the constructor says, if it takes no vectors with any combination of the options."""
+        if self.patient.given.get("differentiable"):
+            return (
+                "With differentiable=True a step needs parameters that are no leaves, and these are leaves."
+            )
         refused = all(r.refused for r in self.plain)
-        return f"It cannot be made of vectors: {self.plain[0].outcome}" if refused else None
+        return f"It cannot be made of float64 vectors: {self.plain[0].outcome}" if refused else None
 
     def record(self, situation: Situation, options: Iterable[dict[str, Any]]) -> Iterator[Recording]:
         """Play a situation with each of some combinations of the options."""
