@@ -27,7 +27,8 @@ def page() -> str:
     caught = json.loads((ROOT / "tests/golden/check/caught.json").read_text())
     lines = [HEAD]
     group = ""
-    for clause in clauses().values():
+    order = list(dict.fromkeys(c.group for c in clauses().values()))
+    for clause in sorted(clauses().values(), key=lambda c: order.index(c.group)):
         if clause.group != group:
             group = clause.group
             lines += [f"## {group.capitalize()}", ""]

@@ -20,7 +20,9 @@ import torch
 from surefoot.check.contract import CLAUSES
 from surefoot.check.contract.judge import judge
 from surefoot.check.report import text
+from surefoot.check.report.words import echoes
 from surefoot.check.run import check
+from surefoot.errors import InputError
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
 GOLDEN = Path(__file__).parents[1] / "golden" / "check"
@@ -167,7 +169,7 @@ def test_mutant_is_caught_and_its_reproductions_show_the_fault(name, among_mutan
     report = examined(name, only=CAUGHT[name])
     assert failed(report) == set(CAUGHT[name])
     for verdict in report.failures:
-        assert shows_the_fault(verdict.repro, name in UNRULY), verdict.repro
+        assert echoes(verdict) or shows_the_fault(verdict.repro, name in UNRULY), verdict.repro
 
 
 @pytest.mark.slow
@@ -254,6 +256,49 @@ def test_torch_switches_are_as_before_after_a_check():
     before = torch.get_deterministic_debug_mode()
     check(torch.optim.SGD, only=["skipped-step", "deterministic", "no-warnings"])
     assert torch.get_deterministic_debug_mode() == before
+
+
+class NoClosure(torch.optim.SGD):
+    """step() takes nothing."""
+
+    def step(self):
+        super().step()
+
+
+def test_one_fault_that_several_clauses_meet_is_told_once():
+    report = check(NoClosure, only=["closure"])
+    first, *others = report.failures
+    assert first.diagnosis == "step() takes no closure; write def step(self, closure=None)."
+    assert first.repro
+    assert not any(echoes(first) or not echoes(v) for v in others)
+    assert "closure-called has named" in others[0].diagnosis
+    alone = check(NoClosure, only=["closure-loss"])["closure-loss"]
+    assert alone.repro
+
+
+def test_an_option_without_effect_is_told_once(among_mutants):
+    report = examined("decay_unused", only=["options"])
+    assert [(v.clause.id, echoes(v)) for v in report.failures] == [
+        ("option-effect", False),
+        ("live-options", True),
+    ]
+
+
+def test_commas_separate_clauses_and_a_group_cannot_be_expected_to_fail():
+    report = check(torch.optim.SGD, only=["sparse, hooks", "goes-quietly"], skip=["sparse"])
+    assert [v.clause.id for v in report.verdicts] == ["hooks", "goes-quietly"]
+    with pytest.raises(InputError, match="'state' is a group of clauses"):
+        check(torch.optim.SGD, only=["hooks"], expected_failures={"state": "known"})
+
+
+def test_new_clauses_are_chosen_skipped_and_expected_like_the_others(among_mutants):
+    for name, id in (("lr_tensor_written", "tensor-lr"), ("later_option_forgotten", "older-checkpoint")):
+        assert [v.clause.id for v in examined(name, only=[id]).verdicts] == [id]
+        group = CLAUSES[id].group
+        assert examined(name, only=[group], skip=[id]).ok
+        expected = examined(name, only=[id], expected_failures={id: "known"})
+        assert expected.ok
+        assert expected[id].expected_failure == "known"
 
 
 def test_finds_the_bug_of_torch_muon():

@@ -247,3 +247,58 @@ def test_an_optimizer_that_takes_gradients_away_is_told_just_that():
     )
     assert [v.clause.id for v in report.failures] == ["grad-kept"]
     assert report["grad-kept"].diagnosis == "step() sets p.grad to None, which is for zero_grad() to do."
+
+
+class AtRandom(torch.optim.SGD):
+    """As Gravity, whose velocity starts at random."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                if "velocity" not in self.state[p]:
+                    self.state[p]["velocity"] = torch.randn_like(p)
+                p.sub_(group["lr"] * self.state[p]["velocity"].mul_(0.5).add_(p.grad))
+
+
+def test_what_draws_random_numbers_is_not_held_against_another_run():
+    report = check(AtRandom, only=["options", "gradients", "state", "tensors", "numerics", "hooks"])
+    assert not {v.clause.id for v in report.failures} - {"sparse", "option-effect"}, str(report)
+    assert report["resume"].note == "it draws random numbers, so that no two runs are alike"
+    assert report["deterministic"].outcome == report["grad-kept"].outcome == PASSED
+
+
+class FromNothing(torch.optim.SGD):
+    """As D-Adaptation: the step size is found, from next to nothing."""
+
+    def __init__(self, params, lr=1.0, momentum=0.0):
+        super().__init__(params, lr=lr * 4e-6, momentum=momentum)
+
+
+def test_steps_too_small_to_see_are_no_failure():
+    report = check(FromNothing, only=["options", "shapes"])
+    assert report.ok
+    assert report["shapes"].note == "its first steps are too small to show anything here"
+
+
+class LowerBound(torch.optim.Optimizer):
+    """As GrokFastAdamW: eps is a lower bound, which a small one never is."""
+
+    def __init__(self, params, lr=0.1, eps=1e-8):
+        super().__init__(params, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.sub_(group["lr"] * p.grad / p.grad.abs().clamp_min(group["eps"]))
+
+
+def test_a_lower_bound_has_an_effect_if_it_is_large():
+    assert check(LowerBound, only=["option-effect"])["option-effect"].outcome == PASSED
+
+
+def test_a_differentiable_step_is_not_asked_of_leaves():
+    report = check(torch.optim.SGD, options={"differentiable": True}, only=["steps", "closure"])
+    assert report.ok
+    assert report["steps"].note.startswith("with differentiable=True")

@@ -53,6 +53,8 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         raise InputError(
             f"{subject} is a {type(made).__name__}; it must be a class, or a function that makes one."
         )
+    if inspect.isclass(made) and not hasattr(made, "step"):
+        raise InputError(f"{subject} is no optimizer: the class has no step().")
     return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
 
 

@@ -61,9 +61,9 @@ def check(
     deep
         Also what takes long: torch.compile, two processes.
     only
-        The id of a clause, or of a group of clauses, to examine; may be repeated.
+        The id of a clause, or of a group of clauses, to examine; may be repeated, or several with commas.
     skip
-        The id of a clause or a group to leave out; may be repeated.
+        The id of a clause or a group to leave out; may be repeated, or several with commas.
     expect_fail
         ID=reason: this failure is expected, and does not count; may be repeated.
     seed

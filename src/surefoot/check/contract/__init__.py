@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 # the order of these is the order of examination
-from surefoot.check.contract import construction, gradients, parameters, resume, tensors, numerics, tooling  # isort: skip
+from surefoot.check.contract import construction, gradients, parameters, resume, tensors, numerics  # isort: skip
+from surefoot.check.contract import tooling, copies  # isort: skip
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.examine import examine
 
 __all__ = [
     "CLAUSES",
     "construction",
+    "copies",
     "examine",
     "gradients",
     "numerics",

@@ -46,6 +46,7 @@ def steps(make: Make) -> Claims:
     mend="Hand `params` to super().__init__ as it is, and read self.param_groups afterwards.",
     cases=[{"kind": "a generator"}, {"kind": "groups"}, {"kind": "named parameters"}],
     strict=True,
+    needs=["repeatable"],
 )
 def takes_parameters(make: Make, kind: str) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -99,6 +100,7 @@ def refuses_names(make: Make) -> Claims:
     cases=contexts,
     each="option",
     quick=True,
+    needs=["repeatable", "visible"],
 )
 def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> Claims:
     a, b = [weight(2, 2), weight(4, 4)], [weight(2, 2), weight(4, 4)]  # small matrices may be treated apart
@@ -119,7 +121,7 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> 
     cases=lambda signature: [
         {"option": o, "value": v} for o, v in alternatives(signature) if o not in ("foreach", "fused")
     ],
-    needs=["groups", "uncoupled"],
+    needs=["repeatable", "visible", "groups", "uncoupled"],
     refusal="in different parameter groups",
     quick=True,
 )
@@ -129,7 +131,7 @@ def group_options(make: Make, option: str, value: Any) -> Claims:
     run(opt, [a, b], range(3))
     run(make([twin], **{option: value}), [twin], range(3))
     what = f"a parameter whose group has {option}={value}, after 3 steps"
-    return [(what, twin.tolist(), b.tolist())]
+    return [(what, twin.tolist(), b.tolist(), 1e-6)]
 
 
 @clause(
@@ -139,7 +141,7 @@ def group_options(make: Make, option: str, value: Any) -> Claims:
     mend="Compute whatever depends on options inside the loop over groups; cache nothing across groups.",
     over="rich",
     cases=everything,
-    needs=["groups", "uncoupled"],
+    needs=["repeatable", "groups", "uncoupled"],
     refusal="in different parameter groups",
 )
 def two_groups(make: Make, other: dict[str, Any]) -> Claims:
@@ -149,8 +151,8 @@ def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     run(make([c]), [c], range(3))
     run(make([d], **other), [d], range(3))
     return [
-        ("group 0 after 3 steps, beside a group with other options", c.tolist(), a.tolist()),
-        ("group 1 after 3 steps", d.tolist(), b.tolist()),
+        ("group 0 after 3 steps, beside a group with other options", c.tolist(), a.tolist(), 1e-6),
+        ("group 1 after 3 steps", d.tolist(), b.tolist(), 1e-6),
     ]
 
 
@@ -167,6 +169,7 @@ def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     ],
     refuses=("ValueError",),
     quick=True,
+    needs=["repeatable", "visible"],
 )
 def live_options(make: Make, option: str, value: Any) -> Claims:
     a, b = [weight(2, 2), weight(4, 4)], [weight(2, 2), weight(4, 4)]  # small matrices may be treated apart

@@ -27,6 +27,8 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
         'p.grad is negated in place.'
     """
     found = _KNOWN[id](what, expected, got, options) if id in _KNOWN else ""
+    if "positional argument" in what and id.startswith("closure"):
+        return "step() takes no closure; write def step(self, closure=None)."
     if not found and "NoneType" in what:
         return (
             "Something that is still None, such as a buffer before its first gradient, is taken for a tensor."
@@ -105,6 +107,12 @@ def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> 
     return ""
 
 
+def _layouts(what: str, expected: Any, got: Any, options: Options) -> str:
+    if "written-to tensor" in what:
+        return "It writes into p.grad, which cannot be written into when it is expanded."
+    return ""
+
+
 def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:
     decay, lr = float(options.get("weight_decay") or 0), float(options.get("lr") or 0)
     w, came = list(_flat(expected)), list(_flat(got))
@@ -116,6 +124,7 @@ def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:
 
 _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
     "grad-kept": _grad_kept,
+    "layouts": _layouts,
     "paths-agree": _not_updated,
     "every-dtype": _not_updated,
     "skipped-step": _skipped_step,

@@ -37,6 +37,31 @@ def an_lr(make: Make) -> str | None:
     return None if "lr" in make([weight(2, 2)]).param_groups[0] else "it has no lr in its groups"
 
 
+def repeatable(make: Make) -> str | None:
+    """Whether a run can be held against another of the same."""
+    ends = []
+    for seed in (None, None, 0, 0):
+        if seed is not None:
+            torch.manual_seed(seed)
+        w = weight(2, 2)
+        run(make([w]), [w], range(3))
+        ends.append(str(w.tolist()))
+    if ends[0] == ends[1]:
+        return None
+    if ends[2] == ends[3]:
+        return "it draws random numbers, so that no two runs are alike"
+    return "two equal runs of it end differently"
+
+
+def visible(make: Make) -> str | None:
+    """Whether its steps are larger than rounding: some feel their way to a step size from next to nothing."""
+    w = weight(2, 2)
+    before = w.detach().clone()
+    run(make([w]), [w], range(10))
+    moved = ((w.detach() - before) / before).abs().max().item()
+    return "its first steps are too small to show anything here" if moved < 1e-4 else None
+
+
 def uncoupled(make: Make) -> str | None:
     """Whether one parameter's step is its own affair: it must not go by the size of another's gradient."""
     ends = []
@@ -98,6 +123,8 @@ FACTS = {
     "groups": groups,
     "any shape": any_shape,
     "an lr": an_lr,
+    "repeatable": repeatable,
+    "visible": visible,
     "uncoupled": uncoupled,
     "elementwise": elementwise,
     "importable": importable,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,6 +64,8 @@ def _show(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+        return textwrap.shorten(f"[{', '.join(value)}]", 300, placeholder=" …]")
     if isinstance(value, list):
         shown = ", ".join(_show(v) for v in value[:6])
         text = f"[{shown}{', …' if len(value) > 6 else ''}]"

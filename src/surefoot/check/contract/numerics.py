@@ -51,7 +51,7 @@ def _by_sign(make: Make) -> bool:
     "numerics",
     "two equal runs end in equal bits",
     why="Without that no fault can be found by running again.",
-    mend="Take random numbers from torch's generator, parameters in a fixed order, zeros_like, not empty_like.",
+    mend="Take random numbers from torch's generator, parameters in a fixed order; use zeros_like.",
     over="singles",
 )
 def deterministic(make: Make) -> Claims:
@@ -117,6 +117,7 @@ def flat_memory(make: Make) -> Claims:
     why="With float16 the first steps overflow by design: GradScaler skips them and halves its scale.",
     mend="If the optimizer handles found_inf itself, make no state and write nothing when it is set.",
     over="combos",
+    needs=["repeatable"],
 )
 def skipped_step(make: Make) -> Claims:
     torch.set_deterministic_debug_mode("warn")  # torch.empty then makes NaN
@@ -146,6 +147,7 @@ def skipped_step(make: Make) -> Claims:
     over="flags",
     cases=paths,
     refusal="support",
+    needs=["repeatable"],
 )
 def paths_agree(make: Make, fast: dict[str, bool], loop: dict[str, bool], dtype: str) -> Claims:
     kind = getattr(torch, dtype)

@@ -101,7 +101,7 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
     why="A step counter that every parameter advances makes the rule depend on the model's size.",
     mend="Count steps once per step() or once in each parameter's own state.",
     over="rich",
-    needs=["uncoupled"],
+    needs=["repeatable", "uncoupled"],
 )
 def company(make: Make) -> Claims:
     w, other, alone = weight(2, 2), weight(2, 3), weight(2, 2)
@@ -116,7 +116,7 @@ def company(make: Make) -> Claims:
     why="A model's parameters come in the order in which they were defined, which means nothing.",
     mend="Keep each parameter's state under self.state[p], not in a list by position.",
     over="rich",
-    needs=["uncoupled"],
+    needs=["repeatable", "uncoupled"],
 )
 def order(make: Make) -> Claims:
     a, b, c, d = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 3)
@@ -134,7 +134,7 @@ def order(make: Make) -> Claims:
     why="A rule that depends on where an element lies, or on how many there are, has a fault in a kernel.",
     mend="Do the same to every element; leave the blocks of a vector unit to torch.",
     over="rich",
-    needs=["uncoupled", "elementwise"],
+    needs=["repeatable", "uncoupled", "elementwise"],
 )
 def split(make: Make) -> Claims:
     whole = weight(37, 1)

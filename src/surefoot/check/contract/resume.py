@@ -1,16 +1,16 @@
-"""Clauses on state: where it lives, and that a run can be saved, copied, and gone on with."""
+"""Clauses on state: where it lives, and that a run can be saved, and gone on with."""
 
 from __future__ import annotations
 
 import copy
 import io
-import pickle
 from typing import Any
 
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.tools import run, state, weight
+from surefoot.check.contract.tools import run, state, waited, weight
+from surefoot.check.verdict import SHARED_COUNT
 
 # what torch gave its optimizers after their first releases, and libraries after it, in that order
 LATER = (
@@ -33,6 +33,7 @@ RESUME = "Keep every tensor of the run in self.state[p], and every number in sel
     mend=RESUME,
     over="combos",
     quick=True,
+    needs=["repeatable"],
 )
 def resume(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -51,6 +52,7 @@ def resume(make: Make) -> Claims:
     why="state_dict(), load_state_dict(), .to(device) and sharding see only self.state and the groups.",
     mend=RESUME,
     over="rich",
+    needs=["repeatable"],
 )
 def state_in_state(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -74,6 +76,7 @@ def state_in_state(make: Make) -> Claims:
     why="torch.load refuses anything but tensors and plain values, since a pickle can run code.",
     mend="Keep tensors, numbers, strings, lists and dicts in the state; no objects of your own.",
     over="singles",
+    needs=["repeatable"],
 )
 def checkpoint_file(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -142,6 +145,7 @@ def load_dtype(make: Make) -> Claims:
     over="rich",
     cases=[{"option": o} for o in LATER],
     refuses=("ValueError", "RuntimeError", "NotImplementedError"),
+    needs=["repeatable"],
 )
 def older_checkpoint(make: Make, option: str) -> Claims:
     if why := _owes_nothing(make, option):
@@ -178,46 +182,11 @@ def _owes_nothing(make: Make, option: str) -> str:
 
 @clause(
     "state",
-    "it can be pickled together with its parameters",
-    why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
-    mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
-    over="rich",
-    needs=["importable"],
-)
-def pickles(make: Make) -> Claims:
-    w, twin = weight(2, 2), weight(2, 2)
-    run(make([w]), [w], range(4))
-    opt = make([twin])
-    run(opt, [twin], range(2))
-    twin, opt = pickle.loads(pickle.dumps((twin, opt)))
-    run(opt, [twin], range(2, 4))
-    return [("w after 4 steps, pickled after 2", w.tolist(), twin.tolist())]
-
-
-@clause(
-    "state",
-    "it can be deep-copied together with its parameters",
-    why="Searches and averaging copy a run and continue both copies.",
-    mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
-    over="rich",
-)
-def deep_copies(make: Make) -> Claims:
-    w, twin = weight(2, 2), weight(2, 2)
-    run(make([w]), [w], range(4))
-    opt = make([twin])
-    run(opt, [twin], range(2))
-    twin, opt = copy.deepcopy((twin, opt))
-    run(opt, [twin], range(2, 4))
-    return [("w after 4 steps, copied after 2", w.tolist(), twin.tolist())]
-
-
-@clause(
-    "state",
     "a group can be added during the run",
     why="Unfreezing a layer mid-run adds its group after the first steps.",
     mend="Make state when a parameter is first stepped, not in __init__ and not only at step 1.",
     over="rich",
-    needs=["groups", "uncoupled"],
+    needs=["repeatable", "groups", "uncoupled"],
 )
 def add_group(make: Make) -> Claims:
     a, b, twin = weight(2, 2), weight(2, 3), weight(2, 3)
@@ -226,16 +195,6 @@ def add_group(make: Make) -> Claims:
     opt.add_param_group({"params": [b]})
     run(opt, [a, b], range(2, 4))
     run(make([twin]), [twin], range(2, 4))
-    if b.tolist() == _having_waited(make) != twin.tolist():
-        return {"differs": "steps are counted for all groups together, so one that is added starts old"}
-    return [("the added parameter after its 2 steps", twin.tolist(), b.tolist(), 1e-6)]
-
-
-def _having_waited(make: Make) -> Any:
-    """What becomes of a parameter that was there from the start, and had no gradient until step 3."""
-    w = weight(2, 3)
-    opt = make([w])
-    opt.step()
-    opt.step()
-    run(opt, [w], range(2, 4))
-    return w.tolist()
+    if b.tolist() == waited(make, (2, 3), 2, range(2, 4)) != twin.tolist():
+        return {"differs": SHARED_COUNT}
+    return [("the added parameter after its 2 steps", twin.tolist(), b.tolist(), 1e-4)]

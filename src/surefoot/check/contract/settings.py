@@ -42,6 +42,7 @@ AGAIN: dict[str, Any] = {
     "alpha": 0.25,
     "rho": 0.25,
 }
+MORE: dict[str, tuple[Any, ...]] = {"eps": (4.0,)}  # where it is a lower bound, a small one never binds
 FLAGS = ("nesterov", "maximize", "amsgrad", "centered", "decoupled_weight_decay")
 WRONG: dict[str, tuple[Any, ...]] = {
     "lr": (-1.0,),
@@ -97,6 +98,7 @@ def contexts(signature: Signature) -> list[dict[str, Any]]:
         others = [(o, v) for o, v in alternatives(signature) if o != option and o not in BASE]
         for also in [{}, *({o: v} for o, v in others), dict(others[:2]), dict(others)]:
             cases.append({"option": option, "value": value, "also": also})
+        cases += [{"option": option, "value": v, "also": {}} for v in MORE.get(option, ())]
     return cases
 
 
@@ -114,7 +116,8 @@ def paths(signature: Signature) -> list[dict[str, Any]]:
 def settings(signature: Signature, given: Options, over: str) -> Iterator[dict[str, Any]]:
     """Yield the options to add to the given ones: none first, then one, two and three at a time.
 
-    Each comes in the default implementation, then in each of the others; what the user gave is never changed.
+    Up to two come in the default implementation, then in each of the others; three in the default one alone.
+    What the user gave is never changed.
     """
     free = {o: v for o, v in alternatives(signature) if o not in given and o not in BASE}
     fast: list[dict[str, Any]] = [
@@ -124,7 +127,7 @@ def settings(signature: Signature, given: Options, over: str) -> Iterator[dict[s
     most = {"given": 0, "singles": 1, "combos": 3}[over]
     for size in range(most + 1):
         for chosen in itertools.combinations(free, size):
-            for path in fast if over == "combos" else [{}]:
+            for path in fast if over == "combos" and size < 3 else [{}]:
                 yield {**{o: free[o] for o in chosen}, **path}
     if over == "singles":
         yield from fast[1:]

@@ -14,7 +14,7 @@ from surefoot.check.contract.tools import gradient, run, state, weight
     why="Scales are 0-dimensional, kernels 4-dimensional, and an empty parameter must not stop the others.",
     mend="Use elementwise operations that broadcast; skip nothing but p.grad is None.",
     cases=[{"shape": s} for s in ((), (0,), (1,), (5,), (2, 3), (2, 1, 2, 2))],
-    needs=["any shape"],
+    needs=["visible", "any shape"],
 )
 def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
     w, other, alone = weight(*shape), weight(2, 2), weight(2, 2)
@@ -40,6 +40,7 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
         {"layout": "a transposed gradient"},
         {"layout": "an expanded gradient"},
     ],
+    needs=["repeatable"],
 )
 def layouts(make: Make, layout: str) -> Claims:
     usual = weight(3, 2)
@@ -62,6 +63,7 @@ def layouts(make: Make, layout: str) -> Claims:
     mend="Make buffers with zeros_like(p); write no dtype of your own into the arithmetic.",
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
+    needs=["repeatable"],
 )
 def every_dtype(make: Make, dtype: str) -> Claims:
     w, single = weight(6, 6, dtype=getattr(torch, dtype)), weight(6, 6)
@@ -81,6 +83,7 @@ def every_dtype(make: Make, dtype: str) -> Claims:
     mend="Clone before working in place on something that came from .to(...) of a state tensor.",
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
+    needs=["repeatable"],
 )
 def dtype_state(make: Make, dtype: str) -> Claims:
     w, single = weight(6, 6, dtype=getattr(torch, dtype)), weight(6, 6)
@@ -100,6 +103,7 @@ def dtype_state(make: Make, dtype: str) -> Claims:
     mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or refuse complex parameters.",
     over="singles",
     refusal="complex",
+    needs=["repeatable"],
 )
 def complex_parts(make: Make) -> Claims:
     parts = weight(3, 2)
@@ -134,6 +138,7 @@ def _by_direction(make: Make) -> bool:
     why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
     mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
     refusal="sparse",
+    needs=["repeatable"],
 )
 def sparse(make: Make) -> Claims:
     dense, w = weight(4, 2), weight(4, 2)

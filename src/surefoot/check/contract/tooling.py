@@ -61,7 +61,7 @@ def schedulers(make: Make, schedule: str) -> Claims:
     why="Compiled steps take lr as a tensor; whatever shares it changes when a schedule writes into it.",
     mend="Never work in place on group['lr'] (lr *= 0.5 does, on a tensor), and clone it where it is kept.",
     over="singles",
-    needs=["an lr"],
+    needs=["repeatable", "an lr"],
     refuses=("Exception",),
 )
 def tensor_lr(make: Make) -> Claims:
@@ -173,6 +173,7 @@ def goes_quietly(make: Make) -> Claims:
     mend="In step(), branch on Python numbers of the group, not on values of tensors; call no .item().",
     over="rich",
     deep=True,
+    needs=["repeatable"],
 )
 def compiles(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -192,6 +193,7 @@ def compiles(make: Make) -> Claims:
     mend="Use tensor operations on p itself; p.to_local() and p.data_ptr() see one process's part only.",
     over="rich",
     deep=True,
+    needs=["repeatable"],
 )
 def sharded(make: Make) -> Claims:
     if not torch.distributed.is_available():

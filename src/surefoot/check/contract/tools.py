@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surefoot.check.contract.clause import Make
+
 
 def weight(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     n = torch.Size(shape).numel()
@@ -27,3 +29,13 @@ def run(opt: Any, weights: list[Tensor], steps: Iterable[int]) -> None:
 
 def state(opt: Any, w: Tensor) -> dict[str, Any]:
     return {k: v.tolist() if torch.is_tensor(v) else v for k, v in opt.state.get(w, {}).items()}
+
+
+def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) -> Any:
+    """What becomes of a parameter that is there from the start, and has no gradient in the first steps."""
+    w = weight(*shape)
+    opt = make([w])
+    for _ in range(wait):
+        opt.step()
+    run(opt, [w], steps)
+    return w.tolist()

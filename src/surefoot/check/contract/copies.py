@@ -1,0 +1,45 @@
+"""Clauses on copying a run. They come last: __setstate__ may change the class for all that is asked later."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.tools import run, weight
+
+
+@clause(
+    "state",
+    "it can be pickled together with its parameters",
+    why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
+    mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
+    over="rich",
+    needs=["repeatable", "importable"],
+)
+def pickles(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    opt = make([twin])
+    run(opt, [twin], range(2))
+    twin, opt = pickle.loads(pickle.dumps((twin, opt)))
+    run(opt, [twin], range(2, 4))
+    return [("w after 4 steps, pickled after 2", w.tolist(), twin.tolist())]
+
+
+@clause(
+    "state",
+    "it can be deep-copied together with its parameters",
+    why="Searches and averaging copy a run and continue both copies.",
+    mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
+    over="rich",
+    needs=["repeatable"],
+)
+def deep_copies(make: Make) -> Claims:
+    w, twin = weight(2, 2), weight(2, 2)
+    run(make([w]), [w], range(4))
+    opt = make([twin])
+    run(opt, [twin], range(2))
+    twin, opt = copy.deepcopy((twin, opt))
+    run(opt, [twin], range(2, 4))
+    return [("w after 4 steps, copied after 2", w.tolist(), twin.tolist())]

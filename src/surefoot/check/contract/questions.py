@@ -1,0 +1,147 @@
+"""Questions put to an optimizer, a probe or a fact, and the options with which they can be put."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.judge import judge
+from surefoot.check.contract.settings import FLAGS, alternatives, settings
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Died, Options, Patient
+
+__all__ = ["Finding", "Questions"]
+
+# what a step may raise to say that it does not do something; anything else is a fault
+SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
+APART = ("lr", "dampening", *FLAGS)  # not part of the rich setting: they exclude others, or are flags
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one question came to: an outcome, and what goes with it."""
+
+    outcome: str
+    what: Mapping[str, Any]
+
+
+class Questions:
+    """What can be asked of one patient, and what has been found out about it.
+
+    Args:
+        patient: who is asked.
+    """
+
+    def __init__(self, patient: Patient) -> None:
+        self.patient = patient
+        self.base: dict[str, Any] = {}  # what the constructor needs besides what the user gave
+        self.aside = ""  # the exception that every step raises, and that is set aside
+        self.facts: dict[str, str | Died | None] = {}
+        self.usable: dict[tuple[Any, ...], bool] = {}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What every question is put with."""
+        return {**self.patient.given, **self.base}
+
+    def fact(self, name: str) -> str | Died | None:
+        """Return None if a fact holds, else the sentence why not."""
+        if name not in self.facts:
+            self.facts[name] = self.find(name)
+        return self.facts[name]
+
+    def find(self, name: str) -> str | Died | None:
+        """Ask for a fact anew."""
+        if name == "a step that returns":
+            return f"every step() raises {self.aside}" if self.aside else None
+        if name == "optional closure":
+            return "its step() needs a closure" if self.patient.signature.needs_closure else None
+        try:
+            plain = name in ("constructs", "moves anyway")
+            answer = self.patient.observe(name, {}, {**self.base, **({} if plain else self.rich())})
+        except (Died, MemoryError) as error:
+            return error if isinstance(error, Died) else Died("It asked for too much memory.")
+        if "raised" in answer:
+            return f"{answer['raised']['kind']}: {_brief(answer['raised']['said'])}"
+        return answer["claims"]  # type: ignore[no-any-return]
+
+    def rich(self) -> dict[str, Any]:
+        """Return a setting in which much is going on: all number options that go with each other."""
+        chosen: dict[str, Any] = {}
+        for option, value in alternatives(self.patient.signature):
+            tried = {**chosen, option: value}
+            if option not in APART and option not in self.given and self.works(tried):
+                chosen = tried
+        return chosen
+
+    def works(self, options: Options) -> bool:
+        """Whether three steps can be made with these options."""
+        key = tuple(sorted((k, str(v)) for k, v in options.items()))
+        if key not in self.usable:
+            self.usable[key] = self.ask(CLAUSES["steps"], {}, options).outcome == PASSED
+        return self.usable[key]
+
+    def set_aside(self, kind: str) -> None:
+        """From now on ignore an exception that every step raises after its update."""
+        self.aside = kind
+        self.patient.tolerate(kind)
+        self.usable.clear()
+
+    def settings(self, clause: Probed) -> Iterator[dict[str, Any]]:
+        """Yield the settings of a clause that the optimizer can be run with."""
+        if clause.over in ("rich", "flags"):
+            rich = self.rich()
+            yield rich
+            flags = [(o, v) for o, v in alternatives(self.patient.signature) if o in FLAGS]
+            yield from (
+                {**rich, o: v} for o, v in flags if clause.over == "flags" and self.works({**rich, o: v})
+            )
+            return
+        for options in settings(self.patient.signature, self.given, clause.over):
+            if clause.id in ("steps", "no-warnings") or not options or self.works(options):
+                yield options
+
+    def cases(self, clause: Probed) -> Iterator[Mapping[str, Any]]:
+        """Yield the cases of a clause; what the user gave is not varied."""
+        cases = clause.cases(self.patient.signature) if callable(clause.cases) else clause.cases
+        for case in cases:
+            varied = {case.get("option"), *(o for o, v in case.get("fast", {}).items() if v)}
+            if not varied & (set(self.given) - {"lr"}):
+                yield case
+
+    def ask(self, clause: Probed, case: Mapping[str, Any], options: Options) -> Finding:
+        """Put one question, and judge the answer."""
+        try:
+            answer = self.patient.observe(clause.id, case, {**self.base, **options})
+        except (Died, MemoryError) as error:
+            return Finding(FAILED, {"note": str(error) or "It asked for too much memory.", "died": True})
+        if "raised" not in answer:
+            return Finding(*judge(answer["claims"]))
+        raised = answer["raised"]
+        note = f"{raised['kind']}: {_brief(raised['said'])}"
+        says_so = raised["kind"] in SAYS_SO
+        refused = says_so and raised["action"] == "construction" and not clause.strict
+        refused |= bool(clause.refusal) and clause.refusal in note.lower()
+        refused |= clause.id == "steps" and says_so and "support" in note
+        refused |= bool({raised["kind"], "Exception"} & set(clause.refuses))
+        if refused:
+            return Finding(NOT_APPLICABLE, {"note": f"it says so: {note}"})
+        if clause.each:
+            return Finding(NOT_APPLICABLE, {"note": note})
+        what = {
+            "note": note,
+            "got": note,
+            "expected": "no exception",
+            "where": raised["line"],
+            "raised": raised,
+        }
+        return Finding(FAILED, what)
+
+
+def _brief(said: str) -> str:
+    """What an exception says, on one line: torch writes pages, in colours, and the cause comes last."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said).rpartition("WeightsUnpickler error: ")[2]
+    return textwrap.shorten(text, 300, placeholder=" …")
