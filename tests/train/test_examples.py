@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
         ("train_fit.py", "<Run Sequential: validation accuracy 9"),
         ("train_regression.py", "R² 0.9"),
         ("train_own_model.py", "<Run "),
+        ("train_in_parts.py", "weights of up to 0."),
     ],
 )
 def test_an_example(
