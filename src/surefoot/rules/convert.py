@@ -23,7 +23,8 @@ class Conversion:
     """What to give `target` so that it makes the steps that `source` makes with `given`.
 
     Args:
-        source, target: the rules.
+        source: the rule that there is.
+        target: the rule that is wanted.
         given: the source's hyperparameters.
         hyper: the target's; None where there is no equivalent.
         holds: when the two agree, or why there is no equivalent.

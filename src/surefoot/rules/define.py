@@ -29,7 +29,15 @@ def rule(
     look: Callable[[H, Any, State], Any] | None = None,
     **defaults: Any,
 ) -> Callable[[Callable[..., Any]], Rule]: ...
-def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
+def rule(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    slots: Mapping[str, str] | None = None,
+    **about: Any,
+) -> Any:
     """Make a Rule of a plain function `(w, g, *slots, *, hyperparameters)`.
 
     The function returns the new w, followed by the new value of each slot; or it is a generator that yields
@@ -42,8 +50,7 @@ def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
         name: default: the function's name.
         title: default: the first line of its docstring.
         slots: letter in the signature -> name of the slot in `optimizer.state`.
-        aliases, source, exact, mistake, look: as in `Rule`.
-        about: hyperparameters given another default.
+        about: aliases, source, exact, mistake, look, as in `Rule`; and hyperparameters given another default.
 
     Returns:
         The Rule; anything in surefoot that takes a rule's name takes it too.
@@ -60,15 +67,16 @@ def rule(function: Callable[..., Any] | None = None, /, **about: Any) -> Any:
         >>> mine.step(mine.hyper(), 3.0, 2.0, {"b": 0})
         (2.0, {'b': 2.0})
     """
-    return _make(function) if function is not None else lambda f: _make(f, **about)
+    about |= {"name": name, "title": title, "slots": slots}
+    return _make(function, **about) if function is not None else lambda f: _make(f, **about)
 
 
 def _make(
     function: Callable[..., Any],
     *,
-    name: str | None = None,
-    title: str | None = None,
-    slots: Mapping[str, str] | None = None,
+    name: str | None,
+    title: str | None,
+    slots: Mapping[str, str] | None,
     **about: Any,
 ) -> Rule:
     name = name or function.__name__
