@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -114,7 +115,9 @@ def test_batches_in_parts_make_the_same_run(tmp_path: Path) -> None:
     options: dict[str, Any] = {"optimizer": sgd, "batch_size": 16, "schedule": "cosine", "clip": 0.5}
     net, other = model(), model()
     run = fit(net, (X, Y), VALID, **options, progress=False)
-    parted = fit(other, (X, Y), VALID, **options, accumulate=5, out=tmp_path / "run", progress=False)
+    parted = fit(
+        other, (X, Y), VALID, **options, accumulate=np.int64(5), out=tmp_path / "run", progress=False
+    )
     for p, q in zip(net.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
     assert [s["lr"] for s in parted.steps] == [s["lr"] for s in run.steps]

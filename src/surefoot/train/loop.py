@@ -160,7 +160,7 @@ def fit(
     batch = next(rows.first(batch_size)) if rows.first is not None and rows.rows >= batch_size else None
     step, compile = choose(
         (folder.settled("compile") if folder is not None and resume else None) or compile,
-        Job(model, objective.loss, made, clip, autocast, accumulate),
+        Job(model, objective.loss, made, clip, autocast, config.accumulate),
         batch,
         every=every,
         last=last,
