@@ -102,9 +102,9 @@ def test_what_a_gpu_does_not_capture_runs_eagerly_with_a_warning(job, on_cuda, m
 
 def test_a_hint_only_where_it_would_save_something():
     assert hint(1e-3, 1000) is None
-    assert hint(1e-3, 149_000) is None
-    assert hint(1e-3, 200_000) == "--compile on would save about 50 s."
-    assert hint(1e-2, 200_000) == "--compile on would save about 13 minutes."
+    assert hint(1e-3, 239_000) is None
+    assert hint(1e-3, 320_000) == "--compile on would save about 50 s."
+    assert hint(1e-2, 320_000) == "--compile on would save about 13 minutes."
 
 
 def chosen(job, said, mode="on", batch=..., last=10, **options):

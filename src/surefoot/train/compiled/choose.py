@@ -18,9 +18,9 @@ from surefoot.train.engine import Job, Step
 
 __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 
-# On two cores the default job's compiled step took 0.5 to 0.6 of the eager one, compiling took 15 to 30 s
-# (benchmarks/README.md). Estimates are made with the careful ends.
-SAVING, COMPILING = 0.4, 30.0
+# On one thread the default job's compiled step took 0.7 of the eager one, on two cores compiling took 15 to
+# 30 s (benchmarks/README.md). Estimates are made with the careful ends.
+SAVING, COMPILING = 0.25, 30.0
 LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
 CAPTURING = 100  # steps; trying and capturing a CUDA graph takes about fifteen, with some waiting
 # options of SGD that a program does not know; a CUDA graph is of the optimizer's own step

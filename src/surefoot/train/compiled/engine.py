@@ -40,7 +40,7 @@ class Grouped:
         self._shapes = [t.shape for t in like]
         self._steps: CompiledSteps | None = None
         self._waiting: list[tuple[Tensor, Tensor]] = []
-        self._hyper = torch.empty(k, len(optimizer.param_groups), 2, dtype=torch.float64)
+        self._hyper: list[list[tuple[float, float]]] = []  # lr, momentum of each group at each that waits
         self._losses = torch.empty(k)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -53,13 +53,12 @@ class Grouped:
         at = len(self._waiting)
         if at == 0:
             self._losses = torch.empty(self._k)
-        for g, group in enumerate(self._optimizer.param_groups):
-            self._hyper[at, g, 0], self._hyper[at, g, 1] = group["lr"], group["momentum"]
+        self._hyper.append([(float(g["lr"]), float(g["momentum"])) for g in self._optimizer.param_groups])
         self._waiting.append((x, y))
         if at + 1 == self._k:
             xs, ys = (stacked([pair[i] for pair in self._waiting]) for i in (0, 1))
-            self._losses.copy_(self._steps(xs, ys, self._hyper))
-            self._waiting = []
+            self._losses.copy_(self._steps(xs, ys, torch.tensor(self._hyper, dtype=torch.float64)))
+            self._waiting, self._hyper = [], []
         return self._losses[at]
 
     @property
@@ -71,13 +70,13 @@ class Grouped:
         """Take the steps that wait, eagerly, each with the lr and momentum it was handed in with."""
         groups = self._optimizer.param_groups  # others after a checkpoint was loaded
         now = [(group["lr"], group["momentum"]) for group in groups]
-        for at, (x, y) in enumerate(self._waiting):
-            for group, (lr, momentum) in zip(groups, self._hyper[at].tolist(), strict=True):
+        for at, ((x, y), hyper) in enumerate(zip(self._waiting, self._hyper, strict=True)):
+            for group, (lr, momentum) in zip(groups, hyper, strict=True):
                 group["lr"], group["momentum"] = lr, momentum
             self._losses[at] = self._eager(x, y)
         for group, (lr, momentum) in zip(groups, now, strict=True):
             group["lr"], group["momentum"] = lr, momentum
-        self._waiting = []
+        self._waiting, self._hyper = [], []
 
 
 def stacked(batches: list[Tensor]) -> Tensor:
