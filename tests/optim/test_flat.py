@@ -124,12 +124,30 @@ def test_one_kernel_call_for_all() -> None:
         optimizer.step()
     assert all(p is q for p, q in zip(net.parameters(), before, strict=True))
     assert optimizer._plan is not None
-    ((_, run),) = optimizer._plan.runs
+    (run,) = optimizer._plan.runs
     assert run.whole is not None
     assert [len(tensors) for tensors in run.whole] == [1, 1, 1]
     assert run.whole[0][0].numel() == sum(p.numel() for p in before if p.requires_grad)
     buffers = [optimizer.state[p]["momentum_buffer"] for p in before if p.requires_grad]
     assert len({b.untyped_storage().data_ptr() for b in buffers}) == 1
+
+
+@pytest.mark.parametrize("how", ["replaced", "in place"])
+def test_a_gradient_transposed_in_its_own_memory(how: str) -> None:
+    w, v = nn.Parameter(torch.zeros(3, 3)), nn.Parameter(torch.zeros(3))
+    optimizer = surefoot.SGD([w, v], lr=1.0, flatten=True)
+    g = torch.arange(9.0).view(3, 3)
+    for _ in range(2):
+        optimizer.zero_grad()
+        ((w * g).sum() + v.sum()).backward()
+        optimizer.step()
+    assert w.grad is not None
+    if how == "replaced":
+        w.grad = w.grad.t()
+    else:
+        w.grad.t_()
+    optimizer.step()
+    assert torch.equal(w.detach(), -2 * g - g.t())
 
 
 def test_a_parameter_that_never_has_a_gradient_rests() -> None:

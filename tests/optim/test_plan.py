@@ -111,6 +111,16 @@ def drop_buffer(model: Model, optimizer: Any) -> None:
     del optimizer.state[model.a]["momentum_buffer"]
 
 
+def entries_change_places(model: Model, optimizer: Any) -> None:
+    mine, other = (optimizer.state.pop(p) for p in (model.a, model.b))
+    optimizer.state.update({model.b: mine, model.a: other})
+
+
+def move_to_the_next_group(model: Model, optimizer: Any) -> None:
+    first, second = (group["params"] for group in optimizer.param_groups)
+    second.insert(0, first.pop())
+
+
 def clear_state(model: Model, optimizer: Any) -> None:
     optimizer.state.clear()
 
@@ -133,7 +143,8 @@ def freeze(model: Model, optimizer: Any) -> None:
 CHANGES = [
     nothing, late_gradient, hyperparameters, momentum_off, nesterov_on, loop_from_now_on, add_group,
     drop_parameter, swap_parameter, swap_data, transpose_data, to_float64, write_buffer, replace_buffer,
-    replace_entry, drop_entry, drop_buffer, clear_state, new_state, load, freeze,
+    replace_entry, drop_entry, drop_buffer, entries_change_places, move_to_the_next_group,
+    clear_state, new_state, load, freeze,
 ]  # fmt: skip
 
 
@@ -155,6 +166,26 @@ def test_a_change_between_steps_is_noticed(change: Callable[[Model, Any], None])
         assert (mine is None) == (other is None)
         if mine is not None:
             torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("numel", [2, 4096])
+@pytest.mark.parametrize("kernel", [{}, {"fused": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_parameter_of_another_size_than_its_buffer_is_refused(kernel: dict[str, Any], numel: int) -> None:
+    """The fused kernel alone would read and write past the end."""
+    w, v = Parameter(torch.ones(64)), Parameter(torch.ones(8))
+    optimizer = surefoot.SGD([w, v], lr=0.5, momentum=0.5, **kernel)
+    for size in (64, 64, numel):
+        w.data, w.grad, v.grad = torch.ones(size), None, torch.ones(8)
+        w.grad = torch.ones(size)
+        if size != numel:
+            optimizer.step()
+    with pytest.raises(
+        RuntimeError, match=f"size of tensor a .64. must match the size of tensor b .{numel}."
+    ):
+        optimizer.step()
+    optimizer.state[w]["momentum_buffer"] = torch.zeros(numel)
+    optimizer.step()
+    assert torch.equal(w, torch.full((numel,), 0.5))
 
 
 def test_a_gradient_that_goes_missing_or_changes_its_kind() -> None:
@@ -196,7 +227,7 @@ def test_channels_last_stays_fused(memory_format: torch.memory_format) -> None:
         plan = optimizer._plan
         optimizer.step()
     assert optimizer._plan is plan
-    assert {run.kernel for _, run in plan.runs} == {kernels.fused}
+    assert {run.kernel for run in plan.runs} == {kernels.fused}
     assert optimizer.state[conv.weight]["momentum_buffer"].is_contiguous(memory_format=memory_format)
 
 

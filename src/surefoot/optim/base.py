@@ -52,12 +52,11 @@ class LightOptimizer(Optimizer):
         Returns:
             What the closure returned, or None.
         """
-        args = (self,) if closure is None else (self, closure)
         if torch.compiler.is_compiling():
-            return _not_compiled(*args)
+            return _not_compiled(self, closure)
         # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
         if type(self).step is LightOptimizer.step and self._watched():
-            return _with_hooks(*args)
+            return _with_hooks(*((self,) if closure is None else (self, closure)))
         return self._step(closure)
 
     step.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too

@@ -133,22 +133,20 @@ def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: O
     assert not lost, "plan.py gives these to another kernel"
     if o.decoupled:
         torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
-    options: dict[str, Any] = {
-        "weight_decay": 0 if o.decoupled_weight_decay else o.weight_decay,
-        "momentum": o.momentum,
-        "lr": o.lr,
-        "dampening": o.momentum if o.convention == "ema" else o.dampening,
-        "nesterov": o.nesterov,
-        "maximize": o.maximize,
-        "is_first_step": False,  # True leaves buffers uninitialised after an overflow; ours start at 0
-    }
-    try:
-        torch._fused_sgd_(params, grads, buffers, **options)
-    except RuntimeError:
-        # Lazily negated gradients, as complex networks give them, are refused before anything is done.
-        if not any(g.is_neg() for g in grads):
-            raise
-        torch._fused_sgd_(params, [g.resolve_neg() for g in grads], buffers, **options)
+    lr: Any = o.lr  # torch declares it a number here, a tensor there
+    decay: Any = 0 if o.decoupled_weight_decay else o.weight_decay
+    torch._fused_sgd_(
+        params,
+        grads,
+        buffers,
+        weight_decay=decay,
+        momentum=o.momentum,
+        lr=lr,
+        dampening=o.momentum if o.convention == "ema" else o.dampening,
+        nesterov=o.nesterov,
+        maximize=o.maximize,
+        is_first_step=False,  # True leaves buffers uninitialised after an overflow; ours start at 0
+    )
     increment_version(params)  # the kernel does not, and autograd would miss the change
 
 

@@ -9,7 +9,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Convention", "Options", "check_dampening", "check_domain", "refuse_idle", "refuse_kernels"]
+__all__ = [
+    "Convention", "Options", "check_dampening", "check_domain", "read", "refuse_idle", "refuse_kernels"
+]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
 CONVENTIONS = ("torch", "keras", "ema")
@@ -36,7 +38,7 @@ class Options(NamedTuple):
     @classmethod
     def of(cls, group: dict[str, Any]) -> Options:
         """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
-        options = cls._make(_read(group))
+        options = cls._make(read(group))
         if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
             keep = options.capturable or options.differentiable
             lr, decay = (_number(x, keep) for x in (options.lr, options.weight_decay))
@@ -63,7 +65,7 @@ class Options(NamedTuple):
         return (self.momentum != 0, self.dampening != 0, *self[4:])
 
 
-_read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
 
 
 def _number(x: float | Tensor, keep: bool) -> float | Tensor:

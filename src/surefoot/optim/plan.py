@@ -1,12 +1,13 @@
 """Which tensors go to which kernel: worked out once, and used again while nothing has changed.
 
 Whatever a user may change between two steps (gradients, parameters, state, options) is compared before each
-use, in a few passes over lists and without looking up a parameter in a dict. Any difference means a new plan.
+use, in a few passes over lists and without looking up a parameter in a dict: that every object is the one it
+was, and every tensor laid out as it was. Any difference means a new plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, MutableMapping
+from collections.abc import Callable, MutableMapping
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN, joined
-from surefoot.optim.options import Options, check_dampening
+from surefoot.optim.options import Options, check_dampening, read
 from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
 __all__ = ["Plan"]
@@ -32,44 +33,61 @@ class Plan:
     def __init__(self, groups: Groups, state: State, options: list[Options]) -> None:
         for o in options:
             check_dampening(o)
-        self.members = [list(group["params"]) for group in groups]
-        self.kinds = [o.kind for o in options]
-        self.idle = [p for params in self.members for p in params if p.grad is None]
+        self.options = options
+        self.idle = [p for group in groups for p in group["params"] if p.grad is None]
         self.runs = [
-            (i, run)
-            for i, (params, o) in enumerate(zip(self.members, options, strict=True))
-            for run in _runs([p for p in params if p.grad is not None], state, o)
+            run
+            for i, (group, o) in enumerate(zip(groups, options, strict=True))
+            for run in _runs(i, [p for p in group["params"] if p.grad is not None], state, o)
         ]
-        self.lasting = not any(run.first for _, run in self.runs)
-        self.state, self.states = state, list(state.values())
+        self.lasting = not any(run.first or run.sparse for run in self.runs)
+        if self.lasting:
+            self.held = self._held(groups, state)
+            for run in self.runs:
+                run.remember()
 
-    def work(self, groups: Groups, state: State, options: list[Options]) -> Work | None:
+    def _held(self, groups: Groups, state: State) -> list[Any]:
+        """Every object that may be replaced by another, in an order that tells where it was."""
+        held = [state, *state, *state.values()]
+        for group in groups:
+            held.append(None)
+            held += group["params"]
+        for run in self.runs:
+            for key in run.keys:
+                held += map(key, run.states)
+        return held
+
+    def work(self, groups: Groups, state: State) -> Work | None:
         """Each run with its gradients and options, or None if anything is not as it was."""
-        if state is not self.state or not _same(state.values(), self.states):
+        try:
+            held = self._held(groups, state)
+        except KeyError:
             return None
-        if self.idle and any(p.grad is not None for p in self.idle):
+        if len(held) != len(self.held) or not all(map(is_, held, self.held)):
             return None
-        for group, params, o, kind in zip(groups, self.members, options, self.kinds, strict=True):
-            if o.kind != kind or not _same(group["params"], params):
+        for i, group in enumerate(groups):
+            last = self.options[i]
+            if not all(map(is_, read(group), last)):  # never so where a tensor has been read out
+                o = self.options[i] = Options.of(group)
+                if o.kind != last.kind:
+                    return None
+        for p in self.idle:
+            if p.grad is not None:
                 return None
         work = []
-        for i, run in self.runs:
+        for run in self.runs:
             grads = run.grads()
-            if grads is None:
+            if not run.fits(grads):
                 return None
-            work.append((run, grads, options[i]))
+            work.append((run, grads, self.options[run.group]))
         return work
 
-    def fresh_work(self, options: list[Options]) -> Work:
+    def fresh_work(self) -> Work:
         """The same right after the plan was made, when there is nothing to compare."""
-        return [(run, run.grads(fresh=True) or [], options[i]) for i, run in self.runs]
+        return [(run, run.grads(), self.options[run.group]) for run in self.runs]
 
 
-def _same(a: Collection[Any], b: Collection[Any]) -> bool:
-    return len(a) == len(b) and all(map(is_, a, b))
-
-
-def _runs(params: list[Tensor], state: State, o: Options) -> list[Run]:
+def _runs(group: int, params: list[Tensor], state: State, o: Options) -> list[Run]:
     """Share out one group's parameters; missing state starts at 0."""
     runs: dict[tuple[Any, ...], Run] = {}
     many_small = sum(p.numel() <= SMALL for p in params) >= 4 and joined(params) is None
@@ -79,9 +97,8 @@ def _runs(params: list[Tensor], state: State, o: Options) -> list[Run]:
         buffer = state[p][BUFFER] if o.momentum != 0 else None
         kernel = _kernel(o, p, p.grad, buffer)
         few = many_small and kernel is kernels.fused and p.device.type == "cpu" and p.numel() <= SMALL
-        contiguous = not p.grad.is_sparse and p.is_contiguous()
-        key = (kernel, p.device, p.dtype, contiguous, few, first)
-        run = runs.setdefault(key, Run(kernel, few, first))
+        key = (kernel, p.device, p.dtype, p.grad.is_sparse, few, first)
+        run = runs.setdefault(key, Run(group, kernel, few, first))
         run.params.append(p)
         run.states.append(state[p] if o.momentum != 0 or o.kahan else {})
     for run in runs.values():
@@ -136,9 +153,10 @@ def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
         and type(p) in PLAIN
         and p.device.type in ("cpu", "cuda")
         and p.dtype in dtypes
-        # It takes memory as it lies, without a look at the strides.
+        # It takes memory as it lies, without a look at shapes and strides.
         and _dense(p)
-        and all(t.dtype == p.dtype and t.stride() == p.stride() for t in (g, p if b is None else b))
+        and not (p.is_neg() or g.is_neg())  # lazily, as complex networks do it
+        and all(_alike(t, p) for t in (g, p if b is None else b))
         and not o.kahan
         and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
         and not isinstance(o.weight_decay, Tensor)
@@ -147,6 +165,10 @@ def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
             or (o.lr.device == p.device and o.lr.dtype == torch.float32 and p.is_cuda)
         )
     )
+
+
+def _alike(t: Tensor, p: Tensor) -> bool:
+    return t.dtype == p.dtype and t.shape == p.shape and t.stride() == p.stride()
 
 
 def _dense(t: Tensor) -> bool:

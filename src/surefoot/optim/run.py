@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import joined, pack
+from surefoot.optim.look import remember
 from surefoot.optim.options import Options
 
 __all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapped"]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
-_dtype, _stride = attrgetter("dtype"), Tensor.stride
+_buffer, _lost, _grad = itemgetter(BUFFER), itemgetter(LOST), attrgetter("grad")
 _is_contiguous, _address = Tensor.is_contiguous, Tensor.data_ptr
 
 
@@ -50,22 +51,19 @@ def local_grad(g: Tensor, p: Tensor) -> Tensor:
 class Run:
     """Parameters of one group that go to one kernel in one call, with their state."""
 
-    def __init__(self, kernel: Callable[..., Any], few: bool, first: bool) -> None:
-        self.kernel, self.few, self.first = kernel, few, first
+    def __init__(self, group: int, kernel: Callable[..., Any], few: bool, first: bool) -> None:
+        self.group, self.kernel, self.few, self.first = group, kernel, few, first
         self.params: list[Tensor] = []
         self.states: list[dict[str, Any]] = []
 
     def close(self, o: Options) -> None:
-        """All parameters are in: note what has to stay as it is."""
+        """All parameters are in: collect what the kernel takes."""
         self.buffers: list[Tensor] = [s[BUFFER] for s in self.states] if o.momentum != 0 else []
         self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
-        sparse = any(p.grad is not None and p.grad.is_sparse for p in self.params)
-        self.wrapped = not (o.differentiable or sparse) and any(map(wrapped, self.params))
+        self.keys = [get for get, held in ((_buffer, self.buffers), (_lost, self.lost)) if held]
+        self.sparse = any(p.grad is not None and p.grad.is_sparse for p in self.params)
+        self.wrapped = not (o.differentiable or self.sparse) and any(map(wrapped, self.params))
         self.whole = None if self.wrapped else self._join()
-        first, *_ = params = self._local(self.params)
-        self.dtypes = {first.dtype}
-        # Contiguous tensors are recognised fastest; of others, the strides have to stay the same.
-        self.strides = None if first.is_contiguous() else [p.stride() for p in params]
 
     def _join(self) -> tuple[list[Tensor], ...] | None:
         """Parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
@@ -76,43 +74,35 @@ class Run:
             self.buffers = pack(self.buffers)
             for state, b in zip(self.states, self.buffers, strict=True):
                 state[BUFFER] = b
+        self.addresses = list(map(_address, grads + self.params + self.buffers))
         lists = (self.params, grads, self.buffers)
-        self.addresses = [list(map(_address, tensors)) for tensors in lists]
         return tuple([whole] if (whole := joined(tensors)) is not None else [] for tensors in lists)
+
+    def grads(self) -> list[Any]:
+        """The gradients as the kernel takes them; None for one that is not there."""
+        grads = list(map(_grad, self.params))
+        if self.wrapped:
+            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, self.params, strict=True)]
+        return grads
+
+    def remember(self) -> None:
+        """Note how gradients and parameters are laid out, for `fits`; the state is SGD's own."""
+        self._same = remember(*self.grads(), *self._local(self.params))
+
+    def fits(self, grads: list[Any]) -> bool:
+        """True if these gradients, and the parameters, are laid out as when they were noted."""
+        if self.whole is None:
+            params = self._local(self.params) if self.wrapped else self.params
+            return self._same(*grads, *params)
+        try:
+            tensors = grads + self.params
+            dense = all(map(_is_contiguous, tensors))
+            return dense and list(map(_address, tensors + self.buffers)) == self.addresses
+        except TypeError:
+            return False  # a gradient is missing
 
     def _local(self, tensors: list[Tensor]) -> list[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
-
-    def grads(self, fresh: bool = False) -> list[Tensor] | None:
-        """The gradients as the kernel takes them, or None if this run no longer fits (a `fresh` one does)."""
-        grads = [p.grad for p in self.params]
-        if self.wrapped:
-            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, self.params, strict=True)]
-        return grads if fresh or self._fits(grads) else None  # type: ignore[return-value]
-
-    def _fits(self, grads: list[Any]) -> bool:
-        """True if all is as it was when the run was made; in passes that run in C: the hot path."""
-        if [g for g in grads if g is None]:
-            return False
-        params = self._local(self.params)
-        try:
-            buffers = list(map(itemgetter(BUFFER), self.states)) if self.buffers else []
-            lost = list(map(itemgetter(LOST), self.states)) if self.lost else []
-        except KeyError:
-            return False
-        if self.whole is not None:
-            moved = [list(map(_address, tensors)) for tensors in (params, grads, buffers)] != self.addresses
-            return not moved and all(map(_is_contiguous, params))
-        if self.strides is None:
-            dense = all(map(_is_contiguous, grads + params))
-        else:
-            dense = list(map(_stride, grads)) == self.strides == list(map(_stride, params))
-        return (
-            dense
-            and set(map(_dtype, grads + params)) == self.dtypes
-            and all(map(is_, buffers, self.buffers))
-            and all(map(is_, lost, self.lost))
-        )
 
     def step(self, grads: list[Tensor], o: Options, unscaled: bool = False) -> None:
         """One call of the kernel; `unscaled` gradients are copies of the parameters' own."""

@@ -175,17 +175,20 @@ class SGD(LightOptimizer):
             if self.found_inf.item() != 0:
                 return loss  # before anything is made or changed, so that a first step stays first
             grad_scale = getattr(self, "grad_scale", None)
-        with torch.set_grad_enabled(self.defaults["differentiable"]):
+        enabled = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(self.defaults["differentiable"])  # what torch.set_grad_enabled calls
+        try:
             self._update(grad_scale)
+        finally:
+            torch._C._set_grad_enabled(enabled)
         return loss
 
     def _update(self, grad_scale: Tensor | None) -> None:
         groups, state = self.param_groups, self.state
-        options = [Options.of(group) for group in groups]
-        work = self._plan.work(groups, state, options) if self._plan is not None else None
+        work = self._plan.work(groups, state) if self._plan is not None else None
         if work is None:
-            plan = Plan(groups, state, options)
-            work = plan.fresh_work(options)
+            plan = Plan(groups, state, [Options.of(group) for group in groups])
+            work = plan.fresh_work()
             self._plan = plan if plan.lasting else None
         for run, grads, o in work:
             if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
