@@ -79,6 +79,11 @@ def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
     assert sentence(f"{file}:Empty") == f"The model '{file}:Empty' has no parameters to train."
 
 
+def test_hidden_sizes_that_a_model_does_not_take() -> None:
+    with pytest.raises(InputError, match="The model 'linear' takes no hidden sizes; leave them out."):
+        models.build("linear", (4,), 2, hidden=(3,))
+
+
 def test_an_unknown_model() -> None:
     assert sentence("mpl") == (
         "Unknown model 'mpl'; did you mean 'mlp'?"

@@ -68,6 +68,11 @@ def test_a_schedule_follows_its_formula(
             {"warmup": "1 step"},
             "The one-cycle schedule has a warm-up of its own; leave out the other one.",
         ),
+        (
+            "cosine",
+            {"lr_step": "1 epoch"},
+            "An lr step is for the schedule 'step'; with 'cosine' it does nothing.",
+        ),
     ],
 )
 def test_what_a_schedule_cannot_be(name: str, options: dict[str, Any], text: str) -> None:

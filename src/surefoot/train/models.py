@@ -117,6 +117,8 @@ def build(
     make: Any = MODELS[spec] if spec in MODELS else resolve(spec, "model", nn.Module)
     given = {"shape": tuple(shape), "outputs": outputs, "hidden": hidden, "dropout": dropout}
     parameters, _ = accepted(make)
+    if hidden is not None and "hidden" not in parameters:
+        raise InputError(f"The model '{spec}' takes no hidden sizes; leave them out.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and given.get(n) is None]
     if missing:
         raise InputError(

@@ -46,12 +46,14 @@ def make(
         lr_factor: for "step", what lr is multiplied by.
 
     Raises:
-        InputError: no such schedule, or a warm-up that does not fit.
+        InputError: no such schedule, a warm-up that does not fit, or an lr_step that does nothing.
     """
     if callable(name):
         return name(optimizer)
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
+    if lr_step and name != "step":
+        raise InputError(f"An lr step is for the schedule 'step'; with '{name}' it does nothing.")
     if name == "one-cycle":
         if warmup:
             raise InputError("The one-cycle schedule has a warm-up of its own; leave out the other one.")
