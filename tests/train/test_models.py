@@ -80,7 +80,7 @@ def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
 
 
 def test_hidden_sizes_that_a_model_does_not_take() -> None:
-    with pytest.raises(InputError, match="The model 'linear' takes no hidden sizes; leave them out."):
+    with pytest.raises(InputError, match="takes no hidden sizes; leave them out"):
         models.build("linear", (4,), 2, hidden=(3,))
 
 
