@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +15,7 @@ HEAD = """# All clauses
 
 What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and
 how to mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold this
-page to that.
+page to that. In brackets: where one was seen, with the number of the issue or pull request there.
 
 <!-- written by scripts/docs_clauses.py -->
 """
@@ -32,17 +33,29 @@ def page() -> str:
         if clause.group != group:
             group = clause.group
             lines += [f"## {group.capitalize()}", ""]
-        lines += [f"### `{clause.id}`: {clause.title}", "", clause.why, "", f"To mend: {clause.mend}", ""]
+        lines += [
+            f"### `{clause.id}`: {clause.title}",
+            "",
+            clause.why,
+            "",
+            f"To mend: {_code(clause.mend)}",
+            "",
+        ]
         found = [f"- `{name}`: {_fault(name)}" for name, ids in sorted(caught.items()) if clause.id in ids]
         if found:
             lines += ["Catches:", "", *found, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _code(words: str) -> str:
+    """Put in backticks what Markdown would take for emphasis."""
+    return re.sub(r"__\w+__|\*\*\w+", r"`\g<0>`", words)
+
+
 def _fault(mutant: str) -> str:
     """The first line of a mutant, which says what is wrong with it."""
     source = (ROOT / "tests/mutants" / f"{mutant}.py").read_text()
-    return (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+    return _code((ast.get_docstring(ast.parse(source)) or "").splitlines()[0])
 
 
 if __name__ == "__main__":

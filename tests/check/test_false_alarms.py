@@ -276,7 +276,7 @@ class FromNothing(torch.optim.SGD):
 
 
 def test_steps_too_small_to_see_are_no_failure():
-    report = check(FromNothing, only=["options", "shapes"])
+    report = check(FromNothing, only=["option-effect", "group-options", "live-options", "shapes"])
     assert report.ok
     assert report["shapes"].note == "its first steps are too small to show anything here"
 

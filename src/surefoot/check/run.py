@@ -73,11 +73,12 @@ def check(
     only, skip = _several(only), _several(skip)
     known = clauses()
     groups = dict.fromkeys(c.group for c in known.values())
-    for names, choices in (((*only, *skip), {**known, **groups}), (expected, known)):
-        for name in (n for n in names if n not in choices):
-            near = difflib.get_close_matches(name, choices, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
+    for name in (n for n in (*only, *skip, *expected) if n not in {**known, **groups}):
+        near = difflib.get_close_matches(name, [*known, *groups], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
+    for name in (n for n in expected if n in groups):
+        raise InputError(f"{name!r} is a group of clauses; what is expected to fail is one clause.")
     plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
     if isinstance(optimizer, str) and apart:
         patients = _Patients(Sandbox(optimizer, options))

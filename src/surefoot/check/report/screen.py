@@ -120,6 +120,8 @@ def _failure(verdict: Verdict, paint: Callable[[str, str], str], width: int) -> 
     kind = FAILED if verdict.failed else NOT_APPLICABLE
     lines = [paint(kind, f"{MARKS[kind]} {verdict.clause.id}: {verdict.clause.title}")]
     for label, words in parts(verdict):
+        if verdict.expected_failure and label != "expected, since":
+            continue  # it is known already
         if label in _BLOCKS:
             lines += [f"  {paint('dim', label)}", *(f"    {line}" for line in words.splitlines())]
         else:
