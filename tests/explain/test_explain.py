@@ -390,3 +390,18 @@ def test_no_line_is_wider_than_the_terminal_where_that_can_be() -> None:
     text = explain("sgd", **LECTURE, momentum=0.9).text(width=60)
     assert max(map(len, text.splitlines())) <= 60
     assert re.search(r"\n +w₂ = w₁ − γ·b₂\n +=", text)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"momentum": 0.9}, "lr, by default 0.001 in torch and 0.01 in keras"),
+        (
+            {"momentum": 0.9, "lr": 0.1, "weight_decay": 0.5},
+            "decay, by default l2 in torch and decoupled in keras",
+        ),
+    ],
+)
+def test_defaults_that_differ_are_a_reason(options: dict[str, Any], reason: str) -> None:
+    (parting,) = explain(["torch", "keras"], f="w**2", at={"w": 1}, **options).partings
+    assert parting.reason == f"The reason is {reason}: with the same they would still agree here."

@@ -115,10 +115,10 @@ def test_conditions_are_told():
         "point where it takes the gradient"
         in convert("keras", "sutskever", momentum=0.9, nesterov=True).holds
     )
-    assert "(b) w shrinks by γλ" in convert("keras", "torch", momentum=0.9, weight_decay=0.1).holds
+    assert "w shrinks by γλ" in convert("keras", "torch", momentum=0.9, weight_decay=0.1).holds
     assert convert("keras", "torch", momentum=0, weight_decay=0.1).hyper.decay == "l2"
     assert convert("keras", "torch", momentum=0.9, lr=0.01).state.endswith(
-        "torch = -100 × velocity of keras."
+        "torch = −100 × velocity of keras."
     )
 
 

@@ -105,7 +105,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], text: 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match=r"is no .npz file that can be used"):
+    with pytest.raises(InputError, match=r"is no .npz file of plain arrays as numpy.savez writes it"):
         predict.rows(tmp_path / "x.npz", (28, 28))
     with pytest.raises(InputError, match=r"Cannot read .*No such file or directory"):
         predict.rows(tmp_path / "nowhere.npz", (28, 28))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from surefoot.errors import InputError
@@ -83,7 +84,7 @@ def part_rules(script: Script, one: Rule, other: Rule, number: Callable[[Any], N
     mismatch = _first_difference(script, one, other, number)
     reason = ""
     if mismatch is not None:
-        for without, sentence in _weaker(script, mismatch.step):
+        for without, sentence in chain(_same_defaults(script, one, other), _weaker(script, mismatch.step)):
             try:
                 later = _first_difference(without, one, other, number)
             except InputError:  # the script needs what was left out
@@ -148,6 +149,20 @@ def _weaker(script: Script, step: int) -> Iterator[tuple[Script, str]]:
             yield (
                 _with_option(cut, option, off),
                 f"The reason is {option}: with {shown} they would still agree here.",
+            )
+
+
+def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Script, str]]:
+    """Yield scripts in which both rules have the first one's default for something that was not given."""
+    theirs = {x.name: x.default for x in other.hypers}
+    for x in one.hypers:
+        given = any(x.name in g.options for g in script.groups)
+        if not given and x.name in theirs and x.default != theirs[x.name]:
+            ours, others = (f"{float(v):g}" if x.is_number else v for v in (x.default, theirs[x.name]))
+            yield (
+                _with_option(script, x.name, x.default),
+                f"The reason is {x.name}, by default {ours} in {one.name} and {others} in {other.name}: "
+                "with the same they would still agree here.",
             )
 
 

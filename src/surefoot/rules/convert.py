@@ -162,7 +162,8 @@ def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]
     if not agree(source, h, target, h2, moved=1):
         holds += " They part if anything else changes w between steps."
     if h2.get("weight_decay") and h2.decay != target.hyper().decay:
-        holds += f" {target.name} itself has no such weight decay: {DECAYS[h2.decay]}."
+        place = DECAYS[h2.decay].partition(") ")[2]
+        holds += f" {target.name} itself has no such weight decay: {place}."
     schedule = (
         "A changed lr: multiply both by the same factor, and they go on agreeing."
         if lr
@@ -201,7 +202,7 @@ def _carried(source: Rule, h: H, target: Rule, h2: H) -> str:
     if factors or factor is None:
         return ""
     ours, theirs = source.slots[0].name, target.slots[0].name
-    times = "" if factor == 1 else f"{_show(factor)} × "
+    times = "" if factor == 1 else f"{_show(factor).replace('-', '−')} × "
     return f"In the middle of a run: {theirs} of {target.name} = {times}{ours} of {source.name}."
 
 

@@ -118,7 +118,9 @@ def rows(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
     except OSError as error:
         raise InputError(f"Cannot read '{path}': {error.strerror or error}.") from error
     except Exception as error:  # numpy and zipfile raise a dozen types
-        raise InputError(f"'{path}' is no .npz file that can be used: {error}.") from error
+        raise InputError(
+            f"'{path}' is no .npz file of plain arrays as numpy.savez writes it, or it is cut off."
+        ) from error
     found = next((arrays[name] for name in ("x", "images", "data", "x_test") if name in arrays), None)
     if found is None and len(arrays) == 1:
         found = next(iter(arrays.values()))

@@ -176,3 +176,21 @@ def test_a_file_that_is_not_there(path):
     with pytest.raises(InputError) as caught:
         load(str(path))
     assert str(caught.value) == f"Cannot read {path}: No such file or directory."
+
+
+def test_a_table_is_told_how_to_become_one(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(InputError) as caught:
+        load(str(path))
+    assert str(caught.value) == (
+        f"{path} is no .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
+    )
+
+
+@pytest.mark.parametrize(("y", "name"), [(Y * 0, "0"), (np.full(len(Y), "cat"), "cat")])
+def test_one_class_is_nothing_to_tell_apart(path, y, name):
+    np.savez(path, x=X, y=y)
+    with pytest.raises(InputError) as caught:
+        load(str(path))
+    assert str(caught.value) == f"y of {path} holds one class only, {name!r}; expected two or more."

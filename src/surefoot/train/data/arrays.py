@@ -100,7 +100,7 @@ def checked_classes(
                 f"{rows.y_from} holds label {str(y[bad[0]])!r} in row {bad[0]}, which is none of the classes:"
                 f" {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
             )
-        return codes, names
+        y = codes
     if y.dtype.kind == "f" and len(bad := np.flatnonzero(y != np.floor(y))):
         raise InputError(
             f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
@@ -116,6 +116,8 @@ def checked_classes(
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
         )
+    if len(names) == 1 and len(y) > 1:
+        raise InputError(f"{rows.y_from} holds one class only, {names[0]!r}; expected two or more.")
     return y.astype(np.int64), names
 
 

@@ -45,6 +45,10 @@ def read(path: Path) -> Arrays:
         InputError: the file cannot be read, or holds no such pair.
     """
     if path.is_file() and not zipfile.is_zipfile(path):
+        if path.suffix.lower() in (".csv", ".tsv", ".npy", ".parquet", ".xlsx"):
+            raise InputError(
+                f"{path} is no .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
+            )
         raise InputError(f"{path} is no .npz file as numpy.savez writes it, or it is cut off.")
     try:
         with np.load(path, allow_pickle=False) as file:
