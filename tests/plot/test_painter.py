@@ -40,6 +40,13 @@ def test_with_one_core_none_is_hired(monkeypatch: pytest.MonkeyPatch) -> None:
         assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
 
 
+def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with painter.hired():
+        assert painter._painter is None
+        assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
+
+
 def test_one_that_dies_is_replaced_by_this_process() -> None:
     with painter.hired():
         assert painter._painter is not None

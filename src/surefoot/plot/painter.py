@@ -27,13 +27,14 @@ def hired() -> Iterator[None]:
     """Have the process at hand inside `with`, where there is a core for it; it dies with this one."""
     global _painter
     if (os.cpu_count() or 1) > 1:
-        _painter = subprocess.Popen(
-            [sys.executable, "-c", _CHILD.format(path=[entry for entry in sys.path if entry])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the training, which wants its picture then too
-        )
+        with contextlib.suppress(OSError):  # no room for a process: this one will draw
+            _painter = subprocess.Popen(
+                [sys.executable, "-c", _CHILD.format(path=[entry for entry in sys.path if entry])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the training, which wants its picture then too
+            )
     try:
         yield
     finally:
