@@ -143,3 +143,8 @@ def test_what_must_stay_is_told_in_good_english() -> None:
         "while lr and momentum stay as they are"
         in convert("torch", "sutskever", momentum=0.9, nesterov=True).holds
     )
+
+
+def test_a_prompt_shows_what_print_does():
+    found = convert("keras", "torch", lr=0.01, momentum=0.9)
+    assert repr(found) == str(found)

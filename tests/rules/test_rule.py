@@ -218,3 +218,7 @@ def test_fifty_exact_steps_stay_small(seed):
     for _ in range(50):
         w, s = r.step(h, w, w / 2, s)
     assert len(str(w.denominator)) < 250
+
+
+def test_a_prompt_shows_a_line() -> None:
+    assert repr(get("torch")) == "<Rule torch: PyTorch's SGD>"

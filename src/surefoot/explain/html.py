@@ -18,12 +18,15 @@ _STYLE = """
 .surefoot { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 72em; }
 .surefoot h2 { font-size: 1.25em; margin: .2em 0 .1em; }
 .surefoot h3 { font-size: 1.05em; margin: 1.4em 0 .3em; padding-top: .5em; border-top: 1px solid #8884; }
+.surefoot div { overflow-x: auto; } /* a wide table scrolls, not the page */
 .surefoot .facts span { display: inline-block; margin-right: 1.6em; }
 .surefoot .facts, .surefoot td, .surefoot th {
   font-family: "STIX Two Math", "Cambria Math", "DejaVu Serif", serif; }
 .surefoot table { border-collapse: collapse; margin: .3em 0 .7em; background: none; }
-.surefoot td, .surefoot th { padding: .12em .9em .12em 0; text-align: left; white-space: nowrap; border: none;
-  background: none; font-weight: normal; vertical-align: baseline; }
+.surefoot td, .surefoot th { padding: .12em .9em .12em 0; white-space: nowrap; border: none;
+  font-weight: normal; vertical-align: baseline; }
+/* stronger than a notebook's own tables */
+.surefoot tr, .surefoot td, .surefoot th { text-align: left !important; background: none !important; }
 .surefoot tbody + tbody > tr:first-child > * { padding-top: .6em; }
 .surefoot th.name { font-weight: bold; padding-right: 1.4em; }
 .surefoot thead th { opacity: .65; border-bottom: 1px solid #8886; }
@@ -89,10 +92,10 @@ def _together(blocks: list[Block]) -> Iterator[Heading | Facts | Side | Note | T
 
 def _write(block: Heading | Facts | Side | Note | Table | list[Work]) -> Iterator[str]:
     if isinstance(block, list):
-        yield '<table class="work">'
+        yield '<div><table class="work">'
         for work in block:
             yield from _work(work)
-        yield "</table>"
+        yield "</table></div>"
     elif isinstance(block, Heading):
         yield f"<h{block.level + 1}>{escape(block.text)}</h{block.level + 1}>"
         if block.facts:
@@ -101,7 +104,7 @@ def _write(block: Heading | Facts | Side | Note | Table | list[Work]) -> Iterato
         yield _facts(block.items)
     elif isinstance(block, Side):
         heads = "".join(f"<th>{escape(c)}</th>" for c in block.columns)
-        yield f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>"
+        yield f"<div><table><thead><tr><th></th>{heads}</tr></thead><tbody>"
         for k, (label, entries) in enumerate(block.rows):
             cells = ""
             for i, entry in enumerate(entries):
@@ -113,12 +116,12 @@ def _write(block: Heading | Facts | Side | Note | Table | list[Work]) -> Iterato
                     else f"<td>{text}</td>"
                 )
             yield f'<tr><th class="name">{escape(label)}</th>{cells}</tr>'
-        yield "</tbody></table>"
+        yield "</tbody></table></div>"
     elif isinstance(block, Table):
         names, *lines = block.rows
-        yield f"<table><thead><tr>{_cells(names, 'th')}</tr></thead><tbody>"
+        yield f"<div><table><thead><tr>{_cells(names, 'th')}</tr></thead><tbody>"
         yield from (f"<tr>{_cells(line, 'td')}</tr>" for line in lines)
-        yield "</tbody></table>"
+        yield "</tbody></table></div>"
     else:
         yield _note(block)
 

@@ -48,6 +48,8 @@ class Conversion:
         lines = [f"{_call(self.source, self.given)}  →  {there}", self.holds, self.schedule, self.state]
         return "\n".join(textwrap.fill(x, 100) for x in "\n".join(lines).splitlines() if x)
 
+    __repr__ = __str__  # a prompt shows this
+
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON; numbers as floats."""
 

@@ -25,7 +25,7 @@ Defaults are floats or ints: put them through `h.map(number)` before exact work.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot.errors import unknown
@@ -101,14 +101,17 @@ class Rule:
 
     name: str
     title: str
-    formula: Callable[[H, Any, Any, State], Formula] = field(repr=False)
+    formula: Callable[[H, Any, Any, State], Formula]
     hypers: tuple[Hyper, ...]
     slots: tuple[Slot, ...] = ()
     aliases: tuple[str, ...] = ()
     source: str = ""
     exact: bool = True
     mistake: str | None = None
-    look: Callable[[H, Any, State], Any] | None = field(default=None, repr=False)
+    look: Callable[[H, Any, State], Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.name}: {self.title}>"
 
     def hyper(self, **values: Any) -> H:
         """Checked hyperparameters, defaults filled in; InputError for an unknown name or a wrong value."""
