@@ -195,6 +195,55 @@ def test_step_under_compile() -> None:
     assert torch.equal(*runs)
 
 
+@pytest.mark.parametrize("flatten", [False, True])
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_compiled_training_step(kernel: dict[str, Any], flatten: bool) -> None:
+    """zero_grad, backward and step inside one compiled function: equal numbers, no new program for a new lr."""
+    from torch._dynamo.testing import CompileCounter
+
+    def train(compiled: bool) -> tuple[list[torch.Tensor], list[int]]:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1))
+        optimizer = surefoot.SGD(net.parameters(), 0.1, 0.9, weight_decay=0.01, flatten=flatten, **kernel)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            net(torch.ones(3, 4)).pow(2).mean().backward()
+            optimizer.step()
+
+        counter = CompileCounter()
+        run = torch.compile(step, backend=counter) if compiled else step
+        programs = []
+        for i in range(5):
+            optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+            run()
+            programs.append(counter.frame_count)
+        return [p.detach().clone() for p in net.parameters()], programs
+
+    torch._dynamo.reset()
+    (values, programs), (expected, _) = train(True), train(False)
+    assert all(map(torch.equal, values, expected))
+    assert programs[1:] == [programs[1]] * 4, "a new program for a new lr"
+
+
+def test_a_step_of_ones_own_is_compiled_once_not_run_twice() -> None:
+    calls = []
+
+    class Child(surefoot.SGD):
+        def step(self, closure: Any = None) -> Any:
+            calls.append("step")
+            return super().step(closure)
+
+    w = Parameter(torch.ones(2))
+    optimizer = Child([w], lr=0.5)
+    step = torch.compile(optimizer.step, backend="eager")
+    for _ in range(3):
+        w.grad = torch.ones(2)
+        step()
+    assert calls == ["step"] * 3
+    assert torch.equal(w, torch.full((2,), -0.5))
+
+
 def test_memory_stays_flat() -> None:
     """A thousand steps leave no tensor behind."""
     import gc

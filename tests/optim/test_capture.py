@@ -82,10 +82,34 @@ def test_cuda_agrees_with_the_cpu(dtype: torch.dtype) -> None:
         torch.testing.assert_close(*values)
 
 
+def test_capturable_brings_its_numbers_to_the_parameters() -> None:
+    """A captured graph could not fetch them from another device."""
+    w = Parameter(torch.ones(4, device="meta"))
+    optimizer = surefoot.SGD([w], torch.tensor(0.5), weight_decay=torch.tensor(0.25), capturable=True)
+    group = optimizer.param_groups[0]
+    assert (group["lr"].device.type, group["weight_decay"].device.type) == ("meta", "meta")
+
+
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_one_learning_rate_for_several_devices(kernel: dict[str, Any]) -> None:
+    """A tensor lr follows each parameter to its device; fake tensors stand in for an accelerator."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        params = [Parameter(torch.ones(5, device=device)) for device in ("cpu", "meta")]
+        for p in params:
+            p.grad = torch.ones_like(p)
+        lr, decay = torch.tensor(0.5), torch.tensor(0.25)
+        optimizer = surefoot.SGD(params, lr, 0.5, weight_decay=decay, capturable=True, **kernel)
+        optimizer.step()
+        assert [optimizer.state[p]["momentum_buffer"].device.type for p in params] == ["cpu", "meta"]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_several_devices_in_one_group() -> None:
+@pytest.mark.parametrize("options", [{}, {"capturable": True}, {"lr": torch.tensor(0.5)}], ids=str)
+def test_several_devices_in_one_group(options: dict[str, Any]) -> None:
     params = [Parameter(torch.ones(5, device=device)) for device in ("cpu", "cuda")]
-    optimizer = surefoot.SGD(params, lr=0.5, momentum=0.5)
+    optimizer = surefoot.SGD(params, **{"lr": 0.5, "momentum": 0.5, **options})
     for p in params:
         p.grad = torch.ones_like(p)
     optimizer.step()

@@ -105,6 +105,9 @@ def schedules(optimizer: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.filterwarnings(
+    "ignore:The epoch parameter in `scheduler.step:UserWarning"
+)  # SequentialLR's, torch 2.6
 @pytest.mark.parametrize("tensor_lr", [False, True])
 @pytest.mark.parametrize("name", schedules(None))
 def test_every_schedule(name: str, tensor_lr: bool) -> None:

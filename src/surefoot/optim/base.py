@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-__all__ = ["LightOptimizer"]
+__all__ = ["LightOptimizer", "not_compiled"]
 
 
 def _light(name: str) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ class LightOptimizer(Optimizer):
             What the closure returned, or None.
         """
         if torch.compiler.is_compiling():
-            return _not_compiled(self, closure)
+            return not_compiled(LightOptimizer.step, self, closure)
         # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
         if type(self).step is LightOptimizer.step and self._watched():
             return _with_hooks(*((self,) if closure is None else (self, closure)))
@@ -73,7 +73,8 @@ class LightOptimizer(Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
-        if not set_to_none or torch.autograd._profiler_enabled():  # type: ignore[attr-defined]
+        watched = not torch.compiler.is_compiling() and torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+        if watched or not set_to_none:
             self._zero_grad(set_to_none)
             return
         for group in self.param_groups:
@@ -109,7 +110,7 @@ class LightOptimizer(Optimizer):
 
 
 _with_hooks = Optimizer.profile_hook_step(lambda self, closure=None: self._step(closure))
-_not_compiled = torch._disable_dynamo(lambda self, closure=None: self.step(closure))  # type: ignore[attr-defined]
+not_compiled = torch._disable_dynamo(lambda f, *args: f(*args))  # type: ignore[attr-defined]
 
 
 class _Held:

@@ -45,6 +45,11 @@ class Options(NamedTuple):
             options = options._replace(lr=lr, weight_decay=decay)
         return options
 
+    def on(self, device: torch.device) -> Options:
+        """The same, with tensors on that device."""
+        lr, decay = (x.to(device) if isinstance(x, Tensor) else x for x in (self.lr, self.weight_decay))
+        return self._replace(lr=lr, weight_decay=decay)
+
     @property
     def coupled(self) -> bool:
         """True if decay goes into the gradient."""

@@ -160,10 +160,7 @@ def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
         and not o.kahan
         and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
         and not isinstance(o.weight_decay, Tensor)
-        and (
-            not isinstance(o.lr, Tensor)
-            or (o.lr.device == p.device and o.lr.dtype == torch.float32 and p.is_cuda)
-        )
+        and (not isinstance(o.lr, Tensor) or (o.lr.dtype == torch.float32 and p.is_cuda))
     )
 
 

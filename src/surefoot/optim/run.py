@@ -108,6 +108,8 @@ class Run:
         """One call of the kernel; `unscaled` gradients are copies of the parameters' own."""
         if self.first:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
+        if isinstance(o.lr, Tensor) or isinstance(o.weight_decay, Tensor):
+            o = o.on(self.params[0].device)
         params, buffers, lost = self.params, self.buffers, self.lost
         if self.wrapped:
             params, buffers, lost = map(self._local, (params, buffers, lost))

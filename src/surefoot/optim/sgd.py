@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from surefoot.optim.base import LightOptimizer
+from surefoot.optim.base import LightOptimizer, not_compiled
 from surefoot.optim.flat import Home, lay_out
 from surefoot.optim.options import Convention, Options, check_domain, refuse_idle, refuse_kernels
 from surefoot.optim.plan import Plan
@@ -146,6 +146,9 @@ class SGD(LightOptimizer):
         if not self._homes:
             super().zero_grad(set_to_none)
             return
+        if torch.compiler.is_compiling():
+            not_compiled(SGD.zero_grad, self)
+            return
         came_home = [home.zero() for home in self._homes]
         if any(came_home):
             self._plan = None
@@ -162,7 +165,7 @@ class SGD(LightOptimizer):
             check_domain(options)
             refuse_kernels(options)
         super().add_param_group(param_group)
-        _keep_lr_on_device(self.param_groups[-1])
+        _keep_on_device(self.param_groups[-1])
         self._plan = None
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -211,7 +214,7 @@ class SGD(LightOptimizer):
                 )
             for name, default in Options._field_defaults.items():
                 group.setdefault(name, _OFF.get(name, own.get(name, default)))
-            _keep_lr_on_device(group)
+            _keep_on_device(group)
         self._plan = None
         super().__setstate__(state)
 
@@ -220,9 +223,14 @@ class SGD(LightOptimizer):
         return value.to(device=p.device, dtype=dtype, copy=True)
 
 
-def _keep_lr_on_device(group: dict[str, Any]) -> None:
-    """For capturable: make lr a tensor beside the parameters, in a dtype that does not round it for them."""
-    if group["capturable"] and not isinstance(group["lr"], Tensor) and group["params"]:
+def _keep_on_device(group: dict[str, Any]) -> None:
+    """For capturable: lr as a tensor beside the parameters, in a dtype that does not round it for them."""
+    if not (group["capturable"] and group["params"]):
+        return
+    device = group["params"][0].device
+    if not isinstance(group["lr"], Tensor):
         wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
-        dtype = torch.float64 if wide else torch.float32
-        group["lr"] = torch.tensor(float(group["lr"]), dtype=dtype, device=group["params"][0].device)
+        group["lr"] = torch.tensor(float(group["lr"]), dtype=torch.float64 if wide else torch.float32)
+    for name in ("lr", "weight_decay"):
+        if isinstance(group[name], Tensor):
+            group[name] = group[name].to(device)  # a captured graph could not fetch it from elsewhere
