@@ -302,3 +302,25 @@ def test_a_differentiable_step_is_not_asked_of_leaves():
     report = check(torch.optim.SGD, options={"differentiable": True}, only=["steps", "closure"])
     assert report.ok
     assert report["steps"].note.startswith("with differentiable=True")
+
+
+class Corrected(torch.optim.Optimizer):
+    """A corrected mean of gradients, without an option for it: RAdam begins so, and goes on otherwise."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                state = self.state[p]
+                state["step"] = state.get("step", 0) + 1
+                state["mean"] = 0.9 * state.get("mean", torch.zeros_like(p)) + 0.1 * p.grad
+                p.sub_(group["lr"] / (1 - 0.9 ** state["step"]) * state["mean"])
+
+
+def test_a_rule_that_only_begins_like_it_is_not_guessed():
+    report = check(Corrected, only=["arithmetic"])
+    assert [v.outcome for v in report.verdicts] == [NOT_APPLICABLE]
+    assert check(Corrected, "radam", only=["long"])["long"].outcome == "failed"

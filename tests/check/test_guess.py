@@ -53,6 +53,13 @@ def test_an_option_of_another_kind_is_no_hyperparameter():
     assert words.others == ("nesterov",)
 
 
+def test_a_first_beta_alone_is_momentum():
+    words = Words.of(Signature("X", {"lr": 0.1, "beta1": 0.9}), {})
+    assert words.hyper == {"lr": "lr", "beta1": "momentum"}
+    words = Words.of(Signature("X", {"lr": 0.1, "beta1": 0.9, "beta2": 0.99}), {})
+    assert words.hyper["beta1"] == "beta1"
+
+
 @pytest.mark.parametrize(("word", "rule"), [("keras", "keras"), ("ema", "ema"), ("sideways", "torch")])
 def test_an_option_that_names_a_rule_claims_it(word, rule):
     signature = Signature("SGD", {**SGD, "convention": "torch"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from surefoot.check.situations import SITUATIONS, Situation, scripts
+from surefoot.check.situations import SITUATIONS, Situation, longer, scripts
 from surefoot.check.verdict import Died, Patient, Raised
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
@@ -60,11 +60,13 @@ class Recorder:
 
     @cached_property
     def telling(self) -> list[Trace]:
-        """What tells conventions apart: the plain steps, and steps under a changed learning rate."""
+        """What tells conventions apart: plain steps, twice as many, and steps under a changed lr."""
         if isinstance(self.plain[-1].outcome, Died):
             return []
         changed = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
-        recordings = (*self.plain, *self.record(changed, self.accepted(0)))
+        taken = self.accepted(0)
+        more = [self.play(longer(options), "float64", options) for options in taken]
+        recordings = (*self.plain, *self.record(changed, taken), *more)
         return [r.trace for r in recordings if r.trace]
 
     @property

@@ -16,7 +16,7 @@ from surefoot.check.verdict import Clause
 from surefoot.check.words import TRIED, Words
 from surefoot.trace import Group, Move, Script, Set, Step
 
-__all__ = ["CLAUSES", "SITUATIONS", "Situation", "scripts"]
+__all__ = ["CLAUSES", "SITUATIONS", "Situation", "longer", "scripts"]
 
 Option = Mapping[str, Any]
 HALF = Fraction(1, 2)
@@ -54,6 +54,11 @@ def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
     """Constant options; with zeros among the gradients, and without."""
     yield _one(options)
     yield Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in GRADIENTS]))
+
+
+def longer(options: Option) -> Script:
+    """Eight plain steps: for four, RAdam is a corrected mean of gradients."""
+    return Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in SMOOTH * 2]))
 
 
 def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:

@@ -74,6 +74,8 @@ class Words:
         known = {**signature.options, **given}
         names = [n for n in (*signature.required, *known) if _is_hyper(SYNONYMS.get(n, n), known.get(n))]
         hyper = {n: SYNONYMS.get(n, n) for n in names}
+        if not {"beta2", "momentum"} & set(hyper.values()):  # the one average that there is
+            hyper = {n: "momentum" if h == "beta1" else h for n, h in hyper.items()}
         values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
         fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
         others = tuple(
