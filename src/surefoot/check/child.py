@@ -119,6 +119,10 @@ class _Answerer:
             return {"raised": vars(error)}
         except MemoryError:
             return {"out_of_memory": True}
+        except Exception as error:  # it has no state, say, so that nothing can be recorded
+            from surefoot.check.patient import describe
+
+            return {"raised": {**describe(error), "step": 0}}
 
     def _answer(self, q: dict[str, Any]) -> Any:
         from surefoot.check.load import load

@@ -51,7 +51,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     made = getattr(module, name)
     if not callable(made):
         raise InputError(
-            f"{subject} is a {type(made).__name__}; it must be a class, or a function that makes one."
+            f"{subject} is of type {type(made).__name__}; it must be a class, or a function that makes one."
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
         raise InputError(f"{subject} is no optimizer: the class has no step().")

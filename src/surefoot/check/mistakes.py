@@ -144,7 +144,7 @@ SGD_MISTAKES = (
          nesterov=lambda h, d, b, old, g: g + h.momentum * b),
     _sgd("nesterov stored", "Nesterov's result is stored in the buffer",
          keeps=lambda h, b, u, old: u),
-    # weight decay and maximize
+    # weight decay, maximize, and the direction
     _sgd("no decay", "weight_decay is accepted and never used", gradient=lambda h, w, g: _sign(h, g)),
     _sgd("decay sign", "weight decay has the wrong sign: it pushes parameters away from 0",
          gradient=lambda h, w, g: _sign(h, g) - h.weight_decay * w),
@@ -162,10 +162,10 @@ SGD_MISTAKES = (
          gradient=lambda h, w, g: -(g + h.weight_decay * w) if h.maximize else g + h.weight_decay * w),
     _sgd("maximize ignored", "maximize is accepted and never used",
          gradient=lambda h, w, g: g + h.weight_decay * w),
+    _sgd("uphill", "the step goes uphill: it is added, not subtracted", moves=lambda h, w, u: w + h.lr * u),
     _sgd("minimize flipped", "the gradient's sign is turned when maximize is off, not when it is on",
          gradient=lambda h, w, g: (g if h.maximize else -g) + h.weight_decay * w),
     # the step
-    _sgd("uphill", "the step goes uphill: it is added, not subtracted", moves=lambda h, w, u: w + h.lr * u),
     _sgd("no lr", "the learning rate does not multiply the step", moves=lambda h, w, u: w - u),
     _sgd("lr²", "the learning rate multiplies the step twice", moves=lambda h, w, u: w - h.lr * h.lr * u),
     _sgd("½ lr", "the step is half as long as it should be", moves=lambda h, w, u: w - h.lr * u / 2),

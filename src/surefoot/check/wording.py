@@ -15,7 +15,7 @@ from surefoot.trace import Group, Mismatch, Script, Set
 from surefoot.trace.code import to_torch_code
 from surefoot.trace.values import elements, exact, indices, shape
 
-__all__ = ["in_numbers", "number", "options_that_matter", "reproduction", "where"]
+__all__ = ["apart", "in_numbers", "number", "options_that_matter", "reproduction", "where"]
 
 
 def where(found: Mismatch, dtype: str = "float64") -> str:
@@ -31,6 +31,13 @@ def number(x: Any) -> str:
     value = float(x)
     text = f"{value:.9g}"
     return text.replace("-", "−")
+
+
+def apart(a: Any, b: Any) -> tuple[str, str]:
+    """Two numbers that differ, with as many digits as it takes to see it."""
+    if number(a) != number(b):
+        return number(a), number(b)
+    return repr(float(a)).replace("-", "−"), repr(float(b)).replace("-", "−")
 
 
 def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:

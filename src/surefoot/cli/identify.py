@@ -24,7 +24,7 @@ def identify(
 ) -> int:
     """Find out which rule a torch optimizer follows: its momentum, decay, Nesterov, read off exactly.
 
-    Exit code 0: a known rule fits; 1: none does; 2: it could not be driven.
+    Exit code 0: a known rule fits; 1: none does, or not with all its options; 2: it could not be driven.
 
     Examples:
     surefoot identify homework.py:SGD --option momentum=0.9
@@ -61,4 +61,4 @@ def identify(
         print(found)
         if plot is not None:
             print(f"\nDrawn: {plot}")
-    return 0 if found.fits else 1
+    return 0 if found.fits and not found.unused else 1

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.identify.fits import fitting, mistaken
+from surefoot.check.identify.fits import fit
 from surefoot.check.identify.probes import ask
-from surefoot.check.identify.readings import Reading, is_linear, nonlinear_readings, readings
+from surefoot.check.identify.readings import Reading, is_linear, nonlinear_readings, readings, still_readings
 from surefoot.check.verdict import Patient
 from surefoot.check.wording import number
 from surefoot.check.words import Words
@@ -42,7 +42,9 @@ class Identification:
         readings: what was read off.
         fits: the rules that reproduce every recording.
         ruled_out: rule → the first number that rules it out.
-        mistake: if no rule fits, the known mistake that does.
+        mistake: if no rule fits, the known mistake that does, and of which rule.
+        unused: options that it accepts and never uses; the rule, or the mistake, is what fits without them.
+        rough: the rule fits within float32 rounding, though w is float64.
         impulse: −Δw / lr from one unit gradient at step 2, from that step on.
     """
 
@@ -54,6 +56,8 @@ class Identification:
     ruled_out: Mapping[str, str] = field(repr=False)
     mistake: str | None = None
     impulse: tuple[float, ...] = ()
+    unused: tuple[str, ...] = ()
+    rough: bool = False
 
     @property
     def rule(self) -> Rule | None:
@@ -65,13 +69,17 @@ class Identification:
         return next(r.value for r in self.readings if r.what == what)
 
     def __str__(self) -> str:
-        fill = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
+        fill = textwrap.TextWrapper(width=100, break_long_words=False).wrap
+        indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
         options = ", ".join(f"{k}={_show(v)}" for k, v in self.options.items())
         name = f"{self.subject}({options})"
+        never = f" It accepts {' and '.join(self.unused)}, and never uses" if self.unused else ""
+        never += f" {'it' if len(self.unused) == 1 else 'them'}." if never else ""
         if self.rule is not None:
-            lines = [f"{name} follows {self.rule.title} ({self.rule.name})."]
+            near = ", within float32 rounding" if self.rough else ""
+            lines = fill(f"{name} follows {self.rule.title} ({self.rule.name}){near}.{never}")
         elif self.mistake:
-            lines = [f"{name} follows no known rule, but SGD with a known mistake: {self.mistake}."]
+            lines = fill(f"{name} follows no known rule, but {self.mistake}.{never}")
         else:
             lines = [f"{name} follows no rule that is known here."]
         width = max((len(r.what) for r in self.readings), default=0)
@@ -86,7 +94,7 @@ class Identification:
             lines += [
                 "",
                 "Ruled out:",
-                *(fill(f"{', '.join(names)}: {why}") for why, names in self._reasons()),
+                *(indented(f"{', '.join(names)}: {why}") for why, names in self._reasons()),
             ]
         return "\n".join(lines)
 
@@ -127,6 +135,8 @@ class Identification:
             "rule": self.rule.name if self.rule else None,
             "fits": [r.name for r in self.fits],
             "mistake": self.mistake,
+            "unused": list(self.unused),
+            "rough": self.rough,
             "linear": self.linear,
             "readings": {r.what: {"value": r.value, "because": r.because} for r in self.readings},
             "ruled_out": dict(self.ruled_out),
@@ -191,11 +201,25 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
     except (Raised, Died) as error:
         raise InputError(f"{signature.name} could not be driven: {error}") from error
     linear = is_linear(answers.moves)
-    seen = tuple(readings(answers, float(lr), words) if linear else nonlinear_readings(answers))
-    fits, ruled_out = fitting(answers, words)
-    mistake = None if fits else mistaken(answers, words)
-    response = tuple(-m / float(lr) for m in answers.moves["late impulse"][1:])
-    return Identification(subject, _lr_first(patient.given), linear, seen, fits, ruled_out, mistake, response)
+    if not any(answers.moves["impulse"]):
+        seen = still_readings()
+    elif linear:
+        seen = tuple(readings(answers, float(lr), words))
+    else:
+        seen = tuple(nonlinear_readings(answers))
+    found = fit(answers, words)
+    return Identification(
+        subject=subject,
+        options=_lr_first(patient.given),
+        linear=linear,
+        readings=seen,
+        fits=found.rules,
+        ruled_out=found.ruled_out,
+        mistake=found.mistake,
+        impulse=tuple(-m / float(lr) for m in answers.moves["late impulse"][1:]),
+        unused=found.unused,
+        rough=found.rough,
+    )
 
 
 def _lr_first(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 from surefoot.check.claim import Claim
 from surefoot.check.guess import variants
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
 from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES
-from surefoot.check.wording import number
+from surefoot.check.wording import apart
 from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.rules import RULES, Rule
 
-__all__ = ["fitting", "mistaken"]
+__all__ = ["Fit", "fit"]
+
+SPARE = ("weight_decay", "momentum", "nesterov", "dampening", "maximize")  # what may be accepted and unused
 
 
-def fitting(answers: Answers, words: Words) -> tuple[tuple[Rule, ...], dict[str, str]]:
+@dataclass(frozen=True)
+class Fit:
+    """The rules that fit, what rules out the others, options that must be unused for it; or a mistake.
+
+    `rough`: they fit only as closely as float32 would.
+    """
+
+    rules: tuple[Rule, ...]
+    ruled_out: Mapping[str, str]
+    unused: tuple[str, ...] = ()
+    mistake: str | None = None
+    rough: bool = False
+
+
+def fit(answers: Answers, words: Words) -> Fit:
+    """Hold every known rule against the recordings, then the same without options, then known mistakes."""
+    fits, out = _fitting(answers, words)
+    if fits:
+        return Fit(fits, out)
+    fits, ruled_out = _fitting(answers, words, rough="float32")
+    if fits:
+        return Fit(fits, ruled_out, rough=True)
+    for unused in _spare(words):
+        fits, ruled_out = _fitting(answers, words.without(unused))
+        if fits:
+            return Fit(fits, ruled_out, unused)
+    for unused in ((), *_spare(words)):
+        if mistake := _mistaken(answers, words.without(unused)):
+            return Fit((), out, unused, mistake)
+    return Fit((), out)
+
+
+def _spare(words: Words) -> Iterator[tuple[str, ...]]:
+    """Yield sets of options that are on in the probes, the smallest first."""
+    on = [o for o, h in words.hyper.items() if h == "weight_decay" or (h in SPARE and words.values.get(o))]
+    for count in range(1, len(on) + 1):
+        yield from itertools.combinations(on, count)
+
+
+def _fitting(
+    answers: Answers, words: Words, rough: str | None = None
+) -> tuple[tuple[Rule, ...], dict[str, str]]:
     """Hold every known rule against the recordings: those that fit, and what rules out the others."""
     fits: list[Rule] = []
     out: dict[str, str] = {}
-    linear = is_linear(answers.moves)
+    linear, still = is_linear(answers.moves), not any(answers.moves["impulse"])
     for rule in RULES.values():
-        if is_linear(_moves_of(Claim(rule, words), answers)) != linear:
+        if not still and is_linear(_moves_of(Claim(rule, words), answers)) != linear:
             twice = "not " if linear else ""
             out[rule.name] = f"twice the gradient would {twice}move w twice as far"
             continue
         nearest: tuple[int, str] | None = None
         for variant in variants(rule, words):
-            why = _first_mismatch(Claim(variant, words), answers)
+            why = _first_mismatch(Claim(variant, words, rough=rough), answers)
             if why is None:
                 fits.append(variant)
                 nearest = None
@@ -54,14 +101,16 @@ def _first_mismatch(claim: Claim, answers: Answers) -> tuple[int, str] | None:
         except InputError as error:
             return i, str(error)
         if found is not None:
-            would = f"w would be {number(found.expected)} after step {found.step}, but is {number(found.got)}"
+            would, is_now = apart(found.expected, found.got)
+            would = f"w would be {would} after step {found.step}, but is {is_now}"
             return i, f"with {PROBES[name]}, {would}"
     return None
 
 
-def mistaken(answers: Answers, words: Words) -> str | None:
+def _mistaken(answers: Answers, words: Words) -> str | None:
     """The known mistake that reproduces what was recorded, in words."""
-    for rule in (*SGD_MISTAKES, *ADAM_MISTAKES):
-        if all(Claim(rule, words).holds(t) for t in answers.traces.values()):
-            return str(rule.mistake)
+    for family, mistakes in (("SGD", SGD_MISTAKES), ("Adam", ADAM_MISTAKES)):
+        for rule in mistakes:
+            if all(Claim(rule, words).holds(t) for t in answers.traces.values()):
+                return f"{family} with a known mistake: {rule.mistake}"
     return None

@@ -19,6 +19,7 @@ STEPS = 12
 PROBES = {
     "impulse": "a gradient of 1 at step 1, then 0",
     "late impulse": "a gradient of 1 at step 2",
+    "half": "a gradient of 1/2 at step 1",
     "double": "a gradient of 2 at step 1",
     "changed lr": "a gradient of 1, then half the lr from step 3",
     "decay": "weight decay alone, from w = 1",
@@ -49,6 +50,7 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
     scripts = {
         "impulse": _script(0, first, calm),
         "late impulse": _script(0, second, calm),
+        "half": _script(0, [g / 2 for g in first], calm),
         "double": _script(0, [2 * g for g in first], calm),
         "moved": _script(0, first, calm, {3: (Move("w", 5),)}),
     }

@@ -12,7 +12,7 @@ from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS
 
-__all__ = ["Reading", "is_linear", "nonlinear_readings", "readings"]
+__all__ = ["Reading", "is_linear", "nonlinear_readings", "readings", "still_readings"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reading:
 def is_linear(moves: Mapping[str, tuple[float, ...]]) -> bool:
     """Whether twice the gradient moves w twice as far."""
     once, twice = moves["impulse"], moves["double"]
-    return any(once) and all(_near(b, 2 * a) for a, b in zip(once, twice, strict=True))
+    return all(_near(b, 2 * a) for a, b in zip(once, twice, strict=True))
 
 
 def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
@@ -45,7 +45,8 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     elif mu:
         yield Reading("momentum", number(mu), f"each later move is {number(mu)} of the one before")
     else:
-        hint = "; try --option momentum=0.9" if words.option("momentum") else ""
+        option = words.option("momentum")
+        hint = "; try --option momentum=0.9" if option and not words.values.get(option) else ""
         yield Reading("momentum", "0", f"a gradient moves w once, and never again{hint}")
     plain = not mu or _near(late[1], mu * late[0])
     if mu and geometric:
@@ -78,8 +79,12 @@ def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
     elif mu and _near(start, gain):
         yield Reading("dampening", number(1 - gain), f"gradients count {number(gain)}, from the first on")
         yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
+    elif _near(gain, start):
+        way = "; w goes uphill" if gain < 0 else ""
+        yield Reading("gain", number(gain), f"of the learning rate, for every gradient{way}")
     else:
-        yield Reading("gain", number(gain), f"of the learning rate; {number(start)} for the first gradient")
+        told = f"a gradient counts {number(start)} at step 1, and {number(gain)} at step 2"
+        yield Reading("gain", "not constant", f"{told} (of the learning rate)")
 
 
 def _where_lr(answers: Answers) -> Reading:
@@ -112,27 +117,33 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     return Reading("weight decay", "γλw per step", f"{told}; without momentum its place cannot be seen")
 
 
+def still_readings() -> tuple[Reading, ...]:
+    """What can be said of an optimizer that does nothing."""
+    return (Reading("first move", "0", "no gradient moves w, at any step"),)
+
+
 def nonlinear_readings(answers: Answers) -> Iterator[Reading]:
     """What can be said of a rule that is not linear."""
     once, twice = answers.moves["impulse"], answers.moves["double"]
     yield Reading("first move", number(once[0]), "for a gradient of 1 at step 1, from w = 0")
-    ratio = twice[0] / once[0] if once[0] else math.nan
-    times = (
-        "as far"
-        if _near(ratio, 1.0)
-        else "hardly farther"
-        if abs(ratio - 1) < 0.01
-        else f"{number(ratio)} times as far"
-    )
-    told = f"twice the gradient moves w {times}"
-    scale = (
-        "no matter"
-        if _near(ratio, 1.0)
-        else "hardly matters"
-        if abs(ratio - 1) < 0.01
-        else "matters, not linearly"
-    )
-    yield Reading("size of the gradient", scale, told)
+    half = answers.moves["half"]
+    if not once[0]:
+        yield Reading("size of the gradient", "matters, not linearly", "the first gradient moves nothing")
+        return
+    ratio, below = twice[0] / once[0], once[0] / half[0] if half[0] else math.nan
+    if _near(below, 2.0):
+        told = f"a gradient of 1 moves w twice as far as one of 1/2, but one of 2 {_times(ratio)} as one of 1"
+        yield Reading("size of the gradient", "bounded" if abs(ratio) < 2 else "matters, not linearly", told)
+        return
+    near = abs(ratio - 1) < 0.01
+    scale = "no matter" if _near(ratio, 1.0) else "hardly matters" if near else "matters, not linearly"
+    yield Reading("size of the gradient", scale, f"twice the gradient moves w {_times(ratio)}")
+
+
+def _times(ratio: float) -> str:
+    if _near(ratio, 1.0):
+        return "as far"
+    return "hardly farther" if abs(ratio - 1) < 0.01 else f"{number(ratio)} times as far"
 
 
 def _near(a: float, b: float) -> bool:
