@@ -324,3 +324,21 @@ def test_a_rule_that_only_begins_like_it_is_not_guessed():
     report = check(Corrected, only=["arithmetic"])
     assert [v.outcome for v in report.verdicts] == [NOT_APPLICABLE]
     assert check(Corrected, "radam", only=["long"])["long"].outcome == "failed"
+
+
+class Loud(torch.optim.SGD):
+    """As Shampoo, whose decomposition refuses NaN."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if not all(p.grad.isfinite().all() for p in group["params"]):
+                raise ArithmeticError("a gradient is not finite")
+        return super().step(closure)
+
+
+def test_an_exception_hides_no_nan():
+    verdict = check(Loud, only=["not-finite"])["not-finite"]
+    assert (verdict.outcome, verdict.note) == (
+        NOT_APPLICABLE,
+        "it says so: ArithmeticError: a gradient is not finite",
+    )

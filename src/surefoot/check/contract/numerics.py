@@ -17,6 +17,7 @@ from surefoot.check.contract.tools import gradient, run, weight
     why="A run that goes on as if nothing had happened wastes a day before anyone looks.",
     mend="Do not clamp or nan_to_num in step(); if steps are to be skipped, let GradScaler skip them.",
     cases=[{"bad": "nan"}, {"bad": "inf"}],
+    refuses=("Exception",),  # the opposite of hiding it
 )
 def not_finite(make: Make, bad: str) -> Claims:
     w = weight(2, 2)

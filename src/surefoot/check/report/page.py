@@ -15,7 +15,8 @@ _STYLE = """
 .surefoot h1 { font-size: 1.25rem; margin: 0 0 .3rem; }
 .surefoot p { margin: .2rem 0 .8rem; }
 .surefoot table { border-collapse: collapse; margin: .6rem 0 1rem; }
-.surefoot td { padding: .3rem .9rem .3rem 0; vertical-align: top; text-align: left;
+.surefoot tr { background: none !important; }  /* a notebook stripes its tables, and aligns them right */
+.surefoot td { padding: .3rem .9rem .3rem 0; vertical-align: top; text-align: left !important;
   border-top: 1px solid #e3e6ec; }
 .surefoot .clause { display: inline-block; margin-right: .9rem; white-space: nowrap; cursor: help; }
 .surefoot .kept { color: #1a7f37; } .surefoot .failed { color: #c4162a; }
@@ -25,7 +26,8 @@ _STYLE = """
 .surefoot summary { font-weight: 600; cursor: pointer; }
 .surefoot dl { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .3rem .8rem; }
 .surefoot dt { color: #5b6473; } .surefoot dd { margin: 0; } .surefoot dd pre { margin: 0; }
-.surefoot pre { background: #f4f6f9; padding: .6rem .8rem; overflow-x: auto; font-size: 13px; }
+.surefoot pre { background: #f4f6f9; padding: .6rem .8rem; overflow-x: auto; font-size: 13px;
+  font-family: ui-monospace, monospace !important; white-space: pre !important; }
 @media (prefers-color-scheme: dark) {
   body { background: #14181f; } .surefoot { color: #dfe4ec; } .surefoot td { border-color: #333b47; }
   .surefoot pre { background: #1e242e; } .surefoot .kept { color: #57c66f; }
