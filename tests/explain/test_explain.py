@@ -405,3 +405,10 @@ def test_no_line_is_wider_than_the_terminal_where_that_can_be() -> None:
 def test_defaults_that_differ_are_a_reason(options: dict[str, Any], reason: str) -> None:
     (parting,) = explain(["torch", "keras"], f="w**2", at={"w": 1}, **options).partings
     assert parting.reason == f"The reason is {reason}: with the same they would still agree here."
+
+
+def test_a_narrow_terminal_gets_the_table_without_its_sources() -> None:
+    e = explain("sgd", f="x**2 + 8*y**2", at={"x": 1, "y": 1}, autograd=False)
+    assert max(map(len, e.text(width=60).splitlines())) <= 60
+    assert "source" not in e.text(width=60)
+    assert "Polyak 1964, 1987" in e.text(width=100)

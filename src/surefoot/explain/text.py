@@ -59,7 +59,7 @@ class _Page:
                 self.lines += [""] * (isinstance(before, Note) and before.kind == "value")
                 self.side(block)
             elif isinstance(block, Table):
-                self.lines += [self.paint(line, "dim") for line in block.lines]
+                self.table(block)
             else:
                 self.note(block, before)
         return "\n".join(line.rstrip() for line in self.lines).strip("\n")
@@ -119,6 +119,13 @@ class _Page:
                 cells.append(self.paint(cell, "part") if block.marked == (k, i) else cell)
             mark = self.paint("   ◀ here they part", "part") if block.marked and block.marked[0] == k else ""
             self.lines.append("  " + pad(label, labels) + "".join("   " + c for c in cells) + mark)
+
+    def table(self, block: Table) -> None:
+        """Write it; on a terminal too narrow without its last column, the sources."""
+        end = None
+        if max(map(columns, block.lines)) > self.width:
+            end = block.lines[0].rindex(block.rows[0][-1])
+        self.lines += [self.paint(line[:end].rstrip(), "dim") for line in block.lines]
 
     def note(self, block: Note, before: Block | None) -> None:
         if block.kind == "value":
