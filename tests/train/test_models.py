@@ -101,3 +101,26 @@ def test_descriptions() -> None:
     assert models.describe(nn.LSTM(2, 3)) == "84 parameters"
     assert models.describe(nn.Linear(2, 3)) == "9 parameters"
     assert models.describe(nn.Sequential(nn.Linear(2, 3), nn.Tanh())) == "9 parameters"
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (nn.Linear(4, 3), "The model 'net.py:Net' gives 3 numbers for each row; the data want 10."),
+        (nn.Linear(5, 10), "The model 'net.py:Net' cannot take rows of shape (4,): RuntimeError: mat1"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_data(model: nn.Module, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        models.look(model, "net.py:Net", torch.zeros(2, 4), 10)
+    assert str(caught.value).startswith(text)
+
+
+def test_a_look_leaves_no_trace() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 10))
+    before = [t.clone() for t in model.state_dict().values()]
+    random = torch.get_rng_state()
+    models.look(model, "net.py:Net", torch.ones(2, 4), 10)
+    assert model.training
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))

@@ -107,10 +107,12 @@ def test_a_narrow_line_has_no_rate(
     assert "samples" not in err
 
 
-def test_nobody_watches_a_pipe_and_everybody_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_watches_a_pipe_or_a_notebook_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not progress._watched()
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    assert progress._watched()
+    for spec, watched in ((None, False), (object(), True)):
+        monkeypatch.setattr(progress, "find_spec", lambda name, spec=spec: spec)
+        assert progress._watched() is watched
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,8 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     )
     torch.manual_seed(config.seed)
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
+    if ":" in config.model:
+        models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs)
     if config.threads is None and device.type == "cpu":
         every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
         validated = len(data.valid.x) / every

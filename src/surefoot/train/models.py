@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError, unknown
 from surefoot.train.resolve import accepted, resolve
 
-__all__ = ["HIDDEN", "build", "cnn", "describe", "linear", "mlp"]
+__all__ = ["HIDDEN", "build", "cnn", "describe", "linear", "look", "mlp"]
 
 
 def mlp(
@@ -135,6 +136,37 @@ def build(
     if not any(p.requires_grad for p in model.parameters()):
         raise InputError(f"The model '{spec}' has no parameters to train.")
     return model
+
+
+def look(model: nn.Module, spec: str, x: Tensor, outputs: int) -> None:
+    """See before training that a user's model takes the rows, and gives as many outputs as the data want.
+
+    Args:
+        model: the model.
+        spec: how the user named it.
+        x: a row or some, scaled.
+        outputs: how many numbers one row should give.
+
+    Raises:
+        InputError: it does not.
+    """
+    training = model.training
+    try:
+        with torch.random.fork_rng(devices=[]), torch.inference_mode():
+            given = model.eval()(x)
+    except Exception as error:
+        text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
+        rows = f"rows of shape {tuple(x.shape[1:])}"
+        raise InputError(f"The model '{spec}' cannot take {rows}: {type(error).__name__}: {text}.") from error
+    finally:
+        model.train(training)
+    if isinstance(given, Tensor) and given.numel() != len(x) * outputs:
+        each = (
+            f"{given.numel() // len(x):,} numbers for each row"
+            if len(given) == len(x)
+            else tuple(given.shape)
+        )
+        raise InputError(f"The model '{spec}' gives {each}; the data want {outputs:,}.")
 
 
 def describe(model: nn.Module) -> str:

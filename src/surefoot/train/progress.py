@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -102,5 +103,5 @@ def _time(seconds: float) -> str:
 
 
 def _watched() -> bool:
-    """Whether somebody sees a bar move: a terminal, or a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Whether somebody sees a bar move: a terminal, or a notebook that has the widgets for it."""
+    return sys.stderr.isatty() or ("ipykernel" in sys.modules and find_spec("ipywidgets") is not None)
