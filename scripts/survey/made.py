@@ -63,6 +63,13 @@ def AdaGO(params: Any, lr: float = 0.02, momentum: float = 0.95, weight_decay: f
     return _marked(made, params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
 
+def MuonClip(params: Any, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0) -> Any:
+    """MuonClip of pytorch_optimizer."""
+    from pytorch_optimizer import MuonClip as made
+
+    return _marked(made, params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+
 def NorMuon(params: Any, lr: float = 0.02, weight_decay: float = 0.0) -> Any:
     """NorMuon of pytorch_optimizer."""
     from pytorch_optimizer import NorMuon as made
@@ -81,7 +88,8 @@ def TRAC(params: Any, lr: float = 0.1, momentum: float = 0.75) -> Any:
     """TRAC of pytorch_optimizer, around SGD."""
     from pytorch_optimizer import TRAC as made
 
-    return _around(made, params, lr, momentum)
+    # by default its first steps are too small to see
+    return _around(made, params, lr, momentum, s_prev=0.0625)
 
 
 def OrthoGrad(params: Any, lr: float = 0.1, momentum: float = 0.75) -> Any:
@@ -95,7 +103,7 @@ def ScheduleFreeWrapper(params: Any, lr: float = 0.1, momentum: float = 0.75) ->
     """ScheduleFreeWrapper of pytorch_optimizer, around SGD, in its training mode."""
     from pytorch_optimizer import ScheduleFreeWrapper as made
 
-    optimizer = _around(made, params, lr, 0.0, momentum=momentum)
+    optimizer = made(torch.optim.SGD(params, lr=lr), momentum=momentum)
     optimizer.train()
     return optimizer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from libraries import LIBRARIES, ROOT, environment, surroundings
 
 PAGE = ROOT / "docs" / "survey.md"
-SAID = re.compile(r"^(?P<code>\S.*?)\s\s+# (?P<said>.+)$")
+SAID = re.compile(r"^ *(?P<code>\S.*?)\s\s+# (?P<said>.+)$")
 
 
 def programs(page: Path = PAGE) -> list[str]:
