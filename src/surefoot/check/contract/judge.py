@@ -27,12 +27,12 @@ def judge(claims: Any) -> tuple[str, dict[str, Any]]:
         parting = next(_partings(expected, got, near[0] if near else 0.0, ""), None)
         if parting is not None:
             place, e, g = parting
-            shown = (_show(e), _show(g)) if _show(e) != _show(g) else (repr(e), repr(g))
-            where = f"element {place}: {shown[0]} expected, {shown[1]} came" if place else ""
+            digits = next((d for d in (6, 9) if _show(e, d) != _show(g, d)), 17)  # as many as show it
+            where = f"element {place}: {_show(e, digits)} expected, {_show(g, digits)} came" if place else ""
             return FAILED, {
                 "note": what,
-                "expected": _show(expected),
-                "got": _show(got),
+                "expected": _show(expected, digits),
+                "got": _show(got, digits),
                 "where": where,
                 "claim": number,
                 "values": (expected, got),
@@ -58,18 +58,18 @@ def _close(e: Any, g: Any, near: float) -> bool:
     return bool(e == g)
 
 
-def _show(value: Any) -> str:
-    """Write a value in few characters: numbers as short as they are exact to six digits."""
+def _show(value: Any, digits: int = 6) -> str:
+    """Write a value in few characters: numbers as short as they are exact to so many digits."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
         return textwrap.shorten(f"[{', '.join(value)}]", 300, placeholder=" …]")
     if isinstance(value, list):
-        shown = ", ".join(_show(v) for v in value[:6])
+        shown = ", ".join(_show(v, digits) for v in value[:6])
         text = f"[{shown}{', …' if len(value) > 6 else ''}]"
         return text if len(text) < 160 else f"{text[:140].rpartition(', ')[0]}, …"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {_show(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k}: {_show(v, digits)}" for k, v in value.items()) + "}"
     return str(value)
