@@ -12,8 +12,9 @@ from surefoot.check.verdict import Options, Signature
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
 from surefoot.trace import Trace
+from surefoot.trace.compare import UNIT_ROUNDOFF
 
-__all__ = ["Guess", "conventions", "guess", "variants"]
+__all__ = ["Guess", "conventions", "guess", "precision", "variants"]
 
 # class names that are no rule's own name
 NAMES = {
@@ -46,8 +47,8 @@ PLAIN = {
 class Guess:
     """The rule guessed, why, and the convention that the optimizer in fact follows, if that is another.
 
-    `rough`: it follows that only as closely as float32 would. `by`: what the guess goes by. `sure`: the name
-    says so as a whole; else it is another algorithm that is this one in plain steps.
+    `rough`: it follows that only within the rounding of this dtype. `by`: what the guess goes by. `sure`: the
+    name says so as a whole; else it is another algorithm that is this one in plain steps.
     """
 
     rule: Rule | None
@@ -75,11 +76,11 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
         if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
             title = _title(named, {"decay": "decoupled"})
             named, by = named.variant(title=title, decay="decoupled"), f"{by} and {option}=True"
-    followed = next(_followed(named, words, plain), None) if plain else None
+    followed = next(_followed(named, words, plain, precision(given)), None) if plain else None
     behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
     by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
-        agree = "agree within float32 rounding" if rough else "agree"
+        agree = f"agree within {rough} rounding" if rough else "agree"
         why = f"{named.title}, by {by}; its plain steps {agree}."
         return Guess(named, why, behaves, rough, by, sure=whole or by_part)
     if named is not None and not words.unheard(named):
@@ -88,16 +89,27 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
         if whole or by_part:
             return Guess(named, f"{named.title}, by {by} and options.")
     if behaves is not None:
-        follow = "follow within float32 rounding" if rough else "follow"
+        follow = f"follow within {rough} rounding" if rough else "follow"
         return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough, sure=False)
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
     return Guess(None, why)
 
 
-def _followed(named: Rule | None, words: Words, plain: Sequence[Trace]) -> Iterator[Claim]:
-    """Yield the rules that reproduce recordings: exactly, then as closely as float32 would."""
+def precision(given: Options) -> str | None:
+    """The lowest precision that the user asked for by name, as in state_dtype=float32."""
+    names = {str(v).removeprefix("torch.") for v in given.values()} & UNIT_ROUNDOFF.keys()
+    return max(names, key=UNIT_ROUNDOFF.__getitem__, default=None)
+
+
+def _followed(
+    named: Rule | None, words: Words, plain: Sequence[Trace], wanted: str | None
+) -> Iterator[Claim]:
+    """Yield the rules that reproduce recordings: exactly, as closely as asked for, as float32 would."""
     claims = [Claim(rule, words) for rule in _first(named, words)]
     yield from (claim for claim in claims if all(map(claim.holds, plain)))
+    if wanted:
+        rough = [claim.roughly(wanted) for claim in claims]
+        yield from (claim for claim in rough if all(map(claim.holds, plain)))
     yield from (claim.roughly() for claim in claims if claim.follows_roughly(plain))
 
 
