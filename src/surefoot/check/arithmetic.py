@@ -15,7 +15,7 @@ from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, left_out
 from surefoot.check.failure import fault_in, tell_death, tell_failure
-from surefoot.check.guess import Guess, guess
+from surefoot.check.guess import Guess, guess, precision
 from surefoot.check.recording import Recorder
 from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
 from surefoot.check.verdict import (
@@ -25,7 +25,6 @@ from surefoot.check.verdict import (
     PASSED,
     SHARED_COUNT,
     Died,
-    Options,
     Patient,
     Plan,
     Raised,
@@ -33,7 +32,6 @@ from surefoot.check.verdict import (
 )
 from surefoot.rules import Rule, get
 from surefoot.trace import Trace
-from surefoot.trace.compare import UNIT_ROUNDOFF
 
 __all__ = ["CLAUSES", "Examination", "examine"]
 
@@ -100,6 +98,7 @@ class _Work:
         self.recorder, self.plan, self.told = recorder, plan, told
         self.fault: Diagnosis | None = None
         self.raised: set[str] = set()  # exceptions that were told
+        self.parted: set[str] = set()  # options with which the plain steps part from the rule already
         self.deaths = 0
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
@@ -121,7 +120,7 @@ class _Work:
             notes.append(self.another(guessed, other))
             claim = dataclasses.replace(claim, rule=other)
         traces = [r.trace for r in plain if r.trace]
-        wanted = _precision(self.recorder.patient.given)
+        wanted = precision(self.recorder.patient.given)
         if not all(map(claim.holds, traces)):
             if wanted and all(map(claim.roughly(wanted).holds, traces)):
                 claim = claim.roughly(wanted)
@@ -151,6 +150,8 @@ class _Work:
     def another(self, guessed: Guess, other: Rule) -> str:
         """Say that it follows another known convention than its name has it."""
         assert guessed.rule is not None, "what is another convention was named"
+        if other.formula is guessed.rule.formula:  # its title says in what it is another
+            return other.title
         base = Claim(guessed.rule, self.recorder.heard)
         # what tells conventions apart was recorded in plain steps, and under a changed lr
         alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
@@ -176,6 +177,9 @@ class _Work:
             many = len({str(sorted(r.options.items())) for r in recordings})
             return clause.verdict(PASSED, note=f"runs: {len(recordings)}; combinations of options: {many}")
         traces = [t for r, _ in wrong if (t := r.trace)]
+        with_options = {str(sorted(r.options.items())) for r, _ in wrong}
+        if situation is SITUATIONS[0]:
+            self.parted = with_options
         raised = len(traces) < len(wrong)
         if not raised and (convention := _convention(claim, traces)):
             return clause.verdict(DIFFERS, note=convention)
@@ -184,13 +188,16 @@ class _Work:
         if raised:  # there is nothing to hold a diagnosis against
             told = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
             if told <= self.raised and not traces:
-                note = f"{len(wrong)} of {len(recordings)} runs end in an exception that is told already"
-                return clause.verdict(FAILED, note=note, diagnosis=note)
+                note = f"{len(wrong)} of {len(recordings)} runs end in an exception"
+                return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
             self.raised |= told
             return tell_failure(self.recorder, clause, claim, wrong, len(recordings), "")
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
+        if situation is not SITUATIONS[0] and self.fault is None and with_options <= self.parted:
+            note = f"{len(wrong)} of {len(recordings)} runs part from the rule"
+            return clause.verdict(FAILED, note=note, diagnosis="The plain steps part from the rule already.")
         failed = {id(r) for r, _ in wrong}
         others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
         known = {id(t) for t in (*traces, *others)}
@@ -208,12 +215,6 @@ class _Work:
 ROUGHLY = (
     "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
 )
-
-
-def _precision(given: Options) -> str | None:
-    """The lowest precision that the user asked for by name, as in state_dtype=float32."""
-    names = {str(v).removeprefix("torch.") for v in given.values()} & UNIT_ROUNDOFF.keys()
-    return max(names, key=UNIT_ROUNDOFF.__getitem__, default=None)
 
 
 def _convention(claim: Claim, traces: list[Trace]) -> str:

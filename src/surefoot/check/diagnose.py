@@ -61,15 +61,20 @@ def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
     """Say so, if all that is wrong is that some elements are not updated: the seam of a fast path."""
     said: dict[str, str] = {}
     for got in failed:
-        expected = claim.expected(got.script)
-        want, have = expected.steps[0], got.steps[0]
+        want, have = claim.expected(got.script).steps[0], got.steps[0]
+        still: dict[str, dict[str, list[int]]] = {}
+        moved: set[str] = set()
         for name in got.script.names:
             rows = list(zip(*map(elements, (have.before[name], want.w[name], have.w[name])), strict=True))
-            still = [i for i, (before, right, after) in enumerate(rows) if after == before != right]
             dtype = got.dtypes.get(name, "float64")
-            moved = any(after != before for before, _, after in rows)
-            if still and (moved or len(rows) > 1):
-                said.setdefault(dtype, f"{_range(still)} of {len(rows)} in {dtype}")
+            if any(after != before for before, _, after in rows):
+                moved.add(dtype)
+            left = [i for i, (before, right, after) in enumerate(rows) if after == before != right]
+            if left and len(rows) > 1:
+                still.setdefault(dtype, {})[f"of {len(rows)} in {dtype}"] = left
+        for dtype in still.keys() & moved:  # where nothing moves at all, it is no matter of size
+            where, left = next(iter(still[dtype].items()))
+            said.setdefault(dtype, f"{_range(left)} {where}")
         if not said:
             return ""
     listed = ", ".join(said.values())

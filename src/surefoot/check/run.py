@@ -182,7 +182,8 @@ def _examinations(
         examination = arithmetic.examine(patients.twin, plan, rule, decay)
         against = examination.rule.name if examination.rule else None
         computed = examination.verdicts
-        notes.append(f"Rule: {examination.why}")
+        if examination.rule:  # else the verdict says why there is none
+            notes.append(f"Rule: {examination.why}")
     return against, itertools.chain(computed, contracted, _untouched(patients, plan))
 
 
