@@ -326,3 +326,11 @@ def test_numbers_that_part_are_shown_with_as_many_digits_as_it_takes():
     told = judge([("w", [1.0, 0.1], [1.0, 0.1 + 1e-8])])[1]
     assert told["where"] == "element [1]: 0.1 expected, 0.10000001 came"
     assert told["got"] == "[1, 0.10000001]"
+
+
+def test_a_path_that_is_asked_for_is_the_one_held_against_the_loop():
+    assert check(torch.optim.SGD, options={"foreach": True}, only=["paths-agree"]).ok
+    assert check(torch.optim.SGD, options={"fused": False}, only=["paths-agree"]).ok
+    report = check(torch.optim.SGD, options={"fused": True}, only=["paths-agree", "layouts"])
+    assert "fused against the loop" in report["paths-agree"].note
+    assert report["layouts"].diagnosis == "It goes by memory: each element takes the gradient of another."

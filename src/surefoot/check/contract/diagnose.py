@@ -112,7 +112,14 @@ def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> 
 def _layouts(what: str, expected: Any, got: Any, options: Options) -> str:
     if "written-to tensor" in what:
         return "It writes into p.grad, which cannot be written into when it is expanded."
-    return ""
+    if not what.startswith("a transposed") or not isinstance(got, list):
+        return ""
+    start, right, came = _start(6), list(_flat(expected)), list(_flat(got))
+    swapped = [2 * i + j for j in range(2) for i in range(3)]  # the places of [i][j] in transposed memory
+    back = [swapped.index(k) for k in range(6)]
+    taken = back if what.startswith("a transposed parameter") else swapped
+    by_memory = [w + right[k] - start[k] for w, k in zip(start, taken, strict=True)]
+    return "It goes by memory: each element takes the gradient of another." if _near(by_memory, came) else ""
 
 
 def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.judge import judge
-from surefoot.check.contract.settings import FLAGS, alternatives, settings
+from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Died, Options, Patient
 
 __all__ = ["Finding", "Questions"]
@@ -105,11 +105,13 @@ class Questions:
                 yield options
 
     def cases(self, clause: Probed) -> Iterator[Mapping[str, Any]]:
-        """Yield the cases of a clause; what the user gave is not varied."""
+        """Yield the cases of a clause; what the user gave is not varied, and a path given is the only one."""
         cases = clause.cases(self.patient.signature) if callable(clause.cases) else clause.cases
+        chosen = {path for path in PATHS if self.given.get(path)}
         for case in cases:
-            varied = {case.get("option"), *(o for o, v in case.get("fast", {}).items() if v)}
-            if not varied & (set(self.given) - {"lr"}):
+            fast = {path for path, on in case.get("fast", {}).items() if on}
+            varied = fast or ({case.get("option")} - {"lr"})
+            if fast <= chosen if fast and chosen else not varied & set(self.given):
                 yield case
 
     def ask(self, clause: Probed, case: Mapping[str, Any], options: Options) -> Finding:
