@@ -58,6 +58,7 @@ def test_a_program_that_shows_something_else_is_told(survey):
     assert told.wrong("[][0]  # KeyError: 0\n", sys.executable)
     assert told.wrong("[][0]\n", sys.executable) == ["it raises 'IndexError: list index out of range'"]
     assert not told.wrong("[][0]  # IndexError: list index out of range\n", sys.executable)
+    assert not told.wrong("[][0]  # IndexError: list index…\n", sys.executable)
 
 
 def test_what_is_judged_is_examined_and_has_a_reason(survey):
