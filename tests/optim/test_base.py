@@ -198,7 +198,7 @@ def test_step_under_compile() -> None:
 @pytest.mark.parametrize("flatten", [False, True])
 @pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
 def test_a_compiled_training_step(kernel: dict[str, Any], flatten: bool) -> None:
-    """zero_grad, backward and step inside one compiled function: equal numbers, no new program for a new lr."""
+    """All of a training step in one compiled function: equal numbers, no new program for a new lr."""
     from torch._dynamo.testing import CompileCounter
 
     def train(compiled: bool) -> tuple[list[torch.Tensor], list[int]]:

@@ -107,6 +107,25 @@ def test_fused_ignores_strides(start: Callable[[], Tensor], gradient: Callable[[
     wrong_in_torch_right_here(shows_bug, lr=0.5, fused=True)
 
 
+def test_fused_ignores_the_size_of_the_buffer() -> None:
+    """Here it leaves the rest of the buffer alone; with a parameter that has grown it writes past the end."""
+
+    def shows_bug(make: Make) -> bool:
+        w = Parameter(torch.ones(8))
+        optimizer = make([w])
+        w.grad = torch.ones(8)
+        optimizer.step()
+        w.data, w.grad = torch.ones(3), None
+        w.grad = torch.ones(3)
+        try:
+            optimizer.step()
+        except RuntimeError:
+            return False
+        return True
+
+    wrong_in_torch_right_here(shows_bug, lr=0.5, momentum=0.5, fused=True)
+
+
 def test_fused_hides_the_change_from_autograd() -> None:
     def shows_bug(make: Make) -> bool:
         w = Parameter(torch.ones(3))
