@@ -69,17 +69,18 @@ class Identification:
         return next(r.value for r in self.readings if r.what == what)
 
     def __str__(self) -> str:
-        fill = textwrap.TextWrapper(width=100, break_long_words=False).wrap
         indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
         options = ", ".join(f"{k}={_show(v)}" for k, v in self.options.items())
         name = f"{self.subject}({options})"
-        never = f" It accepts {' and '.join(self.unused)}, and never uses" if self.unused else ""
-        never += f" {'it' if len(self.unused) == 1 else 'them'}." if never else ""
+        lines = []
+        if self.unused:
+            them = "it" if len(self.unused) == 1 else "them"
+            lines = [f"It accepts {' and '.join(self.unused)}, and never uses {them}."]
         if self.rule is not None:
             near = ", within float32 rounding" if self.rough else ""
-            lines = fill(f"{name} follows {self.rule.title} ({self.rule.name}){near}.{never}")
+            lines.insert(0, f"{name} follows {self.rule.title} ({self.rule.name}){near}.")
         elif self.mistake:
-            lines = fill(f"{name} follows no known rule, but {self.mistake}.{never}")
+            lines.insert(0, f"{name} follows no known rule, but {self.mistake}.")
         else:
             lines = [f"{name} follows no rule that is known here."]
         width = max((len(r.what) for r in self.readings), default=0)
