@@ -261,4 +261,4 @@ def test_memory_stays_flat() -> None:
             (w**2).sum().backward()
             optimizer.step()
         counts.append(tensors())
-    assert counts[0] == counts[1]
+    assert counts[1] <= counts[0]  # fewer where another test's were still there at first
