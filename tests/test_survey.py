@@ -123,3 +123,14 @@ def test_clauses_are_counted_by_optimizers(survey):
         for n in ("Lion", "Lamb", "SGDW", "SGDW --option foreach=True")
     ]
     assert "| `resume` | 3 |  |  | 1 |" in page.common(rows)
+
+
+def test_what_makes_no_step_is_not_examined(survey):
+    page = survey("page")
+    data = found("rule")
+    note = "its plain step does not work: it says so: AssertionError: not on a CPU"
+    data["report"]["verdicts"] += [{"id": "steps", "group": "construction", "outcome": "n", "note": note}]
+    row = page.row(data)
+    assert not row.examined
+    assert "not examined: AssertionError: not on a CPU" in page.tables([row])
+    assert "| [timm 1.0](#timm-10) | 2 | 0 | 0 | 0 | 2 |" in page.counts([row])

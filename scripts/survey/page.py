@@ -68,7 +68,7 @@ def row(data: dict[str, Any]) -> Row:
     arithmetic = [v["id"] for v in verdicts if v["group"] == "arithmetic"]
     short = {k: tuple(shortened(ids, arithmetic)) for k, ids in kinds.items()}
     clauses = sum(v["outcome"] != "not applicable" for v in verdicts)
-    error = data.get("error", "") or (unexamined(verdicts) if clauses <= 3 else "")
+    error = data.get("error", "") or unexamined(verdicts)
     return Row(data["library"], data["version"], name, path, report["rule"] or "", error, clauses, short)
 
 
@@ -94,10 +94,13 @@ def shortened(ids: list[str], arithmetic: list[str]) -> Iterable[str]:
 
 
 def unexamined(verdicts: list[dict[str, Any]]) -> str:
-    """Say why next to nothing could be examined."""
+    """Say why next to nothing could be examined, if so: it cannot be made, or makes no plain step."""
     notes = [v.get("note", "") for v in verdicts if v["group"] not in ("arithmetic", "process")]
-    why = next((n for n in notes if n and "--deep" not in n), "")
-    return why.removeprefix("its plain step does not work: ").removeprefix("it says so: ")
+    for why in ("its plain step does not work: ", "it cannot be constructed: ", "its step() needs a closure"):
+        if note := next((n for n in notes if n.startswith(why)), ""):
+            note = note.removeprefix("its plain step does not work: ").removeprefix("it says so: ")
+            return textwrap.shorten(note, 110, placeholder=" …")
+    return ""
 
 
 def counts(rows: Sequence[Row]) -> str:
