@@ -83,5 +83,5 @@ def test_options_are_read(text, value):
 def test_class_that_cannot_step_is_no_optimizer(tmp_path, monkeypatch):
     (tmp_path / "other.py").write_text("class Other:\n    pass\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="other.py:Other is no optimizer: the class has no step"):
+    with pytest.raises(InputError, match=r"other\.py:Other is no optimizer: the class has no step"):
         load("other.py:Other")
