@@ -54,7 +54,7 @@ def write(where: Path) -> None:
 def row(data: dict[str, Any]) -> Row:
     """Read one optimizer's report, and judge each failure."""
     subject, *options = data["command"].removeprefix("surefoot check ").split(" --option ")
-    name = subject.rpartition(":")[2]
+    name = subject.rpartition(":")[2].removeprefix(f"{data['library'].replace('-', '_')}_")
     given = LIBRARIES[data["library"]].get("options", {}).get(name, [])
     path = ", ".join(o for o in options if o not in given)
     report = data.get("report", {"verdicts": [], "rule": None})
