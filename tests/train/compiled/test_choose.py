@@ -175,3 +175,12 @@ def test_a_failing_compiler_is_a_warning(job, monkeypatch):
     monkeypatch.setattr(package, "store", fail)
     with pytest.warns(UserWarning, match="^The training step could not be compiled and runs eagerly: no "):
         assert chosen(job, []) == (False, "off")
+
+
+def test_a_package_that_torch_does_not_load_is_a_warning(job, monkeypatch):
+    def fail(_):
+        raise RuntimeError("of another version")
+
+    monkeypatch.setattr(package, "load", fail)
+    with pytest.warns(UserWarning, match="could not be compiled and runs eagerly: of another version"):
+        assert chosen(job, []) == (False, "off")

@@ -128,3 +128,22 @@ def test_the_key_holds_the_source_of_a_users_model(tmp_path, monkeypatch):
         loss = nn.functional.cross_entropy
         keys.append(package.key(model, loss, optimizer, torch.zeros(3, 8, 6), torch.zeros(3, 8).long()))
     assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        lambda path, name, alone, runners, device: (path, name, alone, runners, device),
+        lambda path, name, alone: (path, name, alone),
+        lambda path, name: (path, name),
+    ],
+)
+def test_each_version_of_torch_is_asked_in_its_own_way(loader, monkeypatch):
+    monkeypatch.setattr(torch._C._aoti, "AOTIModelPackageLoader", loader)
+    assert package._loaded("a.pt2")[:2] == ("a.pt2", "model")
+
+
+def test_a_version_that_is_asked_in_no_known_way(monkeypatch):
+    monkeypatch.setattr(torch._C._aoti, "AOTIModelPackageLoader", lambda: None)
+    with pytest.raises(RuntimeError, match="loads no packages in any way that is known here"):
+        package._loaded("a.pt2")

@@ -132,26 +132,27 @@ def _program(
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
     job.model.train()
     name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
-    found = package.load(name)
-    if found is None:
-        if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
-            return None
-        say("Compiling the training step, once for this model and batch size: 15 to 30 s …")
-        # make_fx brings in torch._dynamo
-        from surefoot.train.compiled.program import Untraceable, trace
+    try:
+        found = package.load(name)
+        if found is None:
+            if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
+                return None
+            say("Compiling the training step, once for this model and batch size: 15 to 30 s …")
+            # make_fx brings in torch._dynamo
+            from surefoot.train.compiled.program import Untraceable, trace
 
-        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler deprecates parts of itself
-                traced = trace(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+                try:
+                    traced = trace(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+                except Untraceable as reason:
+                    say(f"The training step runs eagerly: {reason}.")
+                    return None
                 package.store(traced, name)
-        except Untraceable as reason:
-            say(f"The training step runs eagerly: {reason}.")
-            return None
-        except Exception as error:  # whatever the compiler raises
-            warnings.warn(f"The training step could not be compiled and runs eagerly: {error}", stacklevel=2)
-            return None
-        found = package.load(name)
+            found = package.load(name)
+    except Exception as error:  # whatever the compiler raises
+        warnings.warn(f"The training step could not be compiled and runs eagerly: {error}", stacklevel=2)
+        return None
     if found is None:
         warnings.warn(f"Others may write to {package.folder()}; the step runs eagerly.", stacklevel=2)
     elif wrong := _disagreement(job.copied(), found, x, y):

@@ -128,7 +128,11 @@ def store(program: Program, name: str) -> None:
 
 
 def load(name: str) -> Package | None:
-    """The program kept under `name`, or None if there is none that may be trusted."""
+    """The program kept under `name`, or None if there is none that may be trusted.
+
+    Raises:
+        Exception: whatever torch raises of a package that it cannot load.
+    """
     package, note = folder() / f"{name}.pt2", folder() / f"{name}.json"
     try:
         about = json.loads(note.read_text())
@@ -139,8 +143,15 @@ def load(name: str) -> Package | None:
         noise = [Noise(n["op"], tuple(n["shape"]), n["dtype"], tuple(n["args"])) for n in about["noise"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    loader = torch._C._aoti.AOTIModelPackageLoader(str(package), "model", False, 1, -1)
-    return Package(loader.run, tuple(about["momenta"]), tuple(noise))
+    return Package(_loaded(package).run, tuple(about["momenta"]), tuple(noise))
+
+
+def _loaded(package: Path) -> Any:
+    """The program in a package; how it is asked for depends on the version: from 2.8, 2.7 and 2.6 on."""
+    for more in ((False, 1, -1), (False,), ()):
+        with contextlib.suppress(TypeError):
+            return torch._C._aoti.AOTIModelPackageLoader(str(package), "model", *more)
+    raise RuntimeError(f"torch {torch.__version__} loads no packages in any way that is known here")
 
 
 def _is_ours(path: Path) -> bool:
