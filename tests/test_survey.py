@@ -91,6 +91,7 @@ def test_a_failure_whose_reproduction_shows_nothing_is_left_out(survey):
     data = found("resume")
     data["report"]["verdicts"][0]["shown"] = False
     assert page.row(data).kinds["fault"] == ()
+    assert page.tried([data, found("resume")]).startswith("Of 2 reproductions that were printed 1 showed")
 
 
 def test_paths_on_which_the_same_was_found_are_one_line(survey):

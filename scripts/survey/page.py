@@ -41,9 +41,11 @@ class Row:
 
 def write(where: Path) -> None:
     """Put counts and tables into the page, each between its marks."""
-    rows = [row(x) for x in found(where)]
+    data = found(where)
+    rows = [row(x) for x in data]
     text = PAGE.read_text(encoding="utf-8")
-    for mark, made in {"counts": counts(rows), "common": common(rows), "tables": tables(rows)}.items():
+    parts = {"counts": counts(rows), "tried": tried(data), "common": common(rows), "tables": tables(rows)}
+    for mark, made in parts.items():
         start, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)
@@ -70,6 +72,13 @@ def row(data: dict[str, Any]) -> Row:
     clauses = sum(v["outcome"] != "not applicable" for v in verdicts)
     error = data.get("error", "") or unexamined(verdicts)
     return Row(data["library"], data["version"], name, path, report["rule"] or "", error, clauses, short)
+
+
+def tried(data: Iterable[dict[str, Any]]) -> str:
+    """Say how many of the printed reproductions showed what they say."""
+    shown = [v["shown"] for x in data if "report" in x for v in x["report"]["verdicts"] if "shown" in v]
+    told = f"Of {len(shown)} reproductions that were printed {sum(shown)} showed what they say"
+    return f"{told}; the others are left out."
 
 
 def echoes(verdict: dict[str, Any]) -> bool:
