@@ -51,3 +51,10 @@ def test_a_thread_at_work_is_waited_for() -> None:
     work = "work = lambda: [threading.main_thread().join(), print('worked')]"
     thread = f"import threading\n{work}\nthreading.Thread(target=work).start()"
     assert _command(thread, "--version").stdout.splitlines()[1:] == ["worked"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_flows(command: str) -> None:
+    # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end
+    for argument in build()[command].assemble_argument_collection(parse_docstring=True):
+        assert "\n" not in (argument.parameter.help or ""), argument.name
