@@ -49,11 +49,11 @@ def Muon(
     )
 
 
-def AdaMuon(params: Any, lr: float = 0.02, weight_decay: float = 0.0, nesterov: bool = True) -> Any:
+def AdaMuon(params: Any, lr: float = 0.02, weight_decay: float = 0.0) -> Any:
     """AdaMuon of pytorch_optimizer."""
     from pytorch_optimizer import AdaMuon as made
 
-    return _marked(made, params, {"lr": lr, "weight_decay": weight_decay, "nesterov": nesterov})
+    return _marked(made, params, {"lr": lr, "weight_decay": weight_decay})
 
 
 def AdaGO(params: Any, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0) -> Any:

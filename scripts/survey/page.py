@@ -17,6 +17,7 @@ FAULT, UNCHECKED, DESIGN, OTHER = "fault", "unchecked", "design", "convention"
 UNCHECKED_CLAUSES = {"refuses-values", "refuses-names", "complex-parts", "sparse", "every-dtype"}
 FEW = 3  # a clause that fewer fail is only in the library's own table
 NONE = ("made", "a base class", "another name")  # why what is left out is no optimizer that was not examined
+STILL = "no parameter moves in its first 9 steps"
 ALWAYS_OTHER = "loaded-apart"  # all do as torch's own load_state_dict does
 
 
@@ -44,7 +45,9 @@ def write(where: Path) -> None:
     data = found(where)
     rows = [row(x) for x in data]
     text = PAGE.read_text(encoding="utf-8")
-    parts = {"counts": counts(rows), "tried": tried(data), "common": common(rows), "tables": tables(rows)}
+    summary, table = counts(rows)
+    parts = {"summary": summary, "counts": table, "tried": tried(data)}
+    parts |= {"common": common(rows), "tables": tables(rows)}
     for mark, made in parts.items():
         start, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
         before, _, rest = text.partition(start)
@@ -108,12 +111,12 @@ def unexamined(verdicts: list[dict[str, Any]]) -> str:
     for why in ("its plain step does not work: ", "it cannot be constructed: ", "its step() needs a closure"):
         if note := next((n for n in notes if n.startswith(why)), ""):
             note = note.removeprefix("its plain step does not work: ").removeprefix("it says so: ")
-            return textwrap.shorten(note, 110, placeholder=" …")
+            return STILL if note == "w moves in 9 steps" else textwrap.shorten(note, 110, placeholder=" …")
     return ""
 
 
-def counts(rows: Sequence[Row]) -> str:
-    """A paragraph, and a line for each library: how many optimizers, and what became of them."""
+def counts(rows: Sequence[Row]) -> tuple[str, str]:
+    """A paragraph, and a table with a line for each library: how many optimizers, and what became of them."""
     lines = ["| library | optimizers | clean | with faults | unchecked input only | not examined |"]
     lines += ["|---|" + "--:|" * 5]
     sums, findings = [0] * 5, dict.fromkeys((FAULT, UNCHECKED, DESIGN, OTHER), 0)
@@ -140,7 +143,7 @@ def counts(rows: Sequence[Row]) -> str:
         f" {faults} faults, {unchecked} times unchecked input, {design} times what is meant, {other} times"
         " another convention. A fault of a base class is counted for each optimizer that has it."
     )
-    return "\n".join([textwrap.fill(said, 118), "", *lines])
+    return textwrap.fill(said, 118), "\n".join(lines)
 
 
 def anchor(heading: str) -> str:
