@@ -26,6 +26,7 @@ LIFETIME = 600  # seconds, should the parent die without a word
 
 def serve(control: socket.socket) -> None:
     """Fork a worker for each order, and say how each one ended."""
+    gc.disable()  # what importing makes stays: no collection need look at it, now or in a worker
     import torch
     import torch._dynamo  # the first step() of any optimizer imports it
 
@@ -34,8 +35,8 @@ def serve(control: socket.socket) -> None:
 
     torch.set_num_threads(1)
     torch.ones(2).sum()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     control.sendall(b"ready")
     while True:
         message, fds, _, _ = socket.recv_fds(control, 1 << 20, 2)
@@ -196,3 +197,4 @@ def _tuples(value: Any) -> Any:
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as _control:
         serve(_control)
+    os._exit(0)  # nothing is left to do, and tearing down torch takes its time
