@@ -234,6 +234,7 @@ DIAGNOSES = {
     "weight_decay_of_the_first_group": "The option weight_decay of the first group is used",
     "lr_cached_across_groups": "The learning rate of the first group is used for every group",
     "buffer_is_the_gradient": "The buffer is the gradient tensor itself",
+    "zero_gradient_skipped": "A gradient of zeros is taken as a missing one",
     "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
 }
 # those that show in one situation alone
@@ -246,6 +247,7 @@ ONLY_IN = {
     "weight_decay_of_the_first_group": {"groups-arithmetic"},
     "lr_cached_across_groups": {"groups-arithmetic"},
     "buffer_is_the_gradient": {"reused"},
+    "zero_gradient_skipped": {"late"},
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from surefoot.check.claim import Claim
 from surefoot.rules.hyper import hyper_for
 from surefoot.trace import Group, Script, Set, Step
-from surefoot.trace.values import map_value
+from surefoot.trace.values import elements, map_value
 
 __all__ = ["misread", "with_shared_counts"]
 
@@ -32,6 +32,7 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     for option, name in names.items():
         said = f"{name} is read once, at construction, so a changed one is not seen"
         yield said, twisted(partial(_stale, options={option}))
+        yield f"a change of {name} counts one step too late", twisted(partial(_behind, option=option))
     said = "options are read once, at construction, so changed ones are not seen"
     yield said, twisted(partial(_stale, options=options))
     for option, name in names.items():
@@ -46,6 +47,11 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     if any(slot.name == "momentum_buffer" and slot.start is None for slot in claim.rule.slots):
         for said, telling in FIRST_STEPS.items():
             yield said, _told(claim, telling, _first_step)
+    if any(slot.name == "step" for slot in claim.rule.slots):
+        for said, telling in COUNTS.items():
+            yield said, _told(claim, telling, _count)
+    yield "a gradient of zeros is taken as a missing one", twisted(_zeros_missing)
+    yield "each element of a gradient is clamped to [−1, 1]", twisted(_clamped)
 
 
 def with_shared_counts(claim: Claim) -> Iterator[Claim]:
@@ -67,6 +73,17 @@ def _stale(script: Script, options: Collection[str]) -> Script:
     return dataclasses.replace(script, steps=tuple(steps))
 
 
+def _behind(script: Script, option: str) -> Script:
+    """Each change of an option comes one step later."""
+    late: tuple[Any, ...] = ()
+    steps = []
+    for s in script.steps:
+        changes = tuple(e for e in s.events if isinstance(e, Set) and e.option == option)
+        steps.append(Step(s.gradients, (*late, *(e for e in s.events if e not in changes))))
+        late = changes
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
 def _of_group(script: Script, index: int, options: Collection[str]) -> Script:
     """Every group has some options of one of them."""
     theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
@@ -83,6 +100,22 @@ def _zeros(script: Script, *, from_the_start: bool = True) -> Script:
         zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
         steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
     return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _of_gradients(script: Script, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Script:
+    steps = tuple(Step(change(dict(s.gradients or {})), s.events) for s in script.steps)
+    return dataclasses.replace(script, steps=steps)
+
+
+def _zeros_missing(script: Script) -> Script:
+    return _of_gradients(script, lambda given: {n: g for n, g in given.items() if any(elements(g))})
+
+
+def _clamped(script: Script) -> Script:
+    def clamp(gradients: dict[str, Any]) -> dict[str, Any]:
+        return {n: map_value(lambda x: min(max(x, -1), 1), g) for n, g in gradients.items()}
+
+    return _of_gradients(script, clamp)
 
 
 def _told(claim: Claim, telling: Telling, state: Callable[[Any, Any], dict[str, Any]]) -> Claim:
@@ -143,6 +176,27 @@ def _made(script: Script) -> list[dict[str, int]]:
     return told
 
 
+def _counted_by(key: Callable[[Script, str, int], Any]) -> Telling:
+    """A count that each parameter with a gradient advances; those share one whose key is the same.
+
+    The key is made of the script, the parameter's name, and the step of its first gradient.
+    """
+
+    def telling(script: Script) -> list[dict[str, int]]:
+        counts: dict[Any, int] = {}
+        first: dict[str, int] = {}
+        told = []
+        for t, step in enumerate(script.steps):
+            now = {}
+            for name in (n for n in script.names if n in (step.gradients or {})):
+                shared = key(script, name, first.setdefault(name, t))
+                counts[shared] = now[name] = counts.get(shared, 0) + 1
+            told.append(now)
+        return told
+
+    return telling
+
+
 def _first_step(h: Any, s: Mapping[str, Any]) -> dict[str, Any]:
     old = s["momentum_buffer"]
     return {**s, "momentum_buffer": None if int(h.told) else 0 if old is None else old}
@@ -180,4 +234,14 @@ FIRST_STEPS: dict[str, Telling] = {
     "the buffers of all others start at 0, dampened": _first_parameter,
     "whether a step is the first is decided for a whole group by its last parameter: "
     "buffers start at 0, dampened, or start anew, as it has none or has one": _as_the_last,
+}
+COUNTS: dict[str, Telling] = {
+    "the step count is advanced once per parameter, not once per step": _counted_by(
+        lambda script, name, first: script.group_of(name)
+    ),
+    "the step count, one for all groups, is advanced once per parameter, not once per step": _counted_by(
+        lambda script, name, first: 0
+    ),
+    "the step count is one tensor, shared by the parameters that began together: "
+    "each of them advances it": _counted_by(lambda script, name, first: first),
 }

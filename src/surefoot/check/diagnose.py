@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
-from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES
-from surefoot.rules import RULES, Rule
+from surefoot.check.mistakes import mistakes_in
+from surefoot.rules import Rule
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import elements
 
@@ -36,7 +36,13 @@ class Diagnosis:
     def __str__(self) -> str:
         what = f"it follows another convention: {self.says}" if self.convention else self.says
         scope = "everything recorded" if self.complete else "what came here"
-        return f"{what[0].upper()}{what[1:]}. This reproduces {scope}, exactly."
+        return f"{_capital(what)}. This reproduces {scope}, exactly."
+
+
+def _capital(sentence: str) -> str:
+    """With a capital, unless it begins with a formula's letter or an option's name: ε, weight_decay."""
+    word = sentence.split()[0]
+    return sentence[0].upper() + sentence[1:] if word.isascii() and "_" not in word else sentence
 
 
 def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> Diagnosis | None:
@@ -110,8 +116,7 @@ def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
     for rule in conventions(claim.words):
         if rule.name != claim.rule.name:
             yield rule.title, suspect(rule), True
-    mistakes = [*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)]
-    for rule in mistakes if "beta1" not in {x.name for x in claim.rule.hypers} else ADAM_MISTAKES:
+    for rule in mistakes_in(claim.rule):
         yield str(rule.mistake), suspect(rule), False
     for says, misreading in misread(claim):
         yield says, misreading, False

@@ -1,7 +1,8 @@
 """Known mistakes in a formula: rules with one thing wrong.
 
-Each row is PyTorch's SGD, or Adam, with one of its parts replaced. So a failure gets its diagnosis: the
-mistake that reproduces what came, to the last bit, is most likely the one made.
+Each row is PyTorch's SGD (here), Adam or RMSprop (in mistakes_adaptive.py), with one of its parts replaced.
+So a failure gets its diagnosis: the mistake that reproduces what came, to the last bit, is most likely the
+one made.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from surefoot.rules import Rule, Slot, rule
+from surefoot.check.mistakes_adaptive import ADAM_MISTAKES, RMSPROP_MISTAKES
+from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
-from surefoot.rules.numbers import sqrt, zero
+from surefoot.rules.numbers import zero
 
-__all__ = ["ADAM_MISTAKES", "SGD_MISTAKES"]
+__all__ = ["MISTAKES", "mistakes_in"]
 
 
 # The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
@@ -126,6 +128,8 @@ SGD_MISTAKES = (
     # Nesterov
     _sgd("nesterov ignored", "nesterov is accepted and never used",
          nesterov=lambda h, d, b, old, g: b),
+    _sgd("nesterov from step 2", "Nesterov's first step does not look ahead; it begins with the second",
+         nesterov=lambda h, d, b, old, g: d if old is None else d + h.momentum * b),
     _sgd("nesterov old", "Nesterov looks ahead with the buffer from before the step",
          nesterov=lambda h, d, b, old, g: d + h.momentum * (d if old is None else old)),
     _sgd("nesterov old, from 0", "Nesterov looks ahead with the buffer from before the step",
@@ -152,6 +156,9 @@ SGD_MISTAKES = (
          gradient=lambda h, w, g: _sign(h, g) + h.weight_decay),
     _sgd("decay of g", "weight decay multiplies the gradient instead of the parameter",
          gradient=lambda h, w, g: _sign(h, g) + h.weight_decay * g),
+    _sgd("decay by lr²", "the learning rate multiplies weight decay twice",
+         gradient=lambda h, w, g: _sign(h, g),
+         moves=lambda h, w, u: w - h.lr * (u + h.lr * h.weight_decay * w)),
     _sgd("decay twice", "weight decay is applied twice",
          gradient=lambda h, w, g: _sign(h, g) + 2 * h.weight_decay * w),
     _sgd("decay needs μ", "weight decay is skipped when momentum is 0",
@@ -174,27 +181,15 @@ SGD_MISTAKES = (
 )  # fmt: skip
 
 
-def _adam(name: str, mistake: str, step: Callable[..., Any]) -> Rule:
-    @rule(name=name, exact=False, mistake=mistake,
-          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"})  # fmt: skip
-    def adam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):  # type: ignore[no-untyped-def]
-        t = yield "t", t + 1
-        m = yield "m", beta1 * m + (1 - beta1) * d
-        v = yield "v", beta2 * v + (1 - beta2) * d**2
-        return w - lr * step(m, v, 1 - beta1**t, 1 - beta2**t, eps)
-
-    return adam
+# by the family that makes them
+MISTAKES: dict[str, tuple[Rule, ...]] = {
+    "SGD": (*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)),
+    "Adam": ADAM_MISTAKES,
+    "RMSprop": RMSPROP_MISTAKES,
+}
 
 
-ADAM_MISTAKES = (
-    _adam("ε inside", "ε is added under the root", lambda m, v, c1, c2, eps: m / c1 / sqrt(v / c2 + eps)),
-    _adam("ε before correction", "ε is added before the bias correction of the second moment",
-          lambda m, v, c1, c2, eps: m / c1 * sqrt(c2) / (sqrt(v) + eps)),
-    _adam("uncorrected", "the bias corrections are left out", lambda m, v, c1, c2, eps: m / (sqrt(v) + eps)),
-    _adam("uncorrected m", "the first moment's bias correction is left out",
-          lambda m, v, c1, c2, eps: m / (sqrt(v / c2) + eps)),
-    _adam("uncorrected v", "the second moment's bias correction is left out",
-          lambda m, v, c1, c2, eps: m / c1 / (sqrt(v) + eps)),
-    _adam("no root", "the second moment's root is left out",
-          lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
-)  # fmt: skip
+def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
+    """The known mistakes in a rule's formula: those of its family."""
+    known = {x.name for x in rule.hypers}
+    return MISTAKES["Adam" if "beta1" in known else "RMSprop" if "alpha" in known else "SGD"]

@@ -84,10 +84,10 @@ def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
 
 
 def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """First gradients that come late, gradients that are missing in between, one that never comes."""
+    """First gradients that come late, some missing in between, one of zeros, one that never comes."""
     start = {"a": START, "b": (1, -2), "c": (2,), "d": (3, 1)}
     group = (Group(tuple(start), options),)
-    a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (-2,), (HALF,), (1,)]
+    a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (0,), (HALF,), (1,)]
     yield Script(start, group, _steps([
         {"a": a[0], "c": c[0]}, {"a": a[1], "b": b[0], "c": c[1]}, {"b": b[1], "c": c[2]},
         {"a": a[2], "b": b[2]},
@@ -187,9 +187,9 @@ SITUATIONS = (
         "Keep no copy of the parameters in the state, unless the rule says so.",
     ),
     _situation(
-        "late", "late and missing gradients", late,
-        "Layers join late, heads take turns; no gradient means no step, and a first gradient is a first one.",
-        "Skip parameters whose grad is None; a first step is one without state.", quick=True,
+        "late", "late, missing and zero gradients", late,
+        "Layers join late, heads take turns; None means no step, zeros are one, and a first is a first.",
+        "Skip parameters whose grad is None, and no others; a first step is one without state.", quick=True,
     ),
     _situation(
         "groups-arithmetic", "groups that differ in everything", groups,

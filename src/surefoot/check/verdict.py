@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from surefoot.trace import Script, Trace
 
 __all__ = [
+    "CHANGED",
     "DIFFERS",
     "FAILED",
     "NOT_APPLICABLE",
@@ -40,6 +41,7 @@ Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
 Outcome: TypeAlias = str  # one of OUTCOMES
 
 PASSED, FAILED, DIFFERS, NOT_APPLICABLE = "passed", "failed", "differs", "not applicable"
+CHANGED = "changed"  # in the options that a failure takes: one that a script changes on the way
 OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
 
 # what both parts of a check may find, in the same words

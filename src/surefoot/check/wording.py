@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.check.claim import Claim
-from surefoot.check.verdict import Signature
+from surefoot.check.verdict import CHANGED, Signature
 from surefoot.errors import InputError
 from surefoot.rules.formula import formulas, known
 from surefoot.trace import Group, Mismatch, Script, Set
@@ -105,7 +105,7 @@ def options_that_matter(script: Script, off: Mapping[str, Any]) -> dict[str, Any
     for step in script.steps:
         for e in step.events:
             if isinstance(e, Set) and e.option in off:
-                matter[e.option] = "changed"
+                matter[e.option] = CHANGED
     return matter
 
 

@@ -10,7 +10,7 @@ from surefoot.check.claim import Claim
 from surefoot.check.guess import variants
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
-from surefoot.check.mistakes import ADAM_MISTAKES, SGD_MISTAKES
+from surefoot.check.mistakes import MISTAKES
 from surefoot.check.wording import apart
 from surefoot.check.words import Words
 from surefoot.errors import InputError
@@ -109,7 +109,7 @@ def _first_mismatch(claim: Claim, answers: Answers) -> tuple[int, str] | None:
 
 def _mistaken(answers: Answers, words: Words) -> str | None:
     """The known mistake that reproduces what was recorded, in words."""
-    for family, mistakes in (("SGD", SGD_MISTAKES), ("Adam", ADAM_MISTAKES)):
+    for family, mistakes in MISTAKES.items():
         for rule in mistakes:
             if all(Claim(rule, words).holds(t) for t in answers.traces.values()):
                 return f"{family} with a known mistake: {rule.mistake}"

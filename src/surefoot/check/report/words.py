@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Options, Report, Verdict
+from surefoot.check.verdict import (
+    CHANGED,
+    DIFFERS,
+    FAILED,
+    NOT_APPLICABLE,
+    OUTCOMES,
+    PASSED,
+    Options,
+    Report,
+    Verdict,
+)
 
 __all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary"]
 
@@ -20,8 +30,10 @@ def headline(report: Report) -> str:
 
 
 def settings(options: Options) -> str:
-    """Write options as they are written in a call."""
-    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+    """Write options as they are written in a call, and those that change during a run."""
+    return ", ".join(
+        f"{name} changed" if value == CHANGED else f"{name}={value!r}" for name, value in options.items()
+    )
 
 
 def groups(report: Report) -> dict[str, list[Verdict]]:

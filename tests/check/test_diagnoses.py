@@ -1,0 +1,157 @@
+"""What students and authors get wrong in Adam, RMSprop and their bookkeeping is called by its name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from surefoot.check.arithmetic import examine
+from surefoot.check.load import load
+from surefoot.check.patient import Here
+from surefoot.check.verdict import FAILED, Plan
+
+
+class Written(torch.optim.Optimizer):
+    """A plain loop; `change` makes the step of one parameter from what it is given."""
+
+    change = staticmethod(lambda opt, group, p, state: None)
+
+    def __init__(self, params, **options):
+        super().__init__(params, options)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.begun = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                self.change(self, group, p, self.state[p])
+
+
+class Adam(Written):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, lr=lr, betas=betas, eps=eps)
+
+
+class RMSprop(Written):
+    def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8, momentum=0.0, centered=False):
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, centered=centered)
+
+
+class SGD(Written):
+    def __init__(self, params, lr=0.1, momentum=0.0, weight_decay=0.0, nesterov=False):
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov needs momentum")
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+
+def adam(count=None, swap=False, ages=lambda t: (t, t), sign=1.0):
+    def change(opt, group, p, s):
+        b1, b2 = reversed(group["betas"]) if swap else group["betas"]
+        s["step"] = t = count(opt, group, p, s) if count else s.get("step", 0) + 1
+        s["m"] = b1 * s.get("m", torch.zeros_like(p)) + (1 - b1) * p.grad
+        s["v"] = b2 * s.get("v", torch.zeros_like(p)) + (1 - b2) * p.grad**2
+        first, second = ages(t)
+        m, v = s["m"] / (1 - b1**first), s["v"] / (1 - b2**second)
+        p.sub_(sign * group["lr"] * m / (v.sqrt() + group["eps"]))
+
+    return change
+
+
+def rmsprop(ratio):
+    def change(opt, group, p, s):
+        a = group["alpha"]
+        s["v"] = a * s.get("v", torch.zeros_like(p)) + (1 - a) * p.grad**2
+        v = s["v"]
+        if group["centered"]:
+            s["a"] = a * s.get("a", torch.zeros_like(p)) + (1 - a) * p.grad
+            v = v - s["a"] ** 2
+        u = ratio(p.grad, v, group["eps"])
+        if group["momentum"]:
+            u = s["b"] = group["momentum"] * s.get("b", torch.zeros_like(p)) + u
+        p.sub_(group["lr"] * u)
+
+    return change
+
+
+def sgd(clamp=False, lag=False, lookahead=True, decay_by_lr=False):
+    def change(opt, group, p, s):
+        lr, wd = group["lr"], group["weight_decay"]
+        d = p.grad.clamp(-1, 1) if clamp else p.grad
+        d = d if decay_by_lr else d + wd * p
+        w = p.clone()
+        if group["momentum"]:
+            mu = s.get("mu", group["momentum"]) if lag else group["momentum"]
+            s["mu"] = group["momentum"]
+            first = "b" not in s
+            s["b"] = d.clone() if first else mu * s["b"] + d
+            looks = group["nesterov"] and (lookahead or not first)
+            d = d + group["momentum"] * s["b"] if looks else s["b"]
+        p.sub_(lr * d)
+        if decay_by_lr:
+            p.sub_(lr * lr * wd * w)
+
+    return change
+
+
+def of_group(opt, group, p, s):
+    group["count"] = group.get("count", 0) + 1
+    return group["count"]
+
+
+def of_who_began_together(opt, group, p, s):
+    if "shared" not in s:
+        fresh = [q for q in opt.begun if "shared" not in opt.state[q]]
+        shared = torch.zeros(())
+        for q in fresh:
+            opt.state[q]["shared"] = shared
+    return int(s["shared"].add_(1))
+
+
+SAID = [
+    (Adam, adam(swap=True), "The two betas are swapped"),
+    (Adam, adam(ages=lambda t: (t + 1, t + 1)), "Both bias corrections count one step too many"),
+    (Adam, adam(ages=lambda t: (t + 1, t)), "The first moment's bias correction counts one step too many"),
+    (Adam, adam(ages=lambda t: (t, t + 1)), "The second moment's bias correction counts one step too many"),
+    (Adam, adam(sign=-1.0), "The step goes uphill"),
+    (Adam, adam(count=of_group), "The step count is advanced once per parameter, not once per step"),
+    (Adam, adam(count=of_who_began_together), "The step count is one tensor, shared by the parameters"),
+    (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps).sqrt()), "ε is added under the root, as in TensorFlow"),
+    (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps)), "The root of the mean of squares is left out"),
+    (RMSprop, rmsprop(lambda g, v, eps: -g / (v.sqrt() + eps)), "The step goes uphill"),
+    (SGD, sgd(clamp=True), "Each element of a gradient is clamped to [−1, 1]"),
+    (SGD, sgd(lag=True), "A change of the option momentum counts one step too late"),
+    (SGD, sgd(lookahead=False), "Nesterov's first step does not look ahead"),
+    (SGD, sgd(decay_by_lr=True), "The learning rate multiplies weight decay twice"),
+]
+
+
+@pytest.mark.parametrize(("base", "change", "said"), SAID, ids=[said for *_, said in SAID])
+def test_a_mistake_is_called_by_its_name(base, change, said):
+    optimizer = type(base.__name__, (base,), {"change": staticmethod(change)})
+    patient = Here(load(optimizer))
+    found = [v for v in examine(patient, Plan(), base.__name__.lower()).verdicts if v.outcome == FAILED]
+    assert found
+    assert found[0].diagnosis.startswith(said)
+    assert [v.clause.id for v in found if v.repro] == [found[0].clause.id]  # the others show the same
+    if found[0].clause.id != "changed-options":
+        assert "reproduces everything recorded, exactly" in found[0].diagnosis
+
+
+@pytest.mark.parametrize(
+    ("base", "change"), [(Adam, adam()), (RMSprop, rmsprop(lambda g, v, e: g / (v.sqrt() + e))), (SGD, sgd())]
+)
+def test_without_a_mistake_nothing_is_said(base, change):
+    optimizer = type(base.__name__, (base,), {"change": staticmethod(change)})
+    assert not [v for v in examine(Here(load(optimizer)), Plan(quick=True)).verdicts if v.outcome == FAILED]
+
+
+def of_all(opt, group, p, s):
+    opt.count = getattr(opt, "count", 0) + 1
+    return opt.count
+
+
+def test_a_count_that_groups_share_shows_where_there_are_groups():
+    optimizer = type("Adam", (Adam,), {"change": staticmethod(adam(count=of_all))})
+    found = {v.clause.id: v for v in examine(Here(load(optimizer)), Plan(), "adam").verdicts}
+    said = found["groups-arithmetic"].diagnosis
+    assert said.startswith("The step count, one for all groups, is advanced once per parameter")
