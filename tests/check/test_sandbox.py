@@ -1,5 +1,6 @@
 """Optimizers that misbehave: each costs a failed clause that says so, and the rest is examined."""
 
+import contextlib
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from surefoot.check import sandbox
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox, available
 from surefoot.check.server import get_server
+from surefoot.check.verdict import Died
 from surefoot.errors import InputError
 
 pytestmark = pytest.mark.skipif(not available(), reason="the sandbox needs fork")
@@ -77,6 +79,27 @@ class Slow(torch.optim.SGD):
         time.sleep(1)
         super().zero_grad(set_to_none)
 
+class ChattersThroughout(torch.optim.SGD):
+    def step(self, closure=None):
+        while closure:
+            print("55 passed " * 1000)
+        return super().step()
+
+class HangsOften(torch.optim.SGD):
+    def step(self, closure=None):
+        while self.param_groups[0]["momentum"]:
+            time.sleep(1)
+        return super().step(closure)
+
+class Paints(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        print("\\x1b[2J\\x1b[32mall is well")
+        raise ValueError("\\x1b[2J\\x9b32mall is well")
+
+class ExitsPythonAtEveryStep(torch.optim.SGD):
+    def step(self, closure=None):
+        sys.exit(0)
+
 class ExitsPython(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
         sys.exit("done")
@@ -93,7 +116,7 @@ SAID = {
         "zero-grad",
         "It wrote into the line on which its process answers, and was stopped.",
     ),
-    "ExitsPython": ("zero-grad", "It ended its process with exit code 0, as os._exit(0) does."),
+    "ExitsPython": ("zero-grad", "SystemExit: done"),
 }
 
 
@@ -128,11 +151,44 @@ def test_hang_is_stopped_in_time(patients):
     with_hang.close()
 
 
+def test_who_hangs_in_many_clauses_is_waited_for_twice(patients, monkeypatch):
+    monkeypatch.setattr(sandbox, "HURRIED", 0.25)
+    hangs = Sandbox("patients.py:HangsOften", seconds=0.5)
+    with contextlib.closing(hangs):
+        said = []
+        for _ in range(3):
+            with pytest.raises(Died) as died:
+                hangs.observe("steps", {}, {"momentum": 0.5})
+            said.append(str(died.value))
+    assert said == [f"It did not end within {s} s, and was stopped." for s in ("0.5", "0.5", "0.25")]
+
+
+def test_endless_output_is_called_that_in_every_clause(patients):
+    report = check("patients.py:ChattersThroughout", only=["closure"])
+    assert {v.note for v in report.failures} == {"It printed more than 1 MiB, and was stopped."}
+    assert len(report.failures) == 4
+
+
+def test_what_would_paint_the_terminal_is_made_visible(patients):
+    shown = str(examined("Paints", "zero-grad"))
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "\ufffd[2J\ufffd[32mall is well" in " ".join(shown.split())
+    assert "ValueError: \ufffd[2J\ufffd32mall is well" in shown
+
+
 def test_step_that_ends_the_process_leaves_one_failure(patients):
     report = check("patients.py:ExitsAtEveryStep", only=["construction", "state"])
     assert [v.clause.id for v in report.failures] == ["steps"]
     assert report["resume"].outcome == "not applicable"
     assert "exit code 0" in report["resume"].note
+
+
+def test_what_ends_every_step_is_told_where_it_is_shown(patients):
+    report = check("patients.py:ExitsPythonAtEveryStep", only=["construction", "tooling"])
+    assert [v.clause.id for v in report.failures] == ["steps"]
+    assert report["steps"].got == "SystemExit: 0"
+    assert "sys.exit(0)" in report["steps"].where
 
 
 def test_replaced_functions_are_named(patients):

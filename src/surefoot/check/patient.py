@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import traceback
 import warnings
 from collections.abc import Callable
@@ -100,7 +101,7 @@ class Here:
                 return {"claims": plain(function(self.make(options), **case))}
         except MemoryError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return {"raised": describe(error)}
         finally:
             torch.set_deterministic_debug_mode(mode)
@@ -153,7 +154,8 @@ def describe(error: BaseException) -> dict[str, str]:
     for frame in traceback.extract_tb(error.__traceback__):
         if not any(part in frame.filename for part in ("/surefoot/", "/torch/", "<")) and frame.line:
             line = f"line {frame.lineno}: {frame.line}"
-    return {"kind": type(error).__name__, "said": str(error).strip(), "line": line, "action": action}
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # torch writes some in colours
+    return {"kind": type(error).__name__, "said": said, "line": line, "action": action}
 
 
 def plain(value: Any) -> Any:

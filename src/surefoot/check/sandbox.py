@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -38,7 +39,10 @@ UNTOUCHED = Clause(
 )
 LONGEST_ANSWER = 1 << 26  # bytes
 IMPORTS = 30.0  # seconds that importing the user's module may take
+HURRIED = 1.0  # seconds for an answer, once one after the other has hung
 BUSY = 20  # times as long as allowed is the most that waiting for a processor may add
+# control characters as JSON writes them: a terminal would obey them, and show what was never judged
+CONTROL = re.compile(rb"\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])")
 LONG = 120.0  # seconds that a clause of --deep may take
 
 
@@ -59,7 +63,7 @@ class Sandbox:
         self.options = dict(options or {})
         self.tolerated, self.closed = "", False
         self.patched: list[str] = []
-        self.deaths: list[str] = []
+        self.hangs = 0
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         self._connection: socket.socket | None = None
         self._pid = 0
@@ -101,11 +105,12 @@ class Sandbox:
     @contextlib.contextmanager
     def hurried(self, seconds: float) -> Iterator[None]:
         """Allow less time for an answer, for a while."""
-        usual, self.seconds = self.seconds, seconds
+        usual, hangs = self.seconds, self.hangs
+        self.seconds = seconds
         try:
             yield
         finally:
-            self.seconds = usual
+            self.seconds, self.hangs = usual, hangs  # what hangs in a hurry may be no hang
 
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update."""
@@ -115,7 +120,8 @@ class Sandbox:
     def printed(self) -> str:
         """Return what the optimizer printed."""
         self.output.seek(0)
-        return self.output.read(1 << 16).decode("utf-8", "replace").strip()
+        said = self.output.read(1 << 16).decode("utf-8", "replace").strip()
+        return "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in said)
 
     def close(self) -> None:
         """End the process; nothing can be asked afterwards."""
@@ -144,9 +150,11 @@ class Sandbox:
         id = uuid.uuid4().hex
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is no answer either
             self._connection.sendall(json.dumps({**question, "id": id}).encode() + b"\n")
-        line = self._line(seconds or self.seconds)
+        # who hangs in one clause hangs in many: the third time, and from then on, is a short one
+        usual = self.seconds if self.hangs < 2 else min(self.seconds, HURRIED)
+        line = self._line(seconds or usual)
         try:
-            reply = json.loads(line)
+            reply = json.loads(CONTROL.sub(rb"\\ufffd", line))
             if reply.pop("id") != id:
                 raise KeyError("id")
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -156,8 +164,10 @@ class Sandbox:
         from surefoot.check.child import OUTPUT_LIMIT
 
         if os.fstat(self.output.fileno()).st_size > OUTPUT_LIMIT:
+            died = self._died(f"it printed more than {OUTPUT_LIMIT >> 20} MiB, and was stopped.")
             self.output.truncate(OUTPUT_LIMIT // 2)
-            raise self._died(f"it printed more than {OUTPUT_LIMIT >> 20} MiB, and was stopped.")
+            os.lseek(self.output.fileno(), 0, os.SEEK_END)  # the next process writes from there
+            raise died
         if reply.get("out_of_memory"):
             raise self._died(f"it asked for more than {self.memory >> 20} MiB of memory.")
         if "input_error" in reply:
@@ -177,6 +187,7 @@ class Sandbox:
                 deadline = began + seconds + min(_queued(self._pid) - queued, BUSY * seconds)
             left = deadline - time.monotonic()
             if left <= 0:
+                self.hangs += 1
                 raise self._died(f"it did not end within {seconds:g} s, and was stopped.")
             if not select.select([self._connection], [], [], left)[0]:
                 continue
@@ -195,7 +206,6 @@ class Sandbox:
         """End what is left of the process, and say how it ended."""
         code = self._stop(patience=0.0 if why else 1.0)
         why = why or f"it ended its process with {_cause(code)}."
-        self.deaths.append(why)
         return Died(why[0].upper() + why[1:])
 
     def _stop(self, patience: float = 2.0) -> int:

@@ -219,7 +219,7 @@ class _Recording:
     def raising(self, action: str, step: int) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise OptimizerRaised(
                 action, step, self.trace() if self.optimizer is not None else None
             ) from error

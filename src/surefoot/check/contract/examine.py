@@ -97,6 +97,7 @@ class _Work:
         if raised and not self.questions.fact("moves anyway"):
             self.questions.set_aside(raised["kind"])
             return ""
+        self.told.clear()  # what no-warnings came upon is not told there, since it is not shown
         return f"its plain step does not work: {finding.what['note']}"
 
     def constructs_with_more(self, refused: str) -> bool:

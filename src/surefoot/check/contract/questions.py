@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -144,6 +143,5 @@ class Questions:
 
 
 def _brief(said: str) -> str:
-    """What an exception says, on one line: torch writes pages, in colours, and the cause comes last."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", said).rpartition("WeightsUnpickler error: ")[2]
-    return textwrap.shorten(text, 300, placeholder=" …")
+    """What an exception says, on one line: torch writes pages, and the cause comes last."""
+    return textwrap.shorten(said.rpartition("WeightsUnpickler error: ")[2], 300, placeholder=" …")
