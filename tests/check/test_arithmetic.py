@@ -291,6 +291,51 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     )
 
 
+class Homework(torch.optim.Optimizer):
+    """Says nothing by its name; `look` is what Nesterov reads."""
+
+    look = staticmethod(lambda d, b, mu: d + b)  # without its factor
+
+    def __init__(self, params, lr=0.1, momentum=0.0, nesterov=False, foreach=None):
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov needs momentum")
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                d, mu = self.bare(p.grad), group["momentum"]
+                if mu:
+                    self.state[p]["b"] = b = mu * self.state[p].get("b", 0) + d
+                    d = self.look(d, b, mu) if group["nesterov"] else b
+                p.sub_(group["lr"] * d)
+
+    def bare(self, d):
+        return d
+
+
+def test_sgds_options_and_its_plainest_steps_claim_to_be_sgd():
+    found = verdicts(Homework, quick=True)
+    assert found["rule"].outcome == FAILED
+    assert "adds the buffer without its factor" in found["rule"].diagnosis
+    why = examine(Here(load(Homework)), Plan()).why
+    assert why == "PyTorch's SGD, by its options, and since it is that while none of them is on."
+
+
+def test_with_another_option_or_other_plain_steps_it_claims_nothing():
+    class Signed(Homework):
+        def bare(self, d):
+            return d.sign()
+
+    class Scaled(Homework):
+        def __init__(self, params, lr=0.1, momentum=0.0, nesterov=False, scaled=True):
+            super().__init__(params, lr, momentum, nesterov)
+
+    for other in (Signed, Scaled):
+        assert outcomes(verdicts(other)) == {NOT_APPLICABLE}
+
+
 def test_what_is_claimed_to_be_torch_and_is_keras_fails():
     keras = f"{CORRECT}/keras.py:KerasSGD"
     assert outcomes(verdicts(keras, quick=True)) == {PASSED}

@@ -8,7 +8,7 @@ import torch
 from surefoot.check.arithmetic import examine
 from surefoot.check.load import load
 from surefoot.check.patient import Here
-from surefoot.check.verdict import FAILED, Plan
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan
 
 
 class Written(torch.optim.Optimizer):
@@ -135,6 +135,16 @@ def test_a_mistake_is_called_by_its_name(base, change, said):
     assert [v.clause.id for v in found if v.repro] == [found[0].clause.id]  # the others show the same
     if found[0].clause.id != "changed-options":
         assert "reproduces everything recorded, exactly" in found[0].diagnosis
+
+
+def test_what_claims_no_rule_is_told_what_it_comes_closest_to():
+    optimizer = type("Mine", (Adam,), {"change": staticmethod(adam(swap=True))})
+    (verdict,) = examine(Here(load(optimizer)), Plan()).verdicts
+    assert verdict.outcome == NOT_APPLICABLE
+    assert verdict.note == (
+        "No known rule reproduces its plain steps, but Adam with a known mistake (the two betas are swapped: "
+        "the first is taken for the squares, the second for the mean) does. --rule NAME holds it to a rule."
+    )
 
 
 @pytest.mark.parametrize(

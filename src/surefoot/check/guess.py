@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.claim import Claim
+from surefoot.check.mistakes import MISTAKES
 from surefoot.check.verdict import Options, Signature
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
@@ -26,6 +27,8 @@ NAMES = {
 
 # options that take weight decay out of the gradient
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
+# options that say how a rule is computed, not which
+IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
 # words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
 PLAIN = {
     "my",
@@ -91,8 +94,37 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
     if behaves is not None:
         follow = f"follow within {rough} rounding" if rough else "follow"
         return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough, sure=False)
+    if _is_sgd_at_rest(signature, words, plain):
+        sgd = RULES["torch"]
+        why = f"{sgd.title}, by its options, and since it is that while none of them is on."
+        return Guess(sgd, why, by="its options")
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
+    if plain and (mistaken := _mistaken(words, plain)):
+        why = (
+            f"No known rule reproduces its plain steps, but {mistaken} does. --rule NAME holds it to a rule."
+        )
     return Guess(None, why)
+
+
+def _is_sgd_at_rest(signature: Signature, words: Words, plain: Sequence[Trace]) -> bool:
+    """Whether an optimizer has SGD's options and no others, and with all of them off is plain SGD."""
+    sgd = RULES["torch"]
+    others = {*signature.options, *signature.required} - words.hyper.keys() - IMPLEMENTATION
+    if others or words.unheard(sgd) or "momentum" not in words.hyper.values():
+        return False
+    switches = words.switchable({})
+    resting = [t for t in plain if not any(t.script.groups[0].options.get(o) for o in switches)]
+    claim = Claim(sgd, words)
+    return bool(resting) and all(map(claim.holds, resting))
+
+
+def _mistaken(words: Words, plain: Sequence[Trace]) -> str:
+    """The known mistake that reproduces plain steps, in words."""
+    for family, mistakes in MISTAKES.items():
+        for rule in mistakes:
+            if not words.unheard(rule) and all(map(Claim(rule, words).holds, plain)):
+                return f"{family} with a known mistake ({rule.mistake})"
+    return ""
 
 
 def precision(given: Options) -> str | None:
