@@ -80,6 +80,16 @@ def test_options_are_read(text, value):
     assert type(parse_options([f"name={text}"])["name"]) is type(value)
 
 
+def test_what_a_file_imports_is_not_its_own(tmp_path, monkeypatch):
+    source = "from torch.optim import SGD, Optimizer\nclass Mine(SGD):\n    pass\nclass Other:\n    pass\n"
+    (tmp_path / "imports.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    assert optimizers("imports.py") == ["imports.py:Mine"]
+    with pytest.raises(InputError, match=r"did you mean 'Mine'\? Known: Mine\.$"):
+        load("imports.py:Mime")
+    assert load("imports.py:SGD").make is torch.optim.SGD
+
+
 def test_class_that_cannot_step_is_no_optimizer(tmp_path, monkeypatch):
     (tmp_path / "other.py").write_text("class Other:\n    pass\n")
     monkeypatch.chdir(tmp_path)

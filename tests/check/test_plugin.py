@@ -29,6 +29,15 @@ def test_expected_failures_are_xfails(check):
     check()
 
 
+@checks(torch.optim.Adagrad, only="closure, hooks")
+def test_clauses_may_be_one_string(check, request):
+    assert request.node.callspec.id in (
+        "hooks",
+        *(f"closure-{x}" for x in ("called", "once", "loss", "first")),
+    )
+    check()
+
+
 def test_unknown_clause_is_refused():
     with pytest.raises(InputError, match="Unknown clause 'spares'; did you mean 'sparse'"):
         checks(torch.optim.SGD, expected_failures={"spares": "not supported"})

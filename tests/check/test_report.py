@@ -83,6 +83,14 @@ def test_a_fault_told_once_is_not_told_again():
     assert "✗ keep: keeps" not in told
 
 
+def test_what_was_expected_to_fail_and_does_not_is_noted():
+    passing = next(v.clause.id for v in REPORT.verdicts if v.outcome == "passed")
+    noted = REPORT.expecting({passing: "known"})
+    assert noted.notes[-1] == f"{passing} was expected to fail (known), and does not."
+    assert f"Note: {noted.notes[-1]}" in text(noted)
+    assert not REPORT.expecting({"drop": "known"}).notes[len(REPORT.notes) :]
+
+
 def test_expected_failure_does_not_count():
     expected = REPORT.expecting({"drop": "known"})
     assert not REPORT.ok

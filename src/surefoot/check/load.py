@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from surefoot.check.verdict import Signature
@@ -46,8 +47,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
     module = _module(where)
     if not hasattr(module, name):
-        classes = [n for n, v in vars(module).items() if inspect.isclass(v) and not n.startswith("_")]
-        raise unknown(f"class in {where}", name, classes)
+        raise unknown(f"class in {where}", name, [*_offered(module, where)])
     made = getattr(module, name)
     if not callable(made):
         raise InputError(
@@ -58,19 +58,25 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
 
 
+def _offered(module: ModuleType, where: str) -> dict[str, type]:
+    """The optimizers of a module: none that is private, not their base, of a file none it imports."""
+    return {
+        name: made
+        for name, made in vars(module).items()
+        if inspect.isclass(made)
+        and hasattr(made, "step")
+        and not name.startswith("_")
+        and (made.__module__, made.__name__) != ("torch.optim.optimizer", "Optimizer")
+        and (not where.endswith(".py") or made.__module__ == module.__name__)
+    }
+
+
 def optimizers(module: str) -> list[str]:
     """Return `module:Class` for every optimizer that a module or file offers, by name."""
     import torch
 
-    found = vars(_module(module)).items()
-    names = [
-        n
-        for n, v in found
-        if inspect.isclass(v)
-        and issubclass(v, torch.optim.Optimizer)
-        and v is not torch.optim.Optimizer
-        and not n.startswith("_")
-    ]
+    offered = _offered(_module(module), module)
+    names = [n for n, v in offered.items() if issubclass(v, torch.optim.Optimizer)]
     if not names:
         raise InputError(f"{module} offers no subclass of torch.optim.Optimizer.")
     return [f"{module}:{n}" for n in sorted(names)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.run import check, clauses
+from surefoot.check.run import check, clauses, several
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan, Report
 from surefoot.errors import unknown
 
@@ -42,8 +42,9 @@ def checks(
 
     Example:
         >>> import torch
-        >>> @checks(torch.optim.Adam, "adam", expected_failures={"loaded-apart": "torch's own"})
-        ... def test_adam(check):
+        >>> known = {"shapes": "divides by the number of elements"}
+        >>> @checks(torch.optim.Adafactor, expected_failures=known)
+        ... def test_adafactor(check):
         ...     check()
     """
     import pytest
@@ -54,7 +55,7 @@ def checks(
         if id not in known:
             raise unknown("clause", id, known)
     plan = Plan(
-        quick=how.get("quick", False), only=tuple(how.get("only", ())), skip=tuple(how.get("skip", ()))
+        quick=how.get("quick", False), only=several(how.get("only", ())), skip=several(how.get("skip", ()))
     )
 
     @functools.cache

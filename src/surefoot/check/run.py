@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from surefoot.check.patient import Here
     from surefoot.rules import Rule
 
-__all__ = ["check", "clauses"]
+__all__ = ["check", "clauses", "several"]
 
 
 def check(
@@ -31,8 +31,8 @@ def check(
     decay: str | None = None,
     quick: bool = False,
     deep: bool = False,
-    only: Sequence[str] = (),
-    skip: Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    skip: str | Sequence[str] = (),
     expected_failures: Mapping[str, str] | None = None,
     seed: int = 0,
     sandbox: bool | None = None,
@@ -70,7 +70,7 @@ def check(
     if apart:
         get_server()  # imports torch while this process does
     expected = expected_failures or {}
-    only, skip = _several(only), _several(skip)
+    only, skip = several(only), several(skip)
     known = clauses()
     groups = dict.fromkeys(c.group for c in known.values())
     for name in (n for n in (*only, *skip, *expected) if n not in {**known, **groups}):
@@ -123,9 +123,11 @@ def check(
     ).expecting(expected)
 
 
-def _several(names: Sequence[str]) -> tuple[str, ...]:
+def several(names: str | Sequence[str]) -> tuple[str, ...]:
     """Names may be given one by one, or with commas."""
-    return tuple(n.strip() for name in names for n in name.split(","))
+    return tuple(
+        n.strip() for name in ([names] if isinstance(names, str) else names) for n in name.split(",")
+    )
 
 
 def clauses() -> dict[str, Clause]:

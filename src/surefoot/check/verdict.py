@@ -142,12 +142,14 @@ class Report:
         raise KeyError(id)
 
     def expecting(self, failures: Mapping[str, str]) -> Report:
-        """Mark failures that were expected, each with its reason; they no longer count."""
+        """Mark failures that were expected: they no longer count. Note what was to fail, and does not."""
         marked = (
             replace(v, expected_failure=failures.get(v.clause.id)) if v.outcome == FAILED else v
             for v in self.verdicts
         )
-        return replace(self, verdicts=tuple(marked))
+        idle = [v.clause.id for v in self.verdicts if v.clause.id in failures and v.outcome != FAILED]
+        notes = tuple(f"{id} was expected to fail ({failures[id]}), and does not." for id in idle)
+        return replace(self, verdicts=tuple(marked), notes=(*self.notes, *notes))
 
     def __str__(self) -> str:
         from surefoot.check.report import text
