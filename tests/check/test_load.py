@@ -80,6 +80,26 @@ def test_options_are_read(text, value):
     assert type(parse_options([f"name={text}"])["name"]) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (3, "3 is of type int; it must be a class"),
+        (torch.optim.SGD([torch.zeros(1)]), r"SGD \( is of type SGD; it must be a class"),
+        (torch.nn.Linear, r"Linear is no optimizer: the class has no step\(\)"),
+    ],
+)
+def test_what_is_no_class_of_an_optimizer_is_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        load(given)
+
+
+def test_where_there_is_no_optimizer_functions_are_named(tmp_path, monkeypatch):
+    (tmp_path / "models.py").write_text("from torch import nn\ndef make():\n    return nn.Linear(2, 1)\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"Unknown function in models\.py 'mk'.* [Kk]nown: make\.$"):
+        load("models.py:mk")
+
+
 def test_what_a_file_imports_is_not_its_own(tmp_path, monkeypatch):
     source = "from torch.optim import SGD, Optimizer\nclass Mine(SGD):\n    pass\nclass Other:\n    pass\n"
     (tmp_path / "imports.py").write_text(source)

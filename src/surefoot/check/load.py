@@ -41,21 +41,33 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         InputError: there is no such file, module or class, or importing it raises.
     """
     if not isinstance(subject, str):
+        _refuse(subject, repr(subject) if not inspect.isclass(subject) else subject.__qualname__)
         return Subject(_qualified(subject), subject, describe(subject, _import_line(subject)))
     where, colon, name = subject.rpartition(":")
     if not colon or not name:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
     module = _module(where)
     if not hasattr(module, name):
-        raise unknown(f"class in {where}", name, [*_offered(module, where)])
+        own = vars(module).items()
+        makes = [
+            n for n, v in own if inspect.isfunction(v) and v.__module__ == module.__name__ and n[0] != "_"
+        ]
+        offered = [*_offered(module, where)]  # none, and it is about a function that makes a model
+        raise unknown(f"{'class' if offered else 'function'} in {where}", name, offered or makes)
     made = getattr(module, name)
-    if not callable(made):
+    _refuse(made, subject)
+    return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
+
+
+def _refuse(made: Any, subject: str) -> None:
+    """Refuse what makes no optimizer."""
+    if not callable(made) or (hasattr(made, "param_groups") and not inspect.isclass(made)):
         raise InputError(
-            f"{subject} is of type {type(made).__name__}; it must be a class, or a function that makes one."
+            f"{subject.splitlines()[0]} is of type {type(made).__name__}; "
+            "it must be a class, or a function that makes one."
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
         raise InputError(f"{subject} is no optimizer: the class has no step().")
-    return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
 
 
 def _offered(module: ModuleType, where: str) -> dict[str, type]:
