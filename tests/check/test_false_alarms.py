@@ -64,6 +64,33 @@ def test_steps_by_sign_may_go_back_and_forth_and_take_a_complex_sign():
     assert report["complex-parts"].outcome == DIFFERS
 
 
+class BySize(torch.optim.SGD):
+    """As RMSprop in optax: of a complex gradient the square of its size is averaged."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                s, square = self.state[p], self.square(p.grad)
+                v = s["v"] = 0.9 * s["v"] + 0.1 * square if s else square  # so a first step is of length lr
+                p.sub_(group["lr"] * p.grad / (v.sqrt() + 1e-3))
+        return loss
+
+    def square(self, grad):
+        return grad * grad.conj()
+
+
+def test_the_square_of_a_complex_gradient_may_be_that_of_its_size():
+    class Squared(BySize):
+        def square(self, grad):
+            return grad * grad
+
+    assert "as optax does" in check(BySize, only=["complex-parts"])["complex-parts"].note
+    assert check(BySize, only=["complex-parts"])["complex-parts"].outcome == DIFFERS
+    assert check(Squared, only=["complex-parts"])["complex-parts"].outcome == "failed"
+
+
 class Many(torch.optim.SGD):
     """SGD that decides a switch at its first step, keeps more in low precision, steps in training mode."""
 

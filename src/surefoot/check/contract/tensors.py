@@ -119,17 +119,42 @@ def complex_parts(make: Make) -> Claims:
         return {
             "differs": "of a complex gradient it takes the direction, torch.sgn, not the signs of its parts"
         }
+    if _by_size(make):
+        return {"differs": "of a complex gradient it squares the size, |g|², as optax does, not each part"}
     what = "real and imaginary parts after 3 steps"
     return [(what, real.tolist(), torch.view_as_real(w.detach()).reshape(3, 2).tolist(), 1e-6)]
 
 
 def _by_direction(make: Make) -> bool:
-    """Whether a first step from 0 is along the gradient, and of one length for all elements."""
+    """Whether a first step from 0 is along the gradient, and each of one length for all elements."""
     w = torch.zeros(3, 1, dtype=torch.complex64).requires_grad_()
     w.grad = g = torch.tensor([[1 + 2j], [-1 + 0.5j], [0.5 - 1j]])
-    make([w]).step()
-    turned, length = w.detach() / g, w.detach().abs()
-    return bool((turned.imag.abs() < 1e-6).all() and length.min() > 0 and length.max() / length.min() < 1.001)
+    opt = make([w])
+    opt.step()
+    first = w.detach().clone()
+    w.grad = g * torch.tensor([[1.0], [2.0], [4.0]])  # a mean of squares would now show
+    opt.step()
+    lengths = [first.abs(), (w.detach() - first).abs()]
+    alike = all(length.min() > 0 and length.max() / length.min() < 1.001 for length in lengths)
+    return alike and bool(((first / g).imag.abs() < 1e-6).all())
+
+
+def _by_size(make: Make) -> bool:
+    """Whether complex numbers turned by an angle make the same run, turned; and their parts make another."""
+
+    def ends(turn: complex) -> torch.Tensor:
+        w = (torch.view_as_complex(weight(3, 2)).detach() * turn).requires_grad_()
+        opt = make([w])
+        for t in range(3):
+            w.grad = torch.view_as_complex(gradient(weight(3, 2), t)) * turn
+            opt.step()
+        return w.detach()
+
+    parts = weight(3, 2)
+    run(make([parts]), [parts], range(3))
+    straight, turned = ends(1), ends(0.6 + 0.8j)
+    same = bool(((turned - straight * (0.6 + 0.8j)).abs() < 1e-5).all())
+    return same and bool(((torch.view_as_real(straight) - parts.detach()).abs() > 1e-5).any())
 
 
 @clause(
