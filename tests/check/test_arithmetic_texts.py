@@ -1,20 +1,42 @@
-"""Golden text for the failure of each situation, by a mutant; SUREFOOT_WRITE_GOLDEN=1 writes them anew."""
+"""Golden text for the failure of each situation, by a mutant, and which situations show which mutant.
+
+With SUREFOOT_WRITE_GOLDEN=1 in the environment they are written anew; the second with -m slow.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from surefoot.check.arithmetic import examine
+from surefoot.check.load import load
+from surefoot.check.patient import Here
 from surefoot.check.report import text
 from surefoot.check.run import check
 from surefoot.check.situations import CLAUSES
+from surefoot.check.verdict import FAILED, Plan
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
 GOLDEN = Path(__file__).parents[1] / "golden" / "check"
 WRITE = bool(os.environ.get("SUREFOOT_WRITE_GOLDEN"))
+
+CAUGHT = json.loads((GOLDEN / "caught_arithmetic.json").read_text())
+# mutants whose rule is none of SGD's on purpose, and one that goes by what the memory held
+OTHER_RULES = {
+    "complex_squared",
+    "global_step_count",
+    "half_overwrites_state",
+    "later_option_filled_wrong",
+    "lr_tensor_written",
+    "nan_hidden_in_adam",
+    "norm_of_a_shard",
+    "steps_counted_per_parameter",
+    "uninitialised_buffer",
+}
 
 WITNESS = {
     "rule": "one_minus_momentum",
@@ -44,3 +66,18 @@ def test_failure_reads_as_its_golden_text(id, monkeypatch):
     if WRITE:
         golden.write_text(written, encoding="utf-8")
     assert written == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # a mutant may raise in __del__
+@pytest.mark.parametrize("name", sorted({p.stem for p in MUTANTS.glob("*.py")} - OTHER_RULES))
+def test_the_situations_that_show_a_mutant(name):
+    decay = "decoupled" if name == "decay_once_per_bucket" else None
+    patient = Here(load(f"{MUTANTS}/{name}.py:SGD"))
+    verdicts = examine(patient, Plan(), "torch", decay, explain=False).verdicts
+    found = [v.clause.id for v in verdicts if v.outcome == FAILED]
+    if WRITE:
+        CAUGHT.update({name: found})
+        kept = {n: CAUGHT[n] for n in sorted(CAUGHT) if CAUGHT[n]}
+        (GOLDEN / "caught_arithmetic.json").write_text(json.dumps(kept, indent=2) + "\n")
+    assert found == CAUGHT.get(name, [])
