@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+DEEP = {"compiled_drops_momentum": "compiles", "norm_of_a_shard": "sharded"}
 HEAD = """# All clauses
 
 What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and
@@ -28,6 +29,8 @@ def page() -> str:
 
     caught = json.loads((ROOT / "tests/golden/check/caught.json").read_text())
     arithmetic = json.loads((ROOT / "tests/golden/check/caught_arithmetic.json").read_text())
+    for name, id in DEEP.items():
+        caught[name] = [*caught.get(name, []), id]
     for name, ids in arithmetic.items():  # what the plain steps show, most of the others show too
         caught[name] = caught.get(name, []) + (["rule"] if "rule" in ids else ids)
     lines = [HEAD]

@@ -177,6 +177,25 @@ def test_what_the_plain_steps_show_already_is_told_once():
     assert others == {"The plain steps part from the rule already."}
 
 
+class Doubling(torch.optim.SGD):
+    """Its fault is a known one without weight decay, and none with."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.grad.mul_(2)
+        return super().step(closure)
+
+
+def test_what_is_half_explained_is_told_once_too():
+    found = verdicts(Doubling, "torch", options={"foreach": False, "fused": False}, quick=True)
+    assert found["rule"].diagnosis.endswith("This reproduces what came here, exactly.")
+    assert [id for id, v in found.items() if v.outcome == FAILED and v.repro] == ["rule"]
+    assert {v.diagnosis for v in found.values() if not v.repro} == {
+        "The plain steps part from the rule already."
+    }
+
+
 def test_the_error_of_a_square_is_allowed_for():
     found = verdicts(torch.optim.Adadelta, seed=2, only=("long",))  # acc_delta: the mean of squared steps
     assert outcomes(found) == {PASSED}

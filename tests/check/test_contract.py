@@ -21,7 +21,8 @@ from surefoot.check.contract import CLAUSES
 from surefoot.check.contract.judge import judge
 from surefoot.check.report import text
 from surefoot.check.report.words import echoes
-from surefoot.check.run import check
+from surefoot.check.run import check, clauses
+from surefoot.check.situations import CLAUSES as SITUATIONS
 from surefoot.errors import InputError
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
@@ -113,6 +114,14 @@ PLAIN = [
 ]
 
 
+# the same for what is asked for with --deep, and for what is seen from outside
+APART = {
+    "compiles": "compiled_drops_momentum",
+    "sharded": "norm_of_a_shard",
+    "torch-untouched": "replaces_torch_function",
+}
+
+
 def examined(name, **how):
     return check(f"{name}.py:SGD", **how)
 
@@ -152,11 +161,12 @@ def shows_the_fault(program, unruly=False):
 
 def test_every_clause_has_a_witness():
     assert set(WITNESS) == {id for id, clause in CLAUSES.items() if not clause.deep}
+    assert set(APART) == {id for id, clause in clauses().items() if id not in {*WITNESS, *SITUATIONS}}
 
 
-@pytest.mark.parametrize("id", WITNESS)
+@pytest.mark.parametrize("id", [*WITNESS, *APART])
 def test_failure_reads_as_its_golden_text(id, among_mutants):
-    report = examined(WITNESS[id], only=[id])
+    report = examined({**WITNESS, **APART}[id], only=[id], deep=id in APART)
     written = text(replace(report, seconds=0.0, notes=())) + "\n"
     golden = GOLDEN / f"{id}.txt"
     if WRITE:
@@ -189,9 +199,13 @@ def test_deep_clauses(among_mutants):
     for subject in ("torch.optim:SGD", "torch.optim:Adam", "surefoot:SGD"):
         report = check(subject, only=deep, deep=True)
         assert [v.outcome for v in report.verdicts] == ["passed"] * len(deep), str(report)
-    report = check("norm_of_a_shard.py:SGD", only=deep, deep=True)
-    assert failed(report) == {"sharded"}
-    assert shows_the_fault(report["sharded"].repro, unruly=True)
+    for id in deep:
+        report = check(f"{APART[id]}.py:SGD", only=deep, deep=True)
+        assert failed(report) == {id}
+        assert not any(
+            "printed" in note for note in report.notes
+        )  # what the compiler logs is no output of its
+        assert shows_the_fault(report[id].repro, unruly=True)
 
 
 def test_every_mutant_of_the_folder_is_listed():

@@ -195,7 +195,8 @@ class _Work:
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        if situation is not SITUATIONS[0] and self.fault is None and with_options <= self.parted:
+        explained = self.fault is not None and self.fault.complete
+        if situation is not SITUATIONS[0] and not explained and with_options <= self.parted:
             note = f"{len(wrong)} of {len(recordings)} runs part from the rule"
             return clause.verdict(FAILED, note=note, diagnosis="The plain steps part from the rule already.")
         failed = {id(r) for r, _ in wrong}

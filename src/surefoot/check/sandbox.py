@@ -43,6 +43,7 @@ HURRIED = 1.0  # seconds for an answer, once one after the other has hung
 BUSY = 20  # times as long as allowed is the most that waiting for a processor may add
 # control characters as JSON writes them: a terminal would obey them, and show what was never judged
 CONTROL = re.compile(rb"\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])")
+TORCHS_LOG = re.compile(r"[VIWEC]\d{4} [\d:.]+ \d+ torch/|Profiler record function")
 LONG = 120.0  # seconds that a clause of --deep may take
 
 
@@ -118,9 +119,10 @@ class Sandbox:
         self.signature = Signature(**self._ask(ask="tolerate", kind=kind))
 
     def printed(self) -> str:
-        """Return what the optimizer printed."""
+        """Return what the optimizer printed, without what torch's compiler logs."""
         self.output.seek(0)
         said = self.output.read(1 << 16).decode("utf-8", "replace").strip()
+        said = "\n".join(line for line in said.splitlines() if not TORCHS_LOG.match(line))
         return "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in said)
 
     def close(self) -> None:
