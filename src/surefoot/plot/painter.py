@@ -79,5 +79,5 @@ def _drawn(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
 
     picture = io.BytesIO()
     # savefig lays everything out and draws it twice
-    FigureCanvasAgg(curves([History(name, records)])).print_png(picture)
+    FigureCanvasAgg(curves([History(name, records)])).print_png(picture)  # type: ignore[no-untyped-call]
     return picture.getvalue()

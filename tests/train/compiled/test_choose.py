@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import surefoot
-from surefoot.train.compiled import graph, package
+from surefoot.train.compiled import fingerprint, graph, package
 from surefoot.train.compiled.choose import Job, choose, hint, obstacle, steps_at_once
 from surefoot.train.compiled.engine import Grouped
 
@@ -46,6 +46,9 @@ def test_what_stands_in_the_way():
     assert why(kahan=True, momentum=0.9, convention="ema") == "its optimizer follows convention='ema'"
     others = surefoot.SGD([*w.parameters(), torch.zeros(1)])
     assert why(optimizer=others) == "its optimizer trains tensors that are not the model's"
+    hooked = surefoot.SGD(w.parameters(), lr=0.1)
+    hooked.register_step_post_hook(lambda *_: None)
+    assert why(optimizer=hooked) == "its optimizer has hooks"
     assert why(batch=None) == "there is no full batch of rows in memory"
     assert why(batch=(batch[0].to("meta"), batch[1])) == "it runs on meta"
 
@@ -154,6 +157,15 @@ def test_what_cannot_be_traced_is_said_once_and_runs_eagerly(job):
     assert chosen((model, surefoot.SGD(model.parameters()), x, y), said) == (False, "off")
     assert len(said) == 2
     assert said[1].startswith("The training step runs eagerly: its step could not be traced (")
+
+
+def test_a_loss_that_refers_to_too_much_is_said_and_runs_eagerly(job, monkeypatch):
+    monkeypatch.setattr(fingerprint, "_MOST", 10)
+    said: list[str] = []
+    assert chosen(job, said) == (False, "off")
+    assert said == [
+        "The training step runs eagerly: its model or loss refers to more than can be looked through."
+    ]
 
 
 def test_a_program_that_is_wrong_is_not_used(job, monkeypatch):

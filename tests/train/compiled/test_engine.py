@@ -88,6 +88,22 @@ def test_flush_takes_what_waits(job, grouped):
     assert close(model, other)
 
 
+def test_options_that_a_schedule_changes_are_not_the_programs(job, grouped):
+    step, model, optimizer, calls = grouped
+    rows, decays = batches(9), [0.0] * 5 + [0.5] + [0.0] * 3
+    plain, reference, _, _ = job()
+    reference_step = eager_step(plain, reference)
+    for take, held, seed in ((step, optimizer, 3), (reference_step, reference, 3)):
+        torch.manual_seed(seed)
+        for (x, y), decay in zip(rows, decays, strict=True):
+            held.param_groups[0]["weight_decay"] = decay
+            take(x, y)
+    assert step.whole
+    assert len(calls) == 2  # of 2 … 4 and 7 … 9; 5 waited, and was taken with its own decay
+    assert optimizer.param_groups[0]["weight_decay"] == 0.0
+    assert close(model, plain)
+
+
 def test_losses_of_earlier_groups_stay(grouped):
     step, *_ = grouped
     losses = [step(x, y) for x, y in batches(6)]

@@ -162,14 +162,16 @@ def test_replays_are_eager_steps(device, replays, options, how):
         torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-5)
 
 
-def test_another_momentum_than_captured_runs_eagerly(device, replays):
+@pytest.mark.parametrize("option", ["momentum", "weight_decay"])
+def test_other_options_than_captured_run_eagerly(device, replays, option):
     ours, eager = job(device, momentum=0.9), job(device, momentum=0.9)
     rows = batches(device, [BATCH] * 4)
     taken, stepped = graph.captured(ours, rows[0]), eager.eager()
     replays.clear()
-    for momentum, (x, y) in zip((0.9, 0.9, 0.5, 0.9), rows, strict=True):
+    before = ours.optimizer.param_groups[0][option]
+    for value, (x, y) in zip((before, before, 0.5, before), rows, strict=True):
         for own, step in ((ours, taken), (eager, stepped)):
-            own.optimizer.param_groups[0]["momentum"] = momentum
+            own.optimizer.param_groups[0][option] = value
             torch.manual_seed(3)
             step(x, y)
     assert len(replays) == 2

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ from torch import nn
 import surefoot
 from surefoot.train.compiled import package
 from surefoot.train.compiled.choose import Job, choose
+from surefoot.train.compiled.program import Program
 
 from .conftest import K
 
@@ -35,7 +39,8 @@ def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache)
     model, optimizer, x, y = job()
     xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
     name = package.key(model, nn.functional.cross_entropy, optimizer, xs, ys)
-    file, folder = cache / "compiled" / f"{name}.pt2", cache / "compiled"
+    folder = cache / "compiled"
+    (file,) = folder.glob(f"{name}-*.pt2")
     assert package.load(name) is not None
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
@@ -64,6 +69,36 @@ def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_two_that_compile_at_once_leave_a_whole_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
+    made = iter([b"first", b"second"])
+
+    def compiled(exported, package_path):
+        Path(package_path).write_bytes(next(made))
+
+    monkeypatch.setattr(torch.export, "export", lambda graph, example: None)
+    monkeypatch.setattr(torch, "_inductor", SimpleNamespace(aoti_compile_and_package=compiled), raising=False)
+    monkeypatch.setattr(package, "_loaded", lambda path: SimpleNamespace(run=path.read_bytes()))
+    program, replace = Program(None, [], (), ()), os.replace
+
+    def replace_while_another_stores(source, target):
+        replace(source, target)
+        monkeypatch.setattr(os, "replace", replace)
+        package.store(program, "name")
+
+    monkeypatch.setattr(os, "replace", replace_while_another_stores)
+    package.store(program, "name")
+    assert package.load("name").run == b"first"
+
+
+def test_nothing_is_compiled_for_a_folder_that_others_may_write_to(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
+    package.folder().chmod(0o777)
+    monkeypatch.setattr(package, "store", lambda program, name: pytest.fail("half a minute for nothing"))
+    with pytest.warns(UserWarning, match="^Others may write to .*compiled; the step runs eagerly.$"):
+        assert prepare(job, []) == "off"
 
 
 class Other(nn.Module):
@@ -100,6 +135,8 @@ def test_the_key_holds_everything_that_matters():
         key(model=Other()),
         key(model=nn.Linear(6, 3).requires_grad_(False)),
         key(loss=nn.functional.nll_loss),
+        key(loss=nn.CrossEntropyLoss()),
+        key(loss=nn.CrossEntropyLoss(ignore_index=1)),
         key(size=9),
         key(k=4),
         key(clip=1.0),

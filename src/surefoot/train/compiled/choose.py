@@ -12,6 +12,8 @@ from torch import Tensor
 from surefoot.optim import SGD
 from surefoot.train.compiled import graph, package
 from surefoot.train.compiled.engine import Grouped
+from surefoot.train.compiled.fingerprint import Untold
+from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
 from surefoot.train.engine import Job, Step
@@ -82,6 +84,8 @@ def obstacle(job: Job, batch: tuple[Tensor, Tensor] | None) -> str | None:
         return f"it runs on {device}"
     if job.autocast is not None and device == "cpu":
         return "it runs under autocast"
+    if whose := hooked(job.model, job.optimizer):
+        return f"{whose} has hooks"
     own = set(job.model.parameters())
     for group in job.optimizer.param_groups:
         if any(p not in own for p in group["params"]):
@@ -131,10 +135,14 @@ def _program(
     assert isinstance(job.optimizer, SGD)
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
     job.model.train()
-    name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+    try:
+        name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+    except Untold as reason:
+        say(f"The training step runs eagerly: {reason}.")
+        return None
     try:
         found = package.load(name)
-        if found is None:
+        if found is None and package.trusted():
             if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
                 return None
             say("Compiling the training step, once for this model and batch size: 15 to 30 s …")

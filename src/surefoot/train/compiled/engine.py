@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import SGD
+from surefoot.train.compiled.options import STATIC, constants
 from surefoot.train.compiled.step import CompiledSteps
 
 __all__ = ["Grouped"]
@@ -18,7 +19,8 @@ class Grouped:
 
     Which steps are compiled depends on the batches alone, never on time, so one seed gives one result. Eager
     are the first step of a run, which makes the momentum buffers, a batch of another size, such as the last,
-    and what waits when `flush` is called.
+    one with other options than the program has, as a schedule of weight decay sets them, and what waits when
+    `flush` is called.
 
     Args:
         attach: the program on the model's and the optimizer's tensors, or None before a first step.
@@ -38,6 +40,8 @@ class Grouped:
     ) -> None:
         self._attach, self._optimizer, self._eager, self._k = attach, optimizer, eager, k
         self._shapes = [t.shape for t in like]
+        self._constants = constants(optimizer.param_groups)
+        self._options = [{name: group[name] for name in STATIC} for group in optimizer.param_groups]
         self._steps: CompiledSteps | None = None
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._hyper: list[list[tuple[float, float]]] = []  # lr, momentum of each group at each that waits
@@ -47,7 +51,8 @@ class Grouped:
         """Hand in one batch; its loss is there after the K-th batch, or after `flush`."""
         if self._steps is None:
             self._steps = self._attach()
-        if self._steps is None or [x.shape, y.shape] != self._shapes:
+        fits = [x.shape, y.shape] == self._shapes
+        if self._steps is None or not fits or constants(self._optimizer.param_groups) != self._constants:
             self.flush()
             return self._eager(x, y)
         at = len(self._waiting)
@@ -67,15 +72,17 @@ class Grouped:
         return not self._waiting
 
     def flush(self) -> None:
-        """Take the steps that wait, eagerly, each with the lr and momentum it was handed in with."""
+        """Take the steps that wait, eagerly, each with the options it was handed in with."""
+        if self.whole:
+            return
         groups = self._optimizer.param_groups  # others after a checkpoint was loaded
-        now = [(group["lr"], group["momentum"]) for group in groups]
+        now = [{name: group[name] for name in ("lr", "momentum", *STATIC)} for group in groups]
         for at, ((x, y), hyper) in enumerate(zip(self._waiting, self._hyper, strict=True)):
-            for group, (lr, momentum) in zip(groups, hyper, strict=True):
-                group["lr"], group["momentum"] = lr, momentum
+            for group, (lr, momentum), options in zip(groups, hyper, self._options, strict=True):
+                group.update(options, lr=lr, momentum=momentum)
             self._losses[at] = self._eager(x, y)
-        for group, (lr, momentum) in zip(groups, now, strict=True):
-            group["lr"], group["momentum"] = lr, momentum
+        for group, options in zip(groups, now, strict=True):
+            group.update(options)
         self._waiting, self._hyper = [], []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surefoot.train.compiled.options import constants
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
 from surefoot.train.engine import Job, Step
 
@@ -38,7 +39,7 @@ class Graph:
 
     def __init__(self, job: Job, step: Step, x: Tensor, y: Tensor) -> None:
         self._groups = job.optimizer.param_groups
-        self._momenta = [group["momentum"] for group in self._groups]
+        self._options = self._held()
         self._lrs = [_lr(group, x.device) for group in self._groups]
         self._x, self._y = x.clone(), y.clone()
         self._graph = torch.cuda.CUDAGraph()
@@ -54,10 +55,11 @@ class Graph:
                 raise
 
     def fits(self, x: Tensor, y: Tensor) -> bool:
-        """Whether the graph is for this batch: it has the captured one's size, and momentum is as it was."""
-        return (x.shape, y.shape) == (self._x.shape, self._y.shape) and self._momenta == [
-            group["momentum"] for group in self._groups
-        ]
+        """Whether the graph is for this batch: of the captured one's size, and all but lr is as it was."""
+        return (x.shape, y.shape) == (self._x.shape, self._y.shape) and self._held() == self._options
+
+    def _held(self) -> tuple[list[Any], list[list[float]]]:
+        return [group["momentum"] for group in self._groups], constants(self._groups)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Take the step; its loss, still on the device."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import json
 import os
 import platform
@@ -19,18 +18,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import surefoot
 from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
+from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise
+from surefoot.train.compiled.options import constants
 
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program
 
-__all__ = ["Package", "folder", "key", "load", "store"]
+__all__ = ["Package", "folder", "key", "load", "store", "trusted"]
 
 
 class Package(NamedTuple):
@@ -39,10 +41,6 @@ class Package(NamedTuple):
     run: Callable[[list[Tensor]], list[Tensor]]
     momenta: tuple[str, ...]
     noise: tuple[Noise, ...]
-
-
-# options of a group that are constants of the program
-STATIC = ("dampening", "weight_decay", "nesterov", "maximize", "decoupled_weight_decay")
 
 
 def folder() -> Path:
@@ -66,37 +64,29 @@ def key(
 ) -> str:
     """Everything that the program depends on, as one hash.
 
-    The model's structure and tensors, the source files of its modules and of the loss, the options that are
-    constants of the program, the shapes of K batches, versions, the processor's capability, the threads.
+    The model's structure and tensors, what its Python and the loss's do, the options that are constants of
+    the program, the shapes of K batches, versions, the processor's capability, the threads.
+
+    Raises:
+        Untold: the model or the loss refers to more than can be looked through.
     """
-    sources = {type(m) for m in model.modules() if not type(m).__module__.startswith("torch.")}
     tensors = [*model.named_parameters(), *model.named_buffers()]
     names = {p: n for n, p in model.named_parameters()}
+    inputs = {id(t): name for name, t in tensors}
     parts = [
         repr(model),
         [(n, tuple(t.shape), str(t.dtype), t.stride(), t.requires_grad) for n, t in tensors],
-        [
-            [names.get(p) for p in g["params"]] + [g["momentum"] != 0] + [float(g.get(o, 0)) for o in STATIC]
-            for g in optimizer.param_groups
-        ],
+        [[names.get(p) for p in g["params"]] for g in optimizer.param_groups],
+        constants(optimizer.param_groups),
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
         (clip, accumulate),
-        sorted(_source(thing) for thing in [*sources, loss]),
-        [surefoot.__version__, torch.__version__, platform.machine(), torch.get_num_threads()],
+        [fingerprint(thing, inputs) for thing in (model, loss, sgd)],
+        [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
+        [platform.machine(), torch.get_num_threads()],
         torch.backends.cpu.get_cpu_capability(),
-        [_source(sgd), hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest()],
+        hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest(),
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-
-
-def _source(thing: Any) -> str:
-    """A hash of the file that defines a class or function; its name where there is no file."""
-    try:
-        file = inspect.getsourcefile(thing)
-        text = Path(file).read_bytes() if file else b""
-    except (TypeError, OSError):
-        text = b""
-    return f"{getattr(thing, '__qualname__', repr(thing))}:{hashlib.sha256(text).hexdigest()}"
 
 
 def store(program: Program, name: str) -> None:
@@ -112,12 +102,15 @@ def store(program: Program, name: str) -> None:
         torch._inductor.aoti_compile_and_package(exported, package_path=temporary)
         os.chmod(temporary, 0o600)
         digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
-        os.replace(temporary, folder() / f"{name}.pt2")
+        # named by its content: of two processes that compile at once, each note has its own package
+        package = folder() / f"{name}-{digest[:16]}.pt2"
+        os.replace(temporary, package)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     about = {
+        "file": package.name,
         "sha256": digest,
         "momenta": program.momenta,
         "noise": [asdict(n) for n in program.noise],
@@ -133,9 +126,10 @@ def load(name: str) -> Package | None:
     Raises:
         Exception: whatever torch raises of a package that it cannot load.
     """
-    package, note = folder() / f"{name}.pt2", folder() / f"{name}.json"
+    note = folder() / f"{name}.json"
     try:
         about = json.loads(note.read_text())
+        package = folder() / Path(about["file"]).name
         if not all(_is_ours(p) for p in (folder(), package, note)):
             return None
         if hashlib.sha256(package.read_bytes()).hexdigest() != about["sha256"]:
@@ -152,6 +146,11 @@ def _loaded(package: Path) -> Any:
         with contextlib.suppress(TypeError):
             return torch._C._aoti.AOTIModelPackageLoader(str(package), "model", *more)
     raise RuntimeError(f"torch {torch.__version__} loads no packages in any way that is known here")
+
+
+def trusted() -> bool:
+    """May packages be loaded from the folder at all?"""
+    return _is_ours(folder())
 
 
 def _is_ours(path: Path) -> bool:
