@@ -86,7 +86,7 @@ def test_the_square_of_a_complex_gradient_may_be_that_of_its_size():
         def square(self, grad):
             return grad * grad
 
-    assert "as optax does" in check(BySize, only=["complex-parts"])["complex-parts"].note
+    assert "by its size, |g|, as in optax" in check(BySize, only=["complex-parts"])["complex-parts"].note
     assert check(BySize, only=["complex-parts"])["complex-parts"].outcome == DIFFERS
     assert check(Squared, only=["complex-parts"])["complex-parts"].outcome == "failed"
 

@@ -30,9 +30,7 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
     if "positional argument" in what and id.startswith("closure"):
         return "step() takes no closure; write def step(self, closure=None)."
     if not found and "NoneType" in what:
-        return (
-            "Something that is still None, such as a buffer before its first gradient, is taken for a tensor."
-        )
+        return "Something that is None, p.grad or a buffer before its first gradient, is taken for a tensor."
     return found
 
 

@@ -120,7 +120,9 @@ def complex_parts(make: Make) -> Claims:
             "differs": "of a complex gradient it takes the direction, torch.sgn, not the signs of its parts"
         }
     if _by_size(make):
-        return {"differs": "of a complex gradient it squares the size, |g|², as optax does, not each part"}
+        return {
+            "differs": "a complex gradient counts by its size, |g|, as in optax, not each part by its own"
+        }
     what = "real and imaginary parts after 3 steps"
     return [(what, real.tolist(), torch.view_as_real(w.detach()).reshape(3, 2).tolist(), 1e-6)]
 
