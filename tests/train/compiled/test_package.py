@@ -75,7 +75,7 @@ def test_two_that_compile_at_once_leave_a_whole_package(tmp_path, monkeypatch):
     monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
     made = iter([b"first", b"second"])
 
-    def compiled(exported, package_path):
+    def compiled(exported, package_path, inductor_configs):
         Path(package_path).write_bytes(next(made))
 
     monkeypatch.setattr(torch.export, "export", lambda graph, example: None)

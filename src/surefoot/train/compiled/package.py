@@ -43,6 +43,10 @@ class Package(NamedTuple):
     noise: tuple[Noise, ...]
 
 
+# write a momentum buffer down once, rather than work it out anew at each use from gradients kept for that
+_COMPILER = {"realize_reads_threshold": 1}
+
+
 def folder() -> Path:
     """The folder of packages: SUREFOOT_CACHE, or the user's cache folder; made for this user alone."""
     import platformdirs
@@ -99,7 +103,9 @@ def store(program: Program, name: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=folder(), suffix=".pt2")
     os.close(handle)
     try:
-        torch._inductor.aoti_compile_and_package(exported, package_path=temporary)
+        torch._inductor.aoti_compile_and_package(
+            exported, package_path=temporary, inductor_configs=dict(_COMPILER)
+        )
         os.chmod(temporary, 0o600)
         digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
         # named by its content: of two processes that compile at once, each note has its own package
