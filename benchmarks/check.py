@@ -45,6 +45,8 @@ def run(name: str, arguments: list[str] | None) -> tuple[float, float]:
 
 
 def main() -> None:
+    # what pip installs comes compiled to bytecode; a checkout would be compiled anew in each process
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

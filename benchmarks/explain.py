@@ -5,6 +5,7 @@ python benchmarks/explain.py
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,8 @@ LECTURE = [
 
 def main() -> None:
     """Print the median of each, of rounds in turns."""
+    # what pip installs comes compiled to bytecode; a checkout would be compiled anew in each process
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     start = {"w": [Fraction(k, 7) for k in range(1, 11)]}
     problem = parse("mean(w**2)", start)
     problem.gradient(problem.start)  # sympy differentiates once

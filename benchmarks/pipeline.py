@@ -56,6 +56,8 @@ def one_round(options: list[str]) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write."""
+    # what pip installs comes compiled to bytecode; a checkout would be compiled anew in each process
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

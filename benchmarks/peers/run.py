@@ -91,6 +91,8 @@ def ours(options: list[str], round: int) -> dict[str, object]:
 
 def main() -> None:
     """Measure, print, write."""
+    # what pip installs comes compiled to bytecode; a checkout would be compiled anew in each process
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
