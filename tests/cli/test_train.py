@@ -119,6 +119,9 @@ def test_the_saved_config_repeats_the_run(small: str) -> None:
         main(["train", "--data", small, "--epochs", "2", "--out", "a", "--hidden", "8", "4", "--seed", "3"])
         == 0
     )
+    assert (
+        main(["train", "--config", "a/config.toml"]) == 0
+    )  # in a folder of its own: a is no option to repeat
     assert main(["train", "--config", "a/config.toml", "--out", "b"]) == 0
     assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
 
@@ -150,7 +153,9 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
     assert "R²" in out
     assert "validation R² 1.0000 after 20 epochs" in out
     assert main(["predict", "run", "line.npz"]) == 0
-    values = [float(line) for line in capsys.readouterr().out.splitlines()]
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert last == "R² 1.0000 of 200 rows"
+    values = [float(line) for line in lines]
     assert values == pytest.approx(list(x @ [1.0, 2.0, 3.0]), abs=0.01)
 
 

@@ -91,6 +91,8 @@ def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
         ),
         ([{"nesterov": True}, {"nesterov": False}], ["nesterov", "no nesterov"]),
         ([{"lr": 1}], ["run0"]),
+        ([{"model": "/long/way/net.py:Net"}, {"model": "mlp"}], ["model net.py:Net", "model mlp"]),
+        ([{"data": "/a/x.npz"}, {"data": "/b/x.npz"}], ["run0 (data x.npz)", "run1 (data x.npz)"]),
         ([{"rule": "torch", "lr": 1}, {"rule": "keras", "lr": 1}], ["torch", "keras"]),
     ],
 )

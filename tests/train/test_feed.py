@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train.data import order
@@ -89,6 +90,14 @@ class Liar(Endless):
         yield from [(X[0], Y[0])] * 3
 
 
+class Named(Dataset[Any]):
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, row: int) -> Any:
+        return {"x": X[row], "y": Y[row]}
+
+
 @pytest.mark.filterwarnings("ignore:Length of IterableDataset")
 @pytest.mark.parametrize(("promised", "gave"), [(2, "more"), (4, "3")])
 def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> None:
@@ -113,12 +122,28 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
         (DataLoader(TensorDataset(X[:0], Y[:0])), "The DataLoader has no batches."),
         (Endless(), "The Dataset has no length; wrap it in a DataLoader that has one."),
         (TensorDataset(X[:0], Y[:0]), "The Dataset has no rows."),
+        (Liar(3), "The Dataset is gone through in its own order; wrap it in a DataLoader."),
+        (
+            TensorDataset(X, Y, Y),
+            "The data set gives 3 things for a row or a batch; fit takes pairs (input, target).",
+        ),
+        (DataLoader(TensorDataset(X, Y, Y)), "The data set gives 3 things for a row or a batch; fit takes"),
+        (Named(), "The data set gives a dict for a row or a batch; fit takes pairs (input, target). Wrap it"),
+        (DataLoader(Named()), "The data set gives a dict for a row or a batch; fit takes"),
     ],
 )
 def test_what_holds_no_rows(rows: Any, text: str) -> None:
     with pytest.raises(InputError) as caught:
         feed(rows, 4, device=CPU)
     assert str(caught.value).startswith(text)
+
+
+def test_a_file_that_is_mapped_read_only_stays_on_the_disk(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X.numpy())
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    (x, _), *_ = feed((mapped, Y), 4, device=CPU).epoch(1)  # without a warning
+    assert torch.equal(x, X[:4])
+    assert x.data_ptr() == mapped.ctypes.data
 
 
 def test_targets_of_every_kind() -> None:

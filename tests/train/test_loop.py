@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot import SGD
@@ -180,6 +181,17 @@ def test_the_schedule_is_stepped_after_each_batch() -> None:
     assert [r["lr"] for r in made.steps] == [0.05, 0.025, 0.0125]
 
 
+@pytest.mark.parametrize("form", ["tensors", "loader"])
+def test_float64_is_the_models_to_keep(form: str) -> None:
+    wide, rows = model().double(), (X.double(), Y)
+    given = rows if form == "tensors" else DataLoader(TensorDataset(*rows), 32)
+    run = fit(wide, given, rows, optimizer=sgd, shuffle=False, progress=False)
+    net = model()
+    narrow = fit(net, given, rows, optimizer=sgd, shuffle=False, progress=False)  # a model of float32
+    assert run.steps[-1]["loss"] == pytest.approx(narrow.steps[-1]["loss"], rel=1e-4)
+    assert all(p.dtype == torch.float64 for p in wide.parameters())
+
+
 def test_a_regression_by_the_same_loop() -> None:
     y = X[:, :2] @ torch.tensor([[1.0], [2.0]]) + 3
     run = fit(nn.Linear(16, 1), (X, y), (X, y), epochs=30, progress=False)
@@ -225,6 +237,23 @@ def test_bfloat16(tmp_path: Path) -> None:
             {"optimizer": "adam"},
             "The optimizer is one over the model's parameters, or a function that makes it from them,"
             " not 'adam'.",
+        ),
+        (
+            {"optimizer": lambda params: None},
+            "The function for the optimizer gives None; it is to return an optimizer.",
+        ),
+        (
+            {"optimizer": sgd(nn.Linear(2, 2).parameters())},
+            "The optimizer has none of the model's parameters, so the model would stay as it is;",
+        ),
+        (
+            {"schedule": lambda optimizer: ReduceLROnPlateau(optimizer)},
+            "ReduceLROnPlateau.step asks for metrics; fit steps a schedule after every batch, and gives it",
+        ),
+        (
+            {"schedule": StepLR(sgd(nn.Linear(2, 2).parameters()), 3)},
+            "The schedule is constant, cosine, step, one-cycle, warm-up, or a function that makes one from"
+            " the optimizer, not a StepLR already made.",
         ),
         ({"loss": "mse"}, "Unknown loss 'mse'; known: cross-entropy, squared-error."),
         (
@@ -287,7 +316,10 @@ def test_weights_that_blow_up_keep_good_ones() -> None:
 
 def test_only_the_validation_loss_diverges() -> None:
     bad = (torch.full((4, 16), float("inf")), Y[:4])
-    with pytest.raises(RunDiverged, match="The validation loss became NaN at step 2"):
+    text = (
+        "The validation loss became NaN at step 2 .*; look for NaN or inf in the rows to validate on; or try"
+    )
+    with pytest.raises(RunDiverged, match=text):
         fit(model(), (X, Y), bad, batch_size=30, progress=False)
 
 

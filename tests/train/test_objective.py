@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from torch import nn
+from torch.nn import functional
 
 from surefoot.errors import InputError
 from surefoot.train.objective import LOSSES, Objective, evaluate
@@ -56,6 +57,48 @@ def test_one_output_may_meet_targets_without_a_second_axis() -> None:
     assert str(caught.value) == (
         "The model gives (2, 3) where the targets are (2,); a regression needs as many outputs as targets."
     )
+
+
+def test_accuracy_is_a_share_of_the_targets_where_a_row_has_many() -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Conv2d(1, 3, 1), torch.randn(20, 1, 5, 4), torch.randint(3, (20, 5, 4))
+    _, accuracy = evaluate(model, [(x[:16], y[:16]), (x[16:], y[16:])], Objective.of(None, y)).tolist()
+    assert accuracy == accuracy_score(y.reshape(-1), model(x).argmax(1).reshape(-1))
+
+
+def test_class_numbers_may_stand_in_a_column() -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 3), torch.randn(50, 4), torch.randint(3, (50,))
+    alone = evaluate(model, [(x, y)], Objective.of(None, y))
+    assert torch.equal(alone, evaluate(model, [(x, y[:, None])], Objective.of(None, y)))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "target", "text"),
+    [
+        (
+            1,
+            (4,),
+            "The model gives (4, 1) where the targets are classes (4,); accuracy needs an output",
+        ),
+        (3, (4, 3), "The model gives (4, 3) where the targets are classes (4, 3); accuracy needs"),
+    ],
+)
+def test_no_accuracy_of_what_are_no_classes(outputs: int, target: tuple[int, ...], text: str) -> None:
+    y = torch.zeros(target, dtype=torch.long)
+    with pytest.raises(InputError) as caught:
+        evaluate(nn.Linear(2, outputs), [(torch.ones(4, 2), y)], Objective(lambda o, y: o.sum(), "accuracy"))
+    assert str(caught.value).startswith(text)
+
+
+def test_no_accuracy_of_several_outputs() -> None:
+    class Two(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (super().forward(x), x)  # type: ignore[return-value]
+
+    own = Objective(lambda output, y: functional.cross_entropy(output[0], y), "accuracy")
+    with pytest.raises(InputError, match=r"Accuracy is told from one tensor, .* the model gives a tuple"):
+        evaluate(Two(2, 2), [(torch.ones(4, 2), torch.zeros(4, dtype=torch.long))], own)
 
 
 def test_dropout_is_off_and_on_again() -> None:

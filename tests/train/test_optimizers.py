@@ -93,10 +93,12 @@ def test_a_users_optimizer(tmp_path: Path) -> None:
 
 
 def test_options_are_read_as_literals() -> None:
-    assert optimizers.options(["eps = 1e-3", "name=it's", "flag=None"]) == {
+    assert optimizers.options(["eps = 1e-3", "name=it's", "flag=None", "d=torch.float32", "m=torch.nn"]) == {
         "eps": 1e-3,
         "name": "it's",
         "flag": None,
+        "d": torch.float32,
+        "m": "torch.nn",
     }
 
 

@@ -63,6 +63,42 @@ def test_rows_of_a_file(tmp_path: Path) -> None:
     assert (x.shape, y) == ((1, 28, 28), None)
 
 
+def trained(*classes: str) -> predict.Trained:
+    return predict.Trained(torch.nn.Identity(), (2,), classes, load().scaling)
+
+
+@pytest.mark.parametrize(
+    ("classes", "y", "text"),
+    [
+        (("cat", "dog"), np.array(["dog", "dog", "dog"]), "accuracy 66.67 % of 3 rows"),
+        (("cat", "dog"), np.array([[1], [1], [0]]), "accuracy 100.00 % of 3 rows"),
+        ((), np.array([[0.0, 1.0], [2.0, 4.0], [5.0, 3.0]]), "R² 0.9423 of 3 rows"),
+        ((), np.ones((3, 2)), "R² is not defined, since y does not vary, of 3 rows"),
+    ],
+)
+def test_outputs_against_the_targets_of_a_file(classes: tuple[str, ...], y: Any, text: str) -> None:
+    output = torch.tensor([[0.0, 1.0], [2.0, 4.0], [5.0, 4.0]])
+    assert predict.score(trained(*classes), output, y, Path("a.npz")) == text
+
+
+@pytest.mark.parametrize(
+    ("classes", "y", "text"),
+    [
+        (
+            ("cat", "dog"),
+            np.array(["dog", "bird", "dog"]),
+            "y of a.npz holds label 'bird' in row 1, which is",
+        ),
+        (("0", "1"), np.array([0, 1, 7]), "y of a.npz holds label 7 in row 2; expected 0 … 1"),
+        ((), np.ones(3), "y of a.npz has 1 numbers in a row; the model gives 2."),
+    ],
+)
+def test_targets_that_outputs_cannot_be_held_against(classes: tuple[str, ...], y: Any, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        predict.score(trained(*classes), torch.zeros(3, 2), y, Path("a.npz"))
+    assert str(caught.value).startswith(text)
+
+
 def picture(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:

@@ -31,6 +31,8 @@ def predict(
     if not trained.classes:
         for row in output.tolist():
             print(*(f"{value:.6g}" for value in row))
+        if y is not None:
+            print(prediction.score(trained, output, y, file))
         return 0
     shares, order = output.sort(dim=1, descending=True)
     if len(x) == 1 and y is None:
@@ -44,6 +46,5 @@ def predict(
     for number, share in zip(order[:, 0].tolist(), shares[:, 0].tolist(), strict=True):
         print(f"{trained.classes[number]}  {share:7.2%}".replace("%", " %"))
     if y is not None:
-        right = (order[:, 0].numpy() == y.reshape(-1)).mean()
-        print(f"accuracy {right:.2%} of {len(x):,} rows".replace("%", " %"))
+        print(prediction.score(trained, output, y, file))
     return 0

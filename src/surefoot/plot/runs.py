@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -121,4 +122,6 @@ def _setting(key: str, value: Any) -> str:
         return key if value else f"no {key}"
     if isinstance(value, list):
         return f"{key} {' '.join(map(str, value)) or 'none'}"
+    if isinstance(value, str) and os.sep in value:
+        value = Path(value).name  # of a model, or data; where two are called the same, runs are told by name
     return f"{key} {value}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from surefoot.errors import InputError
 from surefoot.train.data import batches, order
 
-__all__ = ["EVALUATED", "Batches", "Feed", "feed"]
+__all__ = ["EVALUATED", "Batches", "Feed", "feed", "floats"]
 
 EVALUATED = 1000  # rows in a batch that is only evaluated; larger ones gain nothing and leave the cache
 
@@ -59,6 +60,7 @@ def feed(
     shuffle: bool = False,
     seed: int = 0,
     scaling: Callable[[Tensor], Tensor] | None = None,
+    floats: torch.dtype = torch.float32,
 ) -> Feed:
     """Batches of `rows`.
 
@@ -70,14 +72,15 @@ def feed(
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
         seed: of that order.
         scaling: applied to the inputs, on the device.
+        floats: what float64 becomes: numpy makes it of itself, and few models are of it.
 
     Raises:
         InputError: nothing that holds rows, no rows, or inputs and targets of different counts.
     """
     if isinstance(rows, DataLoader):
-        return _loader(rows, device, scaling)
+        return _loader(rows, device, scaling, floats)
     if isinstance(rows, Dataset):
-        return _dataset(rows, batch_size, device, shuffle, seed, scaling)
+        return _dataset(rows, batch_size, device, shuffle, seed, scaling, floats)
     if isinstance(rows, (tuple, list)) and len(rows) == 2:
         x, y = rows
     elif hasattr(rows, "x") and hasattr(rows, "y"):
@@ -85,7 +88,7 @@ def feed(
     else:
         kind = type(rows).__name__
         raise InputError(f"Rows come as (x, y), a Dataset or a DataLoader, not as {kind}.")
-    x, y = _tensor(x, "inputs"), _tensor(y, "targets")
+    x, y = _tensor(x, "inputs", floats), _tensor(y, "targets", floats)
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
     if scaling is None and x.dtype == torch.uint8:
@@ -104,23 +107,36 @@ def feed(
     return Feed(-(-len(x) // batch_size), len(x), y[:1], epoch, first)
 
 
-def _tensor(values: Any, what: str) -> Tensor:
+def floats(model: nn.Module) -> torch.dtype:
+    """What float64 becomes for this model: it stays for one of float64, and is float32 for all others."""
+    own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    return own if own == torch.float64 else torch.float32
+
+
+def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
     """A tensor of a dtype that a model takes: float32, int64 for whole numbers, or bytes as they are."""
     try:
-        tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        with warnings.catch_warnings():
+            # a file that is mapped read-only: nothing writes to the rows here
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     except (TypeError, ValueError) as error:
-        raise InputError(f"The {what} are no tensor and no array of numbers: {error}.") from error
+        text = str(error).rstrip(".")
+        raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
     if tensor.dtype == torch.float64:
-        return tensor.float()
+        return tensor.to(floats)
     if what == "targets" and not tensor.is_floating_point():
         return tensor.long()
     return tensor
 
 
 def _loader(
-    loader: DataLoader[Any], device: torch.device, scaling: Callable[[Tensor], Tensor] | None
+    loader: DataLoader[Any],
+    device: torch.device,
+    scaling: Callable[[Tensor], Tensor] | None,
+    floats: torch.dtype,
 ) -> Feed:
     try:
         steps = len(loader)
@@ -132,16 +148,16 @@ def _loader(
         raise InputError("The DataLoader has no batches.")
     # one row of the data set, where it can be picked, costs less than a batch
     stream = isinstance(loader.dataset, IterableDataset)
-    target = torch.as_tensor(next(iter(loader))[1] if stream else loader.dataset[0][1])
+    _, target = _pair(next(iter(loader)) if stream else loader.dataset[0])
     rows = steps * (loader.batch_size or 1)
     samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     found = [getattr(sampler, "generator", None) for sampler in samplers]
     generators = tuple({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
     def epoch(number: int, skip: int = 0) -> Batches:
-        return _moved(loader, steps, device, scaling, skip)
+        return _moved(loader, steps, device, scaling, floats, skip)
 
-    return Feed(steps, rows, target, epoch, generators=generators)
+    return Feed(steps, rows, torch.as_tensor(target), epoch, generators=generators)
 
 
 def _dataset(
@@ -151,6 +167,7 @@ def _dataset(
     shuffle: bool,
     seed: int,
     scaling: Callable[[Tensor], Tensor] | None,
+    floats: torch.dtype,
 ) -> Feed:
     try:
         n = len(dataset)  # type: ignore[arg-type]
@@ -158,15 +175,29 @@ def _dataset(
         raise InputError("The Dataset has no length; wrap it in a DataLoader that has one.") from None
     if not n:
         raise InputError("The Dataset has no rows.")
+    if isinstance(dataset, IterableDataset):
+        raise InputError("The Dataset is gone through in its own order; wrap it in a DataLoader.")
+    _, target = _pair(dataset[0])
 
     def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(n, seed, number).tolist() if shuffle else range(n)
         # its own generator: the loader draws a number, which must not disturb the model's
         rest: Any = rows[skip * batch_size :]
         loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
-        return _moved(loader, len(loader), device, scaling)
+        return _moved(loader, len(loader), device, scaling, floats)
 
-    return Feed(-(-n // batch_size), n, torch.as_tensor(dataset[0][1]), epoch)
+    return Feed(-(-n // batch_size), n, torch.as_tensor(target), epoch)
+
+
+def _pair(given: Any) -> Any:
+    """What a data set or a loader gave, if it is a pair (input, target)."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        what = f"{len(given)} things" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
+        raise InputError(
+            f"The data set gives {what} for a row or a batch; fit takes pairs (input, target)."
+            " Wrap it in one that returns them."
+        )
+    return given
 
 
 def _moved(
@@ -174,6 +205,7 @@ def _moved(
     steps: int,
     device: torch.device,
     scaling: Callable[[Tensor], Tensor] | None,
+    floats: torch.dtype,
     skip: int = 0,
 ) -> Batches:
     """The loader's batches on the device; those left out are gone through here and now."""
@@ -183,10 +215,13 @@ def _moved(
 
     def rest() -> Batches:
         count = skip
-        for count, (x, y) in enumerate(loader if found is None else found, skip + 1):
+        for count, batch in enumerate(loader if found is None else found, skip + 1):
             if count > steps:
                 break
-            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            x, y = (
+                t.to(device, floats if t.dtype == torch.float64 else t.dtype, non_blocking=True)
+                for t in _pair(batch)
+            )
             yield (x if scaling is None else scaling(x)), y
         if count != steps:
             more = "more" if count > steps else f"{count:,}"

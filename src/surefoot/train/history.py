@@ -34,6 +34,8 @@ class NotFinite(Exception):
             change = "look for NaN, inf or very large numbers in the inputs and targets"
         else:
             change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
+            if self.what == "validation loss":
+                change = f"look for NaN or inf in the rows to validate on; or {change}"
         return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"
 
 

@@ -95,6 +95,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             optimizer=absolute(config.optimizer),
             data=config.data if config.data in NAMES else str(Path(config.data).expanduser().resolve()),
             data_dir=config.data_dir and config.data_dir.resolve(),
+            out=None,  # where a run lies is no option to repeat
         ).save_text(),
         environment=environment(device, config.seed),
         about={

@@ -23,8 +23,9 @@ from surefoot.train.compiled.choose import Job, choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
-from surefoot.train.feed import EVALUATED, feed
+from surefoot.train.feed import EVALUATED, feed, floats
 from surefoot.train.folder import RunFolder
+from surefoot.train.given import check_model, check_single_rows
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
@@ -115,6 +116,7 @@ def fit(
         >>> round(run.epochs[-1]["valid_r2"], 3)
         1.0
     """
+    check_model(model)
     config = Config(
         data=GIVEN,
         model=_home(model),
@@ -138,16 +140,17 @@ def fit(
     check_parts(config.batch_size, accumulate)
     place = devices.pick(device)
     model.to(place)
-    rows = feed(train, batch_size, device=place, shuffle=shuffle, seed=seed, scaling=scaling)
-    valid_rows = None if valid is None else feed(valid, EVALUATED, device=place, scaling=scaling)
+    fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
+    rows = fed(train, batch_size, shuffle=shuffle, seed=seed)
+    valid_rows = None if valid is None else fed(valid, EVALUATED)
+    check_single_rows(model, rows, config.batch_size, accumulate)
     compared = None
     if valid_rows is not None and rows.first is not None:
         compared = partial(rows.first, min(rows.rows, valid_rows.rows))
     objective = Objective.of(loss, rows.target)
     made = optimizers.over(model, optimizer)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
-    last = epochs * rows.steps
-    peak = float(made.param_groups[0]["lr"])
+    last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(
         schedule, made, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor

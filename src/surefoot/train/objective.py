@@ -18,7 +18,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     """Mean over the rows of −log softmax(output)[target]; output (n, classes), target (n,) class numbers."""
-    return functional.cross_entropy(output, target)
+    return functional.cross_entropy(output, _flat(output, target))
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Objective:
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective) -> Tensor:
     """The loss and the metric over all rows of `batches`, with dropout off.
 
-    accuracy = share of rows whose largest output is at the target; R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ
+    accuracy = share of targets at which the largest output is; R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ
     of each target taken over all rows, and both sums over all targets.
 
     Returns:
@@ -75,18 +75,18 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     """
     training = model.training
     model.eval()
-    losses, rows, parts = [], 0, []
+    losses, rows, targets, parts = [], 0, 0, []
     for x, y in batches:
         output = model(x)
         losses.append(_wide(objective.loss(output, y)) * len(x))
-        rows += len(x)
+        rows, targets = rows + len(x), targets + y.numel()
         parts.append(_correct(output, y) if objective.metric == "accuracy" else _moments(output, y))
     model.train(training)
     if not rows:
         raise InputError("The validation data hold no rows.")
     total = torch.stack(parts).sum(0)
     if objective.metric == "accuracy":
-        metric = total / rows
+        metric = total / targets
     else:
         residual, squares, sums = total[0].sum(), total[1].sum(), total[2]
         metric = 1 - residual / (squares - (sums**2).sum() / rows)
@@ -98,7 +98,24 @@ def _wide(values: Tensor) -> Tensor:
 
 
 def _correct(output: Tensor, target: Tensor) -> Tensor:
+    """How many targets are where the largest output is; output (n, classes, …), target (n, …)."""
+    if not isinstance(output, Tensor):
+        raise InputError(
+            f"Accuracy is told from one tensor, (rows, classes); the model gives a {type(output).__name__}."
+        )
+    target = _flat(output, target)
+    if output.ndim < 2 or output.shape[1] < 2 or output.select(1, 0).shape != target.shape:
+        raise InputError(
+            f"The model gives {tuple(output.shape)} where the targets are classes {tuple(target.shape)};"
+            " accuracy needs an output for each class: give it as many, or give the targets as floats."
+        )
     return _wide((output.argmax(1) == target).sum())
+
+
+def _flat(output: Tensor, target: Tensor) -> Tensor:
+    """Class numbers (n, 1), a column of a table, as (n,)."""
+    column = target.ndim == 2 and target.shape[1] == 1
+    return target.squeeze(1) if column and isinstance(output, Tensor) and output.ndim == 2 else target
 
 
 def _moments(output: Tensor, target: Tensor) -> Tensor:

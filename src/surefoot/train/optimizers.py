@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -42,7 +43,7 @@ def with_defaults(spec: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options(texts: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as keyword arguments; a value is a Python literal, or else a text.
+    """NAME=VALUE texts as keyword arguments; a value is a Python literal, a dtype (torch.float32) or a text.
 
     Raises:
         InputError: a text without a name and a `=`, or a name said twice.
@@ -58,11 +59,16 @@ def options(texts: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"An option of the optimizer is written NAME=VALUE, as eps=1e-6, not {text!r}.")
         if name.strip() in found:
             raise InputError(f"The option {name.strip()!r} of the optimizer is given twice.")
-        try:
-            found[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            found[name.strip()] = value.strip()
+        found[name.strip()] = _value(value.strip())
     return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        dtype = getattr(torch, text.removeprefix("torch."), None) if text.startswith("torch.") else None
+        return dtype if isinstance(dtype, torch.dtype) else text
 
 
 def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Optimizer:
@@ -102,18 +108,26 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
     """The optimizer that `fit` was given, made if need be.
 
     Raises:
-        InputError: it is neither an optimizer nor a function that makes one.
+        InputError: it is neither an optimizer nor a function that makes one, or it is another model's.
     """
     if optimizer is None:
         return SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    if not callable(optimizer):
+    is_one = isinstance(optimizer, Optimizer)
+    if not is_one and not callable(optimizer):
         raise InputError(
             "The optimizer is one over the model's parameters, or a function that makes it from them,"
             f" not {optimizer!r}."
         )
-    return optimizer(model.parameters())
+    made: Any = optimizer if is_one else optimizer(model.parameters())  # type: ignore[operator]
+    if not hasattr(made, "param_groups"):
+        raise InputError(f"The function for the optimizer gives {made!r}; it is to return an optimizer.")
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for group in made.param_groups for p in group["params"]):
+        raise InputError(
+            "The optimizer has none of the model's parameters, so the model would stay as it is; make it from"
+            " model.parameters() of this very model."
+        )
+    return made  # type: ignore[no-any-return]
 
 
 def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str:

@@ -14,8 +14,9 @@ from surefoot.errors import InputError
 from surefoot.train import models, saved
 from surefoot.train.config import Config, read
 from surefoot.train.data import Scaling
+from surefoot.train.data.arrays import Rows, checked_classes, checked_targets
 
-__all__ = ["Trained", "load", "picture", "rows"]
+__all__ = ["Trained", "load", "picture", "rows", "score"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,3 +139,24 @@ def rows(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
     if y is not None and len(y) != len(x):
         raise InputError(f"'{path}' holds {len(x):,} inputs but {len(y):,} targets.")
     return x, y
+
+
+def score(trained: Trained, output: Tensor, y: Any, path: Path) -> str:
+    """How good outputs are, held against the targets of the file: "accuracy 96.00 % of 50 rows", or R².
+
+    Raises:
+        InputError: the targets are none of the model's classes, or not as many numbers as it gives.
+    """
+    rows, count = Rows(output.numpy(), y, f"x of {path}", f"y of {path}"), f"of {len(output):,} rows"
+    if trained.classes:
+        right = (output.argmax(1).numpy() == checked_classes(rows, trained.classes)[0]).mean()
+        return f"accuracy {100 * right:.2f} % {count}"
+    target = checked_targets(rows).astype(np.float64)
+    if target.shape != output.shape:
+        raise InputError(
+            f"y of {path} has {target.shape[1]} numbers in a row; the model gives {output.shape[1]}."
+        )
+    varies = ((target - target.mean(0)) ** 2).sum()
+    if not varies:
+        return f"R² is not defined, since y does not vary, {count}"
+    return f"R² {1 - ((output.double().numpy() - target) ** 2).sum() / varies:.4f} {count}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 from torch.optim import Optimizer
@@ -46,10 +47,16 @@ def make(
         lr_factor: for "step", what lr is multiplied by.
 
     Raises:
-        InputError: no such schedule, a warm-up that does not fit, or an lr_step that does nothing.
+        InputError: no such schedule, one of your own that asks for a metric, a warm-up that does not fit, or
+            an lr_step that does nothing.
     """
     if callable(name):
-        return name(optimizer)
+        return _own(name(optimizer))
+    if not isinstance(name, str):
+        raise InputError(
+            f"The schedule is {', '.join(SCHEDULES)}, or a function that makes one from the optimizer, not"
+            f" {f'a {type(name).__name__} already made' if isinstance(name, LRScheduler) else repr(name)}."
+        )
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     if lr_step and name != "step":
@@ -80,3 +87,19 @@ def make(
     if rise is None or after is None:
         return rise or after
     return torch_schedules.SequentialLR(optimizer, [rise, after], milestones=[rising])
+
+
+def _own(made: LRScheduler | None) -> LRScheduler | None:
+    """A schedule of the user's own, if it can be stepped after each batch as it is."""
+    step = inspect.signature(made.step).parameters if made is not None else {}
+    wanted = [
+        n
+        for n, p in step.items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    if wanted:
+        raise InputError(
+            f"{type(made).__name__}.step asks for {', '.join(wanted)}; fit steps a schedule after every"
+            " batch, and gives it nothing. Choose one that needs nothing."
+        )
+    return made

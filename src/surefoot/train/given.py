@@ -1,0 +1,78 @@
+"""What fit is given, looked at first: what would fail late, or train nothing without a word."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+from surefoot.errors import InputError
+from surefoot.train.feed import Feed
+
+__all__ = ["check_model", "check_single_rows"]
+
+
+def check_model(model: Any) -> None:
+    """Raise an InputError for what is no model, or has nothing to train."""
+    if not isinstance(model, nn.Module):
+        made = f"the class {model.__name__}; make one of it" if isinstance(model, type) else repr(model)
+        raise InputError(f"The model is a torch.nn.Module, not {made}.")
+    for name, p in model.named_parameters():
+        if is_lazy(p):
+            raise InputError(
+                f"The model's {name} has no size yet; pass it some rows before training, as in model(x[:2])."
+            )
+    if not any(p.requires_grad for p in model.parameters()):
+        raise InputError("The model has no parameters to train: none requires a gradient.")
+
+
+def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:
+    """Raise an InputError where batch norm would meet a single row, which it cannot normalise.
+
+    That is mostly an epoch's last batch: a run would fail only there.
+    """
+    if rows.first is None or not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        return
+    if not _single(rows.rows, batch_size, accumulate):
+        return
+    try:
+        trial = copy.deepcopy(model).train()
+        x = next(rows.first(1))[0]
+        with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            trial(x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            return  # whatever else is wrong will show in training
+    except Exception:
+        return
+    else:
+        return  # of an image it normalises the pixels
+    last = rows.rows % batch_size
+    what = (
+        f"The last batch of an epoch has one row ({rows.rows:,} = {rows.rows // batch_size:,} ×"
+        f" {batch_size:,} + 1)"
+        if last == 1 and batch_size > 1
+        else f"In {accumulate:,} parts a batch has parts of one row"
+        if accumulate > 1
+        else "A batch has one row"
+    )
+    better = next(
+        (
+            size
+            for size in range(batch_size + 1, 4 * batch_size + 8)
+            if not _single(rows.rows, size, accumulate)
+        ),
+        None,
+    )
+    hint = f", such as {better:,}" if better else ""
+    raise InputError(f"{what}, which batch norm cannot normalise; choose another batch size{hint}.")
+
+
+def _single(rows: int, batch_size: int, accumulate: int) -> bool:
+    """Whether a batch, or a part of one, has a single row."""
+    sizes = {min(batch_size, rows), rows % batch_size} - {0}
+    return any(size // min(accumulate, size) == 1 for size in sizes)
