@@ -255,7 +255,10 @@ def test_finds_the_four_bugs_of_torch_sgd():
     assert report["grad-kept"].diagnosis == "Nesterov's momentum·buffer is added into p.grad."
     assert "None of the 16 elements is updated." in report["paths-agree"].diagnosis
     assert "empty_like" in report["skipped-step"].diagnosis
-    assert "Something that is None, p.grad or a buffer before its first gradient" in report["late-gradient"].diagnosis
+    assert (
+        "Something that is None, p.grad or a buffer before its first gradient"
+        in report["late-gradient"].diagnosis
+    )
     for verdict in report.failures:
         assert shows_the_fault(verdict.repro)
 

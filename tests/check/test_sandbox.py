@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
 
@@ -195,6 +196,10 @@ def test_replaced_functions_are_named(patients):
     report = examined("Patches", "zero-grad")
     assert report["torch-untouched"].outcome == "failed"
     assert "torch.Tensor.any" in report["torch-untouched"].note
+    done = subprocess.run(
+        [sys.executable, "-c", report["torch-untouched"].repro], capture_output=True, text=True
+    )
+    assert done.stderr.rstrip().endswith("AssertionError")
 
 
 def test_its_own_processes_are_ended_with_it(patients):

@@ -53,7 +53,8 @@ def load(subject: str | Callable[..., Any]) -> Subject:
             n for n, v in own if inspect.isfunction(v) and v.__module__ == module.__name__ and n[0] != "_"
         ]
         offered = [*_offered(module, where)]  # none, and it is about a function that makes a model
-        raise unknown(f"{'class' if offered else 'function'} in {where}", name, offered or makes)
+        kind = "function" if makes and not offered else "class"
+        raise unknown(f"{kind} in {where}", name, offered or makes)
     made = getattr(module, name)
     _refuse(made, subject)
     return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))

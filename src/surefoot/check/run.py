@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["check", "clauses", "several"]
 
 
+# a replaced function, shown: by importing, or by a step
+REPLACED = """import torch
+{import_it}before = {place}
+{imports}
+
+w = torch.ones(2, requires_grad=True)
+optimizer = {name}([w]{given})
+w.sum().backward()
+optimizer.step()
+optimizer.zero_grad()
+assert {place} is before
+"""
+
+
 def check(
     optimizer: str | Callable[..., Any],
     rule: str | Rule | None = None,
@@ -222,13 +236,20 @@ def _untouched(patients: _Patients, plan: Plan) -> Iterator[Verdict]:
     elif not patched:
         yield UNTOUCHED.verdict(PASSED)
     else:
-        patched = sorted(set(patched))
-        name, imports = patched[0], patients.first.signature.imports
-        place = name if name.startswith("torch.") else "torch"
+        patched = sorted(set(patched), key=lambda name: (not name.startswith("torch."), name))
+        name, signature = patched[0], patients.first.signature
+        module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
+        given = "".join(f", {k}={v!r}" for k, v in patients.first.given.items())
         yield UNTOUCHED.verdict(
             FAILED,
             note=f"it replaces {', '.join(patched[:5])}",
             expected=f"{name} as torch has it",
             got=f"another {name}",
-            repro=f"import torch\nbefore = {place}\n{imports}\nassert {place} is before\n",
+            repro=REPLACED.format(
+                import_it="" if module == "torch" else f"import {module}\n",
+                place=name,
+                imports=signature.imports,
+                name=signature.name,
+                given=given,
+            ),
         )

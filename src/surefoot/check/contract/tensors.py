@@ -142,21 +142,30 @@ def _by_direction(make: Make) -> bool:
 
 
 def _by_size(make: Make) -> bool:
-    """Whether complex numbers turned by an angle make the same run, turned; and their parts make another."""
+    """Whether gradients turned by an angle turn the moves, and doubled ones do not double them.
 
-    def ends(turn: complex) -> torch.Tensor:
-        w = (torch.view_as_complex(weight(3, 2)).detach() * turn).requires_grad_()
+    What doubles them is linear, and should do to a complex number what it does to its parts.
+    """
+
+    def moved(factor: complex) -> torch.Tensor:
+        w = torch.zeros(3, 1, dtype=torch.complex64).requires_grad_()
         opt = make([w])
         for t in range(3):
-            w.grad = torch.view_as_complex(gradient(weight(3, 2), t)) * turn
+            w.grad = torch.view_as_complex(gradient(weight(3, 2), t)).reshape(3, 1) * factor
             opt.step()
         return w.detach()
 
-    parts = weight(3, 2)
-    run(make([parts]), [parts], range(3))
-    straight, turned = ends(1), ends(0.6 + 0.8j)
-    same = bool(((turned - straight * (0.6 + 0.8j)).abs() < 1e-5).all())
-    return same and bool(((torch.view_as_real(straight) - parts.detach()).abs() > 1e-5).any())
+    def apart(a: torch.Tensor, b: torch.Tensor) -> bool:
+        return bool(((a - b).abs() > 1e-5).any())
+
+    angle = 0.6 + 0.8j
+    turned, parts = apart(moved(angle), moved(1) * angle), weight(3, 2).detach().zero_().requires_grad_()
+    opt = make([parts])
+    for t in range(3):
+        parts.grad = gradient(parts, t)
+        opt.step()
+    by_parts = not apart(torch.view_as_real(moved(1)).reshape(3, 2), parts.detach())
+    return not turned and not by_parts and apart(moved(2), 2 * moved(1))
 
 
 @clause(
