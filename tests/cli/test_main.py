@@ -53,6 +53,18 @@ def test_a_thread_at_work_is_waited_for() -> None:
     assert _command(thread, "--version").stdout.splitlines()[1:] == ["worked"]
 
 
+def test_a_warning_of_its_own_is_a_sentence_and_others_keep_their_place() -> None:
+    own = "import warnings, surefoot.errors as e; e.__dict__.update(warnings=warnings);"
+    raised = f"{own} exec(compile('warnings.warn(\\'what is so\\')', e.__file__, 'exec'), e.__dict__)"
+    for text, told in (
+        (raised, "surefoot: what is so\n"),
+        ("import warnings; warnings.warn('x')", ": UserWarning: x"),
+    ):
+        done = _command(f"import surefoot.cli; surefoot.cli.main = lambda: exec({text!r})")
+        assert told in done.stderr
+    assert done.stderr.startswith("<string>:1")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_flows(command: str) -> None:
     # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end

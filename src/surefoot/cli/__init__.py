@@ -6,7 +6,9 @@ import atexit
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from cyclopts import App
@@ -14,6 +16,8 @@ from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 import surefoot
 from surefoot.errors import InputError
+
+_PACKAGE = Path(surefoot.__file__).parent
 
 # command -> (its function, its line in --help); nothing here is imported before it is called
 COMMANDS = {
@@ -78,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
+    told = warnings.showwarning
+    warnings.showwarning = lambda message, category, filename, *more: (
+        print(f"surefoot: {message}", file=sys.stderr)
+        if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
+        else told(message, category, filename, *more)
+    )
     code = main()
     busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
     if "torch" in sys.modules and not busy:
