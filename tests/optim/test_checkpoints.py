@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import Parameter
@@ -153,3 +154,22 @@ def test_a_checkpoint_of_another_shape_is_refused() -> None:
     optimizer = surefoot.SGD(params_for(), lr=0.1)
     with pytest.raises(ValueError, match="parameter group"):
         optimizer.load_state_dict(surefoot.SGD(params_for()[:2], lr=0.1).state_dict())
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64])
+def test_numpy_s_numbers_are_saved_as_python_s(number: Any) -> None:
+    """As a sweep over np.logspace or a schedule gives them; torch's own checkpoint is refused then."""
+    params = params_for()
+    optimizer = surefoot.SGD(params, lr=number(0.5), momentum=number(0.75))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: np.exp2(-epoch))
+    step(params, optimizer, 1)
+    schedule.step()
+    saved = through_a_file(optimizer.state_dict())
+    group = saved["param_groups"][0]
+    assert {name: type(group[name]) for name in ("lr", "initial_lr", "momentum")} == dict.fromkeys(
+        ("lr", "initial_lr", "momentum"), float
+    )
+    assert (group["lr"], group["momentum"]) == (0.25, 0.75)
+    other = surefoot.SGD(params_for(), lr=1, momentum=0.5)
+    other.load_state_dict(saved)
+    assert other.param_groups[0]["lr"] == 0.25

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -176,3 +179,17 @@ def test_loading_in_one_process_shares_the_buffers() -> None:
         return a.state[w]["momentum_buffer"].data_ptr() == b.state[v]["momentum_buffer"].data_ptr()
 
     wrong_in_torch_right_here(shows_bug, lr=0.5, momentum=0.9)
+
+
+def test_a_learning_rate_of_numpy_s_makes_a_checkpoint_that_is_refused() -> None:
+    def shows_bug(make: Make) -> bool:
+        file = io.BytesIO()
+        torch.save(make([Parameter(torch.ones(3))]).state_dict(), file)
+        file.seek(0)
+        try:
+            torch.load(file, weights_only=True)
+        except pickle.UnpicklingError:
+            return True
+        return False
+
+    wrong_in_torch_right_here(shows_bug, lr=np.logspace(-3, -1, 3)[1])

@@ -36,7 +36,7 @@ class LightOptimizer(Optimizer):
     """A torch.optim.Optimizer whose subclass says in `_step` what a step is."""
 
     add_param_group = _light("add_param_group")
-    state_dict = _light("state_dict")
+    _state_dict = _light("state_dict")
     _load_state_dict = _light("load_state_dict")
     _zero_grad = _light("zero_grad")
 
@@ -80,6 +80,16 @@ class LightOptimizer(Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """State by parameter and options by group, for a checkpoint; the tensors are the optimizer's own."""
+        saved: dict[str, Any] = self._state_dict()
+        for group in saved["param_groups"]:
+            for name, value in group.items():
+                # as a sweep or a schedule with numpy leaves it, and torch.load(weights_only=True) refuses it
+                if hasattr(value, "item") and not isinstance(value, Tensor):
+                    group[name] = value.item()
+        return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` of this class, or of the torch optimizer it stands for, returned.
