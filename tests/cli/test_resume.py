@@ -51,6 +51,22 @@ def test_a_run_that_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 
+def test_a_config_that_was_edited_since(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "7 steps"]) == 0
+    file = Path("run/config.toml")
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-1]))
+    file.write_text(file.read_text().replace("epochs = 9", "epochs = 12"))  # its schedule would not know
+    capsys.readouterr()
+    assert main(["resume", "run"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: The run in 'run' was begun with epochs 9, not 12; resume it with the same, or choose a new"
+        " folder.\n"
+    )
+    file.write_text(file.read_text().replace("epochs = 12", "epochs = 9"))
+    assert main(["resume", "run"]) == 0
+
+
 def test_what_cannot_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
     Path("fit").mkdir()

@@ -22,6 +22,7 @@ from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack, unpack
 from surefoot.train.run import Run
+from surefoot.train.same import check_options, first_line, settled
 from surefoot.train.span import Span
 
 __all__ = ["Checkpoints", "ended"]
@@ -88,6 +89,7 @@ class Checkpoints:
         best.write()
         plain, tensors = self._pack()
         about = {"format": _FORMAT, "step": step, "metrics": self._folder.sync(), "state": plain}
+        about["options"] = settled(self._folder.options)
         content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
         self._folder.write(f"checkpoints/{_name(step)}", content)
         self._wrote, self._at = step, time.monotonic()
@@ -102,7 +104,8 @@ class Checkpoints:
             The records that remain.
 
         Raises:
-            InputError: there are checkpoints but none can be used, or they are of another model or optimizer.
+            InputError: there are checkpoints but none can be used, or they are of another model or optimizer,
+                or of other options than config.toml has.
         """
         unusable: list[Path] = []
         problem = ""
@@ -120,11 +123,15 @@ class Checkpoints:
             if unusable:
                 raise InputError(f"There is nothing to resume from: {problem}.")
             return folder.cut(0)
+        # config.toml may have been edited since; one from before this was noted has no options
+        check_options(folder.path, about.get("options", folder.options), folder.options)
         for name, part in self._parts.items():
             try:
                 load(part, state[name])
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                raise InputError(f"The checkpoint '{path}' is of another {name}: {error}.") from error
+                raise InputError(
+                    f"The checkpoint '{path}' is of another {name}: {first_line(error)}."
+                ) from error
         if unusable:
             warnings.warn(f"{problem}; going on from step {about['step']:,}", stacklevel=2)
         for newer in unusable:

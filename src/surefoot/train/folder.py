@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from surefoot.errors import InputError
 from surefoot.train.lock import LOCK, locked
+from surefoot.train.same import check_options
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +29,6 @@ __all__ = ["RunFolder"]
 
 _METRICS = "metrics.jsonl"
 _BEFORE_CONFIG = {"environment.json", ".environment.json.partial", ".config.toml.partial"}
-_FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
 class RunFolder:
@@ -64,7 +64,7 @@ class RunFolder:
     def settled(self, name: str) -> Any:
         """An option of the run that the folder holds already; None if it holds none."""
         with contextlib.suppress(OSError, ValueError):
-            return tomllib.loads(self._read("config.toml")).get(name)
+            return self.options.get(name)
         return None
 
     def create(self, *, resume: bool = False, **settled: Any) -> bool:
@@ -126,19 +126,17 @@ class RunFolder:
     def _go_on(self) -> None:
         """Check that the run in the folder is this one, and note that it is resumed."""
         with _told(self.path):
-            then, now = (tomllib.loads(t) for t in (self._read("config.toml"), self._first["config.toml"]))
-            for key in sorted((then.keys() | now.keys()) - _FREE):
-                if then.get(key) != now.get(key):
-                    was, new = ("none" if v is None else repr(v) for v in (then.get(key), now.get(key)))
-                    raise InputError(
-                        f"The run in '{self.path}' was begun with {key.replace('_', '-')} {was}, not {new};"
-                        " resume it with the same, or choose a new folder."
-                    )
+            check_options(self.path, self.options, tomllib.loads(self._first["config.toml"]))
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
         environment = self.environment
         environment.setdefault("resumed", []).append(json.loads(self._first["environment.json"]))
         self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What config.toml says."""
+        return dict(tomllib.loads(self._read("config.toml")))
 
     @property
     def environment(self) -> dict[str, Any]:
