@@ -96,6 +96,46 @@ def test_steps_counted_per_group_are_another_convention_in_every_situation():
         assert found["late"].note == found["long"].note == SHARED_COUNT
 
 
+class OfMatrices(torch.optim.SGD):
+    """SGD whose weight decay reaches matrices only; `decayed` is how."""
+
+    decayed = staticmethod(lambda group, w: group["weight_decay"] * w)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None and p.ndim > 1):
+                p.grad.add_(self.decayed(group, p))
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["weight_decay"] = 0
+        super().step(closure)
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
+
+
+@pytest.mark.parametrize("rule", [None, "torch"])
+@pytest.mark.parametrize("given", [{}, {"weight_decay": 0.1}])
+def test_a_weight_decay_that_spares_vectors_is_another_convention(rule, given):
+    found = verdicts(f"{CORRECT}/spares_vectors.py:SGD", rule, options=given)
+    assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
+    assert found["rule"].outcome == DIFFERS
+    assert found["rule"].note.startswith("weight decay reaches only parameters of more than one dimension")
+
+
+def test_what_is_wrong_in_a_decay_that_spares_vectors_is_found_on_matrices():
+    class Upwards(OfMatrices):
+        decayed = staticmethod(lambda group, w: -group["weight_decay"] * w)
+
+    options = {"foreach": False, "fused": False, "maximize": False}
+    assert verdicts(OfMatrices, "torch", options=options, quick=True)["rule"].outcome == DIFFERS
+    found = verdicts(Upwards, "torch", options=options, only=("rule",))["rule"]
+    assert "Weight decay has the wrong sign" in found.diagnosis
+    assert found.script.splitlines()[0] == "start  w = ((1))"  # a vector would show nothing
+    with pytest.raises(AssertionError, match=r"should be 0\.875"):
+        exec(found.repro.replace(f"from {Upwards.__module__} import", "#"), {"Upwards": Upwards})
+
+
 @pytest.mark.parametrize(("convention", "outcome"), [("torch", PASSED), ("keras", DIFFERS), ("ema", PASSED)])
 def test_each_convention_of_our_own_is_held_to_its_own_rule(convention, outcome):
     found = verdicts(surefoot.SGD, options={"convention": convention}, quick=True)

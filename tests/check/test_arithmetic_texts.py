@@ -21,6 +21,7 @@ from surefoot.check.situations import CLAUSES
 from surefoot.check.verdict import FAILED, Plan
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
+CORRECT = Path(__file__).parent / "correct"
 GOLDEN = Path(__file__).parents[1] / "golden" / "check"
 WRITE = bool(os.environ.get("SUREFOOT_WRITE_GOLDEN"))
 
@@ -63,6 +64,16 @@ def test_failure_reads_as_its_golden_text(id, monkeypatch):
     report = check(f"{WITNESS[id]}.py:SGD", "torch", decay=decay, only=[id])
     written = text(replace(report, seconds=0.0, notes=())) + "\n"
     golden = GOLDEN / f"arithmetic-{id}.txt"
+    if WRITE:
+        golden.write_text(written, encoding="utf-8")
+    assert written == golden.read_text(encoding="utf-8")
+
+
+def test_a_decay_that_spares_vectors_reads_as_its_golden_text(monkeypatch):
+    monkeypatch.chdir(CORRECT)
+    report = check("spares_vectors.py:SGD", only=["rule", "changed-options"])
+    written = text(replace(report, seconds=0.0)) + "\n"
+    golden = GOLDEN / "arithmetic-spares-vectors.txt"
     if WRITE:
         golden.write_text(written, encoding="utf-8")
     assert written == golden.read_text(encoding="utf-8")

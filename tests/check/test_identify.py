@@ -228,6 +228,15 @@ def test_homework_is_told_what_it_is_and_what_it_never_uses(name, headline, home
     assert found.to_dict()["unused"] == list(found.unused)
 
 
+def test_a_weight_decay_that_spares_vectors_is_read_off_a_matrix():
+    found = identify(f"{CORRECT}/spares_vectors.py:SGD", options={"momentum": 0.5}, sandbox=False)
+    assert found.rule is not None
+    assert found.rule.name == "torch"
+    assert not found.unused
+    assert found["weight decay"] == "into the gradient, before momentum"
+    assert found["weight decay reaches"] == "matrices only"
+
+
 def test_what_is_odd_is_read_off(homework):
     assert identify("exercises.py:Clipped", sandbox=False)["size of the gradient"] == "bounded"
     slower = next(r for r in identify("exercises.py:Slower", sandbox=False).readings if r.what == "gain")

@@ -126,6 +126,8 @@ class _Work:
                 claim = claim.roughly(wanted)
             elif claimed and claim.follows_roughly(traces):
                 claim = claim.roughly()
+        if self.recorder.matrices:
+            notes.append(SPARES_VECTORS)
         if claim.rough:
             notes.append(ROUGHLY.replace("float32", claim.rough))
         claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
@@ -215,6 +217,11 @@ class _Work:
 
 ROUGHLY = (
     "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
+)
+# in nanoGPT and many others: biases and the scales of norms are vectors
+SPARES_VECTORS = (
+    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
+    "norms; so all of this was examined on matrices"
 )
 
 

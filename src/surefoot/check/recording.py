@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from surefoot.check.situations import SITUATIONS, Situation, longer, scripts
 from surefoot.check.verdict import Died, Patient, Raised
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
+from surefoot.trace.values import Value
 
 __all__ = ["Recorder", "Recording"]
 
@@ -44,11 +45,30 @@ class Recorder:
         self.patient, self.seed = patient, seed
         self.words = Words.of(patient.signature, patient.given)
         self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
+        self.matrices = False  # whether the vectors of every script are columns instead
 
     @cached_property
     def plain(self) -> list[Recording]:
-        """Plain steps with every combination of the options."""
-        return list(self.record(SITUATIONS[0], combinations(self.words, self.patient.given)))
+        """Plain steps with every combination of the options; of matrices, if weight decay spares vectors."""
+        chosen = list(combinations(self.words, self.patient.given))
+        found = list(self.record(SITUATIONS[0], chosen))
+        if self._decays(found) is False:
+            self.matrices = True
+            columns = list(self.record(SITUATIONS[0], chosen))
+            if self._decays(columns):
+                return columns
+            self.matrices = False
+        return found
+
+    def _decays(self, found: list[Recording]) -> bool | None:
+        """Whether weight decay changes anything in the first run that has it; None if that cannot be told."""
+        option = self.words.option("weight_decay")
+        with_it = next((r for r in found if r.trace and option and r.options.get(option)), None)
+        if with_it is None or with_it.trace is None or isinstance(found[-1].outcome, Died):
+            return None
+        groups = (replace(g, options={**g.options, option: 0}) for g in with_it.script.groups)
+        without = self.play(replace(with_it.script, groups=tuple(groups)), with_it.dtype).trace
+        return without and [m.w for m in without.steps] != [m.w for m in with_it.trace.steps]
 
     @cached_property
     def heard(self) -> Words:
@@ -65,7 +85,7 @@ class Recorder:
             return []
         changed = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
         taken = self.accepted(0)
-        more = [self.play(longer(options), "float64", options) for options in taken]
+        more = [self.play(self._shaped(longer(options)), "float64", options) for options in taken]
         recordings = (*self.plain, *self.record(changed, taken), *more)
         return [r.trace for r in recordings if r.trace]
 
@@ -84,12 +104,15 @@ class Recorder:
         for chosen in options:
             for script in scripts(situation, self.words, chosen, self.seed):
                 for dtype in situation.dtypes:
-                    recording = self.play(script, dtype, chosen)
+                    recording = self.play(self._shaped(script), dtype, chosen)
                     yield recording
                     if isinstance(recording.outcome, Died):
                         return  # the next would most likely take as long to die
                     if recording.refused:
                         break
+
+    def _shaped(self, script: Script) -> Script:
+        return script.map(_column) if self.matrices else script
 
     def play(self, script: Script, dtype: str, options: dict[str, Any] | None = None) -> Recording:
         """Play one script."""
@@ -111,3 +134,8 @@ class Recorder:
             if not s or any(s <= m and len(m - s) <= near for m in largest)
         ]
         return chosen[:ENOUGH]
+
+
+def _column(name: str, vector: Value) -> Value:
+    assert isinstance(vector, tuple), "the scripts hold vectors"
+    return tuple((x,) for x in vector)

@@ -89,7 +89,7 @@ def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
         def keeping(rows: slice | int, name: str = name) -> Script:
             return script.map(lambda n, v: v[rows] if n == name else v)
 
-        if count == 1:
+        if count == 1 and len(sizes) == 1:  # a matrix stays one: decay may spare vectors
             yield keeping(0)
         part = count // 2
         while part:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.check.identify.fits import fit
 from surefoot.check.identify.probes import ask
-from surefoot.check.identify.readings import Reading, is_linear, nonlinear_readings, readings, still_readings
+from surefoot.check.identify.readings import (
+    SPARES,
+    Reading,
+    is_linear,
+    nonlinear_readings,
+    readings,
+    still_readings,
+)
 from surefoot.check.verdict import Patient
 from surefoot.check.wording import number
 from surefoot.check.words import Words
@@ -208,6 +215,8 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         seen = tuple(readings(answers, float(lr), words))
     else:
         seen = tuple(nonlinear_readings(answers))
+    if answers.spares:
+        seen = (*seen, SPARES)
     found = fit(answers, words)
     return Identification(
         subject=subject,

@@ -30,10 +30,14 @@ PROBES = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What an optimizer did in each probe: the recordings, and how far w moved at each step."""
+    """What an optimizer did in each probe: the recordings, and how far w moved at each step.
+
+    `spares`: weight decay reaches matrices alone; w was one in the probes about it.
+    """
 
     traces: Mapping[str, Trace]
     moves: Mapping[str, tuple[float, ...]]
+    spares: bool = False
 
 
 def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
@@ -60,7 +64,13 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         scripts["decay"] = _script(1, [Fraction(0)] * STEPS, decayed)
         scripts["decay and gradient"] = _script(0, first, decayed)
     traces = {name: patient.record(scripts[name]) for name in PROBES if name in scripts}
-    return Answers(traces, {name: moves(t) for name, t in traces.items()})
+    spares = False
+    if decay is not None and not any(moves(traces["decay"])):
+        matrices = {n: scripts[n].map(lambda _, x: ((x,),)) for n in ("decay", "decay and gradient")}
+        again = {n: patient.record(script) for n, script in matrices.items()}
+        if spares := any(moves(again["decay"])):
+            traces |= again
+    return Answers(traces, {name: moves(t) for name, t in traces.items()}, spares)
 
 
 def _impulse(at: int) -> list[Fraction]:

@@ -12,7 +12,7 @@ from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS
 
-__all__ = ["Reading", "is_linear", "nonlinear_readings", "readings", "still_readings"]
+__all__ = ["SPARES", "Reading", "is_linear", "nonlinear_readings", "readings", "still_readings"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,9 @@ class Reading:
     what: str
     value: str
     because: str
+
+
+SPARES = Reading("weight decay reaches", "matrices only", "w of less than two dimensions it leaves alone")
 
 
 def is_linear(moves: Mapping[str, tuple[float, ...]]) -> bool:

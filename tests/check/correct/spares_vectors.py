@@ -1,0 +1,38 @@
+"""PyTorch's SGD, whose weight decay spares biases and the scales of norms: they are vectors."""
+
+import torch
+
+
+class SGD(torch.optim.Optimizer):
+    def __init__(
+        self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False
+    ):
+        if lr < 0 or momentum < 0 or weight_decay < 0:
+            raise ValueError("lr, momentum and weight_decay must not be negative")
+        if nesterov and (momentum == 0 or dampening != 0):
+            raise ValueError("Nesterov needs momentum and no dampening")
+        defaults = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        super().__init__(params, defaults | {"nesterov": nesterov, "maximize": maximize})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                d = -p.grad if group["maximize"] else p.grad
+                if group["weight_decay"] != 0 and p.ndim > 1:
+                    d = d.add(p, alpha=group["weight_decay"])
+                if group["momentum"] != 0:
+                    buf = self.state[p].get("momentum_buffer")
+                    if buf is None:
+                        buf = self.state[p]["momentum_buffer"] = d.clone().detach()
+                    else:
+                        buf.mul_(group["momentum"]).add_(d, alpha=1 - group["dampening"])
+                    d = d.add(buf, alpha=group["momentum"]) if group["nesterov"] else buf
+                p.add_(d, alpha=-group["lr"])
+        return loss
