@@ -29,6 +29,10 @@ import surefoot
             "dampening=0.1 has no meaning under convention",
         ),
         ({"momentum": 0.9, "state_dtype": torch.int32}, "Invalid state_dtype: torch.int32"),
+        (
+            {"momentum": 0.9, "state_dtype": "float32"},
+            "Invalid state_dtype: 'float32'; it is a floating-point",
+        ),
         ({"dampening": 0.1}, "dampening does nothing without momentum"),
         ({"convention": "ema"}, "convention does nothing without momentum"),
         ({"decoupled_weight_decay": True}, "decoupled_weight_decay does nothing without weight_decay"),
@@ -48,6 +52,23 @@ import surefoot
 def test_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match="^" + message.replace("(", r"\(")):
         surefoot.SGD([Parameter(torch.ones(2))], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": "0.1"}, "Invalid lr: '0.1'; it is a number or a one-element tensor"),
+        ({"lr": 0.1, "momentum": None}, "Invalid momentum: None; it is a number"),
+        (
+            {"lr": 0.1, "weight_decay": [0.1]},
+            "Invalid weight_decay: [0.1]; it is a number or a one-element tensor",
+        ),
+    ],
+)
+def test_what_is_no_number_is_told(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as error:
+        surefoot.SGD([Parameter(torch.ones(2))], **options)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(

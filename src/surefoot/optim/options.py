@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
@@ -83,6 +84,11 @@ def _number(x: float | Tensor, keep: bool) -> float | Tensor:
 
 def check_domain(o: Options) -> None:
     """Refuse values outside their domain, as torch does and in torch's words where torch has them."""
+    for name in ("lr", "momentum", "dampening", "weight_decay"):
+        value = getattr(o, name)
+        if not isinstance(value, (Real, Tensor)):
+            tensor = " or a one-element tensor" if name in ("lr", "weight_decay") else ""
+            raise TypeError(f"Invalid {name}: {value!r}; it is a number{tensor}")
     for name, what in (("lr", "learning rate"), ("weight_decay", "weight_decay value")):
         value = getattr(o, name)
         if isinstance(value, Tensor) and value.numel() != 1:
@@ -98,8 +104,10 @@ def check_domain(o: Options) -> None:
     if o.convention not in CONVENTIONS:
         raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
     check_dampening(o)
-    if o.state_dtype is not None and not o.state_dtype.is_floating_point:
-        raise ValueError(f"Invalid state_dtype: {o.state_dtype}; it is a floating-point dtype or None")
+    if o.state_dtype is not None and not getattr(o.state_dtype, "is_floating_point", False):
+        raise ValueError(
+            f"Invalid state_dtype: {o.state_dtype!r}; it is a floating-point dtype, as torch.float32, or None"
+        )
 
 
 def check_dampening(o: Options) -> None:
