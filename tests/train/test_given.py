@@ -8,7 +8,8 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.feed import feed
-from surefoot.train.given import check_model, check_single_rows
+from surefoot.train.given import check_keeps_rows, check_model, check_single_rows
+from surefoot.train.loop import fit
 
 CPU = torch.device("cpu")
 
@@ -80,3 +81,45 @@ def test_looking_leaves_no_trace() -> None:
     norm(193, 32, 1, model, 1, 5, 5)
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
+
+
+class Centred(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.flatten(1).sub_(0.5))
+
+
+@pytest.mark.parametrize(("validated", "shuffle"), [(True, True), (True, False), (False, False)])
+def test_a_model_that_writes_into_its_input_is_refused_before_it_does(validated: bool, shuffle: bool) -> None:
+    x, y = torch.rand(8, 2), torch.arange(8) % 2
+    kept = x.clone()
+    with pytest.raises(InputError) as caught:
+        fit(Centred(2, 2), (x, y), (x, y) if validated else None, shuffle=shuffle, epochs=1, progress=False)
+    assert str(caught.value) == (
+        "The model changes its input in place, and with it the rows that it is given;"
+        " let its forward begin with x = x.clone()."
+    )
+    assert torch.equal(x, kept)
+
+
+def test_rows_that_are_gathered_may_be_written_into() -> None:
+    x, y = torch.rand(8, 2), torch.arange(8) % 2
+    kept = x.clone()
+    assert fit(Centred(2, 2), (x, y), epochs=2, progress=False).status == "finished"
+    assert torch.equal(x, kept)
+
+
+def test_looking_at_a_model_leaves_its_mode_and_random_numbers() -> None:
+    class Noisy(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x + torch.rand_like(x))
+
+    model, rows = (
+        nn.Sequential(Noisy(2, 2), nn.ReLU()),
+        feed((torch.rand(8, 2), torch.zeros(8)), 4, device=CPU),
+    )
+    model[1].eval()
+    modes = [m.training for m in model.modules()]
+    before = torch.random.get_rng_state()
+    check_keeps_rows(model, rows)
+    assert [m.training for m in model.modules()] == modes
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train.feed import Feed
 
-__all__ = ["check_model", "check_single_rows"]
+__all__ = ["check_keeps_rows", "check_model", "check_single_rows"]
 
 
 def check_model(model: Any) -> None:
@@ -28,6 +28,31 @@ def check_model(model: Any) -> None:
             )
     if not any(p.requires_grad for p in model.parameters()):
         raise InputError("The model has no parameters to train: none requires a gradient.")
+
+
+def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
+    """Raise an InputError for a model that writes into its input: batches are slices of the rows themselves.
+
+    It would change them at each evaluation, and with them all that is measured on them.
+    """
+    first = next((rows.first for rows in feeds if rows is not None and rows.first is not None), None)
+    if first is None:
+        return
+    x = next(first(2))[0].clone()
+    modes, version = [(module, module.training) for module in model.modules()], x._version
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            model.eval()(x)
+    except Exception:
+        return  # whatever is wrong will show in training
+    finally:
+        for module, training in modes:
+            module.training = training
+    if x._version != version:
+        raise InputError(
+            "The model changes its input in place, and with it the rows that it is given;"
+            " let its forward begin with x = x.clone()."
+        )
 
 
 def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:
