@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -291,6 +292,25 @@ def test_one_fault_that_several_clauses_meet_is_told_once():
     assert "closure-called has named" in others[0].diagnosis
     alone = check(NoClosure, only=["closure-loss"])["closure-loss"]
     assert alone.repro
+
+
+class Bare:
+    """No Optimizer, and without groups."""
+
+    def __init__(self, params, lr=0.1):
+        self.params, self.lr = list(params), lr
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in self.params:
+            p -= self.lr * p.grad
+
+
+def test_the_line_that_raises_stays_in_the_reproduction():
+    repro = check(Bare, only=["nothing-else"])["nothing-else"].repro
+    assert "group = opt.param_groups[0]" in repro
+    with pytest.raises(AttributeError, match="param_groups"):
+        exec(re.sub("from .* import Bare", "", repro), {"Bare": Bare})
 
 
 def test_an_option_without_effect_is_told_once(among_mutants):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from surefoot.check.pytest_plugin import checks
-from surefoot.check.run import clauses
+from surefoot.check.run import check, clauses
 from surefoot.errors import InputError
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
@@ -36,6 +36,22 @@ def test_clauses_may_be_one_string(check, request):
         *(f"closure-{x}" for x in ("called", "once", "loss", "first")),
     )
     check()
+
+
+def test_only_what_is_asked_for_is_listed():
+    listed = [p.id for p in checks(torch.optim.SGD, quick=True, skip=["state"]).args[1]]
+    report = check(torch.optim.SGD, quick=True, skip=["state"])
+    assert listed == [*(v.clause.id for v in report.verdicts)]
+    assert "rule" in listed
+    assert not {"resume", "sizes", "pickles", "compiles"} & set(listed)
+
+
+@checks(torch.optim.LBFGS, only=["rule", "late"])
+def test_what_follows_no_rule_is_skipped(check, request):
+    with pytest.raises(pytest.skip.Exception) as skipped:
+        check()
+    said = {"rule": "step() needs a closure", "late": "for the reason that the test of `rule` gives"}
+    assert said[request.node.callspec.id] in str(skipped.value)
 
 
 def test_unknown_clause_is_refused():

@@ -41,6 +41,12 @@ class Hogs(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
         self.hoard = bytearray(1 << 31)
 
+class HogsAtEveryStep(torch.optim.SGD):
+    def step(self, closure=None):
+        self.hoard = []
+        while True:
+            self.hoard.append(torch.ones(1 << 22))
+
 class Chatters(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
         while True:
@@ -162,6 +168,36 @@ def test_who_hangs_in_many_clauses_is_waited_for_twice(patients, monkeypatch):
                 hangs.observe("steps", {}, {"momentum": 0.5})
             said.append(str(died.value))
     assert said == [f"It did not end within {s} s, and was stopped." for s in ("0.5", "0.5", "0.25")]
+
+
+def test_what_uses_up_the_memory_is_shrunk_with_less_of_it(patients, monkeypatch):
+    died = []
+
+    def load(self):
+        died.append(self.memory)
+        return LOAD(self)
+
+    LOAD = Sandbox._load
+    monkeypatch.setattr(Sandbox, "_load", load)
+    report = check("patients.py:HogsAtEveryStep", only=["rule", "steps"])
+    assert [v.note for v in report.failures] == ["It asked for more than 1024 MiB of memory."] * 2
+    assert report["rule"].got == report["rule"].note  # told with all the memory there is
+    assert report["rule"].script.endswith("step 1: w.grad = 0")
+    assert set(died) == {1 << 28, 1 << 30}
+    assert len(died) < 20
+
+
+def test_a_process_that_was_started_in_a_hurry_goes_with_it(patients):
+    hogs = Sandbox("patients.py:HogsAtEveryStep")
+    with contextlib.closing(hogs):
+        with pytest.raises(Died, match="more than 1024 MiB"):
+            hogs.observe("steps", {}, {})
+        with hogs.hurried(2.0):
+            with pytest.raises(Died, match="more than 256 MiB"):
+                hogs.observe("steps", {}, {})
+            hogs.observe("is-optimizer", {}, {})  # by a fresh process
+        with pytest.raises(Died, match="more than 1024 MiB"):
+            hogs.observe("steps", {}, {})
 
 
 def test_endless_output_is_called_that_in_every_clause(patients):

@@ -102,7 +102,7 @@ class _Work:
         self.deaths = 0
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
-        situations = [s for s in SITUATIONS if self.plan.wants(s.clause) and (s.quick or not self.plan.quick)]
+        situations = [s for s in SITUATIONS if self.plan.wants(s.clause)]
         plain = self.recorder.plain
         if guessed.rule is None and isinstance(plain[-1].outcome, Died):
             yield tell_death(self.recorder, SITUATIONS[0].clause, plain[-1])

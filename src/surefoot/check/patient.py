@@ -59,9 +59,9 @@ class Here:
         def make(params: Any, **more: Any) -> Any:
             try:
                 return self.constructor(params, **{**self.given, **options, **more})
-            except MemoryError:
-                raise
             except Exception as error:
+                if out_of_memory(error):
+                    raise MemoryError from error
                 raise _Refused(str(error)) from error
 
         return make
@@ -99,9 +99,9 @@ class Here:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return {"claims": plain(function(self.make(options), **case))}
-        except MemoryError:
-            raise
         except (Exception, SystemExit) as error:
+            if out_of_memory(error):
+                raise MemoryError from error
             return {"raised": describe(error)}
         finally:
             torch.set_deterministic_debug_mode(mode)
@@ -120,6 +120,8 @@ class Here:
                 return record(script, self.make(options or {}), dtype=dtype, label=self.signature.name)
         except OptimizerRaised as error:
             cause = error.__cause__ or error
+            if out_of_memory(cause):  # the next script would ask for as much
+                raise MemoryError from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
 
@@ -143,6 +145,12 @@ def _in_training(subject: Subject) -> Subject:
 
 class _Refused(Exception):
     """The constructor raised; the cause says what."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether Python, or torch in its own words, had no memory left to give."""
+    said = "DefaultCPUAllocator: can't allocate memory"
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said in str(error))
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _tell(report: Report, id: str) -> None:
     try:
         verdict = report[id]
     except KeyError:
-        pytest.skip("not part of a quick check")
+        pytest.skip("not examined, for the reason that the test of `rule` gives")
     if verdict.outcome == NOT_APPLICABLE:
         pytest.skip(verdict.note)
     if verdict.outcome == FAILED:

@@ -63,12 +63,14 @@ class Recorder:
     def _decays(self, found: list[Recording]) -> bool | None:
         """Whether weight decay changes anything in the first run that has it; None if that cannot be told."""
         option = self.words.option("weight_decay")
-        with_it = next((r for r in found if r.trace and option and r.options.get(option)), None)
-        if with_it is None or with_it.trace is None or isinstance(found[-1].outcome, Died):
+        with_it = next((r for r in found if option is not None and r.trace and r.options.get(option)), None)
+        if option is None or with_it is None or isinstance(found[-1].outcome, Died):
             return None
         groups = (replace(g, options={**g.options, option: 0}) for g in with_it.script.groups)
-        without = self.play(replace(with_it.script, groups=tuple(groups)), with_it.dtype).trace
-        return without and [m.w for m in without.steps] != [m.w for m in with_it.trace.steps]
+        without = self.play(replace(with_it.script, groups=tuple(groups)), with_it.dtype)
+        if with_it.trace is None or without.trace is None:
+            return None
+        return [m.w for m in without.trace.steps] != [m.w for m in with_it.trace.steps]
 
     @cached_property
     def heard(self) -> Words:
@@ -120,6 +122,8 @@ class Recorder:
             outcome: Trace | Raised | Died = self.patient.record(script, {}, dtype)
         except (Raised, Died) as error:
             outcome = error
+        except MemoryError:  # in this process
+            outcome = Died("It asked for too much memory.")
         return Recording(script, dtype, options or {}, outcome)
 
     def accepted(self, near: int) -> list[dict[str, Any]]:

@@ -36,10 +36,12 @@ UNTOUCHED = Clause(
     "leaves torch and surefoot as they are",
     why="A module that replaces functions of torch changes every program that imports it.",
     mend="Give your function a name of its own.",
+    quick=True,
 )
 LONGEST_ANSWER = 1 << 26  # bytes
 IMPORTS = 30.0  # seconds that importing the user's module may take
 HURRIED = 1.0  # seconds for an answer, once one after the other has hung
+SCANT = 1 << 28  # bytes for a process that is started in a hurry: it is filled sooner
 BUSY = 20  # times as long as allowed is the most that waiting for a processor may add
 # control characters as JSON writes them: a terminal would obey them, and show what was never judged
 CONTROL = re.compile(rb"\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])")
@@ -65,6 +67,7 @@ class Sandbox:
         self.tolerated, self.closed = "", False
         self.patched: list[str] = []
         self.hangs = 0
+        self.limit = memory  # of the present process
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         self._connection: socket.socket | None = None
         self._pid = 0
@@ -105,13 +108,15 @@ class Sandbox:
 
     @contextlib.contextmanager
     def hurried(self, seconds: float) -> Iterator[None]:
-        """Allow less time for an answer, for a while."""
-        usual, hangs = self.seconds, self.hangs
-        self.seconds = seconds
+        """Allow less time for an answer, and a fresh process less memory, for a while."""
+        usual, hangs, memory = self.seconds, self.hangs, self.memory
+        self.seconds, self.memory = seconds, min(memory, SCANT)
         try:
             yield
         finally:
-            self.seconds, self.hangs = usual, hangs  # what hangs in a hurry may be no hang
+            self.seconds, self.hangs, self.memory = usual, hangs, memory  # a hang in a hurry may be none
+            if self.limit < memory:
+                self._stop()  # what is asked next may need more
 
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update."""
@@ -137,7 +142,7 @@ class Sandbox:
         with theirs:
             order = {"memory": self.memory, "path": sys.path, "folder": os.getcwd()}
             self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
-        self._connection = ours
+        self._connection, self.limit = ours, self.memory
         told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
         if self.tolerated:
             told = self._ask(ask="tolerate", kind=self.tolerated)
@@ -171,7 +176,7 @@ class Sandbox:
             os.lseek(self.output.fileno(), 0, os.SEEK_END)  # the next process writes from there
             raise died
         if reply.get("out_of_memory"):
-            raise self._died(f"it asked for more than {self.memory >> 20} MiB of memory.")
+            raise self._died(f"it asked for more than {self.limit >> 20} MiB of memory.")
         if "input_error" in reply:
             raise InputError(reply["input_error"])
         if "raised" in reply:

@@ -35,7 +35,6 @@ class Situation:
     clause: Clause
     make: Callable[[Words, Option, random.Random], Iterator[Script]]
     dtypes: tuple[str, ...] = ("float64",)
-    quick: bool = False
     near: int = 2  # how many options less than as much as the constructor takes
 
 
@@ -161,8 +160,10 @@ def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     yield Script(start, (Group(("a", "b"), usual),), _steps(gradients, events))
 
 
-def _situation(id: str, title: str, make: Any, why: str, mend: str, **more: Any) -> Situation:
-    return Situation(Clause(id, "arithmetic", title, why, mend), make, **more)
+def _situation(
+    id: str, title: str, make: Any, why: str, mend: str, *, quick: bool = False, **more: Any
+) -> Situation:
+    return Situation(Clause(id, "arithmetic", title, why, mend, quick=quick), make, **more)
 
 
 SITUATIONS = (

@@ -53,13 +53,17 @@ SHARED_COUNT = (
 
 @dataclass(frozen=True)
 class Clause:
-    """One thing that is examined: id, group on the screen, title, why it matters, how to mend it."""
+    """One thing that is examined: id, group on the screen, title, why it matters, how to mend it.
+
+    `quick`: part of --quick.
+    """
 
     id: str
     group: str
     title: str
     why: str = ""
     mend: str = ""
+    quick: bool = field(default=False, kw_only=True)
 
     def verdict(self, outcome: Outcome, **what: Any) -> Verdict:
         """Pass judgement on this clause."""
@@ -181,7 +185,9 @@ class Plan:
     skip: tuple[str, ...] = ()
 
     def wants(self, clause: Clause) -> bool:
-        """Whether a clause is to be examined, going by --only and --skip."""
+        """Whether a clause is to be examined, going by --quick, --only and --skip."""
+        if self.quick and not clause.quick:
+            return False
         named = {clause.id, clause.group}
         return (not self.only or bool(named & set(self.only))) and not named & set(self.skip)
 

@@ -37,7 +37,6 @@ class Probed(Clause):
         refusal: an exception whose text has this word says that the optimizer does not do this: not a fault.
         refuses: exceptions of these kinds say the same ("Exception": all kinds).
         strict: not even the constructor may refuse.
-        quick: part of --quick.
         deep: only examined with --deep.
     """
 
@@ -49,7 +48,6 @@ class Probed(Clause):
     refusal: str = ""
     refuses: Sequence[str] = ()
     strict: bool = False
-    quick: bool = False
     deep: bool = False
 
 

@@ -65,7 +65,7 @@ class _Work:
     def verdicts(self, plan: Plan, hurdle: str) -> Iterator[Verdict]:
         """Yield the verdict of each clause that is wanted."""
         for clause in CLAUSES.values():
-            if not plan.wants(clause) or (plan.quick and not clause.quick):
+            if not plan.wants(clause):
                 continue
             if clause.deep and not plan.deep:
                 yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")

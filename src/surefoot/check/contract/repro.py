@@ -40,7 +40,8 @@ def reproduction(
     if claim is not None and last is not None:
         body += ast.parse(_assertion(last, claim)).body
     body = put_in(ast.Module(body, []), _small_constants(body)).body
-    text = "\n".join(ast.unparse(ast.fix_missing_locations(node)) for node in without_unused(body))
+    reads = _made(body, signature.name) if claim is None else set()  # what raised may be any line on these
+    text = "\n".join(ast.unparse(ast.fix_missing_locations(node)) for node in without_unused(body, reads))
     helpers = _helpers(text)
     whole = "\n".join([*helpers, text])
     modules = [
@@ -110,6 +111,19 @@ def _assertion(last: ast.Return, claim: int) -> str:
     if expected == "True":
         return f"{head}{indent}assert {got}, {what}"
     return f"{head}{indent}print({got}, {expected})\n{indent}assert {got} == {expected}, {what}"
+
+
+def _made(body: list[ast.stmt], name: str) -> set[str]:
+    """Return the names that are given an optimizer."""
+    return {
+        n.id
+        for s in body
+        if isinstance(s, ast.Assign)
+        and any(isinstance(c, ast.Call) and ast.unparse(c.func) == name for c in ast.walk(s.value))
+        for t in s.targets
+        for n in ast.walk(t)
+        if isinstance(n, ast.Name)
+    }
 
 
 def _small_constants(body: list[ast.stmt]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 __all__ = ["literal", "put_in", "without_unused"]
@@ -130,16 +130,25 @@ def _is_word(key: ast.expr | None) -> bool:
     return isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier()
 
 
-def without_unused(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Leave out assignments to names that are never read, again and again until there are none."""
+def without_unused(body: list[ast.stmt], telling: Collection[str] = ()) -> list[ast.stmt]:
+    """Leave out assignments to names that are never read, again and again until there are none.
+
+    Lines that read one of the `telling` names stay.
+    """
     while True:
         read = {
             n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
         }
-        kept = [s for s in body if not _idle(s, read)]
+        kept = [s for s in body if not _idle(s, read) or _reads(s, telling)]
         if len(kept) == len(body):
             return body
         body = kept
+
+
+def _reads(statement: ast.stmt, names: Collection[str]) -> bool:
+    return any(
+        isinstance(n, ast.Name) and n.id in names and isinstance(n.ctx, ast.Load) for n in ast.walk(statement)
+    )
 
 
 def _idle(statement: ast.stmt, read: set[str]) -> bool:
