@@ -294,6 +294,7 @@ DIAGNOSES = {
     "lr_cached_across_groups": "The learning rate of the first group is used for every group",
     "buffer_is_the_gradient": "The buffer is the gradient tensor itself",
     "zero_gradient_skipped": "A gradient of zeros is taken as a missing one",
+    "uninitialised_buffer": "reads memory made by torch.empty",
     "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
 }
 # those that show in one situation alone

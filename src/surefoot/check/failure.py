@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from surefoot.check import wording
@@ -19,6 +20,12 @@ __all__ = ["Fault", "fault_in", "tell_death", "tell_failure"]
 Fault: TypeAlias = Mismatch | Raised
 # each smaller script that still ends the process costs a process: fewer tries, and less time for an answer
 DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
+
+READ_UNWRITTEN = (
+    "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
+    "memory made by torch.empty or empty_like before anything was written into it."
+)
+EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
 
 def fault_in(recording: Recording, claim: Claim) -> Fault | None:
@@ -39,7 +46,9 @@ def tell_failure(
     """Say what failed, in how many runs, by the smallest script that still does."""
     first, fault = wrong[0]
     smallest = shrink(first.script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
+    unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made
     fault = fault_in(recorder.play(smallest, first.dtype), claim) or fault
+    unwritten = unwritten and _is_nan(fault)
     mismatch = fault if isinstance(fault, Mismatch) else None
     matter = wording.options_that_matter(smallest, recorder.off)
     spare = sorted(set(recorder.off) - set(matter))
@@ -52,6 +61,8 @@ def tell_failure(
     else:
         expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+    if unwritten and not diagnosis:
+        diagnosis = READ_UNWRITTEN
     mend = "" if mismatch else "The traceback of the lines below ends where it raises."
     return clause.verdict(
         FAILED,
@@ -62,7 +73,7 @@ def tell_failure(
         options=matter,
         diagnosis=diagnosis,
         script=str(smallest),
-        repro=_reproduction(recorder, smallest, first.dtype, mismatch),
+        repro=_reproduction(recorder, smallest, first.dtype, mismatch, [EMPTY_IS_NAN] * unwritten),
         mend=mend,
     )
 
@@ -90,8 +101,15 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
     )
 
 
-def _reproduction(recorder: Recorder, script: Script, dtype: str, found: Mismatch | None) -> str:
-    return wording.reproduction(script, recorder.patient.signature, recorder.patient.given, dtype, found)
+def _is_nan(fault: Fault) -> bool:
+    return isinstance(fault, Mismatch) and math.isnan(fault.got) and not math.isnan(fault.expected)
+
+
+def _reproduction(
+    recorder: Recorder, script: Script, dtype: str, found: Mismatch | None, before: Sequence[str] = ()
+) -> str:
+    patient = recorder.patient
+    return wording.reproduction(script, patient.signature, patient.given, dtype, found, before)
 
 
 def _still_fails(recorder: Recorder, claim: Claim, dtype: str, found: Fault) -> Callable[[Script], bool]:

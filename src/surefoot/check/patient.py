@@ -7,7 +7,7 @@ import dataclasses
 import re
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.contract.clause import CLAUSES
@@ -89,22 +89,14 @@ class Here:
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe or a fact; what it raised, warned of and left in `__del__` is part of the answer."""
-        import torch
-
         function = FACTS[probe] if probe in FACTS else CLAUSES[probe].probe
-        mode = torch.get_deterministic_debug_mode()
-        # what torch.empty makes is NaN, so that who reads it does not pass by luck
-        torch.set_deterministic_debug_mode("default" if probe == "no-warnings" else "warn")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _empty_is_nan("default" if probe == "no-warnings" else "warn"):
                 return {"claims": plain(function(self.make(options), **case))}
         except (Exception, SystemExit) as error:
             if out_of_memory(error):
                 raise MemoryError from error
             return {"raised": describe(error)}
-        finally:
-            torch.set_deterministic_debug_mode(mode)
 
     def hurried(self, seconds: float) -> AbstractContextManager[None]:
         """Nothing bounds the time of this process."""
@@ -115,8 +107,7 @@ class Here:
         from surefoot.trace import OptimizerRaised, record
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _empty_is_nan():
                 return record(script, self.make(options or {}), dtype=dtype, label=self.signature.name)
         except OptimizerRaised as error:
             cause = error.__cause__ or error
@@ -124,6 +115,21 @@ class Here:
                 raise MemoryError from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
+
+
+@contextlib.contextmanager
+def _empty_is_nan(mode: str = "warn") -> Iterator[None]:
+    """For a while torch.empty makes NaN, so that who reads it does not pass by luck; torch's warnings go."""
+    import torch
+
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode(mode)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
 
 
 def _in_training(subject: Subject) -> Subject:

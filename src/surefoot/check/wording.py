@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -75,9 +75,14 @@ def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
 
 
 def reproduction(
-    script: Script, signature: Signature, given: Mapping[str, Any], dtype: str, found: Mismatch | None
+    script: Script,
+    signature: Signature,
+    given: Mapping[str, Any],
+    dtype: str,
+    found: Mismatch | None,
+    before: Sequence[str] = (),
 ) -> str:
-    """A few lines of plain torch that show it: their assert fails, or they raise."""
+    """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first."""
     said = {o for g in script.groups for o in g.options}
     extra = {k: v for k, v in given.items() if k not in said}
     worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
@@ -88,7 +93,7 @@ def reproduction(
     return to_torch_code(
         dataclasses.replace(script, groups=slim),
         signature.name,
-        imports=[signature.imports] if signature.imports else [],
+        imports=[*filter(None, [signature.imports]), *before],
         extra=extra,
         dtype=dtype,
         mismatch=found,
