@@ -404,6 +404,17 @@ def test_what_is_claimed_to_be_torch_and_is_keras_fails():
     assert "Keras's SGD" in claimed["changed-lr"].diagnosis
 
 
+def test_a_place_of_the_decay_without_a_rule_is_that_of_the_rule_guessed():
+    options = {"foreach": False, "fused": False}
+    for decay, outcome in (("decoupled", PASSED), ("l2", FAILED)):
+        examination = examine(Here(load(torch.optim.AdamW), options), Plan(only=("rule",)), decay=decay)
+        assert examination.why == f"AdamW, as guessed, with decay={decay}, as asked for."
+        assert [v.outcome for v in examination.verdicts] == [outcome]
+    assert outcomes(verdicts(torch.optim.Rprop, decay="l2")) == {NOT_APPLICABLE}
+    with pytest.raises(InputError, match="decay"):
+        verdicts(torch.optim.AdamW, decay="sideways")
+
+
 def test_a_wrong_place_of_the_decay_is_a_failure_when_a_rule_is_claimed():
     found = verdicts(f"{MUTANTS}/decay_decoupled_before.py:SGD", "torch", only=("rule",))
     assert found["rule"].outcome == FAILED

@@ -47,6 +47,21 @@ class HogsAtEveryStep(torch.optim.SGD):
         while True:
             self.hoard.append(torch.ones(1 << 22))
 
+class StartsThreads(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, momentum=0.0):
+        super().__init__(params, lr=lr, momentum=momentum, foreach=False)
+        threading.Thread(target=time.sleep, args=(1e6,)).start()
+
+class Spins(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        for _ in range(3):
+            threading.Thread(target=self.spin).start()
+        self.spin()
+
+    def spin(self):
+        while True:
+            pass
+
 class Chatters(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
         while True:
@@ -309,6 +324,28 @@ def test_time_that_a_process_waits_for_a_processor_does_not_count(patients, monk
 def test_what_a_process_waits_is_read_where_the_system_says_so():
     assert sandbox._queued(os.getpid()) >= 0
     assert sandbox._queued(1 << 30) == 0
+
+
+def test_who_waits_for_threads_of_its_own_is_stopped_all_the_same(patients, monkeypatch):
+    monkeypatch.setattr(sandbox, "_queued", lambda pid: time.monotonic())  # as if no processor was ever free
+    spins = Sandbox("patients.py:Spins", seconds=0.5)
+    began = time.monotonic()
+    with contextlib.closing(spins), pytest.raises(Died, match=r"did not end within 0\.5 s"):
+        spins.observe("zero-grad", {}, {})
+    assert time.monotonic() - began < 0.5 * sandbox.BUSY
+
+
+def test_what_a_process_has_used_is_read_where_the_system_says_so():
+    before = time.process_time()
+    assert sandbox._used(os.getpid()) == pytest.approx(before, abs=1.0)
+    assert sandbox._used(1 << 30) == 0
+
+
+def test_threads_of_earlier_optimizers_are_no_refusal(patients):
+    report = check("patients.py:StartsThreads", only=["rule", "options", "closure"])
+    assert report.ok, str(report)
+    assert not [v.note for v in report.verdicts if "thread" in v.note]
+    assert report["closure-loss"].outcome == report["rule"].outcome == "passed"
 
 
 def test_a_wrong_rule_is_refused_while_the_contract_is_being_examined(patients):

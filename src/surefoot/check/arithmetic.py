@@ -59,7 +59,8 @@ def examine(
         patient: the optimizer.
         plan: how much to examine.
         rule: the rule it claims to follow; by default it is guessed from its name, options and plain steps.
-        decay: where weight decay enters, if not where the rule has it: one of `surefoot.rules.DECAYS`.
+        decay: where weight decay enters, if not where the rule, named or guessed, has it: one of
+            `surefoot.rules.DECAYS`.
         explain: shrink, diagnose and reproduce what fails; without, a failure only says in how many runs.
 
     Returns:
@@ -70,7 +71,8 @@ def examine(
     """
     named = None if rule is None else get(rule)
     if decay is not None:
-        named = (named or get("torch")).variant(decay=decay)
+        with_decay = (named or get("torch")).variant(decay=decay)  # raises where there is no such place
+        named = with_decay if named else None
     recorder = Recorder(patient, plan.seed)
     work = _Work(recorder, plan, explain)
     if named is not None:
@@ -88,6 +90,10 @@ def examine(
             guessed = Guess(
                 None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
             )
+    if decay is not None and guessed.rule is not None:
+        held = get(guessed.rule.name.partition("(")[0]).variant(decay=decay)
+        why = f"{held.title}, as guessed, with decay={decay}, as asked for."
+        return Examination(held, why, work.verdicts(Guess(held, ""), claimed=True))
     return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
 
 

@@ -118,8 +118,10 @@ class _Answerer:
             return {"input_error": str(error)}
         except Raised as error:
             return {"raised": vars(error)}
-        except MemoryError:
-            return {"out_of_memory": True}
+        except MemoryError as error:
+            from surefoot.check.patient import NO_THREAD
+
+            return {"out_of_memory": True, "threads": NO_THREAD in str(error)}
         except Exception as error:  # it has no state, say, so that nothing can be recorded
             from surefoot.check.patient import describe
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from surefoot.trace import Script, Trace
 
-__all__ = ["Here"]
+__all__ = ["NO_THREAD", "Here"]
 
 # in a reproduction: the same as `tolerate` does here
 TOLERANT = """
@@ -40,6 +40,8 @@ class {name}({name}):
         super().__init__(*args, **kwargs)
         self.train()
 """
+
+NO_THREAD = "can't start new thread"
 
 
 class Here:
@@ -61,7 +63,7 @@ class Here:
                 return self.constructor(params, **{**self.given, **options, **more})
             except Exception as error:
                 if out_of_memory(error):
-                    raise MemoryError from error
+                    raise MemoryError(str(error)) from error
                 raise _Refused(str(error)) from error
 
         return make
@@ -95,7 +97,7 @@ class Here:
                 return {"claims": plain(function(self.make(options), **case))}
         except (Exception, SystemExit) as error:
             if out_of_memory(error):
-                raise MemoryError from error
+                raise MemoryError(str(error)) from error
             return {"raised": describe(error)}
 
     def hurried(self, seconds: float) -> AbstractContextManager[None]:
@@ -112,7 +114,7 @@ class Here:
         except OptimizerRaised as error:
             cause = error.__cause__ or error
             if out_of_memory(cause):  # the next script would ask for as much
-                raise MemoryError from cause
+                raise MemoryError(str(cause)) from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
 
@@ -154,9 +156,11 @@ class _Refused(Exception):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether Python, or torch in its own words, had no memory left to give."""
-    said = "DefaultCPUAllocator: can't allocate memory"
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said in str(error))
+    """Whether Python, or torch in its own words, had no memory left to give, for a thread's stack say."""
+    words = ("DefaultCPUAllocator: can't allocate memory", NO_THREAD)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(said in str(error) for said in words)
+    )
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -58,7 +58,7 @@ def check(
         optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
         rule: the rule it claims to follow, e.g. "torch" or "keras"; by default it is guessed, and said.
         options: constructor options to use throughout, e.g. `{"foreach": True}`; the others are varied.
-        decay: where weight decay enters, if not where the rule has it.
+        decay: where weight decay enters, if not where the rule, named or guessed, has it.
         quick: only what catches most mistakes, in at most a second.
         deep: also what takes long, such as torch.compile.
         only: ids of clauses, or groups of them, to examine; commas separate several.

@@ -68,6 +68,7 @@ class Sandbox:
         self.patched: list[str] = []
         self.hangs = 0
         self.limit = memory  # of the present process
+        self.fresh = True  # whether it has answered nothing yet
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
         self._connection: socket.socket | None = None
         self._pid = 0
@@ -142,7 +143,7 @@ class Sandbox:
         with theirs:
             order = {"memory": self.memory, "path": sys.path, "folder": os.getcwd()}
             self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
-        self._connection, self.limit = ours, self.memory
+        self._connection, self.limit, self.fresh = ours, self.memory, True
         told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
         if self.tolerated:
             told = self._ask(ask="tolerate", kind=self.tolerated)
@@ -175,6 +176,9 @@ class Sandbox:
             self.output.truncate(OUTPUT_LIMIT // 2)
             os.lseek(self.output.fileno(), 0, os.SEEK_END)  # the next process writes from there
             raise died
+        if reply.get("threads") and not self.fresh:  # most belong to the optimizers of other questions
+            self._stop()
+            return self._ask(seconds, **question)
         if reply.get("out_of_memory"):
             raise self._died(f"it asked for more than {self.limit >> 20} MiB of memory.")
         if "input_error" in reply:
@@ -182,15 +186,16 @@ class Sandbox:
         if "raised" in reply:
             raise Raised(**reply["raised"])
         self.patched = reply["patched"] or self.patched
+        self.fresh &= question["ask"] in ("load", "tolerate")
         return reply["answer"]
 
     def _line(self, seconds: float) -> bytes:
-        """Read one answer; time that its process spends waiting for a processor does not count."""
+        """Read one answer; time that its process waits for a processor, not for its own threads, is free."""
         assert self._connection is not None, "a question was asked before"
-        began, queued = time.monotonic(), _queued(self._pid)
+        began, queued, used = time.monotonic(), _queued(self._pid), _used(self._pid)
         deadline, read = began + seconds, bytearray()
         while not read.endswith(b"\n"):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and _used(self._pid) - used < seconds:
                 deadline = began + seconds + min(_queued(self._pid) - queued, BUSY * seconds)
             left = deadline - time.monotonic()
             if left <= 0:
@@ -235,6 +240,16 @@ def _queued(pid: int) -> float:
     try:
         with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
             return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _used(pid: int) -> float:
+    """Seconds of processors that all threads of a process have had; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
 

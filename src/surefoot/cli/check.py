@@ -55,7 +55,7 @@ def check(
     rule
         The rule that it claims to follow, such as torch or keras. By default it is guessed.
     decay
-        Where weight decay enters, if not where the rule has it, such as l2 or decoupled.
+        Where weight decay enters, if not where the rule, named or guessed, has it; such as l2 or decoupled.
     quick
         Only what catches most mistakes, in at most a second.
     deep

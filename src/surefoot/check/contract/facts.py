@@ -28,6 +28,8 @@ def groups(make: Make) -> str | None:
 def any_shape(make: Make) -> str | None:
     try:
         make([weight(3)])
+    except MemoryError:
+        raise
     except Exception as error:
         return f"it refuses a 1-dimensional parameter: {error}"
     return None
