@@ -108,9 +108,14 @@ def test_rows_that_are_gathered_may_be_written_into() -> None:
     assert torch.equal(x, kept)
 
 
-def test_looking_at_a_model_leaves_its_mode_and_random_numbers() -> None:
+def test_looking_at_a_model_leaves_it_and_random_numbers_as_they_were() -> None:
     class Noisy(nn.Linear):
+        def __init__(self, *size: int) -> None:
+            super().__init__(*size)
+            self.register_buffer("calls", torch.zeros(()))
+
         def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
             return super().forward(x + torch.rand_like(x))
 
     model, rows = (
@@ -121,5 +126,6 @@ def test_looking_at_a_model_leaves_its_mode_and_random_numbers() -> None:
     modes = [m.training for m in model.modules()]
     before = torch.random.get_rng_state()
     check_keeps_rows(model, rows)
+    assert model[0].calls == 0
     assert [m.training for m in model.modules()] == modes
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -40,6 +40,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
         return
     x = next(first(2))[0].clone()
     modes, version = [(module, module.training) for module in model.modules()], x._version
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # some count what they are shown
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             model.eval()(x)
@@ -48,6 +49,9 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
     finally:
         for module, training in modes:
             module.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
     if x._version != version:
         raise InputError(
             "The model changes its input in place, and with it the rows that it is given;"
