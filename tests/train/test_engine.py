@@ -40,6 +40,36 @@ def test_gradients_do_not_add_up() -> None:
     torch.testing.assert_close(net.weight.grad, first)
 
 
+def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    nets = model(), model()
+    losses = []
+    for net, run in zip(nets, (engine._run_backward, None), strict=True):
+        assert run is not None or net is nets[1], "torch has no _execution_engine any more"
+        monkeypatch.setattr(engine, "_run_backward", run)
+        step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5, momentum=0.9))
+        losses.append([step(X, Y) for _ in range(3)])
+    assert losses[0] == losses[1]
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda output, y: functional.cross_entropy(output, y, reduction="none"), "only for scalar outputs"),
+        (lambda output, y: functional.cross_entropy(output.detach(), y), "does not require grad"),
+        (lambda output, y: functional.cross_entropy(output, y) * 1j, "only for real scalar outputs"),
+        (lambda output, y: output.argmax(), "only for real scalar outputs|does not require grad"),
+    ],
+)
+def test_a_loss_that_cannot_go_back_is_told_in_torchs_words(
+    loss: Callable[..., torch.Tensor], message: str
+) -> None:
+    net = model()
+    with pytest.raises(RuntimeError, match=message):
+        engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
+
+
 def test_the_gradient_is_clipped() -> None:
     net = model()
     step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5), clip=0.01)
