@@ -129,3 +129,42 @@ def test_looking_at_a_model_leaves_it_and_random_numbers_as_they_were() -> None:
     assert model[0].calls == 0
     assert [m.training for m in model.modules()] == modes
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class Bag(nn.Module):
+    """Takes whole numbers, as an embedding does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.EmbeddingBag(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rows(x)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "net", "text"),
+    [
+        (torch.int64, nn.Linear(3, 2), "int64; give it float32, as by x.to(torch.float32)."),
+        (torch.float16, nn.Linear(3, 2), "float16; give it float32, as by x.to(torch.float32)."),
+        (torch.bool, nn.Linear(3, 2), "bool; give it float32, as by x.to(torch.float32)."),
+        (torch.float32, nn.Linear(3, 2).double(), "float32; give it float64, as by x.to(torch.float64)."),
+        (torch.float32, nn.Linear(3, 2).bfloat16(), "float32; give it bfloat16, as by x.to(torch.bfloat16)."),
+    ],
+)
+def test_inputs_of_a_dtype_that_the_model_cannot_take(dtype: torch.dtype, net: nn.Module, text: str) -> None:
+    x, y = torch.ones(8, 3).to(dtype), torch.zeros(8, dtype=torch.int64)
+    with pytest.raises(InputError) as caught:
+        fit(net, (x, y), epochs=1, progress=False)
+    assert str(caught.value) == f"The model cannot take inputs of {text}"
+
+
+def test_whole_numbers_are_for_a_model_that_takes_them() -> None:
+    x, y = torch.ones(8, 3, dtype=torch.int64), torch.zeros(8, dtype=torch.int64)
+    assert fit(Bag(), (x, y), epochs=1, progress=False).status == "finished"
+
+
+def test_autocast_takes_floats_of_all_widths() -> None:
+    x, y = torch.ones(8, 3, dtype=torch.float16), torch.zeros(8, dtype=torch.int64)
+    run = fit(nn.Linear(3, 2), (x, y), epochs=1, progress=False, precision="bfloat16")
+    assert run.status == "finished"

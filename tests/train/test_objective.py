@@ -22,6 +22,11 @@ def test_the_targets_type_says_what_is_trained_for() -> None:
         "Unknown loss 'cross_entropy'; did you mean 'cross-entropy'? Known: cross-entropy, squared-error."
     )
 
+    for loss, text in [(nn.MSELoss, "the class MSELoss; make one of it"), (0.5, "0.5")]:
+        with pytest.raises(InputError) as caught:
+            Objective.of(loss, measured)  # type: ignore[arg-type]
+        assert str(caught.value) == f"The loss is a name or a function of (output, target), not {text}."
+
 
 def test_loss_and_accuracy_are_those_of_scikit_learn() -> None:
     torch.manual_seed(0)

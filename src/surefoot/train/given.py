@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train.feed import Feed
 
-__all__ = ["check_keeps_rows", "check_model", "check_single_rows"]
+__all__ = ["check_keeps_rows", "check_model", "check_single_rows", "check_takes"]
 
 
 def check_model(model: Any) -> None:
@@ -39,24 +41,53 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
     if first is None:
         return
     x = next(first(2))[0].clone()
-    modes, version = [(module, module.training) for module in model.modules()], x._version
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # some count what they are shown
+    version = x._version
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-            model.eval()(x)
+        with _looked_at(model, x.device):
+            model(x)
     except Exception:
         return  # whatever is wrong will show in training
+    if x._version != version:
+        raise InputError(
+            "The model changes its input in place, and with it the rows that it is given;"
+            " let its forward begin with x = x.clone()."
+        )
+
+
+def check_takes(model: nn.Module, rows: Feed) -> None:
+    """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own."""
+    own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    if own is None or rows.first is None or (x := next(rows.first(2))[0].clone()).dtype == own:
+        return
+    with _looked_at(model, x.device):
+        try:
+            model(x.clone())
+        except Exception:
+            try:
+                model(x.to(own))
+            except Exception:
+                return  # whatever is wrong will show in training
+        else:
+            return
+    given, taken = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, own))
+    raise InputError(f"The model cannot take inputs of {given}; give it {taken}, as by x.to(torch.{taken}).")
+
+
+@contextmanager
+def _looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Call the model as an evaluation does, and leave it and the random numbers as they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # some count what they are shown
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            model.eval()
+            yield
     finally:
         for module, training in modes:
             module.training = training
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
-    if x._version != version:
-        raise InputError(
-            "The model changes its input in place, and with it the rows that it is given;"
-            " let its forward begin with x = x.clone()."
-        )
 
 
 def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:

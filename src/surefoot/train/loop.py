@@ -25,7 +25,7 @@ from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
 from surefoot.train.feed import EVALUATED, feed, floats
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_keeps_rows, check_model, check_single_rows
+from surefoot.train.given import check_keeps_rows, check_model, check_single_rows, check_takes
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
@@ -140,9 +140,12 @@ def fit(
     check_parts(config.batch_size, accumulate)
     place = devices.pick(device)
     model.to(place)
+    autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
     rows = fed(train, batch_size, shuffle=shuffle, seed=seed)
     valid_rows = None if valid is None else fed(valid, EVALUATED)
+    if autocast is None:  # which brings floats of all widths to one
+        check_takes(model, rows)
     check_single_rows(model, rows, config.batch_size, accumulate)
     if valid is not None or not shuffle:  # shuffled rows are gathered anew in each epoch
         check_keeps_rows(model, rows, valid_rows)
@@ -151,7 +154,6 @@ def fit(
         compared = partial(rows.first, min(rows.rows, valid_rows.rows))
     objective = Objective.of(loss, rows.target)
     made = optimizers.over(model, optimizer)
-    autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(

@@ -51,7 +51,7 @@ class Objective:
         """The objective for a batch's `target`: integers are classes, floats are measured.
 
         Raises:
-            InputError: no loss by that name.
+            InputError: no loss by that name, or none that can be called.
         """
         metric = "r2" if target.is_floating_point() else "accuracy"
         if loss is None:
@@ -60,6 +60,9 @@ class Objective:
             if loss not in LOSSES:
                 raise unknown("loss", loss, LOSSES)
             loss = LOSSES[loss]
+        elif isinstance(loss, type) or not callable(loss):
+            is_ = f"the class {loss.__name__}; make one of it" if isinstance(loss, type) else repr(loss)
+            raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
         return cls(loss, metric)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -71,16 +72,40 @@ def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache)
     assert done.stdout.strip() == "[]"
 
 
-def test_two_that_compile_at_once_leave_a_whole_package(tmp_path, monkeypatch):
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """One that is quick: the n-th package that it writes holds the number n."""
     monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
-    made = iter([b"first", b"second"])
+    numbers = itertools.count(1)
 
     def compiled(exported, package_path, inductor_configs):
-        Path(package_path).write_bytes(next(made))
+        Path(package_path).write_text(str(next(numbers)))
 
     monkeypatch.setattr(torch.export, "export", lambda graph, example: None)
     monkeypatch.setattr(torch, "_inductor", SimpleNamespace(aoti_compile_and_package=compiled), raising=False)
-    monkeypatch.setattr(package, "_loaded", lambda path: SimpleNamespace(run=path.read_bytes()))
+    monkeypatch.setattr(package, "_loaded", lambda path: SimpleNamespace(run=path.read_text()))
+
+
+def test_what_nobody_will_load_is_dropped_after_a_day(compiler):
+    program, folder = Program(None, [], (), ()), package.folder()
+    package.store(program, "other")
+    package.store(program, "name")
+    (replaced,) = folder.glob("name-*.pt2")
+    killed, note = folder / "tmp_killed.pt2", folder / "name.json.123"
+    for file in (killed, note):
+        file.write_text("")
+    package.store(program, "name")
+    assert all(file.exists() for file in (replaced, killed, note))  # another process may be at it
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))
+    package.store(program, "name")
+    assert not any(file.exists() for file in (replaced, killed, note))
+    assert package.load("other").run == "1"
+    assert package.load("name").run == "4"
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_two_that_compile_at_once_leave_a_whole_package(compiler, monkeypatch):
     program, replace = Program(None, [], (), ()), os.replace
 
     def replace_while_another_stores(source, target):
@@ -90,7 +115,7 @@ def test_two_that_compile_at_once_leave_a_whole_package(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", replace_while_another_stores)
     package.store(program, "name")
-    assert package.load("name").run == b"first"
+    assert package.load("name").run == "1"
 
 
 def test_nothing_is_compiled_for_a_folder_that_others_may_write_to(job, tmp_path, monkeypatch):

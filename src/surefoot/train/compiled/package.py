@@ -13,6 +13,7 @@ import os
 import platform
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -45,6 +46,7 @@ class Package(NamedTuple):
 
 # write a momentum buffer down once, rather than work it out anew at each use from gradients kept for that
 _COMPILER = {"realize_reads_threshold": 1}
+_DAY = 86400  # seconds
 
 
 def folder() -> Path:
@@ -124,6 +126,22 @@ def store(program: Program, name: str) -> None:
     note = folder() / f"{name}.json.{os.getpid()}"
     note.write_text(json.dumps(about))
     os.replace(note, folder() / f"{name}.json")
+    _tidy()
+
+
+def _tidy() -> None:
+    """Drop what no note names: what was replaced, or left by a compilation that was killed.
+
+    Nothing of today, which may be under way in another process.
+    """
+    named = set()
+    for note in folder().glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            named.add(json.loads(note.read_text())["file"])
+    for left in (*folder().glob("*.pt2"), *folder().glob("*.json.*")):
+        with contextlib.suppress(OSError):
+            if left.name not in named and time.time() - left.stat().st_mtime > _DAY:
+                left.unlink()
 
 
 def load(name: str) -> Package | None:
