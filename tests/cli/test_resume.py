@@ -81,6 +81,40 @@ def test_what_cannot_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().err == f"surefoot: {sentence}\n"
 
 
+def test_a_run_without_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "never"]) == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    weights = Path("run/model.safetensors").read_bytes()
+    Path("run/metrics.jsonl").write_text("".join(lines[:9]))  # as if it had been killed
+    capsys.readouterr()
+    assert main(["resume", "run"]) == 0
+    assert capsys.readouterr().out.startswith("The run 'run' has no checkpoint yet; it begins anew.\n")
+    assert Path("run/model.safetensors").read_bytes() == weights
+    Path("run/metrics.jsonl").write_text("".join([*lines[:9], '{"kind": "end", "status": "interrupted"}\n']))
+    assert main(["resume", "run"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: The run 'run' was stopped and has no checkpoint to go on from; begin another with"
+        " --config run/config.toml.\n"
+    )
+
+
+def test_other_data_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.arange(80.0).reshape(40, 2), np.arange(40) % 2
+    np.savez("own.npz", x=x, y=y)
+    assert main(["train", "--data", "own.npz", "--out", "run", "--checkpoint-every", "1 epoch"]) == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-1]))
+    for other in ({"x": x, "y": 1 - y}, {"x": 5 * x, "y": y}, {"x": x[:20], "y": y[:20]}):
+        np.savez("own.npz", **other)  # type: ignore[arg-type]
+        capsys.readouterr()
+        assert main(["resume", "run"]) == 2
+        assert capsys.readouterr().err.startswith(
+            "surefoot: The run in 'run' was begun with other rows to train on: 32 rows of 2, float32, "
+        )
+    np.savez("own.npz", x=x, y=y)
+    assert main(["resume", "run"]) == 0
+
+
 def test_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *COMMON, "--out", "run"]) == 0
     lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
@@ -89,7 +123,7 @@ def test_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run/environment.json").write_text(json.dumps(environment | {"torch": "1.0"}))
     capsys.readouterr()
     assert main(["resume", "run"]) == 0
-    assert capsys.readouterr().out.startswith("The run was begun with torch 1.0, not ")
+    assert "\nThe run was begun with torch 1.0, not " in capsys.readouterr().out
 
 
 def test_how_often_is_checked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,7 +172,7 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
         (["--optimizer", "adam"], "Unknown optimizer 'adam'; did you mean 'torch.optim:Adam'?"),
         (["--opt", "momentun=0.9"], "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
         (["--opt", "lr"], "An option of the optimizer is written NAME=VALUE, as eps=1e-6, not 'lr'."),
-        (["--opt", "lr=1"], "The optimizer's option 'lr' is given twice, by itself and with --opt."),
+        (["--opt", "lr=1"], "The optimizer's lr has an option of its own: --lr, not --opt."),
         (["--preset", "lectur"], "Unknown preset 'lectur'; did you mean 'lecture'? Known: lecture."),
         (["--config", "no.toml"], "Cannot read the config file 'no.toml': No such file or directory."),
         (["--lr", "-1"], "The lr must be a finite number above 0, not -1.0."),
@@ -220,7 +220,7 @@ def test_bad_input_is_one_sentence(
             "x of small.npz holds nan in row 0, position (1,); expected finite",
         ),
         ([[1.0, 2.0]] * 9, [0, 1], "x of small.npz holds 9 rows but y of small.npz holds 2; each input"),
-        ([[1.0, 2.0]] * 9, [0, 1, -1] * 3, "y of small.npz holds label -1 in row 2; expected 0 … 1"),
+        ([[1.0, 2.0]] * 9, [0, 1, -1] * 3, "y of small.npz holds label -1 in row 2; expected classes"),
     ],
 )
 def test_data_that_cannot_be_used(

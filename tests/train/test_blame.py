@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from surefoot.errors import InputError
@@ -20,3 +21,12 @@ def test_what_nobody_s_class_raises_stays_as_it_is() -> None:
     where = pytest.raises(InputError, match=r"raises TypeError: .*\(linear.py, line")
     with where, blaming({"model": "torch.nn:Linear"}, {"model": model}):
         model(3)
+
+
+def test_what_an_optimizer_inherits_is_its_own() -> None:
+    model = nn.Linear(1, 1)
+    model(torch.ones(1)).sum().backward()
+    optimizer = torch.optim.AdamW(model.parameters(), capturable=True)  # on the CPU, adam.py refuses that
+    where = pytest.raises(InputError, match=r"^The optimizer 'torch.optim:AdamW' raises .*\(adam.py, line")
+    with where, blaming({"optimizer": "torch.optim:AdamW"}, {"optimizer": optimizer}):
+        optimizer.step()

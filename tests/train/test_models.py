@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from surefoot.errors import InputError
+from surefoot.train import device as devices
 from surefoot.train import models
 
 
@@ -92,7 +94,13 @@ def test_an_unknown_model() -> None:
 
 
 def test_a_cnn_needs_pictures_that_can_be_halved() -> None:
-    assert sentence("cnn", (3,)) == "A cnn of 2 layers needs images of at least 4 × 4, not (3,)."
+    assert sentence("cnn", (3,)) == (
+        "A cnn needs images, (height, width) or (channels, height, width), not (3,)."
+    )
+    assert sentence("cnn", (12, 12, 3)) == (
+        "A cnn of 2 layers needs images of at least 4 × 4, not (12, 12, 3); are its channels last? They come"
+        " first, as (3, 12, 12)."
+    )
     assert sentence("cnn", (3, 9)) == "A cnn of 2 layers needs images of at least 4 × 4, not (3, 9)."
 
 
@@ -103,10 +111,53 @@ def test_descriptions() -> None:
     assert models.describe(nn.Sequential(nn.Linear(2, 3), nn.Tanh())) == "9 parameters"
 
 
+class Gives(nn.Module):
+    """Gives what a function makes of the right output."""
+
+    def __init__(self, change: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.layer, self.change, self.shown = nn.Linear(4, 10), change, []
+        self.register_buffer("seen", torch.tensor(0))
+
+    def forward(self, x: torch.Tensor) -> object:
+        self.seen += 1
+        if not self.shown:
+            self.shown.append(torch.ones(4))  # as a cache of positions
+        return self.change(self.layer(x * self.shown[0]))
+
+
+def test_looking_at_a_model_leaves_no_trace() -> None:
+    net = Gives(lambda y: y)
+    net.layer.eval()
+    state = torch.get_rng_state()
+    models.look(net, "net.py:Net", torch.zeros(2, 4), 10)
+    devices.threads(net, (4,), 32)
+    assert net.seen == 0
+    assert net.training
+    assert not net.layer.training
+    assert torch.equal(state, torch.get_rng_state())
+    net(torch.ones(2, 4)).sum().backward()  # what it keeps is no tensor of inference
+
+
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (nn.Linear(4, 3), "The model 'net.py:Net' gives 3 numbers for each row; the data want 10."),
+        (nn.Linear(4, 3), "The model 'net.py:Net' gives (2, 3) for 2 rows; the data want (2, 10)."),
+        (Gives(lambda y: (y, y)), "The model 'net.py:Net' gives a tuple; training wants one tensor."),
+        (Gives(lambda y: None), "The model 'net.py:Net' gives a NoneType; training wants one tensor."),
+        (
+            Gives(lambda y: y.T),
+            "The model 'net.py:Net' gives (10, 2) for 2 rows; the data want (2, 10).",
+        ),
+        (
+            Gives(lambda y: y.unsqueeze(2)),
+            "The model 'net.py:Net' gives (2, 10, 1) for 2 rows; the data want (2, 10).",
+        ),
+        (
+            Gives(torch.Tensor.detach),
+            "What the model 'net.py:Net' gives has no gradient to its parameters; is it detached, or under"
+            " no_grad?",
+        ),
         (nn.Linear(5, 10), "The model 'net.py:Net' cannot take rows of shape (4,): RuntimeError: mat1"),
     ],
 )

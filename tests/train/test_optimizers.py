@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,28 @@ def test_options_are_read_as_literals() -> None:
         "d": torch.float32,
         "m": "torch.nn",
     }
+    assert optimizers.options(["a=true", "b=False", "c=NONE", "d=inf"]) == {
+        "a": True,
+        "b": False,
+        "c": None,
+        "d": math.inf,
+    }
+    with pytest.raises(InputError, match=r"weight_decay has an option of its own: --weight-decay, not --opt"):
+        optimizers.options(["weight_decay=0.1"])
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"amsgrad": "maybe"}, "The option amsgrad of AdamW is True or False, not 'maybe'."),
+        ({"eps": "small"}, "The option eps of AdamW is such as 1e-08, not 'small'."),
+        ({"betas": "foo"}, "The option betas of AdamW is such as (0.9, 0.999), not 'foo'."),
+    ],
+)
+def test_a_text_in_the_place_of_a_number(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        optimizers.build("torch.optim:AdamW", [torch.zeros(1, requires_grad=True)], given)
+    assert str(caught.value) == text
 
 
 @pytest.mark.parametrize("text", ["betas", "=3", "a b=3", ""])

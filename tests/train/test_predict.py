@@ -14,6 +14,8 @@ from surefoot.train.config import Config
 from surefoot.train.data import load
 from surefoot.train.job import train
 
+OF_BYTES = predict.Trained(torch.nn.Identity(), (28, 28), (), load().scaling, bytes=True)
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -55,11 +57,11 @@ def test_rows_of_a_file(tmp_path: Path) -> None:
     data = load()
     path = tmp_path / "rows.npz"
     np.savez(path, images=data.valid.x[:5].numpy(), labels=data.valid.y[:5].numpy())
-    x, y = predict.rows(path, (28, 28))
+    x, y = predict.rows(path, OF_BYTES)
     assert torch.equal(x, data.valid.x[:5])
     assert y.tolist() == data.valid.y[:5].tolist()
     np.savez(path, anything=data.valid.x[0].numpy())
-    x, y = predict.rows(path, (28, 28))
+    x, y = predict.rows(path, OF_BYTES)
     assert (x.shape, y) == ((1, 28, 28), None)
 
 
@@ -129,22 +131,41 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
             " the model takes numbers of shape (rows, 28, 28).",
         ),
         ({"x": np.zeros((2, 28, 28)), "y": np.zeros(3)}, "holds 2 inputs but 3 targets."),
+        ({"x": np.zeros((2, 28, 28)), "y": np.float64(3)}, "holds 2 inputs but 1 target."),
+        (
+            {"x": np.linspace(0, 1, 1568).reshape(2, 28, 28)},
+            "holds inputs from 0 to 1; the model was trained on bytes, 0 … 255. Give it those.",
+        ),
     ],
 )
 def test_rows_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], text: str) -> None:
     path = tmp_path / "rows.npz"
     np.savez(path, **arrays)
     with pytest.raises(InputError) as caught:
-        predict.rows(path, (28, 28))
+        predict.rows(path, OF_BYTES)
     assert str(caught.value) == f"'{path}' {text}"
+
+
+def test_rows_that_are_no_numbers_are_told_by_their_place(tmp_path: Path) -> None:
+    x = np.ones((2, 28, 28))
+    x[1, 2, 3] = np.nan
+    np.savez(tmp_path / "rows.npz", x=x)
+    with pytest.raises(InputError, match=r"rows.npz holds nan in row 1, position \(2, 3\); expected finite"):
+        predict.rows(tmp_path / "rows.npz", OF_BYTES)
+
+
+def test_what_a_model_of_bfloat16_says_is_scored(tmp_path: Path) -> None:
+    output = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.bfloat16)
+    said = predict.score(trained("cat", "dog"), output, np.array([1, 1]), tmp_path)
+    assert said == "accuracy 50.00 % of 2 rows"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK nothing")
     with pytest.raises(InputError, match=r"is no .npz file of plain arrays as numpy.savez writes it"):
-        predict.rows(tmp_path / "x.npz", (28, 28))
+        predict.rows(tmp_path / "x.npz", OF_BYTES)
     with pytest.raises(InputError, match=r"Cannot read .*No such file or directory"):
-        predict.rows(tmp_path / "nowhere.npz", (28, 28))
+        predict.rows(tmp_path / "nowhere.npz", OF_BYTES)
 
 
 def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 import surefoot
+from surefoot.cli.streams import lenient, let_go
 from surefoot.errors import InputError
 
 _PACKAGE = Path(surefoot.__file__).parent
@@ -58,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = [a for a in args if a != "--debug"]
     try:
         code = build()(args, print_error=False, exit_on_error=False, result_action="return_value")
-        sys.stdout.flush()  # what cannot be written is told here, and not at exit
+        if sys.stdout is not None:  # closed, as by >&-
+            sys.stdout.flush()  # what cannot be written is told here, and not at exit
         return code if isinstance(code, int) else 0
     except (InputError, CycloptsError) as error:
         if debug:
@@ -70,13 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return 130
     except BrokenPipeError:
-        _let_go_of_output()  # `surefoot … | head`: the reader has gone
+        let_go(sys.stdout)  # `surefoot … | head`: the reader has gone
         return 0
     except OSError as error:  # a full disk, most likely under `surefoot … > file`
         if debug:
             raise
         print(f"surefoot: Cannot read or write: {error.strerror or error}.", file=sys.stderr)
-        _let_go_of_output()
+        let_go(sys.stdout)
         return 2
 
 
@@ -88,21 +90,16 @@ def command() -> NoReturn:
         if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
         else told(message, category, filename, *more)
     )
+    lenient()
     code = main()
     busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
     if "torch" in sys.modules and not busy:
         atexit._run_exitfuncs()  # what was registered to be done is done
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                let_go(stream)
         os._exit(code)
     sys.exit(code)
-
-
-def _let_go_of_output() -> None:
-    """Drop what stdout still holds and cannot write, which the interpreter would complain of at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:

@@ -23,8 +23,8 @@ def predict(
     from surefoot.train import predict as prediction
 
     trained = prediction.load(run, best=best)
-    if file.suffix == ".npz":
-        x, y = prediction.rows(file, trained.shape)
+    if file.suffix.lower() == ".npz":
+        x, y = prediction.rows(file, trained)
     else:
         x, y = prediction.picture(file, trained.shape), None
     output = trained(x)

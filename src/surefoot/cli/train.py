@@ -54,10 +54,11 @@ def carry_out(what: str, *args: Any) -> int:
     """Call the function of that name in surefoot.train, and say what came of the run; the exit code."""
     import gc
 
+    from surefoot.cli.streams import lasting
     from surefoot.plot import painter
     from surefoot.train import imports
 
-    with painter.hired():
+    with lasting(), painter.hired():
         # objects made while importing live as long as the process: the collector need not look at them again
         gc.disable()
         imports.lean()
@@ -69,8 +70,9 @@ def carry_out(what: str, *args: Any) -> int:
         try:
             run = getattr(job, what)(*args)
         except Interrupted as stopped:
-            go_on = f"surefoot resume {shlex.quote(str(stopped.run.folder))}"
-            print(f"surefoot: {stopped}\nTo go on: {go_on}", file=sys.stderr)
+            print(f"surefoot: {stopped}", file=sys.stderr)
+            if stopped.goes_on:
+                print(f"To go on: surefoot resume {shlex.quote(str(stopped.run.folder))}", file=sys.stderr)
             return stopped.exit_code
-    print(f"\n{run.closing}\nsaved in {run.folder}")
+        print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from torch import nn
+from torch.optim import Optimizer
 
 from surefoot.errors import Diverged, InputError
 
@@ -29,8 +32,8 @@ def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)[::-1]
         for what, thing in things.items():
-            file = inspect.getsourcefile(type(thing)) if ":" in specs[what] else None
-            where = next((f for f in frames if file is not None and f.filename == file), None)
+            files = _files(type(thing)) if ":" in specs[what] else []
+            where = next((f for file in files for f in frames if f.filename == file), None)
             if where is not None:
                 text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
                 place = f"{Path(where.filename).name}, line {where.lineno}"
@@ -39,3 +42,13 @@ def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[
                     f"The {what} '{specs[what]}' raises {type(error).__name__}: {text} ({place}){more}."
                 ) from error
         raise
+
+
+def _files(kind: type) -> list[str | None]:
+    """Where a class and what it inherits from is written, its own file first; what all have is nobody's."""
+    own = [base for base in kind.__mro__ if base not in (*nn.Module.__mro__, *Optimizer.__mro__)]
+    files = []
+    for base in own or [kind]:
+        with suppress(TypeError):  # a builtin
+            files.append(inspect.getsourcefile(base))
+    return files

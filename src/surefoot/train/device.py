@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
+from surefoot.train.given import looked_at
 
 __all__ = ["describe", "pick", "threads"]
 
@@ -68,14 +69,13 @@ def threads(model: nn.Module, shape: Sequence[int], batch_size: int, validated: 
             work += 2 * output.numel() * weight[0].numel()
 
     hooks = [module.register_forward_hook(count) for module in model.modules()]
-    training = model.training
+    x = torch.zeros(1, *shape)
     try:
-        with torch.inference_mode():
-            model.eval()(torch.zeros(1, *shape))
+        with looked_at(model, x.device):
+            model(x)
     except Exception:  # what is wrong with the model will show when it trains
         work = 0
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     # forward once, backward twice as much; a model that cannot be counted keeps torch's choice

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from surefoot.errors import InputError
 from surefoot.train.data import batches, order
+from surefoot.train.same import mark
 
 __all__ = ["EVALUATED", "Batches", "Feed", "feed", "floats"]
 
@@ -39,6 +41,7 @@ class Feed:
         steps: batches in an epoch.
         rows: rows in an epoch, or nearly so.
         target: one target (or some), to see of which type they are.
+        mark: gives what tells these rows from others.
         epoch: the batches of each.
         first: how many rows -> batches of the first ones; None where rows are not at hand.
         generators: that a DataLoader draws its order from.
@@ -47,6 +50,7 @@ class Feed:
     steps: int
     rows: int
     target: Tensor
+    mark: Callable[[], str]
     epoch: Epoch
     first: Callable[[int], Batches] | None = None
     generators: tuple[torch.Generator, ...] = ()
@@ -91,6 +95,7 @@ def feed(
     x, y = _tensor(x, "inputs", floats), _tensor(y, "targets", floats)
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
+    told = partial(mark, x, y)  # as they were given: scaled, other rows may look the same
     if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)
@@ -104,7 +109,7 @@ def feed(
     def first(count: int) -> Batches:
         return batches(x[:count], y[:count], EVALUATED, scaling=scaling)
 
-    return Feed(-(-len(x) // batch_size), len(x), y[:1], epoch, first)
+    return Feed(-(-len(x) // batch_size), len(x), y[:1], told, epoch, first)
 
 
 def floats(model: nn.Module) -> torch.dtype:
@@ -125,11 +130,14 @@ def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
         raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
+    return tensor.to(_dtype(tensor, what, floats))
+
+
+def _dtype(tensor: Tensor, what: str, floats: torch.dtype) -> torch.dtype:
+    """What inputs or targets of this dtype become."""
     if tensor.dtype == torch.float64:
-        return tensor.to(floats)
-    if what == "targets" and not tensor.is_floating_point():
-        return tensor.long()
-    return tensor
+        return floats
+    return torch.int64 if what == "targets" and not tensor.is_floating_point() else tensor.dtype
 
 
 def _loader(
@@ -157,7 +165,8 @@ def _loader(
     def epoch(number: int, skip: int = 0) -> Batches:
         return _moved(loader, steps, device, scaling, floats, skip)
 
-    return Feed(steps, rows, torch.as_tensor(target), epoch, generators=generators)
+    mark = f"{steps:,} batches"
+    return Feed(steps, rows, torch.as_tensor(target), lambda: mark, epoch, generators=generators)
 
 
 def _dataset(
@@ -186,7 +195,7 @@ def _dataset(
         loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
         return _moved(loader, len(loader), device, scaling, floats)
 
-    return Feed(-(-n // batch_size), n, torch.as_tensor(target), epoch)
+    return Feed(-(-n // batch_size), n, torch.as_tensor(target), lambda: f"{n:,} rows", epoch)
 
 
 def _pair(given: Any) -> Any:
@@ -218,11 +227,14 @@ def _moved(
         for count, batch in enumerate(loader if found is None else found, skip + 1):
             if count > steps:
                 break
-            x, y = (
-                t.to(device, floats if t.dtype == torch.float64 else t.dtype, non_blocking=True)
-                for t in _pair(batch)
-            )
-            yield (x if scaling is None else scaling(x)), y
+            x, y = _pair(batch)
+            x = x.to(device, _dtype(x, "inputs", floats), non_blocking=True)
+            y = y.to(device, _dtype(y, "targets", floats), non_blocking=True)
+            if scaling is not None:
+                x = scaling(x)
+            elif x.dtype == torch.uint8:
+                x = x.float()
+            yield x, y
         if count != steps:
             more = "more" if count > steps else f"{count:,}"
             raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")

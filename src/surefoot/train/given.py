@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train.feed import Feed
 
-__all__ = ["check_keeps_rows", "check_model", "check_single_rows", "check_takes"]
+__all__ = ["check_keeps_rows", "check_model", "check_single_rows", "check_takes", "looked_at"]
 
 
 def check_model(model: Any) -> None:
@@ -43,7 +43,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
     x = next(first(2))[0].clone()
     version = x._version
     try:
-        with _looked_at(model, x.device):
+        with looked_at(model, x.device):
             model(x)
     except Exception:
         return  # whatever is wrong will show in training
@@ -59,7 +59,7 @@ def check_takes(model: nn.Module, rows: Feed) -> None:
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     if own is None or rows.first is None or (x := next(rows.first(2))[0].clone()).dtype == own:
         return
-    with _looked_at(model, x.device):
+    with looked_at(model, x.device):
         try:
             model(x.clone())
         except Exception:
@@ -74,7 +74,7 @@ def check_takes(model: nn.Module, rows: Feed) -> None:
 
 
 @contextmanager
-def _looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
+def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Call the model as an evaluation does, and leave it and the random numbers as they were."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # some count what they are shown

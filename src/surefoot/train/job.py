@@ -76,8 +76,6 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     given = {name: getattr(config, name) for name in optimizers.OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     more = optimizers.options(config.opt)
-    if both := given.keys() & more.keys():
-        raise InputError(f"The optimizer's option {min(both)!r} is given twice, by itself and with --opt.")
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     if progress:
         print(data.description)
@@ -102,6 +100,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             "data": data.name,
             "task": data.task,
             "shape": data.shape,
+            "bytes": data.train.x.dtype == torch.uint8,
             "outputs": data.outputs,
             "classes": data.classes,
             "scaling": data.scaling.to_dict(),
@@ -165,6 +164,14 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
     folder = RunFolder(path)
     if folder.status == "finished":
         return Run.load(path)
+    if not any((path / "checkpoints").glob("step-*.safetensors")):
+        if folder.status == "interrupted":
+            raise InputError(
+                f"The run '{path}' was stopped and has no checkpoint to go on from; begin another with"
+                f" --config {path / 'config.toml'}."
+            )
+        if progress:
+            print(f"The run '{path}' has no checkpoint yet; it begins anew.")
     begun, now = folder.environment, environment(devices.pick(config.device), config.seed)
     if config.threads is None and "threads" in begun:
         torch.set_num_threads(begun["threads"])  # sums depend on it

@@ -192,6 +192,7 @@ def fit(
             folder,
             checkpoint_every,
             rows.steps,
+            {"train on": rows.mark} | ({} if valid_rows is None else {"validate on": valid_rows.mark}),
             model=model,
             optimizer=made,
             schedule=scheduler,
@@ -244,8 +245,10 @@ def fit(
         run.end(status)
     where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":
-        left = f"what was done is saved{where}" if where else "the model has the weights of that step"
-        raise Interrupted(f"Stopped at step {history.step:,} of {last:,}; {left}.", run, stop.signal)
+        goes_on = bool(where) and checkpoint_every != "never"
+        done = "what was done is" if goes_on else "the weights, but no checkpoint to go on from, are"
+        left = f"{done} saved{where}" if where else "the model has the weights of that step"
+        raise Interrupted(f"Stopped at step {history.step:,} of {last:,}; {left}.", run, stop.signal, goes_on)
     if status == "diverged":
         raise RunDiverged(f"{problem.advice(peak)}; the model of step {kept:,} is kept{where}.", run)
     return run

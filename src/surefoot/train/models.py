@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.given import looked_at
 from surefoot.train.resolve import accepted, resolve
 
 __all__ = ["HIDDEN", "build", "cnn", "describe", "linear", "look", "mlp"]
@@ -72,10 +73,17 @@ def cnn(
     Raises:
         InputError: `shape` is no image's, or too small to be halved so often.
     """
-    if len(shape) not in (2, 3) or min(shape[-2:]) < 2 ** len(hidden):
-        least = 2 ** len(hidden)
+    least = 2 ** len(hidden)
+    if len(shape) not in (2, 3):
         raise InputError(
-            f"A cnn of {len(hidden)} layers needs images of at least {least} × {least}, not {tuple(shape)}."
+            f"A cnn needs images, (height, width) or (channels, height, width), not {tuple(shape)}."
+        )
+    if min(shape[-2:]) < least:
+        moved = (shape[-1], *shape[:-1])
+        last = f"; are its channels last? They come first, as {moved}" if min(moved[-2:]) >= least else ""
+        raise InputError(
+            f"A cnn of {len(hidden)} layers needs images of at least {least} × {least},"
+            f" not {tuple(shape)}{last}."
         )
     layers: list[nn.Module] = [_WithChannels()] if len(shape) == 2 else []
     channels = [1 if len(shape) == 2 else shape[0], *hidden]
@@ -150,23 +158,25 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int) -> None:
     Raises:
         InputError: it does not.
     """
-    training = model.training
     try:
-        with torch.random.fork_rng(devices=[]), torch.inference_mode():
-            given = model.eval()(x)
+        with looked_at(model, x.device), torch.enable_grad():
+            given = model(x)
     except Exception as error:
         text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
         rows = f"rows of shape {tuple(x.shape[1:])}"
         raise InputError(f"The model '{spec}' cannot take {rows}: {type(error).__name__}: {text}.") from error
-    finally:
-        model.train(training)
-    if isinstance(given, Tensor) and given.numel() != len(x) * outputs:
-        each = (
-            f"{given.numel() // len(x):,} numbers for each row"
-            if len(given) == len(x)
-            else tuple(given.shape)
+    wanted = (len(x), outputs)
+    if not isinstance(given, Tensor):
+        raise InputError(f"The model '{spec}' gives a {type(given).__name__}; training wants one tensor.")
+    if given.numel() != math.prod(wanted) or (given.shape != wanted and outputs > 1):
+        raise InputError(
+            f"The model '{spec}' gives {tuple(given.shape)} for {len(x):,} rows; the data want {wanted}."
         )
-        raise InputError(f"The model '{spec}' gives {each}; the data want {outputs:,}.")
+    if not given.requires_grad:
+        raise InputError(
+            f"What the model '{spec}' gives has no gradient to its parameters; is it detached, or under"
+            " no_grad?"
+        )
 
 
 def describe(model: nn.Module) -> str:

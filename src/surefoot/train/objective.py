@@ -66,7 +66,7 @@ class Objective:
         return cls(loss, metric)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: a model may keep a tensor that it makes
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective) -> Tensor:
     """The loss and the metric over all rows of `batches`, with dropout off.
 
@@ -79,12 +79,14 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     training = model.training
     model.eval()
     losses, rows, targets, parts = [], 0, 0, []
-    for x, y in batches:
-        output = model(x)
-        losses.append(_wide(objective.loss(output, y)) * len(x))
-        rows, targets = rows + len(x), targets + y.numel()
-        parts.append(_correct(output, y) if objective.metric == "accuracy" else _moments(output, y))
-    model.train(training)
+    try:
+        for x, y in batches:
+            output = model(x)
+            losses.append(_wide(objective.loss(output, y)) * len(x))
+            rows, targets = rows + len(x), targets + y.numel()
+            parts.append(_correct(output, y) if objective.metric == "accuracy" else _moments(output, y))
+    finally:
+        model.train(training)
     if not rows:
         raise InputError("The validation data hold no rows.")
     total = torch.stack(parts).sum(0)
@@ -123,6 +125,10 @@ def _flat(output: Tensor, target: Tensor) -> Tensor:
 
 def _moments(output: Tensor, target: Tensor) -> Tensor:
     """Of each target: squared residuals, squares and sum; (3, targets)."""
+    if not isinstance(output, Tensor) or output.numel() != target.numel():
+        given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        wanted = tuple(target.shape)
+        raise InputError(f"R² needs an output for each target, {wanted}; the model gives {given}.")
     y = _wide(target.reshape(len(target), -1))
     residual = y - _wide(output.reshape(y.shape))
     return torch.stack([(residual**2).sum(0), (y**2).sum(0), y.sum(0)])

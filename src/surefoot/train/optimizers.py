@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,11 +43,16 @@ def with_defaults(spec: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+_WORDS = {"true": True, "false": False, "none": None, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
 def options(texts: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE texts as keyword arguments; a value is a Python literal, a dtype (torch.float32) or a text.
 
+    true, false, none, nan and inf are values in any case, as TOML and others write them.
+
     Raises:
-        InputError: a text without a name and a `=`, or a name said twice.
+        InputError: a text without a name and a `=`, a name said twice, or one that has an option of its own.
 
     Example:
         >>> options(["betas=(0.9,0.99)", "fused=True", "mode=fast"])
@@ -57,6 +63,9 @@ def options(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
             raise InputError(f"An option of the optimizer is written NAME=VALUE, as eps=1e-6, not {text!r}.")
+        if name.strip() in OPTIONS:
+            own = f"--{name.strip().replace('_', '-')}"
+            raise InputError(f"The optimizer's {name.strip()} has an option of its own: {own}, not --opt.")
         if name.strip() in found:
             raise InputError(f"The option {name.strip()!r} of the optimizer is given twice.")
         found[name.strip()] = _value(value.strip())
@@ -67,6 +76,8 @@ def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
+        if text.lower() in _WORDS:
+            return _WORDS[text.lower()]
         dtype = getattr(torch, text.removeprefix("torch."), None) if text.startswith("torch.") else None
         return dtype if isinstance(dtype, torch.dtype) else text
 
@@ -89,9 +100,13 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         raise unknown("optimizer", spec, ["sgd", *_TORCH, "file.py:Class"])
     made: Any = SGD if spec == "sgd" else resolve(spec, "optimizer", Optimizer)
     parameters, takes_any = accepted(made, skip=1)
-    for name in given:
+    for name, value in given.items():
         if name not in parameters and not takes_any:
             raise unknown(f"option of {made.__name__}", name, parameters)
+        default = parameters[name].default if name in parameters else None
+        if isinstance(value, str) and isinstance(default, (bool, int, float, tuple)):
+            is_ = "True or False" if isinstance(default, bool) else f"such as {default}"
+            raise InputError(f"The option {name} of {made.__name__} is {is_}, not {value!r}.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given]
     if missing:
         how = f"--{missing[0].replace('_', '-')}" if missing[0] in OPTIONS else f"--opt {missing[0]}=VALUE"

@@ -14,7 +14,7 @@ from surefoot.errors import InputError
 from surefoot.train import models, saved
 from surefoot.train.config import Config, read
 from surefoot.train.data import Scaling
-from surefoot.train.data.arrays import Rows, checked_classes, checked_targets
+from surefoot.train.data.arrays import Rows, checked_classes, checked_inputs, checked_targets
 
 __all__ = ["Trained", "load", "picture", "rows", "score"]
 
@@ -28,12 +28,14 @@ class Trained:
         shape: the shape of one input.
         classes: what each output is called; empty for a regression.
         scaling: raw inputs to the model's.
+        bytes: whether it was trained on bytes, 0 … 255.
     """
 
     model: nn.Module
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     scaling: Scaling
+    bytes: bool = False
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
@@ -65,7 +67,8 @@ def load(run: Path, *, best: bool = False) -> Trained:
     shape = tuple(about["shape"])
     model = models.build(config.model, shape, about["outputs"], hidden=config.hidden, dropout=config.dropout)
     saved.load(run, model, name)
-    return Trained(model.eval(), shape, tuple(about["classes"]), Scaling.from_dict(about["scaling"]))
+    scaling, of_bytes = Scaling.from_dict(about["scaling"]), about.get("bytes", False)
+    return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes)
 
 
 def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
@@ -107,12 +110,13 @@ def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
     return torch.tensor(pixels, dtype=torch.uint8).reshape(1, *shape)
 
 
-def rows(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
+def rows(path: Path, trained: Trained) -> tuple[Tensor, Any]:
     """Inputs from an .npz file: the array x (or images, data, or the only one), and y (or labels), if any.
 
     Raises:
         InputError: the file cannot be read, or holds no such inputs.
     """
+    shape = trained.shape
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name.lower(): file[name] for name in file.files}
@@ -134,11 +138,17 @@ def rows(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
             f"'{path}' holds inputs of shape {found.shape} and type {found.dtype};"
             f" the model takes numbers of shape (rows, {', '.join(map(str, shape))})."
         )
-    x = torch.from_numpy(found if found.dtype == np.uint8 else found.astype(np.float32))
+    if trained.bytes and found.dtype.kind == "f" and 0 < found.max() <= 1:
+        raise InputError(
+            f"'{path}' holds inputs from {found.min():g} to {found.max():g}; the model was trained on bytes,"
+            " 0 … 255. Give it those."
+        )
     y = next((arrays[name] for name in ("y", "labels", "target", "y_test") if name in arrays), None)
-    if y is not None and len(y) != len(x):
-        raise InputError(f"'{path}' holds {len(x):,} inputs but {len(y):,} targets.")
-    return x, y
+    if y is not None and len(np.atleast_1d(y)) != len(found):
+        count = f"{len(np.atleast_1d(y)):,} target{'s' * (np.size(y) != 1)}"
+        raise InputError(f"'{path}' holds {len(found):,} inputs but {count}.")
+    known = np.zeros(len(found)) if y is None else np.atleast_1d(y)
+    return torch.from_numpy(checked_inputs(Rows(found, known, f"x of {path}", f"y of {path}"))), y
 
 
 def score(trained: Trained, output: Tensor, y: Any, path: Path) -> str:
@@ -147,7 +157,7 @@ def score(trained: Trained, output: Tensor, y: Any, path: Path) -> str:
     Raises:
         InputError: the targets are none of the model's classes, or not as many numbers as it gives.
     """
-    rows, count = Rows(output.numpy(), y, f"x of {path}", f"y of {path}"), f"of {len(output):,} rows"
+    rows, count = Rows(output.float().numpy(), y, f"x of {path}", f"y of {path}"), f"of {len(output):,} rows"
     if trained.classes:
         right = (output.argmax(1).numpy() == checked_classes(rows, trained.classes)[0]).mean()
         return f"accuracy {100 * right:.2f} % {count}"

@@ -149,11 +149,12 @@ class Interrupted(KeyboardInterrupt):
     Attributes:
         run: what was done.
         exit_code: what a process ends with: 130, or 143 for SIGTERM.
+        goes_on: whether there is a checkpoint to go on from.
     """
 
-    def __init__(self, text: str, run: Run, number: int | None = None) -> None:
+    def __init__(self, text: str, run: Run, number: int | None = None, goes_on: bool = True) -> None:
         super().__init__(text)
-        self.run, self.exit_code = run, 128 + (number or signal.SIGINT)
+        self.run, self.exit_code, self.goes_on = run, 128 + (number or signal.SIGINT), goes_on
 
 
 class RunDiverged(Diverged):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from surefoot.errors import InputError
+import torch
+from torch import Tensor
 
-__all__ = ["check_options", "first_line", "settled"]
+from surefoot.errors import InputError
+from surefoot.train.config import Config
+
+__all__ = ["check_options", "check_rows", "first_line", "mark", "settled"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
+
+
+_ALWAYS = {field.name for field in dataclasses.fields(Config) if field.default is not None}  # in config.toml
 
 
 def settled(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,9 +32,31 @@ def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -
     then, now = settled(then), settled(now)
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
+            if name not in then and name in _ALWAYS:
+                raise InputError(f"{path / 'config.toml'} has lost the line of {name!r}; put it back.")
             was, new = ("none" if v is None else repr(v) for v in (then.get(name), now.get(name)))
             raise InputError(
                 f"The run in '{path}' was begun with {name.replace('_', '-')} {was}, not {new};"
+                " resume it with the same, or choose a new folder."
+            )
+
+
+def mark(x: Tensor, y: Tensor) -> str:
+    """What tells rows from others: how many of what, and a checksum of a thousand of them, evenly spaced."""
+    picked, check = torch.arange(0, len(x), -(-len(x) // 1000)), 0
+    for t in (x, y):
+        some = t.detach().index_select(0, picked.to(t.device)).cpu().contiguous()
+        check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
+    size, dtype = " × ".join(map(str, x.shape[1:])) or "one number", str(x.dtype).removeprefix("torch.")
+    return f"{len(x):,} rows of {size}, {dtype}, checksum {check:08x}"
+
+
+def check_rows(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise an InputError where the rows are not those that the run in the folder `path` was begun with."""
+    for use, was in then.items():
+        if now.get(use) != was:
+            raise InputError(
+                f"The run in '{path}' was begun with other rows to {use}: {was}, not {now.get(use, 'none')};"
                 " resume it with the same, or choose a new folder."
             )
 

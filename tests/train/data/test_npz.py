@@ -90,7 +90,7 @@ BAD = [
     ),
     (
         {"x": X, "y": Y - 1},
-        "y of {path} holds label -1 in row 0; expected 0 … 1: there are 2 classes, numbered from 0.",
+        "y of {path} holds label -1 in row 0; expected classes, numbered from 0.",
     ),
     (
         {"x": [[1], [2]], "y": [-1, 0]},

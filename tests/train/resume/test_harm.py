@@ -32,8 +32,12 @@ def test_a_half_written_line_is_repaired(job: Any, whole: Path, tmp_path: Path) 
 
 def test_killed_before_its_first_checkpoint_it_begins_anew(job: Any, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted) as caught:
         job.run(out, stop=3, checkpoint_every="never")
+    assert not caught.value.goes_on
+    assert str(caught.value) == (
+        f"Stopped at step 3 of 15; the weights, but no checkpoint to go on from, are saved in {out}."
+    )
     assert not (out / "checkpoints").exists()
     job.run(out, resume=True)
     assert job.same(whole, out)

@@ -101,18 +101,21 @@ def checked_classes(
                 f" {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
             )
         y = codes
-    if y.dtype.kind == "f" and len(bad := np.flatnonzero(y != np.floor(y))):
+    if y.dtype.kind == "f" and len(bad := np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))):
         raise InputError(
             f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
             " for targets that are measured, not classes, use --task regression."
         )
+    inferred = names is None
     if names is None:
         seen = np.unique(y)
         count = int(seen[-1]) + 1
         # one corrupt label would silently make hundreds of classes
         names = tuple(map(str, range(count if count <= 2 * len(seen) else len(seen))))
     if len(bad := np.flatnonzero((y < 0) | (y >= len(names)))):
-        known = f"0 … {len(names) - 1}: there are {len(names)} classes" if len(names) > 1 else "classes"
+        known = f"0 … {len(names) - 1}: there are {len(names)} classes"
+        if (inferred and y[bad[0]] < 0) or len(names) == 1:
+            known = "classes"
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
         )

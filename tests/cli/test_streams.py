@@ -1,0 +1,76 @@
+"""Whatever becomes of the output, the work is done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TRAIN = [sys.executable, "-m", "surefoot", "train", "--data", "rows.npz", "--out", "run"]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez("rows.npz", x=x, y=(x[:, 0] > 0).astype(int))
+
+
+def finished() -> bool:
+    return Path("run/metrics.jsonl").read_text().endswith('{"kind": "end", "status": "finished"}\n')
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_training_outlives_its_reader(unbuffered: str) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    process = subprocess.Popen(TRAIN, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"rows: 48 training and 12 validation rows")
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert finished()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+def test_a_training_without_output() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *TRAIN], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert finished()
+
+
+def test_letters_that_the_terminal_lacks() -> None:
+    x = np.arange(40.0).reshape(20, 2)
+    np.savez("rows.npz", x=x, y=x.sum(1) / 50)
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*TRAIN, "--task", "regression"], capture_output=True, text=True, env=env, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "R?" in done.stdout
+
+
+def test_what_a_model_printed_before_it_failed_is_not_lost() -> None:
+    Path("net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, outputs):\n"
+        "        super().__init__(2, outputs)\n"
+        "    def forward(self, x):\n"
+        "        print('forward')\n"
+        "        if self.training:\n"
+        "            raise ValueError('enough')\n"
+        "        return super().forward(x)\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [*TRAIN, "--model", "net.py:Net"], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "surefoot: The model 'net.py:Net' raises ValueError: enough (net.py, line 8).\n"
+    assert done.stdout.count("forward") >= 2
