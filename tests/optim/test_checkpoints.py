@@ -173,3 +173,14 @@ def test_numpy_s_numbers_are_saved_as_python_s(number: Any) -> None:
     other = surefoot.SGD(params_for(), lr=1, momentum=0.5)
     other.load_state_dict(saved)
     assert other.param_groups[0]["lr"] == 0.25
+
+
+def test_state_that_is_no_parameters_is_kept() -> None:
+    ours, theirs = ([Parameter(torch.ones(2))] for _ in range(2))
+    a, b = surefoot.SGD(ours, lr=0.1, momentum=0.9), torch.optim.SGD(theirs, lr=0.1, momentum=0.9)
+    for optimizer in (a, b):
+        saved = optimizer.state_dict()
+        saved["state"] = {"note": {"epoch": 3, "mean": torch.ones(1)}, "flag": True}
+        optimizer.load_state_dict(saved)
+    assert a.state["note"] == b.state["note"] == {"epoch": 3, "mean": torch.ones(1)}
+    assert a.state["flag"] is b.state["flag"] is True

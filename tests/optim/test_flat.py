@@ -281,3 +281,24 @@ def test_grad_scaler_with_flat_parameters() -> None:
         reference.step()
     for p, q in zip(net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(p, q)
+
+
+def test_a_group_added_later_is_zeroed_as_it_is_asked_for() -> None:
+    first, later = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([first], lr=0.1, flatten=True)
+    optimizer.add_param_group({"params": [later]})
+    (first.sum() + later.sum()).backward()
+    optimizer.zero_grad(set_to_none=False)
+    assert later.grad is not None
+    assert torch.equal(later.grad, torch.zeros(3))
+    optimizer.zero_grad()
+    assert later.grad is None
+
+
+def test_undone_with_the_state_of_an_old_torch() -> None:
+    p = nn.Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([p], lr=0.1, flatten=True)
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict({**saved, "state": {0: {"momentum_buffer": None}}})
+    optimizer.unflatten()
+    assert optimizer.state[p] == {"momentum_buffer": None}

@@ -148,3 +148,14 @@ def test_what_must_stay_is_told_in_good_english() -> None:
 def test_a_prompt_shows_what_print_does():
     found = convert("keras", "torch", lr=0.01, momentum=0.9)
     assert repr(found) == str(found)
+
+
+def test_what_no_rule_has_is_no_hyperparameter():
+    assert convert("ema", "torch", lr=0.1, dampening=0).hyper is not None  # torch has it
+    with pytest.raises(
+        InputError, match="Unknown hyperparameter 'weight_deacy'; did you mean 'weight_decay'"
+    ):
+        convert("torch", "ema", lr=0.1, weight_deacy=0)
+    for x in (float("inf"), float("nan")):
+        with pytest.raises(InputError, match=r"finite|number"):
+            convert("torch", "ema", lr=x)

@@ -30,6 +30,13 @@ def test_each_kind_of_number(kind):
     assert not zero(kind(0.5))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not sympy.Rational])
+def test_nan_is_no_number_to_lose(kind):
+    nan = kind(math.nan)
+    assert math.isnan(maximum(nan, kind(0.0)))
+    assert math.isnan(maximum(kind(0.0), nan))
+
+
 def test_fractions_are_exact_or_refused():
     assert sign(Fraction(-1, 3)) == -1
     assert maximum(Fraction(1, 3), 0) == Fraction(1, 3)

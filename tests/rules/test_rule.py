@@ -185,11 +185,30 @@ def test_get_by_name_and_alias():
     for r in RULES.values():
         for name in (r.name, *r.aliases):
             assert get(name) is r
+            assert get(name.lower()) is r
+            assert get(name.upper()) is r
     names = [name for r in RULES.values() for name in (r.name, *r.aliases)]
     assert len(names) == len(set(names))
     assert get("SGD").name == "torch"
     with pytest.raises(InputError, match="Unknown rule 'tourch'; did you mean 'torch'"):
         get("tourch")
+
+
+def test_a_rule_in_a_file_of_ones_own(tmp_path):
+    (tmp_path / "neighbour.py").write_text("HALF = 0.5\n")
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from neighbour import HALF\n"
+        "from surefoot.rules import rule\n"
+        "@dataclass\n"
+        "class Note:\n"
+        "    text: str = 'a dataclass looks for its module'\n"
+        "@rule\n"
+        "def halved(w, g, *, lr=1):\n"
+        "    return w - HALF * lr * g\n"
+    )
+    assert get(f"{tmp_path}/mine.py:halved").name == "halved"
 
 
 def test_only_a_mistake_is_marked_as_one():

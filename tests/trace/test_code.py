@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from surefoot.trace import Group, Move, Reload, Script, Set, Step, compare, record, replay, to_torch_code
+from surefoot.trace import (
+    Group,
+    Mismatch,
+    Move,
+    Reload,
+    Script,
+    Set,
+    Step,
+    compare,
+    record,
+    replay,
+    to_torch_code,
+)
 from surefoot.trace.values import exact_binary
 
 SCRIPTS = {
@@ -31,6 +45,16 @@ SCRIPTS = {
         (Group(("v",), {"lr": 0.25}), Group(("w",), {"lr": 0.5}, joins=2)),
         (Step({"v": 1}), Step({"v": 1, "w": 1}), Step({"v": 1, "w": 1}, (Set("lr", 1, 1),))),
     ),
+    "the second group first": Script(
+        {"v": 1, "w": 2},
+        (Group(("v",), {"lr": 0.25, "momentum": 0.5}, joins=2), Group(("w",), {"lr": 0.5, "momentum": 0.5})),
+        (
+            Step({"w": 1}),
+            Step({"v": 1, "w": 1}),
+            Step({"v": 1, "w": 1}, (Set("lr", 1, 0),)),
+            Step({"v": 1, "w": 3}, (Reload(), Set("lr", 2, 1))),
+        ),
+    ),
     "an empty tensor and nan": Script.of({"v": [], "w": [1]}, gradients=[{"v": [], "w": ["nan"]}], lr=1),
 }
 
@@ -43,6 +67,8 @@ def test_the_code_does_what_the_script_says(name):
     expected = record(script, torch.optim.SGD).steps[-1].w
     got = {n: exact_binary(scope[n].detach()) for n in script.names}
     assert str(got) == str(expected)  # nan is not equal to itself
+    if name != "an empty tensor and nan":  # no Fraction is nan
+        assert got == replay(script, "torch").steps[-1].w
 
 
 def test_it_can_name_any_optimizer_and_end_with_the_finding():
@@ -80,7 +106,15 @@ def test_it_can_name_any_optimizer_and_end_with_the_finding():
 
 
 def test_a_finding_within_bounds_is_asserted_with_its_tolerance():
-    from surefoot.trace import Mismatch
-
     code = to_torch_code(SCRIPTS["a late group"], mismatch=Mismatch(1, "v", (), "w", 0.7, 0.75, 1e-15))
     assert code.endswith('got = v.item()\nassert abs(got - 0.7) <= 1.0e-15, f"should be 0.7, but is {got}"')
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("allowed", [0.0, 1e-15, math.inf])
+def test_a_finding_of_no_number_is_python_that_holds_where_it_is_mended(value, allowed):
+    found = Mismatch(1, "v", (), "w", value, 0.75, allowed)
+    code = to_torch_code(SCRIPTS["a late group"], mismatch=found)
+    with pytest.raises(AssertionError, match=f"^should be float\\('{value}'\\), but is "):
+        exec(code, {})
+    exec(code.replace("got = v.item()", f"got = float('{value}')"), {})

@@ -225,3 +225,9 @@ def test_50_steps_of_ten_elements_stay_exact():
         b = g if t == 0 else F(9, 10) * b + g
         w -= F(1, 1000) * b
     assert last[3] == w
+
+
+def test_the_root_of_what_rounding_made_negative_says_its_step():
+    script = Script.of({"w": 1}, gradients=[{"w": 0.7}] * 60, lr=0.01, alpha=0.1, centered=True)
+    with pytest.raises(InputError, match=r"^At step \d+: math domain error in rule 'rmsprop'\.$"):
+        replay(script, "rmsprop", float)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,3 +178,63 @@ def test_the_generators_of_a_loader() -> None:
     assert feed(loader, 4, device=CPU).generators == (one,)
     plain: Any = DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True)
     assert feed(plain, 4, device=CPU).generators == ()
+
+
+class Keyed(Dataset[Any]):
+    """Rows by name, as dicts."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        noise = random.random() + np.random.random() + float(torch.rand(()))
+        return {"x": torch.tensor([float(ord(key)), noise]), "y": "cat" if key < "c" else "dog"}
+
+
+def together(rows: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.stack([row["x"] for row in rows]), torch.tensor([row["y"] == "dog" for row in rows]).long()
+
+
+def test_a_loader_that_puts_its_batches_together_itself() -> None:
+    generator = torch.Generator().manual_seed(3)
+    sampler: Any = ["a", "b", "c", "d"]
+    loader: Any = DataLoader(Keyed(), 2, sampler=sampler, collate_fn=together, generator=generator)
+    before = (
+        torch.get_rng_state(),
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        generator.get_state(),
+    )
+    fed = feed(loader, 99, device=CPU)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+    assert torch.equal(generator.get_state(), before[3])
+    assert not fed.target.is_floating_point()
+    assert [y.tolist() for _, y in fed.epoch(1)] == [[0, 0], [1, 1]]
+
+
+def test_looking_at_a_row_leaves_the_random_states_alone() -> None:
+    class Drawn(Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+            return torch.rand(2) + random.random() + np.random.random(), row % 2
+
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    for rows in (Drawn(), DataLoader(Drawn(), 2)):
+        feed(rows, 2, device=CPU)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64, torch.float32])
+def test_a_loader_gives_what_tensors_give(dtype: torch.dtype) -> None:
+    x, y = torch.arange(8).reshape(4, 2).to(dtype), torch.arange(4, dtype=torch.int32)
+    by_loader = list(feed(DataLoader(TensorDataset(x, y), 2), 2, device=CPU).epoch(1))
+    by_tensors = list(feed((x, y), 2, device=CPU).epoch(1))
+    for got, want in zip(by_loader, by_tensors, strict=True):
+        assert [t.dtype for t in got] == [t.dtype for t in want] == [torch.float32, torch.int64]
+        assert all(map(torch.equal, got, want))

@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from surefoot.errors import InputError
+from surefoot.train import folder
 from surefoot.train.folder import RunFolder
 
 
@@ -91,3 +94,46 @@ def test_a_full_disk_under_the_metrics(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No space left on device"):
         folder.append([record])
     folder.close()
+
+
+def test_a_name_with_a_number_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "datetime", Noon)
+    names = []
+    for _ in range(3):
+        made = RunFolder(None, "fold-1", config="epochs = 1")
+        made.create()
+        made.close()
+        names.append(made.path.name.split("-", 2)[-1])
+    assert names == ["fold-1", "fold-1-2", "fold-1-3"]
+
+
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Noon:
+        return cls(2026, 1, 1, 12)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links")
+@pytest.mark.parametrize("runs", ["link", "file"])
+def test_where_runs_cannot_be_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    if runs == "link":
+        Path("runs").symlink_to("nowhere")
+    else:
+        Path("runs").write_text("")
+    with pytest.raises(InputError, match=r"^Cannot write 'runs/.*': File exists; choose another folder"):
+        RunFolder(None, "run", config="epochs = 1").create()
+
+
+def test_a_finished_run_is_not_noted_as_resumed(tmp_path: Path) -> None:
+    made = RunFolder(tmp_path / "run", config="epochs = 1", environment={"seed": 0})
+    made.create()
+    made.append([{"kind": "end", "status": "finished"}])
+    made.close()
+    again = RunFolder(tmp_path / "run", config="epochs = 1", environment={"seed": 0})
+    assert again.create(resume=True)
+    again.close()
+    assert again.environment == {"seed": 0}

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from surefoot.train import saved
 from surefoot.train.lastgood import LastGood
+from surefoot.train.loop import fit
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,38 @@ def test_buffers_come_back_too() -> None:
     good.restore(1)
     assert model.running_mean is not None
     assert torch.equal(model.running_mean, torch.zeros(2))
+
+
+class Remembers(nn.Linear):
+    """Keeps what is no tensor, as get_extra_state allows."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.seen: dict[str, Any] = {"calls": 0, "mean": torch.zeros(2)}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen["calls"] += 1
+        return super().forward(x)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return self.seen
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.seen = dict(state)
+
+
+def test_what_is_no_tensor_comes_back_too(tmp_path: Path) -> None:
+    model = Remembers()
+    good = LastGood(model)
+    model(torch.zeros(1, 3))
+    good.restore(1)
+    assert model.seen["calls"] == 0
+    x, y = torch.randn(20, 3), torch.randint(2, (20,))
+    run = fit(model, (x, y), (x, y), epochs=2, out=tmp_path / "run", progress=False)
+    assert run.folder is not None
+    other = Remembers()
+    for name in (saved.LAST, saved.BEST):
+        saved.load(run.folder, other, name)
+        assert other.seen["calls"] > 0
+        assert torch.equal(other.seen["mean"], torch.zeros(2))
+    assert torch.equal(other.weight, model.weight) or run.best != run.epochs[-1]

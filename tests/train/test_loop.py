@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot import SGD
 from surefoot.errors import InputError
+from surefoot.train.compiled import choose
 from surefoot.train.data import order
 from surefoot.train.loop import fit
 from surefoot.train.run import Interrupted, RunDiverged
@@ -426,3 +427,29 @@ def test_training_seconds_leave_out_validation(monkeypatch: pytest.MonkeyPatch) 
 
     run = fit(Slow(16, 3), (X, Y), VALID, batch_size=15, epochs=2, validate_every="2 steps", progress=False)
     assert [(r["seconds"], r["train_seconds"]) for r in run.epochs] == [(304, 4), (304, 4)]
+
+
+def test_the_first_loss_is_nan_in_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunDiverged, match=r"^The loss became NaN at step 1 \(epoch 1\); look for NaN, inf"):
+        fit(model(), (X * torch.nan, Y), VALID, epochs=1, out=tmp_path / "run", progress=False)
+    assert (tmp_path / "run/metrics.jsonl").read_text() == '{"kind": "end", "status": "diverged"}\n'
+    assert not (tmp_path / "run/curves.png").exists()
+
+
+def test_a_long_run_of_what_cannot_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "LONG", 1)
+    net = model()
+    net.lock = threading.Lock()  # type: ignore[assignment]
+    assert fit(net, (X, Y), epochs=1, progress=False).status == "finished"
+
+
+def test_a_loss_of_ones_own_is_not_called_on_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "LONG", 1)
+    calls = []
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        calls.append(len(output))
+        return nn.functional.cross_entropy(output, target)
+
+    fit(model(), (X, Y), loss=loss, epochs=1, batch_size=20, progress=False)
+    assert len(calls) == 3

@@ -123,3 +123,37 @@ def test_targets_that_do_not_vary_have_no_r2() -> None:
     rows = [(torch.ones(4, 1), torch.ones(4))]
     _, r2 = evaluate(nn.Linear(1, 1), rows, Objective.of(None, rows[0][1])).tolist()
     assert not np.isfinite(r2)
+
+
+def test_r2_of_targets_far_from_zero() -> None:
+    torch.manual_seed(0)
+    y = 1e9 + 100 * torch.randn(200, 1, dtype=torch.float64)
+    model = nn.Identity()
+    _, r2 = evaluate(model, [(y[:90] + 50, y[:90]), (y[90:] + 50, y[90:])], Objective.of(None, y)).tolist()
+    assert r2 == pytest.approx(r2_score(y, y + 50), rel=1e-9)
+
+
+def test_r2_of_what_is_no_tensor_of_the_targets_size() -> None:
+    y = torch.zeros(4, 2)
+    for output, given in (((y, y), "a tuple"), (y[:, :1], "(4, 1)")):
+        with pytest.raises(InputError) as caught:
+            evaluate(nn.Identity(), [(output, y)], Objective(lambda *_: torch.zeros(()), "r2"))  # type: ignore[list-item]
+        assert str(caught.value) == f"R² needs an output for each target, (4, 2); the model gives {given}."
+
+
+def test_a_model_that_fails_is_left_in_its_mode() -> None:
+    model = nn.Linear(2, 2)
+    with pytest.raises(RuntimeError):
+        evaluate(model, [(torch.zeros(1, 3), torch.zeros(1))], Objective.of(None, torch.zeros(1)))
+    assert model.training
+
+
+def test_what_a_model_keeps_from_an_evaluation_can_be_trained_with() -> None:
+    class Keeps(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.kept = getattr(self, "kept", torch.ones(2))
+            return super().forward(x) * self.kept
+
+    model, y = Keeps(2, 2), torch.zeros(3, dtype=torch.int64)
+    evaluate(model, [(torch.ones(3, 2), y)], Objective.of(None, y))
+    model(torch.ones(3, 2)).sum().backward()  # type: ignore[no-untyped-call]

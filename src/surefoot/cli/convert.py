@@ -74,7 +74,7 @@ def convert(
     if json:
         import json as library
 
-        data = [x.as_dict() for x in found] if to is None else found[0].as_dict()
+        data = [x.to_dict() for x in found] if to is None else found[0].to_dict()
         print(library.dumps(data, indent=2, ensure_ascii=False))
     elif to is not None:
         print(found[0])

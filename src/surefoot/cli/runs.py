@@ -16,6 +16,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
         folder: Where they are.
     """
     from surefoot.train.config import Config, read
+    from surefoot.train.folder import RunFolder
     from surefoot.train.progress import METRICS
     from surefoot.train.run import Run
 
@@ -24,7 +25,8 @@ def runs(folder: Path = Path("runs"), /) -> int:
     table: list[tuple[str, ...]] = [
         ("run", "status", "epochs", "best", "", "optimizer", "lr", "momentum", "batch")
     ]
-    for path in sorted(path.parent for path in folder.glob("*/config.toml")):
+    found = (path.parent for path in folder.glob("*/config.toml"))
+    for path in sorted(found, key=lambda path: (str(RunFolder(path).environment.get("started", "~")), path)):
         try:
             config, run = Config(**read(path / "config.toml")), Run.load(path)
         except InputError:  # killed before its first step, or written by hand

@@ -104,19 +104,19 @@ class LightOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over unpickled or loaded state."""
-        for group in state["param_groups"]:
-            for p in group["params"]:
-                held = state["state"].get(p, {})
-                for key, value in held.items():
-                    if isinstance(value, _Held):
-                        value = value.value
-                        tensor = isinstance(value, Tensor)
-                        held[key] = self._place(key, value, p, group) if tensor else deepcopy(value)
+        groups = {p: group for group in state["param_groups"] for p in group["params"]}
+        for p, held in state["state"].items():
+            for key, value in held.items() if isinstance(held, dict) else ():
+                if isinstance(value, _Held):
+                    place = p in groups and isinstance(value.value, Tensor)
+                    held[key] = (
+                        self._place(key, value.value, p, groups[p]) if place else deepcopy(value.value)
+                    )
         super().__setstate__(state)
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
         """A loaded tensor of p's state, on p's device and in its own memory."""
-        return value.to(device=p.device, copy=True)
+        raise NotImplementedError
 
 
 _with_hooks = Optimizer.profile_hook_step(lambda self, closure=None: self._step(closure))

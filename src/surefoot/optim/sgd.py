@@ -138,7 +138,10 @@ class SGD(LightOptimizer):
                 home.leave()
                 for p in home.params:
                     if p in self.state:
-                        self.state[p] = {key: value.clone() for key, value in self.state[p].items()}
+                        self.state[p] = {
+                            key: value.clone() if isinstance(value, Tensor) else value
+                            for key, value in self.state[p].items()
+                        }
         self._homes, self._plan = [], None
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -154,8 +157,8 @@ class SGD(LightOptimizer):
             self._plan = None
         for group in self.param_groups:
             for p in group["params"]:
-                if id(p) not in self._flat:
-                    p.grad = None
+                if id(p) not in self._flat and p.grad is not None:
+                    p.grad = None if set_to_none else p.grad.detach().zero_()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own, at any time; if refused, nothing has changed."""

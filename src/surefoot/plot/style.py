@@ -58,12 +58,16 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "mathtext.fontset": "dejavusans",
-    "svg.hashsalt": "surefoot",  # the same picture is the same file
 }
 
 
 class Picture(Figure):
     """A matplotlib Figure that a notebook shows by itself; save it with `savefig`."""
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """As matplotlib's, but the same picture is the same SVG."""
+        with matplotlib.rc_context({"svg.hashsalt": "surefoot"}):
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

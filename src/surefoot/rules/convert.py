@@ -11,7 +11,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.rules.agree import agree, response, run
-from surefoot.rules.hyper import DECAYS, H
+from surefoot.rules.hyper import DECAYS, HYPERS, H
 from surefoot.rules.rule import Rule
 from surefoot.rules.table import get
 
@@ -50,7 +50,7 @@ class Conversion:
 
     __repr__ = __str__  # a prompt shows this
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The same for JSON; numbers as floats."""
 
         def plain(h: H | None) -> dict[str, Any] | None:
@@ -93,9 +93,8 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     """
     source, target = get(source), get(target)
     known = {x.name for x in source.hypers}
-    h = source.hyper(**{k: v for k, v in given.items() if v or k in known}).map(
-        _exact
-    )  # what it has not may be 0
+    # what other rules have and this one has not may be 0
+    h = source.hyper(**{k: v for k, v in given.items() if v or k in known or k not in HYPERS}).map(_exact)
     for h2 in _candidates(source, h, target):
         if agree(source, h, target, h2):
             return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
@@ -103,7 +102,10 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
 
 
 def _exact(x: Any) -> Fraction:
-    return Fraction(str(x))
+    try:
+        return Fraction(str(x))
+    except ValueError:
+        raise InputError(f"A conversion needs finite hyperparameters, not {x}.") from None
 
 
 def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:

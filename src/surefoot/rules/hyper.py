@@ -154,7 +154,10 @@ class H(Mapping[str, Any]):
         given = dict(given)
         names = {x.name for x in hypers}
         if "betas" in given and {"beta1", "beta2"} <= names:  # as torch writes them
-            given["beta1"], given["beta2"] = given.pop("betas")
+            betas = given.pop("betas")
+            if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+                raise InputError(f"betas are two numbers, as (0.9, 0.999), not {betas!r}.")
+            given["beta1"], given["beta2"] = betas
         for name in given:
             if name not in names:
                 raise unknown("hyperparameter", name, names)

@@ -35,7 +35,7 @@ def sqrt(x: Any) -> Any:
         )
     if hasattr(x, "sqrt"):  # tensors, mpmath's numbers, and numbers that carry a bound
         return x.sqrt()
-    return x.sqrt() if hasattr(x, "sqrt") else (_library(x) or math).sqrt(x)
+    return (_library(x) or math).sqrt(x)
 
 
 def power(base: Fraction, exponent: Any) -> Any:
@@ -66,7 +66,7 @@ def maximum(a: Any, b: Any) -> Any:
         return library.maximum(*(library.as_tensor(x, dtype=like.dtype, device=like.device) for x in (a, b)))
     if name == "numpy":
         return library.maximum(a, b)
-    return a if a > b else b
+    return a if a > b or a != a else b  # NaN stays
 
 
 def select(condition: Any, yes: Any, no: Any) -> Any:

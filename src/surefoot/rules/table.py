@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def get(name: str | Rule) -> Rule:
     if isinstance(name, Rule):
         return name
     for found in RULES.values():
-        if name in found.aliases or name.lower() in (found.name, *found.aliases):
+        if name in found.aliases or name.lower() in (found.name, *map(str.lower, found.aliases)):
             return found
     where, colon, own = name.rpartition(":")
     if not colon:
@@ -51,12 +52,20 @@ def _names(where: str) -> dict[str, Any]:
     """What a file or a module defines."""
     try:
         if not where.endswith(".py"):
+            if "" not in sys.path and str(Path.cwd()) not in sys.path:
+                sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
             return vars(importlib.import_module(where))
-        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+        path = Path(where).resolve()
+        spec = importlib.util.spec_from_file_location(f"surefoot_rules_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        sys.modules[spec.name] = module  # where a dataclass looks for its own
+        sys.path.insert(0, str(path.parent))  # its neighbours
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(path.parent))
         return vars(module)
     except Exception as error:
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error

@@ -133,11 +133,12 @@ class _Writer:
             mismatch.name if mismatch.slot == "w" else f'optimizer.state[{mismatch.name}]["{mismatch.slot}"]'
         )
         expected = _number(mismatch.expected)
-        test = (
-            f"got == {expected}"
-            if not mismatch.allowed
-            else f"abs(got - {expected}) <= {mismatch.allowed:.1e}"
-        )
+        if expected == _number(math.nan):
+            test = "got != got"
+        elif mismatch.allowed and math.isfinite(mismatch.allowed) and "float" not in expected:
+            test = f"abs(got - {expected}) <= {mismatch.allowed:.1e}"
+        else:
+            test = f"got == {expected}"
         return [
             "",
             f"got = {source}{index}.item()",
@@ -170,4 +171,4 @@ def _numbers(value: Value) -> str:
 
 def _number(value: Any) -> str:
     number = float(exact_binary(value))
-    return repr(number) if math.isfinite(number) else f'float("{number}")'
+    return repr(number) if math.isfinite(number) else f"float('{number}')"

@@ -105,10 +105,12 @@ class _Recording:
         self.moments: list[Moment] = []
         self.options = [dict(group.options) for group in script.groups]
         self.optimizer: Any = None
+        # groups as the optimizer numbers them: in the order of joining
+        self.live = [i for i, group in enumerate(script.groups) if group.joins <= 1 and group.names]
 
     def play(self) -> Trace:
         with self.raising("construction", 0):
-            self.optimizer = self.construct(joined=1)
+            self.optimizer = self.construct()
         for t, step in enumerate(self.script.steps, 1):
             self.begin(t, step)
             before = self.weights()
@@ -126,9 +128,9 @@ class _Recording:
                         p.grad.fill_(_OVERWRITTEN)
         return self.trace()
 
-    def construct(self, joined: int) -> Any:
-        """Make an optimizer of the groups that have joined by a step, with their present options."""
-        groups = [self.group(i) for i, g in enumerate(self.script.groups) if g.joins <= joined and g.names]
+    def construct(self) -> Any:
+        """Make an optimizer of the groups that have joined, with their present options."""
+        groups = [self.group(i) for i in self.live]
         options = {k: v for k, v in groups[0].items() if k != "params"} if groups else {}
         return self.make(groups[0]["params"] if len(groups) == 1 else groups, **options)
 
@@ -145,6 +147,7 @@ class _Recording:
             if group.joins == t > 1 and group.names:
                 with self.raising("add_param_group", t):
                     self.optimizer.add_param_group(self.group(index))
+                self.live.append(index)
         for event in step.events:
             if isinstance(event, Set):
                 self.set(event, t)
@@ -155,14 +158,13 @@ class _Recording:
                 self.reload(t)
 
     def set(self, event: Set, t: int) -> None:
-        live = [i for i, g in enumerate(self.script.groups) if g.joins <= t and g.names]
         for index in range(len(self.options)) if event.group is None else [event.group]:
             before = self.group(index)
             self.options[index][event.option] = event.value
             after = self.group(index)
             changed = {k for k in after if k != "params" and (k == event.option or after[k] != before.get(k))}
-            if index in live:
-                target = self.optimizer.param_groups[live.index(index)]
+            if index in self.live:
+                target = self.optimizer.param_groups[self.live.index(index)]
                 with self.raising("set", t):
                     if missing := sorted(changed - target.keys()):  # writing there would change nothing
                         raise KeyError(f"{missing[0]} is not in the optimizer's param_groups")
@@ -172,7 +174,7 @@ class _Recording:
         with self.raising("state_dict", t):
             saved = copy.deepcopy(self.optimizer.state_dict())
         with self.raising("load_state_dict", t):
-            self.optimizer = self.construct(joined=t)
+            self.optimizer = self.construct()
             self.optimizer.load_state_dict(saved)
 
     def set_gradients(self, t: int, step: Step, before: Mapping[str, Value]) -> dict[str, Value]:

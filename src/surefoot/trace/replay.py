@@ -94,6 +94,8 @@ def replay(
             raise InputError(
                 f"At step {t}: a division by zero, or a number too large, in rule {rule.name!r}."
             ) from None
+        except ValueError as error:  # the root of what rounding made negative
+            raise InputError(f"At step {t}: {error} in rule {rule.name!r}.") from None
         for name in given:
             if any(_has_run_away(x) for x in elements(w[name])):
                 raise InputError(

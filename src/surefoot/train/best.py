@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from surefoot.train import saved
 from surefoot.train.folder import RunFolder
@@ -25,14 +25,14 @@ class Best:
     def __init__(self, model: nn.Module, metric: str, folder: RunFolder | None) -> None:
         self._model, self._metric, self._folder = model, metric, folder
         self._value, self._step = -float("inf"), 0
-        self._unwritten: dict[str, Tensor] | None = None
+        self._unwritten: dict[str, Any] | None = None
 
     @torch.no_grad()
     def offer(self, value: float | None, step: int) -> None:
         """The weights of this step were validated; the first of equals stays."""
         if self._folder is not None and value is not None and value > self._value:
             self._value, self._step = value, step
-            self._unwritten = {name: t.clone() for name, t in self._model.state_dict().items()}
+            self._unwritten = saved.copied(self._model)
 
     def write(self) -> None:
         """Put them into the folder, if that has not been done.

@@ -61,9 +61,9 @@ class Job:
         )
 
     def copied(self) -> Job:
-        """A copy that can take steps without a trace in the original."""
-        model, optimizer = copy.deepcopy((self.model, self.optimizer))
-        return replace(self, model=model, optimizer=optimizer)
+        """A copy that can take steps without a trace in the original, but for what a function closes over."""
+        model, loss, optimizer = copy.deepcopy((self.model, self.loss, self.optimizer))
+        return replace(self, model=model, loss=loss, optimizer=optimizer)
 
 
 class _Eager:

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from surefoot.errors import InputError
 from surefoot.train.data import batches, order
+from surefoot.train.randomness import unmoved
 from surefoot.train.same import mark
 
 __all__ = ["EVALUATED", "Batches", "Feed", "feed", "floats"]
@@ -154,13 +155,18 @@ def _loader(
         ) from None
     if not steps:
         raise InputError("The DataLoader has no batches.")
-    # one row of the data set, where it can be picked, costs less than a batch
-    stream = isinstance(loader.dataset, IterableDataset)
-    _, target = _pair(next(iter(loader)) if stream else loader.dataset[0])
     rows = steps * (loader.batch_size or 1)
     samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     found = [getattr(sampler, "generator", None) for sampler in samplers]
     generators = tuple({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
+    # one row of the data set costs less than a batch, where it is picked and put in a batch as by default
+    plain = (
+        not isinstance(loader.dataset, IterableDataset)
+        and loader.collate_fn is default_collate
+        and type(loader.sampler).__module__ == Sampler.__module__
+    )
+    with unmoved(generators):
+        _, target = _pair(loader.dataset[0] if plain else next(iter(loader)))
 
     def epoch(number: int, skip: int = 0) -> Batches:
         return _moved(loader, steps, device, scaling, floats, skip)
@@ -186,7 +192,8 @@ def _dataset(
         raise InputError("The Dataset has no rows.")
     if isinstance(dataset, IterableDataset):
         raise InputError("The Dataset is gone through in its own order; wrap it in a DataLoader.")
-    _, target = _pair(dataset[0])
+    with unmoved():
+        _, target = _pair(dataset[0])
 
     def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(n, seed, number).tolist() if shuffle else range(n)

@@ -129,6 +129,8 @@ class RunFolder:
             check_options(self.path, self.options, tomllib.loads(self._first["config.toml"]))
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
+        if self.status == "finished":
+            return  # it is only read
         environment = self.environment
         environment.setdefault("resumed", []).append(json.loads(self._first["environment.json"]))
         self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
@@ -242,11 +244,12 @@ class RunFolder:
 
 def _made(path: Path) -> Path:
     """A new folder by that name or the next; two runs that start at once get one each."""
-    for number in itertools.count(2):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        found = path if number == 1 else path.with_name(f"{path.name}-{number}")
         with contextlib.suppress(FileExistsError):
-            path.mkdir(parents=True)
-            return path
-        path = path.with_name(f"{path.name.removesuffix(f'-{number - 1}')}-{number}")
+            found.mkdir()
+            return found
     raise AssertionError
 
 

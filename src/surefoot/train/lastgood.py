@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from surefoot.train import saved
 
 __all__ = ["LastGood"]
 
@@ -24,7 +27,7 @@ class LastGood:
 
     def __init__(self, model: nn.Module, step: int = 0) -> None:
         self._model = model
-        self._copies: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=2)
+        self._copies: deque[tuple[int, dict[str, Any]]] = deque(maxlen=2)
         self._copy(step)
 
     def offer(self, step: int) -> None:
@@ -41,4 +44,4 @@ class LastGood:
 
     @torch.no_grad()
     def _copy(self, step: int) -> None:
-        self._copies.append((step, {name: t.clone() for name, t in self._model.state_dict().items()}))
+        self._copies.append((step, saved.copied(self._model)))

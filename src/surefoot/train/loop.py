@@ -241,7 +241,8 @@ def fit(
         if folder is not None:
             best.write()
             saved.save(folder, model.state_dict())
-            folder.write("curves.png", run.png())
+            if run.records:  # none where the first loss is NaN
+                folder.write("curves.png", run.png())
         run.end(status)
     where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":

@@ -79,12 +79,17 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     training = model.training
     model.eval()
     losses, rows, targets, parts = [], 0, 0, []
+    shift: Tensor | None = None  # a target near the mean, or Σy² − (Σy)²/n would lose all digits
     try:
         for x, y in batches:
             output = model(x)
             losses.append(_wide(objective.loss(output, y)) * len(x))
             rows, targets = rows + len(x), targets + y.numel()
-            parts.append(_correct(output, y) if objective.metric == "accuracy" else _moments(output, y))
+            if objective.metric == "accuracy":
+                parts.append(_correct(output, y))
+            else:
+                shift = y[:1] if shift is None else shift
+                parts.append(_moments(output, y, shift))
     finally:
         model.train(training)
     if not rows:
@@ -123,12 +128,13 @@ def _flat(output: Tensor, target: Tensor) -> Tensor:
     return target.squeeze(1) if column and isinstance(output, Tensor) and output.ndim == 2 else target
 
 
-def _moments(output: Tensor, target: Tensor) -> Tensor:
-    """Of each target: squared residuals, squares and sum; (3, targets)."""
+def _moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:
+    """Of each target, less its shift: squared residuals, squares and sum; (3, targets)."""
     if not isinstance(output, Tensor) or output.numel() != target.numel():
         given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
         wanted = tuple(target.shape)
         raise InputError(f"R² needs an output for each target, {wanted}; the model gives {given}.")
     y = _wide(target.reshape(len(target), -1))
     residual = y - _wide(output.reshape(y.shape))
+    y = y - _wide(shift.reshape(1, -1))
     return torch.stack([(residual**2).sum(0), (y**2).sum(0), y.sum(0)])

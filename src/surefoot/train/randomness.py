@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from surefoot.train.feed import Batches, Feed
+if TYPE_CHECKING:
+    from surefoot.train.feed import Batches, Feed
 
-__all__ = ["Randomness"]
+__all__ = ["Randomness", "unmoved"]
+
+
+@contextmanager
+def unmoved(generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
+    """Leave torch's, Python's and numpy's random states, and these generators, as they are now."""
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    own = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        random.setstate(before[1])
+        np.random.set_state(before[2])
+        for generator, state in zip(generators, own, strict=True):
+            generator.set_state(state)
 
 
 class Randomness:

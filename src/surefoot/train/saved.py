@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +14,16 @@ from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
+from surefoot.train.pack import pack, unpack
 
-__all__ = ["BEST", "LAST", "about", "load", "save"]
+__all__ = ["BEST", "LAST", "about", "copied", "load", "save"]
 
+_EXTRA = "extra of get_extra_state: "
 LAST, BEST = "model.safetensors", "best.safetensors"
 
 
 def save(
-    folder: RunFolder, weights: Mapping[str, Tensor], name: str = LAST, more: Mapping[str, Any] | None = None
+    folder: RunFolder, weights: Mapping[str, Any], name: str = LAST, more: Mapping[str, Any] | None = None
 ) -> None:
     """Write a model's weights, and what its inputs and outputs mean, to the run's folder.
 
@@ -34,9 +37,18 @@ def save(
         InputError: the file cannot be written.
     """
     # copies: safetensors refuses tensors that share memory, as tied weights do
-    plain = {key: t.detach().cpu().clone().contiguous() for key, t in weights.items()}
-    said = json.dumps({**folder.about, **(more or {})})
-    folder.write(name, safetensors.torch.save(plain, {"surefoot": said}))
+    tensors = {k: t.detach().cpu().clone().contiguous() for k, t in weights.items() if isinstance(t, Tensor)}
+    about = {**folder.about, **(more or {})}
+    if others := {k: v for k, v in weights.items() if not isinstance(v, Tensor)}:  # of get_extra_state
+        about["extra"], inside = pack(others, "the model")
+        tensors |= {_EXTRA + k: t for k, t in inside.items()}
+    folder.write(name, safetensors.torch.save(tensors, {"surefoot": json.dumps(about)}))
+
+
+def copied(model: nn.Module) -> dict[str, Any]:
+    """The model's state_dict() in memory of its own."""
+    state = model.state_dict()
+    return {k: v.clone() if isinstance(v, Tensor) else copy.deepcopy(v) for k, v in state.items()}
 
 
 def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
@@ -47,9 +59,13 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
     """
     path = folder / name
     try:
-        weights = safetensors.torch.load_file(path)
+        tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"Cannot read the weights '{path}': {error}.") from error
+    inside = {k.removeprefix(_EXTRA): t for k, t in tensors.items() if k.startswith(_EXTRA)}
+    weights: dict[str, Any] = {k: t for k, t in tensors.items() if not k.startswith(_EXTRA)}
+    if extra := about(folder, name).get("extra"):
+        weights |= unpack(extra, inside)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
+import threading
 import types
+from collections import deque
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -62,6 +66,29 @@ class Slotted:
         self.number = number
 
 
+class SlottedToo(Slotted):
+    __slots__ = ()
+
+
+class OneSlot:
+    __slots__ = "number"
+
+    __init__ = Slotted.__init__
+
+
+class Share(float):
+    """A number of a type of its own."""
+
+
+class Table(dict):
+    """A dict that may have attributes."""
+
+
+def named(thing):
+    thing.name = "thing"
+    return thing
+
+
 def helper(number):
     found = types.ModuleType("helper_of_a_user")
     found.NUMBER = number
@@ -113,6 +140,17 @@ def frozen_norm(training):
             ],
         ),
         (lambda: Slotted(1), [lambda: Slotted(2)]),
+        (lambda: SlottedToo(1), [lambda: SlottedToo(2)]),
+        (lambda: OneSlot(1), [lambda: OneSlot(2)]),
+        (lambda: Share(0.5), [lambda: Share(0.25)]),
+        (lambda: Table(a=1), [lambda: Table(a=2), lambda: named(Table(a=1))]),
+        (lambda: range(3), [lambda: range(5)]),
+        (lambda: deque([1]), [lambda: deque([2])]),
+        (lambda: Decimal(1), [lambda: Decimal(2)]),
+        (lambda: bytearray(b"a"), [lambda: bytearray(b"b")]),
+        (lambda: re.compile("a"), [lambda: re.compile("b")]),
+        (lambda: types.MappingProxyType({1: 2}), [lambda: types.MappingProxyType({1: 3})]),
+        (own, [lambda: named(own())]),
     ],
 )
 def test_what_computes_something_else_is_another(make, others):
@@ -125,6 +163,29 @@ def test_the_values_of_what_a_program_takes_do_not_matter():
     net, other = Net(), Net()
     assert fingerprint(net) != fingerprint(other)
     assert told(net) == told(other)
+
+
+def test_what_cannot_be_told_by_value_is_said():
+    with pytest.raises(Untold, match="refers to a lock, whose value cannot be told"):
+        fingerprint(own("return lock", lock=threading.Lock()))
+
+
+def test_a_loss_that_reads_the_models_tensors_is_refused():
+    net = nn.Linear(2, 2)
+    known = {id(p): n for n, p in net.named_parameters()}
+
+    def penalised(output, target):
+        return functional.mse_loss(output, target) + net.weight.square().sum()
+
+    class Penalised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.of = list(net.parameters())
+
+    for loss in (penalised, Penalised(), functools.partial(torch.add, net.weight)):
+        with pytest.raises(Untold, match=r"^its loss reads the model's own tensors$"):
+            fingerprint(loss, known, apart="its loss")
+    assert fingerprint(nn.MSELoss(), known, apart="its loss") == fingerprint(nn.MSELoss())
 
 
 def test_it_is_the_same_in_another_process():

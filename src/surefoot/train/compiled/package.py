@@ -26,6 +26,7 @@ from torch import Tensor, nn
 import surefoot
 from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
+from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise
 from surefoot.train.compiled.options import constants
@@ -51,10 +52,7 @@ _DAY = 86400  # seconds
 
 def folder() -> Path:
     """The folder of packages: SUREFOOT_CACHE, or the user's cache folder; made for this user alone."""
-    import platformdirs
-
-    root = os.environ.get("SUREFOOT_CACHE") or platformdirs.user_cache_dir("surefoot", appauthor=False)
-    place = Path(root) / "compiled"
+    place = cache_folder() / "compiled"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     return place
 
@@ -74,7 +72,8 @@ def key(
     the program, the shapes of K batches, versions, the processor's capability, the threads.
 
     Raises:
-        Untold: the model or the loss refers to more than can be looked through.
+        Untold: the model or the loss refers to more than can be looked through, or the loss to the model's
+            own tensors, which would be constants of the program.
     """
     tensors = [*model.named_parameters(), *model.named_buffers()]
     names = {p: n for n, p in model.named_parameters()}
@@ -86,7 +85,7 @@ def key(
         constants(optimizer.param_groups),
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
         (clip, accumulate),
-        [fingerprint(thing, inputs) for thing in (model, loss, sgd)],
+        [fingerprint(model, inputs), fingerprint(loss, inputs, apart="its loss"), fingerprint(sgd)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
         [platform.machine(), torch.get_num_threads()],
         torch.backends.cpu.get_cpu_capability(),

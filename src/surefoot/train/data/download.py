@@ -15,23 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 from tqdm.auto import tqdm
 
 import surefoot
 from surefoot.errors import InputError
+from surefoot.train.cache import cache_folder
 from surefoot.train.data.published import FILES, Published
 
-__all__ = ["cache_folder", "fetch"]
+__all__ = ["fetch"]
 
 TIMEOUT = 20.0  # seconds without a byte before the next mirror is tried
 _BLOCK = 1 << 16
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: $SUREFOOT_CACHE, or else the system's place for a user's caches."""
-    chosen = os.environ.get("SUREFOOT_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("surefoot")
 
 
 def fetch(
