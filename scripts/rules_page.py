@@ -36,10 +36,11 @@ These hold exactly, and where two part they part by exactly the amount given;
 - `optax` ≡ `keras`, with Nesterov or without, while γ is constant and the buffer starts at 0. At a step
   that uses a new γ they part by μ b (γₜ − γₜ₋₁), with Nesterov by μ² b (γₜ − γₜ₋₁), where b is the
   buffer before the step. A change of μ alone does not part them.
-- `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `torch` and `mlx` differs by the
-  factor 1 − τ.
-- `ema` ≡ `optax` with lr γ (1 − μ): only the absolute size of a step tells them apart.
-- `ema_first` ≡ `torch` with τ = μ.
+- `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `mlx` is 1 − τ times that
+  of `torch`, with Nesterov (1 + μ(1 − τ)) / (1 + μ) times.
+- `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step tells
+  them apart.
+- `ema_first` ≡ `torch` with τ = μ, without Nesterov.
 - `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ.
 - `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
   by μ times that change.

@@ -297,3 +297,39 @@ def test_the_command(tmp_path, capsys):
     assert "must return (model, loss, batch)" in capsys.readouterr().err
     assert main(["gradients", f"{file}:broken"]) == 2
     assert "raised KeyError" in capsys.readouterr().err
+
+
+class Of(nn.Module):
+    """A function of one parameter."""
+
+    def __init__(self, function, start):
+        super().__init__()
+        self.w, self.function = nn.Parameter(torch.tensor(start)), function
+
+    def forward(self, _):
+        return self.function(self.w)
+
+
+@pytest.mark.parametrize(
+    ("function", "start", "verdict"),
+    [
+        # NaN on the way that torch.where leaves out
+        (lambda w: torch.where(w == 0, torch.ones_like(w), torch.sin(w) / w).sum(), [0.0, 1.0], "wrong"),
+        (lambda w: torch.where(w > 0, w.sqrt(), w).sum(), [0.0, 1.0], "wrong"),
+        (lambda w: ((w - torch.tensor([1.0, 2.0])) ** 2).sum().sqrt(), [1.0, 2.0], "wrong"),
+        # another number, where both sides have one slope
+        (lambda w: torch.where(w == 0, 5 * w + 1, torch.cos(w)).sum(), [0.0], "wrong"),
+        (lambda w: w.relu().sum(), [0.0, 1.0], "kink"),
+        (lambda w: w.abs().sum(), [0.0, 1.0], "kink"),
+        (lambda w: w.max(), [1.0, 1.0], "kink"),
+        (lambda w: w.clamp(0, 1).sum(), [0.0, 1.0], "kink"),
+        (lambda w: (w**3).sum(), [0.0, 1.0], "right"),
+        (lambda w: w.exp().sum(), [3.0, 10.0], "right"),
+        (lambda w: (w * w.abs()).sum(), [0.0, 1.0], "right"),
+        (lambda w: torch.where(w > 0, w**2, -(w**2)).sum(), [0.0, 1.0], "right"),
+    ],
+)
+def test_a_kink_is_where_the_two_sides_do_not_meet(function, start, verdict):
+    report = check_gradients(Of(function, start), lambda output: output, torch.zeros(1))
+    assert verdicts(report) == {"w": verdict}
+    assert "a way that torch.where leaves out" in str(report) or "nan" not in str(report)

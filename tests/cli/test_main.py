@@ -19,6 +19,18 @@ def test_a_word_without_a_place_is_told(capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
+def test_a_formula_that_begins_with_a_minus_is_told_how_to_be_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rest = ["--at", "x=1; y=2", "--lr", "0.1"]
+    assert main(["explain", "torch", "-x**2+y**2", *rest]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: There is no option '-x**2+y**2'; if it is a formula, put a space before it:"
+        " ' -x**2+y**2'.\n"
+    )
+    assert main(["explain", "torch", " -x**2+y**2", *rest]) == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_under_the_output_is_one_sentence(unbuffered: str) -> None:

@@ -343,7 +343,7 @@ UNDEFINED = [
     ("1/(a - 1)", "'1/(a - 1)' cannot be worked out: division by zero."),
     ("2*log(a - 3)", "'log(a - 3)' cannot be worked out: log of -2, which is not positive."),
     ("sqrt(-a)", "'sqrt(-a)' cannot be worked out: square root of -1, which is negative."),
-    ("sqrt(a - 1)", "'sqrt(a - 1)' cannot be worked out: its derivative is infinite here."),
+    ("sqrt(a - 1)", "'sqrt(a - 1)' cannot be worked out: it has no derivative here, or an infinite one."),
     ("(-a)**0.5", "'(-a)**0.5' cannot be worked out: power 0.5 of -1, which is negative."),
     ("(a - 1)**-2", "'(a - 1)**-2' cannot be worked out: division by zero."),
     ("exp(1e7*a)", "'exp(1e7*a)' cannot be worked out: it overflows."),

@@ -243,3 +243,15 @@ def test_the_docs_show_what_the_code_says() -> None:
 
 if __name__ == "__main__":  # write the golden text anew
     (GOLDEN / "quadratic_reports.txt").write_text(tell_reports(), encoding="utf-8")
+
+
+def test_flat_directions_are_counted_exactly() -> None:
+    almost = Quadratic.of_matrix([[1, 1], [1, 1 + Fraction(2, 10**13)]])
+    assert almost.curvatures[0] == pytest.approx(1e-13, rel=1e-9)
+    level = Quadratic.of_matrix(
+        [[Fraction(4, 3) if i == j else Fraction(-2, 3) for j in range(3)] for i in range(3)]
+    )
+    assert level.curvatures == (0.0, 2.0, 2.0)
+    assert level.condition == 1
+    large = Quadratic.of_matrix([[int(i == j) + 1 for j in range(20)] for i in range(20)])
+    assert large.curvatures[-1] == pytest.approx(21)

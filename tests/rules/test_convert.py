@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.rules import SGD_FAMILY, convert, get, rule
+from surefoot.rules.agree import agree
 
 LINEAR = [r.name for r in SGD_FAMILY if r.name not in ("lion", "signsgd")]
 
@@ -159,3 +160,25 @@ def test_what_no_rule_has_is_no_hyperparameter():
     for x in (float("inf"), float("nan")):
         with pytest.raises(InputError, match=r"finite|number"):
             convert("torch", "ema", lr=x)
+
+
+def test_what_the_target_refuses_is_not_advised():
+    assert dict(convert("keras", "torch", lr=0.1, nesterov=True).hyper)["nesterov"] is False
+    assert convert("mlx", "torch", lr=0.1, momentum=0.9, dampening=1.5).hyper is None
+    said = convert("mlx", "torch", lr=0.1, momentum=0.9, dampening=0.5, nesterov=True).holds
+    assert "torch.optim.SGD itself refuses nesterov with dampening" in said
+    assert said.endswith(
+        "agrees on every gradient but the first, which counts otherwise in mlx, and not by one factor."
+    )
+
+
+@pytest.mark.parametrize(
+    "more", [{"decay": "no_lr"}, {"decay": "corrected", "lr_max": 1}, {"decay": "decoupled"}]
+)
+def test_what_a_changed_lr_does_is_so_with_weight_decay_too(more):
+    found = convert("torch", "keras", lr=1, momentum=0.5, weight_decay=0.01, **more)
+    agrees = "multiply both by the same factor" in found.schedule
+    h, h2 = found.given, found.hyper
+    then = h.replace(lr=h.lr / 4), h2.replace(lr=h2.lr / 4)
+    assert agree(get("torch"), h, get("keras"), h2, then=then) == agrees
+    assert "above" not in found.schedule  # by how much is known without decay alone

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cyclopts import App
-from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
+from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 import surefoot
 from surefoot.cli.streams import lenient, let_go
@@ -106,4 +106,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, UnusedCliTokensError):
         extra = " ".join(map(repr, error.unused_tokens or []))
         return f"There is no place for {extra}; options are written --name value, and --help lists them."
+    if isinstance(error, UnknownOptionError):
+        word = error.token.value or error.token.keyword or ""
+        if len(word) > 2 and word[0] == "-" != word[1]:
+            return f"There is no option {word!r}; if it is a formula, put a space before it: {f' {word}'!r}."
     return str(error)

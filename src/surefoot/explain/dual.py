@@ -88,4 +88,4 @@ def _slope(apply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     try:
         return apply(x, y)
     except ArithmeticError:
-        raise ArithmeticError("its derivative is infinite here") from None
+        raise ArithmeticError("it has no derivative here, or an infinite one") from None

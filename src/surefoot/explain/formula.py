@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surefoot.errors import InputError
 from surefoot.explain.node import Node
+from surefoot.rules.printing import latex_name
 from surefoot.trace.values import Shape, indices
 
 __all__ = ["from_sympy", "latex", "make_symbols", "slope_latex", "slope_text"]
@@ -118,10 +120,7 @@ def _matrix(node: Node, used: int) -> str:
     return rf"\begin{{pmatrix}} {lines} \end{{pmatrix}}"
 
 
-def _letter(name: str) -> str:
-    import sympy
-
-    return str(sympy.latex(sympy.Symbol(name)))
+_letter = latex_name  # as the facts beside it are written
 
 
 def _subscript(text: str, index: Sequence[str]) -> str:
@@ -219,6 +218,8 @@ def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str
         return Node("sum", (Node("array", args, (len(args),), text),), (), text)
     if expression.is_Mul:
         return functools.reduce(lambda x, y: Node("*", (x, y), (), text), args)
+    if expression.is_finite is False or kind == "NaN":
+        raise InputError(f"{text} has no derivative that can be written down everywhere: {expression}.")
     if kind not in _READINGS:
         raise AssertionError(f"No reading of sympy's {kind}, in {text}. Please report this.")
     return Node(_READINGS[kind], args, (), text)

@@ -2,6 +2,7 @@ r"""An explanation as LaTeX: aligned equations, ready for a document that loads 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,11 @@ _UNICODE = {
         "₁": "$_1$",
         "₂": "$_2$",
     },
-    **{"²": "$^2$", "½": r"$\frac12$", "−": "$-$", "≤": r"$\le$", "–": "--", "…": r"\dots{}"},
+    **{"½": r"$\frac12$", "−": "$-$", "≤": r"$\le$", "–": "--", "…": r"\dots{}"},
     **{"<": "$<$", ">": "$>$"},
 }
+_SUPER = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_POWER = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
 
 def latex(explanation: Explanation) -> str:
@@ -102,10 +105,16 @@ def _inline(items: tuple[str, ...]) -> str:
     return "$" + "$, $".join(items) + "$"
 
 
+def _power(found: re.Match[str]) -> str:
+    digits = found[0].translate(_SUPER)
+    return f"$^{digits}$" if len(digits) == 1 else f"$^{{{digits}}}$"
+
+
 def _prose(text: str) -> str:
     """Prose with mathematics in it; only what stands outside of it is changed."""
     pieces = text.split("$")
     for i in range(0, len(pieces), 2):
+        pieces[i] = _POWER.sub(_power, pieces[i])
         for character, command in _UNICODE.items():
             pieces[i] = pieces[i].replace(character, command)
     return "$".join(pieces)

@@ -40,12 +40,13 @@ def closing_line(
         return ""
     if option is None:
         return "This rule has no momentum: what it keeps of past gradients does not carry w on."
-    h = rule.hyper(**trace.steps[-1].options[0]).map(exact)
-    if h[option.name] == 0:
+    each = [rule.hyper(**moment.options[0]).map(exact) for moment in trace.steps]
+    h = each[-1]
+    if not any(o[option.name] for o in each):
         does = (
             "follows its own gradient and forgets it"
             if rule.exact
-            else "points where its own gradient points"
+            else "takes the sign of each movement from its own gradient"
         )
         return f"No momentum here ({option.letter} = 0): each step {does}.{_idle(rule, h)}"
     pen = TextPen(dataclasses.replace(numerals, exact=False))
@@ -60,13 +61,17 @@ def closing_line(
         if problem is not None and without.steps[-1].w != trace.steps[-1].w:
             with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
             parts[0] += f"; f is {pen.result(with_it)}, without it {pen.result(without_it)}"
+    decays = any(o.get("weight_decay") for o in each)  # and pulls against the gradient too
     against, moved = _against_the_gradient(trace)
-    if against:
+    if against and not decays:
         parts.append(
             f"In {against} of {moved} movements it carried an element against the gradient of that step"
         )
     said = ". ".join(parts)
-    said = f"What momentum did ({option.letter} = {pen.setting(h[option.name])}): {said}." if said else ""
+    settings = [pen.setting(value) for value in dict.fromkeys(o[option.name] for o in each)]
+    if len(settings) > 3:
+        settings[1:-1] = ["…"]
+    said = f"What momentum did ({option.letter} = {', '.join(settings)}): {said}." if said else ""
     if _is_torch(rule) and h.nesterov and h.dampening:
         said += (
             " torch.optim.SGD itself refuses nesterov with dampening; these are the numbers of its formula."

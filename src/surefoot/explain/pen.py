@@ -21,7 +21,7 @@ _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NAME = re.compile(r"[^\W\d][^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*")  # a² is a and a power
 PLAIN = re.compile(r"[\d.]+|\(.*\)")  # needs no brackets to be a factor or a base
-_PYTHON_POWER = re.compile(r"\*\*(\d+)")
+_PYTHON_POWER = re.compile(r"\*\*(\d+)(?![\d.eEjJ_]|\s*\*\*)")
 
 
 @dataclass(frozen=True)

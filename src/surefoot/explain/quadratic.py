@@ -100,11 +100,9 @@ class Quadratic:
             raise InputError(f"A Hessian must be square and symmetric, but here is one of shape {size}.")
         if all(h[i][j] == 0 for i in range(len(h)) for j in range(i)):
             return cls(tuple(h[i][i] for i in range(len(h))))
-        import numpy as np
-
-        values = np.linalg.eigvalsh(np.array([[float(x) for x in row] for row in h]))
-        noise = 1e-12 * max(abs(values))  # a flat direction comes out of the eigenvalues as ±1e-17
-        return cls(tuple(0.0 if abs(x) < noise else float(x) for x in values))
+        values = sorted(_eigenvalues(h), key=abs)
+        flat = len(h) - _rank(h)  # known exactly, where an eigenvalue comes out as ±1e-17
+        return cls((*[0.0] * flat, *values[flat:]))
 
     @property
     def smallest(self) -> float:
@@ -212,6 +210,19 @@ def radius(trace: Any, determinant: Any) -> Any:
 def in_range(numbers: Iterable[Any]) -> bool:
     """Return whether floats serve for numbers and for what is made of a few of them."""
     return all(1e-100 < abs(x) < 1e100 for x in numbers if x)
+
+
+def _eigenvalues(h: Sequence[Sequence[Fraction]]) -> list[float]:
+    """Return the eigenvalues of a symmetric matrix; unless it is large, to a float's last digit."""
+    if len(h) > 16:
+        import numpy as np
+
+        return [float(x) for x in np.linalg.eigvalsh(np.array([[float(x) for x in row] for row in h]))]
+    import mpmath
+
+    with mpmath.workdps(60):
+        exactly = mpmath.matrix([[mpmath.mpf(x.numerator) / x.denominator for x in row] for row in h])
+        return [float(x) for x in mpmath.eigsy(exactly, eigvals_only=True)]
 
 
 def _rank(rows: Sequence[Sequence[Fraction]]) -> int:

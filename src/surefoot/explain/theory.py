@@ -52,6 +52,8 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     head = f"f is quadratic; its {known} {f.span()}"
     if not any(f.curvatures):
         return ["f is linear: it has no curvature, and no minimum." if f.sloped else "f is constant."]
+    if h.get("maximize"):
+        return [f"{head}. The rule climbs (maximize), so nothing that is known of descent holds here."]
     if f.sloped and f.curvatures[0] >= 0:
         return [f"{head}. Where it is flat it slopes on for ever: it has no minimum."]
     if not f.convex:

@@ -64,8 +64,11 @@ def rates(
     panel.contour(lr, momentum, rho, levels=[1], colors=INK, linewidths=1.5)
     bar = figure.colorbar(shades, ax=panel, ticks=LEVELS, label="rate: the error's factor per step")
     bar.outline.set_visible(False)
+    at: dict[tuple[float, float], list[str]] = {}
     for label, place in (points or {}).items():
-        _mark(panel, label, place, marker="X", size=9)
+        at.setdefault(place, []).append(label)  # two in one place are written side by side
+    for place, labels in at.items():
+        _mark(panel, ", ".join(labels), place, marker="X", size=9)
     if best is not None:
         least = float(rate(np.array(best[0]), np.array(best[1])))
         least = least if least > 1e-9 else 0.0  # what rounding leaves of nothing

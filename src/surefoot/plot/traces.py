@@ -99,7 +99,10 @@ def _series(trace: Trace, name: str, element: int, slot: str | None) -> _Series:
         return math.nan if value is None else as_float(list(elements(value))[element])
 
     slots = [
-        s for m in trace.steps for s, v in m.state.get(name, {}).items() if len(list(elements(v))) == size
+        s
+        for m in trace.steps
+        for s, v in m.state.get(name, {}).items()
+        if len(list(elements(v))) == size and s != "step"  # which only counts
     ]
     if slot is not None and slot not in slots:
         raise unknown("slot", slot, sorted(set(slots)))

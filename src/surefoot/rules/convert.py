@@ -95,9 +95,10 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     known = {x.name for x in source.hypers}
     # what other rules have and this one has not may be 0
     h = source.hyper(**{k: v for k, v in given.items() if v or k in known or k not in HYPERS}).map(_exact)
-    for h2 in _candidates(source, h, target):
-        if agree(source, h, target, h2):
-            return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
+    found = [h2 for h2 in _candidates(source, h, target) if agree(source, h, target, h2)]
+    if found:  # best one that goes on agreeing where a schedule changes lr
+        h2 = next((h2 for h2 in found if _agree_under("lr", source, h, target, h2)), found[0])
+        return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
     return Conversion(source, target, h, None, _why_not(source, h, target))
 
 
@@ -126,6 +127,8 @@ def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     }
     varied = {k: v for k, v in options.items() if k in names}
     for choice in product(*varied.values()):
+        if dict(zip(varied, choice, strict=True)).get("nesterov") and known.get("momentum", 1) == 0:
+            continue  # does nothing, and torch refuses it
         try:
             values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
             yield target.hyper(**{k: v for k, v in values.items() if k in names}).map(_exact)
@@ -171,6 +174,8 @@ def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]
     schedule = (
         "A changed lr: multiply both by the same factor, and they go on agreeing."
         if lr
+        else "A changed lr parts them: these values are for this one."
+        if h.get("weight_decay")
         else _parting(source, target, h.get("nesterov") or h2.get("nesterov"))
     )
     if not momentum:
@@ -229,13 +234,21 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
             and theirs[1][1]
             and theirs[0][0]
             and ours[1] == [ours[1][1] / theirs[1][1] * x for x in theirs[1]]
+            and ours[1][1] / theirs[1][1] > 0
         ):
             fit = shape.replace(lr=ours[1][1] / theirs[1][1])
             first = ours[0][0] / (fit.lr * theirs[0][0])
-            return (
-                f"{_call(target, fit)} agrees on every gradient but the first, "
-                f"which counts {_show(first)} times as much in {source.name}."
+            times = (
+                f"which counts {_show(first)} times as much in {source.name}"
+                if ours[0] == [first * fit.lr * x for x in theirs[0]]
+                else f"which counts otherwise in {source.name}, and not by one factor"
             )
+            refused = (
+                " (torch.optim.SGD itself refuses nesterov with dampening)"
+                if target.name == "torch" and fit.get("nesterov") and fit.get("dampening")
+                else ""
+            )
+            return f"{_call(target, fit)}{refused} agrees on every gradient but the first, {times}."
     return f"No lr, momentum or option of {target.name} weighs past gradients as {source.name} does here."
 
 

@@ -99,6 +99,7 @@ def _option(name: str, default: Any, meaning: str, choices: tuple[Any, ...] = (F
     return Hyper(name, default, name, rf"\text{{{name.replace('_', ' ')}}}", domain, meaning, choices)
 
 
+_SQUARED = "squared gradients (Lion: of gradients)"
 HYPERS = {
     x.name: x
     for x in (
@@ -108,7 +109,7 @@ HYPERS = {
         _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
         _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
         _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
-        _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
+        _number("beta2", 0.999, "β₂", r"\beta_2", f"how much of the mean of {_SQUARED} stays", "[0,1)"),
         _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
         _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays", "[0,"),
         _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),
@@ -156,7 +157,8 @@ class H(Mapping[str, Any]):
         if "betas" in given and {"beta1", "beta2"} <= names:  # as torch writes them
             betas = given.pop("betas")
             if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-                raise InputError(f"betas are two numbers, as (0.9, 0.999), not {betas!r}.")
+                shown = f"{float(betas):.12g}" if isinstance(betas, Fraction) else repr(betas)
+                raise InputError(f"betas are two numbers, as (0.9, 0.999), not {shown}.")
             given["beta1"], given["beta2"] = betas
         for name in given:
             if name not in names:

@@ -6,6 +6,7 @@ and for LaTeX by the same walk. A symbol whose name ends in ₜ or ₜ₋₁ is 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ _LATEX = {
     **{"μ": r"\mu", "ρ": r"\rho", "τ": r"\tau", "ψ": r"\psi", "∞": r"_\infty", "′": "'"},
     "γ_max": r"\gamma_{\max}",
 }
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "mu", "nu", "xi",
+    "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Xi", "Pi",
+    "Sigma", "Phi", "Psi", "Omega",
+}  # fmt: skip
 _ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar"}
 _SCALARS = ("μ", "μ′", "ρ", "r", "P")  # change from step to step, and are placed like hyperparameters
 
@@ -41,10 +47,16 @@ def latex_name(name: str) -> str:
         name_, found, rest = name.partition(accent)
         if found:
             return rf"\{command}{{{latex_name(name_)}}}{rest}"
+    if name.endswith("′") and len(name) > 1:
+        return f"{latex_name(name[:-1])}'"
     if name in _LATEX or len(name) == 1:
         return _LATEX.get(name, name)
     if all(c in _LATEX or not c.isascii() for c in name):
         return "".join(_LATEX.get(c, c) for c in name)
+    if name in _GREEK:
+        return rf"\{name}"
+    if numbered := re.fullmatch(r"([^\W\d_])_?(\d+)", name):  # x1
+        return f"{latex_name(numbered[1])}_{{{numbered[2]}}}"
     stem, _, index = name.partition("_")
     if len(stem) == 1 and index:
         return rf"{latex_name(stem)}_{{\mathrm{{{index}}}}}"

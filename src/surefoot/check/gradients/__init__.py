@@ -111,7 +111,9 @@ def _both(here: Slope, aside: Slope) -> Slope:
     """One verdict from a slope that is wrong or at a kink here, and the same slope a step aside."""
     if here.verdict == "kink" and aside.verdict == "wrong":
         return replace(aside, aside=True)
-    if here.verdict == "wrong" and aside.verdict == "right":
+    # NaN is wrong everywhere, and so is another number where the two sides have one slope
+    kinked = math.isfinite(here.autograd) and not here.meets
+    if here.verdict == "wrong" and aside.verdict == "right" and kinked:
         return replace(here, verdict="kink")
     return here
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -75,6 +76,8 @@ class ParameterGradient:
 
     def _hint(self) -> str:
         wrong = [s for s in self.slopes if s.verdict == "wrong"]
+        if not all(math.isfinite(s.autograd) for s in wrong):
+            return " Is something divided by zero, or its root taken, on a way that torch.where leaves out?"
         if all(s.autograd == 0 for s in wrong):
             return " Autograd gives zero: is something detached, or computed outside torch?"
         if all(abs(s.numeric) <= 10 * s.error for s in wrong):

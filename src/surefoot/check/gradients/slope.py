@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 FIRST = (2.0**-13, 2.0**-15)  # tried first: near the best step for a smooth loss in float64
 LADDER = tuple(
     2.0**-6 * 4.0**-k for k in range(12)
 )  # 2e-2 … 4e-9, when the first two do not agree with autograd
+MEETING = 1e-3  # relative; one-sided slopes are known less well than central ones
 TOLERANCE = 1e-5  # relative; far above what the ladder resolves, far below any mistake in a backward
 UNIT = 2.0**-53
 
@@ -38,7 +40,14 @@ class Slope:
     @property
     def off(self) -> float:
         """How far autograd is from the slope measured."""
-        return abs(self.autograd - self.numeric)
+        off = abs(self.autograd - self.numeric)
+        return math.inf if math.isnan(off) else off
+
+    @property
+    def meets(self) -> bool:
+        """Whether the slopes of the two sides are one, so that there is no kink."""
+        size = max(abs(self.left), abs(self.right), abs(self.autograd))
+        return abs(self.right - self.left) <= 8 * self.error + MEETING * size
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,9 @@ def measure(
         rungs = [rung(h) for h in LADDER]
         pair = min((_Pair(a, b, shake) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
         verdict = _judge(autograd, pair, rungs, size)
-    return Slope(index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict)
+    found = Slope(index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict)
+    # as at the tip of |x|, where autograd's 0 is the mean of both sides
+    return replace(found, verdict="kink") if verdict == "right" and not found.meets else found
 
 
 def _judge(autograd: float, pair: _Pair, rungs: list[_Rung], size: float) -> Verdict:

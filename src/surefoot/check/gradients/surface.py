@@ -104,7 +104,7 @@ class Surface:
             lambda t: self.along(name, direction, t),
             autograd.item(),
             scale=self._scale(name, direction),
-            size=gradient.abs().max().item(),
+            size=gradient.abs().nan_to_num(0.0, 0.0).max().item(),
             noise=self.noise[name],
             index=index,
         )
