@@ -412,3 +412,58 @@ def test_a_narrow_terminal_gets_the_table_without_its_sources() -> None:
     assert max(map(len, e.text(width=60).splitlines())) <= 60
     assert "source" not in e.text(width=60)
     assert "Polyak 1964, 1987" in e.text(width=100)
+
+
+def test_what_momentum_did_is_not_what_decay_did() -> None:
+    given: dict[str, Any] = {"at": {"w": 1}, "gradients": [{"w": -0.1}], "lr": 0.1, "momentum": 0.9}
+    assert "against the gradient" not in str(explain("sgd", **given, weight_decay=1))
+    given["gradients"] = [{"w": 1}, {"w": -0.1}]
+    assert "In 1 of 2 movements it carried an element against the gradient" in str(explain("sgd", **given))
+
+
+def test_momentum_that_changes_is_told_as_it_was() -> None:
+    def closing(momentum: Any) -> str:
+        said = str(explain("sgd", f="w**2", at={"w": 1}, lr=0.1, momentum=momentum, steps=3))
+        return next(line for line in said.splitlines() if "omentum" in line and "μ = " in line)
+
+    assert closing([0.9, 0.9, 0]).startswith("What momentum did (μ = 0.9, 0): ")
+    assert closing([0.1, 0.5, 0.9]).startswith("What momentum did (μ = 0.1, 0.5, 0.9): ")
+    assert closing([0, 0, 0]).startswith("No momentum here (μ = 0): each step follows its own gradient")
+
+
+def test_powers_that_text_has_no_letters_for() -> None:
+    def f(text: str) -> str:
+        return next(
+            line for line in str(explain("sgd", f=text, at={"x": 2}, lr=0.1)).splitlines() if "f =" in line
+        )
+
+    assert "x^1.5" in f("x**1.5")
+    assert "²^" not in f("x**2**x")
+    assert "x²" in f("x**2")
+
+
+def test_latex_of_small_numbers_names_and_primes() -> None:
+    said = explain("sgd", f="x**2", at={"x": 1}, lr=0.3, momentum=0.1, steps=30).latex()
+    assert not re.search("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]", said)
+    assert re.search(r"10\$\^\{-\d+\}\$", said)
+    said = explain("sgd", f="alpha*x1**2", at={"alpha": 1, "x1": 2}, lr=0.1, maximize=True).latex()
+    assert "′" not in said
+    assert r"\mathrm{alpha}" not in said
+    assert r"\mathrm{x1}" not in said
+    assert r"\alpha" in said
+
+
+def test_what_has_no_derivative_is_said() -> None:
+    with pytest.raises(InputError, match="has no derivative that can be written down everywhere"):
+        explain("sgd", f="0**x", at={"x": 2}, lr=0.1)
+
+
+def test_the_picture_over_time_is_of_a_buffer() -> None:
+    panels = explain("adam", f="x**2", at={"x": 1}, lr=0.1, steps=5).plot("over-time").axes
+    assert "step" not in [panel.get_ylabel() for panel in panels]
+
+
+def test_climbing_is_not_told_as_descent() -> None:
+    said = str(explain("sgd", f="-w**2", at={"w": 1}, lr=0.1, maximize=True))
+    assert "The rule climbs (maximize)" in said
+    assert "no minimum" not in said
