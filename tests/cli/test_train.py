@@ -399,3 +399,32 @@ def test_what_a_user_s_class_raises_is_one_sentence(
     Path("own.py").write_text(OWN.replace("FAULTY = False", f"FAULTY = {options[0] == '--model'}"))
     assert main(["train", "--data", small, "--epochs", "1", *options]) == 2
     assert capsys.readouterr().err == f"surefoot: {sentence}\n"
+
+
+def test_an_own_models_dropout_is_its_own(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, outputs, dropout=0.0):\n"
+        "        print('dropout', dropout)\n"
+        "        super().__init__(4, outputs)\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x)\n"
+    )
+    common = ["train", "--data", small, "--epochs", "1", "--model", "net.py:Net"]
+    for more, said in (([], "0.0"), (["--dropout", "0.3"], "0.3")):
+        assert main([*common, *more]) == 0
+        assert f"dropout {said}\n" in capsys.readouterr().out
+
+
+def test_options_that_would_do_nothing(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.arange(80.0).reshape(40, 2)
+    y = np.arange(40) % 2
+    np.savez("own.npz", x=x, y=y, x_test=x, y_test=y)
+    assert failed(capsys, "--data", "own.npz", "--split-seed", "5").startswith(
+        "The data bring validation rows of their own, so a split-seed of 5 does nothing;"
+    )
+    assert failed(capsys, "--data", small, "--hidden") == (
+        "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
+    )
+    assert failed(capsys, "--data", small, "--device", "meta").startswith("There is no device 'meta' here")

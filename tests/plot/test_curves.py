@@ -10,7 +10,7 @@ import pytest
 
 from surefoot.errors import InputError
 from surefoot.plot.curves import curves
-from surefoot.plot.runs import labels, read
+from surefoot.plot.runs import History, labels, read
 
 
 def write_run(
@@ -58,7 +58,7 @@ def test_one_run(tmp_path: Path) -> None:
     assert validation == ([0.5, 1.0, 1.5, 2.0], [2.0, 1.0, 2.0, 0.5])
     assert lines(figure, 1) == [([0.5, 1.0, 1.5, 2.0], [0.25, 0.9, 0.25, 0.9])]
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["training", "validation"]
-    assert [t.get_text() for t in figure.axes[1].texts] == ["best 90.00 %"]
+    assert figure.axes[1].get_title(loc="right") == "best 90.00 %"
 
 
 def test_training_accuracy_and_r2_are_drawn_where_there_are_any(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_training_accuracy_and_r2_are_drawn_where_there_are_any(tmp_path: Path) 
     assert lines(figure, 1)[0] == ([1.0, 2.0], [0.95, 0.95])
     figure = curves([write_run(tmp_path / "b", metric="r2")])
     assert figure.axes[1].get_ylabel() == "R²"
-    assert [t.get_text() for t in figure.axes[1].texts] == ["best 0.9000"]
+    assert figure.axes[1].get_title(loc="right") == "best 0.9000"
 
 
 def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
@@ -155,3 +155,44 @@ def test_bad_folders(tmp_path: Path) -> None:
     assert told(empty) == "Line 1 of 'DIR/empty/metrics.jsonl' is no JSON record."
     bad = write_run(tmp_path / "bad", "lr = ")
     assert told(bad).startswith("Cannot read 'DIR/bad/config.toml': ")
+
+
+def history(name: str, losses: list[float], **more: Any) -> History:
+    records = [
+        {"kind": "epoch", "epoch": e, "step": 10 * e, "train_loss": loss, "valid_loss": loss, **more}
+        for e, loss in enumerate(losses, 1)
+    ]
+    return History(name, records, {})
+
+
+@pytest.mark.parametrize("top", [30.0, 1e3, 1e5, 1e9, 1e12, 1e30])
+def test_losses_over_many_decades_can_be_read(top: float) -> None:
+    figure = curves([history("run", [1.0, top])])
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_ylim()
+    labels = [
+        t.get_text()
+        for t, y in zip(figure.axes[0].get_yticklabels(), figure.axes[0].get_yticks(), strict=True)
+        if low <= y <= high
+    ]
+    assert 3 <= len(labels) <= 12
+    assert all(labels)
+
+
+def test_names_are_no_formulas_and_long_ones_are_shortened() -> None:
+    figure = curves([history("a$_$", [1.0]), history("x" * 85, [1.0])])
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts[0] == r"a\$_\$"
+    assert len(texts[1]) == 48
+
+
+def test_without_validation_the_legend_has_none() -> None:
+    records = [{"kind": "epoch", "epoch": 1, "step": 10, "train_loss": 1.0}]
+    (legend,) = curves([History("run", records, {})]).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["training"]
+
+
+def test_a_metric_that_is_never_defined_has_no_panel() -> None:
+    assert len(curves([history("run", [1.0, 0.5], valid_r2=None)]).axes) == 1

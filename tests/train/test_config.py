@@ -40,7 +40,7 @@ def sentence(**options: Any) -> str:
         ({"accumulate": 0}, "The number of parts to accumulate must be at least 1, not 0."),
         ({"accumulate": 1.5}, "The number of parts to accumulate must be a whole number, not 1.5."),
         ({"seed": -1}, "The seed must be from 0 to 2**63 - 1, not -1."),
-        ({"threads": 0}, "The number of threads must be at least 1, not 0."),
+        ({"threads": 0}, "The number of threads must be from 1 to 1024, not 0."),
         ({"train_fraction": 1.0}, "The training fraction must be above 0 and below 1, not 1.0."),
         ({"lr": "fast"}, "The lr must be a number, not 'fast'."),
         ({"shuffle": "no"}, "The shuffle must be true or false, not 'no'."),

@@ -168,3 +168,30 @@ def test_autocast_takes_floats_of_all_widths() -> None:
     x, y = torch.ones(8, 3, dtype=torch.float16), torch.zeros(8, dtype=torch.int64)
     run = fit(nn.Linear(3, 2), (x, y), epochs=1, progress=False, precision="bfloat16")
     assert run.status == "finished"
+
+
+def test_rows_to_validate_on_are_of_the_same_kind() -> None:
+    x, y = torch.randn(8, 3), torch.zeros(8, dtype=torch.int64)
+    with pytest.raises(InputError) as caught:
+        fit(nn.Linear(3, 2), (x, y), (x, y.float()), epochs=1, progress=False)
+    assert str(caught.value) == (
+        "The targets to train on are classes, but those to validate on are measured."
+    )
+    with pytest.raises(InputError) as caught:
+        fit(nn.Linear(3, 2), (x, y), (x[:, :2], y), epochs=1, progress=False)
+    assert str(caught.value) == (
+        "The model takes the rows to train on, float32 of shape (3,), but not those to validate on, float32"
+        " of shape (2,)."
+    )
+
+
+class Mean(nn.Linear):
+    """Takes rows of any length."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.mean(1, keepdim=True))
+
+
+def test_rows_to_validate_on_may_be_longer() -> None:
+    x, y = torch.randn(8, 5), torch.zeros(8, dtype=torch.int64)
+    assert fit(Mean(1, 2), (x[:, :3], y), (x, y), epochs=1, progress=False).status == "finished"

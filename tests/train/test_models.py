@@ -175,3 +175,9 @@ def test_a_look_leaves_no_trace() -> None:
     assert model.training
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
+
+
+def test_dropout_is_refused_where_there_is_none_to_set() -> None:
+    with pytest.raises(InputError, match=r"^The model 'linear' takes no dropout; leave it out\.$"):
+        models.build("linear", (4,), 2, dropout=0.1)
+    models.build("linear", (4,), 2, dropout=0.0)

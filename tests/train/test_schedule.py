@@ -84,3 +84,24 @@ def test_what_a_schedule_cannot_be(name: str, options: dict[str, Any], text: str
 def test_one_step_is_enough_for_one_cycle() -> None:
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     assert schedule.make("one-cycle", optimizer, 1, 1) is not None
+
+
+def test_an_option_that_does_nothing_is_refused() -> None:
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    with pytest.raises(
+        InputError, match=r"^An lr factor is for the schedule 'step'; with 'cosine' it does nothing"
+    ):
+        schedule.make("cosine", optimizer, 2, 10, lr_factor=0.5)
+
+    def own(optimizer: Any) -> Any:
+        return torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+    for options, what in (
+        ({"warmup": "3 steps"}, "warm-up"),
+        ({"lr_step": "3 steps"}, "lr step"),
+        ({"lr_factor": 0.5}, "lr factor"),
+    ):
+        with pytest.raises(
+            InputError, match=f"^The {what} is for schedules by name; a schedule of your own does without"
+        ):
+            schedule.make(own, optimizer, 2, 10, **options)  # type: ignore[arg-type]

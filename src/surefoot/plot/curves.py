@@ -58,7 +58,7 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     for history in histories:
         if not any(r.get("kind") in ("step", "epoch", "valid") for r in history.records):
             raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
-    metrics = [m for m in _METRICS if any(f"valid_{m}" in r for h in histories for r in h.records)]
+    metrics = [m for m in _METRICS if any(_finite(r.get(f"valid_{m}")) for h in histories for r in h.records)]
     figure, shown = panels(1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2, sharex=True)
     lengths = [_epoch(h) for h in histories]
     unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
@@ -138,13 +138,13 @@ def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
 
 
 def _mark_best(panel: Axes, points: Points, metric: str) -> None:
-    """Ring the best value of a run, and write it where curves that rise leave room: at the lower right."""
+    """Ring the best value of a run, and write it above, where no curve is."""
     if points[0]:
         x, y = max(zip(*points, strict=True), key=lambda point: point[1])
         text = f"{100 * y:.2f} %" if metric == "accuracy" else f"{y:.4f}"
         color = _looks(0, 1)[1]["color"]
         panel.scatter([x], [y], s=110, facecolors="none", edgecolors=color, zorder=4)
-        panel.text(0.97, 0.05, f"best {text}", transform=panel.transAxes, ha="right", color=color)
+        panel.set_title(f"best {text}", loc="right", color=color, fontsize=9)
 
 
 def _scale_losses(panel: Axes) -> None:
@@ -152,23 +152,30 @@ def _scale_losses(panel: Axes) -> None:
     values = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata())]
     if min(values) > 0 and max(values) > 20 * min(values):
         panel.set_yscale("log")
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        decades = math.log10(max(values) / min(values))
+        # over many decades, a few whole ones; LogLocator would give none at all
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,), numticks=8))
         panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
     else:
         panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
+def _plain(label: str) -> str:
+    """A label as it is, not as a formula, and of a very long one the ends."""
+    short = label if len(label) <= 48 else f"{label[:30]} … {label[-15:]}"
+    return short.replace("$", r"\$")
+
+
 def _legend(figure: Picture, histories: Sequence[History]) -> None:
     if len(histories) == 1:
         training, validation = _looks(0, 1)
-        handles = [
-            Line2D([], [], **training, label="training"),
-            Line2D([], [], **validation, label="validation"),
-        ]
+        handles = [Line2D([], [], **training, label="training")]
+        if any("valid_loss" in record for record in histories[0].records):
+            handles.append(Line2D([], [], **validation, label="validation"))
     else:
         handles = [
-            Line2D([], [], **_looks(i, len(histories))[1], label=label)
+            Line2D([], [], **_looks(i, len(histories))[1], label=_plain(label))
             for i, label in enumerate(labels([h.name for h in histories], [h.config for h in histories]))
         ]
         handles += [

@@ -89,8 +89,8 @@ class Config:
         tuple[int, ...] | None, Parameter(group=_MODEL, consume_multiple=True, negative=(), converter=_whole)
     ] = None
     """Hidden sizes: units of the mlp's layers, channels of the cnn's. [default: 256; cnn: 16 32]"""
-    dropout: Annotated[float, Parameter(group=_MODEL)] = 0.1
-    """Share of hidden units dropped at each training step."""
+    dropout: Annotated[float | None, Parameter(group=_MODEL)] = None
+    """Share of hidden units dropped at each training step. [default: 0.1; your own model: its own]"""
 
     optimizer: Annotated[str, Parameter(group=_OPTIMIZER)] = "sgd"
     """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
@@ -154,6 +154,10 @@ class Config:
     def __post_init__(self) -> None:
         for name, kind in _kinds().items():
             object.__setattr__(self, name, _typed(name, getattr(self, name), kind))
+        if self.hidden == ():
+            raise InputError(
+                "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
+            )
         check(**{name: getattr(self, name) for name in RANGES})
         for name in ("validate_every", "warmup", "lr_step"):
             if (text := getattr(self, name)) is not None:

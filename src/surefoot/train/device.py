@@ -34,6 +34,8 @@ def pick(name: str | torch.device = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type == "meta":
+            raise RuntimeError("it holds no numbers")
     except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
         raise InputError(f"There is no device '{name}' here; auto would take {pick()}.") from error
     return device

@@ -15,7 +15,15 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train.feed import Feed
 
-__all__ = ["check_keeps_rows", "check_model", "check_single_rows", "check_takes", "looked_at"]
+__all__ = [
+    "check_keeps_rows",
+    "check_model",
+    "check_rows",
+    "check_single_rows",
+    "check_takes",
+    "check_valid",
+    "looked_at",
+]
 
 
 def check_model(model: Any) -> None:
@@ -30,6 +38,36 @@ def check_model(model: Any) -> None:
             )
     if not any(p.requires_grad for p in model.parameters()):
         raise InputError("The model has no parameters to train: none requires a gradient.")
+
+
+def check_rows(
+    model: nn.Module,
+    rows: Feed,
+    valid: Feed | None,
+    batch_size: int,
+    accumulate: int,
+    *,
+    wide: bool = True,
+    writable: bool = False,
+) -> None:
+    """Raise an InputError for rows that the model would fail on late, or change.
+
+    Args:
+        model: to be trained.
+        rows: to train on.
+        valid: to validate on.
+        batch_size: rows in a step.
+        accumulate: parts of it.
+        wide: whether floats reach the model as wide as they are, not by autocast.
+        writable: whether the model may write into its rows.
+    """
+    if wide:
+        check_takes(model, rows)
+    if valid is not None:
+        check_valid(model, rows, valid)
+    check_single_rows(model, rows, batch_size, accumulate)
+    if not writable:
+        check_keeps_rows(model, rows, valid)
 
 
 def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
@@ -88,6 +126,32 @@ def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
+
+
+def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
+    """Raise an InputError for rows to validate on that are of another kind than those to train on."""
+    kinds = ["measured" if feed.target.is_floating_point() else "classes" for feed in (rows, valid)]
+    if kinds[0] != kinds[1]:
+        raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
+    if rows.first is None or valid.first is None:
+        return
+    x, other = (next(first(1))[0].clone() for first in (rows.first, valid.first))
+    if x.shape[1:] == other.shape[1:] and x.dtype == other.dtype:
+        return
+    with looked_at(model, x.device):
+        try:
+            model(other)
+        except Exception:
+            try:
+                model(x)
+            except Exception:
+                return  # whatever is wrong will show in training
+        else:
+            return
+    told = [f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape[1:])}" for t in (x, other)]
+    raise InputError(
+        f"The model takes the rows to train on, {told[0]}, but not those to validate on, {told[1]}."
+    )
 
 
 def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:

@@ -25,7 +25,7 @@ from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
 from surefoot.train.feed import EVALUATED, feed, floats
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_keeps_rows, check_model, check_single_rows, check_takes
+from surefoot.train.given import check_model, check_rows
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
@@ -144,11 +144,11 @@ def fit(
     fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
     rows = fed(train, batch_size, shuffle=shuffle, seed=seed)
     valid_rows = None if valid is None else fed(valid, EVALUATED)
-    if autocast is None:  # which brings floats of all widths to one
-        check_takes(model, rows)
-    check_single_rows(model, rows, config.batch_size, accumulate)
-    if valid is not None or not shuffle:  # shuffled rows are gathered anew in each epoch
-        check_keeps_rows(model, rows, valid_rows)
+    # shuffled rows are gathered anew in each epoch
+    writable = shuffle and valid is None
+    check_rows(
+        model, rows, valid_rows, config.batch_size, accumulate, wide=autocast is None, writable=writable
+    )
     compared = None
     if valid_rows is not None and rows.first is not None:
         compared = partial(rows.first, min(rows.rows, valid_rows.rows))

@@ -14,7 +14,7 @@ from surefoot.errors import InputError, unknown
 from surefoot.train.given import looked_at
 from surefoot.train.resolve import accepted, resolve
 
-__all__ = ["HIDDEN", "build", "cnn", "describe", "linear", "look", "mlp"]
+__all__ = ["DROPOUT", "HIDDEN", "build", "cnn", "describe", "linear", "look", "mlp"]
 
 
 def mlp(
@@ -98,6 +98,7 @@ def cnn(
 
 MODELS = {"mlp": mlp, "linear": linear, "cnn": cnn}
 HIDDEN = {"mlp": (256,), "cnn": (16, 32)}
+DROPOUT = {"mlp": 0.1, "cnn": 0.1}
 
 
 def build(
@@ -128,6 +129,8 @@ def build(
     parameters, _ = accepted(make)
     if hidden is not None and "hidden" not in parameters:
         raise InputError(f"The model '{spec}' takes no hidden sizes; leave them out.")
+    if dropout and "dropout" not in parameters:
+        raise InputError(f"The model '{spec}' takes no dropout; leave it out.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and given.get(n) is None]
     if missing:
         raise InputError(

@@ -31,7 +31,7 @@ RANGES: dict[str, _Range] = {
     "clip": _POSITIVE,
     "accumulate": _COUNT,
     "seed": (lambda v: 0 <= v < 2**63, "from 0 to 2**63 - 1"),
-    "threads": _COUNT,
+    "threads": (lambda v: 1 <= v <= 1024, "from 1 to 1024"),
 }
 
 

@@ -15,6 +15,7 @@ from surefoot.train.span import Span
 __all__ = ["SCHEDULES", "make"]
 
 SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
+_FACTOR = 0.1
 
 
 def make(
@@ -25,7 +26,7 @@ def make(
     *,
     warmup: str | None = None,
     lr_step: str | None = None,
-    lr_factor: float = 0.1,
+    lr_factor: float = _FACTOR,
 ) -> LRScheduler | None:
     """The schedule by that name, to be stepped after each training step; None where lr never changes.
 
@@ -48,9 +49,12 @@ def make(
 
     Raises:
         InputError: no such schedule, one of your own that asks for a metric, a warm-up that does not fit, or
-            an lr_step that does nothing.
+            an option that does nothing.
     """
     if callable(name):
+        for what, given in (("warm-up", warmup), ("lr step", lr_step), ("lr factor", lr_factor != _FACTOR)):
+            if given:
+                raise InputError(f"The {what} is for schedules by name; a schedule of your own does without.")
         return _own(name(optimizer))
     if not isinstance(name, str):
         raise InputError(
@@ -61,6 +65,8 @@ def make(
         raise unknown("schedule", name, SCHEDULES)
     if lr_step and name != "step":
         raise InputError(f"An lr step is for the schedule 'step'; with '{name}' it does nothing.")
+    if lr_factor != _FACTOR and name != "step":
+        raise InputError(f"An lr factor is for the schedule 'step'; with '{name}' it does nothing.")
     if name == "one-cycle":
         if warmup:
             raise InputError("The one-cycle schedule has a warm-up of its own; leave out the other one.")

@@ -127,6 +127,11 @@ def load(
     train, classes = _tensors(found.train, task, classes)
     if found.valid is not None and train_fraction is None:
         valid, _ = _tensors(found.valid, task, classes)
+        if split_seed:
+            raise InputError(
+                f"The data bring validation rows of their own, so a split-seed of {split_seed} does nothing;"
+                " leave it out, or give a train-fraction."
+            )
         for part, a, b in (("inputs", train.x, valid.x), ("targets", train.y, valid.y)):
             if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
                 raise InputError(
