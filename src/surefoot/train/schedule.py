@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 
 from torch.optim import Optimizer
@@ -92,7 +93,16 @@ def make(
         after = torch_schedules.StepLR(optimizer, each, lr_factor)
     if rise is None or after is None:
         return rise or after
-    return torch_schedules.SequentialLR(optimizer, [rise, after], milestones=[rising])
+    return _Sequence(optimizer, [rise, after], milestones=[rising])
+
+
+class _Sequence(torch_schedules.SequentialLR):
+    """torch's, without the warning of its own that older versions give where one schedule follows another."""
+
+    def step(self) -> None:  # type: ignore[override]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The epoch parameter in `scheduler.step")
+            super().step()
 
 
 def _own(made: LRScheduler | None) -> LRScheduler | None:
