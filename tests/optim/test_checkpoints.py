@@ -184,3 +184,20 @@ def test_state_that_is_no_parameters_is_kept() -> None:
         optimizer.load_state_dict(saved)
     assert a.state["note"] == b.state["note"] == {"epoch": 3, "mean": torch.ones(1)}
     assert a.state["flag"] is b.state["flag"] is True
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused() -> None:
+    theirs, ours = [Parameter(torch.ones(2))], [Parameter(torch.ones(2))]
+    optimizer = surefoot.SGD(ours, lr=0.1, momentum=0.9)
+    with pytest.raises(ValueError, match=r"^this checkpoint is of another optimizer: a group"):
+        optimizer.load_state_dict(torch.optim.AdamW(theirs).state_dict())
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert "betas" not in optimizer.param_groups[0]
+
+
+def test_arrays_in_a_group_are_kept() -> None:
+    p = Parameter(torch.ones(2))
+    optimizer = surefoot.SGD([{"params": [p], "layers": np.array([1, 2]), "depth": np.int64(3)}], lr=0.1)
+    (group,) = optimizer.state_dict()["param_groups"]
+    assert group["layers"].tolist() == [1, 2]
+    assert type(group["depth"]) is int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import Parameter
@@ -128,4 +129,28 @@ def test_dampening_set_later_is_refused_where_it_has_no_meaning() -> None:
     with pytest.raises(
         ValueError, match=r"^dampening=0.5 has no meaning under convention='keras'; leave it 0$"
     ):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("on", [1, np.True_, np.int64(1)])
+def test_a_switch_may_be_any_truth(on: Any) -> None:
+    ends = []
+    for make, value in ((surefoot.SGD, on), (surefoot.SGD, True), (torch.optim.SGD, True)):
+        p = torch.nn.Parameter(torch.ones(40))
+        optimizer = make([p], lr=0.1, momentum=0.9, nesterov=value, maximize=value)
+        for _ in range(3):
+            p.grad = torch.ones(40)
+            optimizer.step()
+        ends.append(p.detach())
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[0], ends[2])
+
+
+def test_a_convention_that_is_mistyped_later_is_told() -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    optimizer = surefoot.SGD([p], lr=0.1, momentum=0.9)
+    optimizer.step()
+    optimizer.param_groups[0]["convention"] = "Keras"
+    with pytest.raises(ValueError, match=r"^Invalid convention: 'Keras'; it is one of torch, keras, ema$"):
         optimizer.step()

@@ -87,7 +87,7 @@ class LightOptimizer(Optimizer):
         for group in saved["param_groups"]:
             for name, value in group.items():
                 # as a sweep or a schedule with numpy leaves it, and torch.load(weights_only=True) refuses it
-                if hasattr(value, "item") and not isinstance(value, Tensor):
+                if hasattr(value, "item") and not isinstance(value, Tensor) and not getattr(value, "ndim", 0):
                     group[name] = value.item()
         return saved
 

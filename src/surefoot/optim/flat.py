@@ -36,14 +36,17 @@ class Home:
         """Fill the gradients with 0 and bring in those that lie elsewhere; True if there were such."""
         self.whole.zero_()
         addresses = list(map(Tensor.data_ptr, self.grads))
-        if addresses == self.addresses and all(map(is_, map(attrgetter("grad"), self.params), self.grads)):
+        at_home = all(map(is_, map(attrgetter("grad"), self.params), self.grads))
+        if addresses == self.addresses and at_home and all(map(attrgetter("requires_grad"), self.params)):
             return False
+        changed = False
         for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True):
-            if grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device):
-                p.grad = None  # moved away, as by model.to
-            elif p.grad is not None:  # who has none keeps none, and rests
-                p.grad = grad
-        return True
+            moved = grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device)
+            # moved away, as by model.to; or frozen, and then a gradient of 0 would still move it
+            home = None if moved or not p.requires_grad else grad
+            if p.grad is not None and p.grad is not home:  # who has none keeps none, and rests
+                p.grad, changed = home, True
+        return changed
 
     def leave(self) -> None:
         """Give each parameter and gradient memory of its own again."""
@@ -83,7 +86,10 @@ def _refuse(params: list[Tensor]) -> None:
             raise ValueError(f"flatten cannot move the gradient of shape {shape}: it is sparse")
         storage = p.untyped_storage()
         if p.numel() and (storage.nbytes() != p.nbytes or storage.data_ptr() in storages):
-            raise ValueError(f"flatten cannot move the parameter of shape {shape}: it shares its memory")
+            raise ValueError(
+                f"flatten cannot move the parameter of shape {shape}: it shares its memory; if that is of an"
+                " earlier flatten, call that optimizer's unflatten() first"
+            )
         storages.add(storage.data_ptr())
 
 

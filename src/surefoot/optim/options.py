@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Convention", "Options", "check_dampening", "check_domain", "read", "refuse_idle", "refuse_kernels"
+    "Convention", "Options", "check_convention", "check_domain", "read", "refuse_idle", "refuse_kernels"
 ]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
@@ -40,6 +40,9 @@ class Options(NamedTuple):
     def of(cls, group: dict[str, Any]) -> Options:
         """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
         options = cls._make(read(group))
+        if any(type(x) is not bool for x in options[4:7]):  # 1 or numpy's True, as a sweep leaves them
+            nesterov, maximize, decoupled = map(bool, options[4:7])
+            options = options._replace(nesterov=nesterov, maximize=maximize, decoupled_weight_decay=decoupled)
         if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
             keep = options.capturable or options.differentiable
             lr, decay = (_number(x, keep) for x in (options.lr, options.weight_decay))
@@ -101,17 +104,17 @@ def check_domain(o: Options) -> None:
         raise ValueError(f"Invalid dampening value: {o.dampening}")
     if o.nesterov and (o.momentum <= 0 or o.dampening != 0):
         raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-    if o.convention not in CONVENTIONS:
-        raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
-    check_dampening(o)
+    check_convention(o)
     if o.state_dtype is not None and not getattr(o.state_dtype, "is_floating_point", False):
         raise ValueError(
             f"Invalid state_dtype: {o.state_dtype!r}; it is a floating-point dtype, as torch.float32, or None"
         )
 
 
-def check_dampening(o: Options) -> None:
-    """Refuse dampening where the convention has none; also when it is set later, in the group."""
+def check_convention(o: Options) -> None:
+    """Refuse an unknown convention, and dampening where it has none; also when set later, in the group."""
+    if o.convention not in CONVENTIONS:
+        raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
     if o.convention != "torch" and o.dampening != 0:
         raise ValueError(
             f"dampening={o.dampening} has no meaning under convention={o.convention!r}; leave it 0"

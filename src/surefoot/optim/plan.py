@@ -16,7 +16,7 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN, joined
-from surefoot.optim.options import Options, check_dampening, read
+from surefoot.optim.options import Options, check_convention, read
 from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
 
 __all__ = ["Plan"]
@@ -32,7 +32,7 @@ class Plan:
 
     def __init__(self, groups: Groups, state: State, options: list[Options]) -> None:
         for o in options:
-            check_dampening(o)
+            check_convention(o)
         self.options = options
         self.idle = [p for group in groups for p in group["params"] if p.grad is None]
         self.runs = [

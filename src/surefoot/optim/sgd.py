@@ -209,6 +209,11 @@ class SGD(LightOptimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         own_groups = self.__dict__.get("param_groups", [{}] * len(state["param_groups"]))
         for own, group in zip(own_groups, state["param_groups"], strict=True):
+            if group["params"] and not {"momentum", "dampening"} <= group.keys():
+                raise ValueError(
+                    "this checkpoint is of another optimizer: a group of it holds"
+                    f" {', '.join(sorted(group.keys() - {'params'})) or 'no options'}, and no momentum"
+                )
             saved = group.get("convention", "torch")
             if saved != own.get("convention", saved) and state["state"]:
                 raise ValueError(
