@@ -49,6 +49,7 @@ WITNESS = {
     "groups-arithmetic": "lr_cached_across_groups",
     "reused": "buffer_is_the_gradient",
     "sizes": "whole_vectors_only",
+    "dimensions": "convolutions_scaled",
     "dtypes": "decay_once_per_bucket",
     "long": "buffer_in_single_precision",
 }

@@ -333,3 +333,9 @@ def test_a_kink_is_where_the_two_sides_do_not_meet(function, start, verdict):
     report = check_gradients(Of(function, start), lambda output: output, torch.zeros(1))
     assert verdicts(report) == {"w": verdict}
     assert "a way that torch.where leaves out" in str(report) or "nan" not in str(report)
+
+
+def test_sparse_gradients_are_gradients():
+    net = nn.Sequential(nn.Embedding(10, 4, sparse=True), nn.Linear(4, 2))
+    report = check_gradients(net, cross_entropy, (torch.tensor([1, 3, 3]), torch.tensor([0, 1, 1])))
+    assert report.verdict == "right"

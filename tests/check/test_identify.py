@@ -265,3 +265,66 @@ def test_the_family_of_adam_is_told_apart(name):
     assert not found.unused
     assert found.rough == (name == "NAdam")  # which keeps a product in float32
     assert ("within float32 rounding" in str(found)) == found.rough
+
+
+class Sgd(torch.optim.Optimizer):
+    """torch's SGD with momentum, but for what `change` makes of a gradient."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    def change(self, w, g):
+        return g
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    d = self.change(p, p.grad)
+                    held = self.state[p].setdefault("buffer", torch.zeros_like(p))
+                    held.mul_(group["momentum"]).add_(d)
+                    p.sub_(group["lr"] * held)
+
+
+class Absolute(Sgd):
+    def change(self, w, g):
+        return g.abs()
+
+
+class Trusting(Sgd):
+    def change(self, w, g):
+        trust = w.norm() / g.norm()
+        return g * (trust if w.norm() > 0 and g.norm() > 0 else 1)
+
+
+def test_what_shows_only_under_gradients_of_both_signs_is_seen():
+    assert identify(Sgd, options={"momentum": 0.9}).rule.name == "torch"
+    for wrong in (Absolute, Trusting):
+        found = identify(wrong, options={"momentum": 0.9})
+        assert found.rule is None
+        assert any("gradients of both signs, from w = 2" in why for why in found.ruled_out.values())
+
+
+class EpsInside(torch.optim.Optimizer):
+    """Adam, but with ε inside the root."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                s = self.state[p]
+                s["t"] = t = s.get("t", 0) + 1
+                m, v = (s.setdefault(k, torch.zeros_like(p)) for k in ("m", "v"))
+                one, two = group["betas"]
+                m.mul_(one).add_(p.grad, alpha=1 - one)
+                v.mul_(two).addcmul_(p.grad, p.grad, value=1 - two)
+                p.sub_(group["lr"] * (m / (1 - one**t)) / (v / (1 - two**t) + group["eps"]).sqrt())
+
+
+def test_an_eps_in_the_wrong_place_is_seen():
+    assert identify(EpsInside).rule is None
+    assert identify(torch.optim.Adam).rule.name == "adam"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from surefoot.check.load import load, optimizers, parse_options
+from surefoot.check.run import check
 from surefoot.errors import InputError
 
 
@@ -84,7 +85,7 @@ def test_options_are_read(text, value):
     ("given", "said"),
     [
         (3, "3 is of type int; it must be a class"),
-        (torch.optim.SGD([torch.zeros(1)]), r"SGD \( is of type SGD; it must be a class"),
+        (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be a class"),
         (torch.nn.Linear, r"Linear is no optimizer: the class has no step\(\)"),
     ],
 )
@@ -115,3 +116,18 @@ def test_class_that_cannot_step_is_no_optimizer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"other\.py:Other is no optimizer: the class has no step"):
         load("other.py:Other")
+
+
+class Hidden(torch.optim.SGD):
+    """Its defaults are in **kwargs."""
+
+    def __init__(self, params, **options):
+        options.setdefault("lr", 0.05)
+        super().__init__(params, **options)
+
+
+def test_defaults_that_kwargs_hide_are_read_off():
+    options = load(Hidden).signature.options
+    assert (options["lr"], options["momentum"], options["nesterov"]) == (0.05, 0, False)
+    assert "foreach" not in options  # it is no hyperparameter
+    assert check(Hidden, only=["arithmetic"]).ok

@@ -243,3 +243,12 @@ def test_command_goes_on_with_the_others_of_a_module(wrong, tmp_path, capsys):
         file.write("class Asks(torch.optim.SGD):\n    def __init__(self, params, rate):\n        pass\n")
     assert main(["check", "mine.py", "--all", *ONLY]) == 1
     assert "mine.py:Asks: Not examined: Asks needs the option 'rate'" in capsys.readouterr().out
+
+
+def test_what_could_not_be_examined_is_exit_code_2(capsys):
+    assert main(["check", "torch.optim:Adam", "--option", "lr=-1", "--no-sandbox"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: Adam cannot be made with lr=-1: ValueError: Invalid learning rate: -1.\n"
+    )
+    assert main(["check", "torch.optim:LBFGS", "--only", "rule", "--no-sandbox"]) == 2
+    assert "not applicable" in capsys.readouterr().out

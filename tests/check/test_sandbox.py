@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -358,3 +359,13 @@ def test_both_processes_are_heard():
     assert here.verdicts[0].clause.group == "arithmetic"
     assert list(dict.fromkeys(v.clause.group for v in here.verdicts))[-1] == "process"
     assert sys.getswitchinterval() == pytest.approx(0.005)
+
+
+def test_a_file_named_as_one_of_pythons_stands_in_nobodys_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("random.py", "types.py", "copy.py"):
+        (tmp_path / name).write_text("raise SystemExit('this is homework')\n")
+    (tmp_path / "mine.py").write_text("from torch.optim import SGD as Sgd\nclass SGD(Sgd):\n    pass\n")
+    command = [Path(sys.executable).with_name("surefoot"), "check", "mine.py:SGD", "--only", "rule"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

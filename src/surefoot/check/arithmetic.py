@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
-from surefoot.check.diagnose import Diagnosis, diagnose, left_out
+from surefoot.check.diagnose import Diagnosis, diagnose, left_out, shaped
 from surefoot.check.failure import fault_in, tell_death, tell_failure
 from surefoot.check.guess import Guess, guess, precision
 from surefoot.check.recording import Recorder
@@ -151,6 +151,11 @@ class _Work:
                     f"{claim.rule.title} while its options stay as they are; when they change, not the same"
                 )
                 verdict = s.clause.verdict(DIFFERS, note=same)
+            if verdict.outcome == FAILED and s.clause.id == "dimensions" and not (guessed.sure or claimed):
+                same = (
+                    f"{claim.rule.title} for vectors; tensors of other shapes or sizes are stepped otherwise"
+                )
+                verdict = s.clause.verdict(DIFFERS, note=same)
             if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
                 verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
             yield verdict
@@ -218,6 +223,8 @@ class _Work:
             said = f"I{ROUGHLY[1:]}." if all(map(claim.roughly().holds, traces)) else ""
             if not said and clause.id == "sizes":
                 said = left_out(claim, traces)
+            if not said and clause.id == "dimensions":
+                said = shaped(claim, traces)
         return tell_failure(self.recorder, clause, claim, wrong, len(recordings), said)
 
 

@@ -1,4 +1,4 @@
-"""The other side of the sandbox: `python -m surefoot.check.child FD` imports torch once, and forks.
+"""The other side of the sandbox: a process that imports torch once, and forks.
 
 The server never runs the user's code. Each worker, forked from it, loads one optimizer and answers
 questions about it over a socket, a line of JSON for a line of JSON; the server says how it ended. Nothing is
@@ -196,7 +196,8 @@ def _tuples(value: Any) -> Any:
     return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the socket that the command line names."""
     with socket.socket(fileno=int(sys.argv[1])) as _control:
         serve(_control)
     os._exit(0)  # nothing is left to do, and tearing down torch takes its time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from surefoot.check.guess import conventions
 from surefoot.check.mistakes import mistakes_in
 from surefoot.rules import Rule
 from surefoot.trace import Script, Trace
-from surefoot.trace.values import elements
+from surefoot.trace.values import elements, shape
 
-__all__ = ["Diagnosis", "diagnose", "left_out", "why_it_raises"]
+__all__ = ["Diagnosis", "diagnose", "left_out", "shaped", "why_it_raises"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,28 @@ def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
             return ""
     listed = ", ".join(said.values())
     return f"Never updated: {listed}. That looks like a path for whole vectors, or the rest."
+
+
+def shaped(claim: Claim, failed: Sequence[Trace]) -> str:
+    """Say so, if small vectors are stepped by the rule, and tensors of some other shape are not."""
+    wrong: dict[str, str] = {}
+    right: set[str] = set()
+    for got in failed:
+        want = claim.expected(got.script, rough=True)
+        for name in got.script.names:
+            size = shape(got.start[name])
+            pairs = [
+                (float(x), float(y))
+                for m, e in zip(got.steps, want.steps, strict=True)
+                for x, y in zip(elements(m.w[name]), elements(e.w[name]), strict=True)
+            ]
+            if all(math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-6) for x, y in pairs):
+                right.add(name)
+            else:
+                wrong[name] = " × ".join(map(str, size)) + (" elements" if len(size) == 1 else "")
+    if not wrong or right & wrong.keys() or not right:
+        return ""
+    return f"Other shapes follow the rule, and those of {', '.join(wrong.values())} do not."
 
 
 def _range(indices: list[int]) -> str:

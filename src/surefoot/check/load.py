@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from surefoot.check.verdict import Signature
+from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
 
 __all__ = ["Subject", "load", "optimizers", "parse_options"]
@@ -64,7 +66,8 @@ def _refuse(made: Any, subject: str) -> None:
     """Refuse what makes no optimizer."""
     if not callable(made) or (hasattr(made, "param_groups") and not inspect.isclass(made)):
         raise InputError(
-            f"{subject.splitlines()[0]} is of type {type(made).__name__}; "
+            f"{type(made).__name__ if len(subject.splitlines()) > 1 else subject} is of type"
+            f" {type(made).__name__}; "
             "it must be a class, or a function that makes one."
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
@@ -102,17 +105,35 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     except (TypeError, ValueError):
         parameters = []
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    swallows = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    options = {p.name: _plain(p.default) for p in named if p.default is not p.empty}
+    required = tuple(p.name for p in named if p.default is p.empty)
+    if swallows and not required and inspect.isclass(make):
+        options = {**_held(make), **options}
     step = getattr(make, "step", None)
     closure = list(inspect.signature(step).parameters.values())[1:2] if callable(step) else []
     return Signature(
         name=name or str(getattr(make, "__name__", type(make).__name__)),
-        options={p.name: _plain(p.default) for p in named if p.default is not p.empty},
-        required=tuple(p.name for p in named if p.default is p.empty),
-        swallows=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        options=options,
+        required=required,
+        swallows=swallows,
         needs_closure=bool(closure) and closure[0].default is inspect.Parameter.empty,
         imports=imports,
         document=inspect.getdoc(make) or "",
     )
+
+
+def _held(make: Callable[..., Any]) -> dict[str, Any]:
+    """The hyperparameters that `**kwargs` hides, with their defaults: as one that is made holds them."""
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            (group,) = make([torch.nn.Parameter(torch.zeros(2))]).param_groups
+        return {n: _plain(v) for n, v in group.items() if SYNONYMS.get(n, n) in TRIED}
+    except Exception:  # it needs something else, and will say so
+        return {}
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.check.sandbox import UNTOUCHED, Sandbox
 from surefoot.check.server import available, get_server
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Clause, Options, Plan, Report, Verdict
+from surefoot.check.verdict import (
+    FAILED,
+    NOT_APPLICABLE,
+    PASSED,
+    REFUSED,
+    Clause,
+    Options,
+    Plan,
+    Report,
+    Verdict,
+)
 from surefoot.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -118,6 +128,10 @@ def check(
         against, coming = _examinations(patients, plan, rule, decay, notes)
         for verdict in coming:
             verdicts.append(verdict)
+            if options and verdict.note.startswith(REFUSED):
+                given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+                said = verdict.note.removeprefix(REFUSED).rstrip(".")
+                raise InputError(f"{patient.signature.name} cannot be made with {given}: {said}.")
             if progress:
                 progress(verdict.clause)
         if printed := patients.printed():

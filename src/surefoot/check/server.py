@@ -16,6 +16,7 @@ from surefoot.errors import InputError
 
 __all__ = ["available", "get_server"]
 
+_CHILD = "import sys; sys.path[:] = {paths}; from surefoot.check import child; child.main()"
 STARTS = 120.0  # seconds that importing torch may take, however busy the machine is
 
 
@@ -30,12 +31,13 @@ class Server:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "surefoot.check.child", str(theirs.fileno())]
-            paths = os.pathsep.join(p for p in sys.path if p)
+            paths = [p for p in sys.path if p]
+            # not -m, by which a random.py in the current folder would stand for Python's
+            command = [sys.executable, "-c", _CHILD.format(paths=paths), str(theirs.fileno())]
             self.process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": paths},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )

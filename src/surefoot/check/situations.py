@@ -6,6 +6,7 @@ order of operations; sizes lie around the widths of vector registers, where fast
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from surefoot.check.verdict import Clause
 from surefoot.check.words import TRIED, Words
 from surefoot.trace import Group, Move, Script, Set, Step
+from surefoot.trace.values import build
 
 __all__ = ["CLAUSES", "SITUATIONS", "Situation", "longer", "scripts"]
 
@@ -134,6 +136,22 @@ def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
     yield Script(start, (Group(tuple(start), options),), _steps(gradients))
 
 
+def dimensions(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """A vector, a matrix, a column, a convolution's weight, and a vector of more than a thousand elements."""
+    fates = [
+        (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1)), rng.choice((1, HALF)))
+        for _ in range(12)
+    ]
+    sizes = {"v": (3,), "m": (3, 4), "c": (5, 1), "k": (2, 3, 2, 2), "big": (1031,)}
+    rows: dict[str, list[Any]] = {}
+    for name, size in sizes.items():
+        columns = zip(*(rng.choice(fates) for _ in range(math.prod(size))), strict=True)
+        rows[name] = [build(size, column) for column in columns]
+    gradients = [{name: row[t] for name, row in rows.items()} for t in (1, 2, 3)]
+    start = {name: row[0] for name, row in rows.items()}
+    yield Script(start, (Group(tuple(start), options),), _steps(gradients))
+
+
 def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """Four dtypes in one group, as in mixed precision."""
     kinds = {"a": "float64", "b": "float32", "c": "float16", "d": "bfloat16", "e": "float32"}
@@ -207,6 +225,12 @@ SITUATIONS = (
         "Fast paths treat whole vectors and the rest apart; one of the two is easily forgotten.",
         "Compare with the plain loop for sizes 1, V−1, V, V+1 and 2V+3.",
         dtypes=("float64", "float32", "float16", "bfloat16"), near=0,
+    ),
+    _situation(
+        "dimensions", "matrices, convolutions and large tensors as vectors", dimensions,
+        "The rule goes element by element: what depends on a tensor's shape or size is another one.",
+        "Look for what is done by dim(), numel() or a mean or norm over the tensor.",
+        dtypes=("float64", "float32"), near=0,
     ),
     _situation(
         "dtypes", "several dtypes in one group", dtypes,

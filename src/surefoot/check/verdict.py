@@ -22,6 +22,7 @@ __all__ = [
     "NOT_APPLICABLE",
     "OUTCOMES",
     "PASSED",
+    "REFUSED",
     "SHARED_COUNT",
     "Answer",
     "Clause",
@@ -45,6 +46,7 @@ CHANGED = "changed"  # in the options that a failure takes: one that a script ch
 OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
 
 # what both parts of a check may find, in the same words
+REFUSED = "it cannot be constructed: "  # a note's beginning
 SHARED_COUNT = (
     "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
     "gradient comes late gets a bias correction of the wrong age"
@@ -137,6 +139,11 @@ class Report:
     def failures(self) -> tuple[Verdict, ...]:
         """The verdicts that count against the optimizer."""
         return tuple(v for v in self.verdicts if v.failed)
+
+    @property
+    def examined(self) -> bool:
+        """Whether any clause could be held against it."""
+        return any(v.outcome != NOT_APPLICABLE for v in self.verdicts)
 
     def __getitem__(self, id: str) -> Verdict:
         """Return the verdict of a clause, by its id."""

@@ -138,7 +138,9 @@ def check(
         print(written.table(reports, color=colored(sys.stdout)))
     else:
         print(written.text(reports[0], color=colored(sys.stdout)))
-    return 0 if not any(r.failures for r in reports) else 1
+    if any(r.failures for r in reports):
+        return 1
+    return 2 if any(not r.examined for r in reports) else 0
 
 
 def _reasons(pairs: list[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from surefoot.check.verdict import (
     FAILED,
     NOT_APPLICABLE,
     PASSED,
+    REFUSED,
     Died,
     Options,
     Patient,
@@ -87,7 +88,7 @@ class _Work:
         if self.patient.signature.needs_closure:
             return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
         if (refused := self.questions.fact("constructs")) and not self.constructs_with_more(str(refused)):
-            return f"it cannot be constructed: {refused}"
+            return f"{REFUSED}{refused}"
         # torch warns of a deprecated call once in a process, so this comes before any other step
         self.first = self.verdict(CLAUSES["no-warnings"])
         finding = self.questions.ask(CLAUSES["steps"], {}, {})

@@ -79,7 +79,7 @@ class Surface:
             if value.requires_grad:
                 got = torch.autograd.grad(value.reshape(()), wanted, allow_unused=True)
         return {
-            name: _cells(torch.zeros_like(p) if g is None else g).to(torch.float64).clone()
+            name: _cells(torch.zeros_like(p) if g is None else g.to_dense()).to(torch.float64).clone()
             for (name, p), g in zip(self.parameters.items(), got, strict=True)
         }
 

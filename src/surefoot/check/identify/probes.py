@@ -15,6 +15,7 @@ from surefoot.trace.values import elements
 __all__ = ["PROBES", "Answers", "ask", "moves"]
 
 STEPS = 12
+_SIGNS = [Fraction(n, 2) for n in (2, -1, 4, -3, 1, -2, -2, 3, -1, 2, 1, -4)]
 # name → what it is for
 PROBES = {
     "impulse": "a gradient of 1 at step 1, then 0",
@@ -25,6 +26,7 @@ PROBES = {
     "decay": "weight decay alone, from w = 1",
     "decay and gradient": "weight decay and a gradient of 1, from w = 0",
     "moved": "a gradient of 1, then w set to 5 before step 3",
+    "signs": "gradients of both signs, from w = 2",
 }
 
 
@@ -58,6 +60,9 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         "double": _script(0, [2 * g for g in first], calm),
         "moved": _script(0, first, calm, {3: (Move("w", 5),)}),
     }
+    eps = words.option("eps")  # a usual one hides where it stands
+    seen = {eps: TRIED["eps"][0]} if eps and eps not in patient.given else {}
+    scripts["signs"] = _script(2, _SIGNS, calm | seen)
     if rate is not None:
         scripts["changed lr"] = _script(0, first, calm, {3: (Set(rate, lr / 2),)})
     if decay is not None:
