@@ -324,6 +324,8 @@ class Of(nn.Module):
         (lambda w: w.max(), [1.0, 1.0], "kink"),
         (lambda w: w.clamp(0, 1).sum(), [0.0, 1.0], "kink"),
         (lambda w: (w**3).sum(), [0.0, 1.0], "right"),
+        (lambda w: (30 * w).cos().sum(), [0.0, 1.0], "right"),
+        (lambda w: (-400 * w**2).exp().sum(), [0.0, 0.05], "right"),
         (lambda w: w.exp().sum(), [3.0, 10.0], "right"),
         (lambda w: (w * w.abs()).sum(), [0.0, 1.0], "right"),
         (lambda w: torch.where(w > 0, w**2, -(w**2)).sum(), [0.0, 1.0], "right"),

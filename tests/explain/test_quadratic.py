@@ -253,5 +253,10 @@ def test_flat_directions_are_counted_exactly() -> None:
     )
     assert level.curvatures == (0.0, 2.0, 2.0)
     assert level.condition == 1
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    x = np.hstack([x, x[:, :1] + x[:, 1:]])  # collinear, up to rounding
+    gram = Quadratic.of_matrix((x.T @ x).tolist())
+    assert gram.curvatures[0] == 0
+    assert gram.convex
     large = Quadratic.of_matrix([[int(i == j) + 1 for j in range(20)] for i in range(20)])
     assert large.curvatures[-1] == pytest.approx(21)

@@ -230,7 +230,17 @@ def test_looking_at_a_row_leaves_the_random_states_alone() -> None:
     assert np.random.get_state()[1].tolist() == before[2]
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64, torch.float32])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64, torch.float16])
+def test_a_loaders_targets_of_other_kinds_stay(dtype: torch.dtype) -> None:
+    y = torch.tensor([0, 1, 1, 0]).to(dtype)
+    rows = TensorDataset(torch.zeros(4, 2), y)
+    for form in (DataLoader(rows, 4), rows):
+        ((_, got),) = feed(form, 4, device=CPU).epoch(1)
+        assert got.dtype == dtype
+        assert torch.equal(got, y)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_loader_gives_what_tensors_give(dtype: torch.dtype) -> None:
     x, y = torch.arange(8).reshape(4, 2).to(dtype), torch.arange(4, dtype=torch.int32)
     by_loader = list(feed(DataLoader(TensorDataset(x, y), 2), 2, device=CPU).epoch(1))

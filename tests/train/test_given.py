@@ -195,3 +195,24 @@ class Mean(nn.Linear):
 def test_rows_to_validate_on_may_be_longer() -> None:
     x, y = torch.randn(8, 5), torch.zeros(8, dtype=torch.int64)
     assert fit(Mean(1, 2), (x[:, :3], y), (x, y), epochs=1, progress=False).status == "finished"
+
+
+class Positions(nn.Linear):
+    """Has a buffer that nothing can be written to: one row, shown many times."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.register_buffer("rows", torch.arange(3.0).expand(4, -1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + self.get_buffer("rows")[:1])
+
+
+def test_looking_writes_to_no_buffer_that_did_not_change() -> None:
+    x, y = torch.ones(8, 3, dtype=torch.int64), torch.zeros(8, dtype=torch.int64)
+    assert fit(Positions(), (x, y), (x, y), epochs=1, progress=False).status == "finished"
+    with torch.inference_mode():
+        rows = torch.zeros(1, 3)
+    net = Positions()
+    net.register_buffer("rows", rows)
+    assert fit(net, (x, y), epochs=1, progress=False).status == "finished"

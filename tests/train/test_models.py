@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -177,7 +178,23 @@ def test_a_look_leaves_no_trace() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
 
 
+class TrainsOnly(nn.Linear):
+    """Gives a gradient in training alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with nullcontext() if self.training else torch.no_grad():
+            return super().forward(x)
+
+
+def test_a_model_that_can_be_trained_is_not_refused() -> None:
+    x = torch.zeros(2, 4)
+    models.look(TrainsOnly(4, 10), "net.py:Net", x, 10)
+    models.look(nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3))), "net.py:Net", x, 6, classes=False)
+    models.look(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), "net.py:Net", x, 1, classes=False)
+
+
 def test_dropout_is_refused_where_there_is_none_to_set() -> None:
     with pytest.raises(InputError, match=r"^The model 'linear' takes no dropout; leave it out\.$"):
-        models.build("linear", (4,), 2, dropout=0.1)
-    models.build("linear", (4,), 2, dropout=0.0)
+        models.build("linear", (4,), 2, dropout=0.2)
+    for unsaid in (0.0, 0.1, None):  # 0.1 is what every older config.toml says
+        models.build("linear", (4,), 2, dropout=unsaid)

@@ -14,7 +14,7 @@ from surefoot.train.config import Config
 from surefoot.train.data import load
 from surefoot.train.job import train
 
-OF_BYTES = predict.Trained(torch.nn.Identity(), (28, 28), (), load().scaling, bytes=True)
+OF_BYTES = predict.Trained(torch.nn.Identity(), (28, 28), (), load().scaling, bytes=255)
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,12 @@ def test_rows_that_are_no_numbers_are_told_by_their_place(tmp_path: Path) -> Non
     np.savez(tmp_path / "rows.npz", x=x)
     with pytest.raises(InputError, match=r"rows.npz holds nan in row 1, position \(2, 3\); expected finite"):
         predict.rows(tmp_path / "rows.npz", OF_BYTES)
+
+
+def test_floats_that_are_whole_may_be_bytes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.ones((2, 28, 28)))
+    x, _ = predict.rows(tmp_path / "rows.npz", OF_BYTES)
+    assert torch.equal(x, torch.ones(2, 28, 28))
 
 
 def test_what_a_model_of_bfloat16_says_is_scored(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -105,3 +106,21 @@ def test_an_option_that_does_nothing_is_refused() -> None:
             InputError, match=f"^The {what} is for schedules by name; a schedule of your own does without"
         ):
             schedule.make(own, optimizer, 2, 10, **options)  # type: ignore[arg-type]
+
+
+def test_a_warning_of_the_models_own_is_shown_once(recwarn: pytest.WarningsRecorder) -> None:
+    warnings.simplefilter("default")
+    p = torch.nn.Parameter(torch.zeros(1))
+    p.grad = torch.zeros(1)
+    optimizer = SGD([p], lr=2.0)
+    scheduler = schedule.make("cosine", optimizer, 2, 10, warmup="4 steps")
+    assert scheduler is not None
+
+    def forward() -> None:
+        warnings.warn("of the model's own", stacklevel=1)
+
+    for _ in range(16):
+        forward()
+        optimizer.step()
+        scheduler.step()
+    assert 1 <= len([w for w in recwarn if "own" in str(w.message)]) <= 2  # once more after the warm-up

@@ -15,7 +15,7 @@ __all__ = ["lasting", "lenient", "let_go"]
 def lenient() -> None:
     """Write a letter that the terminal's encoding lacks as ?, rather than fail."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":  # else somebody chose
             stream.reconfigure(errors="replace")
 
 

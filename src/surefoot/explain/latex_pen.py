@@ -57,7 +57,9 @@ class LatexPen(Pen):
         stem = name.removesuffix("ₜ₋₁").removesuffix("ₜ")
         if step is None or stem == name:
             return latex_name(stem)
-        return f"{latex_name(stem)}_{{{step - 1 if name.endswith('ₜ₋₁') else step}}}"
+        base = latex_name(stem)
+        base = f"{{{base}}}" if "_" in base else base  # of v1 at step 2
+        return f"{base}_{{{step - 1 if name.endswith('ₜ₋₁') else step}}}"
 
     def formula(self, equation: Equation, step: int) -> str:
         """Write it with letters, which need no dot between them."""

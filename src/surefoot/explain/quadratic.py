@@ -28,6 +28,9 @@ GRADIENT = "Polyak 1987"
 LESSARD = "Lessard, Recht & Packard 2016"
 
 
+_LARGE = 16  # directions; for more, floats do
+
+
 @dataclass(frozen=True)
 class Tuning:
     """The lr and momentum with the best rate for one method, and who found them."""
@@ -101,6 +104,9 @@ class Quadratic:
         if all(h[i][j] == 0 for i in range(len(h)) for j in range(i)):
             return cls(tuple(h[i][i] for i in range(len(h))))
         values = sorted(_eigenvalues(h), key=abs)
+        if len(h) > _LARGE or any(isinstance(x, float) for row in hessian for x in row):
+            noise = 1e-12 * abs(values[-1])  # what is flat but for rounding is flat
+            return cls(tuple(0.0 if abs(x) < noise else x for x in values))
         flat = len(h) - _rank(h)  # known exactly, where an eigenvalue comes out as ±1e-17
         return cls((*[0.0] * flat, *values[flat:]))
 
@@ -214,7 +220,7 @@ def in_range(numbers: Iterable[Any]) -> bool:
 
 def _eigenvalues(h: Sequence[Sequence[Fraction]]) -> list[float]:
     """Return the eigenvalues of a symmetric matrix; unless it is large, to a float's last digit."""
-    if len(h) > 16:
+    if len(h) > _LARGE:
         import numpy as np
 
         return [float(x) for x in np.linalg.eigvalsh(np.array([[float(x) for x in row] for row in h]))]

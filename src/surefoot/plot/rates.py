@@ -66,7 +66,9 @@ def rates(
     bar.outline.set_visible(False)
     at: dict[tuple[float, float], list[str]] = {}
     for label, place in (points or {}).items():
-        at.setdefault(place, []).append(label)  # two in one place are written side by side
+        at.setdefault((float(place[0]), float(place[1])), []).append(
+            label
+        )  # two in one place are written side by side
     for place, labels in at.items():
         _mark(panel, ", ".join(labels), place, marker="X", size=9)
     if best is not None:

@@ -99,14 +99,11 @@ def _series(trace: Trace, name: str, element: int, slot: str | None) -> _Series:
         return math.nan if value is None else as_float(list(elements(value))[element])
 
     slots = [
-        s
-        for m in trace.steps
-        for s, v in m.state.get(name, {}).items()
-        if len(list(elements(v))) == size and s != "step"  # which only counts
+        s for m in trace.steps for s, v in m.state.get(name, {}).items() if len(list(elements(v))) == size
     ]
     if slot is not None and slot not in slots:
         raise unknown("slot", slot, sorted(set(slots)))
-    chosen = slot or (slots[0] if slots else None)
+    chosen = slot or next((s for s in slots if s != "step"), None)  # which only counts
     return _Series(
         [number(m.gradients.get(name)) for m in trace.steps],
         chosen,

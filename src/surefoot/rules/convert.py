@@ -106,7 +106,7 @@ def _exact(x: Any) -> Fraction:
     try:
         return Fraction(str(x))
     except ValueError:
-        raise InputError(f"A conversion needs finite hyperparameters, not {x}.") from None
+        raise InputError(f"A conversion needs finite numbers for hyperparameters, not {x!r}.") from None
 
 
 def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:

@@ -22,6 +22,7 @@ __all__ = ["EVALUATED", "Batches", "Feed", "feed", "floats"]
 
 EVALUATED = 1000  # rows in a batch that is only evaluated; larger ones gain nothing and leave the cache
 
+_COUNTS = (torch.uint8, torch.int8, torch.int16, torch.int32)  # as class numbers they are int64
 _SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -138,7 +139,8 @@ def _dtype(tensor: Tensor, what: str, floats: torch.dtype) -> torch.dtype:
     """What inputs or targets of this dtype become."""
     if tensor.dtype == torch.float64:
         return floats
-    return torch.int64 if what == "targets" and not tensor.is_floating_point() else tensor.dtype
+    whole = not (tensor.is_floating_point() or tensor.is_complex())
+    return torch.int64 if what == "targets" and whole else tensor.dtype
 
 
 def _loader(
@@ -236,12 +238,9 @@ def _moved(
                 break
             x, y = _pair(batch)
             x = x.to(device, _dtype(x, "inputs", floats), non_blocking=True)
-            y = y.to(device, _dtype(y, "targets", floats), non_blocking=True)
-            if scaling is not None:
-                x = scaling(x)
-            elif x.dtype == torch.uint8:
-                x = x.float()
-            yield x, y
+            kind = torch.int64 if y.dtype in _COUNTS else _dtype(y, "inputs", floats)
+            y = y.to(device, kind, non_blocking=True)
+            yield (x if scaling is None else scaling(x)), y
         if count != steps:
             more = "more" if count > steps else f"{count:,}"
             raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")

@@ -115,7 +115,8 @@ def check_takes(model: nn.Module, rows: Feed) -> None:
 def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Call the model as an evaluation does, and leave it and the random numbers as they were."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]  # some count what they are shown
+    # some count what they are shown
+    buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             model.eval()
@@ -124,8 +125,9 @@ def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
         for module, training in modes:
             module.training = training
         with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+            for buffer, before, version in buffers:
+                if buffer._version != version:
+                    buffer.copy_(before)
 
 
 def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:

@@ -65,7 +65,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     torch.manual_seed(config.seed)
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if ":" in config.model:
-        models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs)
+        models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
     if config.threads is None and device.type == "cpu":
         every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
         validated = len(data.valid.x) / every
@@ -101,7 +101,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             "data": data.name,
             "task": data.task,
             "shape": data.shape,
-            "bytes": data.train.x.dtype == torch.uint8,
+            "bytes": int(data.train.x.max()) if data.train.x.dtype == torch.uint8 else 0,
             "outputs": data.outputs,
             "classes": data.classes,
             "scaling": data.scaling.to_dict(),

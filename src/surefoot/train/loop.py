@@ -82,7 +82,7 @@ def fit(
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
-        scaling: applied to the inputs, on the device; None leaves them, but makes bytes float.
+        scaling: applied to the inputs, on the device; None leaves them, but makes bytes of arrays float.
         schedule: "constant", "cosine", "step", "one-cycle" or "warm-up", or a function from the optimizer to
             a scheduler; it is stepped after every batch.
         warmup: linear warm-up before the schedule, such as "100 steps" or "1 epoch".

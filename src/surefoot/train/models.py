@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ def build(
     parameters, _ = accepted(make)
     if hidden is not None and "hidden" not in parameters:
         raise InputError(f"The model '{spec}' takes no hidden sizes; leave them out.")
-    if dropout and "dropout" not in parameters:
+    if dropout not in (None, 0, 0.1) and "dropout" not in parameters:  # 0.1 is in older runs' config.toml
         raise InputError(f"The model '{spec}' takes no dropout; leave it out.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and given.get(n) is None]
     if missing:
@@ -149,7 +150,7 @@ def build(
     return model
 
 
-def look(model: nn.Module, spec: str, x: Tensor, outputs: int) -> None:
+def look(model: nn.Module, spec: str, x: Tensor, outputs: int, classes: bool = True) -> None:
     """See before training that a user's model takes the rows, and gives as many outputs as the data want.
 
     Args:
@@ -157,6 +158,7 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int) -> None:
         spec: how the user named it.
         x: a row or some, scaled.
         outputs: how many numbers one row should give.
+        classes: whether these are classes, one number for each; else they may have any shape.
 
     Raises:
         InputError: it does not.
@@ -171,10 +173,17 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int) -> None:
     wanted = (len(x), outputs)
     if not isinstance(given, Tensor):
         raise InputError(f"The model '{spec}' gives a {type(given).__name__}; training wants one tensor.")
-    if given.numel() != math.prod(wanted) or (given.shape != wanted and outputs > 1):
+    if (
+        given.numel() != math.prod(wanted)
+        or given.shape[:1] != (len(x),)
+        or (classes and given.shape != wanted)
+    ):
         raise InputError(
             f"The model '{spec}' gives {tuple(given.shape)} for {len(x):,} rows; the data want {wanted}."
         )
+    if not given.requires_grad:  # nor in training, where alone some models give one
+        with suppress(Exception), looked_at(model, x.device), torch.enable_grad():
+            given = model.train()(x)
     if not given.requires_grad:
         raise InputError(
             f"What the model '{spec}' gives has no gradient to its parameters; is it detached, or under"

@@ -28,14 +28,14 @@ class Trained:
         shape: the shape of one input.
         classes: what each output is called; empty for a regression.
         scaling: raw inputs to the model's.
-        bytes: whether it was trained on bytes, 0 … 255.
+        bytes: the largest byte that it was trained on; 0 where it was trained on other numbers.
     """
 
     model: nn.Module
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     scaling: Scaling
-    bytes: bool = False
+    bytes: int = 0
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def load(run: Path, *, best: bool = False) -> Trained:
     shape = tuple(about["shape"])
     model = models.build(config.model, shape, about["outputs"], hidden=config.hidden, dropout=config.dropout)
     saved.load(run, model, name)
-    scaling, of_bytes = Scaling.from_dict(about["scaling"]), about.get("bytes", False)
+    scaling, of_bytes = Scaling.from_dict(about["scaling"]), about.get("bytes", 0)
     return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes)
 
 
@@ -138,10 +138,11 @@ def rows(path: Path, trained: Trained) -> tuple[Tensor, Any]:
             f"'{path}' holds inputs of shape {found.shape} and type {found.dtype};"
             f" the model takes numbers of shape (rows, {', '.join(map(str, shape))})."
         )
-    if trained.bytes and found.dtype.kind == "f" and 0 < found.max() <= 1:
+    shares = found.dtype.kind == "f" and 0 < found.max() <= 1 and bool((found != np.floor(found)).any())
+    if trained.bytes > 1 and shares:
         raise InputError(
             f"'{path}' holds inputs from {found.min():g} to {found.max():g}; the model was trained on bytes,"
-            " 0 … 255. Give it those."
+            f" 0 … {trained.bytes}. Give it those."
         )
     y = next((arrays[name] for name in ("y", "labels", "target", "y_test") if name in arrays), None)
     if y is not None and len(np.atleast_1d(y)) != len(found):

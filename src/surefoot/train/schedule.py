@@ -100,6 +100,9 @@ class _Sequence(torch_schedules.SequentialLR):
     """torch's, without the warning of its own that older versions give where one schedule follows another."""
 
     def step(self) -> None:  # type: ignore[override]
+        if self.last_epoch + 1 not in self._milestones:
+            super().step()
+            return
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The epoch parameter in `scheduler.step")
             super().step()

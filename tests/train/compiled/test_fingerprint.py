@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import subprocess
 import sys
@@ -166,8 +167,26 @@ def test_the_values_of_what_a_program_takes_do_not_matter():
 
 
 def test_what_cannot_be_told_by_value_is_said():
-    with pytest.raises(Untold, match="refers to a lock, whose value cannot be told"):
-        fingerprint(own("return lock", lock=threading.Lock()))
+    with pytest.raises(Untold, match="refers to a memoryview, whose value cannot be told"):
+        fingerprint(own("return view", view=memoryview(b"a")))
+
+
+def test_what_computes_nothing_stands_in_no_way():
+    class Careful(Net):
+        log, lock = logging.getLogger("careful"), threading.RLock()
+        limits = torch.finfo(torch.float32)
+
+        @functools.cached_property
+        def double(self):
+            return self.scale * 2
+
+        def forward(self, x):
+            self.log.debug("forward")
+            with self.lock:
+                return super().forward(x) * self.double
+
+    assert told(Careful()) == told(Careful())
+    assert told(Careful(scale=3.0)) != told(Careful())
 
 
 def test_a_loss_that_reads_the_models_tensors_is_refused():

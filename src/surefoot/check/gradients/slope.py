@@ -24,7 +24,8 @@ class Slope:
     """What autograd says of one slope and what the loss itself does.
 
     `index` is the element, or None for a random direction; `error` the estimated error of `numeric`, measured
-    with `step`; `left` and `right` the slopes on either side; `aside`: it was measured a step from a kink.
+    with `step`; `left` and `right` the slopes on either side; `aside`: it was measured a step from a kink;
+    `bent`: from one step to a fourth of it, the slopes of the two sides come no nearer to each other.
     """
 
     index: tuple[int, ...] | None
@@ -36,6 +37,7 @@ class Slope:
     right: float
     verdict: Verdict
     aside: bool = False
+    bent: bool = False
 
     @property
     def off(self) -> float:
@@ -47,7 +49,7 @@ class Slope:
     def meets(self) -> bool:
         """Whether the slopes of the two sides are one, so that there is no kink."""
         size = max(abs(self.left), abs(self.right), abs(self.autograd))
-        return abs(self.right - self.left) <= 8 * self.error + MEETING * size
+        return not self.bent or abs(self.right - self.left) <= 8 * self.error + MEETING * size
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class _Pair:
     def right(self) -> float:
         return (4 * self.fine.right - self.coarse.right) / 3
 
+    @property
+    def bent(self) -> bool:
+        """Whether the sides' slopes part as far at the fine step; of a smooth loss they do by a fourth."""
+        return abs(self.fine.right - self.fine.left) > 0.75 * abs(self.coarse.right - self.coarse.left)
+
     def agrees(self, autograd: float) -> bool:
         return abs(autograd - self.slope) <= 4 * self.error + TOLERANCE * max(abs(autograd), abs(self.slope))
 
@@ -158,7 +165,9 @@ def measure(
         rungs = [rung(h) for h in LADDER]
         pair = min((_Pair(a, b, shake) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
         verdict = _judge(autograd, pair, rungs, size)
-    found = Slope(index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict)
+    found = Slope(
+        index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict, bent=pair.bent
+    )
     # as at the tip of |x|, where autograd's 0 is the mean of both sides
     return replace(found, verdict="kink") if verdict == "right" and not found.meets else found
 

@@ -7,11 +7,14 @@ its check against eager steps cannot show every difference: on the rows it looks
 
 from __future__ import annotations
 
+import contextvars
 import copyreg
 import enum
 import functools
 import hashlib
+import logging
 import sys
+import threading
 import types
 import weakref
 from collections.abc import Iterator, Mapping
@@ -29,6 +32,8 @@ _DESCRIPTORS = (
     types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.MethodWrapperType,
 )  # fmt: skip
+# what computes nothing: a lock in a model, a logger
+_NUMBERLESS = (type(threading.Lock()), type(threading.RLock()), contextvars.ContextVar, logging.Logger)
 _VERSIONED = {"torch", "numpy", *sys.stdlib_module_names}  # told by name: the key holds their versions
 
 
@@ -111,6 +116,12 @@ class _Look:
             return self.told(thing.__func__)
         if isinstance(thing, property):
             return self._all("property", (thing.fget,))
+        if isinstance(thing, functools.cached_property):
+            return self._all("cached property", (thing.func,))
+        if isinstance(thing, _NUMBERLESS):
+            return f"{kind.__name__} {getattr(thing, 'name', '')}"
+        if isinstance(thing, (torch.finfo, torch.iinfo)):
+            return repr(thing)
         if isinstance(thing, type):
             return self._class(thing)
         # of a subclass of float, the number
