@@ -195,11 +195,11 @@ def test_get_by_name_and_alias():
 
 
 def test_a_rule_in_a_file_of_ones_own(tmp_path):
-    (tmp_path / "neighbour.py").write_text("HALF = 0.5\n")
+    (tmp_path / "neighbour_of_a_rule.py").write_text("HALF = 0.5\n")
     (tmp_path / "mine.py").write_text(
         "from __future__ import annotations\n"
         "from dataclasses import dataclass\n"
-        "from neighbour import HALF\n"
+        "from neighbour_of_a_rule import HALF\n"
         "from surefoot.rules import rule\n"
         "@dataclass\n"
         "class Note:\n"
