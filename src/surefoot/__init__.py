@@ -23,6 +23,7 @@ _HOME = {
     "identify": "surefoot.check.identify",
     "rule": "surefoot.rules",
 }
+_PACKAGES = ("errors", "optim", "plot", "rules", "trace", "train")
 __all__ = [
     "SGD",
     "Rule",
@@ -55,6 +56,8 @@ def __getattr__(name: str) -> Any:
         value = home if home.__name__ == f"surefoot.{name}" else getattr(home, name)
         globals()[name] = value
         return value
+    if name in _PACKAGES:  # importing one binds it here
+        return importlib.import_module(f"surefoot.{name}")
     raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
 
 

@@ -27,24 +27,41 @@ def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_draws_what_this_process_would_draw() -> None:
     with painter.hired():
         assert painter._painter is not None
-        there = painter.curves("mlp", RECORDS)
+        there = painter.begun("mlp", RECORDS)()
         assert painter._painter is None  # it has drawn, and is gone
     assert there.startswith(b"\x89PNG")
-    assert there == painter.curves("mlp", RECORDS)
+    assert there == painter.begun("mlp", RECORDS)()
+
+
+def test_it_draws_while_this_process_does_something_else() -> None:
+    with painter.hired():
+        picture = painter.begun("mlp", RECORDS)
+        process = painter._painter
+        assert process is not None
+        assert process.wait(60) == 0  # nobody waits for it yet; what it drew is in the pipe
+        assert picture().startswith(b"\x89PNG")
+
+
+def test_one_whose_picture_nobody_takes_is_gone_afterwards() -> None:
+    with painter.hired():
+        process = painter._painter
+        painter.begun("mlp", RECORDS)
+    assert process is not None
+    assert process.returncode is not None
 
 
 def test_with_one_core_none_is_hired(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with painter.hired():
         assert painter._painter is None
-        assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
+        assert painter.begun("mlp", RECORDS)().startswith(b"\x89PNG")
 
 
 def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with painter.hired():
         assert painter._painter is None
-        assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
+        assert painter.begun("mlp", RECORDS)().startswith(b"\x89PNG")
 
 
 def test_one_that_dies_is_replaced_by_this_process() -> None:
@@ -52,7 +69,7 @@ def test_one_that_dies_is_replaced_by_this_process() -> None:
         assert painter._painter is not None
         painter._painter.kill()
         painter._painter.wait()
-        assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
+        assert painter.begun("mlp", RECORDS)().startswith(b"\x89PNG")
 
 
 def test_one_that_is_not_needed_is_gone_afterwards() -> None:
@@ -69,7 +86,7 @@ def test_a_file_in_the_current_folder_is_not_taken_for_a_module(
     monkeypatch.chdir(tmp_path)
     with painter.hired():
         process = painter._painter
-        assert painter.curves("mlp", RECORDS).startswith(b"\x89PNG")
+        assert painter.begun("mlp", RECORDS)().startswith(b"\x89PNG")
     assert process is not None
     assert process.returncode == 0
 

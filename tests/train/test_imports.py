@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.train.imports import intel
+
 SHAPES = "'torch._meta_registrations' in sys.modules"
 # an operator whose shapes are told by that module alone
 ASK = "torch.linalg.lu_factor(torch.empty(2, 2, device='meta'))"
@@ -78,3 +80,28 @@ def test_the_default_run_is_lean(tmp_path: Path) -> None:
         f"print('torch' in sys.modules, {SHAPES})"
     )
     assert said[-1] == "True False"
+
+
+@pytest.mark.skipif(not intel(), reason="not Intel's processor")
+def test_strict_products_have_the_same_bits_by_any_number_of_threads() -> None:
+    product = (
+        "import torch, hashlib\n"
+        "x, y, found = torch.randn(32, 784), torch.randn(784, 256), []\n"
+        "for count in (1, 2):\n"
+        "    torch.set_num_threads(count)\n"
+        "    found.append((x @ y).numpy().tobytes())\n"
+        "print(found[0] == found[1])"
+    )
+    assert _said(f"from surefoot.train import imports; imports.strict()\n{product}") == ["True"]
+
+
+def test_strict_keeps_what_the_user_set_and_comes_too_late_after_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look = (
+        "import os; from surefoot.train import imports; imports.strict(); print(os.environ.get('MKL_CBWR'))"
+    )
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert _said(look) == ["COMPATIBLE"]
+    monkeypatch.delenv("MKL_CBWR")
+    assert _said(f"import torch; {look}") == ["None"]

@@ -82,6 +82,19 @@ def test_an_optimizer_may_be_given_ready_made() -> None:
     assert same(net, other)
 
 
+def test_an_optimizer_whose_steps_autograd_goes_through_is_refused() -> None:
+    for kind in (SGD, torch.optim.SGD):
+        with pytest.raises(InputError, match="The optimizer has differentiable=True, by which"):
+            fit(
+                model(), (X, Y), optimizer=lambda p, k=kind: k(p, lr=0.1, differentiable=True), progress=False
+            )
+
+
+def test_to_go_on_it_needs_a_folder() -> None:
+    with pytest.raises(InputError, match="resume=True needs out, the folder of the run to go on with"):
+        fit(model(), (X, Y), resume=True, progress=False)
+
+
 def test_one_seed_is_one_result_and_leaves_the_random_state_alone() -> None:
     nets = [model(dropout=0.5) for _ in range(3)]
     state = torch.get_rng_state()

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from surefoot.errors import InputError
-from surefoot.train import device as devices
-from surefoot.train import models
+from surefoot.train import models, threads
 
 
 def sentence(spec: str, shape: tuple[int, ...] = (28, 28)) -> str:
@@ -132,7 +131,7 @@ def test_looking_at_a_model_leaves_no_trace() -> None:
     net.layer.eval()
     state = torch.get_rng_state()
     models.look(net, "net.py:Net", torch.zeros(2, 4), 10)
-    devices.threads(net, (4,), 32)
+    threads.fitting(net, (4,), 32)
     assert net.seen == 0
     assert net.training
     assert not net.layer.training

@@ -61,6 +61,7 @@ def carry_out(what: str, *args: Any) -> int:
     with lasting(), painter.hired():
         # objects made while importing live as long as the process: the collector need not look at them again
         gc.disable()
+        imports.strict()
         imports.lean()
         from surefoot.train import job
         from surefoot.train.run import Interrupted

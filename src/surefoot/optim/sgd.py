@@ -53,7 +53,10 @@ class SGD(LightOptimizer):
         flatten: call `flatten` at once.
 
     Raises:
-        ValueError: for a value outside its domain, and for an option that does nothing beside the others.
+        ValueError: for a value outside its domain, and for an option that does nothing or does not go beside
+            the others.
+        TypeError: for a value of another kind, such as lr="x".
+        RuntimeError: as torch.optim.SGD, for `foreach` with `fused`, and `differentiable` with `fused`.
 
     Example:
         >>> import torch, surefoot

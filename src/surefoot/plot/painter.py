@@ -12,10 +12,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["curves", "hired"]
+__all__ = ["begun", "hired"]
 
 # it finds surefoot where this process does, whatever files lie in the current folder
 _CHILD = "import sys; sys.path[:] = {path}; from surefoot.plot import painter; painter.work()"
@@ -49,16 +49,26 @@ def hired() -> Iterator[None]:
             _painter = None
 
 
-def curves(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
-    """The curves of a run as a PNG; drawn here where no process was started, or it failed."""
-    global _painter
-    if _painter is not None:
-        painter, _painter = _painter, None
-        job = json.dumps({"name": name, "records": records}).encode() + b"\n"
-        picture, _ = painter.communicate(job)  # a process that is gone reads nothing and gives nothing
-        if picture and painter.returncode == 0:
-            return picture
-    return _drawn(name, records)
+def begun(name: str, records: Sequence[Mapping[str, Any]]) -> Callable[[], bytes]:
+    """Let the process at hand draw the curves of a run; what is returned waits for them, a PNG.
+
+    Where no process was started, or it failed, this one draws then.
+    """
+    if _painter is not None and _painter.stdin is not None:
+        with contextlib.suppress(OSError):  # it is gone
+            _painter.stdin.write(json.dumps({"name": name, "records": records}).encode() + b"\n")
+            _painter.stdin.flush()
+
+    def picture() -> bytes:
+        global _painter
+        if _painter is not None:
+            painter, _painter = _painter, None
+            drawn, _ = painter.communicate()
+            if drawn and painter.returncode == 0:
+                return drawn
+        return _drawn(name, records)
+
+    return picture
 
 
 def work() -> None:

@@ -71,9 +71,9 @@ class Config:
     """
 
     data: Annotated[str, Parameter(group=_DATA)] = "mnist-10k"
-    """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or a file of your own, FILE.npz."""
+    """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
     data_dir: Annotated[Path | None, Parameter(group=_DATA)] = None
-    """A folder of IDX files, plain or gzipped, to read instead of downloading."""
+    """A folder of IDX files, plain or gzipped, to read instead of downloading; alone, whatever it holds."""
     task: Annotated[Literal["classification", "regression"], Parameter(group=_DATA)] = "classification"
     """Classification: cross entropy and accuracy. Regression: squared error and R²."""
     scale: Annotated[Literal["standard", "unit", "raw"], Parameter(group=_DATA)] = "standard"
@@ -140,7 +140,7 @@ class Config:
     device: Annotated[str, Parameter(group=_MACHINE)] = "auto"
     """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
     threads: Annotated[int | None, Parameter(group=_MACHINE, converter=_one)] = None
-    """Threads of the CPU. [default: one where steps are small, else torch's choice]"""
+    """Threads of the CPU. [default: as many as are fastest where steps are small, else torch's choice]"""
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
     """bfloat16: autocast the forward pass."""
     compile: Annotated[Literal["off", "on", "auto"], Parameter(group=_MACHINE)] = "off"

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
-from torch import Tensor, nn
 
 from surefoot.errors import InputError
-from surefoot.train.given import looked_at
 
-__all__ = ["describe", "pick", "threads"]
-
-# floating point operations of a step; below, threads wait for each other more than they work
-_WORTH_SHARING = 1e8
+__all__ = ["describe", "pick"]
 
 
 def pick(name: str | torch.device = "auto") -> torch.device:
@@ -49,37 +41,3 @@ def describe(device: torch.device) -> str:
         threads = torch.get_num_threads()
         return f"cpu, {threads} thread{'s' * (threads > 1)}"
     return str(device)
-
-
-def threads(model: nn.Module, shape: Sequence[int], batch_size: int, validated: float = 0) -> int:
-    """How many threads of the CPU a step is worth: one, unless its matrix products are large.
-
-    A count, not a measurement: results depend on the number of threads, so one seed must always get the same.
-
-    Args:
-        model: to be trained, on the CPU.
-        shape: the shape of one input.
-        batch_size: rows in a step.
-        validated: rows that validation goes through for each step, on average.
-    """
-    work = 0
-
-    def count(module: nn.Module, _: Any, output: Any) -> None:
-        nonlocal work
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
-            work += 2 * output.numel() * weight[0].numel()
-
-    hooks = [module.register_forward_hook(count) for module in model.modules()]
-    x = torch.zeros(1, *shape)
-    try:
-        with looked_at(model, x.device):
-            model(x)
-    except Exception:  # what is wrong with the model will show when it trains
-        work = 0
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # forward once, backward twice as much; a model that cannot be counted keeps torch's choice
-    small = 0 < work * (3 * batch_size + validated) < _WORTH_SHARING
-    return 1 if small else torch.get_num_threads()

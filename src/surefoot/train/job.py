@@ -9,7 +9,7 @@ import torch
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import models, optimizers
+from surefoot.train import models, optimizers, threads
 from surefoot.train.blame import blaming
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import load
@@ -66,12 +66,17 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if ":" in config.model:
         models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
+    most = 1
     if config.threads is None and device.type == "cpu":
         every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
         validated = len(data.valid.x) / every
-        fitting = devices.threads(model, data.shape, config.batch_size // config.accumulate, validated)
-        config = dataclasses.replace(config, threads=fitting)
-    if config.threads is not None:
+        fitting = threads.fitting(model, data.shape, config.batch_size // config.accumulate, validated)
+        torch.set_num_threads(fitting)
+        if fitting == 1:
+            most = threads.AT_FIRST
+        else:
+            config = dataclasses.replace(config, threads=fitting)
+    elif config.threads is not None:
         torch.set_num_threads(config.threads)
     model.to(device)
     given = {name: getattr(config, name) for name in optimizers.OPTIONS}
@@ -84,7 +89,8 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         whole = ", all rows in one" if config.batch_size >= len(data.train) else ""
         batches = f"batches of {config.batch_size:,}{whole}{parts}"
-        print(f"{config.schedule}, {batches}; {devices.describe(device)}\n", flush=True)
+        where = f"{device}, up to {most} threads" if most > 1 else devices.describe(device)
+        print(f"{config.schedule}, {batches}; {where}\n", flush=True)
     folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
@@ -107,9 +113,8 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             "scaling": data.scaling.to_dict(),
         },
     )
-    with blaming(
-        {"model": config.model, "optimizer": config.optimizer}, {"model": model, "optimizer": optimizer}
-    ):
+    mine = {"model": config.model, "optimizer": config.optimizer}
+    with threads.up_to(most), blaming(mine, {"model": model, "optimizer": optimizer}):
         return fit(
             model,
             data.train,

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import optimizers, saved
 from surefoot.train import schedule as schedules
@@ -92,7 +93,8 @@ def fit(
         accumulate: take each batch's gradient in so many parts of its rows, one after the other, which needs
             so much less memory; the update is the whole batch's, for a loss that is a mean over the rows.
         validate_every: such as "50 steps" or "2 epochs"; the last step always validates.
-        checkpoint_every: such as "500 steps", "1 epoch" or "5 minutes"; "never" writes none.
+        checkpoint_every: such as "500 steps", "1 epoch" or "5 minutes"; "never" writes none, nor is any
+            written without `out`.
         seed: of the order and of dropout; the random states outside (torch, numpy, Python) stay as they are.
         device: "auto" is cuda, mps or cpu, the first there is.
         precision: "float32", or "bfloat16" to autocast the forward pass.
@@ -117,6 +119,8 @@ def fit(
         1.0
     """
     check_model(model)
+    if resume and out is None:
+        raise InputError("resume=True needs out, the folder of the run to go on with.")
     config = Config(
         data=GIVEN,
         model=_home(model),
@@ -239,10 +243,11 @@ def fit(
         finally:
             history.close()
         if folder is not None:
+            curves = run.png() if run.records else None  # none where the first loss is NaN
             best.write()
             saved.save(folder, model.state_dict())
-            if run.records:  # none where the first loss is NaN
-                folder.write("curves.png", run.png())
+            if curves is not None:
+                folder.write("curves.png", curves())
         run.end(status)
     where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":

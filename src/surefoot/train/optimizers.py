@@ -142,6 +142,11 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
             "The optimizer has none of the model's parameters, so the model would stay as it is; make it from"
             " model.parameters() of this very model."
         )
+    if any(group.get("differentiable") for group in made.param_groups):
+        raise InputError(
+            "The optimizer has differentiable=True, by which autograd goes through steps of tensors that were"
+            " computed; a model's parameters are none, so leave it out."
+        )
     return made  # type: ignore[no-any-return]
 
 

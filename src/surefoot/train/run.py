@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,11 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
-        """One record per epoch: epoch, step, train_loss, valid_loss, the metric, lr, seconds."""
+        """One record per epoch: epoch, step, train_loss, lr, seconds and train_seconds (without validation).
+
+        Where there are rows to validate on, also valid_loss and the metric of both, as train_accuracy and
+        valid_accuracy.
+        """
         return self._of("epoch")
 
     @property
@@ -113,11 +117,11 @@ class Run:
 
         return curves.curves([self])
 
-    def png(self) -> bytes:
-        """The plot as a PNG picture."""
+    def png(self) -> Callable[[], bytes]:
+        """Begin to draw the plot; what is returned gives it as a PNG picture, once it is there."""
         from surefoot.plot import painter
 
-        return painter.curves(self.name, self.records)
+        return painter.begun(self.name, self.records)
 
     @property
     def closing(self) -> str:

@@ -253,7 +253,7 @@ def test_without_cuda_there_is_nothing_to_capture():
 
 
 def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, monkeypatch, tmp_path):
-    monkeypatch.setattr(Run, "png", lambda self: b"")
+    monkeypatch.setattr(Run, "png", lambda self: bytes)
     if device.type == "cpu":  # what choose does on a GPU
         monkeypatch.setattr(loop, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on"))
     x = torch.randn(BATCH * 6 - 3, 6, generator=torch.Generator().manual_seed(4))

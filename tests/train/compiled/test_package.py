@@ -18,6 +18,7 @@ import surefoot
 from surefoot.train.compiled import package
 from surefoot.train.compiled.choose import Job, choose
 from surefoot.train.compiled.program import Program
+from surefoot.train.threads import by
 
 from .conftest import K
 
@@ -176,6 +177,8 @@ def test_the_key_holds_everything_that_matters():
     ]
     assert len(set(keys)) == len(keys)
     assert key(lr=0.2) == key(momentum=0.5) == keys[0]  # inputs, not constants
+    with by(torch.get_num_threads() + 1):
+        assert key() == keys[0]  # a program goes by as many as there are when it runs
 
 
 def test_the_key_holds_the_source_of_a_users_model(tmp_path, monkeypatch):

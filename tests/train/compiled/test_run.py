@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from surefoot.train.imports import intel
 from surefoot.train.loop import fit
 from surefoot.train.run import Interrupted, Run
 
@@ -19,7 +22,7 @@ EPOCHS, STEPS = 2, 8  # the last batch of an epoch is a short one
 
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
-    monkeypatch.setattr(Run, "png", lambda self: b"")
+    monkeypatch.setattr(Run, "png", lambda self: bytes)
 
 
 def run(job, out, compile="on", stop=0, **options):
@@ -48,6 +51,41 @@ def run(job, out, compile="on", stop=0, **options):
 def metrics(out):
     lines = (out / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if "seconds" not in k} for line in lines]
+
+
+BY_TWO = """
+from itertools import count
+from surefoot.train import imports
+imports.strict()
+import torch
+from surefoot.train import threads
+from surefoot.train.compiled.step import CompiledSteps
+from surefoot.train.config import Config
+from surefoot.train.job import train
+
+used = []
+steps = CompiledSteps.__call__
+CompiledSteps.__call__ = lambda *args: used.append(torch.get_num_threads()) or steps(*args)
+# two threads are found faster at the first trial, whatever the clock says
+threads._WATCHED = threads._WARM = 0
+threads._BETTER = 1e9
+threads.Shared.__init__.__defaults__ = count().__next__, lambda: None
+threads.AT_FIRST = 2
+for most, out in ((1, "one"), (None, "two")):
+    config = Config(epochs=1, hidden=(64,), dropout=0.1, batch_size=100, compile="on", threads=most, out=out)
+    train(config, progress=False)
+    print(max(used[-10:]))
+"""
+
+
+@pytest.mark.skipif(not intel(), reason="not Intel's processor")
+@pytest.mark.timeout(400)
+def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
+    done = subprocess.run([sys.executable, "-c", BY_TWO], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["1", "2"], done.stderr
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert 'compile = "on"' in (tmp_path / "two" / "config.toml").read_text()
 
 
 @pytest.mark.timeout(400)

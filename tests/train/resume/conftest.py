@@ -85,7 +85,7 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.setattr(Run, "png", lambda self: b"")  # drawing takes longer than all else here
+    monkeypatch.setattr(Run, "png", lambda self: bytes)  # drawing takes longer than all else here
     return Job()
 
 

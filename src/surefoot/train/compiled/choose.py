@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
 from surefoot.train.engine import Job, Step
+from surefoot.train.threads import shared
 
 __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 
@@ -68,8 +70,10 @@ def choose(
         elif found := _program(
             job, batch, steps_at_once(every), last, only_if_it_pays=mode == "auto", say=say
         ):
-            return _grouped(job, batch, steps_at_once(every), found), "on"
-    return job.eager(), "off"
+            k = steps_at_once(every)
+            # the first step of all is eager
+            return shared(partial(_grouped, batch, k, found), job, batch, 1 + k), "on"
+    return shared(Job.eager, job, batch), "off"
 
 
 def steps_at_once(every: int) -> int:
@@ -173,7 +177,7 @@ def _program(
     return found
 
 
-def _grouped(job: Job, batch: tuple[Tensor, Tensor], k: int, found: package.Package) -> Grouped:
+def _grouped(batch: tuple[Tensor, Tensor], k: int, found: package.Package, job: Job) -> Grouped:
     optimizer = job.optimizer
     assert isinstance(optimizer, SGD)
 

@@ -14,7 +14,7 @@ import platform
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +30,7 @@ from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise
 from surefoot.train.compiled.options import constants
+from surefoot.train.threads import AT_FIRST, by
 
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program
@@ -45,8 +46,12 @@ class Package(NamedTuple):
     noise: tuple[Noise, ...]
 
 
-# write a momentum buffer down once, rather than work it out anew at each use from gradients kept for that
-_COMPILER = {"realize_reads_threshold": 1}
+_COMPILER = {
+    # write a momentum buffer down once, rather than work it out anew at each use from gradients kept for that
+    "realize_reads_threshold": 1,
+    # loops by as many threads as torch is set to when they run
+    "cpp.dynamic_threads": True,
+}
 _DAY = 86400  # seconds
 
 
@@ -69,7 +74,7 @@ def key(
     """Everything that the program depends on, as one hash.
 
     The model's structure and tensors, what its Python and the loss's do, the options that are constants of
-    the program, the shapes of K batches, versions, the processor's capability, the threads.
+    the program, the shapes of K batches, versions, the processor's capability, how many threads it has.
 
     Raises:
         Untold: the model or the loss refers to more than can be looked through, or the loss to the model's
@@ -87,7 +92,7 @@ def key(
         (clip, accumulate),
         [fingerprint(model, inputs), fingerprint(loss, inputs, apart="its loss"), fingerprint(sgd)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
-        [platform.machine(), torch.get_num_threads()],
+        [platform.machine(), AT_FIRST, _COMPILER],
         torch.backends.cpu.get_cpu_capability(),
         hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest(),
     ]
@@ -104,9 +109,10 @@ def store(program: Program, name: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=folder(), suffix=".pt2")
     os.close(handle)
     try:
-        torch._inductor.aoti_compile_and_package(
-            exported, package_path=temporary, inductor_configs=dict(_COMPILER)
-        )
+        with by(AT_FIRST), _short_loops_alone():
+            torch._inductor.aoti_compile_and_package(
+                exported, package_path=temporary, inductor_configs=dict(_COMPILER)
+            )
         os.chmod(temporary, 0o600)
         digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
         # named by its content: of two processes that compile at once, each note has its own package
@@ -126,6 +132,28 @@ def store(program: Program, name: str) -> None:
     note.write_text(json.dumps(about))
     os.replace(note, folder() / f"{name}.json")
     _tidy()
+
+
+@contextlib.contextmanager
+def _short_loops_alone() -> Iterator[None]:
+    """Leave short loops to one thread, as inductor does where the number of threads is settled.
+
+    Where it is open, it parts every loop: that takes longer, and a short sum's bits would go by the number.
+    """
+    from torch._inductor import config
+    from torch._inductor.codegen import cpp
+
+    part = cpp.CppKernel.decide_parallel_depth
+
+    def parted(*args: Any) -> Any:
+        with config.patch({"cpp.dynamic_threads": False}):
+            return part(*args)  # type: ignore[no-untyped-call]
+
+    cpp.CppKernel.decide_parallel_depth = parted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        cpp.CppKernel.decide_parallel_depth = part  # type: ignore[method-assign]
 
 
 def _tidy() -> None:

@@ -1,0 +1,27 @@
+"""What `import surefoot` gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import surefoot
+
+
+def test_every_name_and_package_is_there() -> None:
+    code = (
+        "import sys, surefoot\n"
+        "print([m for m in ('torch', 'sympy', 'matplotlib', 'numpy') if m in sys.modules])\n"
+        "for name in surefoot.__all__: getattr(surefoot, name)\n"
+        "print(surefoot.rules.get('torch').name, surefoot.errors.InputError.__name__)\n"
+        "print(callable(surefoot.trace.record), callable(surefoot.train.resume), surefoot.plot.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "torch InputError", "True True surefoot.plot"]
+
+
+def test_what_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'surefoot' has no attribute 'sgd'"):
+        _ = surefoot.sgd
