@@ -182,6 +182,20 @@ def test_a_step_whose_bits_go_by_the_threads_is_not() -> None:
         assert not isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
 
 
+def test_an_epoch_s_shorter_last_batch_is_tried_too() -> None:
+    class Sums(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * (1 + 1e-6 * torch.get_num_threads() * (len(x) == 3))
+
+    job, batch = _job()
+    job.model[0] = Sums(8, 16)
+    job = Job(job.model, job.loss, surefoot.SGD(job.model.parameters(), lr=0.1))
+    with threads.up_to(2):
+        assert isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
+        assert isinstance(threads.shared(Job.eager, job, batch, rest=2), threads.Shared)
+        assert not isinstance(threads.shared(Job.eager, job, batch, rest=3), threads.Shared)
+
+
 def test_what_a_user_wrote_is_not_called_more_often() -> None:
     job, batch = _job()
     calls = []

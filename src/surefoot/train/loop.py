@@ -175,6 +175,7 @@ def fit(
         batch,
         every=every,
         last=last,
+        rest=rows.rows % batch_size,
         say=print if progress else lambda line: None,
     )
     resumed = folder is not None and folder.create(resume=resume, compile=compile)

@@ -91,7 +91,11 @@ def up_to(most: int) -> Iterator[None]:
 
 
 def shared(
-    make: Callable[[Job], Step], job: Job, batch: tuple[Tensor, Tensor] | None, tries: int = 2
+    make: Callable[[Job], Step],
+    job: Job,
+    batch: tuple[Tensor, Tensor] | None,
+    tries: int = 2,
+    rest: int = 0,
 ) -> Step:
     """The step by as many threads as are fastest, where that changes no bit of its result; else by one.
 
@@ -100,6 +104,7 @@ def shared(
         job: what it does.
         batch: a full batch; None where there is none to try it on before training.
         tries: how many steps to try it for.
+        rest: rows in an epoch's last batch, if it is a shorter one: its products may be parted otherwise.
     """
     step = make(job)
     counts = [*itertools.takewhile(lambda n: n < _most, (2**k for k in itertools.count())), _most]
@@ -108,7 +113,8 @@ def shared(
     if _most == 1 or batch is None or any(k.partition(".")[0] not in ("torch", "surefoot") for k in kinds):
         return step
     try:
-        results = [_result(make, job, batch, tries, count) for count in counts]
+        batches = [batch] * tries + [(batch[0][:rest], batch[1][:rest])] * (rest > 0)
+        results = [_result(make, job, batches, count) for count in counts]
         same = all(torch.equal(a, b) for r in results[1:] for a, b in zip(results[0], r, strict=True))
     except Exception:  # a model that cannot be copied; one that fails will tell so when it trains
         return step
@@ -116,9 +122,9 @@ def shared(
 
 
 def _result(
-    make: Callable[[Job], Step], job: Job, batch: tuple[Tensor, Tensor], tries: int, count: int
+    make: Callable[[Job], Step], job: Job, batches: Sequence[tuple[Tensor, Tensor]], count: int
 ) -> list[Tensor]:
-    """Losses and weights after some steps on a copy by so many threads."""
+    """Losses and weights after steps on a copy by so many threads."""
     copy = job.copied()
     copy.model.train()
     with unmoved(), warnings.catch_warnings():
@@ -126,7 +132,7 @@ def _result(
         torch.manual_seed(0)
         with by(count):
             step = make(copy)
-            losses = [step(*batch) for _ in range(tries)]
+            losses = [step(*batch) for batch in batches]
     return [*losses, *copy.model.state_dict().values()]
 
 

@@ -39,6 +39,7 @@ def choose(
     *,
     every: int,
     last: int,
+    rest: int = 0,
     say: Callable[[str], None],
 ) -> tuple[Step, str]:
     """The step that a run takes from its start to its end, and "on" or "off": whether it is compiled.
@@ -50,6 +51,7 @@ def choose(
         batch: a full batch (inputs, targets); None where there is none to look at before training.
         every: steps between validations.
         last: steps of the whole run.
+        rest: rows in an epoch's last batch, if it is a shorter one.
         say: takes a line for the user: why it is not compiled, or what compiling would save.
     """
     if mode != "off" or last >= LONG:
@@ -72,8 +74,8 @@ def choose(
         ):
             k = steps_at_once(every)
             # the first step of all is eager
-            return shared(partial(_grouped, batch, k, found), job, batch, 1 + k), "on"
-    return shared(Job.eager, job, batch), "off"
+            return shared(partial(_grouped, batch, k, found), job, batch, 1 + k, rest), "on"
+    return shared(Job.eager, job, batch, rest=rest), "off"
 
 
 def steps_at_once(every: int) -> int:
