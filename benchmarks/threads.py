@@ -2,9 +2,9 @@
 
     python benchmarks/threads.py
 
-The job of benchmarks/peers, eager and compiled, by one thread, by two, and with no --threads, in turns; each also
-while a loop keeps one core busy. The figure is the median epoch of a run, and of those the median over the
-rounds. Prints a table.
+The job of benchmarks/peers, eager and compiled, by one thread, by two, and with no --threads, in turns; each
+also while a loop keeps one core busy. The figure is the median epoch of a run, and of those the median over
+the rounds. Prints a table.
 """
 
 from __future__ import annotations
