@@ -37,13 +37,15 @@ def environment(device: torch.device, seed: int) -> dict[str, Any]:
 
 def _git() -> dict[str, Any] | None:
     """The commit of the folder the run was started in, and whether files differ from it; None outside git."""
-
-    def ask(*args: str) -> str:
-        return subprocess.run(
-            ["git", *args], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-
+    command = ["git", "status", "--porcelain=v2", "--branch", "-uno"]
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain", "-uno"))}
+        lines = subprocess.run(
+            command, capture_output=True, text=True, timeout=5, check=True
+        ).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return None
+    about = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+    commit = about.get("branch.oid", "(initial)")
+    if commit == "(initial)":  # no commit yet
+        return None
+    return {"commit": commit, "changed": not all(line.startswith("# ") for line in lines)}
