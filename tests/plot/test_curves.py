@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from surefoot.errors import InputError
 from surefoot.plot.curves import curves
@@ -196,3 +199,38 @@ def test_without_validation_the_legend_has_none() -> None:
 
 def test_a_metric_that_is_never_defined_has_no_panel() -> None:
     assert len(curves([history("run", [1.0, 0.5], valid_r2=None)]).axes) == 1
+
+
+@pytest.mark.parametrize(
+    ("losses", "accuracy", "at_once"),
+    [
+        ((0.08, 0.04), 0.9757, True),  # labels such as 0.05 and 97.5 %
+        ((0.08, 0.04), 0.00992, False),  # 0.975 %
+        ((300.0, 100.0), 0.7, True),
+        ((300.0, 100.0), None, True),
+        ((0.0051, 0.0049), 0.97522, False),  # 0.00505
+        ((1e6, 9e5), 0.7, True),  # 0.98, and above the axis 1e6
+        ((1e9, 1e-9), None, False),
+    ],
+)
+def test_all_that_is_written_has_its_place(
+    losses: tuple[float, float], accuracy: float | None, at_once: bool
+) -> None:
+    records: list[dict[str, Any]] = [
+        {"kind": "epoch", "epoch": i + 1, "step": 10 * (i + 1), "train_loss": loss, "valid_loss": loss}
+        | ({} if accuracy is None else {"valid_accuracy": accuracy * (1 - 0.02 * i)})
+        for i, loss in enumerate(losses)
+    ]
+    figure = curves([History("run", records, {})])
+    assert isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine) != at_once
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    whole = figure.bbox
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    for box in boxes:
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    below = figure.legends[0].get_window_extent(renderer).y0
+    assert all(axes.title.get_window_extent(renderer).y1 <= below for axes in figure.axes)

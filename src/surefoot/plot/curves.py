@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ Points = tuple[list[float], list[float]]
 _METRICS = {"accuracy": "accuracy", "r2": "R²"}  # in the records' names → on the axis
 _POINTS = 20  # in an epoch, that a training loss is averaged to: single batches are too noisy to read
 _MOST = 200  # in all
+
+_PLACES = ((0.7, 3.6), (4.44, 7.3))  # of the panels for loss and metric, from left to right, in inches
+_LETTERS = (4, 5)  # in a label beside them, such as 0.055 and 97.25 %, for which there is room
 
 
 class RunLike(Protocol):
@@ -82,6 +86,8 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         if len(histories) == 1:
             _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric)
     _legend(figure, histories)
+    if len(histories) == 1:
+        _place(figure, shown)
     return figure
 
 
@@ -159,6 +165,24 @@ def _scale_losses(panel: Axes) -> None:
         panel.yaxis.set_minor_formatter(NullFormatter())
     else:
         panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+
+
+def _place(figure: Picture, shown: Sequence[Axes]) -> None:
+    """Give the panels their places at once, where their labels are of the usual length.
+
+    To measure all that is written first would take as long as to draw it.
+    """
+    if len(shown) > len(_PLACES):
+        return
+    for panel, most in zip(shown, _LETTERS, strict=False):
+        labels = [re.sub("[. ]", "", label.get_text()) for label in panel.yaxis.get_majorticklabels()]
+        if max(map(len, labels), default=0) > most:
+            return
+    figure.set_layout_engine("none")
+    width, height = figure.get_size_inches()
+    top = 2.66 if len(shown) > 1 else 2.82  # below the best value and the legend
+    for panel, (left, right) in zip(shown, _PLACES, strict=False):
+        panel.set_position((left / width, 0.46 / height, (right - left) / width, (top - 0.46) / height))
 
 
 def _plain(label: str) -> str:
