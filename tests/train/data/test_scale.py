@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -24,6 +26,19 @@ def test_pixels_share_one_mean_and_deviation():
     assert z.dtype == torch.float32
     assert z.mean().item() == pytest.approx(0, abs=1e-6)
     assert z.std(correction=0).item() == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize("high", [1, 2, 256])
+def test_moments_of_many_pixels_are_those_of_exact_arithmetic(high: int):
+    x = torch.randint(high // 2, high, (300, 28, 28), dtype=torch.uint8)  # more than are taken at once
+    if high == 256:
+        x[0, 0, 0] = 0
+    numbers = x.flatten().tolist()
+    mean = Fraction(sum(numbers), len(numbers))
+    variance = Fraction(sum(n * n for n in numbers), len(numbers)) - mean**2
+    scaling = learn("standard", x)
+    assert scaling.shift.item() == torch.tensor(float(mean)).item()
+    assert scaling.span.item() == torch.tensor(math.sqrt(variance) or 1.0).item()
 
 
 def test_each_column_of_a_table_has_its_own():

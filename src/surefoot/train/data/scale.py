@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from surefoot.errors import unknown
 __all__ = ["KINDS", "Scaling", "learn"]
 
 KINDS = ("standard", "unit", "raw")
+_PART = 2**16  # bytes at once: as float64 they stay in the cache, and their squares add up exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +96,14 @@ def learn(kind: str, x: Tensor) -> Scaling:
 
 
 def _pixel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of bytes, from how often each of the 256 occurs: exact, without a float copy."""
-    counts = torch.bincount(x.flatten(), minlength=256).double()
-    values = torch.arange(256, dtype=torch.float64)
-    mean = (counts @ values) / counts.sum()
-    return mean, ((counts @ (values - mean) ** 2) / counts.sum()).sqrt()
+    """Mean and deviation of bytes, from the sums of x and x², which are whole numbers: exact."""
+    total = squares = 0
+    for part in torch.split(x.flatten(), _PART):
+        values = part.double()
+        total += int(values.sum())
+        squares += int(values @ values)
+    n = x.numel()
+    variance = Fraction(n * squares - total**2, n**2)
+    return torch.tensor(total / n, dtype=torch.float64), torch.tensor(
+        float(variance), dtype=torch.float64
+    ).sqrt()
