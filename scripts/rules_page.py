@@ -6,8 +6,11 @@ from pathlib import Path
 
 from surefoot.rules import DECAYS, RULES, SGD_FAMILY, Hyper, Rule, get
 from surefoot.rules.hyper import FRAME
+from surefoot.rules.sgd import CLASSICAL
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"
+
+CLASSICAL_NAMES = (CLASSICAL.name, *CLASSICAL.aliases)
 
 TOP = """\
 # Rules
@@ -61,10 +64,13 @@ def glance(rules: list[Rule]) -> str:
     """One line per rule."""
     lines = ["| rule | what it is | also called |", "|---|---|---|"]
     for r in rules:
-        aliases = ", ".join(f"`{x}`" for x in r.aliases)
+        aliases = ", ".join(f"`{x}`" for x in r.aliases if x not in CLASSICAL_NAMES)
         lines.append(
             f"| [`{r.name}`](#{r.name}) | {r.title}{' (a known mistake)' if r.mistake else ''} | {aliases} |"
         )
+        if r.name == "keras":
+            aliases = ", ".join(f"`{x}`" for x in CLASSICAL.aliases)
+            lines.append(f"| [`{CLASSICAL.name}`](#keras) | {CLASSICAL.title} | {aliases} |")
     return "\n".join(lines) + "\n\n"
 
 
@@ -88,6 +94,12 @@ def section(r: Rule) -> str:
     parts = [f"### `{r.name}`: {r.title} {{ #{r.name} }}\n\nSource: {r.source}.\n\n"]
     if r.mistake:
         parts.append(f'!!! warning "A known mistake"\n\n    {r.mistake[0].upper()}{r.mistake[1:]}.\n\n')
+    if r.name == "keras":
+        names = ", ".join(f"`{x}`" for x in CLASSICAL_NAMES)
+        parts.append(
+            f"By the names {names} it is the same, but `decay` is `{CLASSICAL.hyper().decay}` by default: "
+        )
+        parts.append("these add weight decay to the gradient.\n\n")
     parts.append(formula(r))
     for x in r.hypers:
         if x.choices == (False, True) and x.name != "maximize" and not x.default:

@@ -29,6 +29,19 @@ def test_without_to_it_lists_the_family(capsys):
     assert "muon(lr=0.02, momentum=0.95)  →  lion: there is no equivalent" in out
 
 
+def test_without_to_each_call_is_whole(capsys):
+    assert run("convert --from muon --lr 0.02123456 --momentum 0.951234 --weight-decay 0.123456") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert all(line.endswith((")", "there is no equivalent")) for line in out)
+    assert out[0].endswith("nesterov=True, weight_decay=2.5316 (61728/24383), decay=decoupled)")
+
+
+def test_lion_is_signsgd_only_with_equal_betas(capsys):
+    assert run("convert --from lion --to signsgd --lr 1e-4 --beta1 0.95 --beta2 0.9") == 1
+    assert "there is no equivalent" in capsys.readouterr().out
+    assert run("convert --from lion --to signsgd --lr 1e-4 --beta1 0.9 --beta2 0.9") == 0
+
+
 def test_json(capsys):
     assert run("convert --from ema --to torch --lr 1 --momentum 0.5 --json") == 0
     answer = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -461,6 +462,71 @@ def test_what_has_no_derivative_is_said() -> None:
 def test_the_picture_over_time_is_of_a_buffer() -> None:
     panels = explain("adam", f="x**2", at={"x": 1}, lr=0.1, steps=5).plot("over-time").axes
     assert "step" not in [panel.get_ylabel() for panel in panels]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamax", "rmsprop", "torch", "lion", "signsgd", "keras"])
+def test_what_is_kept_without_momentum_is_told(name: str) -> None:
+    off = {"momentum" if name in ("rmsprop", "torch", "signsgd", "keras") else "beta1": 0}
+    said = explain(name, at={"w": 1}, gradients=[{"w": 4}, {"w": 1}], lr=0.1, **off)
+    other = explain(name, at={"w": 1}, gradients=[{"w": 1}, {"w": 1}], lr=0.1, **off)
+    second = [e.traces[0].steps[1].w["w"] - e.traces[0].steps[0].w["w"] for e in (said, other)]
+    assert ("forgets it" in said.closing) == (second[0] == second[1])
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "sentence"),
+    [
+        (
+            "rmsprop",
+            {"alpha": 2},
+            "At step 1: square root of -0.111111, which is negative, in rule 'rmsprop'.",
+        ),
+        ("sgd", {"f": "(-2)**w", "at": {"w": 2}}, "At step 1: ∂f/∂w[0] is not real: f has a power, root or"),
+    ],
+)
+def test_what_is_not_real_is_said(rule: str, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        explain(rule, **{"f": "w/3", "at": {"w": 1}, **options})
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_variance_that_rounds_below_0_is_0() -> None:
+    e = explain("rmsprop", f="w/3", at={"w": 1}, alpha=0.1, centered=True, steps=70, autograd=False)
+    assert e.traces[0].steps[-1].w["w"] < -1e7  # 0.01·(1/3)/10⁻⁸ a step, once the variance is gone
+
+
+def test_numbers_beyond_floats_have_every_form() -> None:
+    e = explain("sgd", f="w**4", at={"w": 0.123}, steps=6, exact=True, autograd=False)
+    value = e.data()["rules"][0]["steps"][-1]["f"]
+    assert len(value) > 4300
+    above, below = (sum(int(d) for d in part) for part in value.split("/"))
+    assert Fraction(above, below) > 0
+    e = explain(["torch", "lion"], f="w**3", at={"w": 1e200}, autograd=True)
+    assert "part at step 1, in w: −3e+397 and 1e+200." in str(e)
+    assert e.checks.endswith("by dual numbers; torch's autograd has no floats for it in 2 of 2 steps.")
+    assert "−1e+397 and 0.333233" in str(explain(["torch", "lion"], f="1e400*w", at={"w": "1/3"}))
+    assert "γ = 10⁻⁴⁰⁰" in str(explain("sgd", f="w**2", at={"w": 1}, lr="1e-400"))
+
+
+def test_a_frame_has_infinity_beyond_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda rows: {"rows": rows}))
+    frame = explain("sgd", f="w**3", at={"w": 1e200}, autograd=False).frame()
+    assert (frame["rows"][0]["w"], frame["f"][0]) == (-math.inf, -math.inf)
+
+
+@pytest.mark.parametrize("start", ["3000", "1e6"])
+def test_what_underflows_ends(start: str) -> None:
+    e = explain("sgd", f="exp(-w**2)", at={"w": start}, lr=0.1)
+    assert e.traces[0].steps[-1].w["w"] == int(float(start))
+    e = explain("sgd", f="sum(exp(a)*b)", at={"a": [1, 0.1], "b": [1e20, 3]}, lr=0.1)
+    assert float(e.traces[0].steps[-1].w["a"][1]) == pytest.approx(-0.4608, abs=1e-4)
+
+
+def test_a_gradient_at_a_corner_is_said() -> None:
+    e = explain("sgd", f="abs(w) + w**2", at={"w": 0}, lr=0.1, steps=1, autograd=False)
+    assert "  new: abs(w) has a corner here, and so no slope; 0 is taken for it, as torch does" in str(e)
+    assert r"\emph{New:} abs(w) has a corner here" in e.latex()
+    assert "corner" not in str(explain("sgd", f="abs(w) + w**2", at={"w": 1}, lr=0.1, autograd=False))
 
 
 def test_climbing_is_not_told_as_descent() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from fractions import Fraction
 
 import mpmath
 import pytest
 
 from surefoot.explain.latex_pen import LatexPen
-from surefoot.explain.numerals import Numerals, sensible_digits
+from surefoot.explain.numerals import Numerals, all_digits, sensible_digits, six_digits
 from surefoot.explain.pen import TextPen
 
 THIRD = Fraction(1, 3)
@@ -68,10 +69,40 @@ def test_exact() -> None:
 
 @pytest.mark.parametrize(
     ("x", "text"),
-    [(Fraction(1, 1000), "0.001"), (Fraction(1, 10**5), "1e-5"), (THIRD, "1/3"), (Fraction(2), "2")],
+    [
+        (Fraction(1, 1000), "0.001"),
+        (Fraction(1, 10**5), "1e-5"),
+        (THIRD, "1/3"),
+        (Fraction(2), "2"),
+        (Fraction(0), "0"),
+        (Fraction(1, 10**400), "1e-400"),
+        (Fraction(-1, 3 * 10**5000), "-3.33333333333e-5001"),
+    ],
 )
 def test_settings_are_written_as_given(x: Fraction, text: str) -> None:
     assert Numerals(2).setting(x) == text
+
+
+def test_prose_has_six_digits_of_any_number() -> None:
+    assert six_digits(Fraction(-2, 3)) == "-0.666667"
+    assert six_digits(0) == "0"
+    assert six_digits(math.nan) == "nan"
+    assert (six_digits(10**200), six_digits(-27 * 10**400)) == ("1e+200", "-2.7e+401")
+    assert six_digits(Fraction(2, 3 * 10**400)) == "6.66667e-401"
+
+
+def test_a_fraction_may_be_longer_than_pythons_own_text() -> None:
+    assert all_digits(Fraction(-3, 10**5000)) == "-3/1" + "0" * 5000
+    assert all_digits(Fraction(7)) == "7"
+
+
+def test_powers_of_ten_beyond_a_million_are_written_at_once() -> None:
+    with mpmath.workdps(50):
+        for x in (mpmath.exp(-9e5), mpmath.exp(9e5), -(mpmath.exp(-9e5) ** 3)):
+            mantissa, _, exponent = mpmath.nstr(x, 4).replace("e+", "e").partition("e")
+            start = time.perf_counter()
+            assert Numerals(4).result(x) == f"{mantissa}e{exponent}"
+            assert time.perf_counter() - start < 1
 
 
 def test_digits_show_the_first_movements() -> None:

@@ -220,6 +220,14 @@ LATEX = [
     ("sum(x - sum(x))", {"x": [1, 2]}, r"\sum_{i=1}^{2} \left(x_{i} - \sum_{j=1}^{2} x_{j}\right)"),
     ("abs(x)*log(x)", {"x": 1}, r"\left|x\right| \log\left(x\right)"),
     ("[1, 2] @ x", {"x": [1, 2]}, r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}^{\top} x"),
+    (
+        "2*(a+b)[0] + (a-b)[1]**2",
+        {"a": [1, 2], "b": [2, 1]},
+        r"2 \left(a_{1} + b_{1}\right) + \left(a_{2} - b_{2}\right)^{2}",
+    ),
+    ("sum(x)*sum(x)", {"x": [1, 2]}, r"\left(\sum_{i=1}^{2} x_{i}\right) \sum_{i=1}^{2} x_{i}"),
+    ("sum(i*x)", {"x": [1, 2], "i": 3}, r"\sum_{j=1}^{2} i x_{j}"),
+    ("e*exp(w)", {"e": 2, "w": 1}, r"e \exp\left(w\right)"),
 ]
 
 
@@ -240,6 +248,69 @@ def test_gradients_as_formulas() -> None:
     crossed = parse("dot(a, b) + a[0]*b[1]", {"a": [1, 2], "b": [3, 4]})
     assert crossed.gradient_text()["a"] == "∂f/∂a[0] = b[0] + b[1], ∂f/∂a[1] = b[1]"
     assert parse("sum(x)**2", {"x": list(range(9))}).gradient_text()["x"].endswith(", …")
+
+
+def test_eulers_number_is_no_variable_named_e() -> None:
+    problem = parse("E*exp(1) + E**2", {"E": 2})
+    assert problem.gradient_text() == {"E": "∂f/∂E = 2*E + exp(1)"}
+    problem = parse("e*exp(w) + exp(1)*e", {"e": 2, "w": 1})
+    assert problem.gradient_text()["e"] == "∂f/∂e = exp(w) + exp(1)"
+    assert problem.gradient_latex()["e"] == (r"\frac{\partial f}{\partial e} = \exp(1) + \exp\left(w\right)")
+    assert parse("exp(1)*w", {"w": 1}).gradient_latex()["w"] == r"\frac{\partial f}{\partial w} = e"
+
+
+def test_numbers_in_latex_stand_for_whole_names() -> None:
+    problem = parse("alpha*w1**2*exp(loss)", {"alpha": 2, "w1": 3, "loss": 1})
+    written = {"alpha": "2", "w1": "(-3)", "loss": "(10^{-5})"}
+    assert problem.numbers_latex("w1", written) == r"2 \cdot 2 \cdot (-3) \cdot e^{(10^{-5})}"
+    assert problem.numbers_latex("alpha", written) == r"(-3)^{2} \cdot e^{(10^{-5})}"
+    assert problem.gradient_latex()["loss"].endswith(r"= \alpha w_{1}^{2} e^{\mathrm{loss}}")
+
+
+def test_what_is_too_small_is_0_and_too_large_refused() -> None:
+    def fine(q: Fraction) -> Any:
+        return mpmath.mpf(q.numerator) / q.denominator
+
+    with mpmath.workdps(50):
+        for f in ("exp(-w**2)", "exp(-w)**1000", "exp(-w)*exp(-w)"):
+            problem = parse(f, {"w": 900_000})
+            assert problem.value(problem.start, fine) == 0
+            assert problem.gradient(problem.start, fine) == {"w": 0}
+        for f in ("exp(w**2)", "exp(w)**1000", "exp(w)*exp(w)", "exp(w)/exp(-w)"):
+            problem = parse(f, {"w": 900_000})
+            with pytest.raises(InputError, match="cannot be worked out: it overflows"):
+                problem.value(problem.start, fine)
+        problem = parse("sin(exp(w))", {"w": 900_000})
+        with pytest.raises(InputError, match="sin of a number beyond 10\\^20,000"):
+            problem.value(problem.start, fine)
+
+
+def test_what_cancels_takes_more_digits() -> None:
+    def fine(q: Fraction) -> Any:
+        return mpmath.mpf(q.numerator) / q.denominator
+
+    with mpmath.workdps(50):
+        for f, value, slope in (
+            ("(w+1)**2 - (w-1)**2", 4 * mpmath.mpf(10) ** 200, 4),
+            ("(w+1)**3 - (w-1)**3 - 6*w**2", 2, 0),
+            ("(w + 1e300 - 1e300)/1e200", 1, mpmath.mpf(10) ** -200),
+        ):
+            problem = parse(f, {"w": 1e200})
+            assert problem.value(problem.start, fine) == value
+            assert abs(problem.gradient(problem.start, fine)["w"] - slope) < 1e-40
+
+
+def test_corners_are_named() -> None:
+    problem = parse("abs(w) + sum(abs(v - [1, 2])) + abs(0) + abs(w - 3)", {"w": 0, "v": [5, 2]})
+    assert problem.corners(problem.start, Fraction) == ["abs(w)", "abs(v - [1, 2])"]
+    assert problem.corners({"w": Fraction(1), "v": (Fraction(5), Fraction(3))}, Fraction) == []
+
+
+@pytest.mark.parametrize("f", ["(-2)**w", "log(-1)*w", "(-1)**0.5*w", "sqrt(-2)*w"])
+def test_a_derivative_that_is_not_real_is_said(f: str) -> None:
+    problem = parse(f, {"w": 2})
+    with pytest.raises(InputError, match="is not real: f has a power, root or logarithm of a negative"):
+        problem.gradient(problem.start, float)
 
 
 BAD: list[tuple[str, dict[str, Any]]] = [

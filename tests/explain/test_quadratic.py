@@ -29,6 +29,7 @@ FAMILY = {
     "mlx": lambda lr, mu: ({"lr": lr, "momentum": mu, "dampening": 0.25}, lr * 3 / 4 if mu else lr),
     "optax": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
     "keras": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
+    "classical": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
     "heavy_ball": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr),
     "ema": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr * (1 - mu)),
     "ema_first": lambda lr, mu: ({"lr": lr, "momentum": mu}, lr * (1 - mu)),
@@ -93,6 +94,44 @@ def test_stable_where_the_known_condition_says_and_where_the_radius_is_below_1(
     assert rho == pytest.approx(max(abs(np.roots([1, -float(pair[0]), float(pair[1])]))), abs=1e-6)
     if abs(rho - 1) > 1e-6:
         assert stable(*pair) == (rho < 1)
+
+
+@given(
+    lr=fractions,
+    momentum=st.integers(20, 60).map(lambda n: Fraction(n, 20)),
+    curvature=st.integers(1, 40).map(lambda n: Fraction(n, 10)),
+)
+def test_nesterov_may_be_stable_beyond_momentum_1(
+    lr: Fraction, momentum: Fraction, curvature: Fraction
+) -> None:
+    torch = get("torch")
+    said = report(
+        Quadratic((curvature,)), torch, torch.hyper(lr=lr, momentum=momentum, nesterov=True)
+    )[1]  # fmt: skip
+    holds = 1 - 1 / momentum < lr * curvature < 2 * (1 + momentum) / (1 + 2 * momentum)
+    assert said.startswith("Stable: " if holds else "Unstable: ")
+    assert stable(*characteristic(lr, momentum, curvature, nesterov=True)) == holds
+    assert not stable(*characteristic(lr, momentum, curvature))
+
+
+def test_dampening_1_leaves_the_first_gradient_alone() -> None:
+    def ends(gradients: list[Any]) -> Fraction:
+        script = Script.of(
+            {"w": 1}, gradients=[{"w": g} for g in gradients], lr=0.1, momentum=0.5, dampening=1
+        )
+        return replay(script, "torch").steps[-1].w["w"]
+
+    assert ends([1, 5, 7]) == ends([1, 0, 0]) != 1
+
+
+def test_the_rate_with_weight_decay_is_that_of_the_flat_direction() -> None:
+    f = parse("(x + y)**2", {"x": 1, "y": "-0.5"})
+    steps = replay(Script.of(f.start, function=f, steps=40, lr=0.1, weight_decay=0.1), "torch").steps
+    assert steps[-1].w["x"] / steps[-2].w["x"] == pytest.approx(0.99, abs=1e-6)
+    torch = get("torch")
+    said = report(Quadratic.of(f), torch, torch.hyper(lr=0.1, weight_decay=0.1))
+    assert "It is flat in 1 direction, along which only weight decay moves w." in said
+    assert any("the error by 0.99 (at λ = 0)" in line for line in said)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -214,6 +253,16 @@ REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
     ((0,), "torch", {"lr": 0.1}),
     ((1, 2), "torch", {"lr": 1e-3}),
     ((1, 2), "torch", {"lr": 1e200}),
+    ((0, 4), "torch", {"lr": 0.1, "weight_decay": 0.1}),
+    ((0, 0, 4), "torch", {"lr": 0.1, "weight_decay": 0.1, "decay": "decoupled"}),
+    ((1, 2), "torch", {"lr": 0.1, "momentum": 1, "nesterov": True}),
+    ((1, 2), "torch", {"lr": 2, "momentum": 1, "nesterov": True}),
+    ((1, 2), "keras", {"lr": 0.1, "momentum": 1.25, "nesterov": True}),
+    ((1, 2), "keras", {"lr": 0.4, "momentum": 1.25, "nesterov": True}),
+    ((1, 100), "keras", {"lr": 0.1, "momentum": 1.25, "nesterov": True}),
+    ((2,), "torch", {"lr": 0.01, "momentum": 0.9, "dampening": 1}),
+    ((2,), "mlx", {"lr": 0.01, "momentum": 0.9, "dampening": 1}),
+    ((2, 8), "caffe", {"lr": 0.1, "momentum": 0.9, "weight_decay": 1}),
 ]
 
 

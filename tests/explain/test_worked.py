@@ -68,6 +68,24 @@ def test_brackets_in_latex() -> None:
     small = explain("signsgd", f="w**3 + w**2", at={"w": 1e-5}, lr=1e-5, steps=1, digits=3).latex()
     assert r"3 \cdot (10^{-5})^{2} + 2 \cdot (10^{-5})" in small
     assert r"3 \cdot 0.5^{2}" in explanation.latex()
+    euler = explain("sgd", f="e*exp(w)", at={"e": 2, "w": 1}, lr=0.1, steps=1, autograd=False).latex()
+    assert r"&= \exp\left(w\right) & &= \exp\left(1\right) & &= 2.7183" in euler
+    assert r"&= e \exp\left(w\right) & &= 2 \cdot \exp\left(1\right) & &= 5.4366" in euler
+
+
+def test_a_function_is_no_variable_of_its_name() -> None:
+    said = explain("sgd", f="abs(w)*sign", at={"w": 2, "sign": 3}, lr=0.1, steps=1, autograd=False)
+    assert "g₁ = sign·sign(w) = 3·sign(2) = 3.0000" in " ".join(str(said).split())
+    said = explain("sgd", f="exp(1)*w**2", at={"w": 1}, lr=0.1, steps=1, autograd=False)
+    assert "g₁ = 2·exp(1)·w = 2·exp(1)·1 = 5.4366" in " ".join(str(said).split())
+
+
+def test_a_power_of_a_mean_that_is_off_is_gone() -> None:
+    for name in ("adam", "nadam", "radam", "adamax"):
+        said = str(explain(name, f="w**2", at={"w": 2}, beta1=0, lr=0.1, autograd=False))
+        assert "0.0" + "ᵗ" not in said
+        assert "0ᵗ" not in said
+    assert "m̂₁ = m₁ " in str(explain("adam", f="w**2", at={"w": 2}, beta1=0, steps=1, autograd=False))
 
 
 @pytest.mark.parametrize("name", RULES)

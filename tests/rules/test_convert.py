@@ -62,6 +62,10 @@ IDENTITIES = [  # source, target, given, what comes of it
     ("heavy_ball", "keras", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.5}, {"decay": "l2"}),
     ("sutskever", "keras", {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "nesterov": True}),
     ("lion", "signsgd", {"lr": 0.1, "beta1": 0.9, "beta2": 0.9}, {"momentum": 0.9}),
+    ("lion", "signsgd", {"lr": 0.1, "beta1": 0, "beta2": 0.9}, {"momentum": 0}),
+    ("signsgd", "lion", {"lr": 0.1, "momentum": 0.8}, {"beta1": 0.8, "beta2": 0.8}),
+    ("radam", "ema_corrected", {"lr": 0.1, "beta1": 0.9, "beta2": 0.6}, {"momentum": 0.9}),
+    ("caffe", "torch", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}, {"decay": "l2"}),
     ("adam", "adamw", {"lr": 0.1}, {"lr": 0.1, "weight_decay": 0}),
     ("adam", "amsgrad", {"lr": 0.1, "amsgrad": True}, {"amsgrad": True}),
 ]  # fmt: skip
@@ -95,6 +99,10 @@ WITHOUT = [
     ("adam", "torch", {}, "torch steps by a sum of past gradients"),
     ("torch", "lion", {}, "torch steps by a sum"),
     ("lion", "signsgd", {"beta1": 0.9, "beta2": 0.99}, "scale their steps in different ways"),
+    ("lion", "signsgd", {"beta1": 0.95, "beta2": 0.9}, "scale their steps in different ways"),
+    ("lion", "signsgd", {"beta1": 0.9000001, "beta2": 0.9}, "scale their steps in different ways"),
+    ("radam", "ema_corrected", {"beta1": 0.9, "beta2": 0.7}, "radam does not"),
+    ("radam", "ema_corrected", {"beta1": 0.9, "beta2": Fraction("0.66666666666666666667")}, "radam does not"),
     ("adam", "rmsprop", {}, "scale their steps in different ways"),
     ("heavy_ball", "torch", {"momentum": 0.5, "weight_decay": 0.5, "decay": "no_lr"}, "No weight decay"),
 ]  # fmt: skip
@@ -106,6 +114,37 @@ def test_no_equivalent_says_why(source, target, given_, why):
     assert c.hyper is None
     assert why in c.holds
     assert "there is no equivalent" in str(c)
+
+
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.95, 0.9), (0.9, 0.95), (0.5, 0.4), (0.9, 0.88)])
+def test_a_sign_that_seldom_differs_is_found_to_differ(beta1, beta2):
+    lion, signsgd = get("lion"), get("signsgd")
+    h = lion.hyper(lr=1, beta1=beta1, beta2=beta2).map(lambda x: Fraction(str(x)))
+    h2 = signsgd.hyper(lr=1, momentum=beta1).map(lambda x: Fraction(str(x)))
+    assert not agree(lion, h, signsgd, h2)
+    assert agree(lion, h.replace(beta2=h.beta1), signsgd, h2)
+
+
+def test_a_formula_that_changes_late_is_found_to_change():
+    radam, ema = get("radam"), get("ema_corrected")
+    h, h2 = radam.hyper(lr=1, beta1=0.5, beta2=0.7), ema.hyper(lr=1, momentum=0.5)
+    exact = [x.map(lambda x: Fraction(str(x))) for x in (h, h2, h.replace(beta2=0.6))]
+    assert not agree(radam, exact[0], ema, exact[1])  # they part at step 10
+    assert agree(radam, exact[2], ema, exact[1])
+
+
+def test_a_rule_that_makes_no_steps_agrees_with_none():
+    for given_ in ({"alpha": 2}, {"alpha": 0, "eps": 0, "centered": True}):
+        c = convert("rmsprop", "rmsprop", **given_)
+        assert c.hyper is None
+        assert c.holds == "With these values rmsprop divides by 0 or takes the root of a negative number."
+
+
+def test_the_call_is_one_line_however_long():
+    c = convert("muon", "torch", lr=0.02123456, momentum=0.951234, weight_decay=0.123456)
+    first, *others = str(c).splitlines()
+    assert first.endswith("weight_decay=2.5316 (61728/24383), decay=decoupled)")
+    assert max(map(len, others)) <= 100
 
 
 def test_conditions_are_told():

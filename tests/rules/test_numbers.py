@@ -12,7 +12,8 @@ import sympy
 import torch
 
 from surefoot.errors import InputError
-from surefoot.rules.numbers import maximum, power, select, sign, sqrt, zero
+from surefoot.rules.numbers import maximum, power, select, sign, sqrt, variance, zero
+from surefoot.trace.magnitude import Magnitude
 
 KINDS = [float, mpmath.mpf, np.float64, sympy.Rational, lambda x: torch.tensor(x, dtype=torch.float64)]
 
@@ -42,6 +43,26 @@ def test_fractions_are_exact_or_refused():
     assert maximum(Fraction(1, 3), 0) == Fraction(1, 3)
     with pytest.raises(InputError, match="The square root of 2 has no exact reading"):
         sqrt(Fraction(2))
+
+
+@pytest.mark.parametrize("kind", [float, mpmath.mpf, Magnitude.of])
+def test_a_variance_is_negative_by_rounding_alone_never(kind):
+    with mpmath.workdps(50):
+        a = kind(1) / kind(3)
+        below = a**2 * (1 - 2 ** -(40 if kind is not mpmath.mpf else 150))
+        assert variance(below, a) == 0
+        assert variance(a**2 * 0.5, a) < 0  # by more than rounding: that is another matter
+        assert variance(a**2 * 2, a) == a**2 * 2 - a**2
+
+
+def test_a_tensors_variance_stays_what_it_is():
+    x = torch.tensor([0.25, 0.2], dtype=torch.float64)
+    assert variance(x, torch.full((2,), 0.5, dtype=torch.float64)).tolist() == [0, 0.2 - 0.25]
+
+
+def test_no_root_is_complex():
+    with pytest.raises(ValueError, match=r"^square root of -0.25, which is negative,$"):
+        sqrt(mpmath.mpf("-0.25"))
 
 
 @pytest.mark.parametrize("library", [torch, np])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.rules import DECAYS, RULES, Rule, get, rule
+from surefoot.rules.sgd import CLASSICAL
 
 every_rule = pytest.mark.parametrize("r", RULES.values(), ids=lambda r: r.name)
 GRADIENTS = (1.0, -2.0, 0.5, 1.25)
@@ -184,14 +185,29 @@ def test_variants():
 def test_get_by_name_and_alias():
     for r in RULES.values():
         for name in (r.name, *r.aliases):
-            assert get(name) is r
-            assert get(name.lower()) is r
-            assert get(name.upper()) is r
+            expected = CLASSICAL if name in (CLASSICAL.name, *CLASSICAL.aliases) else r
+            assert get(name) is expected
+            assert get(name.lower()) is expected
+            assert get(name.upper()) is expected
     names = [name for r in RULES.values() for name in (r.name, *r.aliases)]
     assert len(names) == len(set(names))
     assert get("SGD").name == "torch"
     with pytest.raises(InputError, match="Unknown rule 'tourch'; did you mean 'torch'"):
         get("tourch")
+
+
+@pytest.mark.parametrize("name", ["classical", "caffe", "mxnet", "sklearn", "chainer"])
+def test_libraries_that_add_weight_decay_to_the_gradient(name):
+    """Caffe's Regularize, MXNet's sgd_mom_update, scikit-learn's alpha, Chainer's WeightDecay hook."""
+    classical, keras = get(name), get("keras")
+    assert name in keras.aliases
+    h = classical.hyper(lr=0.5, momentum=0.5, weight_decay=0.25).map(Fraction)
+    s = {"velocity": Fraction(1)}
+    v = Fraction(1, 2) - Fraction(1, 2) * (3 + Fraction(1, 4) * 2)
+    assert classical.step(h, Fraction(2), Fraction(3), s) == (2 + v, {"velocity": v})
+    off = classical.hyper(lr=0.5, momentum=0.5)
+    assert classical.step(off, 2.0, 3.0, {"velocity": 1.0}) == keras.step(off, 2.0, 3.0, {"velocity": 1.0})
+    assert keras.hyper().decay == "decoupled"
 
 
 def test_a_rule_in_a_file_of_ones_own(tmp_path):

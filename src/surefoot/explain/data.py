@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
+from surefoot.explain.numerals import all_digits
 from surefoot.explain.pen import TextPen
 from surefoot.explain.worked import Tensor, Worked
 from surefoot.explain.written import write_line, write_news
@@ -100,15 +102,23 @@ def _plain(value: Any, exact: bool) -> Any:
         return [_plain(v, exact) for v in value]
     if value is None or isinstance(value, (bool, str)):
         return value
-    return str(exact_binary(value)) if exact else _number(value)
+    if not exact:
+        return _number(value)
+    q = exact_binary(value)
+    return all_digits(q) if isinstance(q, Fraction) else str(q)
 
 
 def _number(x: Number) -> float | str:
-    try:
-        number = float(x)
-    except OverflowError:
-        number = math.inf if x > 0 else -math.inf
+    number = _float(x)
     return number if math.isfinite(number) else str(number)
+
+
+def _float(x: Number) -> float:
+    """The float nearest to a number, infinite beyond them."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
 
 
 def frame(explanation: Explanation) -> Any:
@@ -130,7 +140,7 @@ def frame(explanation: Explanation) -> Any:
     table = pandas.DataFrame(rows)
     if explanation.problem is not None:
         steps = ((w.rule.name, s) for w in explanation.worked for s in w.steps)
-        f = {(rule, s.number): float(s.value) for rule, s in steps if s.value is not None}
+        f = {(rule, s.number): _float(s.value) for rule, s in steps if s.value is not None}
         table["f"] = [f.get((row["rule"], row["step"]), math.nan) for row in rows]
     return table
 
@@ -146,6 +156,6 @@ def _rows(trace: Trace, label: str) -> list[dict[str, Any]]:
             columns = {"g": moment.gradients.get(name), **slots, "w": moment.w[name]}
             flat = {k: None if v is None else list(elements(v)) for k, v in columns.items()}
             for i, index in enumerate(indices(sizes)):
-                numbers = {k: math.nan if v is None else float(v[i]) for k, v in flat.items()}
+                numbers = {k: math.nan if v is None else _float(v[i]) for k, v in flat.items()}
                 rows.append({"rule": label, "step": t, "tensor": name, "index": index, **numbers})
     return rows

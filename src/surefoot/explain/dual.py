@@ -28,7 +28,7 @@ def dual(reading: Reading) -> Reading:
     """Lift a reading to dual numbers over it.
 
     Example:
-        >>> from surefoot.explain.evaluate import numbers
+        >>> from surefoot.explain.readings import numbers
         >>> square = dual(numbers(Fraction))["**"]
         >>> square(Dual(Fraction(3), {"x": Fraction(1)}), Dual(Fraction(2)))
         Dual(value=Fraction(9, 1), slopes={'x': Fraction(6, 1)})

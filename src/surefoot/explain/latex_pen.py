@@ -91,15 +91,9 @@ class LatexPen(Pen):
         several = r"\quad" in formula or "[" in problem.gradient_text()[name]
         return rf"\frac{{\partial f}}{{\partial {self.letter(name)}}}", "" if several else formula
 
-    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
-        """Put numbers for one-letter names."""
-
-        def write(match: re.Match[str]) -> str:
-            if match[0] not in values:
-                return match[0]
-            text = self.value(values[match[0]], self.put_in)
-            before = formula[: match.start()].rstrip()
-            times = r"\cdot " if re.search(r"[\w})]$", before) and not before.endswith(r"\cdot") else ""
-            return times + (text if PLAIN.fullmatch(text) else f"({text})")
-
-        return re.sub(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", write, formula)
+    def slope_numbers(self, problem: Problem, name: str, point: Mapping[str, Value]) -> str:
+        """Write it anew, with numbers for letters."""
+        texts = {n: self.value(value, self.put_in) for n, value in point.items()}
+        return problem.numbers_latex(
+            name, {n: text if PLAIN.fullmatch(text) else f"({text})" for n, text in texts.items()}
+        )

@@ -45,7 +45,7 @@ def closing_line(
     if not any(o[option.name] for o in each):
         does = (
             "follows its own gradient and forgets it"
-            if rule.exact
+            if not _remembers(rule, h)
             else "takes the sign of each movement from its own gradient"
         )
         return f"No momentum here ({option.letter} = 0): each step {does}.{_idle(rule, h)}"
@@ -77,6 +77,15 @@ def closing_line(
             " torch.optim.SGD itself refuses nesterov with dampening; these are the numbers of its formula."
         )
     return said.strip()
+
+
+def _remembers(rule: Rule, h: H) -> bool:
+    """Whether the new w depends on a slot's old value, by way of any line of the step."""
+    reached = {"wₜ"}
+    for e in reversed(rule.formulas(h)):
+        if e.left.name in reached:
+            reached |= {x.name for x in e.right.free_symbols}
+    return any(f"{x.letter}ₜ₋₁" in reached for x in rule.slots)
 
 
 def _idle(rule: Rule, h: H) -> str:

@@ -21,7 +21,7 @@ class News:
     Args:
         kind: "option" (a letter, its old and new values), "formula" (a tensor, its old and new line), "first"
             (a tensor's first gradient after step 1), "none" (a tensor without one), "move" (a tensor moved
-            from outside, its new value), "reload".
+            from outside, its new value), "reload", "corner" (the part of f that has one here).
         subject: the letter or tensor.
         old: what the step before had.
         new: what this step has.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from surefoot.trace.values import Shape
 
-__all__ = ["Node", "degree", "exponent", "is_exact", "names"]
+__all__ = ["Node", "absolutes", "constants", "degree", "exponent", "is_exact", "names"]
 
 _ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
 
@@ -36,6 +37,22 @@ def names(node: Node) -> set[str]:
     """Return the names of the variables in a tree."""
     here = {str(node.value)} if node.op == "name" else set()
     return here.union(*(names(arg) for arg in node.args))
+
+
+def constants(node: Node) -> Iterator[Fraction]:
+    """Yield the numbers that are written in a tree."""
+    if isinstance(node.value, Fraction):
+        yield node.value
+    for arg in node.args:
+        yield from constants(arg)
+
+
+def absolutes(node: Node) -> Iterator[Node]:
+    """Yield the parts that are absolute values."""
+    if node.op == "abs":
+        yield node
+    for arg in node.args:
+        yield from absolutes(arg)
 
 
 def is_exact(node: Node) -> bool:

@@ -10,8 +10,10 @@ from fractions import Fraction
 
 from surefoot.trace.values import Number, exact_binary
 
-__all__ = ["Numerals", "sensible_digits"]
+__all__ = ["Numerals", "all_digits", "sensible_digits", "six_digits"]
 
+_BITS = 200  # more than any number of digits written needs
+_SMALL, _LARGE = Fraction(1, 10**300), Fraction(10**300)  # between them, floats serve
 _LONGEST = 40  # characters of a fraction that is written out
 
 
@@ -51,7 +53,7 @@ class Numerals:
         q = exact_binary(x)
         if isinstance(q, float):
             return str(q)
-        if abs(q) > 10**300:
+        if q and not _SMALL < abs(q) < _LARGE:
             return _power_of_ten(q, 12)
         short = f"{float(q):.12g}"
         if Fraction(short) != q:
@@ -93,9 +95,34 @@ def _power_of_ten(q: Fraction, digits: int) -> str:
     """Write 1.235e11; by way of Decimal, since q may be beyond all floats."""
     with localcontext() as context:
         context.prec, context.Emax, context.Emin = digits + 10, MAX_EMAX, MIN_EMIN
-        mantissa, _, exponent = f"{Decimal(q.numerator) / q.denominator:.{digits - 1}e}".partition("e")
+        shift = _BITS - q.numerator.bit_length() + q.denominator.bit_length()
+        if abs(shift) < 20_000:
+            value = Decimal(q.numerator) / q.denominator
+        else:  # as its first bits and a power of 2: Decimal takes seconds over a million digits
+            value = Decimal(math.floor(q * Fraction(2) ** shift)) * Decimal(2) ** -shift
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+def six_digits(x: Number) -> str:
+    """Write a number for prose, however large or small, as Python writes a float: 8.1e+200.
+
+    Example:
+        >>> six_digits(Fraction(1, 3)), six_digits(Fraction(10**400, 3))
+        ('0.333333', '3.33333e+399')
+    """
+    q = exact_binary(x)
+    if isinstance(q, float) or q == 0 or _SMALL < abs(q) < _LARGE:
+        return f"{float(q):.6g}"
+    mantissa, _, exponent = _power_of_ten(q, 6).partition("e")
+    return f"{mantissa}e{int(exponent):+03d}"
+
+
+def all_digits(q: Fraction) -> str:
+    """Write a fraction whole, whatever its length; Python's own str refuses more than 4,300 digits."""
+    above, below = (format(Decimal(n), "f") for n in (q.numerator, q.denominator))
+    return above if q.denominator == 1 else f"{above}/{below}"
 
 
 def _fraction(q: Fraction) -> str:

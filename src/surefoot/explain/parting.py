@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from surefoot.errors import InputError
+from surefoot.explain.numerals import six_digits
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
 from surefoot.trace.values import Number, elements, exact_binary, indices, shape
@@ -49,7 +50,7 @@ class Parting:
         m = self.mismatch
         if m is None:
             return f"{self.first} and {self.other} agree in every number."
-        numbers = f"{float(m.expected):.6g} and {float(m.got):.6g}".replace("-", "−")
+        numbers = f"{six_digits(m.expected)} and {six_digits(m.got)}".replace("-", "−")
         where = f"{self.first} and {self.other} part at step {m.step}, in {m.place}: {numbers}."
         return f"{where} {self.reason}".rstrip()
 

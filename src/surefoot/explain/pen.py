@@ -122,8 +122,8 @@ class Pen:
         """Write under which rule."""
         return f"({rule})"
 
-    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
-        """Put the values of variables into the formula of a slope."""
+    def slope_numbers(self, problem: Problem, name: str, point: Mapping[str, Value]) -> str:
+        """Write the formula of ∂f/∂name with the values of variables put in."""
         raise NotImplementedError
 
 
@@ -181,13 +181,14 @@ class TextPen(Pen):
         text = _PYTHON_POWER.sub(lambda m: m[1].translate(_SUPER), text)
         return text.replace("**", "^").replace("*", "·").replace("-", "−")
 
-    def substitute(self, formula: str, values: Mapping[str, Value]) -> str:
+    def slope_numbers(self, problem: Problem, name: str, point: Mapping[str, Value]) -> str:
         """Put numbers for names, in brackets where they need them."""
+        formula = self.slope(problem, name)[1]
 
         def write(match: re.Match[str]) -> str:
-            if match[0] not in values:
+            if match[0] not in point or formula[match.end() :].startswith("("):  # sign(w) of a variable sign
                 return match[0]
-            text = self.value(values[match[0]], self.put_in)
+            text = self.value(point[match[0]], self.put_in)
             enclosed = formula[: match.start()].endswith("(") and formula[match.end() :].startswith(")")
             return text if enclosed or PLAIN.fullmatch(text) else f"({text})"
 

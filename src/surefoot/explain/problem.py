@@ -11,11 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.explain import formula
-from surefoot.explain.evaluate import evaluate, grid, numbers, symbols
+from surefoot.explain import derivatives, formula
+from surefoot.explain.evaluate import evaluate
 from surefoot.explain.expression import read
-from surefoot.explain.node import Node, is_exact, names
-from surefoot.explain.slopes import slopes_at
+from surefoot.explain.node import Node, absolutes, is_exact, names
+from surefoot.explain.readings import grid, numbers, symbols
+from surefoot.explain.slopes import settled, slopes_at
 from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
 
 __all__ = ["Problem", "parse"]
@@ -110,6 +111,9 @@ class Problem:
             InputError: f has no value there (the part is named), or no exact one and `number` is Fraction.
         """
         self._check_kind(number)
+        if hasattr(number(Fraction(1)), "man_exp"):
+            work = lambda: evaluate(self.tree, self._flat(point, number), numbers(number))  # noqa: E731
+            return settled(work, self.tree, self._flat(point, number))[0]
         return evaluate(self.tree, self._flat(point, number), numbers(number))[0]
 
     def gradient(
@@ -132,6 +136,17 @@ class Problem:
         self._check_kind(number)
         slopes = slopes_at(self.tree, self._derivatives, lambda n: self._flat(point, n), number)
         return {name: build(self.shapes[name], slopes[name]) for name in self.names}
+
+    def corners(self, point: Mapping[str, Value], number: Callable[[Fraction], Number]) -> list[str]:
+        """Return the parts of f that have a corner at a point, where their slope is taken to be 0."""
+        flat, reading = self._flat(point, number), numbers(number)
+        return list(
+            dict.fromkeys(
+                part.text
+                for part in absolutes(self.tree)
+                if names(part) and 0 in evaluate(part.args[0], flat, reading)
+            )
+        )
 
     def on_grid(self, point: Mapping[str, Value]) -> Any:
         """Return f at many points: each number of the point is a NumPy array; NaN where f is undefined."""
@@ -164,7 +179,7 @@ class Problem:
             >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_latex()["a"])
             \frac{\partial f}{\partial a} = \frac{9 a^{2}}{2}
         """
-        return {name: formula.slope_latex(name, self._symbols, self._slopes[name]) for name in self.names}
+        return {name: derivatives.slope_latex(name, self._symbols, self._slopes[name]) for name in self.names}
 
     def gradient_text(self) -> dict[str, str]:
         """Return each variable's gradient as plain text.
@@ -173,11 +188,15 @@ class Problem:
             >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_text()["a"])
             ∂f/∂a = 9*a**2/2
         """
-        return {name: formula.slope_text(name, self._symbols, self._slopes[name]) for name in self.names}
+        return {name: derivatives.slope_text(name, self._symbols, self._slopes[name]) for name in self.names}
+
+    def numbers_latex(self, name: str, written: Mapping[str, str]) -> str:
+        """Return a variable's gradient, where it is one formula, as LaTeX with values put in as written."""
+        return derivatives.slope_numbers_latex(name, self._symbols, self._slopes[name], written)
 
     @cached_property
     def _symbols(self) -> dict[str, list[Any]]:
-        return formula.make_symbols(self.shapes)
+        return derivatives.make_symbols(self.shapes)
 
     @cached_property
     def _slopes(self) -> dict[str, list[Any]]:
@@ -198,7 +217,7 @@ class Problem:
         """The partial derivatives, as expressions of our own, to be read on any kind of number."""
         places = {s: (name, i) for name, row in self._symbols.items() for i, s in enumerate(row)}
         return {
-            name: [formula.from_sympy(d, places, f"∂f/∂{name}[{i}]") for i, d in enumerate(row)]
+            name: [derivatives.from_sympy(d, places, f"∂f/∂{name}[{i}]") for i, d in enumerate(row)]
             for name, row in self._slopes.items()
         }
 

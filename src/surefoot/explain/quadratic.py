@@ -6,6 +6,8 @@ c = 1 − lr·λ, ρ is the larger root, in absolute value, of
 
     z² − (c + μ)z + μ = 0       classical momentum, heavy ball, torch;  stable: 0 < lr·λ < 2(1 + μ)
     z² − (1 + μ)c z + μc = 0    Nesterov;                               stable: 0 < lr·λ < 2(1 + μ)/(1 + 2μ)
+
+Classical momentum must have μ < 1 as well; Nesterov with μ > 1 is stable from lr·λ > 1 − 1/μ on.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.explain.dual import Dual, dual
-from surefoot.explain.evaluate import evaluate, numbers
-from surefoot.explain.node import Node
+from surefoot.explain.evaluate import evaluate
+from surefoot.explain.node import Node, constants
+from surefoot.explain.readings import numbers
 from surefoot.trace.values import Number
 
-__all__ = ["slopes_at"]
+__all__ = ["settled", "slopes_at"]
 
 Make = Callable[[Fraction], Number]
 Flat = Mapping[str, list[Number]]  # name → elements, row by row
@@ -35,38 +36,72 @@ def slopes_at(
     Raises:
         InputError: f or its derivative has no value there.
     """
+    names = [(name, i) for name, row in derivatives.items() for i in range(len(row))]
     sample = number(Fraction(1))
-    if not (isinstance(sample, float) or hasattr(sample, "man_exp")):
-        return _slopes(tree, derivatives, point(number), number, check=isinstance(sample, Fraction))
+    if isinstance(sample, float) or hasattr(sample, "man_exp"):
+        found = settled(lambda: _both(tree, derivatives, _finite(point(_fine)), _fine), tree, point(_fine))
+    else:
+        found = _both(tree, derivatives, point(number), number, check=isinstance(sample, Fraction))
+    slopes, carried = found[: len(names)], found[len(names) :]
+    for (name, i), one, other in zip(names, slopes, carried, strict=False):
+        _check_agree(f"∂f/∂{name}[{i}]", one, other, tree.text)
+    if isinstance(sample, float):
+        slopes = [float(x) for x in slopes]
+    left = iter(slopes)
+    return {name: [next(left) for _ in row] for name, row in derivatives.items()}
+
+
+def settled(work: Callable[[], list[Number]], tree: Node, flat: Flat) -> list[Number]:
+    """Return numbers worked out to 50 digits, or to as many more as it takes until they stand.
+
+    (w + 1)² − (w − 1)² at w = 10²⁰⁰ is 0 to 50 digits, and 4·10²⁰⁰.
+
+    Args:
+        work: works them out, in mpmath's numbers.
+        tree: what is worked out, and
+        flat: where; the digits of the largest number in them say beside how many a 1 may be lost.
+    """
     import mpmath
 
-    # worked out to 50 digits, so that two right ways to a derivative agree although each rounds
-    with mpmath.workdps(max(50, mpmath.mp.dps)):
-        flat = {n: [mpmath.mpf(x) for x in xs] for n, xs in point(_fine).items()}
-        for name, xs in flat.items():
-            if not all(mpmath.isfinite(x) for x in xs):
-                raise InputError(f"{name} is not finite any more.")
-        slopes = _slopes(tree, derivatives, flat, _fine)
-    if isinstance(sample, float):
-        slopes = {name: [float(x) for x in xs] for name, xs in slopes.items()}
-    return slopes
+    least = max(50, mpmath.mp.dps)
+    sizes = [mpmath.mag(x) for xs in flat.values() for x in xs if mpmath.isfinite(x) and x]
+    lost = int(0.31 * max([0, *sizes, *(x.numerator.bit_length() for x in constants(tree))]))
+    with mpmath.workdps(least):
+        before = work()
+    for digits in (2 * (least + lost), 10 * (least + lost)):
+        with mpmath.workdps(digits):
+            now = work()
+        if all(map(_close, before, now)):
+            break
+        before = now
+    with mpmath.workdps(least):
+        return [+x for x in before]
 
 
-def _slopes(
+def _both(
     tree: Node, derivatives: Mapping[str, Sequence[Node]], flat: Flat, number: Make, *, check: bool = True
-) -> dict[str, list[Number]]:
-    """Return the partial derivatives in one kind of number; with `check`, found twice and compared."""
+) -> list[Number]:
+    """Return the partial derivatives in one kind of number; with `check`, then those found the other way."""
     reading: Any = numbers(number)
-    carried = None
+    carried = []
     if check:  # first, since this way names the part of f that has no derivative
         one = number(Fraction(1))
         seeds = {name: [Dual(x, {(name, i): one}) for i, x in enumerate(xs)] for name, xs in flat.items()}
-        carried = evaluate(tree, seeds, dual(reading))[0].slopes
-    slopes = {name: [evaluate(d, flat, reading)[0] for d in row] for name, row in derivatives.items()}
-    if carried is not None:
-        for name, i in ((name, i) for name, row in slopes.items() for i in range(len(row))):
-            _check_agree(f"∂f/∂{name}[{i}]", slopes[name][i], carried.get((name, i), 0), tree.text)
-    return slopes
+        found = evaluate(tree, seeds, dual(reading))[0].slopes
+        zero = number(Fraction(0))
+        carried = [found.get((name, i), zero) for name, row in derivatives.items() for i in range(len(row))]
+    return [evaluate(d, flat, reading)[0] for row in derivatives.values() for d in row] + carried
+
+
+def _finite(flat: Flat) -> Flat:
+    """Return a point in mpmath's numbers; refuse one that has run away."""
+    import mpmath
+
+    fine = {name: [mpmath.mpf(x) for x in xs] for name, xs in flat.items()}
+    for name, xs in fine.items():
+        if not all(mpmath.isfinite(x) for x in xs):
+            raise InputError(f"{name} is not finite any more.")
+    return fine
 
 
 def _fine(q: Fraction) -> Number:
@@ -75,10 +110,13 @@ def _fine(q: Fraction) -> Number:
     return mpmath.mpf(q.numerator) / q.denominator
 
 
+def _close(one: Number, other: Number) -> bool:
+    return bool(abs(one - other) <= (1 + abs(one)) * 1e-20)
+
+
 def _check_agree(what: str, one: Number, other: Number, text: str) -> None:
     """Raise if two ways to one derivative part: on fractions at all, else beyond 20 of 50 digits."""
-    agree = one == other if isinstance(one, Fraction) else abs(one - other) <= (1 + abs(one)) * 1e-20
-    if not agree:
+    if not (one == other if isinstance(one, Fraction) else _close(one, other)):
         raise AssertionError(
             f"{what} of f = {text}: sympy gives {one}, dual numbers {other}. Please report this."
         )

@@ -21,6 +21,7 @@ _GAIN: dict[str, tuple[Callable[[H], Any], str]] = {
     "mlx": (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
     "optax": (lambda h: 1, ""),
     "keras": (lambda h: 1, ""),
+    "classical": (lambda h: 1, ""),
     "sutskever": (lambda h: 1, ""),
     "heavy_ball": (lambda h: 1, ""),
     "ema": (lambda h: 1 - h.momentum, "(1 − μ)"),
@@ -59,9 +60,10 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     if not f.convex:
         return [f"{head}: it has no minimum."]
     lines = [f"{head}, and its condition number is κ = {f.condition:.4g}." if several else f"{head}."]
-    if flat := sum(x == 0 for x in f.curvatures):
-        lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which nothing moves.")
     decays = bool(h.get("weight_decay"))
+    if flat := sum(x == 0 for x in f.curvatures):
+        moves = "only weight decay moves w" if decays else "nothing moves"
+        lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which {moves}.")
     if decays:
         lines.append("From here on λ is a curvature, not the weight decay.")
     best = _best(f, ", without weight decay" if decays else "")
@@ -72,7 +74,8 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
 
 def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     """Say whether the rule is stable, by the condition known for it or else by its matrix, and its rate."""
-    curvatures = [Fraction(x) for x in sorted(set(f.curvatures)) if x != 0]
+    decays = bool(h.get("weight_decay"))  # which moves w where f is flat, too
+    curvatures = [Fraction(x) for x in sorted(set(f.curvatures)) if x != 0 or decays]
     known = as_momentum(rule, h)
     if known is None:
         matrices = [transition(rule, h, x) for x in curvatures]
@@ -95,21 +98,27 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     product = f"lr{written}·" + ("(λ + weight_decay)" if shift else "λ")
     low, high = (f"{float(lr * (x + shift)):.4g}" for x in (curvatures[0], curvatures[-1]))
     source = "" if nesterov else " (Polyak 1987)"
-    needs = f"0 < {product} < {bound} = {float(limit):.4g}"
+    least = 1 - 1 / mu if nesterov and mu > 1 else Fraction(0)
+    above = f"1 − 1/μ = {float(least):.4g}" if least else "0"
+    needs = f"{above} < {product} < {bound} = {float(limit):.4g}"
     if all(stable(*pair) for pair in pairs):
         here = low if low == high else f"{low} to {high}"
         return [f"Stable: {needs}{source}; here {product} is {here}.", f"Rate: {rate}."]
-    if mu >= 1:
+    if mu >= 1 and not nesterov:
         return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
     if lr <= 0:
-        away = "nothing moves" if lr == 0 else "w climbs"
+        away = "w climbs" if lr else "nothing moves"
+        if not gain and h.lr and rule.name.partition("(")[0] == "torch":
+            away = "no gradient moves w but the first, which is not dampened"
         return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
-    most = limit / (curvatures[-1] + shift) / gain
-    return [
-        f"Unstable: {needs} is needed{source}, but {product} is {high} at λ = {float(curvatures[-1]):.4g}; "
-        f"lr must be below {float(most):.4g}.",
-        f"Rate: {rate}.",
-    ]
+    most, fewest = limit / (curvatures[-1] + shift) / gain, least / (curvatures[0] + shift) / gain
+    if fewest >= most:
+        missed = f"no lr meets that at both λ = {float(curvatures[0]):.4g} and {float(curvatures[-1]):.4g}"
+    elif h.lr >= most:
+        missed = f"{product} is {high} at λ = {float(curvatures[-1]):.4g}; lr must be below {float(most):.4g}"
+    else:
+        missed = f"{product} is {low} at λ = {float(curvatures[0]):.4g}; lr must be above {float(fewest):.4g}"
+    return [f"Unstable: {needs} is needed{source}, but {missed}.", f"Rate: {rate}."]
 
 
 class Momentum(NamedTuple):
@@ -152,8 +161,8 @@ def _steps(rate: float) -> str:
 def _best(f: Quadratic, beside: str) -> list[str]:
     """Return the best settings as a table, with their sources; one for all where the curvatures are equal."""
     if f.condition == 1:
-        lr = f"{1 / f.largest:.4g}"
-        return [f"The best there is: lr 1/λ = {lr} without momentum, whose first step reaches the minimum."]
+        best = f"lr 1/λ = {1 / f.largest:.4g} without momentum, whose first step reaches the minimum"
+        return [f"The best there is{beside}: {best}."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
     for t in f.best():
         rows.append((t.method, f"{t.lr:.4g}", f"{t.momentum:.4g}", f"{t.rate:.4g}", _steps(t.rate), t.source))

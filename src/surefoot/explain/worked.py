@@ -101,6 +101,8 @@ def work_out(
             point = {n: moment.point[n] for n in script.names} if problem else {}
             tensors.append(Tensor(name, lines, point))
         news = find_news(script, t, rule, tensors, steps)
+        if problem is not None:
+            news += tuple(News("corner", part) for part in problem.corners(moment.point, number))
         steps.append(WorkedStep(t, tuple(tensors), news, values[t]))
     ends = [trace.steps[i].options[0] if trace.steps else script.groups[0].options for i in (0, -1)]
     first, last = (_hypers(rule, options) for options in ends)

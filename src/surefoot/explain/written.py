@@ -20,7 +20,9 @@ def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) ->
     if equation is None:
         slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
         named = formula in map(pen.letter, tensor.point)  # g = x needs no x put in
-        numbers = pen.substitute(formula, tensor.point) if formula and not named else ""
+        numbers = (
+            pen.slope_numbers(problem, tensor.name, tensor.point) if problem and formula and not named else ""
+        )
         return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
     plain = equation.right.is_Symbol or equation.right.is_number
     numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
@@ -47,6 +49,9 @@ def write_news(news: News, pen: Pen) -> str:
         case "move":
             value = pen.math(pen.value(news.new, pen.put_in))
             return f"{pen.prose(news.subject)} was set from outside to {value}"
+        case "corner":
+            corner = f"{pen.prose(news.subject)} has a corner here, and so no slope"
+            return f"{corner}; 0 is taken for it, as torch does"
     return "the optimizer was saved, and loaded into a new one"
 
 

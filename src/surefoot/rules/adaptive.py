@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from surefoot.rules.define import rule
-from surefoot.rules.numbers import maximum, power, select, sqrt, zero
+from surefoot.rules.numbers import maximum, power, select, sqrt, variance, zero
 
 __all__ = ["ADAPTIVE"]
 
@@ -96,7 +96,7 @@ def rmsprop(w, d, v=0, a=0, b=0, *, lr=1e-2, alpha, eps, momentum, centered):
     v = yield "v", alpha * v + (1 - alpha) * d**2
     if centered:
         a = yield "a", alpha * a + (1 - alpha) * d
-        v = v - a**2
+        v = variance(v, a)
     u = yield "u", d / (sqrt(v) + eps)
     if zero(momentum):
         return w - lr * u

@@ -45,8 +45,9 @@ class Conversion:
         there = (
             _call(self.target, self.hyper) if self.hyper else f"{self.target.name}: there is no equivalent"
         )
-        lines = [f"{_call(self.source, self.given)}  →  {there}", self.holds, self.schedule, self.state]
-        return "\n".join(textwrap.fill(x, 100) for x in "\n".join(lines).splitlines() if x)
+        first = f"{_call(self.source, self.given)}  →  {there}"  # in one piece, to be copied
+        lines = "\n".join([self.holds, self.schedule, self.state]).splitlines()
+        return "\n".join([first, *(textwrap.fill(x, 100) for x in lines if x)])
 
     __repr__ = __str__  # a prompt shows this
 
@@ -112,6 +113,11 @@ def _exact(x: Any) -> Fraction:
 def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
     names = {x.name for x in target.hypers}
+    kind = source.name.partition("(")[0]
+    if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
+        return  # its sign is that of no single mean, which no run of gradients would prove
+    if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):
+        return  # ρ∞ > 5: it divides by √v from some step on, be that late
     known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}
     if "beta1" in names and "momentum" in h:  # Lion with equal betas is Signum
         known |= {"beta1": h.momentum, "beta2": h.momentum}
@@ -217,6 +223,8 @@ def _carried(source: Rule, h: H, target: Rule, h2: H) -> str:
 
 def _why_not(source: Rule, h: H, target: Rule) -> str:
     """Why nothing does, in a sentence."""
+    if source == target:
+        return f"With these values {source.name} divides by 0 or takes the root of a negative number."
     if h.get("weight_decay"):
         bare = convert(source, target, **h.replace(weight_decay=0))
         if bare.hyper is not None:

@@ -73,9 +73,8 @@ def formulas(rule: Rule, h: H | None = None, s: Mapping[str, Any] | None = None)
     """
     fixed = {}
     if h is not None:
-        fixed = {
-            x.name: h[x.name] for x in rule.hypers if not x.is_number or (x.name != "lr" and zero(h[x.name]))
-        }
+        fixed = {x.name: h[x.name] for x in rule.hypers if not x.is_number}
+        fixed |= {x.name: 0 for x in rule.hypers if x.is_number and x.name != "lr" and zero(h[x.name])}
     none = {x.name for x in rule.slots if s is not None and s[x.name] is None}
     return _equations(rule, _letters(rule.hypers, fixed), none)
 
@@ -134,7 +133,7 @@ def latex(rule: Rule, **values: Any) -> str:
 
 
 def _symbol(letter: str) -> Any:
-    return sympy.Symbol(letter, real=True)
+    return sympy.Symbol(letter, real=True, positive=True if letter == "t" else None)  # 0ᵗ is 0
 
 
 def _now(letter: str) -> Any:

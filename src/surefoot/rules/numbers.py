@@ -13,7 +13,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["maximum", "power", "select", "sign", "sqrt", "zero"]
+__all__ = ["maximum", "power", "select", "sign", "sqrt", "variance", "zero"]
 
 _LIBRARIES = frozenset({"torch", "numpy", "sympy", "mpmath"})
 
@@ -33,9 +33,24 @@ def sqrt(x: Any) -> Any:
         raise InputError(
             f"The square root of {x} has no exact reading; replay this rule with mpmath or float numbers."
         )
+    if hasattr(x, "man_exp") and x < 0:  # mpmath would go on in complex numbers
+        raise ValueError(f"square root of {float(x):.6g}, which is negative,")
     if hasattr(x, "sqrt"):  # tensors, mpmath's numbers, and numbers that carry a bound
         return x.sqrt()
     return (_library(x) or math).sqrt(x)
+
+
+def variance(squares: Any, mean: Any) -> Any:
+    """The mean of squares less the squared mean, 0 where rounding alone makes it negative.
+
+    A tensor's stays negative, and its root NaN, as an optimizer's own would.
+    """
+    left = squares - mean**2
+    library = _library(left)
+    if library is not None and library.__name__ != "mpmath":
+        return left
+    rounding = library.mp.eps * 2**20 if library else 2.0**-32
+    return left - left if left < 0 and -left <= squares * rounding else left
 
 
 def power(base: Fraction, exponent: Any) -> Any:

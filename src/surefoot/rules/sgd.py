@@ -14,7 +14,7 @@ from surefoot.rules.hyper import AVERAGING, FRAME, hyper_for
 from surefoot.rules.numbers import sign, zero
 from surefoot.rules.rule import Rule, Slot
 
-__all__ = ["SGD_FAMILY"]
+__all__ = ["CLASSICAL", "SGD_FAMILY"]
 
 
 # How a buffer averages: (h, d, b) -> the new b. Nesterov averages once more, to look one step ahead.
@@ -81,9 +81,9 @@ ABOUT: dict[str, dict[str, Any]] = {
     },
     "keras": {
         "title": "Keras's SGD: classical momentum",
-        "aliases": ("K", "classical", "caffe", "mxnet", "sklearn", "chainer"),
+        "aliases": ("K", "classical", "caffe", "mxnet", "sklearn", "chainer"),  # all but K with decay l2
         "decay": "decoupled",
-        "source": "Sutskever et al. 2013, eq. 1–2; keras.optimizers.SGD; Caffe; MXNet; scikit-learn; Chainer",
+        "source": "Sutskever et al. 2013, eq. 1–2; keras.optimizers.SGD",
     },
     "sutskever": {
         "title": "Nesterov's gradient, taken at the lookahead point w + μv",
@@ -135,6 +135,14 @@ def family(name, average, starts, nesterov, moves) -> Rule:  # type: ignore[no-u
 
 
 rows = {name: family(name, *row) for name, row in TABLE.items()}
+# what keras is by its other names: libraries that add weight decay to the gradient
+CLASSICAL = rows["keras"].variant(
+    "classical",
+    title="classical momentum, with weight decay in the gradient",
+    aliases=("caffe", "mxnet", "sklearn", "chainer"),
+    source="Sutskever et al. 2013, eq. 1–2; Caffe; MXNet; scikit-learn; Chainer",
+    decay="l2",
+)
 muon = rows["ema"].variant(
     "muon",
     title="Muon's Nesterov, before it orthogonalises",

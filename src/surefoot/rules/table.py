@@ -10,7 +10,7 @@ from typing import Any
 from surefoot.errors import InputError, unknown
 from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.rule import Rule
-from surefoot.rules.sgd import SGD_FAMILY
+from surefoot.rules.sgd import CLASSICAL, SGD_FAMILY
 
 __all__ = ["RULES", "get"]
 
@@ -33,10 +33,12 @@ def get(name: str | Rule) -> Rule:
     Example:
         >>> get("P").name, get("AdamW").name
         ('torch', 'adamw')
+        >>> get("keras").hyper().decay, get("caffe").hyper().decay
+        ('decoupled', 'l2')
     """
     if isinstance(name, Rule):
         return name
-    for found in RULES.values():
+    for found in (CLASSICAL, *RULES.values()):  # its names are keras's too, with another decay
         if name in found.aliases or name.lower() in (found.name, *map(str.lower, found.aliases)):
             return found
     where, colon, own = name.rpartition(":")
