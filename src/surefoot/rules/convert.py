@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
-from surefoot.errors import InputError
 from surefoot.rules.agree import agree, response, run
+from surefoot.rules.candidates import candidates, exact, shapes
 from surefoot.rules.hyper import DECAYS, HYPERS, H
 from surefoot.rules.rule import Rule
 from surefoot.rules.table import get
@@ -95,71 +93,12 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     source, target = get(source), get(target)
     known = {x.name for x in source.hypers}
     # what other rules have and this one has not may be 0
-    h = source.hyper(**{k: v for k, v in given.items() if v or k in known or k not in HYPERS}).map(_exact)
-    found = [h2 for h2 in _candidates(source, h, target) if agree(source, h, target, h2)]
+    h = source.hyper(**{k: v for k, v in given.items() if v or k in known or k not in HYPERS}).map(exact)
+    found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
     if found:  # best one that goes on agreeing where a schedule changes lr
         h2 = next((h2 for h2 in found if _agree_under("lr", source, h, target, h2)), found[0])
         return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
     return Conversion(source, target, h, None, _why_not(source, h, target))
-
-
-def _exact(x: Any) -> Fraction:
-    try:
-        return Fraction(str(x))
-    except ValueError:
-        raise InputError(f"A conversion needs finite numbers for hyperparameters, not {x!r}.") from None
-
-
-def _shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
-    """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
-    names = {x.name for x in target.hypers}
-    kind = source.name.partition("(")[0]
-    if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
-        return  # its sign is that of no single mean, which no run of gradients would prove
-    if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):
-        return  # ρ∞ > 5: it divides by √v from some step on, be that late
-    known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}
-    if "beta1" in names and "momentum" in h:  # Lion with equal betas is Signum
-        known |= {"beta1": h.momentum, "beta2": h.momentum}
-    elif "momentum" in names and "beta1" in h:
-        known["momentum"] = h.beta1
-    ours = response(source, h)
-    later = (
-        ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
-    )  # what a later gradient counts, against the first
-    options = {
-        "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
-        "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
-    }
-    varied = {k: v for k, v in options.items() if k in names}
-    for choice in product(*varied.values()):
-        if dict(zip(varied, choice, strict=True)).get("nesterov") and known.get("momentum", 1) == 0:
-            continue  # does nothing, and torch refuses it
-        try:
-            values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
-            yield target.hyper(**{k: v for k, v in values.items() if k in names}).map(_exact)
-        except InputError:  # outside the target's domain
-            continue
-
-
-def _candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
-    """Hyperparameters of the target that may do, the target's own place for weight decay first."""
-    ours = response(source, h)
-    for shape in _shapes(source, h, target):
-        scale = Fraction(1)
-        theirs = response(target, shape)
-        if ours and h.lr:
-            scale = ours[0][0] / theirs[0][0] / h.lr if theirs and theirs[0][0] else Fraction(-1)
-        if scale < 0:
-            continue
-        plain = shape.replace(lr=h.lr * scale)
-        if not h.get("weight_decay"):
-            yield plain
-        elif "decay" in plain and scale:
-            lr_max = (h.get("lr_max") or h.lr or 1) * scale
-            for decay in dict.fromkeys((plain.decay, h.decay, *DECAYS)):
-                for weight_decay in dict.fromkeys((h.weight_decay, h.weight_decay / scale)):
-                    yield plain.replace(decay=decay, weight_decay=weight_decay, lr_max=lr_max)
 
 
 def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]:
@@ -229,13 +168,13 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         bare = convert(source, target, **h.replace(weight_decay=0))
         if bare.hyper is not None:
             return f"No weight decay in {target.name} does the same; without it: {_call(target, bare.hyper)}."
-    ours, default = response(source, h), response(target, target.hyper().map(_exact))
+    ours, default = response(source, h), response(target, target.hyper().map(exact))
     if (ours is None) != (default is None):
         linear, other = (target, source) if ours is None else (source, target)
         return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
     if ours is None:
         return f"{source.name} and {target.name} scale their steps in different ways."
-    for shape in _shapes(source, h, target):
+    for shape in shapes(source, h, target):
         theirs = response(target, shape)
         if (
             theirs
@@ -270,7 +209,7 @@ def _show(x: Any) -> str:
 
 def _call(rule: Rule, h: H) -> str:
     """`torch(lr=0.1, momentum=0.9)`: lr, momentum, and what is not as usual."""
-    usual = rule.hyper().map(_exact)
+    usual = rule.hyper().map(exact)
     hidden = set() if h.get("weight_decay") else {"decay"}
     hidden |= set() if h.get("weight_decay") and h.decay == "corrected" else {"lr_max"}
     shown = {k: v for k, v in h.items() if (k in ("lr", "momentum") or v != usual[k]) and k not in hidden}

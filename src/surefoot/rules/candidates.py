@@ -1,0 +1,75 @@
+"""Hyperparameters of one rule that might make it step as another does; agree.py says whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+from surefoot.errors import InputError
+from surefoot.rules.agree import response
+from surefoot.rules.hyper import DECAYS, H
+from surefoot.rules.rule import Rule
+
+__all__ = ["candidates", "exact", "shapes"]
+
+
+def exact(x: Any) -> Fraction:
+    """A hyperparameter as it is written: 0.1 is 1/10."""
+    try:
+        return Fraction(str(x))
+    except ValueError:
+        raise InputError(f"A conversion needs finite numbers for hyperparameters, not {x!r}.") from None
+
+
+def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
+    """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
+    names = {x.name for x in target.hypers}
+    kind = source.name.partition("(")[0]
+    if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
+        return  # its sign is that of no single mean, which no run of gradients would prove
+    if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):
+        return  # ρ∞ > 5: it divides by √v from some step on, be that late
+    known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}
+    if "beta1" in names and "momentum" in h:  # Lion with equal betas is Signum
+        known |= {"beta1": h.momentum, "beta2": h.momentum}
+    elif "momentum" in names and "beta1" in h:
+        known["momentum"] = h.beta1
+    ours = response(source, h)
+    later = (
+        ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
+    )  # what a later gradient counts, against the first
+    options = {
+        "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
+        "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
+    }
+    varied = {k: v for k, v in options.items() if k in names}
+    for choice in product(*varied.values()):
+        if dict(zip(varied, choice, strict=True)).get("nesterov") and known.get("momentum", 1) == 0:
+            continue  # does nothing, and torch refuses it
+        try:
+            values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
+            yield target.hyper(**{k: v for k, v in values.items() if k in names}).map(exact)
+        except InputError:  # outside the target's domain
+            continue
+
+
+def candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
+    """Hyperparameters of the target that may do, the target's own place for weight decay first."""
+    ours = response(source, h)
+    for shape in shapes(source, h, target):
+        scale = Fraction(1)
+        theirs = response(target, shape)
+        if ours and h.lr:
+            scale = ours[0][0] / theirs[0][0] / h.lr if theirs and theirs[0][0] else Fraction(-1)
+        if scale < 0:
+            continue
+        plain = shape.replace(lr=h.lr * scale)
+        if not h.get("weight_decay"):
+            yield plain
+        elif "decay" in plain and scale:
+            lr_max = (h.get("lr_max") or h.lr or 1) * scale
+            for decay in dict.fromkeys((plain.decay, h.decay, *DECAYS)):
+                for weight_decay in dict.fromkeys((h.weight_decay, h.weight_decay / scale)):
+                    yield plain.replace(decay=decay, weight_decay=weight_decay, lr_max=lr_max)
