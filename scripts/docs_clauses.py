@@ -43,7 +43,7 @@ def page() -> str:
         lines += [
             f"### `{clause.id}`: {clause.title}",
             "",
-            clause.why,
+            _code(clause.why),
             "",
             f"To mend: {_code(clause.mend)}",
             "",

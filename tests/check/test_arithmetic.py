@@ -346,7 +346,7 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     assert found.where == "step 2, tensor w"
     assert found.options == {"momentum": 0.75}
     assert found.note == (
-        "24 of 40 runs part from the rule; "
+        "36 of 60 runs part from the rule; "
         "it takes momentum, whatever dampening, maximize, nesterov, weight_decay"
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from surefoot.check.contract import CLAUSES
 from surefoot.check.report import text
-from surefoot.check.run import check
+from surefoot.check.run import check, clauses
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def test_walk_shows_what_comes_and_ends_clean(tmp_path, monkeypatch):
 
 def test_page_names_the_clauses_of_quick():
     said = PAGE[PAGE.index("`--quick` leaves out") : PAGE.index("remain.")]
-    assert set(re.findall(r"`([a-z-]+)`", said)) - {"--quick"} == {c.id for c in CLAUSES.values() if c.quick}
+    assert re.findall(r"`([a-z-]+)`", said)[1:] == [id for id, c in clauses().items() if c.quick]
 
 
 def test_page_of_clauses_is_written_anew():

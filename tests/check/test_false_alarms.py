@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import types
 import warnings
 
+import pytest
 import torch
 
 from surefoot.check import check
 from surefoot.check.verdict import DIFFERS, NOT_APPLICABLE, PASSED
+from surefoot.errors import InputError
 
 
 class CarefulLoading(torch.optim.SGD):
@@ -369,3 +372,138 @@ def test_an_exception_hides_no_nan():
         NOT_APPLICABLE,
         "it says so: ArithmeticError: a gradient is not finite",
     )
+
+
+class InWords(torch.optim.SGD):
+    """Options whose values are words."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0, maximize="no", lr_decay="none"):
+        if lr_decay not in ("none", "sqrt"):
+            raise ValueError(f"lr_decay={lr_decay!r} must be none or sqrt")
+        super().__init__(params, lr=lr, momentum=momentum, maximize=maximize == "yes")
+        for group in self.param_groups:
+            group["lr_decay"] = lr_decay
+
+
+def test_an_option_whose_value_is_a_word_is_not_tried_with_another_kind():
+    report = check(InWords, only=["options", "refuses-values"])
+    assert not {v.clause.id for v in report.failures} - {"refuses-values"}, str(report)
+    assert "lr_decay" not in str(report)
+    assert report["option-effect"].outcome == PASSED
+
+
+class Lazy(torch.optim.SGD):
+    """As SparseAdam: a row without a gradient rests, and is not even decayed."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                before = p.detach().clone()
+                sparse = p.grad.is_sparse
+                rows = p.grad.coalesce().indices()[0] if sparse else None
+                p.grad = p.grad.to_dense()
+                super().step(closure)
+                if sparse:
+                    rest = torch.ones(len(p), dtype=torch.bool).index_fill_(0, rows, False)
+                    p.data[rest] = before[rest]
+
+
+class DropsMomentum(torch.optim.SGD):
+    """Sparse gradients are stepped at once, whatever the momentum."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None and p.grad.is_sparse):
+                p.add_(p.grad.to_dense(), alpha=-group["lr"])
+                p.grad = None
+        return super().step(closure)
+
+
+def test_rows_that_rest_are_another_convention_and_momentum_that_is_dropped_is_a_fault():
+    options = {"foreach": False, "fused": False}
+    assert check(torch.optim.SGD, options=options, only=["sparse"])["sparse"].outcome == PASSED
+    assert check(Lazy, options=options, only=["sparse"])["sparse"].outcome == DIFFERS
+    dropped = check(DropsMomentum, options=options, only=["sparse"])["sparse"]
+    assert dropped.outcome == "failed"
+    assert dropped.options == {"momentum": 0.75}
+
+
+class Scheduled(torch.optim.Optimizer):
+    """A schedule inside, and no bias correction: a late parameter finds it where the others have it."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "t": 0})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            lr = group["lr"] / (1 + group["t"])
+            group["t"] += 1
+            for p in (p for p in group["params"] if p.grad is not None):
+                b = self.state[p].setdefault("b", torch.zeros_like(p))
+                p.sub_(lr * b.mul_(group["momentum"]).add_(p.grad))
+
+
+def test_a_count_shared_by_a_schedule_is_not_called_a_bias_correction():
+    verdict = check(Scheduled, only=["late-gradient"])["late-gradient"]
+    assert verdict.outcome == DIFFERS
+    assert "begins at the count of the others" in verdict.note
+    assert "such as a bias correction or a schedule inside" in verdict.note
+
+
+class Homemade:
+    """No torch.optim.Optimizer: neither state nor param_groups."""
+
+    def __init__(self, params, lr=0.1, beta=0.9):
+        self.params, self.lr, self.beta = list(params), lr, beta
+        self.v = [torch.zeros_like(p) for p in self.params]
+
+    @torch.no_grad()
+    def step(self):
+        for p, v in zip(self.params, self.v, strict=True):
+            v.mul_(self.beta).add_(p.grad, alpha=1 - self.beta)
+            p.sub_(self.lr * v)
+
+
+def test_a_class_without_torchs_base_is_held_to_its_arithmetic():
+    report = check(Homemade, only=["arithmetic", "is-optimizer", "live-options"])
+    assert report.rule == "ema"
+    assert report["rule"].outcome == report["moved"].outcome == PASSED
+    assert report["is-optimizer"].outcome == "failed"
+    assert report["changed-lr"].outcome == report["live-options"].outcome == NOT_APPLICABLE
+    assert report["live-options"].note == "it has no param_groups, into which a change would be written"
+
+
+class Wrapper:
+    def __init__(self, optimizer, k=5):
+        self.optimizer, self.param_groups, self.k = optimizer, optimizer.param_groups, k
+
+    def step(self, closure=None):
+        self.optimizer.step(closure)
+
+
+class OfModel(torch.optim.SGD):
+    def __init__(self, model, lr=0.1):
+        super().__init__(model.parameters(), lr=lr)
+
+
+@pytest.mark.parametrize(
+    ("made", "what", "function"),
+    [
+        (Wrapper, "an optimizer", "def make(params): return Wrapper(torch.optim.SGD(params))"),
+        (
+            OfModel,
+            "a model",
+            "def make(params): return OfModel(types.SimpleNamespace(parameters=lambda: params))",
+        ),
+    ],
+)
+def test_what_is_made_of_something_else_than_parameters_is_told_how_to_be_examined(made, what, function):
+    with pytest.raises(InputError) as refused:
+        check(made)
+    assert str(refused.value).startswith(f"{made.__name__} takes {what} and no parameters: it asks for .")
+    assert function in str(refused.value)
+    names = {"torch": torch, "types": types, made.__name__: made}
+    exec(function.replace(": return", ":\n    return", 1), names)  # and that function can be examined
+    assert check(names["make"], only=["rule", "steps"]).ok

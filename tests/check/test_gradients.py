@@ -341,3 +341,60 @@ def test_sparse_gradients_are_gradients():
     net = nn.Sequential(nn.Embedding(10, 4, sparse=True), nn.Linear(4, 2))
     report = check_gradients(net, cross_entropy, (torch.tensor([1, 3, 3]), torch.tensor([0, 1, 1])))
     assert report.verdict == "right"
+
+
+class Words(nn.Module):
+    """A mean of words, some of them padding, whose row autograd leaves alone."""
+
+    def __init__(self, bag, words):
+        super().__init__()
+        kind = nn.EmbeddingBag if bag else nn.Embedding
+        self.e, self.l = kind(words, 4, padding_idx=-words), nn.Linear(4, 2)
+
+    def forward(self, x):
+        e = self.e(x)
+        return self.l(e if e.ndim == 2 else e.mean(1))
+
+
+@pytest.mark.parametrize("bag", [False, True])
+@pytest.mark.parametrize("words", [6, 200])
+def test_the_row_of_the_padding_is_left_out_and_named(bag, words):
+    batch = torch.randint(0, words, (6, 5)).index_fill_(1, torch.tensor([0]), 0), torch.tensor([0, 1] * 3)
+    report = check_gradients(Words(bag, words), cross_entropy, batch)
+    assert report.verdict == "right", str(report)
+    assert report.padding == {"e.weight": 0}
+    assert report.to_dict()["padding"] == {"e.weight": 0}
+    assert "Row 0 of e.weight is left out: with padding_idx=0" in " ".join(str(report).split())
+    assert not [s for s in report.parameters[0].slopes if s.index and s.index[0] == 0]
+    whole = report.parameters[0]
+    assert len(whole.slopes) == (20 if words == 6 else 16)
+
+
+def test_a_wrong_embedding_is_still_found_beside_its_padding():
+    class Halved(Words):
+        def forward(self, x):
+            return self.l(Square.apply(self.e(x)).mean(1))
+
+    batch = torch.randint(1, 200, (6, 5)), torch.tensor([0, 1] * 3)
+    report = check_gradients(Halved(False, 200), cross_entropy, batch)
+    assert verdicts(report) == {"e.weight": "wrong", "l.weight": "right", "l.bias": "right"}
+    assert report.parameters[0].worst.index[0] != 0
+
+
+def test_a_table_of_padding_alone_is_nothing_to_check():
+    net = nn.Sequential(nn.Embedding(1, 4, padding_idx=0), nn.Linear(4, 2))
+    report = check_gradients(net, cross_entropy, (torch.tensor([0, 0]), torch.tensor([0, 1])))
+    assert verdicts(report) == {"1.weight": "right", "1.bias": "right"}
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "said"),
+    [
+        ("x", mse_loss, "The model must be a torch.nn.Module, and not 'x'."),
+        (nn.Linear(1, 1), "mse", "The loss must be a function, and not 'mse'."),
+    ],
+)
+def test_what_is_no_model_or_no_loss_is_one_sentence(model, loss, said):
+    with pytest.raises(InputError) as refused:
+        check_gradients(model, loss, torch.ones(1))
+    assert str(refused.value) == said

@@ -131,6 +131,12 @@ def test_the_command(capsys, tmp_path):
     assert "did you mean 'SGD'" in capsys.readouterr().err
 
 
+def test_a_reading_that_was_not_read_is_one_sentence():
+    found = identify(torch.optim.SGD)
+    with pytest.raises(InputError, match=r"Unknown reading 'momentun'; did you mean 'momentum'\?"):
+        found["momentun"]
+
+
 def test_it_displays_itself():
     found = identify(torch.optim.SGD, options={"momentum": 0.9})
     assert "<table>" in found._repr_html_()

@@ -59,6 +59,17 @@ def test_unknown_clause_is_refused():
         checks(torch.optim.SGD, expected_failures={"spares": "not supported"})
 
 
+@pytest.mark.parametrize("how", [{"only": ["closre"]}, {"skip": "closure, closre"}])
+def test_unknown_names_to_examine_or_leave_out_are_refused(how):
+    with pytest.raises(InputError, match="Unknown clause 'closre'; did you mean 'closure"):
+        checks(torch.optim.SGD, **how)
+
+
+def test_a_group_is_no_expected_failure():
+    with pytest.raises(InputError, match="'state' is a group of clauses"):
+        checks(torch.optim.SGD, expected_failures={"state": "later"})
+
+
 def test_in_a_project_of_its_own(tmp_path):
     """Each outcome: failed, passed, skipped, failed as expected, and an expected failure that passes."""
     (tmp_path / "test_mine.py").write_text(

@@ -10,6 +10,7 @@ import pytest
 from surefoot.check.report import as_json, html, html_fragment, junit, markdown, table, text
 from surefoot.check.verdict import Clause, Report, Verdict
 from surefoot.cli import main
+from surefoot.errors import InputError
 
 KEEP = Clause("keep", "state", "keeps <everything>", "It matters.", "Keep it.")
 DROP = Clause("drop", "state", "drops nothing & no one", "It matters too.", "Do not drop it.")
@@ -164,8 +165,10 @@ def test_table_has_a_line_for_each():
 
 def test_report_finds_a_verdict_by_its_id():
     assert REPORT["turn"].clause is TURN
-    with pytest.raises(KeyError):
+    with pytest.raises(InputError, match="'nothing' was not examined, or there is no such clause"):
         REPORT["nothing"]
+    with pytest.raises(InputError, match="did you mean 'turn'"):
+        REPORT["tern"]
     assert isinstance(REPORT.failures[0], Verdict)
     assert str(REPORT) == text(REPORT)
     assert "<article" in REPORT._repr_html_()

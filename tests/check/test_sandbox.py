@@ -119,6 +119,14 @@ class Paints(torch.optim.SGD):
         print("\\x1b[2J\\x1b[32mall is well")
         raise ValueError("\\x1b[2J\\x9b32mall is well")
 
+class Interrupts(torch.optim.SGD):
+    def step(self, closure=None):
+        raise KeyboardInterrupt("enough")
+
+class EndsAGenerator(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        raise GeneratorExit
+
 class ExitsPythonAtEveryStep(torch.optim.SGD):
     def step(self, closure=None):
         sys.exit(0)
@@ -244,6 +252,20 @@ def test_what_ends_every_step_is_told_where_it_is_shown(patients):
     assert "sys.exit(0)" in report["steps"].where
 
 
+def test_an_interrupt_that_nobody_typed_is_an_exception_like_others(patients):
+    report = check("patients.py:Interrupts", "torch", only=["rule", "steps"])
+    assert report["rule"].got.startswith("KeyboardInterrupt: enough\nline ")
+    assert report["rule"].note.endswith("runs end in an exception")
+    assert report["steps"].note == "KeyboardInterrupt: enough"
+    report = check("patients.py:EndsAGenerator", only=["zero-grad"])
+    assert report["zero-grad"].note.startswith("GeneratorExit")
+
+
+def test_an_interrupt_in_this_process_is_the_users_own(patients):
+    with pytest.raises(KeyboardInterrupt):
+        check("patients.py:Interrupts", only=["rule"], sandbox=False)
+
+
 def test_replaced_functions_are_named(patients):
     report = examined("Patches", "zero-grad")
     assert report["torch-untouched"].outcome == "failed"
@@ -280,6 +302,7 @@ def test_what_is_printed_is_captured_and_told(patients, capfd):
     [
         ("import os\nos._exit(1)", "cannot be imported: It ended its process with exit code 1"),
         ("raise KeyError('x')", "cannot be imported: KeyError: 'x'"),
+        ("raise KeyboardInterrupt('x')", "cannot be imported: KeyboardInterrupt: x"),
         ("def SGD(:", "cannot be imported: SyntaxError"),
         ("import nonsense", "No module named 'nonsense'"),
         ("x = 1", "Unknown class in mine.py 'SGD'"),

@@ -79,6 +79,17 @@ def test_it_still_fails_and_is_never_larger(needs, steps, momentum):
     assert all(g.options["weight_decay"] == 0 for g in smallest.groups)
 
 
+def test_what_must_stay_large_becomes_one_number_and_is_cut_by_halves():
+    values = [Fraction(k % 5 - 2) for k in range(1031)]
+    script = Script.of({"w": values}, gradients=[{"w": values}], lr="1/4")
+
+    def fails(other: Script) -> bool:
+        return sum(x * x for x in other.steps[0].gradients["w"]) > 100
+
+    smallest = shrink(script, fails, off=OFF, seconds=20)
+    assert str(smallest).splitlines()[::2] == ["start  w = full(101, 0)", "step 1: w.grad = full(101, 1)"]
+
+
 def test_time_is_bounded():
     assert shrink(big(), lambda s: True, off=OFF, seconds=0.0) == big()
 

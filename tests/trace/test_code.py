@@ -55,6 +55,7 @@ SCRIPTS = {
             Step({"v": 1, "w": 3}, (Reload(), Set("lr", 2, 1))),
         ),
     ),
+    "many equal numbers": Script.of({"w": [[0.5] * 20] * 2}, gradients=[{"w": [[2] * 20] * 2}], lr=0.5),
     "an empty tensor and nan": Script.of({"v": [], "w": [1]}, gradients=[{"v": [], "w": ["nan"]}], lr=1),
 }
 

@@ -204,3 +204,46 @@ def test_an_option_that_the_groups_do_not_have_cannot_be_changed():
     with pytest.raises(OptimizerRaised, match="mu is not in the optimizer's param_groups") as raised:
         recorded(script)
     assert (raised.value.action, raised.value.step) == ("set", 2)
+
+
+def test_the_dtypes_of_state_are_those_of_its_tensors_of_floating_point():
+    class Mixed(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            for p in self.param_groups[0]["params"]:
+                self.state[p].update(narrow=p.float(), count=torch.tensor(1), number=0.5, mask=p > 0)
+
+    script = Script.of({"w": 1}, gradients=[{"w": 1}], lr=1, momentum=0.5)
+    trace = record(script, Mixed)
+    assert trace.state_dtypes == {"momentum_buffer": "float64", "narrow": "float32"}
+
+
+def test_what_has_no_state_is_recorded_without_and_cannot_change_its_options():
+    class Bare:
+        def __init__(self, params, lr):
+            self.params, self.lr = list(params), lr
+
+        def step(self):
+            for p in self.params:
+                p.data -= self.lr * p.grad
+
+    steps = Script.of({"w": 1}, gradients=[{"w": 1}] * 2, lr=0.5)
+    trace = record(steps, Bare)
+    assert ([m.w["w"] for m in trace.steps], trace.steps[0].state) == ([0.5, 0], {})
+    changed = Script.of({"w": 1}, gradients=[{"w": 1}] * 2, lr=[0.5, 0.25])
+    with pytest.raises(OptimizerRaised) as raised:
+        record(changed, Bare)
+    assert raised.value.action == "set"
+
+
+def test_an_interrupt_passes_unless_it_is_to_be_caught():
+    class Interrupts(torch.optim.SGD):
+        def step(self, closure=None):
+            raise KeyboardInterrupt
+
+    script = Script.of({"w": 1}, gradients=[{"w": 1}], lr=0.5)
+    with pytest.raises(KeyboardInterrupt):
+        record(script, Interrupts)
+    with pytest.raises(OptimizerRaised) as raised:
+        record(script, Interrupts, caught=(BaseException,))
+    assert (raised.value.action, raised.value.step) == ("step", 1)

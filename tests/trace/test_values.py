@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.errors import InputError
-from surefoot.trace.values import build, elements, exact, exact_binary, indices, map_value, shape
+from surefoot.trace.values import build, constant, elements, exact, exact_binary, indices, map_value, shape
 
 SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 
@@ -76,3 +76,10 @@ def test_map_value_pairs_elements():
 def test_numbers_of_mpmath_keep_their_sign():
     assert exact(mpmath.mpf(-3) / 8) == Fraction(-3, 8)
     assert exact(mpmath.mpf("-inf")) == float("-inf")
+
+
+def test_only_a_large_tensor_of_one_number_is_written_by_it():
+    assert constant(((Fraction(1, 2),) * 20,) * 2) == Fraction(1, 2)
+    assert constant((Fraction(0),) * 32) is None
+    assert constant((*(Fraction(0),) * 40, Fraction(1))) is None
+    assert constant(Fraction(1)) is None

@@ -11,19 +11,18 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
-from surefoot.check.diagnose import Diagnosis, diagnose, left_out, shaped
-from surefoot.check.failure import fault_in, tell_death, tell_failure
+from surefoot.check.diagnose import Diagnosis, diagnose, hint
+from surefoot.check.failure import Fault, fault_in, tell_death, tell_failure
 from surefoot.check.guess import Guess, guess, precision
-from surefoot.check.recording import Recorder
+from surefoot.check.recording import Recorder, Recording
+from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
 from surefoot.check.verdict import (
     DIFFERS,
     FAILED,
     NOT_APPLICABLE,
     PASSED,
-    SHARED_COUNT,
     Died,
     Patient,
     Plan,
@@ -31,9 +30,20 @@ from surefoot.check.verdict import (
     Verdict,
 )
 from surefoot.rules import Rule, get
-from surefoot.trace import Trace
 
 __all__ = ["CLAUSES", "Examination", "examine"]
+
+# in nanoGPT and many others: biases and the scales of norms are vectors
+SPARES_VECTORS = (
+    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
+    "norms; so all of this was examined on matrices"
+)
+
+# clause → in what another algorithm may part from the one that it is in plain steps
+BUT_FOR = {
+    "changed-options": "while its options stay as they are; when they change, not the same",
+    "dimensions": "for vectors; tensors of other shapes or sizes are stepped otherwise",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,10 @@ def examine(
                 None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
             )
     if decay is not None and guessed.rule is not None:
-        held = get(guessed.rule.name.partition("(")[0]).variant(decay=decay)
+        held = get(guessed.rule.name.partition("(")[0])
+        usual = {x.name: x.default for x in held.hypers} | {"decay": None}
+        inside = {x.name: x.default for x in guessed.rule.hypers if x.default != usual[x.name]}
+        held = held.variant(**{**inside, "decay": decay})
         why = f"{held.title}, as guessed, with decay={decay}, as asked for."
         return Examination(held, why, work.verdicts(Guess(held, ""), claimed=True))
     return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
@@ -104,7 +117,8 @@ class _Work:
         self.recorder, self.plan, self.told = recorder, plan, told
         self.fault: Diagnosis | None = None
         self.raised: set[str] = set()  # exceptions that were told
-        self.parted: set[str] = set()  # options with which the plain steps part from the rule already
+        self.partings: set[str] | None = None  # see `parted`
+        self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
@@ -130,7 +144,7 @@ class _Work:
         if not all(map(claim.holds, traces)):
             if wanted and all(map(claim.roughly(wanted).holds, traces)):
                 claim = claim.roughly(wanted)
-            elif claimed and claim.follows_roughly(traces):
+            elif claimed and follows_roughly(claim, traces):
                 claim = claim.roughly()
         if self.recorder.matrices:
             notes.append(SPARES_VECTORS)
@@ -142,20 +156,9 @@ class _Work:
                 yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
                 continue
             verdict = self.judge(s, claim)
-            if (
-                verdict.outcome == FAILED
-                and s.clause.id == "changed-options"
-                and not (guessed.sure or claimed)
-            ):
-                same = (
-                    f"{claim.rule.title} while its options stay as they are; when they change, not the same"
-                )
-                verdict = s.clause.verdict(DIFFERS, note=same)
-            if verdict.outcome == FAILED and s.clause.id == "dimensions" and not (guessed.sure or claimed):
-                same = (
-                    f"{claim.rule.title} for vectors; tensors of other shapes or sizes are stepped otherwise"
-                )
-                verdict = s.clause.verdict(DIFFERS, note=same)
+            if verdict.outcome == FAILED and s.clause.id in BUT_FOR and not (guessed.sure or claimed):
+                note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
+                verdict = s.clause.verdict(DIFFERS, note=note)
             if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
                 verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
             yield verdict
@@ -187,64 +190,73 @@ class _Work:
             return tell_death(self.recorder, clause, recordings[-1])
         wrong = [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None]
         if not wrong:
-            many = len({str(sorted(r.options.items())) for r in recordings})
-            return clause.verdict(PASSED, note=f"runs: {len(recordings)}; combinations of options: {many}")
+            combined = len(set(map(_options, recordings)))
+            note = f"runs: {len(recordings)}; combinations of options: {combined}"
+            return clause.verdict(PASSED, note=note)
+        count, many = len(wrong), len(recordings)
         traces = [t for r, _ in wrong if (t := r.trace)]
-        with_options = {str(sorted(r.options.items())) for r, _ in wrong}
         if situation is SITUATIONS[0]:
-            self.parted = with_options
-        raised = len(traces) < len(wrong)
-        if not raised and (convention := _convention(claim, traces)):
-            return clause.verdict(DIFFERS, note=convention)
+            self.parts = True
+        raised = len(traces) < count
+        if not raised and (other := convention(claim, traces)):
+            return clause.verdict(DIFFERS, note=other)
         if not self.told:
-            return clause.verdict(FAILED, note=f"{len(wrong)} of {len(recordings)} runs")
+            return clause.verdict(FAILED, note=f"{count} of {many} runs")
         if raised:  # there is nothing to hold a diagnosis against
             told = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
             if told <= self.raised and not traces:
-                note = f"{len(wrong)} of {len(recordings)} runs end in an exception"
+                note = f"{count} of {many} runs end in an exception"
                 return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
             self.raised |= told
-            return tell_failure(self.recorder, clause, claim, wrong, len(recordings), "")
+            return tell_failure(self.recorder, clause, claim, wrong, (count, many))
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
-            note = f"{len(wrong)} of {len(recordings)} runs; the fault is the one already named"
+            note = f"{count} of {many} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        explained = self.fault is not None and self.fault.complete
-        if situation is not SITUATIONS[0] and not explained and with_options <= self.parted:
-            note = f"{len(wrong)} of {len(recordings)} runs part from the rule"
-            return clause.verdict(FAILED, note=note, diagnosis="The plain steps part from the rule already.")
+        if situation is not SITUATIONS[0]:  # who parts in plain steps would show that, and not this
+            parted = self.parted(claim)
+            own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
+            explained = self.fault is not None and self.fault.complete
+            if not own and self.parts and not explained:
+                note = f"{count} of {many} runs part from the rule"
+                return clause.verdict(
+                    FAILED, note=note, diagnosis="The plain steps part from the rule already."
+                )
+            wrong = own or wrong
+            traces = [t for r, _ in wrong if (t := r.trace)]
+        return self.explain(situation, claim, wrong, recordings, (count, many))
+
+    def explain(
+        self,
+        situation: Situation,
+        claim: Claim,
+        wrong: list[tuple[Recording, Fault]],
+        recordings: list[Recording],
+        runs: tuple[int, int],
+    ) -> Verdict:
+        """Tell a failure, with what reproduces it, if something known does."""
+        traces = [t for r, _ in wrong if (t := r.trace)]
         failed = {id(r) for r, _ in wrong}
         others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
         known = {id(t) for t in (*traces, *others)}
         others += [t for t in self.recorder.telling if id(t) not in known]
-        diagnosis = diagnose(claim, traces, others) or diagnose(claim, traces[:1], traces[1:] + others)
-        self.fault = self.fault or diagnosis
-        said = str(diagnosis or "")
-        if diagnosis is None:
-            said = f"I{ROUGHLY[1:]}." if all(map(claim.roughly().holds, traces)) else ""
-            if not said and clause.id == "sizes":
-                said = left_out(claim, traces)
-            if not said and clause.id == "dimensions":
-                said = shaped(claim, traces)
-        return tell_failure(self.recorder, clause, claim, wrong, len(recordings), said)
+        diagnosis = diagnose(claim, traces, others)
+        if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
+            diagnosis = dataclasses.replace(found, first=True)
+        said = ""
+        if diagnosis is None or diagnosis.first:
+            said = hint(situation.clause.id, claim, traces, others)
+        verdict = tell_failure(self.recorder, situation.clause, claim, wrong, runs, diagnosis, said)
+        if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
+            self.fault = self.fault or diagnosis
+        return verdict
+
+    def parted(self, claim: Claim) -> set[str]:
+        """The options with which the plain steps part from the rule already."""
+        if self.partings is None:
+            failing = (r for r in self.recorder.plain if not r.refused and fault_in(r, claim) is not None)
+            self.partings = set(map(_options, failing))
+        return self.partings
 
 
-ROUGHLY = (
-    "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
-)
-# in nanoGPT and many others: biases and the scales of norms are vectors
-SPARES_VECTORS = (
-    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
-    "norms; so all of this was examined on matrices"
-)
-
-
-def _convention(claim: Claim, traces: list[Trace]) -> str:
-    """Say so, if what parts from a claim is only another convention of rounding or of counting."""
-    if not claim.rule.exact and all(map(claim.roughly().holds, traces)):
-        return ROUGHLY
-    for counting in with_shared_counts(claim):
-        if all(map(counting.holds, traces)):
-            return SHARED_COUNT
-        if all(map(counting.roughly().holds, traces)):
-            return f"{SHARED_COUNT}; {ROUGHLY}"
-    return ""
+def _options(recording: Recording) -> str:
+    return str(sorted(recording.options.items()))

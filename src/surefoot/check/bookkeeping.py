@@ -30,10 +30,10 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     options = dict.fromkeys(claim.words.hyper.values())
     names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
     for option, name in names.items():
-        said = f"{name} is read once, at construction, so a changed one is not seen"
+        said = f"{name} is read once, at construction or at the first step, so a changed one is not seen"
         yield said, twisted(partial(_stale, options={option}))
         yield f"a change of {name} counts one step too late", twisted(partial(_behind, option=option))
-    said = "options are read once, at construction, so changed ones are not seen"
+    said = "options are read once, at construction or at the first step, so changed ones are not seen"
     yield said, twisted(partial(_stale, options=options))
     for option, name in names.items():
         said = f"{name} of the first group is used for every group"

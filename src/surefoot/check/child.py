@@ -122,9 +122,12 @@ class _Answerer:
             from surefoot.check.patient import NO_THREAD
 
             return {"out_of_memory": True, "threads": NO_THREAD in str(error)}
-        except Exception as error:  # it has no state, say, so that nothing can be recorded
+        except BaseException as error:  # a KeyboardInterrupt, say, which nobody at a keyboard has caused
             from surefoot.check.patient import describe
 
+            if question["ask"] == "load":
+                name = type(error).__name__
+                return {"input_error": f"{question['subject']} cannot be imported: {name}: {error}"}
             return {"raised": {**describe(error), "step": 0}}
 
     def _answer(self, q: dict[str, Any]) -> Any:
@@ -132,7 +135,7 @@ class _Answerer:
         from surefoot.check.patient import Here
 
         if q["ask"] == "load":
-            self.patient = Here(load(q["subject"]), _tuples(q["options"]))
+            self.patient = Here(load(q["subject"]), _tuples(q["options"]), apart=True)
             return asdict(self.patient.signature)
         if q["ask"] == "tolerate":
             self.patient.tolerate(q["kind"])
@@ -184,6 +187,7 @@ def _places() -> dict[str, Any]:
         "surefoot.check.patient",
         "surefoot.check.contract",
         "surefoot.trace.record",
+        "surefoot.trace.tensors",
         "surefoot.check.child",
     )
     return {**places, **{n: m for n, m in list(sys.modules.items()) if n.startswith(ours)}}

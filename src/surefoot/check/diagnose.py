@@ -6,16 +6,23 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
 from surefoot.check.mistakes import mistakes_in
+from surefoot.check.rounding import ROUGHLY, in_float32
+from surefoot.check.verdict import CHANGED, Options
 from surefoot.rules import Rule
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import elements, shape
 
-__all__ = ["Diagnosis", "diagnose", "left_out", "shaped", "why_it_raises"]
+__all__ = ["Diagnosis", "diagnose", "hint", "why_it_raises"]
+
+
+# who speaks of these speaks of momentum
+NEEDS_MOMENTUM = ("momentum", "buffer", "dampening", "nesterov")
 
 
 @dataclass(frozen=True)
@@ -27,17 +34,35 @@ class Diagnosis:
         claim: the convention or mistake, to hold more recordings against.
         convention: another known convention, and no mistake.
         complete: it reproduces every recording, and not just those that failed here.
+        first: it reproduces only the first of those.
     """
 
     says: str
     claim: Claim
     convention: bool
     complete: bool
+    first: bool = False
 
-    def __str__(self) -> str:
+    def told(self, example: Trace, takes: Options) -> str:
+        """The sentence for a failure, shown by an example that takes these options; "" if it is untrue there.
+
+        What is not so everywhere is said of the options that it takes; and what is not even so wherever they
+        are on must speak of those that are numbers, or it fits by chance: "half as long" may be any ½.
+        """
+        unsaid = {o: v for o, v in takes.items() if v != CHANGED and not self._speaks_of(o)}
+        chance = self.first and any(v is not True for v in unsaid.values())
+        if chance or not self.claim.holds(example):
+            return ""
         what = f"it follows another convention: {self.says}" if self.convention else self.says
+        if unsaid and not self.complete:
+            what = f"With {' and '.join(f'{o}={v!r}' for o, v in unsaid.items())}, {what}"
         scope = "everything recorded" if self.complete else "what came here"
         return f"{_capital(what)}. This reproduces {scope}, exactly."
+
+    def _speaks_of(self, option: str) -> bool:
+        hyper = self.claim.words.hyper.get(option, option)
+        words = {"momentum": NEEDS_MOMENTUM, "weight_decay": ("decay",)}.get(hyper, (hyper,))
+        return any(word in self.says.lower() for word in (*words, option.lower()))
 
 
 def _capital(sentence: str) -> str:
@@ -64,7 +89,17 @@ def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> 
     return best
 
 
-def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
+def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> str:
+    """What can be said of a failure that nothing known reproduces."""
+    if all(map(claim.roughly().holds, failed)) and in_float32(claim, failed):
+        return f"I{ROUGHLY[1:]}."
+    if clause == "rule":
+        return _too_large(failed, others)
+    hints = {"sizes": _left_out, "dimensions": _shaped}
+    return hints[clause](claim, failed) if clause in hints else ""
+
+
+def _left_out(claim: Claim, failed: Sequence[Trace]) -> str:
     """Say so, if all that is wrong is that some elements are not updated: the seam of a fast path."""
     said: dict[str, str] = {}
     for got in failed:
@@ -88,7 +123,7 @@ def left_out(claim: Claim, failed: Sequence[Trace]) -> str:
     return f"Never updated: {listed}. That looks like a path for whole vectors, or the rest."
 
 
-def shaped(claim: Claim, failed: Sequence[Trace]) -> str:
+def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
     """Say so, if small vectors are stepped by the rule, and tensors of some other shape are not."""
     wrong: dict[str, str] = {}
     right: set[str] = set()
@@ -108,6 +143,18 @@ def shaped(claim: Claim, failed: Sequence[Trace]) -> str:
     if not wrong or right & wrong.keys() or not right:
         return ""
     return f"Other shapes follow the rule, and those of {', '.join(wrong.values())} do not."
+
+
+def _too_large(failed: Sequence[Trace], others: Sequence[Trace]) -> str:
+    """Say so, if steps part from the rule where gradients are large, and nowhere else."""
+
+    def largest(got: Trace) -> Any:
+        return max(abs(x) for m in got.steps for g in m.gradients.values() for x in elements(g))
+
+    small = max(map(largest, others), default=0)
+    if not small or small >= min(map(largest, failed)):
+        return ""
+    return "Small gradients are stepped by the rule, and large ones are not: are they clipped?"
 
 
 def _range(indices: list[int]) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from surefoot.check import wording
 from surefoot.check.claim import Claim
-from surefoot.check.diagnose import why_it_raises
+from surefoot.check.diagnose import Diagnosis, why_it_raises
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
 from surefoot.check.verdict import FAILED, Clause, Died, Raised, Verdict
@@ -40,29 +40,36 @@ def tell_failure(
     clause: Clause,
     claim: Claim,
     wrong: list[tuple[Recording, Fault]],
-    runs: int,
-    diagnosis: str,
+    runs: tuple[int, int],
+    diagnosis: Diagnosis | None = None,
+    said: str = "",
 ) -> Verdict:
-    """Say what failed, in how many runs, by the smallest script that still does."""
+    """Say what failed, in how many of how many `runs`, by the smallest script that still does.
+
+    A diagnosis is told if it is true of that script too; else `said` is.
+    """
     first, fault = wrong[0]
     smallest = shrink(first.script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
     unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made
-    fault = fault_in(recorder.play(smallest, first.dtype), claim) or fault
+    shown = recorder.play(smallest, first.dtype)
+    fault = fault_in(shown, claim) or fault
     unwritten = unwritten and _is_nan(fault)
     mismatch = fault if isinstance(fault, Mismatch) else None
     matter = wording.options_that_matter(smallest, recorder.off)
     spare = sorted(set(recorder.off) - set(matter))
-    note = f"{len(wrong)} of {runs} runs {'part from the rule' if mismatch else 'end in an exception'}"
+    note = f"{runs[0]} of {runs[1]} runs {'part from the rule' if mismatch else 'end in an exception'}"
     if spare and matter:
         note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
+    if diagnosis is not None and shown.trace is not None:
+        said = diagnosis.told(shown.trace, matter) or said
     if isinstance(fault, Mismatch):
         expected = wording.in_numbers(claim, smallest, fault)
         got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault, first.dtype)
     else:
-        expected, diagnosis = "a step, without an exception", why_it_raises(smallest)
+        expected, said = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
-    if unwritten and not diagnosis:
-        diagnosis = READ_UNWRITTEN
+    if unwritten and not said:
+        said = READ_UNWRITTEN
     mend = "" if mismatch else "The traceback of the lines below ends where it raises."
     return clause.verdict(
         FAILED,
@@ -71,7 +78,7 @@ def tell_failure(
         got=got,
         where=where,
         options=matter,
-        diagnosis=diagnosis,
+        diagnosis=said,
         script=str(smallest),
         repro=_reproduction(recorder, smallest, first.dtype, mismatch, [EMPTY_IS_NAN] * unwritten),
         mend=mend,

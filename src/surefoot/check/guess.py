@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.claim import Claim
+from surefoot.check.fixed import fixed, missing
 from surefoot.check.mistakes import MISTAKES
+from surefoot.check.rounding import follows_roughly
 from surefoot.check.verdict import Options, Signature
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
@@ -81,6 +83,10 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
             named, by = named.variant(title=title, decay="decoupled"), f"{by} and {option}=True"
     followed = next(_followed(named, words, plain, precision(given)), None) if plain else None
     behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
+    if followed is None and named is not None and not words.unheard(named) and plain:
+        inside = (rule for variant in variants(named, words) for rule in fixed(variant, words))
+        behaves = next((rule for rule in inside if all(map(Claim(rule, words).holds, plain))), None)
+        named = behaves or named
     by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
         agree = f"agree within {rough} rounding" if rough else "agree"
@@ -89,6 +95,14 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
     if named is not None and not words.unheard(named):
         if behaves is not None:
             return Guess(named, f"{named.title}, by {by}.", behaves, rough, by, sure=whole or by_part)
+        if plain and (lacks := missing(named, words)) and not _mistaken(words, plain):
+            none = f"{', '.join(lacks[:-1])} or {lacks[-1]}" if len(lacks) > 1 else lacks[0]
+            why = (
+                f"By {by} it would be {named.title}, but it has no option {none}, and with none of the usual "
+                "values does that rule reproduce its plain steps: what the code has in their place cannot be "
+                "told, so they are not judged; --rule NAME holds it to a rule."
+            )
+            return Guess(None, why)
         if whole or by_part:
             return Guess(named, f"{named.title}, by {by} and options.")
     if behaves is not None:
@@ -142,7 +156,7 @@ def _followed(
     if wanted:
         rough = [claim.roughly(wanted) for claim in claims]
         yield from (claim for claim in rough if all(map(claim.holds, plain)))
-    yield from (claim.roughly() for claim in claims if claim.follows_roughly(plain))
+    yield from (claim.roughly() for claim in claims if follows_roughly(claim, plain))
 
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:

@@ -125,6 +125,9 @@ SGD_MISTAKES = (
          reads=lambda h, b, old: b if old is None else old),
     _sgd("lr inside", "the learning rate enters the buffer, as in Keras, so a changed one acts late",
          gradient=lambda h, w, g: h.lr * _gradient(h, w, g), moves=lambda h, w, u: w - u),
+    _sgd("from 0", "the buffer starts at 0, so dampening holds back the first gradient too, and without "
+         "momentum every one",
+         first=lambda h, d, w: (1 - h.dampening) * d, bypass=False),
     # Nesterov
     _sgd("nesterov ignored", "nesterov is accepted and never used",
          nesterov=lambda h, d, b, old, g: b),

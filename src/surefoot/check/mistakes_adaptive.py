@@ -10,6 +10,9 @@ from surefoot.rules.numbers import sqrt
 
 __all__ = ["ADAM_MISTAKES", "RMSPROP_MISTAKES"]
 
+CONSTANTS = (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)  # what is usual for ε, put in a second time as a number
+BESIDES = "a constant of {:g} is added under the root, besides ε"
+
 
 def _root(m: Any, v: Any, c1: Any, c2: Any, eps: Any) -> Any:
     return m / c1 / (sqrt(v / c2) + eps)
@@ -57,6 +60,8 @@ ADAM_MISTAKES = (
           ages=lambda t: (t + 1, t)),
     _adam("late v", "the second moment's bias correction counts one step too many",
           ages=lambda t: (t, t + 1)),
+    *(_adam(f"{x:g} inside", BESIDES.format(x),
+            lambda m, v, c1, c2, eps, x=x: m / c1 / (sqrt(v / c2 + x) + eps)) for x in CONSTANTS),
 )  # fmt: skip
 
 
@@ -80,4 +85,6 @@ RMSPROP_MISTAKES = (
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
     _rmsprop("uphill", "the step goes uphill: it is added, not subtracted",
              lambda d, v, eps: -d / (sqrt(v) + eps)),
+    *(_rmsprop(f"{x:g} inside", BESIDES.format(x), lambda d, v, eps, x=x: d / (sqrt(v + x) + eps))
+      for x in CONSTANTS),
 )  # fmt: skip

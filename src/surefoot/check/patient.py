@@ -45,9 +45,10 @@ NO_THREAD = "can't start new thread"
 
 
 class Here:
-    """A Patient in this process."""
+    """A Patient in this process; `apart`: no keyboard interrupts it, so an interrupt is its own doing."""
 
-    def __init__(self, subject: Subject, options: Options | None = None) -> None:
+    def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
+        self.caught = (BaseException,) if apart else (Exception, SystemExit)
         self.subject = subject = _in_training(subject)
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature
@@ -95,7 +96,7 @@ class Here:
         try:
             with _empty_is_nan("default" if probe == "no-warnings" else "warn"):
                 return {"claims": plain(function(self.make(options), **case))}
-        except (Exception, SystemExit) as error:
+        except self.caught as error:
             if out_of_memory(error):
                 raise MemoryError(str(error)) from error
             return {"raised": describe(error)}
@@ -110,7 +111,8 @@ class Here:
 
         try:
             with _empty_is_nan():
-                return record(script, self.make(options or {}), dtype=dtype, label=self.signature.name)
+                made, name = self.make(options or {}), self.signature.name
+                return record(script, made, dtype=dtype, label=name, caught=self.caught)
         except OptimizerRaised as error:
             cause = error.__cause__ or error
             if out_of_memory(cause):  # the next script would ask for as much

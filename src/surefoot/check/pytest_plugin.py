@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.run import check, clauses, several
+from surefoot.check.choose import chosen, clauses
+from surefoot.check.run import check
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan, Report
-from surefoot.errors import unknown
 
 if TYPE_CHECKING:
     import pytest
@@ -38,7 +38,7 @@ def checks(
         A decorator for a test function with the one argument `check`, which calls it.
 
     Raises:
-        InputError: there is no such clause.
+        InputError: there is no clause, or in `only` and `skip` no group of clauses, of a name given.
 
     Example:
         >>> import torch
@@ -50,13 +50,8 @@ def checks(
     import pytest
 
     expected = expected_failures or {}
-    known = clauses()
-    for id in expected:
-        if id not in known:
-            raise unknown("clause", id, known)
-    plan = Plan(
-        quick=how.get("quick", False), only=several(how.get("only", ())), skip=several(how.get("skip", ()))
-    )
+    only, skip = chosen(how.get("only", ()), how.get("skip", ()), expected)
+    plan = Plan(quick=how.get("quick", False), only=only, skip=skip)
 
     @functools.cache
     def report() -> Report:
@@ -75,7 +70,7 @@ def checks(
             id=id,
             marks=[pytest.mark.xfail(strict=True, reason=expected[id])] if id in expected else [],
         )
-        for id, clause in known.items()
+        for id, clause in clauses().items()
         if plan.wants(clause)
     ]
     return pytest.mark.parametrize("check", cases)
@@ -88,9 +83,8 @@ def _tell(report: Report, id: str) -> None:
     from surefoot.check.report import text
 
     __tracebackhide__ = True
-    try:
-        verdict = report[id]
-    except KeyError:
+    verdict = next((v for v in report.verdicts if v.clause.id == id), None)
+    if verdict is None:
         pytest.skip("not examined, for the reason that the test of `rule` gives")
     if verdict.outcome == NOT_APPLICABLE:
         pytest.skip(verdict.note)

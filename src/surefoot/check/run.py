@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import queue
 import sys
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from surefoot.check.choose import chosen, clauses
 from surefoot.check.sandbox import UNTOUCHED, Sandbox
 from surefoot.check.server import available, get_server
 from surefoot.check.verdict import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from surefoot.check.patient import Here
     from surefoot.rules import Rule
 
-__all__ = ["check", "clauses", "several"]
+__all__ = ["check", "clauses"]
 
 
 # a replaced function, shown: by importing, or by a step
@@ -69,7 +69,7 @@ def check(
         rule: the rule it claims to follow, e.g. "torch" or "keras"; by default it is guessed, and said.
         options: constructor options to use throughout, e.g. `{"foreach": True}`; the others are varied.
         decay: where weight decay enters, if not where the rule, named or guessed, has it.
-        quick: only what catches most mistakes, in at most a second.
+        quick: only what catches most mistakes, in a second or two beyond importing torch.
         deep: also what takes long, such as torch.compile.
         only: ids of clauses, or groups of them, to examine; commas separate several.
         skip: ids or groups to leave out.
@@ -94,15 +94,7 @@ def check(
     if apart:
         get_server()  # imports torch while this process does
     expected = expected_failures or {}
-    only, skip = several(only), several(skip)
-    known = clauses()
-    groups = dict.fromkeys(c.group for c in known.values())
-    for name in (n for n in (*only, *skip, *expected) if n not in {**known, **groups}):
-        near = difflib.get_close_matches(name, [*known, *groups], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
-    for name in (n for n in expected if n in groups):
-        raise InputError(f"{name!r} is a group of clauses; what is expected to fail is one clause.")
+    only, skip = chosen(only, skip, expected)
     plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
     if isinstance(optimizer, str) and apart:
         patients = _Patients(Sandbox(optimizer, options))
@@ -149,21 +141,6 @@ def check(
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     ).expecting(expected)
-
-
-def several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names may be given one by one, or with commas."""
-    return tuple(
-        n.strip() for name in ([names] if isinstance(names, str) else names) for n in name.split(",")
-    )
-
-
-def clauses() -> dict[str, Clause]:
-    """Return every clause there is, by id, in the order of examination."""
-    from surefoot.check import arithmetic, contract
-
-    found: dict[str, Clause] = dict(arithmetic.CLAUSES)
-    return {**found, **contract.CLAUSES, UNTOUCHED.id: UNTOUCHED}
 
 
 class _Patients:

@@ -27,6 +27,7 @@ ONCE = "initial_accumulator_value"  # is for the constructor alone
 START = (0, 1, 3)
 GRADIENTS = ((1, 0, 2), (0, 0, -1), (HALF, -1, 1), (-1, 2, 0))
 SMOOTH = ((1, HALF, 2), (-HALF, 1, -1), (1, -2, HALF), (-1, HALF, 1))  # never 0: for rules that divide by √v
+LARGE = 4096  # what is clipped or clamped on the way shows in numbers of this size
 OTHER = ((-1, 2), (HALF, 0), (1, 1), (0, -2))
 
 
@@ -52,9 +53,10 @@ def _one(options: Option, events: Mapping[int, tuple[Any, ...]] = {}, count: int
 
 
 def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Constant options; with zeros among the gradients, and without."""
+    """Constant options; with zeros among the gradients, and without; and two steps of large numbers."""
     yield _one(options)
     yield Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in GRADIENTS]))
+    yield _one(options, count=2).map(lambda name, value: tuple(LARGE * x for x in value))
 
 
 def longer(options: Option) -> Script:

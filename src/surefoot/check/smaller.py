@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -14,12 +15,15 @@ from surefoot.trace.values import build, elements, shape
 
 __all__ = ["smaller"]
 
+LARGE = 32  # elements
+
 
 def smaller(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     """Yield smaller scripts, the greatest savings first. Those that do not fit together are left out."""
     for make in (
         _fewer_steps,
         _fewer_tensors,
+        _equal_elements,
         _fewer_elements,
         _fewer_events,
         _fewer_options,
@@ -79,6 +83,17 @@ def _without_empty_groups(script: Script) -> Script:
     return dataclasses.replace(script, groups=tuple(script.groups[i] for i in kept), steps=tuple(steps))
 
 
+def _equal_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
+    """Large tensors, which may have to stay large, of one number; each says the more with fewer."""
+    large = [n for n, v in script.start.items() if math.prod(shape(v)) > LARGE]
+    for simple in (Fraction(0), Fraction(1)):
+        for name in large:
+            yield _with_start(script, name, simple)
+            for t, step in enumerate(script.steps):
+                if name in (step.gradients or {}):
+                    yield _with_gradient(script, t, name, simple)
+
+
 def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     for name in script.names:
         sizes = shape(script.start[name])
@@ -91,15 +106,19 @@ def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
 
         if count == 1 and len(sizes) == 1:  # a matrix stays one: decay may spare vectors
             yield keeping(0)
-        part = count // 2
-        while part:
+        part, least = (
+            count // 2,
+            count // 16 if count > LARGE else 1,
+        )  # the parts of a part come when it fails
+        while part >= least:
             for start in range(0, count, part):
                 if part < count:
                     yield keeping(slice(start, start + part))
             part //= 2
-        for shorter in range(count - 1, 0, -1):
-            if shorter > count // 2:
-                yield keeping(slice(0, shorter))
+        less = count // 4
+        while less:  # from the end: less and less of it, where a half is too much
+            yield keeping(slice(0, count - less))
+            less //= 2
 
 
 def _fewer_events(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
@@ -137,14 +156,10 @@ def _simpler_values(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
                 yield _with_group(script, i, {**group.options, option: Fraction(1)})
     for simple in (Fraction(0), Fraction(1)):
         for name in script.names:
-            yield dataclasses.replace(
-                script, start={**script.start, name: _filled(script.start[name], simple)}
-            )
+            yield _with_start(script, name, simple)
         for t, step in enumerate(script.steps):
-            for name, g in (step.gradients or {}).items():
-                yield _with_step(
-                    script, t, Step({**(step.gradients or {}), name: _filled(g, simple)}, step.events)
-                )
+            for name in step.gradients or {}:
+                yield _with_gradient(script, t, name, simple)
     for name, value in script.start.items():
         for other in _one_by_one(value):
             yield dataclasses.replace(script, start={**script.start, name: other})
@@ -172,6 +187,16 @@ def _one_by_one(value: Any) -> Iterator[Any]:
 
 def _filled(value: Any, number: Fraction) -> Any:
     return build(shape(value), [number for _ in elements(value)])
+
+
+def _with_start(script: Script, name: str, number: Fraction) -> Script:
+    return dataclasses.replace(script, start={**script.start, name: _filled(script.start[name], number)})
+
+
+def _with_gradient(script: Script, index: int, name: str, number: Fraction) -> Script:
+    step = script.steps[index]
+    gradients = dict(step.gradients or {})
+    return _with_step(script, index, Step({**gradients, name: _filled(gradients[name], number)}, step.events))
 
 
 def _with_step(script: Script, index: int, step: Step) -> Script:

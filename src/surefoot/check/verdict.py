@@ -6,9 +6,12 @@ never touch the optimizer: they ask the Patient, who may live in another process
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from surefoot.errors import InputError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -49,7 +52,8 @@ OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
 REFUSED = "it cannot be constructed: "  # a note's beginning
 SHARED_COUNT = (
     "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
-    "gradient comes late gets a bias correction of the wrong age"
+    "gradient comes late begins at the count of the others, and whatever goes by the count, such as a bias "
+    "correction or a schedule inside, is that far along"
 )
 
 
@@ -146,11 +150,17 @@ class Report:
         return any(v.outcome != NOT_APPLICABLE for v in self.verdicts)
 
     def __getitem__(self, id: str) -> Verdict:
-        """Return the verdict of a clause, by its id."""
+        """Return the verdict of a clause, by its id.
+
+        Raises:
+            InputError: that clause was not examined.
+        """
         for verdict in self.verdicts:
             if verdict.clause.id == id:
                 return verdict
-        raise KeyError(id)
+        near = difflib.get_close_matches(id, [v.clause.id for v in self.verdicts], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ", or there is no such clause."
+        raise InputError(f"The clause {id!r} was not examined{hint}")
 
     def expecting(self, failures: Mapping[str, str]) -> Report:
         """Mark failures that were expected: they no longer count. Note what was to fail, and does not."""

@@ -57,7 +57,7 @@ def check(
     decay
         Where weight decay enters, if not where the rule, named or guessed, has it; such as l2 or decoupled.
     quick
-        Only what catches most mistakes, in at most a second.
+        Only what catches most mistakes, in a second or two beyond importing torch.
     deep
         Also what takes long: torch.compile, two processes.
     only

@@ -10,7 +10,7 @@ from typing import Any
 from surefoot.trace.compare import Mismatch
 from surefoot.trace.events import Event, Group, Move, Option, Set, Step
 from surefoot.trace.script import Script
-from surefoot.trace.values import Value, exact_binary
+from surefoot.trace.values import Value, constant, exact_binary, shape
 
 __all__ = ["to_torch_code"]
 
@@ -146,7 +146,9 @@ class _Writer:
         ]
 
     def tensor(self, name: str, value: Value, more: str = "") -> str:
-        return f"torch.tensor({_numbers(value)}, dtype=torch.{self.dtypes[name]}{more})"
+        number = constant(value)
+        made = f"tensor({_numbers(value)}" if number is None else f"full({shape(value)}, {_number(number)}"
+        return f"torch.{made}, dtype=torch.{self.dtypes[name]}{more})"
 
 
 def _group(group: Group) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from surefoot.errors import InputError
-from surefoot.trace.values import Value, exact
+from surefoot.trace.values import Value, constant, exact, shape
 
 __all__ = ["Event", "Group", "Move", "Option", "Reload", "Set", "Step", "read_option", "show", "tell"]
 
@@ -86,6 +86,8 @@ def show(value: Any) -> str:
         >>> show((Fraction(1, 8), Fraction(1, 3), Fraction(0.9), True))
         '(0.125, 1/3, 0.9, True)'
     """
+    if isinstance(value, tuple) and (number := constant(value)) is not None:
+        return f"full({' × '.join(map(str, shape(value)))}, {show(number)})"
     if isinstance(value, tuple):
         return "(" + ", ".join(show(v) for v in value) + ")"
     if isinstance(value, Fraction):

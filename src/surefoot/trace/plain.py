@@ -88,6 +88,7 @@ def trace_to_plain(trace: Trace) -> Plain:
             for m in trace.steps
         ],
         "dtypes": dict(trace.dtypes),
+        "state_dtypes": dict(trace.state_dtypes),
     }
 
 
@@ -109,8 +110,10 @@ def trace_from_plain(plain: Plain, script: Script) -> Trace:
             )
             for m in plain["steps"]
         )
-        dtypes = {str(n): str(d) for n, d in plain["dtypes"].items()}
-        return Trace(script, str(plain["label"]), _read(plain["start"]), moments, dtypes)
+        of_w, of_state = (
+            {str(n): str(d) for n, d in plain[key].items()} for key in ("dtypes", "state_dtypes")
+        )
+        return Trace(script, str(plain["label"]), _read(plain["start"]), moments, of_w, of_state)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"This is no trace: {type(error).__name__} at {error}.") from None
 

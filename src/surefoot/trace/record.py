@@ -8,17 +8,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.trace.events import Move, Option, Reload, Set, Step
+from surefoot.trace.events import Move, Reload, Set, Step
 from surefoot.trace.script import Script
+from surefoot.trace.tensors import dtype_of, is_real, plain, read, to_tensor
 from surefoot.trace.trace import Moment, Trace
-from surefoot.trace.values import Value, elements, exact_binary, shape
-
-if TYPE_CHECKING:
-    import torch
+from surefoot.trace.values import Value
 
 __all__ = ["OptimizerRaised", "record"]
 
@@ -54,6 +51,7 @@ def record(
     dtype: str = "float64",
     label: str | None = None,
     translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    caught: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Trace:
     """Play a script on a torch optimizer and record w, the gradients and the state after each step, exactly.
 
@@ -66,6 +64,7 @@ def record(
         dtype: of the parameters that the script gives none, e.g. "float32".
         label: what to call the trace; by default the optimizer's class and dtype.
         translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
+        caught: what it may raise and become OptimizerRaised; a KeyboardInterrupt is the user's, and passes.
 
     Returns:
         The Trace. Its state has each tensor or number that the optimizer keeps in `optimizer.state`.
@@ -80,7 +79,7 @@ def record(
         >>> record(script, torch.optim.SGD).steps[0].w
         {'w': (Fraction(-5, 2), Fraction(-57, 8))}
     """
-    return _Recording(script, make_optimizer, dtype, label, translate).play()
+    return _Recording(script, make_optimizer, dtype, label, translate, caught).play()
 
 
 class _Recording:
@@ -93,10 +92,12 @@ class _Recording:
         dtype: str,
         label: str | None,
         translate: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        caught: tuple[type[BaseException], ...],
     ) -> None:
         import torch
 
         self.script, self.make, self.label, self.translate = script, make, label, translate
+        self.caught = caught
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
         self.parameters = {
             n: torch.nn.Parameter(to_tensor(v, self.dtypes[n])) for n, v in script.start.items()
@@ -104,6 +105,7 @@ class _Recording:
         self.start = self.weights()
         self.moments: list[Moment] = []
         self.options = [dict(group.options) for group in script.groups]
+        self.state_dtypes: dict[str, str] = {}
         self.optimizer: Any = None
         # groups as the optimizer numbers them: in the order of joining
         self.live = [i for i, group in enumerate(script.groups) if group.joins <= 1 and group.names]
@@ -135,7 +137,7 @@ class _Recording:
         return self.make(groups[0]["params"] if len(groups) == 1 else groups, **options)
 
     def group(self, index: int) -> dict[str, Any]:
-        options = {k: _plain(v) for k, v in self.options[index].items()}
+        options = {k: plain(v) for k, v in self.options[index].items()}
         return {
             "params": [self.parameters[n] for n in self.script.groups[index].names],
             **self.translate(options),
@@ -164,8 +166,8 @@ class _Recording:
             after = self.group(index)
             changed = {k for k in after if k != "params" and (k == event.option or after[k] != before.get(k))}
             if index in self.live:
-                target = self.optimizer.param_groups[self.live.index(index)]
                 with self.raising("set", t):
+                    target = self.optimizer.param_groups[self.live.index(index)]
                     if missing := sorted(changed - target.keys()):  # writing there would change nothing
                         raise KeyError(f"{missing[0]} is not in the optimizer's param_groups")
                 target.update({k: after[k] for k in changed})
@@ -196,16 +198,17 @@ class _Recording:
                 p.grad.copy_(gradient)
             else:
                 p.grad = gradient
-        return {n: _read(p.grad) for n, p in self.parameters.items() if p.grad is not None}
+        return {n: read(p.grad) for n, p in self.parameters.items() if p.grad is not None}
 
     def weights(self) -> dict[str, Value]:
-        return {n: _read(p) for n, p in self.parameters.items()}
+        return {n: read(p) for n, p in self.parameters.items()}
 
     def state(self) -> dict[str, dict[str, Value]]:
         found: dict[str, dict[str, Value]] = {}
         for name, p in self.parameters.items():
-            slots = self.optimizer.state.get(p, {})
-            kept = {str(slot): _read(v) for slot, v in slots.items() if _is_real(v)}
+            slots = getattr(self.optimizer, "state", {}).get(p, {})  # a class without torch's base has none
+            kept = {str(slot): read(v) for slot, v in slots.items() if is_real(v)}
+            self.state_dtypes |= {str(k): dtype_of(v) for k, v in slots.items() if is_real(v) and dtype_of(v)}
             if kept:
                 found[name] = kept
         return found
@@ -215,47 +218,13 @@ class _Recording:
         if label is None:
             kinds = ", ".join(dict.fromkeys(self.dtypes.values()))
             label = f"{type(self.optimizer).__name__} in {kinds}"
-        return Trace(self.script, label, self.start, tuple(self.moments), self.dtypes)
+        return Trace(self.script, label, self.start, tuple(self.moments), self.dtypes, self.state_dtypes)
 
     @contextmanager
     def raising(self, action: str, step: int) -> Iterator[None]:
         try:
             yield
-        except (Exception, SystemExit) as error:
+        except self.caught as error:
             raise OptimizerRaised(
                 action, step, self.trace() if self.optimizer is not None else None
             ) from error
-
-
-def to_tensor(value: Value, dtype: str) -> torch.Tensor:
-    """Make a tensor of an exact value, each number rounded to the dtype.
-
-    Raises:
-        InputError: there is no such floating-point dtype.
-    """
-    import torch
-
-    kind = getattr(torch, dtype, None)
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise InputError(f"{dtype!r} is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'.")
-    sizes = shape(value)
-    numbers = [float(x) for x in elements(value)]
-    return torch.tensor(numbers, dtype=kind).reshape(sizes)
-
-
-def _is_real(value: Any) -> bool:
-    """Whether a piece of state is made of real numbers; masks, flags and complex numbers are left out."""
-    if hasattr(value, "tolist"):
-        return not any(kind in str(value.dtype) for kind in ("complex", "bool"))
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _read(value: torch.Tensor | int | float) -> Value:
-    return exact_binary(value.detach() if hasattr(value, "detach") else value)
-
-
-def _plain(option: Option) -> Any:
-    """An option as an optimizer takes it: numbers as floats."""
-    if isinstance(option, tuple):
-        return tuple(_plain(o) for o in option)
-    return float(option) if isinstance(option, Fraction) else option

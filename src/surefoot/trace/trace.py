@@ -43,6 +43,7 @@ class Trace:
         start: name → w before the first step (rounded, when it was recorded).
         steps: step 1 is `steps[0]`.
         dtypes: name → dtype, when it was recorded from an optimizer; empty when it is a rule's.
+        state_dtypes: slot → dtype, of slots that are tensors of floating point; likewise.
     """
 
     script: Script
@@ -50,6 +51,7 @@ class Trace:
     start: Mapping[str, Value]
     steps: tuple[Moment, ...]
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    state_dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def state_before(self, step: int) -> Mapping[str, Mapping[str, Value]]:
         """Return the state that a step found: what the step before it left, nothing at step 1."""

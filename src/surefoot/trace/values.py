@@ -19,6 +19,7 @@ __all__ = [
     "Shape",
     "Value",
     "build",
+    "constant",
     "elements",
     "exact",
     "exact_binary",
@@ -104,6 +105,17 @@ def _parse(text: str) -> Number | None:
     except ValueError:
         return None
     return None if math.isfinite(number) else number
+
+
+def constant(value: Value) -> Number | None:
+    """Return the one number of which a large tensor is made, to be written short; None for any other value.
+
+    Example:
+        >>> constant(((1,) * 20,) * 2), constant((1, 1))
+        (1, None)
+    """
+    numbers = list(elements(value)) if isinstance(value, tuple) else []
+    return numbers[0] if len(numbers) > 32 and all(x == numbers[0] for x in numbers) else None
 
 
 def shape(value: Value, what: str = "a value") -> Shape:

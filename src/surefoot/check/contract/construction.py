@@ -176,7 +176,9 @@ def live_options(make: Make, option: str, value: Any) -> Claims:
     steady, edited = make(a), make(b)
     run(steady, a, range(1))
     run(edited, b, range(1))
-    first = state(edited, b[0])
+    if not hasattr(edited, "param_groups"):
+        return "it has no param_groups, into which a change would be written"
+    first = state(edited, b[0]) if hasattr(edited, "state") else {}
     if option not in edited.param_groups[0]:
         return f"it keeps no {option} in its groups"
     old = edited.param_groups[0][option]

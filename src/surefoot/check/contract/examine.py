@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,25 @@ from surefoot.check.verdict import (
     Plan,
     Verdict,
 )
+from surefoot.errors import InputError
 
 __all__ = ["Examination", "examine"]
+
+
+# what is asked of the list of parameters by a constructor that takes something else
+WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
+OF_AN_OPTIMIZER = ("param_groups", "state", "defaults", "state_dict", "load_state_dict", "zero_grad", "step")
+
+
+def _instead(name: str, attribute: str) -> str:
+    """Say what a constructor takes instead of parameters, and how to examine it all the same."""
+    what, made = "a model", f"{name}(types.SimpleNamespace(parameters=lambda: params))"
+    if attribute in OF_AN_OPTIMIZER:
+        what, made = "an optimizer", f"{name}(torch.optim.SGD(params))"
+    return (
+        f"{name} takes {what} and no parameters: it asks for .{attribute}. Write a function that makes it of "
+        f"parameters, such as def make(params): return {made}, and name that function instead."
+    )
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,9 @@ def examine(patient: Patient, plan: Plan) -> Examination:
 
     Returns:
         The Examination; its verdicts are made while they are read.
+
+    Raises:
+        InputError: it is made of something else than parameters.
     """
     work = _Work(patient)
     hurdle = work.hurdle()
@@ -87,7 +108,10 @@ class _Work:
             return "with differentiable=True it steps results of autograd; the probes have leaves alone"
         if self.patient.signature.needs_closure:
             return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
-        if (refused := self.questions.fact("constructs")) and not self.constructs_with_more(str(refused)):
+        refused = self.questions.fact("constructs")
+        if wanted := WANTED.search(str(refused)):  # its first argument is no list of parameters
+            raise InputError(_instead(self.patient.signature.name, wanted[1]))
+        if refused and not self.constructs_with_more(str(refused)):
             return f"{REFUSED}{refused}"
         # torch warns of a deprecated call once in a process, so this comes before any other step
         self.first = self.verdict(CLAUSES["no-warnings"])

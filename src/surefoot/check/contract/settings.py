@@ -61,6 +61,8 @@ def alternatives(signature: Signature, again: bool = False) -> list[tuple[str, A
     found = []
     for option, value in known.items():
         default = signature.options.get(option, value)
+        if isinstance(default, str) != isinstance(value, str):
+            continue  # its value is a word: who takes "no" for no need not know what True means
         if isinstance(default, bool):
             found.append((option, not default))
         elif isinstance(value, tuple) == isinstance(default, (tuple, list)) and (
@@ -87,7 +89,9 @@ def invalid(signature: Signature) -> list[dict[str, Any]]:
         {"option": o, "value": _as_long(v, signature.options[o])}
         for o, values in WRONG.items()
         for v in values
-        if o in signature.options and isinstance(v, tuple) == isinstance(signature.options[o], (tuple, list))
+        if o in signature.options
+        and not isinstance(signature.options[o], str)
+        and isinstance(v, tuple) == isinstance(signature.options[o], (tuple, list))
     ]
 
 

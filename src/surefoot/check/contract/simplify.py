@@ -9,7 +9,20 @@ from typing import Any
 __all__ = ["literal", "put_in", "without_unused"]
 
 # calls that change nothing, so that a line which only makes these may go
-PURE = {"state", "weight", "tolist", "str", "items", "get", "view", "detach", "doc", "join", "float"}
+PURE = {
+    "state",
+    "weight",
+    "tolist",
+    "str",
+    "items",
+    "get",
+    "view",
+    "detach",
+    "doc",
+    "join",
+    "float",
+    "hasattr",
+}
 
 
 def literal(value: Any) -> ast.expr:

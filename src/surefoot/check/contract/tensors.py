@@ -173,6 +173,7 @@ def _by_size(make: Make) -> bool:
     "sparse gradients work, or are refused in words",
     why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
     mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
+    over="singles",
     refusal="sparse",
     needs=["repeatable"],
 )
@@ -185,4 +186,12 @@ def sparse(make: Make) -> Claims:
         w.grad = rows.clone().to_sparse(1)
         a.step()
         b.step()
+    if _rests(w, dense):
+        return {"differs": "rows that a sparse gradient leaves out rest, as in SparseAdam: not even decayed"}
     return [("w after 3 steps with sparse gradients, against dense", dense.tolist(), w.tolist(), 1e-6)]
+
+
+def _rests(w: torch.Tensor, dense: torch.Tensor) -> bool:
+    """Whether only rows that had no gradient part from the dense ones, and these stayed as they were."""
+    near = torch.isclose(w, dense, rtol=1e-6, atol=1e-6)
+    return bool(w[1::2].equal(weight(4, 2)[1::2]) and near[::2].all() and not near.all())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from surefoot.check.gradients.report import GradientReport, ParameterGradient
 from surefoot.check.gradients.slope import Slope
 from surefoot.check.gradients.surface import Direction, Surface, random_direction
+from surefoot.errors import InputError
 
 __all__ = ["GradientReport", "ParameterGradient", "Slope", "check_gradients"]
 
@@ -51,7 +52,8 @@ def check_gradients(
         GradientReport: prints as sentences; `.ok`; `.parameters` with every slope measured.
 
     Raises:
-        InputError: there is nothing to differentiate, or the loss is no finite scalar in float64.
+        InputError: there is no model or no loss, nothing to differentiate, or the loss is no finite scalar in
+            float64.
 
     Example:
         >>> model = nn.Linear(3, 1)
@@ -61,6 +63,9 @@ def check_gradients(
 
     Source: Nocedal and Wright, Numerical Optimization (2006), section 8.1.
     """
+    for what, given, kind in (("model", model, "a torch.nn.Module"), ("loss", loss, "a function")):
+        if not (isinstance(given, nn.Module) if what == "model" else callable(given)):
+            raise InputError(f"The {what} must be {kind}, and not {given!r}.")
     surface = Surface(model, loss, batch, seed)
     first, again = surface.gradients(), surface.gradients()
     spread = max(
@@ -69,10 +74,13 @@ def check_gradients(
     generator = torch.Generator().manual_seed(seed)
     parameters: tuple[ParameterGradient, ...] = ()
     if spread == 0:
-        plan = {n: list(_directions(g, generator, each, directions, samples)) for n, g in first.items()}
+        masks = {n: surface.checked(n) for n in first}
+        plan = {
+            n: list(_directions(g, masks[n], generator, each, directions, samples)) for n, g in first.items()
+        }
         found = _measure_all(surface, first, plan, generator)
         parameters = tuple(
-            ParameterGradient(n, tuple(g.shape), tuple(found[n]), whole=g.numel() <= each)
+            ParameterGradient(n, tuple(g.shape), tuple(found[n]), whole=int(masks[n].sum()) <= each)
             for n, g in first.items()
         )
     return GradientReport(
@@ -81,6 +89,7 @@ def check_gradients(
         parameters=parameters,
         spread=spread,
         draws=surface.draws,
+        padding=surface.padding,
     )
 
 
@@ -92,7 +101,8 @@ def _measure_all(
 ) -> dict[str, list[Slope]]:
     found = {n: [surface.slope(n, v, g) for v in plan[n]] for n, g in gradients.items()}
     for n, g in gradients.items():
-        if any(s.verdict == "wrong" for s in found[n]) and len(found[n]) < g.numel():
+        count = int(surface.checked(n).sum())
+        if any(s.verdict == "wrong" for s in found[n]) and len(found[n]) < count:
             plan[n].append(_descend(surface, n, g, generator))
             found[n].append(surface.slope(n, plan[n][-1], g))
     if any(s.verdict in ("kink", "wrong") for slopes in found.values() for s in slopes):
@@ -119,23 +129,24 @@ def _both(here: Slope, aside: Slope) -> Slope:
 
 
 def _directions(
-    gradient: Tensor, generator: torch.Generator, each: int, directions: int, samples: int
+    gradient: Tensor, mask: Tensor, generator: torch.Generator, each: int, directions: int, samples: int
 ) -> Iterator[Direction]:
     """Every element of a small parameter; random directions and some elements of a large one."""
-    if gradient.numel() <= each:
-        yield from itertools.product(*map(range, gradient.shape))
+    places = mask.flatten().nonzero().flatten()
+    if len(places) <= each:
+        yield from (index for index in itertools.product(*map(range, gradient.shape)) if mask[index])
         return
     for _ in range(directions):
-        yield random_direction(torch.ones_like(gradient), generator)
-    largest = gradient.abs().flatten().topk(min(samples // 2, gradient.numel())).indices
-    others = torch.randint(gradient.numel(), (samples - samples // 2,), generator=generator)
+        yield random_direction(mask, generator)
+    largest = places[gradient.abs().flatten()[places].topk(min(samples // 2, len(places))).indices]
+    others = places[torch.randint(len(places), (samples - samples // 2,), generator=generator)]
     for flat in dict.fromkeys([*largest.tolist(), *others.tolist()]):
         yield _unravel(flat, gradient)
 
 
 def _descend(surface: Surface, name: str, gradient: Tensor, generator: torch.Generator) -> Direction:
     """From a wrong direction to a wrong element: halve it, follow the half that is further off."""
-    candidates = torch.arange(gradient.numel())
+    candidates = surface.checked(name).flatten().nonzero().flatten()
     while len(candidates) > 1:
         off = []
         halves = candidates.chunk(2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import math
 import textwrap
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from surefoot.check.gradients.slope import Slope, Verdict
@@ -95,7 +96,8 @@ class GradientReport:
     """The result of `check_gradients`; print it.
 
     `spread` is the difference between two equal evaluations (above zero, nothing can be judged), and `draws`
-    says whether the loss draws random numbers.
+    says whether the loss draws random numbers. `padding` has the row of each embedding's weight that is left
+    out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope.
     """
 
     model: str
@@ -103,6 +105,7 @@ class GradientReport:
     parameters: tuple[ParameterGradient, ...]
     spread: float = 0.0
     draws: bool = False
+    padding: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -137,6 +140,10 @@ class GradientReport:
             lines.append(
                 "The loss draws random numbers (dropout?); the same ones were drawn in every evaluation."
             )
+        lines += [
+            f"Row {row} of {name} is left out: with padding_idx={row} it has no gradient, whatever the slope."
+            for name, row in self.padding.items()
+        ]
         wrong = [p.verdict == "wrong" for p in self.parameters]
         if any(wrong) and not all(wrong) and wrong == sorted(wrong, reverse=True):
             last, first = self.parameters[sum(wrong) - 1].name, self.parameters[sum(wrong)].name

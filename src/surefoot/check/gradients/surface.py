@@ -27,6 +27,8 @@ class Surface:
                 t.data = _to_double(t.data)
         self.batch = _to_double(batch)
         self.parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad and p.numel()}
+        self.padding = self._padding()
+        self.parameters = {n: p for n, p in self.parameters.items() if self.checked(n).any()}
         self.buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         if not self.parameters:
             raise InputError(
@@ -46,6 +48,23 @@ class Surface:
             )
         self.draws = free[0] != free[1]  # it draws random numbers; setting the seed makes it repeat
         self.noise = {n: self._measure_noise(n) for n in self.parameters}
+
+    def _padding(self) -> dict[str, int]:
+        """The row of each embedding's weight that autograd leaves without a gradient, as asked for."""
+        rows = {
+            id(m.weight): m.padding_idx
+            for m in self.model.modules()
+            if isinstance(m, (nn.Embedding, nn.EmbeddingBag))
+        }
+        found = {n: rows.get(id(p)) for n, p in self.parameters.items()}
+        return {n: row for n, row in found.items() if row is not None}
+
+    def checked(self, name: str) -> Tensor:
+        """1 for each number of a parameter whose slope is measured, 0 for those of a padding row."""
+        mask = torch.ones(_cells(self.parameters[name].detach()).shape)
+        if name in self.padding:
+            mask[self.padding[name]] = 0
+        return mask
 
     def _evaluate(self) -> Tensor:
         with torch.no_grad():

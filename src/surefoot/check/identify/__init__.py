@@ -27,7 +27,7 @@ from surefoot.check.identify.readings import (
 from surefoot.check.verdict import Patient
 from surefoot.check.wording import number
 from surefoot.check.words import Words
-from surefoot.errors import InputError
+from surefoot.errors import InputError, unknown
 from surefoot.rules import Rule, get
 
 if TYPE_CHECKING:
@@ -72,8 +72,15 @@ class Identification:
         return self.fits[0] if self.fits else None
 
     def __getitem__(self, what: str) -> str:
-        """Return the value of a reading, by its name."""
-        return next(r.value for r in self.readings if r.what == what)
+        """Return the value of a reading, by its name.
+
+        Raises:
+            InputError: nothing of that name was read off.
+        """
+        for reading in self.readings:
+            if reading.what == what:
+                return reading.value
+        raise unknown("reading", what, [r.what for r in self.readings])
 
     def __str__(self) -> str:
         indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill

@@ -11,6 +11,7 @@ from surefoot.check.guess import variants
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
 from surefoot.check.mistakes import MISTAKES
+from surefoot.check.rounding import in_float32
 from surefoot.check.wording import apart
 from surefoot.check.words import Words
 from surefoot.errors import InputError
@@ -41,7 +42,7 @@ def fit(answers: Answers, words: Words) -> Fit:
     if fits:
         return Fit(fits, out)
     fits, ruled_out = _fitting(answers, words, rough="float32")
-    if fits:
+    if fits and in_float32(Claim(fits[0], words), list(answers.traces.values())):
         return Fit(fits, ruled_out, rough=True)
     for unused in _spare(words):
         fits, ruled_out = _fitting(answers, words.without(unused))

@@ -1,0 +1,42 @@
+"""Hyperparameters that a class does not offer, since its code has a number in their place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from surefoot.check.words import Words
+from surefoot.rules import Rule
+
+__all__ = ["fixed", "missing"]
+
+# the usual values of those without which a rule says nothing; the most usual first
+USUAL = {
+    "momentum": (0.9, 0.99, 0.95, 0.8, 0.5),
+    "beta1": (0.9, 0.5, 0.95),
+    "beta2": (0.999, 0.98, 0.99, 0.95, 0.9),
+    "alpha": (0.99, 0.9, 0.95),
+    "rho": (0.9, 0.95, 0.99),
+    "eps": (1e-8, 1e-9, 1e-6, 1e-7, 1e-10, 1e-5),
+}
+
+
+def missing(rule: Rule, words: Words) -> list[str]:
+    """The averages' coefficients, and ε, that a rule has and the optimizer has no option for."""
+    offered = set(words.hyper.values())
+    offered |= {"beta1", "beta2"} if "betas" in offered else set()
+    return [x.name for x in rule.hypers if x.name in USUAL and x.name not in offered]
+
+
+def fixed(rule: Rule, words: Words) -> Iterator[Rule]:
+    """Yield a rule with each combination of usual values for what is missing, but that of its defaults."""
+    default = {x.name: x.default for x in rule.hypers}
+    names = missing(rule, words)
+    for values in itertools.product(*(dict.fromkeys((default[n], *USUAL[n])) for n in names)):
+        chosen: dict[str, Any] = {n: v for n, v in zip(names, values, strict=True) if v != default[n]}
+        if not chosen:
+            continue
+        said = [f"{n}={v:g}" for n, v in chosen.items()]
+        listed = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
+        yield rule.variant(title=f"{rule.title} with {listed}, fixed in its code", **chosen)
