@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -158,3 +159,49 @@ def test_sigterm_and_on() -> None:
     assert err.endswith("what was done is saved in run.\nTo go on: surefoot resume run\n")
     steps = int(err.split()[4].replace(",", ""))
     assert Path(f"run/checkpoints/step-{steps:09}.safetensors").exists()
+
+
+SMALL = ["--hidden", "32", "--epochs", "3", "--checkpoint-every", "1 epoch"]
+
+
+def _surefoot(*args: str, stop: str | None = None) -> int:
+    """The command in a process of its own, told to stop once it has printed a line that starts so."""
+    environment = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
+    command = [sys.executable, "-m", "surefoot", *args]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if stop is not None and line.strip().startswith(stop):
+                process.send_signal(signal.SIGINT)
+                stop = None
+    return process.returncode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it stops by a signal")
+def test_in_a_process_of_its_own_it_ends_in_the_same_bits() -> None:
+    assert _surefoot("train", *SMALL, "--out", "whole") == 0
+    assert _surefoot("train", *SMALL, "--out", "run", stop="1/3") == 130
+    assert _surefoot("resume", "run") == 0
+    assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it stops by a signal")
+def test_one_that_was_begun_in_python_too() -> None:
+    begin = (
+        "import signal, torch\n"
+        "from surefoot.train import Config, Interrupted, train\n"
+        "from surefoot.train.checkpoint import Checkpoints\n"
+        "write, options = Checkpoints.write, dict(hidden=(32,), epochs=3, checkpoint_every='1 epoch')\n"
+        "train(Config(**options, out='whole'), progress=False)\n"
+        "def stopping(*args): write(*args); signal.raise_signal(signal.SIGINT)\n"
+        "Checkpoints.write = stopping\n"
+        "try: train(Config(**options, out='run'), progress=False)\n"
+        "except Interrupted: print('stopped')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
+    done = subprocess.run(
+        [sys.executable, "-c", begin], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "stopped\n"
+    assert _surefoot("resume", "run") == 0
+    assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()

@@ -42,6 +42,19 @@ def test_it_draws_while_this_process_does_something_else() -> None:
         assert picture().startswith(b"\x89PNG")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it stops a process by a signal")
+def test_nobody_waits_for_one_that_does_not_read_yet() -> None:
+    many = [{**RECORDS[0], "step": step} for step in range(1, 5000)]  # more than a pipe holds
+    with painter.hired():
+        process = painter._painter
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        picture = painter.begun("mlp", many)
+        assert painter.begun("other", RECORDS)().startswith(b"\x89PNG")  # it has its run: this process draws
+        process.send_signal(signal.SIGCONT)
+        assert picture() == painter.begun("mlp", many)()
+
+
 def test_one_whose_picture_nobody_takes_is_gone_afterwards() -> None:
     with painter.hired():
         process = painter._painter

@@ -1,9 +1,10 @@
-"""How many threads share a step: counted before, found by the clock while training."""
+"""Which steps threads may share: small ones, of which no bit goes by their number."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,21 +14,23 @@ import surefoot
 from surefoot.train import models, threads
 from surefoot.train.config import Config
 from surefoot.train.engine import Job
+from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
+from surefoot.train.objective import LOSSES
+from surefoot.train.shared import Shared
 
-BATCH = torch.zeros(4, 3), torch.zeros(4, 1)
+CLASSES = LOSSES["cross-entropy"]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("MKL_CBWR", STRICT)  # read by MKL before; here it says what it would promise
+    with threads.by(1):
+        yield
 
 
 @pytest.mark.parametrize(
-    ("name", "hidden", "batch_size", "one"),
+    ("name", "hidden", "batch_size", "small"),
     [
         ("mlp", (256,), 32, True),  # 2 · 203,264 · 3 · 32 = 39 million operations
         ("mlp", (2000,), 32, False),  # 305 million
@@ -36,205 +39,135 @@ def _one_thread() -> object:
         ("linear", None, 32, True),
     ],
 )
-def test_small_steps_get_one_thread(
-    name: str, hidden: tuple[int, ...] | None, batch_size: int, one: bool, monkeypatch: pytest.MonkeyPatch
+def test_which_steps_are_small(
+    name: str, hidden: tuple[int, ...] | None, batch_size: int, small: bool
 ) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     model = models.build(name, (28, 28), 10, hidden=hidden)
     before = torch.get_rng_state()
-    assert threads.fitting(model, (28, 28), batch_size) == (1 if one else 8)
+    assert threads.small(model, (28, 28), batch_size) == small
     assert torch.equal(before, torch.get_rng_state())
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def test_validation_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+def test_validation_counts_too() -> None:
     model = models.build("mlp", (28, 28), 10)
-    assert threads.fitting(model, (28, 28), 32, validated=8) == 1  # 2,000 rows every 250 steps
-    assert threads.fitting(model, (28, 28), 32, validated=2000) == 8  # after every step, as in the lecture
+    assert threads.small(model, (28, 28), 32, validated=8)  # 2,000 rows every 250 steps
+    assert not threads.small(model, (28, 28), 32, validated=2000)  # after every step, as in the lecture
 
 
-def test_what_cannot_be_counted_keeps_torchs_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    assert threads.fitting(nn.LSTM(4, 4), (3, 4), 32) == 8
-    assert threads.fitting(nn.Linear(5, 1), (3,), 32) == 8
+def test_what_cannot_be_counted_is_not_small() -> None:
+    assert not threads.small(nn.LSTM(4, 4), (3, 4), 32)
+    assert not threads.small(nn.Linear(5, 1), (3,), 32)
 
 
-class World:
-    """A step that takes its time on a clock, by the threads that torch is set to, and cores that are idle."""
+class Own(nn.Module):
+    """A layer of a user's own: it may count its calls, or go by the number of threads."""
 
-    def __init__(self, seconds: Callable[[int], float], idle: float | None = 8.0, group: int = 1) -> None:
-        self.now, self.seconds, self.idle_cores, self.group = 0.0, seconds, idle, group
-        self.counts: list[int] = []
-        self.waiting = 0
-
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        self.counts.append(torch.get_num_threads())
-        self.waiting = (self.waiting + 1) % self.group
-        if self.whole:
-            self.now += self.group * self.seconds(self.counts[-1])
+    def forward(self, x: Tensor) -> Tensor:
         return x
 
-    @property
-    def whole(self) -> bool:
-        return not self.waiting
 
-    def flush(self) -> None:
-        self.waiting = 0
-
-    def idle(self) -> float | None:
-        return None if self.idle_cores is None else self.now * self.idle_cores
-
-    def steps(self, count: int, shared: threads.Shared | None = None) -> threads.Shared:
-        shared = shared or threads.Shared(self, [1, 2, 4, 6], lambda: self.now, self.idle)
-        for _ in range(count):
-            shared(*BATCH)
-        return shared
+class OwnSGD(torch.optim.SGD):
+    """An optimizer of a user's own."""
 
 
-@pytest.mark.parametrize("group", [1, 3, 5])
-def test_the_fastest_number_is_found_and_kept(group: int) -> None:
-    world = World(lambda n: {1: 1e-2, 2: 6e-3, 4: 4e-3, 6: 5e-3}[n], group=group)
-    shared = world.steps(3000)
-    assert {1, 2, 4, 6} == set(world.counts)
-    assert world.counts[-1000:].count(4) > 900
-    assert torch.get_num_threads() == 1  # outside the step
-    assert shared.whole == world.whole
+def _model(*more: nn.Module, width: int = 16, outputs: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(8, width), nn.ReLU(), *more, nn.Linear(width, outputs))
 
 
-def test_one_thread_stays_where_others_are_no_faster() -> None:
-    world = World(lambda n: 1e-2 if n == 1 else 0.98e-2)
-    world.steps(3000)
-    assert world.counts.count(1) > 2900
+def _job(model: nn.Module, kind: Callable[..., Any] = surefoot.SGD, **more: Any) -> Job:
+    return Job(model, **{"loss": CLASSES, "optimizer": kind(model.parameters(), lr=0.1)} | more)
 
 
-@pytest.mark.parametrize(("idle", "tried"), [(0.5, False), (1.0, True), (None, True)])
-def test_more_threads_are_tried_where_a_core_is_idle(idle: float | None, tried: bool) -> None:
-    world = World(lambda n: 1e-2 / n, idle=idle)
-    world.steps(500)
-    assert (2 in world.counts) == tried
-
-
-def test_a_trial_ends_with_its_first_late_step() -> None:
-    world = World(lambda n: 1e-3 if n == 1 else 0.1)
-    world.steps(4000)
-    assert 0 < world.counts.count(2) < 10
-
-
-def test_they_are_left_at_once_when_somebody_wants_their_cores_and_found_again() -> None:
-    busy = False
-    world = World(lambda n: 1e-3 / n if not busy or n == 1 else 0.1)
-    shared = world.steps(2000)
-    assert world.counts[-1] == 6
-    busy, world.idle_cores = True, 0.0
-    world.counts.clear()
-    world.steps(1000, shared)
-    assert 0 < len(world.counts) - world.counts.count(1) < 3
-    busy, world.idle_cores = False, 8.0
-    world.steps(6000, shared)
-    assert world.counts[-1] == 6
-
-
-def test_a_step_that_fails_leaves_one_thread() -> None:
-    class Fails(World):
-        def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-            if len(self.counts) == 100:
-                raise ValueError("no more")
-            return super().__call__(x, y)
-
-    world = Fails(lambda n: 1e-2 / n)
-    with pytest.raises(ValueError, match="no more"):
-        world.steps(200)
-    assert world.counts[-1] > 1
-    assert torch.get_num_threads() == 1
-
-
-def _job(width: int = 16) -> tuple[Job, tuple[Tensor, Tensor]]:
-    model = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, 3))
-    optimizer = surefoot.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return Job(model, nn.functional.cross_entropy, optimizer), (torch.randn(4, 8), torch.tensor([0, 1, 2, 0]))
+def _batch(rows: int = 4) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows, 8), torch.arange(rows) % 3
 
 
 def test_a_step_is_shared_where_that_changes_no_bit() -> None:
-    job, batch = _job()
+    job, batch = _job(_model(nn.Dropout(0.5))), _batch()
     weights = [p.clone() for p in job.model.parameters()]
     state = torch.get_rng_state()
-    assert not isinstance(threads.shared(Job.eager, job, batch), threads.Shared)  # nobody said up to how many
+    assert not isinstance(threads.shared(Job.eager, job, batch), Shared)  # nobody said up to how many
     with threads.up_to(2):
-        assert isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
-        assert not isinstance(threads.shared(Job.eager, job, None), threads.Shared)
-    assert not isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
+        assert isinstance(threads.shared(Job.eager, job, batch), Shared)
+        assert not isinstance(threads.shared(Job.eager, job, None), Shared)
+    assert not isinstance(threads.shared(Job.eager, job, batch), Shared)
     assert all(map(torch.equal, weights, job.model.parameters()))  # it was tried on copies
     assert not job.optimizer.state
     assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == 1
 
 
-def test_a_step_whose_bits_go_by_the_threads_is_not() -> None:
-    class Sums(nn.Linear):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) * (1 + 1e-6 * torch.get_num_threads())
-
-    job, batch = _job()
-    job.model[0] = Sums(8, 16)
-    job = Job(job.model, job.loss, surefoot.SGD(job.model.parameters(), lr=0.1))
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.Adagrad])
+def test_torch_s_optimizers_of_single_numbers_go_with_it(kind: Callable[..., Any]) -> None:
     with threads.up_to(2):
-        assert not isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
+        assert isinstance(threads.shared(Job.eager, _job(_model(), kind), _batch()), Shared)
 
 
-def test_an_epoch_s_shorter_last_batch_is_tried_too() -> None:
-    class Sums(nn.Linear):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) * (1 + 1e-6 * torch.get_num_threads() * (len(x) == 3))
-
-    job, batch = _job()
-    job.model[0] = Sums(8, 16)
-    job = Job(job.model, job.loss, surefoot.SGD(job.model.parameters(), lr=0.1))
+@pytest.mark.parametrize(
+    ("job", "rows"),
+    [
+        (_job(_model(nn.BatchNorm1d(16))), 4),  # its sums are parted
+        (_job(_model(nn.LayerNorm(16))), 4),
+        (_job(_model(nn.PReLU())), 4),
+        (_job(_model(Own())), 4),
+        (_job(_model(), OwnSGD), 4),
+        (_job(_model(), torch.optim.LBFGS), 4),
+        (_job(_model(), clip=1.0), 4),
+        (_job(_model(), loss=nn.functional.cross_entropy), 4),  # as one of the user's own
+        (_job(_model(), autocast=torch.autocast("cpu", torch.bfloat16)), 4),
+        (_job(_model(width=2048)), 16),  # so many numbers torch adds up by several threads
+        (_job(_model(outputs=2048)), 4),  # and so many the compiled loss
+    ],
+)
+def test_what_may_go_by_the_number_is_taken_by_one(job: Job, rows: int) -> None:
     with threads.up_to(2):
-        assert isinstance(threads.shared(Job.eager, job, batch), threads.Shared)
-        assert isinstance(threads.shared(Job.eager, job, batch, rest=2), threads.Shared)
-        assert not isinstance(threads.shared(Job.eager, job, batch, rest=3), threads.Shared)
+        assert not isinstance(threads.shared(Job.eager, job, _batch(rows)), Shared)
 
 
-def test_what_a_user_wrote_is_not_called_more_often() -> None:
-    job, batch = _job()
-    calls = []
-
-    def loss(output: Tensor, y: Tensor) -> Tensor:
-        calls.append(1)
-        return nn.functional.cross_entropy(output, y)
-
-    class Own(torch.optim.SGD):
-        def step(self, closure: object = None) -> None:
-            calls.append(1)
-
+def test_where_mkl_promises_nothing_one_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_CBWR")
     with threads.up_to(2):
-        for own in (
-            Job(job.model, loss, job.optimizer),
-            Job(job.model, job.loss, Own(job.model.parameters())),
-        ):
-            assert not isinstance(threads.shared(Job.eager, own, batch), threads.Shared)
-    assert not calls
+        assert not isinstance(threads.shared(Job.eager, _job(_model()), _batch()), Shared)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="not told here")
-def test_idle_time_grows_by_no_more_than_the_cores() -> None:
-    first = threads.idle()
-    second = threads.idle()
-    assert first is not None
-    assert second is not None
-    assert 0 <= second - first < 1 + (os.cpu_count() or 1)
+class _ByThreads:
+    """A step whose loss goes by the number of threads: always, or for so many rows."""
+
+    def __init__(self, job: Job, rows: int | None) -> None:
+        self.step, self.rows, self.whole, self.flush = job.eager(), rows, True, lambda: None
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        loss = self.step(x, y)
+        return loss + torch.get_num_threads() if self.rows in (None, len(x)) else loss
+
+
+def test_what_is_found_to_go_by_the_number_is_taken_by_one() -> None:
+    job = _job(_model())
+    with threads.up_to(2):
+        assert not isinstance(threads.shared(lambda j: _ByThreads(j, None), job, _batch()), Shared)
+        assert isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch()), Shared)
+        assert isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=2), Shared)
+        # an epoch's shorter last batch
+        assert not isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=3), Shared)
 
 
 def test_a_run_goes_by_one_thread_or_more_and_says_so(
-    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(threads, "AT_FIRST", 2)
-    said = {}
-    for threads_, out in ((None, "free"), (1, "one")):
-        train(Config(epochs=1, hidden=(16,), threads=threads_, out=tmp_path / out))
-        said[out] = capsys.readouterr().out
-    assert "cpu, up to 2 threads" in said["free"]
-    assert "cpu, 1 thread\n" in said["one"]
+    def said(out: str, **options: Any) -> str:
+        with threads.by(2):
+            train(Config(epochs=1, train_fraction=0.1, out=tmp_path / out, **options))
+            assert torch.get_num_threads() == 2  # as before
+        return capsys.readouterr().out
+
+    assert "cpu, up to 2 threads" in said("free", hidden=(16,))
     assert "threads" not in (tmp_path / "free" / "config.toml").read_text()  # a resumed run finds it out anew
-    assert resume(tmp_path / "free").status == "finished"
+    assert "cpu, 1 thread\n" in said("one", hidden=(16,), threads=1)
+    assert "cpu, 1 thread\n" in said("clipped", hidden=(16,), clip=1.0)
+    assert "cpu, 2 threads" in said("large", hidden=(3000,))
+    assert "threads = 2" in (tmp_path / "large" / "config.toml").read_text()
+    with threads.by(1):
+        assert resume(tmp_path / "free").status == "finished"
+    assert "is finished; there is nothing left to do" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["resume"]
@@ -14,8 +16,12 @@ def resume(run: Path, /) -> int:
         run: The run's folder.
     """
     from surefoot.cli.train import carry_out
-    from surefoot.train.folder import RunFolder
 
-    if RunFolder(run).status == "finished":
-        print(f"The run '{run}' is finished; there is nothing left to do.")
-    return carry_out("resume", run)
+    return carry_out("resume", run, mkl=_mkl(run))
+
+
+def _mkl(run: Path) -> str | None:
+    """What MKL was asked when the run was begun: it must be asked the same, and before torch is imported."""
+    with suppress(OSError, ValueError, AttributeError):
+        return json.loads((run / "environment.json").read_text(encoding="utf-8")).get("mkl")  # type: ignore[no-any-return]
+    return None

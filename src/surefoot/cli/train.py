@@ -12,6 +12,7 @@ from cyclopts.config import Dict
 
 from surefoot.errors import unknown
 from surefoot.train import config as options
+from surefoot.train import imports
 from surefoot.train.config import Config
 
 _FILES = Group("Options from files", sort_key=0)
@@ -50,18 +51,23 @@ def train(
     return carry_out("train", settings)
 
 
-def carry_out(what: str, *args: Any) -> int:
-    """Call the function of that name in surefoot.train, and say what came of the run; the exit code."""
+def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
+    """Call the function of that name in surefoot.train, and say what came of the run; the exit code.
+
+    Args:
+        what: "train" or "resume".
+        args: for it.
+        mkl: see imports.strict.
+    """
     import gc
 
     from surefoot.cli.streams import lasting
     from surefoot.plot import painter
-    from surefoot.train import imports
 
     with lasting(), painter.hired():
         # objects made while importing live as long as the process: the collector need not look at them again
         gc.disable()
-        imports.strict()
+        imports.strict(mkl)
         imports.lean()
         from surefoot.train import job
         from surefoot.train.run import Interrupted

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,13 +25,14 @@ _TRIAL = [
     {"kind": "epoch", "epoch": 1, "step": 1, "train_loss": 1.0, "valid_loss": 1.0, "valid_accuracy": 0.5}
 ]
 
-_painter: subprocess.Popen[bytes] | None = None
+_painter: subprocess.Popen[bytes] | None = None  # the process
+_free = False  # whether it has no run to draw yet: it draws one
 
 
 @contextlib.contextmanager
 def hired() -> Iterator[None]:
     """Have the process at hand inside `with`, where there is a core for it; it dies with this one."""
-    global _painter
+    global _painter, _free
     if (os.cpu_count() or 1) > 1:
         with contextlib.suppress(OSError):  # no room for a process: this one will draw
             _painter = subprocess.Popen(
@@ -40,9 +42,11 @@ def hired() -> Iterator[None]:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the training, which wants its picture then too
             )
+    _free = _painter is not None
     try:
         yield
     finally:
+        _free = False
         if _painter is not None:  # nothing was drawn
             _painter.kill()
             _painter.communicate()
@@ -54,19 +58,29 @@ def begun(name: str, records: Sequence[Mapping[str, Any]]) -> Callable[[], bytes
 
     Where no process was started, or it failed, this one draws then.
     """
-    if _painter is not None and _painter.stdin is not None:
+    global _free
+    painter, mine = _painter, _free
+    if painter is None or not mine:
+        return lambda: _drawn(name, records)
+    _free = False
+
+    def send() -> None:
+        assert painter is not None
+        assert painter.stdin is not None
         with contextlib.suppress(OSError):  # it is gone
-            _painter.stdin.write(json.dumps({"name": name, "records": records}).encode() + b"\n")
-            _painter.stdin.flush()
+            painter.stdin.write(json.dumps({"name": name, "records": records}).encode() + b"\n")
+            painter.stdin.flush()
+
+    # it may not read yet: many records are more than a pipe holds
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
 
     def picture() -> bytes:
         global _painter
-        if _painter is not None:
-            painter, _painter = _painter, None
-            drawn, _ = painter.communicate()
-            if drawn and painter.returncode == 0:
-                return drawn
-        return _drawn(name, records)
+        sending.join()
+        drawn, _ = painter.communicate()
+        _painter = None
+        return drawn if drawn and painter.returncode == 0 else _drawn(name, records)
 
     return picture
 

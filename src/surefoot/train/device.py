@@ -33,11 +33,13 @@ def pick(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
-def describe(device: torch.device) -> str:
-    """The device in a few words."""
+def describe(device: torch.device, most: int = 1) -> str:
+    """The device in a few words; `most`: threads that may share a step that one could take."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
         threads = torch.get_num_threads()
+        if most > threads:
+            return f"cpu, up to {most} threads"
         return f"cpu, {threads} thread{'s' * (threads > 1)}"
     return str(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import subprocess
 import sys
@@ -30,6 +31,7 @@ def environment(device: torch.device, seed: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "platform": platform.platform(),
+        "mkl": os.environ.get("MKL_CBWR"),  # bits of products go by it
         "processor": torch.backends.cpu.get_cpu_capability(),
         "git": _git(),
     }

@@ -14,7 +14,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["intel", "lean", "strict", "whole"]
+__all__ = ["STRICT", "intel", "lean", "strict", "whole"]
+
+STRICT = "AUTO,STRICT"
 
 _SHAPES = "torch._meta_registrations"
 
@@ -42,13 +44,17 @@ def lean() -> None:
         del torch._meta_registrations
 
 
-def strict() -> None:
+def strict(setting: str | None = STRICT) -> None:
     """Before torch is imported: let products of matrices have the same bits by any number of threads.
 
-    Intel's MKL does so when asked, on processors of theirs; a small model's products take the same time.
+    Intel's MKL does so when asked, on processors of theirs; a small model's products take the same time. They
+    are other bits than those of one thread unasked.
+
+    Args:
+        setting: what MKL is asked; None asks nothing.
     """
-    if "torch" not in sys.modules and intel():
-        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+    if setting is not None and "torch" not in sys.modules and intel():
+        os.environ.setdefault("MKL_CBWR", setting)
 
 
 def intel() -> bool:

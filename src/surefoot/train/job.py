@@ -6,13 +6,14 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import models, optimizers, threads
 from surefoot.train.blame import blaming
 from surefoot.train.config import GIVEN, Config, read
-from surefoot.train.data import load
+from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
@@ -66,31 +67,43 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if ":" in config.model:
         models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
-    most = 1
+    most, count = 1, config.threads or torch.get_num_threads()
     if config.threads is None and device.type == "cpu":
         every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
         validated = len(data.valid.x) / every
-        fitting = threads.fitting(model, data.shape, config.batch_size // config.accumulate, validated)
-        torch.set_num_threads(fitting)
-        if fitting == 1:
-            most = threads.AT_FIRST
+        if threads.small(model, data.shape, config.batch_size // config.accumulate, validated):
+            most, count = count, 1
         else:
-            config = dataclasses.replace(config, threads=fitting)
-    elif config.threads is not None:
-        torch.set_num_threads(config.threads)
+            config = dataclasses.replace(config, threads=count)
+    with threads.by(count):
+        return _fit(config, data, model, device, most, progress=progress, resume=resume)
+
+
+def _fit(
+    config: Config,
+    data: Data,
+    model: nn.Module,
+    device: torch.device,
+    most: int,
+    *,
+    progress: bool,
+    resume: bool,
+) -> Run:
+    """Train the model, by the threads that are set, or where that is one by up to `most`."""
     model.to(device)
     given = {name: getattr(config, name) for name in optimizers.OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
+    if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
+        most = 1
     if progress:
         print(data.description)
         print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         whole = ", all rows in one" if config.batch_size >= len(data.train) else ""
         batches = f"batches of {config.batch_size:,}{whole}{parts}"
-        where = f"{device}, up to {most} threads" if most > 1 else devices.describe(device)
-        print(f"{config.schedule}, {batches}; {where}\n", flush=True)
+        print(f"{config.schedule}, {batches}; {devices.describe(device, most)}\n", flush=True)
     folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
@@ -169,6 +182,8 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
         )
     folder = RunFolder(path)
     if folder.status == "finished":
+        if progress:
+            print(f"The run '{path}' is finished; there is nothing left to do.")
         return Run.load(path)
     if not any((path / "checkpoints").glob("step-*.safetensors")):
         if folder.status == "interrupted":
@@ -179,9 +194,7 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
         if progress:
             print(f"The run '{path}' has no checkpoint yet; it begins anew.")
     begun, now = folder.environment, environment(devices.pick(config.device), config.seed)
-    if config.threads is None and "threads" in begun:
-        torch.set_num_threads(begun["threads"])  # sums depend on it
-    for what in ("torch", "platform", "processor"):
+    for what in ("torch", "platform", "processor", "mkl"):
         if progress and begun.get(what, now[what]) != now[what]:
             print(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
     return train(dataclasses.replace(config, out=path), progress=progress, resume=True)

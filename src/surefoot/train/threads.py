@@ -1,43 +1,50 @@
-"""How many threads of the CPU share a training step."""
+"""Which training steps threads of the CPU may share: small ones, if no bit of them goes by their number."""
 
 from __future__ import annotations
 
 import itertools
-import math
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from surefoot.optim import SGD
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
+from surefoot.train.imports import STRICT
+from surefoot.train.objective import LOSSES
 from surefoot.train.randomness import unmoved
+from surefoot.train.shared import Shared
 
-__all__ = ["AT_FIRST", "Shared", "by", "fitting", "idle", "shared", "up_to"]
+__all__ = ["AT_FIRST", "by", "plain", "shared", "small", "up_to"]
 
 AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_THREADS
 
-# floating point operations of a step; below, threads wait for each other more than they work
+# floating point operations of a step; below, threads may wait for each other more than they work
 _WORTH_SHARING = 1e8
 
-_WARM, _WAKE, _CHUNK = 6, 2, 10  # steps: not timed at the start, or of a trial; timed together
-_PAUSE, _LONGEST = 40, 4000  # steps between two trials of another number of threads
-_BETTER = 0.95  # of a step's time: another thread must save the rest
-_WATCHED = 0.05  # seconds that cores are seen idle before another thread is tried on them
+# What adds numbers up in products of matrices alone, for which MKL promises the same bits, or by one thread:
+# torch does so with fewer than 32,768 numbers, and a compiled loop with fewer than 4,096 for each thread.
+_PLAIN = (
+    nn.Sequential, nn.Flatten, nn.Linear, nn.Dropout, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU,
+    nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus,
+)  # fmt: skip
+_ADDED, _ADDED_COMPILED = 32_768, 2 * 4_096
+_ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD")
 
 _most = 1
 
 
-def fitting(model: nn.Module, shape: Sequence[int], batch_size: int, validated: float = 0) -> int:
-    """How many threads a step is worth: one, unless its matrix products are large.
+def small(model: nn.Module, shape: Sequence[int], batch_size: int, validated: float = 0) -> bool:
+    """Whether a step is so small that one thread may be the fastest: unless its matrix products are large.
 
-    A count, not a measurement: results depend on the number of threads, so one seed must always get the same.
+    A count, not a measurement: results of others depend on the number of threads, so one seed must always get
+    the same.
 
     Args:
         model: to be trained, on the CPU.
@@ -64,8 +71,7 @@ def fitting(model: nn.Module, shape: Sequence[int], batch_size: int, validated: 
         for hook in hooks:
             hook.remove()
     # forward once, backward twice as much; a model that cannot be counted keeps torch's choice
-    small = 0 < work * (3 * batch_size + validated) < _WORTH_SHARING
-    return 1 if small else torch.get_num_threads()
+    return 0 < work * (3 * batch_size + validated) < _WORTH_SHARING
 
 
 @contextmanager
@@ -97,7 +103,7 @@ def shared(
     tries: int = 2,
     rest: int = 0,
 ) -> Step:
-    """The step by as many threads as are fastest, where that changes no bit of its result; else by one.
+    """The step by as many threads as are fastest, where no bit of its result goes by that; else by one.
 
     Args:
         make: gives the step.
@@ -107,24 +113,33 @@ def shared(
         rest: rows in an epoch's last batch, if it is a shorter one: its products may be parted otherwise.
     """
     step = make(job)
+    rows = 0 if batch is None else len(batch[0])
+    alike = job.loss in LOSSES.values() and job.autocast is None
+    if _most == 1 or batch is None or not alike or not plain(job.model, job.optimizer, rows, job.clip):
+        return step
     counts = [*itertools.takewhile(lambda n: n < _most, (2**k for k in itertools.count())), _most]
-    kinds = (type(job.optimizer).__module__, getattr(job.loss, "__module__", None) or "")
-    # what a user wrote may count its calls
-    if _most == 1 or batch is None or any(k.partition(".")[0] not in ("torch", "surefoot") for k in kinds):
-        return step
-    try:
-        batches = [batch] * tries + [(batch[0][:rest], batch[1][:rest])] * (rest > 0)
-        results = [_result(make, job, batches, count) for count in counts]
-        same = all(torch.equal(a, b) for r in results[1:] for a, b in zip(results[0], r, strict=True))
-    except Exception:  # a model that cannot be copied; one that fails will tell so when it trains
-        return step
+    batches = [batch] * tries + [(batch[0][:rest], batch[1][:rest])] * (rest > 0)
+    results = [_result(make, job, batches, count) for count in counts]
+    same = all(torch.equal(a, b) for r in results[1:] for a, b in zip(results[0], r, strict=True))
     return Shared(step, counts) if same else step
+
+
+def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None) -> bool:
+    """Whether nothing in a step of so many rows can go by the number of threads, as far as is known."""
+    modules = [*model.modules()]
+    given = [module.out_features for module in modules if isinstance(module, nn.Linear)]
+    own = all(type(module) in _PLAIN for module in modules) and bool(given)
+    if not own or clip is not None or os.environ.get("MKL_CBWR") != STRICT:
+        return False
+    kind = type(optimizer)
+    known = kind is SGD or kind in (getattr(torch.optim, name) for name in _ELEMENTWISE)
+    return known and rows * max(given) < _ADDED and rows * given[-1] < _ADDED_COMPILED
 
 
 def _result(
     make: Callable[[Job], Step], job: Job, batches: Sequence[tuple[Tensor, Tensor]], count: int
 ) -> list[Tensor]:
-    """Losses and weights after steps on a copy by so many threads."""
+    """Losses, weights, gradients and state after steps on a copy by so many threads."""
     copy = job.copied()
     copy.model.train()
     with unmoved(), warnings.catch_warnings():
@@ -133,115 +148,6 @@ def _result(
         with by(count):
             step = make(copy)
             losses = [step(*batch) for batch in batches]
-    return [*losses, *copy.model.state_dict().values()]
-
-
-def idle() -> float | None:
-    """Seconds since the system's start that cores did nothing, all together; None where it does not say."""
-    try:
-        fields = Path("/proc/stat").read_text().split(maxsplit=6)  # cpu user nice system idle iowait
-        return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-class Shared:
-    """A step, and how many threads it is taken by: found by the clock, again and again.
-
-    Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
-    they wait for each other at every product, and it takes up to a hundred times as long. So the next larger
-    number is tried for a few steps now and then where cores are idle, the next smaller one too, and several
-    threads are left at once when they are late.
-
-    Args:
-        step: taken by one thread; its results must be the same by any number.
-        counts: the numbers of threads to choose from, growing from 1.
-        clock: gives seconds.
-        idle: gives seconds that cores were idle, all together; None where that is not told.
-    """
-
-    def __init__(
-        self,
-        step: Step,
-        counts: Sequence[int],
-        clock: Callable[[], float] = time.perf_counter,
-        idle: Callable[[], float | None] = idle,
-    ) -> None:
-        self._step, self._counts, self._clock, self._idle = step, counts, clock, idle
-        self._home = self._now = 0  # which of the counts is settled on, and which is in use: another on trial
-        self._upwards = True  # where the next trial goes
-        self._pace = math.inf  # seconds a step, at home
-        self._pause, self._wait = _PAUSE, 0
-        self._calls, self._spent = -_WARM, 0.0
-        self._watched = clock(), idle()
-
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Take the step, or hand the batch in."""
-        torch.set_num_threads(self._counts[self._now])
-        try:
-            began = self._clock()
-            loss = self._step(x, y)
-            self._spent += self._clock() - began
-        finally:
-            torch.set_num_threads(1)
-        self._calls += 1
-        if self._step.whole:
-            self._look()
-        return loss
-
-    @property
-    def whole(self) -> bool:
-        """As of the step."""
-        return self._step.whole
-
-    def flush(self) -> None:
-        """As of the step."""
-        self._step.flush()
-
-    def _look(self) -> None:
-        """Decide, once enough steps were timed or they are late, by how many threads the next are taken."""
-        trial = self._now != self._home
-        late = self._spent > self._pace * ((1 if trial else 1.5) * max(self._calls, 0) + 3)
-        if self._calls < _CHUNK and not late:
-            if self._calls <= 0:
-                self._spent = 0.0
-            return
-        pace = self._spent / max(self._calls, 1)
-        self._wait -= self._calls
-        self._calls, self._spent = 0, 0.0
-        if trial:
-            if not late and pace < self._pace * (_BETTER if self._now > self._home else 1):
-                self._settle(self._now, self._pause)
-            else:
-                self._upwards = not self._upwards
-                self._pause = min(2 * self._pause, _LONGEST)
-                self._settle(self._home, self._pause)
-        elif late and self._home:
-            self._upwards = True
-            self._settle(0, self._pause)
-        else:
-            self._pace = pace
-            if self._wait <= 0:
-                self._try()
-
-    def _settle(self, at: int, pause: int) -> None:
-        self._home = self._now = at
-        self._pace, self._wait = math.inf, pause
-        self._watched = self._clock(), self._idle()
-
-    def _try(self) -> None:
-        """Begin a trial: of fewer threads, or of more if cores were idle since the last look at them."""
-        if not 0 <= self._home + (1 if self._upwards else -1) < len(self._counts):
-            self._upwards = not self._upwards
-        if not self._upwards:
-            self._now, self._calls = self._home - 1, -_WAKE
-            return
-        (began, before), (now, idle) = self._watched, (self._clock(), self._idle())
-        if now - began < _WATCHED:
-            return
-        wanted = self._counts[self._home + 1] - self._counts[self._home]
-        if before is None or idle is None or idle - before > 0.7 * wanted * (now - began):
-            self._now, self._calls = self._home + 1, -_WAKE
-        else:
-            self._wait, self._watched = _PAUSE, (now, idle)
-            self._upwards = not self._home
+    params = [*copy.model.parameters()]
+    state = [t for p in params for t in copy.optimizer.state.get(p, {}).values() if isinstance(t, Tensor)]
+    return [*losses, *params, *(p.grad for p in params if p.grad is not None), *state]

@@ -58,7 +58,7 @@ from itertools import count
 from surefoot.train import imports
 imports.strict()
 import torch
-from surefoot.train import threads
+from surefoot.train import shared, threads
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.config import Config
 from surefoot.train.job import train
@@ -67,10 +67,10 @@ used = []
 steps = CompiledSteps.__call__
 CompiledSteps.__call__ = lambda *args: used.append(torch.get_num_threads()) or steps(*args)
 # two threads are found faster at the first trial, whatever the clock says
-threads._WATCHED = threads._WARM = 0
-threads._BETTER = 1e9
-threads.Shared.__init__.__defaults__ = count().__next__, lambda: None
-threads.AT_FIRST = 2
+shared._WATCHED = shared._WARM = 0
+shared._BETTER = 1e9
+shared.Shared.__init__.__defaults__ = count().__next__, lambda: None
+torch.set_num_threads(2)
 for most, out in ((1, "one"), (None, "two")):
     config = Config(epochs=1, hidden=(64,), dropout=0.1, batch_size=100, compile="on", threads=most, out=out)
     train(config, progress=False)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from surefoot.errors import unknown
+from surefoot.errors import InputError, unknown
 
 __all__ = ["KINDS", "Scaling", "learn"]
 
@@ -68,7 +68,7 @@ def learn(kind: str, x: Tensor) -> Scaling:
         The map.
 
     Raises:
-        InputError: `kind` is none of `KINDS`.
+        InputError: `kind` is none of `KINDS`, or there are no numbers.
 
     Example:
         >>> learn("standard", torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
@@ -76,6 +76,8 @@ def learn(kind: str, x: Tensor) -> Scaling:
     """
     if kind not in KINDS:
         raise unknown("scale", kind, KINDS)
+    if not x.numel():
+        raise InputError(f"A scaling is learned from rows; inputs of shape {tuple(x.shape)} hold none.")
     pixels = x.dtype == torch.uint8
     if kind == "raw":
         shift, span = torch.tensor(0.0), torch.tensor(1.0)

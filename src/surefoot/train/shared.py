@@ -1,0 +1,152 @@
+"""A training step by as many threads of the CPU as are fastest just then."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from surefoot.train.engine import Step
+
+__all__ = ["Shared", "idle"]
+
+_WARM, _WAKE, _CHUNK = 6, 2, 10  # steps: not timed at the start, or of a trial; timed together
+_PAUSE, _LONGEST = 40, 4000  # steps between two trials of another number of threads
+_BETTER = 0.95  # of a step's time: another thread must save the rest
+_WATCHED = 0.05  # seconds that cores are seen idle before another thread is tried on them
+
+
+def idle() -> float | None:
+    """Seconds since the system's start that cores did nothing, all together; None where it does not say."""
+    try:
+        fields = Path("/proc/stat").read_text().split(maxsplit=6)  # cpu user nice system idle iowait
+        return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+class Shared:
+    """A step, and how many threads it is taken by: found by the clock, again and again.
+
+    Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
+    they wait for each other at every product, and it takes up to a hundred times as long. So the next larger
+    number is tried for a few steps now and then where cores are idle, the next smaller one too, and several
+    threads are left at once when they are late.
+
+    Args:
+        step: taken by one thread; its results must be the same by any number.
+        counts: the numbers of threads to choose from, growing from 1.
+        clock: gives seconds.
+        idle: gives seconds that cores were idle, all together; None where that is not told.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        counts: Sequence[int],
+        clock: Callable[[], float] = time.perf_counter,
+        idle: Callable[[], float | None] = idle,
+    ) -> None:
+        self._step, self._counts, self._clock, self._idle = step, counts, clock, idle
+        self._home = self._now = 0  # which of the counts is settled on, and which is in use: another on trial
+        self._up = True  # whether the next trial is of more threads
+        self._pauses = {True: _PAUSE, False: _PAUSE}  # before a trial of more, and of fewer
+        self._pace = math.inf  # seconds a step, at home
+        self._skip, self._wait, self._age = _WARM, 0, 0  # steps: not to time, before a trial, since settled
+        self._calls, self._spent = 0, 0.0  # timed
+        self._unit, self._unit_spent = 0, 0.0  # since the step was whole
+        self._watched = clock(), idle()
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Take the step, or hand the batch in."""
+        torch.set_num_threads(self._counts[self._now])
+        try:
+            began = self._clock()
+            loss = self._step(x, y)
+            self._unit_spent += self._clock() - began
+        finally:
+            torch.set_num_threads(1)
+        self._unit += 1
+        if self._step.whole:
+            calls, spent = self._unit, self._unit_spent
+            self._unit, self._unit_spent = 0, 0.0
+            self._timed(calls, spent)
+        return loss
+
+    @property
+    def whole(self) -> bool:
+        """As of the step."""
+        return self._step.whole
+
+    def flush(self) -> None:
+        """As of the step, and by one thread."""
+        self._step.flush()
+        self._unit, self._unit_spent = 0, 0.0
+
+    def _timed(self, calls: int, spent: float) -> None:
+        """Decide, once enough steps were timed or they are late, by how many threads the next are taken."""
+        trial = self._now != self._home
+        self._age += calls
+        if self._skip > 0:
+            self._skip -= calls
+            if trial and spent > self._pace * (calls + 3):
+                self._fail()
+            return
+        self._calls += calls
+        self._spent += spent
+        late = self._spent > self._pace * ((1 if trial else 1.5) * self._calls + 3)
+        if self._calls < _CHUNK and not late:
+            return
+        pace = self._spent / self._calls
+        self._wait -= self._calls
+        self._calls, self._spent = 0, 0.0
+        if trial:
+            if late or pace >= self._pace * (_BETTER if self._now > self._home else 1):
+                self._fail()
+            else:
+                self._settle(self._now)
+        elif late and self._home:
+            # others want the cores; whether now and then, or always when it was settled on
+            again = self._age < 8 * self._pauses[True]
+            self._pauses[True] = min(2 * self._pauses[True], _LONGEST) if again else _PAUSE
+            self._up = True
+            self._settle(0)
+        else:
+            # what slows several threads down by and by is no new measure for them
+            self._pace = min(pace, 1.05 * self._pace) if self._home else pace
+            if self._wait <= 0:
+                self._try()
+
+    def _fail(self) -> None:
+        self._pauses[self._up] = min(2 * self._pauses[self._up], _LONGEST)
+        self._up = not self._up
+        self._settle(self._home)
+
+    def _settle(self, at: int) -> None:
+        self._age = 0 if at != self._home else self._age
+        self._home = self._now = at
+        if not 0 <= at + (1 if self._up else -1) < len(self._counts):
+            self._up = not self._up
+        self._pace, self._wait = math.inf, self._pauses[self._up]
+        self._skip, self._calls, self._spent = 0, 0, 0.0
+        self._watched = self._clock(), self._idle()
+
+    def _try(self) -> None:
+        """Begin a trial: of fewer threads, or of more if cores were idle since the last look at them."""
+        other = self._home + (1 if self._up else -1)
+        if self._up:
+            (began, before), (now, idle) = self._watched, (self._clock(), self._idle())
+            if now - began < _WATCHED:
+                return
+            self._watched = now, idle
+            wanted = self._counts[other] - self._counts[self._home]
+            if before is not None and idle is not None and idle - before < 0.7 * wanted * (now - began):
+                self._wait = _PAUSE
+                self._up = not self._home  # fewer next, if there are
+                return
+        self._now, self._skip = other, _WAKE
