@@ -17,6 +17,7 @@ __all__ = ["Shared", "idle"]
 
 _WARM, _WAKE, _CHUNK = 6, 2, 10  # steps: not timed at the start, or of a trial; timed together
 _PAUSE, _LONGEST = 40, 4000  # steps between two trials of another number of threads
+_HICCUP = 10  # steps that may be lost at once, as by a system that does something of its own
 _BETTER = 0.95  # of a step's time: another thread must save the rest
 _WATCHED = 0.05  # seconds that cores are seen idle before another thread is tried on them
 
@@ -59,6 +60,7 @@ class Shared:
         self._pace = math.inf  # seconds a step, at home
         self._skip, self._wait, self._age = _WARM, 0, 0  # steps: not to time, before a trial, since settled
         self._calls, self._spent = 0, 0.0  # timed
+        self._lost = 0.0  # seconds that the last steps at home took more than half as long again
         self._unit, self._unit_spent = 0, 0.0  # since the step was whole
         self._watched = clock(), idle()
 
@@ -99,10 +101,15 @@ class Shared:
             return
         self._calls += calls
         self._spent += spent
-        late = self._spent > self._pace * ((1 if trial else 1.5) * self._calls + 3)
+        usual = self._pace * self._calls
+        if trial:
+            late = self._spent > usual + 3 * self._pace
+        else:
+            late = self._lost + self._spent > 1.5 * usual + _HICCUP * self._pace
         if self._calls < _CHUNK and not late:
             return
         pace = self._spent / self._calls
+        self._lost = 0.0 if math.isinf(usual) else max(0.0, self._lost + self._spent - 1.5 * usual)
         self._wait -= self._calls
         self._calls, self._spent = 0, 0.0
         if trial:
@@ -133,7 +140,7 @@ class Shared:
         if not 0 <= at + (1 if self._up else -1) < len(self._counts):
             self._up = not self._up
         self._pace, self._wait = math.inf, self._pauses[self._up]
-        self._skip, self._calls, self._spent = 0, 0, 0.0
+        self._skip, self._calls, self._spent, self._lost = 0, 0, 0.0, 0.0
         self._watched = self._clock(), self._idle()
 
     def _try(self) -> None:
