@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from surefoot.cli import main
+from surefoot.cli.resume import _mkl
 
 COMMON = ["--data", "sign.npz", "--model", "linear", "--batch-size", "4", "--lr", "0.5", "--epochs", "9"]
 
@@ -205,3 +206,13 @@ def test_one_that_was_begun_in_python_too() -> None:
     assert done.stdout == "stopped\n"
     assert _surefoot("resume", "run") == 0
     assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("damaged", ['{"mkl": 1}', "[]", "{"])
+def test_a_damaged_note_of_where_it_was_begun(damaged: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run"]) == 0
+    Path("run/environment.json").write_text(damaged)
+    capsys.readouterr()
+    assert _mkl(Path("run")) is None
+    assert main(["resume", "run"]) == 0
+    assert "is finished" in capsys.readouterr().out

@@ -85,4 +85,4 @@ def test_a_plot_of_a_run_in_memory() -> None:
     run.add(RECORDS)
     figure = run.plot()
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
-    assert run.png()().startswith(b"\x89PNG")
+    assert run.png().startswith(b"\x89PNG")

@@ -24,7 +24,10 @@ CLASSES = LOSSES["cross-entropy"]
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("MKL_CBWR", STRICT)  # read by MKL before; here it says what it would promise
+    # what MKL would promise: it has read the variable before
+    monkeypatch.setenv("MKL_CBWR", STRICT)
+    monkeypatch.setattr(threads, "intel", lambda: True)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     with threads.by(1):
         yield
 
@@ -126,8 +129,14 @@ def test_what_may_go_by_the_number_is_taken_by_one(job: Job, rows: int) -> None:
         assert not isinstance(threads.shared(Job.eager, job, _batch(rows)), Shared)
 
 
-def test_where_mkl_promises_nothing_one_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MKL_CBWR")
+@pytest.mark.parametrize("missing", ["request", "processor", "library"])
+def test_where_mkl_promises_nothing_one_takes_it(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if missing == "request":
+        monkeypatch.delenv("MKL_CBWR")
+    elif missing == "processor":
+        monkeypatch.setattr(threads, "intel", lambda: False)
+    else:
+        monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     with threads.up_to(2):
         assert not isinstance(threads.shared(Job.eager, _job(_model()), _batch()), Shared)
 

@@ -23,5 +23,6 @@ def resume(run: Path, /) -> int:
 def _mkl(run: Path) -> str | None:
     """What MKL was asked when the run was begun: it must be asked the same, and before torch is imported."""
     with suppress(OSError, ValueError, AttributeError):
-        return json.loads((run / "environment.json").read_text(encoding="utf-8")).get("mkl")  # type: ignore[no-any-return]
+        asked = json.loads((run / "environment.json").read_text(encoding="utf-8")).get("mkl")
+        return asked if isinstance(asked, str) else None
     return None

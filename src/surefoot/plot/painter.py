@@ -47,7 +47,7 @@ def hired() -> Iterator[None]:
         yield
     finally:
         _free = False
-        if _painter is not None:  # nothing was drawn
+        if _painter is not None:  # nobody took its picture
             _painter.kill()
             _painter.communicate()
             _painter = None

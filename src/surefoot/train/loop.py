@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from surefoot.errors import InputError
+from surefoot.plot import painter
 from surefoot.train import device as devices
 from surefoot.train import optimizers, saved
 from surefoot.train import schedule as schedules
@@ -244,7 +245,8 @@ def fit(
         finally:
             history.close()
         if folder is not None:
-            curves = run.png() if run.records else None  # none where the first loss is NaN
+            # no records where the first loss is NaN
+            curves = painter.begun(run.name, run.records) if run.records else None
             best.write()
             saved.save(folder, model.state_dict())
             if curves is not None:

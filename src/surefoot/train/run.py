@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,11 +117,11 @@ class Run:
 
         return curves.curves([self])
 
-    def png(self) -> Callable[[], bytes]:
-        """Begin to draw the plot; what is returned gives it as a PNG picture, once it is there."""
+    def png(self) -> bytes:
+        """The plot as a PNG picture."""
         from surefoot.plot import painter
 
-        return painter.begun(self.name, self.records)
+        return painter.begun(self.name, self.records)()
 
     @property
     def closing(self) -> str:

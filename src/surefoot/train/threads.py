@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from surefoot.optim import SGD
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
-from surefoot.train.imports import STRICT
+from surefoot.train.imports import STRICT, intel
 from surefoot.train.objective import LOSSES
 from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared
@@ -129,7 +129,9 @@ def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None)
     modules = [*model.modules()]
     given = [module.out_features for module in modules if isinstance(module, nn.Linear)]
     own = all(type(module) in _PLAIN for module in modules) and bool(given)
-    if not own or clip is not None or os.environ.get("MKL_CBWR") != STRICT:
+    # elsewhere, or by another library, the same request promises nothing
+    promised = os.environ.get("MKL_CBWR") == STRICT and intel() and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    if not own or clip is not None or not promised:
         return False
     kind = type(optimizer)
     known = kind is SGD or kind in (getattr(torch.optim, name) for name in _ELEMENTWISE)

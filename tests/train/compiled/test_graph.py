@@ -13,10 +13,11 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 import surefoot
+from surefoot.plot import painter
 from surefoot.train import loop
 from surefoot.train.compiled import graph
 from surefoot.train.engine import Job
-from surefoot.train.run import Interrupted, Run
+from surefoot.train.run import Interrupted
 
 from .conftest import BATCH
 from .recorder import REFUSAL, stand_in
@@ -253,7 +254,7 @@ def test_without_cuda_there_is_nothing_to_capture():
 
 
 def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, monkeypatch, tmp_path):
-    monkeypatch.setattr(Run, "png", lambda self: bytes)
+    monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
     if device.type == "cpu":  # what choose does on a GPU
         monkeypatch.setattr(loop, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on"))
     x = torch.randn(BATCH * 6 - 3, 6, generator=torch.Generator().manual_seed(4))

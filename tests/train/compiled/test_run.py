@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from surefoot.plot import painter
 from surefoot.train.imports import intel
 from surefoot.train.loop import fit
-from surefoot.train.run import Interrupted, Run
+from surefoot.train.run import Interrupted
 
 from .conftest import BATCH, K
 
@@ -22,7 +23,7 @@ EPOCHS, STEPS = 2, 8  # the last batch of an epoch is a short one
 
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
-    monkeypatch.setattr(Run, "png", lambda self: bytes)
+    monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
 
 
 def run(job, out, compile="on", stop=0, **options):

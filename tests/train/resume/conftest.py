@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from surefoot import SGD
+from surefoot.plot import painter
 from surefoot.train.loop import fit
 from surefoot.train.run import Run
 
@@ -85,7 +86,9 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.setattr(Run, "png", lambda self: bytes)  # drawing takes longer than all else here
+    monkeypatch.setattr(
+        painter, "begun", lambda name, records: bytes
+    )  # drawing takes longer than all else here
     return Job()
 
 
