@@ -172,6 +172,9 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
     if (ours is None) != (default is None):
         linear, other = (target, source) if ours is None else (source, target)
         return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
+    if (source.name, target.name) == ("lion", "signsgd"):
+        betas = f"β₁ = {_show(h.beta1)} and β₂ = {_show(h.beta2)}"
+        return f"Both step by a sign, but with {betas} lion's is that of no mean which signsgd keeps."
     if ours is None:
         return f"{source.name} and {target.name} scale their steps in different ways."
     for shape in shapes(source, h, target):
