@@ -15,18 +15,10 @@ from surefoot.check.arithmetic import examine
 from surefoot.check.claim import Claim
 from surefoot.check.load import load
 from surefoot.check.patient import Here
+from surefoot.check.protocol import Plan, Signature
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.situations import CLAUSES, SITUATIONS, scripts
-from surefoot.check.verdict import (
-    DIFFERS,
-    FAILED,
-    NOT_APPLICABLE,
-    PASSED,
-    SHARED_COUNT,
-    Plan,
-    Signature,
-    Verdict,
-)
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, SHARED_COUNT, Verdict
 from surefoot.check.words import Words, combinations
 from surefoot.errors import InputError
 from surefoot.rules import RULES, get

@@ -17,10 +17,11 @@ import pytest
 from surefoot.check.arithmetic import examine
 from surefoot.check.load import load
 from surefoot.check.patient import Here
+from surefoot.check.protocol import Plan
 from surefoot.check.report import text
 from surefoot.check.run import check
 from surefoot.check.situations import CLAUSES
-from surefoot.check.verdict import FAILED, Plan
+from surefoot.check.verdict import FAILED
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
 CORRECT = Path(__file__).parent / "correct"

@@ -8,7 +8,8 @@ import torch
 from surefoot.check.arithmetic import examine
 from surefoot.check.load import load
 from surefoot.check.patient import Here
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan
+from surefoot.check.protocol import Plan
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE
 
 
 class Written(torch.optim.Optimizer):

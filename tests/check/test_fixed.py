@@ -8,7 +8,8 @@ import torch
 from surefoot.check.arithmetic import examine
 from surefoot.check.load import load
 from surefoot.check.patient import Here
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Plan
+from surefoot.check.protocol import Plan
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 
 class Plainly(torch.optim.Optimizer):

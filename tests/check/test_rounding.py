@@ -9,7 +9,8 @@ from surefoot.check.arithmetic import examine
 from surefoot.check.identify import identify
 from surefoot.check.load import load
 from surefoot.check.patient import Here
-from surefoot.check.verdict import DIFFERS, FAILED, Plan
+from surefoot.check.protocol import Plan
+from surefoot.check.verdict import DIFFERS, FAILED
 
 
 class Adam(torch.optim.Optimizer):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from surefoot.check import sandbox
+from surefoot.check.protocol import Died
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox, available
 from surefoot.check.server import get_server
-from surefoot.check.verdict import Died
 from surefoot.errors import InputError
 
 pytestmark = pytest.mark.skipif(not available(), reason="the sandbox needs fork")

@@ -81,6 +81,14 @@ def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
     assert len(lines(figure, 0)) == 4
 
 
+def test_what_was_measured_once_is_a_mark_not_a_line_of_no_length(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", "lr = 0.1", epochs=1, train_accuracy=0.8)
+    two = write_run(tmp_path / "two", "lr = 0.2", epochs=1, train_accuracy=0.7)
+    training = curves([one, two]).axes[1].get_lines()[0]
+    assert list(training.get_ydata()) == [0.8]
+    assert training.get_marker() == "_"
+
+
 @pytest.mark.parametrize(
     ("configs", "named"),
     [

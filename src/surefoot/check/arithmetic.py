@@ -15,20 +15,11 @@ from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
 from surefoot.check.failure import Fault, fault_in, tell_death, tell_failure
 from surefoot.check.guess import Guess, guess, precision
+from surefoot.check.protocol import Died, Patient, Plan, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
-from surefoot.check.verdict import (
-    DIFFERS,
-    FAILED,
-    NOT_APPLICABLE,
-    PASSED,
-    Died,
-    Patient,
-    Plan,
-    Raised,
-    Verdict,
-)
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
 from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]

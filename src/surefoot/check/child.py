@@ -109,7 +109,7 @@ class _Answerer:
         self.before = {name: dict(vars(place)) for name, place in _places().items()}
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        from surefoot.check.verdict import Raised
+        from surefoot.check.protocol import Raised
         from surefoot.errors import InputError
 
         try:

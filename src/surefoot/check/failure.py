@@ -9,9 +9,10 @@ from typing import TypeAlias
 from surefoot.check import wording
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
+from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
-from surefoot.check.verdict import FAILED, Clause, Died, Raised, Verdict
+from surefoot.check.verdict import FAILED, Clause, Verdict
 from surefoot.errors import InputError
 from surefoot.trace import Mismatch, Script, Trace
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from surefoot.check.verdict import Signature
+from surefoot.check.protocol import Signature
 from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
 

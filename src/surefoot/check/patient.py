@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
-from surefoot.check.verdict import Answer, Options, Raised, Signature
+from surefoot.check.protocol import Answer, Options, Raised, Signature
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import chosen, clauses
+from surefoot.check.protocol import Plan
 from surefoot.check.run import check
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Plan, Report
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Report
 
 if TYPE_CHECKING:
     import pytest

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.situations import SITUATIONS, Situation, longer, scripts
-from surefoot.check.verdict import Died, Patient, Raised
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import Value

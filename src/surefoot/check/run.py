@@ -11,19 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import chosen, clauses
+from surefoot.check.protocol import Options, Plan
 from surefoot.check.sandbox import UNTOUCHED, Sandbox
 from surefoot.check.server import available, get_server
-from surefoot.check.verdict import (
-    FAILED,
-    NOT_APPLICABLE,
-    PASSED,
-    REFUSED,
-    Clause,
-    Options,
-    Plan,
-    Report,
-    Verdict,
-)
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import available, get_server
-from surefoot.check.verdict import Answer, Clause, Died, Options, Raised, Signature
+from surefoot.check.verdict import Clause
 from surefoot.errors import InputError
 
 if TYPE_CHECKING:

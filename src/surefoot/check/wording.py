@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.check.claim import Claim
-from surefoot.check.verdict import CHANGED, Signature
+from surefoot.check.protocol import Signature
+from surefoot.check.verdict import CHANGED
 from surefoot.errors import InputError
 from surefoot.rules.formula import formulas, known
 from surefoot.trace import Group, Mismatch, Script, Set

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from surefoot.check.verdict import Options, Signature
+from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
 
 __all__ = ["TRIED", "Words", "combinations"]

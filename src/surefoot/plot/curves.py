@@ -71,9 +71,13 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         training, validation = _looks(i, len(histories))
         for panel, what in zip(shown, ["loss", *metrics], strict=True):
             panel.set_xlabel(unit)
-            alone = what != "loss" and len(histories) == 1  # measured once an epoch, perhaps in one only
-            dots = {"marker": "o", "markersize": 4} if alone else {}
-            _draw(panel, _training(history, what, scale), training | dots)
+            points = _training(history, what, scale)
+            dots: dict[str, Any] = {}
+            if len(histories) == 1 and what != "loss":  # measured once an epoch
+                dots = {"marker": "o", "markersize": 4}
+            elif len(points[0]) == 1:  # a line through one point would not be seen
+                dots = {"marker": "_", "markersize": 10}
+            _draw(panel, points, training | dots)
             _draw(panel, _measured(history, f"valid_{what}", scale), validation)
     if shown[0].get_xlim()[1] > 3:
         shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

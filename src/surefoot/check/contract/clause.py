@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from surefoot.check.verdict import Clause, Signature
+from surefoot.check.protocol import Signature
+from surefoot.check.verdict import Clause
 
 __all__ = ["CLAUSES", "Claims", "Make", "Probed", "clause"]
 

@@ -13,18 +13,8 @@ from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
-from surefoot.check.verdict import (
-    DIFFERS,
-    FAILED,
-    NOT_APPLICABLE,
-    PASSED,
-    REFUSED,
-    Died,
-    Options,
-    Patient,
-    Plan,
-    Verdict,
-)
+from surefoot.check.protocol import Died, Options, Patient, Plan
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
 
 __all__ = ["Examination", "examine"]

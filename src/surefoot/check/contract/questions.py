@@ -10,7 +10,8 @@ from typing import Any
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.judge import judge
 from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Died, Options, Patient
+from surefoot.check.protocol import Died, Options, Patient
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 __all__ = ["Finding", "Questions"]
 

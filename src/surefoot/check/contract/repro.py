@@ -10,7 +10,7 @@ from typing import Any
 
 from surefoot.check.contract import tools
 from surefoot.check.contract.simplify import literal, put_in, without_unused
-from surefoot.check.verdict import Options, Signature
+from surefoot.check.protocol import Options, Signature
 
 __all__ = ["reproduction"]
 

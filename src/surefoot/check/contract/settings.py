@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from surefoot.check.verdict import Options, Signature
+from surefoot.check.protocol import Options, Signature
 
 __all__ = ["PATHS", "alternatives", "contexts", "everything", "invalid", "paths", "settings"]
 

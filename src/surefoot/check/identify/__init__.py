@@ -24,7 +24,7 @@ from surefoot.check.identify.readings import (
     readings,
     still_readings,
 )
-from surefoot.check.verdict import Patient
+from surefoot.check.protocol import Patient
 from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.errors import InputError, unknown
@@ -202,7 +202,7 @@ def identify(
 
 def identify_patient(patient: Patient, subject: str) -> Identification:
     """Find out which rule the optimizer of a Patient follows; see `identify`."""
-    from surefoot.check.verdict import Died, Raised
+    from surefoot.check.protocol import Died, Raised
 
     signature = patient.signature
     if signature.needs_closure:

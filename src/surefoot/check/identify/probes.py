@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from surefoot.check.verdict import Patient
+from surefoot.check.protocol import Patient
 from surefoot.check.words import TRIED, Words
 from surefoot.trace import Group, Move, Script, Set, Step, Trace
 from surefoot.trace.values import elements

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from surefoot.check.verdict import (
-    CHANGED,
-    DIFFERS,
-    FAILED,
-    NOT_APPLICABLE,
-    OUTCOMES,
-    PASSED,
-    Options,
-    Report,
-    Verdict,
-)
+from surefoot.check.protocol import Options
+from surefoot.check.verdict import CHANGED, DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Report, Verdict
 
 __all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary"]
 

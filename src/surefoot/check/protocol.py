@@ -1,0 +1,119 @@
+"""How a check asks the optimizer under test: what is to be examined, and who answers.
+
+Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They
+never touch the optimizer: they ask the Patient, who may live in another process, and judge its answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from surefoot.check.verdict import Clause
+    from surefoot.trace import Script, Trace
+
+__all__ = ["Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
+
+Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
+Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to examine.
+
+    Args:
+        seed: makes everything random reproducible.
+        quick: only what catches most mistakes.
+        deep: also what takes long: torch.compile, two processes.
+        only: ids of clauses or groups; empty means all.
+        skip: ids of clauses or groups to leave out.
+    """
+
+    seed: int = 0
+    quick: bool = False
+    deep: bool = False
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    def wants(self, clause: Clause) -> bool:
+        """Whether a clause is to be examined, going by --quick, --only and --skip."""
+        if self.quick and not clause.quick:
+            return False
+        named = {clause.id, clause.group}
+        return (not self.only or bool(named & set(self.only))) and not named & set(self.skip)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How the optimizer's class is called.
+
+    Args:
+        name: the class's name.
+        options: option → default, for all that have one; where JSON cannot hold it, the string of its repr.
+        required: the options without a default, except the parameters themselves.
+        swallows: whether `**kwargs` takes any name.
+        needs_closure: whether step() cannot be called without a closure.
+        imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
+        document: the class's docstring, from which a convention may be guessed.
+    """
+
+    name: str
+    options: Options = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    swallows: bool = False
+    needs_closure: bool = False
+    imports: str = ""
+    document: str = ""
+
+
+class Patient(Protocol):
+    """The optimizer under test, here or in a process of its own.
+
+    Every question may raise `Died`: the process is gone, was stopped, or did not answer in time. The patient
+    is then alive again for the next question.
+    """
+
+    @property
+    def signature(self) -> Signature:
+        """How its class is called."""
+
+    @property
+    def given(self) -> Options:
+        """The options the user gave, and an lr if the class takes one; every question starts from them."""
+
+    def observe(self, probe: str, case: Options, options: Options) -> Answer:
+        """Run a contract probe by its name; `options` are added to the given ones."""
+
+    def tolerate(self, kind: str) -> None:
+        """Set aside what every step() raises after its update, so that the rest can be examined."""
+
+    def hurried(self, seconds: float) -> AbstractContextManager[None]:
+        """Allow less time for an answer, for a while."""
+
+    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+        """Play a script; the groups' own options win over `options`, and those over the given ones.
+
+        Raises:
+            Raised: the optimizer raised an exception; it says which, and where.
+            Died: see above.
+        """
+
+
+class Raised(Exception):
+    """The optimizer under test raised: `kind` is the exception's type, `said` its text, `line` where.
+
+    While a script was recorded, `action` and `step` say during what, as in `surefoot.trace.OptimizerRaised`.
+    """
+
+    def __init__(self, kind: str, said: str, line: str = "", action: str = "", step: int = 0) -> None:
+        super().__init__(f"{kind}: {said}")
+        self.kind, self.said, self.line, self.action, self.step = kind, said, line, action, step
+
+
+class Died(Exception):
+    """The process of the optimizer under test ended, or had to be ended; its text is a whole sentence."""
