@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surefoot.check.guess import conventions, guess
-from surefoot.check.verdict import Signature
+from surefoot.check.protocol import Signature
 from surefoot.check.words import Words
 
 SGD = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
@@ -23,6 +23,7 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
         ("SGDW", SGD, "torch(decay=decoupled)"),
         ("NAG", SGD, "torch(nesterov=True)"),
         ("KerasSGD", SGD, "keras"),
+        ("ChainerSGD", SGD, "classical"),  # with another decay than Keras
         ("Adam", ADAM, "adam"),
         ("MyAdam", ADAM, "adam"),
         ("AdamW", ADAM, "adamw"),

@@ -10,10 +10,10 @@ from typing import Any
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.mistakes import MISTAKES
+from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
-from surefoot.check.verdict import Options, Signature
 from surefoot.check.words import Words
-from surefoot.rules import DECAYS, RULES, Rule
+from surefoot.rules import DECAYS, RULES, Rule, get
 from surefoot.trace import Trace
 from surefoot.trace.compare import UNIT_ROUNDOFF
 
@@ -192,7 +192,7 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
     """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
     known = {
-        n.lower().replace("_", ""): (r.name, None)
+        n.lower().replace("_", ""): (n, None)
         for r in RULES.values()
         for n in (r.name, *r.aliases)
         if len(n) > 2
@@ -209,7 +209,7 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
                 changes["nesterov"] = True
             if decay not in (None, "l2"):
                 changes["decay"] = decay
-            rule = RULES[found]
+            rule = get(found)  # Chainer's momentum is Keras's, but not its decay
             rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
             return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), rest <= PLAIN
     return None, False
