@@ -324,6 +324,32 @@ def test_the_reproduction_runs_and_fails_without_surefoot(name):
     assert "AssertionError: should be" in done.stderr
 
 
+@pytest.mark.parametrize(("name", "step"), [("milestone_in_code", 201), ("steps_counted_in_a_byte", 257)])
+def test_what_begins_late_shows_in_the_long_run_alone(name, step):
+    found = verdicts(f"{MUTANTS}/{name}.py:SGD", "torch")
+    assert [id for id, v in found.items() if v.outcome == FAILED] == ["later"]
+    assert f"step {step}," in found["later"].where
+    assert f"steps 1 to {step}: w.grad = " in found["later"].script  # told in a line
+    done = subprocess.run(
+        [sys.executable, "-c", found["later"].repro], capture_output=True, text=True, check=False
+    )
+    assert "AssertionError: should be" in done.stderr
+
+
+def test_what_begins_within_twenty_steps_is_told_once():
+    class Restarted(torch.optim.SGD):
+        def step(self, closure=None):
+            loss = super().step(closure)
+            self.count = getattr(self, "count", 0) + 1
+            if self.count == 12:
+                self.state.clear()
+            return loss
+
+    found = verdicts(Restarted, "torch", only=("long", "later"))
+    assert found["long"].outcome == FAILED
+    assert found["later"].outcome == NOT_APPLICABLE
+
+
 def test_decay_applied_once_per_dtype_shows_only_with_several_dtypes():
     found = verdicts(
         f"{MUTANTS}/decay_once_per_bucket.py:SGD", "torch", decay="decoupled", only=("rule", "dtypes")

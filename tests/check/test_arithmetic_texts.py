@@ -53,6 +53,7 @@ WITNESS = {
     "dimensions": "convolutions_scaled",
     "dtypes": "decay_once_per_bucket",
     "long": "buffer_in_single_precision",
+    "later": "steps_counted_in_a_byte",
 }
 
 

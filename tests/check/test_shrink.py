@@ -99,3 +99,11 @@ def test_the_order_of_size_is_the_written_one():
     few_tensors = big(steps=2).select(["c"])
     assert size(few_steps, OFF) < size(few_tensors, OFF)
     assert size(big(weight_decay=0), OFF) < size(big(), OFF)
+
+
+def test_a_long_run_is_told_with_one_gradient():
+    gradients = [{"w": Fraction(t, 7)} for t in range(1, 61)]
+    script = Script.of({"w": 1}, gradients=gradients, lr=1, momentum="1/2")
+    smallest = shrink(script, lambda s: len(s.steps) >= 40, off=OFF, seconds=20)
+    assert len({str(step) for step in smallest.steps}) == 1
+    assert len(smallest.steps) == 40

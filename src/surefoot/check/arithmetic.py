@@ -111,6 +111,7 @@ class _Work:
         self.partings: set[str] | None = None  # see `parted`
         self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
+        self.failed: set[str] = set()  # ids of clauses
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause)]
@@ -146,12 +147,17 @@ class _Work:
             if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
                 yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
                 continue
+            if s.clause.id == "later" and "long" in self.failed:
+                yield s.clause.verdict(NOT_APPLICABLE, note="it parts from the rule sooner, as told")
+                continue
             verdict = self.judge(s, claim)
             if verdict.outcome == FAILED and s.clause.id in BUT_FOR and not (guessed.sure or claimed):
                 note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
                 verdict = s.clause.verdict(DIFFERS, note=note)
             if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
                 verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
+            if verdict.outcome == FAILED:
+                self.failed.add(s.clause.id)
             yield verdict
 
     def another(self, guessed: Guess, other: Rule) -> str:
@@ -214,6 +220,8 @@ class _Work:
                 )
             wrong = own or wrong
             traces = [t for r, _ in wrong if (t := r.trace)]
+        if clause.id == "later":  # no known mistake, or it would have shown in the first steps
+            return tell_failure(self.recorder, clause, claim, wrong, (count, many))
         return self.explain(situation, claim, wrong, recordings, (count, many))
 
     def explain(

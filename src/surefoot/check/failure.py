@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -50,7 +51,10 @@ def tell_failure(
     A diagnosis is told if it is true of that script too; else `said` is.
     """
     first, fault = wrong[0]
-    smallest = shrink(first.script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
+    script = first.script
+    if isinstance(fault, Mismatch):  # what comes after it does not matter
+        script = dataclasses.replace(script, steps=script.steps[: fault.step])
+    smallest = shrink(script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
     unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made
     shown = recorder.play(smallest, first.dtype)
     fault = fault_in(shown, claim) or fault

@@ -164,20 +164,31 @@ def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script
 
 def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """Twenty steps of random numbers, ordinary hyperparameters, a schedule, a gap: not exact any more."""
-    ordinary = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
-    usual = {
-        o: Fraction(ordinary[words.hyper[o]]) if words.hyper[o] in ordinary and v else v
-        for o, v in options.items()
-    }
-    number: Callable[[], Fraction] = lambda: Fraction(rng.choice((-1, 1)) * rng.randint(8, 64), 32)  # noqa: E731
     lr = words.option("lr")
     events = {t: (Set(lr, Fraction(0.1 * 0.9**t)),) for t in (7, 8, 15)} if lr is not None else {}
-    start = {"a": [number() for _ in range(3)], "b": [number()]}
+    start = {"a": [_number(rng) for _ in range(3)], "b": [_number(rng)]}
     gradients = [
-        {n: [number() for _ in v] for n, v in start.items() if not (n == "b" and t in (5, 6))}
+        {n: [_number(rng) for _ in v] for n, v in start.items() if not (n == "b" and t in (5, 6))}
         for t in range(20)
     ]
-    yield Script(start, (Group(("a", "b"), usual),), _steps(gradients, events))
+    yield Script(start, (Group(("a", "b"), _ordinary(words, options)),), _steps(gradients, events))
+
+
+def later(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Three hundred steps of random numbers: more than a byte counts, and than most warm-ups take."""
+    gradients = [{"w": [_number(rng)]} for _ in range(300)]
+    yield Script({"w": [_number(rng)]}, (Group(("w",), _ordinary(words, options)),), _steps(gradients))
+
+
+def _number(rng: random.Random) -> Fraction:
+    return Fraction(rng.choice((-1, 1)) * rng.randint(8, 64), 32)
+
+
+def _ordinary(words: Words, options: Option) -> Option:
+    """The options, those that are on with values of every day."""
+    usual = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
+    hyper = words.hyper
+    return {o: Fraction(usual[hyper[o]]) if hyper[o] in usual and v else v for o, v in options.items()}
 
 
 def _situation(
@@ -243,6 +254,11 @@ SITUATIONS = (
         "long", "twenty steps with ordinary numbers, within rounding", long,
         "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄.",
         "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
+    ),
+    _situation(
+        "later", "three hundred steps, as the first twenty", later,
+        "A warm-up, a milestone, a counter that runs over: what begins late is in no short run.",
+        "Look for what goes by the number of steps, and make it an option, or a scheduler's.", near=0,
     ),
 )  # fmt: skip
 CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}

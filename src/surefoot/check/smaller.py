@@ -16,11 +16,12 @@ from surefoot.trace.values import build, elements, shape
 __all__ = ["smaller"]
 
 LARGE = 32  # elements
+LONG = 8  # steps
 
 
 def smaller(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     """Yield smaller scripts, the greatest savings first. Those that do not fit together are left out."""
-    for make in (
+    makes = [
         _fewer_steps,
         _fewer_tensors,
         _equal_elements,
@@ -28,11 +29,31 @@ def smaller(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
         _fewer_events,
         _fewer_options,
         _simpler_values,
-    ):
+    ]
+    if len(script.steps) > LONG:  # each step is told in a line, unless they are alike
+        makes = [_equal_steps, *makes[1:], _parts_of_steps]
+    for make in makes:
         try:
             yield from make(script, off)
         except InputError:
             continue
+
+
+def _equal_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
+    for name in script.names:
+        steps = []
+        for step in script.steps:
+            given = step.gradients or {}
+            ones = {n: _filled(g, Fraction(1)) if n == name else g for n, g in given.items()}
+            steps.append(Step(ones, step.events))
+        yield dataclasses.replace(script, steps=tuple(steps))
+
+
+def _parts_of_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
+    count = len(script.steps)
+    for part in (count // 2, count // 4, count // 8):
+        for skip in range(0, count - part + 1, part):
+            yield dataclasses.replace(script, steps=script.steps[:skip] + script.steps[skip + part :])
 
 
 def _fewer_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
@@ -106,14 +127,11 @@ def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
 
         if count == 1 and len(sizes) == 1:  # a matrix stays one: decay may spare vectors
             yield keeping(0)
-        part, least = (
-            count // 2,
-            count // 16 if count > LARGE else 1,
-        )  # the parts of a part come when it fails
+        part = count // 2
+        least = count // 16 if count > LARGE else 1  # the parts of a part come when it fails
         while part >= least:
             for start in range(0, count, part):
-                if part < count:
-                    yield keeping(slice(start, start + part))
+                yield keeping(slice(start, start + part))
             part //= 2
         less = count // 4
         while less:  # from the end: less and less of it, where a half is too much
@@ -154,16 +172,17 @@ def _simpler_values(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
             # only what cannot be off, as lr: with 1 for every number one could not tell which is which
             if isinstance(value, Fraction) and option not in off:
                 yield _with_group(script, i, {**group.options, option: Fraction(1)})
+    steps = script.steps if len(script.steps) <= LONG else ()  # those of a long run stay alike
     for simple in (Fraction(0), Fraction(1)):
         for name in script.names:
             yield _with_start(script, name, simple)
-        for t, step in enumerate(script.steps):
+        for t, step in enumerate(steps):
             for name in step.gradients or {}:
                 yield _with_gradient(script, t, name, simple)
     for name, value in script.start.items():
         for other in _one_by_one(value):
             yield dataclasses.replace(script, start={**script.start, name: other})
-    for t, step in enumerate(script.steps):
+    for t, step in enumerate(steps):
         for name, g in (step.gradients or {}).items():
             for other in _one_by_one(g):
                 yield _with_step(script, t, Step({**(step.gradients or {}), name: other}, step.events))

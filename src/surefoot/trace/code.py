@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.trace.compare import Mismatch
-from surefoot.trace.events import Event, Group, Move, Option, Set, Step
+from surefoot.trace.events import Event, Group, Move, Option, Set, Step, runs
 from surefoot.trace.script import Script
 from surefoot.trace.values import Value, constant, exact_binary, shape
 
@@ -71,11 +71,14 @@ class _Writer:
             lines.append(f"{name} = {self.tensor(name, value, ', requires_grad=True')}")
         self.live = [i for i, g in enumerate(self.script.groups) if g.joins <= 1 and g.names]
         lines.append(f"optimizer = {self.construct()}")
-        for t, step in enumerate(self.script.steps, 1):
-            lines += ["", f"# step {t}", *self.step(t, step)]
-            if mismatch and mismatch.step == t:
-                return [*lines, *self.finding(mismatch)]
-        return lines
+        steps = self.script.steps[: mismatch.step] if mismatch else self.script.steps
+        for first, last, step in runs([self.step(t, step) for t, step in enumerate(steps, 1)]):
+            if first == last:
+                lines += ["", f"# step {first}", *step]
+            else:
+                loop = f"for _ in range({last - first + 1}):  # steps {first} to {last}"
+                lines += ["", loop, *(f"    {line}" for line in step)]
+        return [*lines, *self.finding(mismatch)] if mismatch else lines
 
     def construct(self) -> str:
         groups = [self.script.groups[i] for i in self.live]

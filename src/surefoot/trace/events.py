@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from surefoot.errors import InputError
 from surefoot.trace.values import Value, constant, exact, shape
 
-__all__ = ["Event", "Group", "Move", "Option", "Reload", "Set", "Step", "read_option", "show", "tell"]
+__all__ = ["Event", "Group", "Move", "Option", "Reload", "Set", "Step", "read_option", "runs", "show", "tell"]
+
+T = TypeVar("T")
 
 Option: TypeAlias = Any  # Fraction, bool, str, None, or a tuple of Fractions (betas)
 
@@ -106,6 +109,21 @@ def tell(event: Event) -> str:
     if isinstance(event, Move):
         return f"{event.name} moved to {show(event.value)}"
     return "saved and loaded"
+
+
+def runs(said: Sequence[T]) -> Iterator[tuple[int, int, T]]:
+    """Yield what is said of steps, counted from 1, as (first, last, what): three or more alike as one.
+
+    Example:
+        >>> list(runs("aaab"))
+        [(1, 3, 'a'), (4, 4, 'b')]
+    """
+    for what, alike in itertools.groupby(enumerate(said, 1), key=lambda pair: pair[1]):
+        steps = [t for t, _ in alike]
+        if len(steps) > 2:
+            yield steps[0], steps[-1], what
+        else:
+            yield from ((t, t, what) for t in steps)
 
 
 def read_option(value: Any, name: str) -> Option:

@@ -76,8 +76,9 @@ def replay(
                 w[event.name] = map_value(make, event.value)
         before = dict(w)
         try:
-            hypers = [rule.hyper(**o).map(lambda x: (hyper_number or number)(exact(x))) for o in options]
-            h = {n: hypers[script.group_of(n)] for n in script.names}
+            if t == 1 or step.events:
+                hypers = [rule.hyper(**o).map(lambda x: (hyper_number or number)(exact(x))) for o in options]
+                h = {n: hypers[script.group_of(n)] for n in script.names}
             point = {n: _point(rule, h[n], w[n], states.get(n)) for n in script.names}
             gradients = step.gradients
             if gradients is None:

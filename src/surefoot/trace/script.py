@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from surefoot.errors import InputError
-from surefoot.trace.events import Group, Move, Set, Step, show, tell
+from surefoot.trace.events import Group, Move, Set, Step, runs, show, tell
 from surefoot.trace.values import Number, Value, exact, shape
 
 __all__ = ["Function", "Script"]
@@ -171,15 +171,17 @@ class Script:
             lines.append("dtypes " + ", ".join(f"{n} {d}" for n, d in self.dtypes.items()))
         if self.reuse_gradients:
             lines.append("each grad tensor is reused, and overwritten after each step")
-        for t, step in enumerate(self.steps, 1):
-            parts = [tell(e) for e in step.events]
-            if step.gradients is None:
-                parts.append("differentiate f")
-            else:
-                missing = [f"{n}.grad = None" for n in self.names if n not in step.gradients]
-                parts += [f"{n}.grad = {show(g)}" for n, g in step.gradients.items()] + missing
-            lines.append(f"step {t}: " + ", ".join(parts))
+        said = [self._tell(step) for step in self.steps]
+        for first, last, what in runs(said):
+            lines.append(f"step {first}: {what}" if first == last else f"steps {first} to {last}: {what}")
         return "\n".join(lines)
+
+    def _tell(self, step: Step) -> str:
+        parts = [tell(e) for e in step.events]
+        if step.gradients is None:
+            return ", ".join([*parts, "differentiate f"])
+        missing = [f"{n}.grad = None" for n in self.names if n not in step.gradients]
+        return ", ".join([*parts, *(f"{n}.grad = {show(g)}" for n, g in step.gradients.items()), *missing])
 
 
 def _check(script: Script) -> None:
