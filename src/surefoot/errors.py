@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "unknown"]
+__all__ = ["Diverged", "InputError", "headline", "unknown"]
 
 
 class InputError(ValueError):
@@ -18,6 +18,17 @@ class Diverged(InputError):
     """Training ran into NaN or inf. The command line exits with 3."""
 
     exit_code = 3
+
+
+def headline(error: BaseException) -> str:
+    r"""What an exception says, in one line without a full stop: its type and its text's first line.
+
+    Example:
+        >>> headline(ValueError("no such thing.\nReally.")), headline(KeyError())
+        ('ValueError: no such thing', 'KeyError')
+    """
+    text = next(iter(str(error).splitlines()), "").rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str] = ()) -> InputError:

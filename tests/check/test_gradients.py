@@ -226,6 +226,13 @@ def test_the_model_is_left_alone():
     assert all(p.grad is None for p in net.parameters())
 
 
+class Silent:
+    """A loss that says nothing of what is wrong."""
+
+    def __call__(self, out, target):
+        raise TypeError
+
+
 @pytest.mark.parametrize(
     ("model", "loss", "sentence"),
     [
@@ -233,12 +240,27 @@ def test_the_model_is_left_alone():
         (nn.Linear(3, 2), lambda out, y: out, r"one element, and this one is of shape \(8, 2\)"),
         (nn.Linear(3, 2), lambda out, y: 3.0, "one element, and this one is a float"),
         (nn.Linear(3, 2), lambda out, y: out.sum() / 0, r"The loss is -?inf at the start"),
-        (nn.Linear(4, 2), cross_entropy, "cannot be computed in float64: mat1 and mat2"),
+        (nn.Linear(4, 2), cross_entropy, "cannot be computed in float64: RuntimeError: mat1 and mat2"),
+        (nn.Linear(3, 2), Silent(), "cannot be computed in float64: TypeError."),
     ],
 )
 def test_what_cannot_be_checked_is_one_sentence(model, loss, sentence):
     with pytest.raises(InputError, match=sentence):
         check_gradients(model, loss, batch())
+
+
+def test_a_batch_without_a_tensor_is_one_sentence():
+    with pytest.raises(InputError, match=r"A batch is \(\*inputs, target\), or one tensor; it is \(\)"):
+        check_gradients(nn.Linear(3, 2), mse_loss, ())
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [({"samples": -1}, "samples is -1"), ({"directions": 0, "samples": 0}, "nothing is measured")],
+)
+def test_counts_of_what_is_measured(counts, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_gradients(nn.Linear(30, 20), mse_loss, (torch.ones(2, 30), torch.ones(2, 20)), **counts)
 
 
 @given(

@@ -116,6 +116,19 @@ def test_what_cannot_be_driven_is_refused():
         identify(torch.optim.Muon)
 
 
+@pytest.mark.parametrize(
+    ("lr", "said"),
+    [(0.0, "lr is 0, but must be positive"), ("fast", "lr holds 'fast', which is not a number")],
+)
+def test_an_lr_without_a_step_is_refused(lr, said):
+    with pytest.raises(InputError, match=said):
+        identify(torch.optim.SGD, options={"lr": lr})
+
+
+def test_an_lr_may_be_a_tensor():
+    assert identify(torch.optim.SGD, options={"lr": torch.tensor(0.25)}).fits[0].name == "torch"
+
+
 def test_the_command(capsys, tmp_path):
     picture = tmp_path / "impulse.png"
     command = ["identify", "torch.optim:SGD", "--option", "momentum=0.9", "--plot", str(picture)]

@@ -5,6 +5,7 @@ import torch
 
 from surefoot.check.load import load, optimizers, parse_options
 from surefoot.check.run import check
+from surefoot.check.verdict import DIFFERS
 from surefoot.errors import InputError
 
 
@@ -47,6 +48,12 @@ def test_file_named_as_a_module_does_not_hide_it(tmp_path, monkeypatch):
     assert random.random() < 1
 
 
+def test_file_whose_name_has_a_dot(tmp_path, monkeypatch):
+    (tmp_path / "my.opt.py").write_text("import torch\nclass SGD(torch.optim.SGD):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    assert load("my.opt.py:SGD").make.__module__ == "checked_my_opt"
+
+
 def test_class_is_taken_as_it_is():
     class Mine(torch.optim.SGD):
         pass
@@ -73,12 +80,30 @@ def test_optimizers_of_a_module():
         ("true", True),
         ("None", None),
         ("(0.5,0.75)", (0.5, 0.75)),
+        ("0.5,0.75", (0.5, 0.75)),
+        ("[1,2]", (1, 2)),
+        ("((1,2),(3,4))", ((1, 2), (3, 4))),
+        ("inf", float("inf")),
+        ("torch.float32", torch.float32),
+        ("torch.nowhere", "torch.nowhere"),
         ("fast", "fast"),
     ],
 )
 def test_options_are_read(text, value):
     assert parse_options([f"name={text}"]) == {"name": value}
     assert type(parse_options([f"name={text}"])["name"]) is type(value)
+
+
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(InputError, match="'lr' is given twice"):
+        parse_options(["lr=1", "lr=2"])
+
+
+def test_a_dtype_reaches_the_optimizer_in_its_own_process():
+    report = check("surefoot:SGD", options=parse_options(["state_dtype=torch.float32"]), only=["rule"])
+    assert report["rule"].outcome == DIFFERS  # within float32 rounding, as asked for
+    with pytest.raises(InputError, match="cannot be handed to the process"):
+        check("torch.optim:SGD", options={"lr": object()})
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,18 @@ def test_going_on_within_an_epoch(form: str) -> None:
 def test_the_first_rows() -> None:
     found = feed((X, Y), 4, device=CPU, shuffle=True)
     assert found.first is not None
-    assert [y.tolist() for _, y in found.first(7)] == [[0, 1, 2, 3, 4, 5, 6]]
+    assert [y.tolist() for _, y in found.first(7, 4)] == [[0, 1, 2, 3], [4, 5, 6]]
     assert feed(TensorDataset(X, Y), 4, device=CPU).first is None
+
+
+def test_batches_that_a_loader_puts_together_as_arrays() -> None:
+    def collate(rows: list[Any]) -> Any:
+        return np.stack([x.numpy() for x, _ in rows]), np.array([int(y) for _, y in rows], np.int32)
+
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_size=4, collate_fn=collate)
+    x, y = next(feed(loader, 4, device=CPU).epoch(1))
+    assert torch.equal(x, X[:4])
+    assert y.dtype == torch.int64
 
 
 def test_the_generators_of_a_loader() -> None:

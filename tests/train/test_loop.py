@@ -429,6 +429,19 @@ def test_training_accuracy_is_that_of_the_first_rows_without_dropout() -> None:
     assert fit(nn.Linear(16, 1), (X, y), (X, y), epochs=20, progress=False).epochs[-1]["train_r2"] > 0.9
 
 
+def test_the_step_is_made_for_a_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def chosen(compile: str, job: Any, batch: Any, *given: Any, **named: Any) -> Any:
+        seen.append(len(batch[0]))
+        return choose.choose(compile, job, batch, *given, **named)
+
+    monkeypatch.setattr("surefoot.train.loop.choose", chosen)
+    rows = torch.randn(2500, 16), torch.zeros(2500, dtype=torch.long)
+    fit(model(), rows, optimizer=sgd, batch_size=2000, epochs=1)
+    assert seen == [2000]  # more than are evaluated at once
+
+
 def test_training_seconds_leave_out_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("surefoot.train.history.time.perf_counter", lambda: clock[0])

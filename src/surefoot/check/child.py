@@ -194,9 +194,13 @@ def _places() -> dict[str, Any]:
 
 
 def _tuples(value: Any) -> Any:
-    """Undo JSON: options such as betas are tuples."""
+    """Undo JSON: options such as betas are tuples, and dtypes come as texts."""
     if isinstance(value, list):
         return tuple(_tuples(v) for v in value)
+    if isinstance(value, str):
+        from surefoot.check.load import dtype_or_text
+
+        return dtype_or_text(value)
     return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 

@@ -50,9 +50,7 @@ class Claim:
     def script(self, script: Script) -> Script:
         """The script in the rule's words: options renamed, filled up with the optimizer's own defaults."""
         known = {x.name for x in self.rule.hypers}
-        hyper = {
-            o: h for o, h in self.words.hyper.items() if h in known or (h == "betas" and "beta1" in known)
-        }
+        hyper = self.words.heard(self.rule)
         ours = {hyper[o]: v for o, v in self.words.values.items() if o in hyper}
 
         def options(group: Group) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
 import importlib.util
 import inspect
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,8 +18,9 @@ from typing import Any
 from surefoot.check.protocol import Signature
 from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
+from surefoot.loading import load_file, load_module
 
-__all__ = ["Subject", "load", "optimizers", "parse_options"]
+__all__ = ["Subject", "dtype_or_text", "load", "optimizers", "parse_options"]
 
 
 @dataclass(frozen=True)
@@ -137,21 +139,23 @@ def _held(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """Read `name=value` pairs; a value is a number, true, false, none, a tuple of numbers, or a word.
+    """Read `name=value` pairs; a value is a Python literal, true, none, a dtype (torch.float32) or a word.
 
     Raises:
-        InputError: a pair without an equals sign.
+        InputError: a pair without an equals sign, or a name given twice.
 
     Example:
-        >>> parse_options(["momentum=0.9", "nesterov=True", "betas=0.9,0.99", "mode=fast"])
+        >>> parse_options(["momentum=0.9", "nesterov=true", "betas=0.9,0.99", "mode=fast"])
         {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99), 'mode': 'fast'}
     """
-    options = {}
+    options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise InputError(f"The option {pair!r} is not of the form name=value, such as momentum=0.9.")
-        options[name] = _value(text)
+        if name in options:
+            raise InputError(f"The option {name!r} is given twice.")
+        options[name] = _value(text.strip())
     return options
 
 
@@ -159,37 +163,38 @@ def _value(text: str) -> Any:
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
-    if "," in text:
-        return tuple(_value(t) for t in text.strip("()[]").split(",") if t)
-    for number in (int, float):
+    for read in (ast.literal_eval, float):  # the second for inf and nan
         try:
-            return number(text)
-        except ValueError:
+            value = read(text)
+        except (ValueError, SyntaxError):
             continue
-    return text
+        return tuple(value) if isinstance(value, list) else value
+    return dtype_or_text(text)
+
+
+def dtype_or_text(text: str) -> Any:
+    """The dtype that a text such as "torch.float32" names; any other text as it is."""
+    if not text.startswith("torch."):
+        return text
+    import torch
+
+    found = getattr(torch, text.removeprefix("torch."), None)
+    return found if isinstance(found, torch.dtype) else text
 
 
 def _module(where: str) -> Any:
     """Import a module, or a file under its own name, so that it can be pickled and found again."""
     try:
         if not where.endswith(".py"):
-            if "" not in sys.path:
-                sys.path.insert(0, "")
-            return importlib.import_module(where)
+            return load_module(where)
         path = Path(where)
         if not path.is_file():
             raise InputError(f"There is no file {where}.")
         name = path.stem
-        taken = name in sys.modules or importlib.util.find_spec(name) is not None
-        if taken or not name.isidentifier():
-            name = f"checked_{name}"
-        spec = importlib.util.spec_from_file_location(name, path.resolve())
-        assert spec is not None
-        assert spec.loader is not None, "a .py file always has a loader"
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        sys.path.insert(0, str(path.resolve().parent))  # its neighbours, as when python runs it
-        spec.loader.exec_module(module)
+        if not name.isidentifier() or name in sys.modules or importlib.util.find_spec(name) is not None:
+            name = "checked_" + re.sub(r"\W", "_", name)
+        module = load_file(path, name)
+        sys.path.insert(0, str(path.resolve().parent))  # its neighbours may be imported in a step, too
         return module
     except InputError:
         raise

@@ -21,6 +21,8 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from surefoot.check.load import dtype_or_text
+from surefoot.check.process import ending, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import available, get_server
 from surefoot.check.verdict import Clause
@@ -158,7 +160,7 @@ class Sandbox:
         assert self._connection is not None, "a loaded patient is connected"
         id = uuid.uuid4().hex
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # then there is no answer either
-            self._connection.sendall(json.dumps({**question, "id": id}).encode() + b"\n")
+            self._connection.sendall(json.dumps({**question, "id": id}, default=_dtype).encode() + b"\n")
         # who hangs in one clause hangs in many: the third time, and from then on, is a short one
         usual = self.seconds if self.hangs < 2 else min(self.seconds, HURRIED)
         line = self._line(seconds or usual)
@@ -193,11 +195,11 @@ class Sandbox:
     def _line(self, seconds: float) -> bytes:
         """Read one answer; time that its process waits for a processor, not for its own threads, is free."""
         assert self._connection is not None, "a question was asked before"
-        began, queued, used = time.monotonic(), _queued(self._pid), _used(self._pid)
+        began, queued, used = time.monotonic(), time_queued(self._pid), time_used(self._pid)
         deadline, read = began + seconds, bytearray()
         while not read.endswith(b"\n"):
-            if time.monotonic() > deadline and _used(self._pid) - used < seconds:
-                deadline = began + seconds + min(_queued(self._pid) - queued, BUSY * seconds)
+            if time.monotonic() > deadline and time_used(self._pid) - used < seconds:
+                deadline = began + seconds + min(time_queued(self._pid) - queued, BUSY * seconds)
             left = deadline - time.monotonic()
             if left <= 0:
                 self.hangs += 1
@@ -218,7 +220,7 @@ class Sandbox:
     def _died(self, why: str) -> Died:
         """End what is left of the process, and say how it ended."""
         code = self._stop(patience=0.0 if why else 1.0)
-        why = why or f"it ended its process with {_cause(code)}."
+        why = why or f"it ended its process with {ending(code)}."
         return Died(why[0].upper() + why[1:])
 
     def _stop(self, patience: float = 2.0) -> int:
@@ -236,26 +238,12 @@ class Sandbox:
         return code
 
 
-def _queued(pid: int) -> float:
-    """Seconds that a process was ready to run and no processor was free; 0 where the system does not say."""
-    try:
-        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-def _used(pid: int) -> float:
-    """Seconds of processors that all threads of a process have had; 0 where the system does not say."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            user, system = file.read().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}, as os._exit({code}) does"
-    return f"signal {signal.Signals(-code).name}"
+def _dtype(value: Any) -> str:
+    """What JSON has no word for, as a text."""
+    text = str(value)
+    if not isinstance(dtype_or_text(text), str):
+        return text
+    raise InputError(
+        f"An option holds {value!r}, which cannot be handed to the process that the optimizer runs in;"
+        " with sandbox=False it runs in this one."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -71,6 +72,7 @@ class Words:
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:
         """Read a class's options, and those that the user gave."""
+        given = {n: _single(v) for n, v in given.items()}
         known = {**signature.options, **given}
         names = [n for n in (*signature.required, *known) if _is_hyper(SYNONYMS.get(n, n), known.get(n))]
         hyper = {n: SYNONYMS.get(n, n) for n in names}
@@ -107,10 +109,18 @@ class Words:
 
     def unheard(self, rule: Rule) -> list[str]:
         """Arithmetic options that the rule does not know."""
-        known = {x.name for x in rule.hypers} | (
-            {"betas"} if "beta1" in {x.name for x in rule.hypers} else set()
-        )
-        return [o for o, h in self.hyper.items() if h not in known]
+        return [o for o in self.hyper if o not in self.heard(rule)]
+
+    def heard(self, rule: Rule) -> dict[str, str]:
+        """Option → hyperparameter, for those that the rule knows."""
+        known = {x.name for x in rule.hypers}
+        return {o: h for o, h in self.hyper.items() if h in known or (h == "betas" and "beta1" in known)}
+
+
+def _single(value: Any) -> Any:
+    """The number that a tensor or an array of one element holds; anything else as it is."""
+    shape = getattr(value, "shape", None)
+    return value.item() if shape is not None and math.prod(shape) == 1 else value
 
 
 def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:

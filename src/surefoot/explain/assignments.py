@@ -17,19 +17,21 @@ def read_assignments(text: str) -> dict[str, Any]:
     """Read one or more `name=value`, separated by semicolons; the numbers stay text, and so exact.
 
     Raises:
-        InputError: it is not of that form.
+        InputError: it is not of that form, or gives a name twice.
 
     Example:
         >>> read_assignments("a=2,1/3; b=0.1; A=[[1,2],[3,4]]")
         {'a': ['2', '1/3'], 'b': '0.1', 'A': [['1', '2'], ['3', '4']]}
     """
-    values = {}
+    values: dict[str, Any] = {}
     for part in text.split(";"):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if equals and not name.isidentifier():
             raise InputError(f"{name!r} cannot name a variable; use a plain name such as 'w'.")
         if not equals or not value:
             raise InputError(f"{part.strip()!r} gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
+        if name in values:
+            raise InputError(f"{name} is given twice: in {text!r}.")
         values[name] = _read(name, value)
     return values
 

@@ -12,6 +12,7 @@ Classical momentum must have μ < 1 as well; Nesterov with μ > 1 is stable from
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -143,10 +144,7 @@ class Quadratic:
         rates = [
             radius(*characteristic(lr, momentum, float(x), nesterov=nesterov)) for x in self.curvatures if x
         ]
-        largest = rates[0] if rates else 1.0
-        for r in rates[1:]:
-            largest = _larger(largest, r)
-        return largest
+        return functools.reduce(_larger, rates) if rates else 1.0
 
     def best(self) -> tuple[Tuning, ...]:
         """Return for each method the lr and momentum that make its rate smallest, worst method first.

@@ -105,7 +105,7 @@ class _Page:
 
     def side(self, block: Side) -> None:
         labels = max(columns(label) for label, _ in block.rows)
-        heads = [block.columns[i] for i in range(len(block.columns))]
+        heads = block.columns
         widths = [max(columns(heads[i]), *(columns(r[1][i]) for r in block.rows)) for i in range(len(heads))]
         self.lines.append(
             "  "

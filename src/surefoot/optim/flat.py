@@ -23,12 +23,11 @@ class Home:
     """The memory of some parameters' gradients, and the views on it that are their `grad`."""
 
     def __init__(self, params: list[Tensor]) -> None:
-        values = _views(torch.empty(_total(params), dtype=params[0].dtype, device=params[0].device), params)
-        self.params, self.whole = params, torch.zeros_like(values[0]._base)  # type: ignore[arg-type]
+        self.params, self.whole = params, params[0].new_zeros(_total(params))
         self.grads = _views(self.whole, params)
         self.addresses = [grad.data_ptr() for grad in self.grads]
-        for p, value, grad in zip(params, values, self.grads, strict=True):
-            p.data = value.copy_(p)
+        for p, value, grad in zip(params, pack(params), self.grads, strict=True):
+            p.data = value
             if p.grad is not None:
                 p.grad = grad.copy_(p.grad)
 

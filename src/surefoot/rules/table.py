@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
 from surefoot.errors import InputError, unknown
+from surefoot.loading import load_file, load_module
 from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.rule import Rule
 from surefoot.rules.sgd import CLASSICAL, SGD_FAMILY
@@ -38,6 +38,8 @@ def get(name: str | Rule) -> Rule:
     """
     if isinstance(name, Rule):
         return name
+    if not isinstance(name, str):
+        raise InputError(f"A rule is named by a string, such as 'torch', or is a Rule; {name!r} is neither.")
     for found in (CLASSICAL, *RULES.values()):  # its names are keras's too, with another decay
         if name in found.aliases or name.lower() in (found.name, *map(str.lower, found.aliases)):
             return found
@@ -54,20 +56,7 @@ def _names(where: str) -> dict[str, Any]:
     """What a file or a module defines."""
     try:
         if not where.endswith(".py"):
-            if "" not in sys.path and str(Path.cwd()) not in sys.path:
-                sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
-            return vars(importlib.import_module(where))
-        path = Path(where).resolve()
-        spec = importlib.util.spec_from_file_location(f"surefoot_rules_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # where a dataclass looks for its own
-        sys.path.insert(0, str(path.parent))  # its neighbours
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            sys.path.remove(str(path.parent))
-        return vars(module)
+            return vars(load_module(where))
+        return vars(load_file(Path(where), "surefoot_rules_" + re.sub(r"\W", "_", Path(where).stem)))
     except Exception as error:
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error

@@ -80,9 +80,7 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
     if hasattr(value, "man_exp"):  # mpmath's
         if value - value != 0:
             return float(value)
-        mantissa, exponent = value.man_exp  # without its sign; 0 for inf and nan
-        if not mantissa and value != 0:
-            return float(value)
+        mantissa, exponent = value.man_exp  # without its sign
         return Fraction(abs(mantissa)) * Fraction(2) ** exponent * (-1 if value < 0 else 1)
     if isinstance(value, (str, Decimal)):
         number = _parse(str(value))

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 from torch.optim import Optimizer
 
-from surefoot.errors import Diverged, InputError
+from surefoot.errors import Diverged, InputError, headline
 
 __all__ = ["blaming"]
 
@@ -35,11 +35,10 @@ def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[
             files = _files(type(thing)) if ":" in specs[what] else []
             where = next((f for file in files for f in frames if f.filename == file), None)
             if where is not None:
-                text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
                 place = f"{Path(where.filename).name}, line {where.lineno}"
                 more = f"; `surefoot check {specs[what]}` says more" if what == "optimizer" else ""
                 raise InputError(
-                    f"The {what} '{specs[what]}' raises {type(error).__name__}: {text} ({place}){more}."
+                    f"The {what} '{specs[what]}' raises {headline(error)} ({place}){more}."
                 ) from error
         raise
 

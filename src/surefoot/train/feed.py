@@ -45,7 +45,8 @@ class Feed:
         target: one target (or some), to see of which type they are.
         mark: gives what tells these rows from others.
         epoch: the batches of each.
-        first: how many rows -> batches of the first ones; None where rows are not at hand.
+        first: how many rows, and how many in a batch -> batches of the first ones; None where rows are not
+            at hand.
         generators: that a DataLoader draws its order from.
     """
 
@@ -54,7 +55,7 @@ class Feed:
     target: Tensor
     mark: Callable[[], str]
     epoch: Epoch
-    first: Callable[[int], Batches] | None = None
+    first: Callable[[int, int], Batches] | None = None
     generators: tuple[torch.Generator, ...] = ()
 
 
@@ -108,8 +109,8 @@ def feed(
         rows = order(len(x), seed, number) if shuffle else None
         return batches(x, y, batch_size, rows=rows, scaling=scaling, skip=skip)
 
-    def first(count: int) -> Batches:
-        return batches(x[:count], y[:count], EVALUATED, scaling=scaling)
+    def first(count: int, size: int) -> Batches:
+        return batches(x[:count], y[:count], size, scaling=scaling)
 
     return Feed(-(-len(x) // batch_size), len(x), y[:1], told, epoch, first)
 
@@ -132,15 +133,13 @@ def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
         raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
-    return tensor.to(_dtype(tensor, what, floats))
+    if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
+        return tensor.long()
+    return tensor.to(_dtype(tensor, floats))
 
 
-def _dtype(tensor: Tensor, what: str, floats: torch.dtype) -> torch.dtype:
-    """What inputs or targets of this dtype become."""
-    if tensor.dtype == torch.float64:
-        return floats
-    whole = not (tensor.is_floating_point() or tensor.is_complex())
-    return torch.int64 if what == "targets" and whole else tensor.dtype
+def _dtype(tensor: Tensor, floats: torch.dtype) -> torch.dtype:
+    return floats if tensor.dtype == torch.float64 else tensor.dtype
 
 
 def _loader(
@@ -236,9 +235,9 @@ def _moved(
         for count, batch in enumerate(loader if found is None else found, skip + 1):
             if count > steps:
                 break
-            x, y = _pair(batch)
-            x = x.to(device, _dtype(x, "inputs", floats), non_blocking=True)
-            kind = torch.int64 if y.dtype in _COUNTS else _dtype(y, "inputs", floats)
+            x, y = map(torch.as_tensor, _pair(batch))
+            x = x.to(device, _dtype(x, floats), non_blocking=True)
+            kind = torch.int64 if y.dtype in _COUNTS else _dtype(y, floats)
             y = y.to(device, kind, non_blocking=True)
             yield (x if scaling is None else scaling(x)), y
         if count != steps:

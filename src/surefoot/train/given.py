@@ -78,7 +78,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
     first = next((rows.first for rows in feeds if rows is not None and rows.first is not None), None)
     if first is None:
         return
-    x = next(first(2))[0].clone()
+    x = next(first(2, 2))[0].clone()
     version = x._version
     try:
         with looked_at(model, x.device):
@@ -95,18 +95,11 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
 def check_takes(model: nn.Module, rows: Feed) -> None:
     """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own."""
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    if own is None or rows.first is None or (x := next(rows.first(2))[0].clone()).dtype == own:
+    if own is None or rows.first is None or (x := next(rows.first(2, 2))[0].clone()).dtype == own:
         return
     with looked_at(model, x.device):
-        try:
-            model(x.clone())
-        except Exception:
-            try:
-                model(x.to(own))
-            except Exception:
-                return  # whatever is wrong will show in training
-        else:
-            return
+        if _takes(model, x.clone()) or not _takes(model, x.to(own)):
+            return  # whatever else is wrong will show in training
     given, taken = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, own))
     raise InputError(f"The model cannot take inputs of {given}; give it {taken}, as by x.to(torch.{taken}).")
 
@@ -130,6 +123,14 @@ def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
                     buffer.copy_(before)
 
 
+def _takes(model: nn.Module, x: torch.Tensor) -> bool:
+    try:
+        model(x)
+    except Exception:
+        return False
+    return True
+
+
 def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
     kinds = ["measured" if feed.target.is_floating_point() else "classes" for feed in (rows, valid)]
@@ -137,19 +138,12 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
         raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
     if rows.first is None or valid.first is None:
         return
-    x, other = (next(first(1))[0].clone() for first in (rows.first, valid.first))
+    x, other = (next(first(1, 1))[0].clone() for first in (rows.first, valid.first))
     if x.shape[1:] == other.shape[1:] and x.dtype == other.dtype:
         return
     with looked_at(model, x.device):
-        try:
-            model(other)
-        except Exception:
-            try:
-                model(x)
-            except Exception:
-                return  # whatever is wrong will show in training
-        else:
-            return
+        if _takes(model, other) or not _takes(model, x):
+            return  # whatever else is wrong will show in training
     told = [f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape[1:])}" for t in (x, other)]
     raise InputError(
         f"The model takes the rows to train on, {told[0]}, but not those to validate on, {told[1]}."
@@ -167,7 +161,7 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
         return
     try:
         trial = copy.deepcopy(model).train()
-        x = next(rows.first(1))[0]
+        x = next(rows.first(1, 1))[0]
         with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             trial(x)
     except ValueError as error:

@@ -156,7 +156,7 @@ def fit(
     )
     compared = None
     if valid_rows is not None and rows.first is not None:
-        compared = partial(rows.first, min(rows.rows, valid_rows.rows))
+        compared = partial(rows.first, min(rows.rows, valid_rows.rows), EVALUATED)
     objective = Objective.of(loss, rows.target)
     made = optimizers.over(model, optimizer)
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
@@ -169,7 +169,9 @@ def fit(
     else:
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         folder = RunFolder(out, config=config.save_text(), environment=environment(place, seed), about=about)
-    batch = next(rows.first(batch_size)) if rows.first is not None and rows.rows >= batch_size else None
+    batch = None
+    if rows.first is not None and rows.rows >= batch_size:
+        batch = next(rows.first(batch_size, batch_size))
     step, compile = choose(
         (folder.settled("compile") if folder is not None and resume else None) or compile,
         Job(model, objective.loss, made, clip, autocast, config.accumulate),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, headline, unknown
 from surefoot.train.given import looked_at
 from surefoot.train.resolve import accepted, resolve
 
@@ -167,9 +167,8 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int, classes: bool = T
         with looked_at(model, x.device), torch.enable_grad():
             given = model(x)
     except Exception as error:
-        text = (str(error).splitlines() or ["no message"])[0].rstrip(".")
         rows = f"rows of shape {tuple(x.shape[1:])}"
-        raise InputError(f"The model '{spec}' cannot take {rows}: {type(error).__name__}: {text}.") from error
+        raise InputError(f"The model '{spec}' cannot take {rows}: {headline(error)}.") from error
     wanted = (len(x), outputs)
     if not isinstance(given, Tensor):
         raise InputError(f"The model '{spec}' gives a {type(given).__name__}; training wants one tensor.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, headline, unknown
+from surefoot.loading import load_file, load_module
 from surefoot.train import imports
 
 __all__ = ["absolute", "accepted", "resolve"]
@@ -66,31 +65,18 @@ def _load_file(path: Path, kind: str) -> ModuleType:
     name = "surefoot_user_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve().with_suffix("")))
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))  # the file may import its neighbours
     try:
-        spec.loader.exec_module(module)
+        return load_file(path, name)
     except Exception as error:
-        del sys.modules[name]
         raise _does_not_import(str(path), kind, error) from error
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-    return module
 
 
 def _load_module(home: str, kind: str) -> ModuleType:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
     try:
-        return importlib.import_module(home)
+        return load_module(home)
     except Exception as error:
         raise _does_not_import(home, kind, error) from error
 
 
 def _does_not_import(home: str, kind: str, error: Exception) -> InputError:
-    text = str(error).splitlines()[0] if str(error) else "no message"
-    return InputError(f"The {kind}'s module '{home}' does not import: {type(error).__name__}: {text}.")
+    return InputError(f"The {kind}'s module '{home}' does not import: {headline(error)}.")

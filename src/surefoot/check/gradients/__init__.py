@@ -52,8 +52,8 @@ def check_gradients(
         GradientReport: prints as sentences; `.ok`; `.parameters` with every slope measured.
 
     Raises:
-        InputError: there is no model or no loss, nothing to differentiate, or the loss is no finite scalar in
-            float64.
+        InputError: there is no model or no loss, nothing to differentiate or to measure, or the loss is no
+            finite scalar in float64.
 
     Example:
         >>> model = nn.Linear(3, 1)
@@ -63,9 +63,15 @@ def check_gradients(
 
     Source: Nocedal and Wright, Numerical Optimization (2006), section 8.1.
     """
-    for what, given, kind in (("model", model, "a torch.nn.Module"), ("loss", loss, "a function")):
-        if not (isinstance(given, nn.Module) if what == "model" else callable(given)):
-            raise InputError(f"The {what} must be {kind}, and not {given!r}.")
+    if not isinstance(model, nn.Module):
+        raise InputError(f"The model must be a torch.nn.Module, and not {model!r}.")
+    if not callable(loss):
+        raise InputError(f"The loss must be a function, and not {loss!r}.")
+    for name, count in (("each", each), ("directions", directions), ("samples", samples)):
+        if count < 0:
+            raise InputError(f"{name} is {count}, but is a number of measurements: 0 or more.")
+    if not directions + samples:
+        raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")
     surface = Surface(model, loss, batch, seed)
     first, again = surface.gradients(), surface.gradients()
     spread = max(

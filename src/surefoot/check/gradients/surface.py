@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.check.gradients.slope import Slope, measure
-from surefoot.errors import InputError
+from surefoot.errors import InputError, headline
 
 Direction = Tensor | tuple[int, ...]  # a whole direction, or one element's index
 
@@ -20,6 +20,8 @@ class Surface:
     """A model, a loss and a batch, in float64, that can be asked for its value, gradients and slopes."""
 
     def __init__(self, model: nn.Module, loss: Callable[..., Tensor], batch: Any, seed: int) -> None:
+        if not isinstance(batch, Tensor) and not (isinstance(batch, Sequence) and len(batch)):
+            raise InputError(f"A batch is (*inputs, target), or one tensor; it is {batch!r}.")
         self.loss, self.seed = loss, seed
         self.model = copy.deepcopy(model)
         for tensors in (self.model.parameters(), self.model.buffers()):
@@ -39,9 +41,7 @@ class Surface:
                 free = self._evaluate().item(), self._evaluate().item()
             start = self.value()
         except (RuntimeError, TypeError, IndexError) as error:
-            raise InputError(
-                f"The loss cannot be computed in float64: {str(error).splitlines()[0]}"
-            ) from error
+            raise InputError(f"The loss cannot be computed in float64: {headline(error)}.") from error
         if not math.isfinite(start):
             raise InputError(
                 f"The loss is {start} at the start, so it has no slope; start from finite numbers."

@@ -29,6 +29,7 @@ from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.errors import InputError, unknown
 from surefoot.rules import Rule, get
+from surefoot.trace.values import exact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -210,7 +211,11 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
             f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
         )
     words = Words.of(signature, patient.given)
-    lr = Fraction(repr(patient.given.get(words.option("lr") or "lr", 0.25)))
+    option = words.option("lr") or "lr"
+    lr = exact(patient.given.get(option, 0.25), option)
+    if not isinstance(lr, Fraction) or lr <= 0:
+        shown = _show(patient.given[option])
+        raise InputError(f"{option} is {shown}, but must be positive: without it there is no step to read.")
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:

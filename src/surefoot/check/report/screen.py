@@ -104,7 +104,7 @@ def _group_line(
     else:
         said = f"{examined - n['expected']} of {examined} kept"
     if n["expected"]:
-        said += f"; as expected: {', '.join(v.clause.id for v in verdicts if v.expected_failure)}"
+        said += f"; as expected: {', '.join(v.clause.id for v in verdicts if v.expected_failure is not None)}"
     lines = _wrap([f"{MARKS[worst]} {name}{said}"], width, " " * (len(name) + 2))
     lines = [paint(worst, line) for line in lines]
     for v in verdicts:
@@ -120,7 +120,7 @@ def _failure(verdict: Verdict, paint: Callable[[str, str], str], width: int) -> 
     kind = FAILED if verdict.failed else NOT_APPLICABLE
     lines = [paint(kind, f"{MARKS[kind]} {verdict.clause.id}: {verdict.clause.title}")]
     for label, words in parts(verdict):
-        if verdict.expected_failure and label != "expected, since":
+        if verdict.expected_failure is not None and label != "expected, since":
             continue  # it is known already
         if label in _BLOCKS:
             lines += [f"  {paint('dim', label)}", *(f"    {line}" for line in words.splitlines())]

@@ -24,6 +24,7 @@ from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
 from surefoot.train.engine import parts
+from surefoot.train.same import first_line
 
 __all__ = ["Program", "Untraceable", "trace"]
 
@@ -128,7 +129,7 @@ def trace(
         try:
             graph = make_fx(steps)(*inputs)
         except Exception as error:  # whatever a user's model raises when its values are unknown
-            raise Untraceable(f"its step could not be traced ({str(error).splitlines()[0]})") from error
+            raise Untraceable(f"its step could not be traced ({first_line(error)})") from error
     names = list(params)
     return Program(graph, inputs, tuple(names[i] for i in with_momentum), lift_noise(graph))
 

@@ -1,0 +1,34 @@
+"""What the system says of a process: the time that it used, or waited for, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+__all__ = ["ending", "time_queued", "time_used"]
+
+
+def time_queued(pid: int) -> float:
+    """Seconds that a process was ready to run and no processor was free; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def time_used(pid: int) -> float:
+    """Seconds of processors that all threads of a process have had; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def ending(code: int) -> str:
+    """How a process ended, by its exit code, which is negative for a signal."""
+    if code >= 0:
+        return f"exit code {code}, as os._exit({code}) does"
+    return f"signal {signal.Signals(-code).name}"

@@ -1,0 +1,59 @@
+"""Files and modules that a user names on a command line, imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+__all__ = ["load_file", "load_module"]
+
+
+def load_file(path: Path, name: str) -> ModuleType:
+    """Run a file as the module of this name, under which pickling finds its classes again.
+
+    Args:
+        path: the file; while it runs, its neighbours can be imported, as when Python runs it.
+        name: of the module, without a dot; one of that name is replaced.
+
+    Returns:
+        The module.
+
+    Raises:
+        Exception: whatever the file raises.
+    """
+    path = path.resolve()
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        if str(path.parent) in sys.path:  # the file may change it, too
+            sys.path.remove(str(path.parent))
+    return module
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module by its name, also from the current folder.
+
+    Args:
+        name: as in an import statement.
+
+    Returns:
+        The module.
+
+    Raises:
+        Exception: whatever importing it raises.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
+    return importlib.import_module(name)
