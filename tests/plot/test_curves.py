@@ -242,3 +242,17 @@ def test_all_that_is_written_has_its_place(
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     below = figure.legends[0].get_window_extent(renderer).y0
     assert all(axes.title.get_window_extent(renderer).y1 <= below for axes in figure.axes)
+
+
+def test_numbers_on_the_axis_of_r2_are_whole(tmp_path: Path) -> None:
+    ends = [{"kind": "epoch", "epoch": e, "step": e, "valid_loss": 1.0} for e in (1, 2)]
+    figure = curves([History("run", [e | {"valid_r2": -2.3596 - 1e-5 * e["step"]} for e in ends])])
+    figure.canvas.draw()
+    assert figure.axes[1].yaxis.get_offset_text().get_text() == ""
+
+
+def test_runs_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    same = [write_run(tmp_path / name / "run") for name in "ab"]
+    assert [t.get_text() for t in curves(same).legends[0].get_texts()][:2] == ["a/run", "b/run"]

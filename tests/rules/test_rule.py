@@ -194,6 +194,8 @@ def test_get_by_name_and_alias():
     assert get("SGD").name == "torch"
     with pytest.raises(InputError, match="Unknown rule 'tourch'; did you mean 'torch'"):
         get("tourch")
+    with pytest.raises(InputError, match="named by a string, such as 'torch', or is a Rule; 3 is neither"):
+        get(3)
 
 
 @pytest.mark.parametrize("name", ["classical", "caffe", "mxnet", "sklearn", "chainer"])

@@ -32,6 +32,21 @@ def test_the_best_stays_and_the_first_of_equals(tmp_path: Path) -> None:
     assert (folder.path / "best.safetensors").read_bytes() == before
 
 
+def test_of_a_loss_the_least_is_best(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    model = nn.Linear(1, 1)
+    best = Best(model, "loss", folder)
+    for step, value in enumerate((0.5, 0.25, 0.75), 1):
+        with torch.no_grad():
+            model.weight.fill_(step)
+        best.offer(value, step)
+    best.write()
+    with safetensors.safe_open(tmp_path / "run/best.safetensors", "pt") as file:
+        assert file.get_tensor("weight").item() == 2
+        assert '"loss": 0.25' in file.metadata()["surefoot"]
+
+
 def test_without_a_folder_nothing_is_kept() -> None:
     best = Best(nn.Linear(1, 1), "accuracy", None)
     best.offer(1.0, 1)

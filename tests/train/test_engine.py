@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from surefoot import SGD
+from surefoot.errors import InputError
 from surefoot.train import engine
 
 X, Y = torch.linspace(-1, 1, 8).reshape(4, 2), torch.tensor([0, 1, 2, 0])
@@ -56,7 +58,6 @@ def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (lambda output, y: functional.cross_entropy(output, y, reduction="none"), "only for scalar outputs"),
         (lambda output, y: functional.cross_entropy(output.detach(), y), "does not require grad"),
         (lambda output, y: functional.cross_entropy(output, y) * 1j, "only for real scalar outputs"),
         (lambda output, y: output.argmax(), "only for real scalar outputs|does not require grad"),
@@ -67,6 +68,22 @@ def test_a_loss_that_cannot_go_back_is_told_in_torchs_words(
 ) -> None:
     net = model()
     with pytest.raises(RuntimeError, match=message):
+        engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (
+            lambda output, y: functional.cross_entropy(output, y, reduction="none"),
+            r"of shape \(4,\); it must",
+        ),
+        (lambda output, y: 0.5, "The loss gives a float; it must give a tensor"),
+    ],
+)
+def test_what_is_no_scalar_tensor_is_no_loss(loss: Any, message: str) -> None:
+    net = model()
+    with pytest.raises(InputError, match=message):
         engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
 
 

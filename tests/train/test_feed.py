@@ -240,7 +240,34 @@ def test_looking_at_a_row_leaves_the_random_states_alone() -> None:
     assert np.random.get_state()[1].tolist() == before[2]
 
 
-@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64, torch.float16])
+def test_a_loaders_booleans_are_classes_as_tensors_are() -> None:
+    y = torch.tensor([False, True, True, False])
+    for form in ((torch.zeros(4, 2), y), TensorDataset(torch.zeros(4, 2), y)):
+        ((_, got),) = feed(form, 4, device=CPU).epoch(1)
+        assert got.tolist() == [0, 1, 1, 0]
+        assert got.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ((1.0, ["a", "b"]), "The targets of a batch are a list"),
+        (((torch.ones(2), torch.ones(3)), 1), "The inputs of a batch are a list"),
+    ],
+)
+def test_a_dataset_of_other_things_than_tensors(row: Any, said: str) -> None:
+    class Odd(Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: int) -> Any:
+            return row
+
+    with pytest.raises(InputError, match=said):
+        feed(Odd(), 2, device=CPU)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float16])
 def test_a_loaders_targets_of_other_kinds_stay(dtype: torch.dtype) -> None:
     y = torch.tensor([0, 1, 1, 0]).to(dtype)
     rows = TensorDataset(torch.zeros(4, 2), y)

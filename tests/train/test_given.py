@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train.feed import feed
@@ -216,3 +217,88 @@ def test_looking_writes_to_no_buffer_that_did_not_change() -> None:
     net = Positions()
     net.register_buffer("rows", rows)
     assert fit(net, (x, y), epochs=1, progress=False).status == "finished"
+
+
+X = torch.randn(12, 4)
+Y = torch.arange(12) % 3
+
+
+class Pair(nn.Linear):
+    def forward(self, x: torch.Tensor) -> Any:
+        return super().forward(x), x
+
+
+@pytest.mark.parametrize(
+    ("net", "y", "loss", "said"),
+    [
+        (
+            nn.Linear(4, 2),
+            Y,
+            None,
+            "The target of row 2 is 2, but the model has outputs for the classes 0 to 1.",
+        ),
+        (
+            nn.Linear(4, 3),
+            Y,
+            nn.CrossEntropyLoss(reduction="none"),
+            "The loss gives a tensor of shape (2,); it must give a scalar, as the mean over the batch is.",
+        ),
+        (
+            nn.Linear(4, 3),
+            Y,
+            lambda output, target: 0.5,
+            "The loss gives a float; it must give a tensor, to be differentiated.",
+        ),
+        (
+            Pair(4, 3),
+            Y,
+            lambda output, target: nn.functional.cross_entropy(output[0], target),
+            "Accuracy is told from one tensor, (rows, classes); the model gives a tuple. With metric='loss'"
+            " it is judged by its loss.",
+        ),
+        (
+            nn.Linear(4, 1),
+            Y,
+            lambda output, target: output.mean(),
+            "The model gives (2, 1) where the targets are classes (2,); accuracy needs an output for each"
+            " class. Give it as many, or metric='loss'; for a regression, give the targets as floats.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("form", ["tensors", "dataset"])
+def test_a_loss_and_a_metric_that_do_not_fit_are_told_before_the_first_step(
+    net: nn.Module, y: torch.Tensor, loss: Any, said: str, form: str
+) -> None:
+    before = [p.clone() for p in net.parameters()]
+    rows: Any = (X, y) if form == "tensors" else TensorDataset(X, y)
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        fit(net, rows, rows, loss=loss, progress=False)
+    if form == "tensors" or "target of row" not in said:  # a Dataset's targets are not looked through
+        assert str(caught.value) == said
+    assert all(map(torch.equal, before, net.parameters()))
+
+
+def test_ignored_targets_are_no_fault() -> None:
+    y = torch.where(torch.arange(12) % 2 == 0, Y, -100)
+    assert fit(nn.Linear(4, 3), (X, y), (X, y), epochs=1, progress=False).status == "finished"
+
+
+def test_a_model_of_several_outputs_is_judged_by_its_loss() -> None:
+    def loss(output: Any, target: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(output[0], target)
+
+    run = fit(Pair(4, 3), (X, Y), (X, Y), loss=loss, metric="loss", epochs=2, progress=False)
+    assert run.last == run.epochs[-1]["valid_loss"]
+
+
+@pytest.mark.parametrize("form", ["dataset", "loader"])
+def test_rows_of_a_dataset_are_looked_at_too(form: str) -> None:
+    def rows(x: torch.Tensor, n: int) -> Any:
+        data = TensorDataset(x[:n], Y[:n])
+        return data if form == "dataset" else DataLoader(data, 4)
+
+    net = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    with pytest.raises(InputError, match=r"The last batch of an epoch has one row \(9 = 2 × 4 \+ 1\)"):
+        fit(net, rows(X, 9), batch_size=4, progress=False)
+    with pytest.raises(InputError, match="The model cannot take inputs of int64; give it float32"):
+        fit(nn.Linear(4, 3), rows(X.long(), 12), progress=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +20,7 @@ from surefoot.errors import InputError
 from surefoot.train.compiled import choose
 from surefoot.train.data import order
 from surefoot.train.loop import fit
-from surefoot.train.run import Interrupted, RunDiverged
+from surefoot.train.run import Interrupted, Run, RunDiverged
 
 torch.manual_seed(0)
 X = torch.randn(60, 16)  # rows of 64 bytes: wherever a batch begins, it is aligned, and sums are made alike
@@ -225,8 +226,8 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Tensor, name, counted)
     monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
     fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, progress=False)
-    # the epoch's losses, its validation, and the same of training rows
-    assert waits == ["tolist", "tolist", "tolist"]
+    # targets looked at first; the epoch's losses, its validation, and the same of training rows
+    assert waits == ["__bool__", "__bool__", "tolist", "tolist", "tolist"]
 
 
 def test_bfloat16(tmp_path: Path) -> None:
@@ -346,6 +347,12 @@ def test_inputs_that_are_nan_are_blamed() -> None:
     )
 
 
+def test_targets_that_are_too_large_are_blamed() -> None:
+    y = 300_000 + 80_000 * X[:, :1]
+    with pytest.raises(RunDiverged, match=r"the targets are as large as \d{3},\d{3}, and steps go by them"):
+        fit(nn.Linear(16, 1), (X, y), optimizer=lambda p: SGD(p, lr=1.0), epochs=50, progress=False)
+
+
 def interrupting(after: int) -> Iterator[None]:
     for _ in range(after):
         yield
@@ -359,7 +366,8 @@ def test_ctrl_c_ends_after_the_step(tmp_path: Path, after: int, step: int, epoch
     ticks = interrupting(after)
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
-        next(ticks)
+        if torch.is_grad_enabled():  # else it is tried before the first step
+            next(ticks)
         return functional.cross_entropy(output, target)
 
     net, other = model(), model()
@@ -384,7 +392,8 @@ def test_ctrl_c_in_the_very_last_step_is_too_late() -> None:
     ticks = interrupting(3)
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
-        next(ticks)
+        if torch.is_grad_enabled():
+            next(ticks)
         return functional.cross_entropy(output, target)
 
     run = fit(model(), (X, Y), loss=loss, batch_size=15, epochs=1, progress=False)
@@ -399,6 +408,30 @@ def test_fit_works_outside_the_main_thread() -> None:
     assert runs[0].status == "finished"
 
 
+def test_a_failure_saves_what_was_done(tmp_path: Path) -> None:
+    class Late(nn.Linear):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += self.training
+            if self.calls == 10:
+                raise RuntimeError("out of memory, say")
+            return super().forward(x)
+
+    net = Late(16, 3)
+    with pytest.raises(RuntimeError, match="out of memory, say"):
+        fit(net, (X, Y), VALID, batch_size=15, epochs=5, out=tmp_path / "run", progress=False)
+    run = Run.load(tmp_path / "run")
+    assert (len(run.steps), len(run.epochs), run.status) == (9, 2, "failed")
+    for name in ("model.safetensors", "best.safetensors", "curves.png"):
+        assert (tmp_path / "run" / name).is_file()
+    kept = nn.Linear(16, 3)
+    safetensors.torch.load_model(kept, tmp_path / "run/model.safetensors")
+    assert same(kept, net)
+    again = fit(Late(16, 3), (X, Y), VALID, batch_size=15, epochs=2, out=tmp_path / "run2", progress=False)
+    assert again.status == "finished"
+
+
 def test_a_failure_inside_the_model_is_the_users_to_see() -> None:
     class Broken(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
@@ -408,11 +441,50 @@ def test_a_failure_inside_the_model_is_the_users_to_see() -> None:
         fit(Broken(16, 3), (X, Y))
 
 
+def test_a_second_run_with_the_same_optimizer_begins_with_its_lr() -> None:
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    rates = [
+        [r["lr"] for r in fit(net, (X, Y), optimizer=optimizer, schedule="cosine", epochs=1).steps]
+        for _ in "ab"
+    ]
+    assert rates[0] == rates[1]
+    assert rates[0][0] == 0.5
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_with_a_loss_of_ones_own_the_best_is_the_least(tmp_path: Path) -> None:
+    y = (X[:, :1] > 0).float()
+    run = fit(
+        nn.Linear(16, 1),
+        (X, y),
+        (X[:20], y[:20]),
+        loss=nn.BCEWithLogitsLoss(),
+        epochs=4,
+        out=tmp_path / "run",
+        progress=False,
+    )
+    losses = [r["valid_loss"] for r in run.epochs]
+    assert run.best == run.epochs[losses.index(min(losses))]
+    assert "valid_r2" not in run.epochs[0]
+    assert run.closing.startswith(f"validation loss {losses[-1]:.4f} ")
+    assert Run.load(tmp_path / "run").best == run.best
+    with safetensors.safe_open(tmp_path / "run/best.safetensors", "pt") as file:
+        assert f'"loss": {min(losses)!r}' in file.metadata()["surefoot"]
+
+
+def test_numbers_and_folders_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = fit(model(), (X, Y), seed=np.int64(3), epochs=1, out="~/runs/one", progress=False)  # type: ignore[arg-type]
+    assert run.folder == tmp_path / "runs/one"
+
+
 def test_the_folder_tells_what_was_run(tmp_path: Path) -> None:
     run = fit(model(), (X, Y), VALID, epochs=2, batch_size=20, progress=False, out=tmp_path / "run")
     text = (tmp_path / "run" / "config.toml").read_text()
     assert 'model = "torch.nn.modules.container:Sequential"' in text
     assert "epochs = 2\n" in text
+    assert 'optimizer = "sgd"\nlr = 0.05\nmomentum = 0.9\n' in text
     assert run.folder == tmp_path / "run"
     assert repr(run).startswith("<Run run: validation accuracy ")
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from surefoot.errors import InputError
-from surefoot.train.objective import LOSSES, Objective, evaluate
+from surefoot.train.objective import LOSSES, Loss, Objective, evaluate
 
 
 def test_the_targets_type_says_what_is_trained_for() -> None:
@@ -138,7 +138,10 @@ def test_r2_of_what_is_no_tensor_of_the_targets_size() -> None:
     for output, given in (((y, y), "a tuple"), (y[:, :1], "(4, 1)")):
         with pytest.raises(InputError) as caught:
             evaluate(nn.Identity(), [(output, y)], Objective(lambda *_: torch.zeros(()), "r2"))  # type: ignore[list-item]
-        assert str(caught.value) == f"R² needs an output for each target, (4, 2); the model gives {given}."
+        assert str(caught.value) == (
+            f"R² needs an output for each target, (4, 2); the model gives {given}. With metric='loss' it is"
+            " judged by its loss."
+        )
 
 
 def test_a_model_that_fails_is_left_in_its_mode() -> None:
@@ -157,3 +160,51 @@ def test_what_a_model_keeps_from_an_evaluation_can_be_trained_with() -> None:
     model, y = Keeps(2, 2), torch.zeros(3, dtype=torch.int64)
     evaluate(model, [(torch.ones(3, 2), y)], Objective.of(None, y))
     model(torch.ones(3, 2)).sum().backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        (None, "r2"),
+        ("squared-error", "r2"),
+        (nn.HuberLoss(), "r2"),
+        (functional.l1_loss, "r2"),
+        (nn.BCEWithLogitsLoss(), "loss"),  # of logits there is no R²
+        (nn.CrossEntropyLoss(), "loss"),  # of shares, as one-hot targets are
+        (lambda output, target: (output - target).abs().mean(), "loss"),
+    ],
+)
+def test_measures_are_judged_by_r2_where_outputs_are_guesses_at_them(loss: Loss, metric: str) -> None:
+    assert Objective.of(loss, torch.tensor([0.5])).metric == metric
+
+
+def test_a_metric_may_be_chosen() -> None:
+    classes, measured = torch.tensor([1]), torch.tensor([0.5])
+    assert Objective.of(None, classes, "loss").metric == "loss"
+    assert Objective.of(nn.BCELoss(), measured, "r2").metric == "r2"
+    with pytest.raises(InputError, match="Unknown metric 'f1'; known: accuracy, loss, r2"):
+        Objective.of(None, classes, "f1")
+    with pytest.raises(InputError, match="The metric 'r2' is for other targets: these are classes"):
+        Objective.of(None, classes, "r2")
+    with pytest.raises(InputError, match="The metric 'accuracy' is for other targets: these are measured"):
+        Objective.of(None, measured, "accuracy")
+
+
+def test_the_loss_alone() -> None:
+    x, y = torch.randn(10, 4), torch.rand(10, 1)
+    found = evaluate(
+        nn.Linear(4, 1), [(x[:7], y[:7]), (x[7:], y[7:])], Objective.of(nn.BCEWithLogitsLoss(), y)
+    )
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("loss", "ignored"), [(None, -100), (nn.CrossEntropyLoss(ignore_index=9), 9)])
+def test_targets_that_the_loss_ignores_count_in_neither(loss: Loss | None, ignored: int) -> None:
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 3), torch.randn(50, 4), torch.randint(3, (50,))
+    kept = torch.arange(50) % 3 == 0
+    kept[:16] = False  # a batch of nothing
+    some = torch.where(kept, y, ignored)
+    parts = zip(x.split(16), some.split(16), strict=True)
+    got = evaluate(model, parts, Objective.of(loss, y)).tolist()
+    assert got == pytest.approx(evaluate(model, [(x[kept], y[kept])], Objective.of(None, y)).tolist())

@@ -115,6 +115,14 @@ def test_nobody_watches_a_pipe_or_a_notebook_without_widgets(monkeypatch: pytest
         assert progress._watched() is watched
 
 
+def test_many_epochs_keep_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(1000, 10, None)
+    for epoch in (1, 1000):
+        progress.begin(epoch)
+        progress.end({"epoch": epoch, "train_loss": 0.5, "seconds": 1.0})
+    assert len({len(line) for line in capsys.readouterr().out.splitlines()}) == 1
+
+
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     shown = Progress(1, 100, None, shown=False)
     shown.begin(1)

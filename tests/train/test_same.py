@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from surefoot.errors import InputError
-from surefoot.train.same import check_options, check_rows, first_line, mark
+from surefoot.train.same import check_given, check_options, first_line, mark
 
 
 def test_another_option_is_named_with_both_values() -> None:
@@ -35,14 +35,14 @@ def test_rows_are_told_apart(dtype: torch.dtype) -> None:
     assert len({said, mark(x[:-1], y[:-1]), mark(x, y + 1), mark(x.flip(0), y), mark(x[:, :2], y)}) == 5
 
 
-def test_other_rows_are_refused() -> None:
-    then = {"train on": "8 rows", "validate on": "2 rows"}
-    check_rows(Path("run"), then, then)
-    check_rows(Path("run"), {}, then)  # of a checkpoint from before they were noted
+def test_what_is_given_anew_is_told_apart() -> None:
+    then = {"other rows to train on": "8 rows", "another loss": "huber_loss"}
+    check_given(Path("run"), then, then)
+    check_given(Path("run"), {}, then)  # of a checkpoint from before they were noted
     with pytest.raises(InputError) as caught:
-        check_rows(Path("run"), then, {"train on": "8 rows"})
+        check_given(Path("run"), then, {"other rows to train on": "8 rows"})
     assert str(caught.value) == (
-        "The run in 'run' was begun with other rows to validate on: 2 rows, not none; resume it with the"
+        "The run in 'run' was begun with another loss: huber_loss, not none; resume it with the"
         " same, or choose a new folder."
     )
 

@@ -40,7 +40,7 @@ def cosine(a: float, b: float, share: float) -> float:
     [
         ("constant", {}, lambda t: 2.0),
         ("cosine", {}, lambda t: cosine(2, 0, t / 40)),
-        ("step", {}, lambda t: 2 * 0.1 ** (t // 13)),
+        ("step", {}, lambda t: 2 * 0.1 ** (t // 14)),
         ("step", {"lr_step": "1 epoch", "lr_factor": 0.5}, lambda t: 2 * 0.5 ** (t // 10)),
         ("warm-up", {}, lambda t: 2 * min(1, (t + 1) / 11)),
         ("warm-up", {"warmup": "4 steps"}, lambda t: 2 * min(1, (t + 1) / 5)),
@@ -124,3 +124,27 @@ def test_a_warning_of_the_models_own_is_shown_once(recwarn: pytest.WarningsRecor
         optimizer.step()
         scheduler.step()
     assert 1 <= len([w for w in recwarn if "own" in str(w.message)]) <= 2  # once more after the warm-up
+
+
+@pytest.mark.parametrize("lr", [0.5, torch.tensor(0.5)])
+@pytest.mark.parametrize("name", ["cosine", "one-cycle", "warm-up"])
+def test_a_lent_optimizer_is_what_it_was(name: str, lr: Any) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr, momentum=0.9)
+    before = dict(optimizer.param_groups[0])
+    noted = schedule.noted(optimizer)
+    made = schedule.make(name, optimizer, 2, 10)
+    assert made is not None
+    with schedule.lent(optimizer, noted):
+        for _ in range(20):
+            optimizer.step()
+            made.step()
+        assert "initial_lr" in optimizer.param_groups[0]
+    assert optimizer.param_groups[0] == before
+    assert float(optimizer.param_groups[0]["lr"]) == 0.5
+
+
+def test_what_an_optimizer_counts_in_its_groups_is_its_own() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    with schedule.lent(optimizer, schedule.noted(optimizer)):
+        optimizer.param_groups[0]["k"] = 3
+    assert optimizer.param_groups[0]["k"] == 3

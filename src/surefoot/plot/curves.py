@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from surefoot.errors import InputError
-from surefoot.plot.runs import History, labels, read
+from surefoot.plot.runs import History, apart, labels, read
 from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
 
 __all__ = ["curves"]
@@ -87,6 +87,8 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         panel.set_ylabel(_METRICS[metric])
         if metric == "accuracy":
             panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{round(100 * y, 6):g} %"))
+        else:
+            panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
         if len(histories) == 1:
             _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric)
     _legend(figure, histories)
@@ -100,8 +102,10 @@ def _history(run: Path | str | RunLike | History) -> History:
         return run
     if isinstance(run, (str, Path)):
         return read(run)
-    config = read(run.folder).config if run.folder is not None else {}
-    return History(run.name, run.records, config)
+    if run.folder is None:
+        return History(run.name, run.records)
+    found = read(run.folder)
+    return History(run.name, run.records, found.config, found.path)
 
 
 def _epoch(history: History) -> float | None:
@@ -204,7 +208,7 @@ def _legend(figure: Picture, histories: Sequence[History]) -> None:
     else:
         handles = [
             Line2D([], [], **_looks(i, len(histories))[1], label=_plain(label))
-            for i, label in enumerate(labels([h.name for h in histories], [h.config for h in histories]))
+            for i, label in enumerate(labels(apart(histories), [h.config for h in histories]))
         ]
         handles += [
             Line2D([], [], color=QUIET, linewidth=0.8, label="training"),

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["History", "labels", "read"]
+__all__ = ["History", "apart", "labels", "read"]
 
 _ABOUT = ("name", "out")  # what a run is called is no setting of it
 
@@ -31,11 +31,13 @@ class History:
         name: of its folder.
         records: the lines of metrics.jsonl.
         config: the settings of config.toml, tables flattened to "table.key".
+        path: of the folder, if there is one.
     """
 
     name: str
     records: Sequence[Mapping[str, Any]]
     config: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
 
 
 def read(folder: Path | str) -> History:
@@ -66,7 +68,8 @@ def read(folder: Path | str) -> History:
                 raise InputError(f"Line {number} of '{file}' is no JSON record.") from None
         else:
             records.append(record)
-    return History(folder.resolve().name, records, _config(folder / "config.toml"))
+    path = folder.resolve()
+    return History(path.name, records, _config(folder / "config.toml"), path)
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -83,6 +86,27 @@ def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     for key, value in table.items():
         flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
     return flat
+
+
+def apart(histories: Sequence[History]) -> list[str]:
+    """Names that tell runs apart: with as many of their folders' own folders as it takes, or numbered.
+
+    Example:
+        >>> apart([History("run", [], {}, Path(folder)) for folder in ("a/run", "b/run")])
+        ['a/run', 'b/run']
+        >>> apart([History("MLP", []), History("MLP", [])])
+        ['MLP 1', 'MLP 2']
+    """
+    deepest = max((len(h.path.parts) for h in histories if h.path is not None), default=1)
+    for depth in range(1, deepest + 1):
+        names = ["/".join(h.path.parts[-depth:]) if h.path is not None else h.name for h in histories]
+        if len(set(names)) == len(names):
+            return names
+    names = [h.name for h in histories]
+    return [
+        f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: int = 3) -> list[str]:

@@ -18,20 +18,21 @@ class Best:
 
     Args:
         model: whose weights.
-        metric: what its validation is judged by; more is better.
+        metric: what its validation is judged by; of a loss, less is better, of all others more.
         folder: where best.safetensors goes; None keeps nothing.
     """
 
     def __init__(self, model: nn.Module, metric: str, folder: RunFolder | None) -> None:
         self._model, self._metric, self._folder = model, metric, folder
-        self._value, self._step = -float("inf"), 0
+        self._sign = -1 if metric == "loss" else 1
+        self._value, self._step = -float("inf"), 0  # with that sign
         self._unwritten: dict[str, Any] | None = None
 
     @torch.no_grad()
     def offer(self, value: float | None, step: int) -> None:
         """The weights of this step were validated; the first of equals stays."""
-        if self._folder is not None and value is not None and value > self._value:
-            self._value, self._step = value, step
+        if self._folder is not None and value is not None and self._sign * value > self._value:
+            self._value, self._step = self._sign * value, step
             self._unwritten = saved.copied(self._model)
 
     def write(self) -> None:
@@ -41,7 +42,7 @@ class Best:
             InputError: it cannot be written.
         """
         if self._folder is not None and self._unwritten is not None:
-            about = {"step": self._step, self._metric: self._value}
+            about = {"step": self._step, self._metric: self._sign * self._value}
             saved.save(self._folder, self._unwritten, saved.BEST, about)
             self._unwritten = None
 

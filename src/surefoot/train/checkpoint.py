@@ -24,7 +24,7 @@ from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack, unpack
 from surefoot.train.run import Run
-from surefoot.train.same import check_options, check_rows, first_line, settled
+from surefoot.train.same import check_given, check_options, first_line, settled
 from surefoot.train.span import Span
 
 __all__ = ["Checkpoints", "ended"]
@@ -52,7 +52,7 @@ class Checkpoints:
         folder: the run's; None writes none.
         every: "500 steps", "2 epochs", "5 minutes" or "never".
         per_epoch: steps in an epoch.
-        rows: "train on" and "validate on" -> gives what tells those rows from others.
+        given: "other rows to train on", "another loss" … -> gives what tells that from others.
         parts: name -> what has a state; None has none.
 
     Raises:
@@ -64,11 +64,11 @@ class Checkpoints:
         folder: RunFolder | None,
         every: str,
         per_epoch: int,
-        rows: Mapping[str, Callable[[], str]],
+        given: Mapping[str, Callable[[], str]],
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
-        self._of_rows = rows
+        self._marks = given
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._wrote = 0  # the step of the last one
         self._at = time.monotonic()
@@ -82,8 +82,8 @@ class Checkpoints:
             self._pack()  # what cannot be held is better said before the first step
 
     @cached_property
-    def _rows(self) -> dict[str, str]:
-        return {use: mark() for use, mark in self._of_rows.items()}
+    def _given(self) -> dict[str, str]:
+        return {what: mark() for what, mark in self._marks.items()}
 
     def due(self, step: int) -> bool:
         """Whether it is time for one after this step."""
@@ -104,7 +104,7 @@ class Checkpoints:
         best.write()
         plain, tensors = self._pack()
         about = {"format": _FORMAT, "step": step, "metrics": self._folder.sync(), "state": plain}
-        about |= {"options": settled(self._folder.options), "rows": self._rows}
+        about |= {"options": settled(self._folder.options), "given": self._given}
         content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
         self._folder.write(f"checkpoints/{_name(step)}", content)
         self._wrote, self._at = step, time.monotonic()
@@ -120,7 +120,7 @@ class Checkpoints:
 
         Raises:
             InputError: there are checkpoints but none can be used, or they are of another model or optimizer,
-                or of other options or rows than it has now.
+                or of other options, rows or losses than it has now.
         """
         unusable: list[Path] = []
         problem = ""
@@ -140,7 +140,7 @@ class Checkpoints:
             return folder.cut(0)
         # config.toml may have been edited since; one from before this was noted has no options
         check_options(folder.path, about.get("options", folder.options), folder.options)
-        check_rows(folder.path, about.get("rows", {}), self._rows)
+        check_given(folder.path, about.get("given", {}), self._given)
         for name, part in self._parts.items():
             try:
                 load(part, state[name])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from surefoot.train.objective import Loss
+from surefoot.train.objective import Loss, check_loss
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
 
@@ -166,6 +166,7 @@ def eager(
 def _backward(value: Tensor) -> None:
     """What value.backward() does, without its look for what a plain number is not."""
     if _run_backward is None or type(value) is not Tensor or value.ndim or not value.is_floating_point():
+        check_loss(value)
         value.backward()  # type: ignore[no-untyped-call]
         return
     one = torch.ones_like(value)

@@ -51,7 +51,11 @@ class RunFolder:
         environment: Mapping[str, Any] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = Path(out) if out is not None else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+        self.path = (
+            Path(out).expanduser()
+            if out is not None
+            else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+        )
         self.about = about or {}
         self._own = out is not None
         self._first = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -13,11 +13,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from surefoot.errors import InputError
-from surefoot.train.feed import Feed
+from surefoot.train import modes
+from surefoot.train.batch import Feed
+from surefoot.train.objective import Objective, check_loss
 
 __all__ = [
     "check_keeps_rows",
     "check_model",
+    "check_objective",
     "check_rows",
     "check_single_rows",
     "check_takes",
@@ -75,10 +78,10 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
 
     It would change them at each evaluation, and with them all that is measured on them.
     """
-    first = next((rows.first for rows in feeds if rows is not None and rows.first is not None), None)
-    if first is None:
+    sample = next((rows.sample for rows in feeds if rows is not None and rows.first is not None), None)
+    if sample is None:
         return
-    x = next(first(2, 2))[0].clone()
+    x = sample[0].clone()
     version = x._version
     try:
         with looked_at(model, x.device):
@@ -95,7 +98,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
 def check_takes(model: nn.Module, rows: Feed) -> None:
     """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own."""
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    if own is None or rows.first is None or (x := next(rows.first(2, 2))[0].clone()).dtype == own:
+    if own is None or rows.sample is None or (x := rows.sample[0].clone()).dtype == own:
         return
     with looked_at(model, x.device):
         if _takes(model, x.clone()) or not _takes(model, x.to(own)):
@@ -107,16 +110,12 @@ def check_takes(model: nn.Module, rows: Feed) -> None:
 @contextmanager
 def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Call the model as an evaluation does, and leave it and the random numbers as they were."""
-    modes = [(module, module.training) for module in model.modules()]
     # some count what they are shown
     buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            model.eval()
+        with modes.evaluating(model), torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield
     finally:
-        for module, training in modes:
-            module.training = training
         with torch.no_grad():
             for buffer, before, version in buffers:
                 if buffer._version != version:
@@ -131,14 +130,53 @@ def _takes(model: nn.Module, x: torch.Tensor) -> bool:
     return True
 
 
+def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective: Objective) -> None:
+    """Raise an InputError for a loss or a metric that cannot be taken of these outputs and targets."""
+    if rows.sample is None:
+        return
+    x, y = (t.clone() for t in rows.sample)
+    try:
+        with looked_at(model, x.device):
+            output = model(x)
+    except Exception:
+        return  # whatever is wrong will show in training
+    for name, feed in (("", rows), (" to validate on", valid)):
+        if feed is not None and feed.targets is not None:
+            _check_classes(output, feed.targets, objective, name)
+    if objective.of_torch:  # one of the user's own may note that it was called
+        loss = None
+        with suppress(RuntimeError, IndexError), torch.no_grad():  # that shows in training
+            loss = objective.loss(output, y)
+        if loss is not None:
+            check_loss(loss)
+    if valid is not None:
+        objective.measure(output, y)
+
+
+def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, name: str) -> None:
+    """Raise an InputError for a class number that the cross entropy has no output for."""
+    if not objective.of_classes or not isinstance(output, torch.Tensor) or output.ndim < 2:
+        return
+    if targets.is_floating_point() or targets.is_complex():
+        return
+    count = output.shape[1]
+    wrong = ((targets < 0) | (targets >= count)) & (targets != objective.ignored)
+    if wrong.any():
+        row, *_ = first = tuple(wrong.nonzero()[0].tolist())
+        raise InputError(
+            f"The target of row {row:,}{name} is {int(targets[first]):,}, but the model has outputs for the"
+            f" classes 0 to {count - 1:,}."
+        )
+
+
 def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
     kinds = ["measured" if feed.target.is_floating_point() else "classes" for feed in (rows, valid)]
     if kinds[0] != kinds[1]:
         raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
-    if rows.first is None or valid.first is None:
+    if rows.sample is None or valid.sample is None:
         return
-    x, other = (next(first(1, 1))[0].clone() for first in (rows.first, valid.first))
+    x, other = (feed.sample[0][:1].clone() for feed in (rows, valid) if feed.sample is not None)
     if x.shape[1:] == other.shape[1:] and x.dtype == other.dtype:
         return
     with looked_at(model, x.device):
@@ -155,13 +193,13 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
 
     That is mostly an epoch's last batch: a run would fail only there.
     """
-    if rows.first is None or not any(isinstance(module, _BatchNorm) for module in model.modules()):
+    if rows.sample is None or not any(isinstance(module, _BatchNorm) for module in model.modules()):
         return
     if not _single(rows.rows, batch_size, accumulate):
         return
     try:
-        trial = copy.deepcopy(model).train()
-        x = next(rows.first(1, 1))[0]
+        trial, x = copy.deepcopy(model), rows.sample[0][:1].clone()
+        modes.train(trial)
         with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
             trial(x)
     except ValueError as error:

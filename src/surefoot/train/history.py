@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.train.feed import Batches
+from surefoot.train.batch import Batches
 from surefoot.train.objective import Objective, evaluate
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run
@@ -17,6 +17,7 @@ from surefoot.train.run import Run
 __all__ = ["History", "NotFinite"]
 
 _SECONDS = 0.1  # losses are fetched so often, for the bar and the file
+_LARGE = 1000.0  # a target of which squares, and so gradients, run away at every usual lr
 _STEPS = 100  # and at least once in so many steps
 
 
@@ -27,10 +28,14 @@ class NotFinite(Exception):
         super().__init__(what, value, step)
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
 
-    def advice(self, lr: float) -> str:
-        """What went wrong and, where training began with this lr, what to change."""
+    def advice(self, lr: float, targets: Tensor | None) -> str:
+        """What went wrong and, where training began with this lr on these targets, what to change."""
         value = "NaN" if math.isnan(self.value) else "infinite"
-        if self.bad == 1:
+        measured = targets is not None and targets.is_floating_point()
+        size = float(targets.abs().max()) if measured and targets is not None else 0.0
+        if _LARGE <= size < math.inf:
+            change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"
+        elif self.bad == 1:
             change = "look for NaN, inf or very large numbers in the inputs and targets"
         else:
             change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
@@ -124,7 +129,7 @@ class History:
         if not math.isfinite(loss):
             raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self.step + 1)
         record = {"kind": "valid", "step": self.step, "epoch": self.epoch, "valid_loss": loss}
-        self._seen.append(record | {f"valid_{objective.metric}": metric})
+        self._seen.append(record | {f"valid_{objective.metric}": metric})  # of "loss", the same once more
         if self.inside:  # the epoch's own record has that of its last step
             self.run.add([self._seen[-1]])
         return metric

@@ -51,6 +51,10 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
         InputError: an option that cannot be used; nothing has been written then.
         RunDiverged, Interrupted: as for fit.
     """
+    if config.data == GIVEN:
+        raise InputError(
+            "These options are of a run that fit() made, which alone has its model and data; call it again."
+        )
     config = complete(config)
     if config.out is not None:
         RunFolder(config.out).may_hold_this_run(resume)

@@ -15,19 +15,20 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from surefoot.errors import InputError
-from surefoot.plot import painter
 from surefoot.train import device as devices
-from surefoot.train import optimizers, saved
+from surefoot.train import ending, modes, optimizers
 from surefoot.train import schedule as schedules
+from surefoot.train.alone import alone
+from surefoot.train.batch import at_once
 from surefoot.train.best import Best
 from surefoot.train.checkpoint import Checkpoints, ended
 from surefoot.train.compiled.choose import Job, choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
-from surefoot.train.feed import EVALUATED, feed, floats
+from surefoot.train.feed import feed, floats
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_model, check_rows
+from surefoot.train.given import check_model, check_objective, check_rows
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
@@ -36,12 +37,15 @@ from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.ranges import check_parts
-from surefoot.train.run import Interrupted, Run, RunDiverged
+from surefoot.train.run import Run, RunDiverged
+from surefoot.train.same import named
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
 
 
+@alone
+@modes.keeping
 def fit(
     model: nn.Module,
     train: Any,
@@ -49,6 +53,7 @@ def fit(
     *,
     optimizer: Optimizer | Maker | None = None,
     loss: str | Loss | None = None,
+    metric: str | None = None,
     epochs: int = 5,
     batch_size: int = 32,
     shuffle: bool = True,
@@ -74,13 +79,16 @@ def fit(
     For each epoch and batch: θ ← optimizer(θ, ∇ loss(model(x), y)).
 
     Args:
-        model: trained in place, and moved to the device.
+        model: trained in place, and moved to the device. Parts of it that are in evaluation mode stay so, as
+            frozen layers should; all of it is put into training mode, and afterwards back.
         train: (x, y) as tensors or arrays, x (n, ...), y (n,) class numbers or (n, ...) measures; or a
             Dataset of such pairs; or a DataLoader, whose own batch size and order then hold.
         valid: rows to validate on, in the same forms; None validates nothing.
         optimizer: over the model's parameters, or a function that makes it from them; None is
-            surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step.
+            surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step. Schedules leave it as it was.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
+        metric: what a validation is judged by: "accuracy", "r2" or "loss"; None is accuracy for class
+            numbers, R² for measures, and the loss where for measures there is a loss of your own.
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
@@ -112,6 +120,7 @@ def fit(
         InputError: something given cannot be used.
         RunDiverged: the loss became NaN or inf; the model has its last good weights.
         Interrupted: Ctrl-C or SIGTERM; the model has the weights of the last whole step.
+        Exception: whatever the model, the loss or the rows raise; what was done is saved in `out`.
 
     Example:
         >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
@@ -122,10 +131,12 @@ def fit(
     check_model(model)
     if resume and out is None:
         raise InputError("resume=True needs out, the folder of the run to go on with.")
+    made = optimizers.over(model, optimizer)
+    before = schedules.noted(made)
     config = Config(
         data=GIVEN,
-        model=_home(model),
-        optimizer="sgd" if optimizer is None else GIVEN,
+        model=f"{type(model).__module__}:{type(model).__qualname__}",
+        **optimizers.told(made) | ({"optimizer": "sgd"} if optimizer is None else {}),
         epochs=epochs,
         batch_size=(isinstance(train, DataLoader) and train.batch_size) or batch_size,
         shuffle=shuffle,
@@ -145,20 +156,22 @@ def fit(
     check_parts(config.batch_size, accumulate)
     place = devices.pick(device)
     model.to(place)
+    modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
-    rows = fed(train, batch_size, shuffle=shuffle, seed=seed)
-    valid_rows = None if valid is None else fed(valid, EVALUATED)
+    rows = fed(train, batch_size, shuffle=shuffle, seed=config.seed)
+    some = at_once(rows.sample, config.batch_size, config.accumulate)
+    valid_rows = None if valid is None else fed(valid, some)
     # shuffled rows are gathered anew in each epoch
     writable = shuffle and valid is None
     check_rows(
         model, rows, valid_rows, config.batch_size, accumulate, wide=autocast is None, writable=writable
     )
+    objective = Objective.of(loss, rows.target, metric)
+    check_objective(model, rows, valid_rows, objective)
     compared = None
-    if valid_rows is not None and rows.first is not None:
-        compared = partial(rows.first, min(rows.rows, valid_rows.rows), EVALUATED)
-    objective = Objective.of(loss, rows.target)
-    made = optimizers.over(model, optimizer)
+    if valid_rows is not None and rows.first is not None and objective.metric != "loss":
+        compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(
@@ -168,7 +181,8 @@ def fit(
         folder = out
     else:
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
-        folder = RunFolder(out, config=config.save_text(), environment=environment(place, seed), about=about)
+        machine = environment(place, config.seed)
+        folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
     batch = None
     if rows.first is not None and rows.rows >= batch_size:
         batch = next(rows.first(batch_size, batch_size))
@@ -192,15 +206,28 @@ def fit(
         shown=progress,
     )
     history = History(run, shown, rows.steps)
-    with folder or nullcontext(), Interruptible() as stop, Randomness(seed, place, rows.generators) as random:
-        if folder is not None and resumed and (before := ended(folder, model)):
-            return before
+    given: dict[str, Callable[[], str]] = {
+        "other rows to train on": rows.mark,
+        "another loss": partial(named, loss),
+        "another scaling": partial(named, scaling),
+        "another metric": partial(named, objective.metric),
+    }
+    if valid_rows is not None:
+        given["other rows to validate on"] = valid_rows.mark
+    with (
+        folder or nullcontext(),
+        Interruptible() as stop,
+        Randomness(config.seed, place, rows.generators) as random,
+        schedules.lent(made, before if scheduler is not None else []),
+    ):
+        if folder is not None and resumed and (whole := ended(folder, model)):
+            return whole
         best = Best(model, objective.metric, folder)
         checkpoints = Checkpoints(
             folder,
             checkpoint_every,
             rows.steps,
-            {"train on": rows.mark} | ({} if valid_rows is None else {"validate on": valid_rows.mark}),
+            given,
             model=model,
             optimizer=made,
             schedule=scheduler,
@@ -214,7 +241,6 @@ def fit(
         try:
             for epoch in range(history.step // rows.steps + 1, epochs + 1):
                 history.begin(epoch)
-                model.train()
                 for x, y in random.batches(rows, epoch, skip=history.inside):
                     lr = float(made.param_groups[0]["lr"])
                     history.trained(step(x, y), lr, len(x))
@@ -244,26 +270,21 @@ def fit(
             status = "interrupted" if stop.asked and history.step < last else "finished"
         except NotFinite as found:
             status, problem, kept = "diverged", found, good.restore(found.bad)
+        except Exception:
+            ending.failed(folder, model, best, run, history)
+            raise
         finally:
             history.close()
-        if folder is not None:
-            # no records where the first loss is NaN
-            curves = painter.begun(run.name, run.records) if run.records else None
-            best.write()
-            saved.save(folder, model.state_dict())
-            if curves is not None:
-                folder.write("curves.png", curves())
+        ending.written(folder, model, best, run)
         run.end(status)
-    where = "" if folder is None else f" in {folder.path}"
     if status == "interrupted":
-        goes_on = bool(where) and checkpoint_every != "never"
-        done = "what was done is" if goes_on else "the weights, but no checkpoint to go on from, are"
-        left = f"{done} saved{where}" if where else "the model has the weights of that step"
-        raise Interrupted(f"Stopped at step {history.step:,} of {last:,}; {left}.", run, stop.signal, goes_on)
+        goes_on = checkpoint_every != "never"
+        raise ending.interrupted(
+            run, history.step, last, number=stop.signal, checkpoints=goes_on, folder=folder
+        )
     if status == "diverged":
-        raise RunDiverged(f"{problem.advice(peak)}; the model of step {kept:,} is kept{where}.", run)
+        where = "" if folder is None else f" in {folder.path}"
+        raise RunDiverged(
+            f"{problem.advice(peak, rows.targets)}; the model of step {kept:,} is kept{where}.", run
+        )
     return run
-
-
-def _home(model: nn.Module) -> str:
-    return f"{type(model).__module__}:{type(model).__qualname__}"

@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 
 from surefoot.errors import InputError, unknown
 from surefoot.optim import SGD
+from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
 
-__all__ = ["OPTIONS", "Maker", "build", "describe", "options", "over", "with_defaults"]
+__all__ = ["OPTIONS", "Maker", "build", "describe", "options", "over", "told", "with_defaults"]
 
 Maker = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -148,6 +149,23 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
             " computed; a model's parameters are none, so leave it out."
         )
     return made  # type: ignore[no-any-return]
+
+
+def told(optimizer: Optimizer | None) -> dict[str, Any]:
+    """What config.toml says of the optimizer that `fit` was given, as far as it has words for it."""
+    if optimizer is None:
+        return {}
+    first = optimizer.param_groups[0]
+    found: dict[str, Any] = {}
+    for name in OPTIONS:
+        value = first.get(name)
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
+        if isinstance(value, bool):
+            found[name] = value
+        elif isinstance(value, (int, float)) and name in RANGES and RANGES[name][0](value):
+            found[name] = float(value)
+    return {"optimizer": f"{type(optimizer).__module__}:{type(optimizer).__qualname__}", **found}
 
 
 def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str:

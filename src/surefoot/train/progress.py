@@ -19,6 +19,7 @@ _RATE = "   {rate_noinv_fmt}"  # where the line is long enough
 METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda value: f"{100 * value:.2f} %"),
     "r2": ("R²", lambda value: f"{value:.4f}"),
+    "loss": ("loss", lambda value: _number(value)),
 }
 
 
@@ -28,7 +29,7 @@ class Progress:
     Args:
         epochs: how many there will be.
         rows: training rows in an epoch.
-        metric: of the validation, "accuracy" or "r2"; None where nothing is validated.
+        metric: of the validation, one of `METRICS`; None where nothing is validated.
         several: whether an epoch has more than one validation: then their mean is shown too.
         shown: False prints nothing.
     """
@@ -40,13 +41,14 @@ class Progress:
         self._bar: Any = None
         self._headed = False
         columns: dict[str, tuple[str, Callable[[Any], str]]] = {
-            "epoch": ("epoch", self._position),
+            "epoch": (f"{'epoch':>{len(f'{epochs}/{epochs}')}}", self._position),
             "train_loss": ("training loss", _number),
         }
         if metric is not None:
             heading, form = METRICS[metric]
             columns["valid_loss"] = ("validation loss", _number)
-            columns[f"valid_{metric}"] = (f"{heading:>8}", form)
+            if metric != "loss":
+                columns[f"valid_{metric}"] = (f"{heading:>8}", form)
             if several:
                 columns[f"valid_{metric}_mean"] = (f"{heading}, mean", form)
         self._columns = columns | {"seconds": (f"{'time':>7}", _time)}
@@ -91,7 +93,7 @@ class Progress:
         return "   ".join(cells)
 
     def _position(self, epoch: int) -> str:
-        return f"{epoch}/{self._epochs}".rjust(len("epoch"))
+        return f"{epoch}/{self._epochs}"
 
 
 def _number(value: float) -> str:

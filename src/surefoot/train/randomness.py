@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from surefoot.train.feed import Batches, Feed
+    from surefoot.train.batch import Batches, Feed
 
 __all__ = ["Randomness", "unmoved"]
 

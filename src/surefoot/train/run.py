@@ -22,7 +22,7 @@ class Run:
 
     Args:
         name: what it is called.
-        metric: the figure beside the validation loss: "accuracy" or "r2".
+        metric: what a validation is judged by: "accuracy", "r2" or "loss".
         folder: where it is written, if anywhere.
 
     Attributes:
@@ -55,7 +55,8 @@ class Run:
 
         history = read(path)
         records = [dict(record) for record in history.records]
-        metric = "r2" if any("valid_r2" in record for record in records) else "accuracy"
+        keys = {key for record in records for key in record}
+        metric = next((m for m in METRICS if f"valid_{m}" in keys), "accuracy")
         run = cls(history.name, metric)
         run.folder = Path(path)
         run.records = [record for record in records if record.get("kind") != "end"]
@@ -103,8 +104,10 @@ class Run:
     @property
     def best(self) -> dict[str, Any] | None:
         """The record of the validation with the best metric; the first of equals."""
-        scored = [record for record in self.validations if record[f"valid_{self.metric}"] is not None]
-        return max(scored, key=lambda record: record[f"valid_{self.metric}"], default=None)
+        key = f"valid_{self.metric}"
+        scored = [record for record in self.validations if record[key] is not None]
+        choose = min if self.metric == "loss" else max
+        return choose(scored, key=lambda record: record[key], default=None)
 
     @property
     def seconds(self) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 
-__all__ = ["check_options", "check_rows", "first_line", "mark", "settled"]
+__all__ = ["check_given", "check_options", "first_line", "mark", "named", "settled"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
@@ -30,7 +30,7 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
 def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise an InputError for the first option that the run in the folder `path` was begun otherwise with."""
     then, now = settled(then), settled(now)
-    for name in sorted(then.keys() | now.keys()):
+    for name in sorted(then.keys() | now.keys(), key=lambda name: (name not in ("model", "optimizer"), name)):
         if then.get(name) != now.get(name):
             if name not in then and name in _ALWAYS:
                 raise InputError(f"{path / 'config.toml'} has lost the line of {name!r}; put it back.")
@@ -51,12 +51,25 @@ def mark(x: Tensor, y: Tensor) -> str:
     return f"{len(x):,} rows of {size}, {dtype}, checksum {check:08x}"
 
 
-def check_rows(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise an InputError where the rows are not those that the run in the folder `path` was begun with."""
-    for use, was in then.items():
-        if now.get(use) != was:
+def named(thing: Any) -> str:
+    """What tells a function from others: its name; of an object, its class; None is "none"."""
+    if thing is None or isinstance(thing, str):
+        return thing or "none"
+    return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+
+
+def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise an InputError for what is not as it was when the run in the folder `path` was begun.
+
+    Args:
+        path: the run's folder.
+        then: "other rows to train on", "another loss" and the like -> what tells it from others.
+        now: the same.
+    """
+    for what, was in then.items():
+        if now.get(what) != was:
             raise InputError(
-                f"The run in '{path}' was begun with other rows to {use}: {was}, not {now.get(use, 'none')};"
+                f"The run in '{path}' was begun with {what}: {was}, not {now.get(what, 'none')};"
                 " resume it with the same, or choose a new folder."
             )
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
 from torch.optim.lr_scheduler import LRScheduler
@@ -13,10 +16,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from surefoot.errors import InputError, unknown
 from surefoot.train.span import Span
 
-__all__ = ["SCHEDULES", "make"]
+__all__ = ["SCHEDULES", "lent", "make", "noted"]
 
 SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
 _FACTOR = 0.1
+# options of a group that torch's schedules write; all others are the optimizer's own
+CHANGED = {"lr", "initial_lr", "max_lr", "min_lr", "momentum", "betas", "base_momentum", "max_momentum"}
 
 
 def make(
@@ -89,11 +94,41 @@ def make(
     if name == "cosine":
         after = torch_schedules.CosineAnnealingLR(optimizer, rest)
     elif name == "step":
-        each = Span.parse(lr_step, "lr_step").steps(steps) if lr_step else max(1, rest // 3)
+        each = Span.parse(lr_step, "lr_step").steps(steps) if lr_step else -(-rest // 3)
         after = torch_schedules.StepLR(optimizer, each, lr_factor)
     if rise is None or after is None:
         return rise or after
     return _Sequence(optimizer, [rise, after], milestones=[rising])
+
+
+def noted(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """What schedules change of an optimizer, as it is now: for `lent`."""
+    return [
+        {
+            key: value.clone() if isinstance(value := group[key], Tensor) else value
+            for key in CHANGED & group.keys()
+        }
+        for group in optimizer.param_groups
+    ]
+
+
+@contextmanager
+def lent(optimizer: Optimizer, before: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Afterwards the optimizer has the options that were noted.
+
+    A second run with the same optimizer would else begin with the learning rate that the first ended with.
+    """
+    try:
+        yield
+    finally:
+        for group, options in zip(optimizer.param_groups, before, strict=False):
+            for key in CHANGED & group.keys():
+                if key not in options:
+                    del group[key]
+                elif isinstance(group[key], Tensor) and isinstance(options[key], Tensor):
+                    group[key].copy_(options[key])  # a captured step holds this very tensor
+                else:
+                    group[key] = options[key]
 
 
 class _Sequence(torch_schedules.SequentialLR):

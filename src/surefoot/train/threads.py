@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.optim import SGD
+from surefoot.train import modes
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
 from surefoot.train.imports import STRICT, intel
@@ -143,7 +144,7 @@ def _result(
 ) -> list[Tensor]:
     """Losses, weights, gradients and state after steps on a copy by so many threads."""
     copy = job.copied()
-    copy.model.train()
+    modes.train(copy.model)
     with unmoved(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", NO_MEAN)
         torch.manual_seed(0)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim.lr_scheduler import MultiStepLR
 from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, WeightedRandomSampler
 
@@ -222,3 +223,27 @@ def test_another_model_is_told(job: Any, tmp_path: Path) -> None:
     what = r"step-000000004.safetensors' is of another model: [^\n]+, and \d+ more\.$"
     with pytest.raises(InputError, match=what):
         job.run(tmp_path / "out", model=other, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"optimizer": lambda p: torch.optim.Adam(p)},
+            "was begun with optimizer 'surefoot.optim.sgd:SGD', not",
+        ),
+        (
+            {"optimizer": lambda p: SGD(p, lr=0.5, momentum=0.9, nesterov=True)},
+            "was begun with lr 0.1, not 0.5",
+        ),
+        ({"loss": functional.nll_loss}, "was begun with another loss: stopping.<locals>.loss, not nll_loss"),
+        ({"scaling": torch.Tensor.float}, "was begun with another scaling: none, not"),
+        ({"metric": "loss"}, "was begun with another metric: accuracy, not loss"),
+    ],
+)
+def test_what_is_given_anew_is_as_it_was(job: Any, tmp_path: Path, options: Any, said: str) -> None:
+    with pytest.raises(Interrupted):
+        job.run(tmp_path / "out", stop=4)
+    with pytest.raises(InputError) as caught:
+        job.run(tmp_path / "out", resume=True, **options)
+    assert said in str(caught.value)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import SGD
+from surefoot.train import modes
 from surefoot.train.compiled import graph, package
 from surefoot.train.compiled.engine import Grouped
 from surefoot.train.compiled.fingerprint import Untold
@@ -144,7 +145,7 @@ def _program(
     """The program of K steps, cached or compiled now, and found right; None where the eager step runs."""
     assert isinstance(job.optimizer, SGD)
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
-    job.model.train()
+    modes.train(job.model)
     try:
         name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
     except Untold as reason:
@@ -195,7 +196,7 @@ def _grouped(batch: tuple[Tensor, Tensor], k: int, found: package.Package, job: 
 def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
     """Seconds of one eager step: the smallest of a few, on copies."""
     job = job.copied()
-    job.model.train()
+    modes.train(job.model)
     with on_trial(batch[0].device):
         step, seconds = job.eager(), []
         for _ in range(5):

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surefoot.train import modes
 from surefoot.train.compiled.options import constants
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
 from surefoot.train.engine import Job, Step
@@ -122,7 +123,7 @@ def captured(job: Job, batch: tuple[Tensor, Tensor]) -> Captured | str:
     x, y = batch
     with on_trial(x.device):
         trial = job.copied()
-        trial.model.train()
+        modes.train(trial.model)
         step = trial.eager()
         step(x, y)
         graph = Graph(trial, step, x.roll(1, 0), y)

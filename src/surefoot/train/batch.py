@@ -1,0 +1,71 @@
+"""What a run is fed with: batches, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batches", "Epoch", "Feed", "at_once", "narrowed"]
+
+_ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
+_SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
+_WIDE = 64  # numbers that a layer makes of one whole number, such as a token
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class Epoch(Protocol):
+    """What gives an epoch's batches."""
+
+    def __call__(self, number: int, skip: int = 0) -> Batches:
+        """The epoch's number, from 1 on, and how many batches to leave out at its start -> its batches."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches, epoch by epoch.
+
+    Args:
+        steps: batches in an epoch.
+        rows: rows in an epoch, or nearly so.
+        target: one target (or some), to see of which type they are.
+        mark: gives what tells these rows from others.
+        epoch: the batches of each.
+        first: how many rows, and how many in a batch -> batches of the first ones; None where rows are not
+            at hand.
+        sample: a batch of the first row or two, to see what they are like; None where a loader makes batches
+            in a way of its own.
+        targets: all of them, where they are in memory.
+        generators: that a DataLoader draws its order from.
+    """
+
+    steps: int
+    rows: int
+    target: Tensor
+    mark: Callable[[], str]
+    epoch: Epoch
+    first: Callable[[int, int], Batches] | None = None
+    sample: tuple[Tensor, Tensor] | None = None
+    targets: Tensor | None = None
+    generators: tuple[torch.Generator, ...] = ()
+
+
+def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:
+    """The dtype that a model gets: float64 only where its own floats are."""
+    return floats if tensor.dtype == torch.float64 else tensor.dtype
+
+
+def at_once(sample: tuple[Tensor, Tensor] | None, batch_size: int, accumulate: int = 1) -> int:
+    """How many rows are evaluated at once: many small ones, and of large ones no more than are trained on.
+
+    Where a gradient is taken in parts, for want of memory, no more than a part has.
+    """
+    part = max(1, batch_size // accumulate)
+    if sample is None or accumulate > 1:
+        return part
+    numbers = sample[0][0].numel() * (1 if sample[0].is_floating_point() else _WIDE)
+    return _ROWS if numbers <= _SMALL else max(part, min(_ROWS, _LARGE // numbers))

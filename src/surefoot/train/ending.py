@@ -1,0 +1,67 @@
+"""How a run ends: what is written then, and what is said."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from torch import nn
+
+from surefoot.plot import painter
+from surefoot.train import saved
+from surefoot.train.best import Best
+from surefoot.train.folder import RunFolder
+from surefoot.train.history import History
+from surefoot.train.run import Interrupted, Run
+
+__all__ = ["failed", "interrupted", "written"]
+
+
+def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) -> None:
+    """Write the weights, the best ones, and the curves.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    if folder is None:
+        return
+    # no records where the first loss is NaN
+    curves = painter.begun(run.name, run.records) if run.records else None
+    best.write()
+    saved.save(folder, model.state_dict())
+    if curves is not None:
+        folder.write("curves.png", curves())
+
+
+def failed(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, history: History) -> None:
+    """Save what there is of a run that ends in an exception, which says more than any of its own would."""
+    with suppress(Exception):
+        history.fetch()
+    with suppress(Exception):
+        written(folder, model, best, run)
+    with suppress(Exception):
+        run.end("failed")
+
+
+def interrupted(
+    run: Run, step: int, last: int, *, number: int | None, checkpoints: bool, folder: RunFolder | None
+) -> Interrupted:
+    """What is raised for a run that was stopped after so many of its steps.
+
+    Args:
+        run: what was done.
+        step: the last step that was made.
+        last: the one that would have been the last.
+        number: of the signal.
+        checkpoints: whether they were asked for.
+        folder: the run's, if it has one.
+    """
+    if folder is None:
+        return Interrupted(
+            f"Stopped at step {step:,} of {last:,}; the model has the weights of that step.",
+            run,
+            number,
+            False,
+        )
+    done = "what was done is" if checkpoints else "the weights, but no checkpoint to go on from, are"
+    text = f"Stopped at step {step:,} of {last:,}; {done} saved in {folder.path}."
+    return Interrupted(text, run, number, checkpoints)

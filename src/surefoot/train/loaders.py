@@ -1,0 +1,151 @@
+"""Rows of a Dataset or a DataLoader as batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
+
+from surefoot.errors import InputError
+from surefoot.train.batch import Batches, Feed, narrowed
+from surefoot.train.data import order
+from surefoot.train.randomness import unmoved
+
+__all__ = ["of_dataset", "of_loader"]
+
+_COUNTS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32)  # as class numbers they are int64
+
+
+def of_loader(
+    loader: DataLoader[Any],
+    device: torch.device,
+    scaling: Callable[[Tensor], Tensor] | None,
+    floats: torch.dtype,
+) -> Feed:
+    try:
+        steps = len(loader)
+    except TypeError:
+        raise InputError(
+            "The DataLoader has no length; fit must know how many batches an epoch has."
+        ) from None
+    if not steps:
+        raise InputError("The DataLoader has no batches.")
+    samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    found = [getattr(sampler, "generator", None) for sampler in samplers]
+    generators = tuple({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
+    # one row of the data set costs less than a batch, where it is picked and put in a batch as by default
+    plain = (
+        not isinstance(loader.dataset, IterableDataset)
+        and loader.collate_fn is default_collate
+        and type(loader.sampler).__module__ == Sampler.__module__
+    )
+    moved = partial(_moved, device=device, scaling=scaling, floats=floats)
+    with unmoved(generators):
+        first = moved(_first(loader.dataset) if plain else next(iter(loader)))
+    rows = steps * (loader.batch_size or 1)
+    sample = None
+    if plain and loader.batch_size is not None:
+        sample = first
+        if not loader.drop_last:
+            rows = len(loader.sampler)  # type: ignore[arg-type]
+
+    def epoch(number: int, skip: int = 0) -> Batches:
+        return _batches(loader, steps, moved, skip)
+
+    mark = f"{steps:,} batches"
+    return Feed(steps, rows, first[1], lambda: mark, epoch, sample=sample, generators=generators)
+
+
+def of_dataset(
+    dataset: Dataset[Any],
+    batch_size: int,
+    device: torch.device,
+    shuffle: bool,
+    seed: int,
+    scaling: Callable[[Tensor], Tensor] | None,
+    floats: torch.dtype,
+) -> Feed:
+    try:
+        n = len(dataset)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError("The Dataset has no length; wrap it in a DataLoader that has one.") from None
+    if not n:
+        raise InputError("The Dataset has no rows.")
+    if isinstance(dataset, IterableDataset):
+        raise InputError("The Dataset is gone through in its own order; wrap it in a DataLoader.")
+    moved = partial(_moved, device=device, scaling=scaling, floats=floats)
+    with unmoved():
+        sample = moved(_first(dataset))
+
+    def epoch(number: int, skip: int = 0) -> Batches:
+        rows = order(n, seed, number).tolist() if shuffle else range(n)
+        # its own generator: the loader draws a number, which must not disturb the model's
+        rest: Any = rows[skip * batch_size :]
+        loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
+        return _batches(loader, len(loader), moved)
+
+    return Feed(-(-n // batch_size), n, sample[1], lambda: f"{n:,} rows", epoch, sample=sample)
+
+
+def _first(dataset: Dataset[Any]) -> Any:
+    """A batch of the first two rows, or of one where there are no two, or they do not fit together."""
+    pairs = [_pair(dataset[i]) for i in range(min(2, len(dataset)))]  # type: ignore[arg-type]
+    try:
+        return default_collate(pairs)
+    except RuntimeError:
+        return default_collate(pairs[:1])
+
+
+def _pair(given: Any) -> Any:
+    """What a data set or a loader gave, if it is a pair (input, target)."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        what = f"{len(given)} things" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
+        raise InputError(
+            f"The data set gives {what} for a row or a batch; fit takes pairs (input, target)."
+            " Wrap it in one that returns them."
+        )
+    return given
+
+
+def _moved(
+    batch: Any, device: torch.device, scaling: Callable[[Tensor], Tensor] | None, floats: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """A batch of a loader, on the device, in dtypes that a model takes."""
+    pair = []
+    for what, given in zip(("inputs", "targets"), _pair(batch), strict=True):
+        try:
+            pair.append(torch.as_tensor(given))
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(
+                f"The {what} of a batch are a {type(given).__name__}; fit takes one tensor of inputs and one"
+                " of targets."
+            ) from None
+    x, y = pair
+    x = x.to(device, narrowed(x, floats), non_blocking=True)
+    y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=True)
+    return (x if scaling is None else scaling(x)), y
+
+
+def _batches(
+    loader: DataLoader[Any], steps: int, moved: Callable[[Any], tuple[Tensor, Tensor]], skip: int = 0
+) -> Batches:
+    """The loader's batches, as many as it promised; those left out are gone through here and now."""
+    found = iter(loader) if skip else None
+    for _ in range(skip):
+        next(found)  # type: ignore[arg-type]
+
+    def rest() -> Batches:
+        count = skip
+        for count, batch in enumerate(loader if found is None else found, skip + 1):
+            if count > steps:
+                break
+            yield moved(batch)
+        if count != steps:
+            more = "more" if count > steps else f"{count:,}"
+            raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")
+
+    return rest()

@@ -1,0 +1,53 @@
+"""Training and evaluation mode: a model is put into one for a while, and its parts keep their own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import nn
+
+__all__ = ["evaluating", "keeping", "kept", "train"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@contextmanager
+def kept(model: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, each part of the model is afterwards in the mode that it is in now."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode and without gradients."""
+    with kept(model), torch.no_grad():  # not inference_mode: a model may keep a tensor that it makes
+        model.eval()
+        yield
+
+
+def keeping(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep the modes of the model that is a function's first argument, whatever it does with it."""
+
+    @functools.wraps(function)
+    def kept_in(*given: P.args, **named: P.kwargs) -> T:
+        model = given[0] if given else named.get("model")
+        with kept(model) if isinstance(model, nn.Module) else nullcontext():
+            return function(*given, **named)
+
+    return kept_in
+
+
+def train(model: nn.Module) -> None:
+    """Put a model into training mode, unless it is: parts set to evaluation, as frozen ones are, stay so."""
+    if not model.training:
+        model.train()
