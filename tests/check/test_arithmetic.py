@@ -17,7 +17,7 @@ from surefoot.check.load import load
 from surefoot.check.patient import Here
 from surefoot.check.protocol import Plan, Signature
 from surefoot.check.sandbox import Sandbox
-from surefoot.check.situations import CLAUSES, SITUATIONS, scripts
+from surefoot.check.situations import CLAUSES, SITUATIONS, played
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, SHARED_COUNT, Verdict
 from surefoot.check.words import Words, combinations
 from surefoot.errors import InputError
@@ -477,7 +477,7 @@ def test_every_situation_can_be_played_by_every_exact_rule(rule):
     words = Words.of(Signature("X", {"lr": 0.1, **options}), {"lr": 0.1})
     claim = Claim(get(rule), words)
     for situation in SITUATIONS:
-        for script in scripts(situation, words, list(combinations(words, {}))[-1], 0):
+        for script in played(situation, words, list(combinations(words, {}))[-1], 0):
             assert len(claim.expected(script).steps) == len(script.steps)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
-from surefoot.check.mistakes import MISTAKES
+from surefoot.check.mistakes import MISTAKES, mistakes_in
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.words import Words
@@ -45,6 +45,15 @@ PLAIN = {
     "fused",
     "fast",
     "torch",
+    "optimizer",
+    "optim",
+    "basic",
+    "vanilla",
+    "hand",
+    "from",
+    "scratch",
+    "impl",
+    "v",
 }
 
 
@@ -105,6 +114,8 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
             return Guess(None, why)
         if whole or by_part:
             return Guess(named, f"{named.title}, by {by} and options.")
+        if any(_mistaken_in(mistakes_in(named), words, plain)):
+            return Guess(named, f"{named.title}, by {by}, and since with a known mistake it is that.")
     if behaves is not None:
         follow = f"follow within {rough} rounding" if rough else "follow"
         return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough, sure=False)
@@ -135,10 +146,16 @@ def _is_sgd_at_rest(signature: Signature, words: Words, plain: Sequence[Trace]) 
 def _mistaken(words: Words, plain: Sequence[Trace]) -> str:
     """The known mistake that reproduces plain steps, in words."""
     for family, mistakes in MISTAKES.items():
-        for rule in mistakes:
-            if not words.unheard(rule) and all(map(Claim(rule, words).holds, plain)):
-                return f"{family} with a known mistake ({rule.mistake})"
+        for rule in _mistaken_in(mistakes, words, plain):
+            return f"{family} with a known mistake ({rule.mistake})"
     return ""
+
+
+def _mistaken_in(mistakes: Sequence[Rule], words: Words, plain: Sequence[Trace]) -> Iterator[Rule]:
+    """Yield the known mistakes that reproduce plain steps."""
+    if plain:
+        heard = (rule for rule in mistakes if not words.unheard(rule))
+        yield from (rule for rule in heard if all(map(Claim(rule, words).holds, plain)))
 
 
 def precision(given: Options) -> str | None:
@@ -191,6 +208,7 @@ def _title(rule: Rule, changes: dict[str, Any]) -> str:
 def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
     """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    parts = [part for word in parts for part in _plainly(word)]
     known = {
         n.lower().replace("_", ""): (n, None)
         for r in RULES.values()
@@ -213,3 +231,11 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
             rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
             return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), rest <= PLAIN
     return None, False
+
+
+def _plainly(word: str) -> list[str]:
+    """A word of a name, with the plain words at its ends apart: myadam is my adam."""
+    for plain in sorted(PLAIN, key=len, reverse=True):
+        if len(plain) > 1 and word.lower().startswith(plain) and word.lower() != plain:
+            return [word[: len(plain)], *_plainly(word[len(plain) :])]
+    return [word]

@@ -110,14 +110,20 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     swallows = any(p.kind is p.VAR_KEYWORD for p in parameters)
     options = {p.name: _plain(p.default) for p in named if p.default is not p.empty}
     required = tuple(p.name for p in named if p.default is p.empty)
-    if swallows and not required and inspect.isclass(make):
-        options = {**_held(make), **options}
-    step = getattr(make, "step", None)
-    closure = list(inspect.signature(step).parameters.values())[1:2] if callable(step) else []
+    made = None
+    if not required and (swallows or not inspect.isclass(make)):
+        made = _made(make)
+    held = _held(made)
+    if swallows and inspect.isclass(make):
+        options, held = {**held, **options}, {}
+    step = getattr(make if inspect.isclass(make) else made, "step", None)
+    closure = list(inspect.signature(step).parameters.values()) if callable(step) else []
+    closure = closure[1:2] if inspect.isclass(make) else closure[:1]  # without self
     return Signature(
         name=name or str(getattr(make, "__name__", type(make).__name__)),
         options=options,
         required=required,
+        held={name: value for name, value in held.items() if name not in options},
         swallows=swallows,
         needs_closure=bool(closure) and closure[0].default is inspect.Parameter.empty,
         imports=imports,
@@ -125,17 +131,24 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     )
 
 
-def _held(make: Callable[..., Any]) -> dict[str, Any]:
-    """The hyperparameters that `**kwargs` hides, with their defaults: as one that is made holds them."""
+def _made(make: Callable[..., Any]) -> Any:
+    """An optimizer with its defaults; None if it needs something else, and will say so."""
     import torch
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            (group,) = make([torch.nn.Parameter(torch.zeros(2))]).param_groups
-        return {n: _plain(v) for n, v in group.items() if SYNONYMS.get(n, n) in TRIED}
-    except Exception:  # it needs something else, and will say so
+            return make([torch.nn.Parameter(torch.zeros(2))])
+    except Exception:
+        return None
+
+
+def _held(made: Any) -> dict[str, Any]:
+    """The hyperparameters in an optimizer's one group, whether its maker has options for them or not."""
+    groups: list[dict[str, Any]] = getattr(made, "param_groups", [])
+    if len(groups) != 1:
         return {}
+    return {n: _plain(v) for n, v in groups[0].items() if SYNONYMS.get(n, n) in TRIED}
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Known mistakes in a formula: rules with one thing wrong.
 
-Each row is PyTorch's SGD (here), Adam or RMSprop (in mistakes_adaptive.py), with one of its parts replaced.
-So a failure gets its diagnosis: the mistake that reproduces what came, to the last bit, is most likely the
-one made.
+Each row is PyTorch's SGD (here), Adam, RMSprop or Lion (in mistakes_adaptive.py), with one of its parts
+replaced. So a failure gets its diagnosis: the mistake that reproduces what came, to the last bit, is most
+likely the one made.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from surefoot.check.mistakes_adaptive import ADAM_MISTAKES, RMSPROP_MISTAKES
+from surefoot.check.mistakes_adaptive import ADAM_MISTAKES, LION_MISTAKES, RMSPROP_MISTAKES
 from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import zero
@@ -189,10 +189,13 @@ MISTAKES: dict[str, tuple[Rule, ...]] = {
     "SGD": (*SGD_MISTAKES, *(r for r in RULES.values() if r.mistake)),
     "Adam": ADAM_MISTAKES,
     "RMSprop": RMSPROP_MISTAKES,
+    "Lion": LION_MISTAKES,
 }
 
 
 def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
     """The known mistakes in a rule's formula: those of its family."""
     known = {x.name for x in rule.hypers}
+    if {"beta1", "beta2"} <= known and "eps" not in known:
+        return MISTAKES["Lion"]
     return MISTAKES["Adam" if "beta1" in known else "RMSprop" if "alpha" in known else "SGD"]

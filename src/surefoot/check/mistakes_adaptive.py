@@ -1,4 +1,4 @@
-"""Known mistakes in the formulas of Adam and RMSprop; see mistakes.py."""
+"""Known mistakes in the formulas of Adam, RMSprop and Lion; see mistakes.py."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from surefoot.rules import Rule, rule
-from surefoot.rules.numbers import sqrt
+from surefoot.rules.numbers import sign, sqrt
 
-__all__ = ["ADAM_MISTAKES", "RMSPROP_MISTAKES"]
+__all__ = ["ADAM_MISTAKES", "LION_MISTAKES", "RMSPROP_MISTAKES"]
 
 CONSTANTS = (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)  # what is usual for ε, put in a second time as a number
 BESIDES = "a constant of {:g} is added under the root, besides ε"
@@ -87,4 +87,31 @@ RMSPROP_MISTAKES = (
              lambda d, v, eps: -d / (sqrt(v) + eps)),
     *(_rmsprop(f"{x:g} inside", BESIDES.format(x), lambda d, v, eps, x=x: d / (sqrt(v + x) + eps))
       for x in CONSTANTS),
+)  # fmt: skip
+
+
+def _lion(name: str, mistake: str, mean: Callable[..., Any], update: Callable[..., Any]) -> Rule:
+    @rule(name=name, mistake=mistake, slots={"m": "exp_avg"}, decay="decoupled")
+    def lion(w, d, m=0, *, lr, beta1, beta2):  # type: ignore[no-untyped-def]
+        new = yield "m", mean(d, m, beta1, beta2)
+        return w - lr * update(d, m, new, beta1, beta2)
+
+    return lion
+
+
+def _mixed(share: Any, m: Any, d: Any) -> Any:
+    return share * m + (1 - share) * d
+
+
+LION_MISTAKES = (
+    _lion("mean first", "the mean is updated before the step reads it, so the gradient counts twice",
+          lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: sign(_mixed(b1, new, d))),
+    _lion("swapped", "the two betas are swapped: the first is taken for the mean, the second for the step",
+          lambda d, m, b1, b2: _mixed(b1, m, d), lambda d, m, new, b1, b2: sign(_mixed(b2, m, d))),
+    _lion("β₁ alone", "the mean is made with the first beta, where the second belongs",
+          lambda d, m, b1, b2: _mixed(b1, m, d), lambda d, m, new, b1, b2: sign(_mixed(b1, m, d))),
+    _lion("no sign", "the sign is not taken: the step is as large as the mean",
+          lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: _mixed(b1, m, d)),
+    _lion("uphill", "the step goes uphill: it is added, not subtracted",
+          lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: -sign(_mixed(b1, m, d))),
 )  # fmt: skip

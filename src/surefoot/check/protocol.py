@@ -56,6 +56,7 @@ class Signature:
         name: the class's name.
         options: option → default, for all that have one; where JSON cannot hold it, the string of its repr.
         required: the options without a default, except the parameters themselves.
+        held: hyperparameters that a function gives the optimizer it makes, and takes no option for.
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
         imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
@@ -65,6 +66,7 @@ class Signature:
     name: str
     options: Options = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    held: Options = field(default_factory=dict)
     swallows: bool = False
     needs_closure: bool = False
     imports: str = ""

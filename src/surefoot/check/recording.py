@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from surefoot.check.protocol import Died, Patient, Raised
-from surefoot.check.situations import SITUATIONS, Situation, longer, scripts
+from surefoot.check.scripts import longer
+from surefoot.check.situations import SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import Value
@@ -104,7 +105,7 @@ class Recorder:
     def record(self, situation: Situation, options: Iterable[dict[str, Any]]) -> Iterator[Recording]:
         """Play a situation with each of some combinations of the options."""
         for chosen in options:
-            for script in scripts(situation, self.words, chosen, self.seed):
+            for script in played(situation, self.words, chosen, self.seed):
                 for dtype in situation.dtypes:
                     recording = self.play(self._shaped(script), dtype, chosen)
                     yield recording

@@ -1,34 +1,20 @@
-"""The scripts: what happens to an optimizer while it is watched.
-
-The numbers are small and dyadic, so that a run of a few steps is exact in float32 and float64 whatever the
-order of operations; sizes lie around the widths of vector registers, where fast paths have their seams.
-"""
+"""The situations in which an optimizer is watched: what is examined in each, why, and how to mend it."""
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
+from surefoot.check import scripts
 from surefoot.check.verdict import Clause
-from surefoot.check.words import TRIED, Words
-from surefoot.trace import Group, Move, Script, Set, Step
-from surefoot.trace.values import build
+from surefoot.check.words import Words
+from surefoot.trace import Script
 
-__all__ = ["CLAUSES", "SITUATIONS", "Situation", "longer", "scripts"]
+__all__ = ["CLAUSES", "SITUATIONS", "Situation", "played"]
 
 Option = Mapping[str, Any]
-HALF = Fraction(1, 2)
-ONCE = "initial_accumulator_value"  # is for the constructor alone
-# w₀ = (0, 1, 3): with 0 decay shows nothing, with two values a decay without w shows
-START = (0, 1, 3)
-GRADIENTS = ((1, 0, 2), (0, 0, -1), (HALF, -1, 1), (-1, 2, 0))
-SMOOTH = ((1, HALF, 2), (-HALF, 1, -1), (1, -2, HALF), (-1, HALF, 1))  # never 0: for rules that divide by √v
-LARGE = 4096  # what is clipped or clamped on the way shows in numbers of this size
-OTHER = ((-1, 2), (HALF, 0), (1, 1), (0, -2))
 
 
 @dataclass(frozen=True)
@@ -41,156 +27,6 @@ class Situation:
     near: int = 2  # how many options less than as much as the constructor takes
 
 
-def _steps(
-    gradients: Sequence[Mapping[str, Any]], events: Mapping[int, tuple[Any, ...]] = {}
-) -> tuple[Step, ...]:
-    return tuple(Step(g, events.get(t, ())) for t, g in enumerate(gradients, 1))
-
-
-def _one(options: Option, events: Mapping[int, tuple[Any, ...]] = {}, count: int = 4, **more: Any) -> Script:
-    gradients = [{"w": g} for g in SMOOTH[:count]]
-    return Script({"w": START}, (Group(("w",), options),), _steps(gradients, events), **more)
-
-
-def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Constant options; with zeros among the gradients, and without; and two steps of large numbers."""
-    yield _one(options)
-    yield Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in GRADIENTS]))
-    yield _one(options, count=2).map(lambda name, value: tuple(LARGE * x for x in value))
-
-
-def longer(options: Option) -> Script:
-    """Eight plain steps: for four, RAdam is a corrected mean of gradients."""
-    return Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in SMOOTH * 2]))
-
-
-def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """A learning rate that falls, and rises again."""
-    lr = words.option("lr")
-    if lr is not None:
-        yield _one(options, {2: (Set(lr, TRIED["lr"][1]),), 4: (Set(lr, HALF),)})
-
-
-def changed_options(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Every other number that is switched on, changed before step 3."""
-    for option, value in options.items():
-        first, second = TRIED[words.hyper[option]]
-        if words.hyper[option] not in ("lr", ONCE) and value == first and not isinstance(value, bool):
-            yield _one(options, {3: (Set(option, second),)})
-            if words.hyper[option] == "weight_decay":  # also where a condition may go wrong
-                yield _one(options, {2: (Set(option, 0),), 3: (Set(option, 1),), 4: (Set(option, 2),)})
-
-
-def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Parameters changed from outside, as when weights are clipped or averaged."""
-    yield _one(options, {3: (Move("w", (2, -1, HALF)),)})
-
-
-def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """First gradients that come late, some missing in between, one of zeros, one that never comes."""
-    start = {"a": START, "b": (1, -2), "c": (2,), "d": (3, 1)}
-    group = (Group(tuple(start), options),)
-    a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (0,), (HALF,), (1,)]
-    yield Script(start, group, _steps([
-        {"a": a[0], "c": c[0]}, {"a": a[1], "b": b[0], "c": c[1]}, {"b": b[1], "c": c[2]},
-        {"a": a[2], "b": b[2]},
-    ]))  # fmt: skip
-    yield Script(start, group, _steps([{"b": b[2]}, {}, {"a": a[0], "b": b[0]}, {"a": a[1], "c": c[1]}]))
-
-
-def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Two groups that differ in every number, and in each switch."""
-    other = {}
-    for option, value in options.items():
-        first, second = TRIED[words.hyper[option]]
-        once = isinstance(first, bool) or words.hyper[option] == ONCE
-        other[option] = second if value == first and not once else value
-    stays = {o for o, h in words.hyper.items() if h == ONCE}
-    off = {o: words.off(o) if o in words.switchable({}) and o not in stays else v for o, v in options.items()}
-    for second in (other, off) if off != options else (other,):
-        if second != options:
-            gradients = [{"a": a, "b": b} for a, b in zip(SMOOTH, OTHER, strict=True)]
-            members = (Group(("a",), options), Group(("b",), second))
-            yield Script({"a": START, "b": (2, -3)}, members, _steps(gradients))
-
-
-def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
-    yield _one(options, reuse_gradients=True)
-    # weight decay and maximize make a new tensor of the gradient, and would hide that it is kept
-    bare = {
-        o: words.off(o) if words.hyper[o] in ("weight_decay", "maximize") else v for o, v in options.items()
-    }
-    if bare != options:
-        yield _one(bare, reuse_gradients=True)
-
-
-def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32."""
-    fates = [
-        (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1))) for _ in range(12)
-    ]
-    start, gradients = {}, [{}, {}]  # type: ignore[var-annotated]
-    for size in (1, 7, 8, 9, 15, 16, 17, 19, 31, 33, 35, 67):
-        start[f"w{size}"], *rows = zip(*(rng.choice(fates) for _ in range(size)), strict=True)
-        for step, row in zip(gradients, rows, strict=True):
-            step[f"w{size}"] = row
-    yield Script(start, (Group(tuple(start), options),), _steps(gradients))
-
-
-def dimensions(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """A vector, a matrix, a column, a convolution's weight, and a vector of more than a thousand elements."""
-    fates = [
-        (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1)), rng.choice((1, HALF)))
-        for _ in range(12)
-    ]
-    sizes = {"v": (3,), "m": (3, 4), "c": (5, 1), "k": (2, 3, 2, 2), "big": (1031,)}
-    rows: dict[str, list[Any]] = {}
-    for name, size in sizes.items():
-        columns = zip(*(rng.choice(fates) for _ in range(math.prod(size))), strict=True)
-        rows[name] = [build(size, column) for column in columns]
-    gradients = [{name: row[t] for name, row in rows.items()} for t in (1, 2, 3)]
-    start = {name: row[0] for name, row in rows.items()}
-    yield Script(start, (Group(tuple(start), options),), _steps(gradients))
-
-
-def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Four dtypes in one group, as in mixed precision."""
-    kinds = {"a": "float64", "b": "float32", "c": "float16", "d": "bfloat16", "e": "float32"}
-    gradients = [{n: g[:2] if n in "bd" else g for n in kinds} for g in SMOOTH[:3]]
-    start = {n: START[:2] if n in "bd" else START for n in kinds}
-    yield Script(start, (Group(tuple(kinds), options),), _steps(gradients), dtypes=kinds)
-
-
-def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Twenty steps of random numbers, ordinary hyperparameters, a schedule, a gap: not exact any more."""
-    lr = words.option("lr")
-    events = {t: (Set(lr, Fraction(0.1 * 0.9**t)),) for t in (7, 8, 15)} if lr is not None else {}
-    start = {"a": [_number(rng) for _ in range(3)], "b": [_number(rng)]}
-    gradients = [
-        {n: [_number(rng) for _ in v] for n, v in start.items() if not (n == "b" and t in (5, 6))}
-        for t in range(20)
-    ]
-    yield Script(start, (Group(("a", "b"), _ordinary(words, options)),), _steps(gradients, events))
-
-
-def later(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
-    """Three hundred steps of random numbers: more than a byte counts, and than most warm-ups take."""
-    gradients = [{"w": [_number(rng)]} for _ in range(300)]
-    yield Script({"w": [_number(rng)]}, (Group(("w",), _ordinary(words, options)),), _steps(gradients))
-
-
-def _number(rng: random.Random) -> Fraction:
-    return Fraction(rng.choice((-1, 1)) * rng.randint(8, 64), 32)
-
-
-def _ordinary(words: Words, options: Option) -> Option:
-    """The options, those that are on with values of every day."""
-    usual = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
-    hyper = words.hyper
-    return {o: Fraction(usual[hyper[o]]) if hyper[o] in usual and v else v for o, v in options.items()}
-
-
 def _situation(
     id: str, title: str, make: Any, why: str, mend: str, *, quick: bool = False, **more: Any
 ) -> Situation:
@@ -199,64 +35,64 @@ def _situation(
 
 SITUATIONS = (
     _situation(
-        "rule", "every step follows the rule", plain,
+        "rule", "every step follows the rule", scripts.plain,
         "This is what the optimizer is: one wrong coefficient still trains, only worse.",
         "Compare step() with the rule line by line.", quick=True,
     ),
     _situation(
-        "changed-lr", "a changed learning rate counts from the next step, and only there", changed_lr,
+        "changed-lr", "a changed learning rate counts from the next step, and only there", scripts.changed_lr,
         "Schedulers write group['lr']; a rule with lr inside the buffer keeps using the old one for a while.",
         "Read group['lr'] in step(), and keep lr out of the buffer.", quick=True,
     ),
     _situation(
-        "changed-options", "other hyperparameters may change on the way", changed_options,
+        "changed-options", "other hyperparameters may change on the way", scripts.changed_options,
         "Momentum and weight decay have schedules too.",
         "Read every option from its group in step(), not in __init__.",
     ),
     _situation(
-        "moved", "parameters moved from outside are taken as they are", moved,
+        "moved", "parameters moved from outside are taken as they are", scripts.moved,
         "Clipping, averaging and loading of weights change parameters between steps.",
         "Keep no copy of the parameters in the state, unless the rule says so.",
     ),
     _situation(
-        "late", "late, missing and zero gradients", late,
+        "late", "late, missing and zero gradients", scripts.late,
         "Layers join late, heads take turns; None means no step, zeros are one, and a first is a first.",
         "Skip parameters whose grad is None, and no others; a first step is one without state.", quick=True,
     ),
     _situation(
-        "groups-arithmetic", "groups that differ in everything", groups,
+        "groups-arithmetic", "groups that differ in everything", scripts.groups,
         "Each parameter must be stepped with the options of its own group.",
         "Read every option inside the loop over param_groups.", quick=True,
     ),
     _situation(
-        "reused", "a gradient tensor that is reused", reused,
+        "reused", "a gradient tensor that is reused", scripts.reused,
         "zero_grad(set_to_none=False) overwrites gradients; a state that shares their memory changes too.",
         "Keep a copy: torch.clone(grad).detach().", quick=True,
     ),
     _situation(
-        "sizes", "sizes around vector widths, each dtype", sizes,
+        "sizes", "sizes around vector widths, each dtype", scripts.sizes,
         "Fast paths treat whole vectors and the rest apart; one of the two is easily forgotten.",
         "Compare with the plain loop for sizes 1, V−1, V, V+1 and 2V+3.",
         dtypes=("float64", "float32", "float16", "bfloat16"), near=0,
     ),
     _situation(
-        "dimensions", "matrices, convolutions and large tensors as vectors", dimensions,
+        "dimensions", "matrices, convolutions and large tensors as vectors", scripts.dimensions,
         "The rule goes element by element: what depends on a tensor's shape or size is another one.",
         "Look for what is done by dim(), numel() or a mean or norm over the tensor.",
         dtypes=("float64", "float32"), near=0,
     ),
     _situation(
-        "dtypes", "several dtypes in one group", dtypes,
+        "dtypes", "several dtypes in one group", scripts.dtypes,
         "Mixed precision puts float32 and bfloat16 side by side; buckets by dtype must each be stepped once.",
         "Do once per parameter what is done per bucket.", near=0,
     ),
     _situation(
-        "long", "twenty steps with ordinary numbers, within rounding", long,
+        "long", "twenty steps with ordinary numbers, within rounding", scripts.long,
         "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄.",
         "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
     ),
     _situation(
-        "later", "three hundred steps, as the first twenty", later,
+        "later", "three hundred steps, as the first twenty", scripts.later,
         "A warm-up, a milestone, a counter that runs over: what begins late is in no short run.",
         "Look for what goes by the number of steps, and make it an option, or a scheduler's.", near=0,
     ),
@@ -264,6 +100,6 @@ SITUATIONS = (
 CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}
 
 
-def scripts(situation: Situation, words: Words, options: Option, seed: int) -> Iterator[Script]:
+def played(situation: Situation, words: Words, options: Option, seed: int) -> Iterator[Script]:
     """Yield the scripts of a situation with some options; equal seeds give equal scripts."""
     return situation.make(words, options, random.Random(f"{seed} {situation.clause.id}"))

@@ -60,30 +60,34 @@ class Words:
     Args:
         hyper: option → hyperparameter ("betas" stands for beta1 and beta2).
         values: option → its value when a script does not say.
-        fixed: options that the user gave a switch or a word for, or 0: they stay as they are.
+        fixed: options that the user gave a switch or a word for, or 0, or that cannot be given: they stay as
+            they are.
         others: numbers that are no hyperparameter known here.
+        held: options that cannot be given: a function makes the optimizer with them.
     """
 
     hyper: Mapping[str, str]
     values: Mapping[str, Any]
     fixed: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
+    held: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:
         """Read a class's options, and those that the user gave."""
         given = {n: _single(v) for n, v in given.items()}
-        known = {**signature.options, **given}
+        known = {**signature.held, **signature.options, **given}
         names = [n for n in (*signature.required, *known) if _is_hyper(SYNONYMS.get(n, n), known.get(n))]
         hyper = {n: SYNONYMS.get(n, n) for n in names}
         if not {"beta2", "momentum"} & set(hyper.values()):  # the one average that there is
             hyper = {n: "momentum" if h == "beta1" else h for n, h in hyper.items()}
         values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
         fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
+        held = frozenset(signature.held.keys() & hyper.keys())
         others = tuple(
             n for n, v in known.items() if n not in hyper and _kind(v) == "number" and v is not None
         )
-        return cls(hyper, values, frozenset(fixed), others)
+        return cls(hyper, values, frozenset(fixed) | held, others, held)
 
     def without(self, options: Collection[str]) -> Words:
         """The same without some options, which the optimizer has and never takes."""

@@ -128,6 +128,8 @@ def shape(value: Value, what: str = "a value") -> Shape:
     """
     if not isinstance(value, tuple):
         return ()
+    if not any(isinstance(v, tuple) for v in value):
+        return (len(value),)
     inner = {shape(v, what) for v in value}
     if len(inner) > 1:
         raise InputError(f"{what} is not rectangular: its parts have shapes {_several(inner)}.")
@@ -140,11 +142,13 @@ def _several(shapes: set[Shape]) -> str:
 
 def elements(value: Value) -> Iterator[Number]:
     """Yield the numbers of a value, in row-major order."""
-    if isinstance(value, tuple):
+    if not isinstance(value, tuple):
+        yield value
+    elif value and isinstance(value[0], tuple):
         for v in value:
             yield from elements(v)
     else:
-        yield value
+        yield from value
 
 
 def indices(shape: Shape) -> Iterator[tuple[int, ...]]:

@@ -39,20 +39,34 @@ SCHEDULES = (
     why="A schedule that the optimizer breaks, ignores or overwrites is a run nobody planned.",
     mend="Keep lr (and momentum or betas) in the groups, under these names; never write to them in step().",
     cases=[{"schedule": s} for s in SCHEDULES],
-    needs=["an lr"],
+    needs=["an lr", "repeatable"],
 )
 def schedulers(make: Make, schedule: str) -> Claims:
-    w, v = weight(2, 2), weight(2, 2)
-    opt, plain = make([w]), torch.optim.SGD([v], lr=0.25)
+    w, v, twin = weight(2, 2), weight(2, 2), weight(2, 2)
+    opt, plain, other = make([w]), torch.optim.SGD([v], lr=0.25), make([twin])
     lrs: dict[Any, list[float]] = {opt: [], plain: []}
+    taken = []
     for o, p in ((opt, w), (plain, v)):
         o.param_groups[0]["lr"] = 0.25
         scheduler = eval(schedule, vars(torch.optim.lr_scheduler), {"opt": o})
         for t in range(5):
+            if o is opt:
+                taken.append({k: v for k, v in o.param_groups[0].items() if k in ("lr", "momentum", "betas")})
             run(o, [p], [t])
             scheduler.step(*([1.0] if "Plateau" in schedule else []))
             lrs[o].append(round(float(o.param_groups[0]["lr"]), 12))
-    return [(f"the learning rates of 5 steps under {schedule}", lrs[plain], lrs[opt])]
+    for t, options in enumerate(taken):
+        other.param_groups[0].update(options)
+        run(other, [twin], [t])
+    return [
+        (f"the learning rates of 5 steps under {schedule}", lrs[plain], lrs[opt]),
+        (
+            f"w after 5 steps under {schedule}, as with the same lr set by hand",
+            twin.tolist(),
+            w.tolist(),
+            1e-6,
+        ),
+    ]
 
 
 @clause(

@@ -69,7 +69,12 @@ def _fitting(
     out: dict[str, str] = {}
     linear, still = is_linear(answers.moves), not any(answers.moves["impulse"])
     for rule in RULES.values():
-        if not still and is_linear(_moves_of(Claim(rule, words), answers)) != linear:
+        try:
+            its_own = is_linear(_moves_of(Claim(rule, words), answers))
+        except InputError as error:  # it is not defined for these options
+            out[rule.name] = str(error)
+            continue
+        if not still and its_own != linear:
             twice = "not " if linear else ""
             out[rule.name] = f"twice the gradient would {twice}move w twice as far"
             continue

@@ -50,6 +50,7 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         Died: its process ended.
     """
     decay, rate = words.option("weight_decay"), words.option("lr")
+    decay = None if decay in words.held else decay
     calm = {decay: Fraction(0)} if decay else {}
     decayed = {decay: _number(patient.given.get(decay)) or TRIED["weight_decay"][0]} if decay else {}
     first, second = _impulse(1), _impulse(2)
@@ -61,8 +62,8 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         "moved": _script(0, first, calm, {3: (Move("w", 5),)}),
     }
     eps = words.option("eps")  # a usual one hides where it stands
-    seen = {eps: TRIED["eps"][0]} if eps and eps not in patient.given else {}
-    scripts["signs"] = _script(2, _SIGNS, calm | seen)
+    seen = {eps: TRIED["eps"][0]} if eps and eps not in {*patient.given, *words.held} else {}
+    scripts["signs"] = _script(2, [Fraction(1), _turning(words), *_SIGNS], calm | seen)
     if rate is not None:
         scripts["changed lr"] = _script(0, first, calm, {3: (Set(rate, lr / 2),)})
     if decay is not None:
@@ -76,6 +77,14 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         if spares := any(moves(again["decay"])):
             traces |= again
     return Answers(traces, {name: moves(t) for name, t in traces.items()}, spares)
+
+
+def _turning(words: Words) -> Fraction:
+    """A second gradient at which the sign of β₁m + (1 − β₁)g goes by whether m has had it already."""
+    option = words.option("betas")
+    beta1, beta2 = map(Fraction, words.values.get(option or "", (0.9, 0.99)))
+    before, after = beta1 / (1 - beta1 or 1), beta1 * beta2 / (1 - beta1 * beta2 or 1)
+    return -(1 - beta2) * (before + after) / 2
 
 
 def _impulse(at: int) -> list[Fraction]:

@@ -106,12 +106,21 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     size, moves = float(option), answers.moves["decay"]
     if not any(moves):
         return Reading("weight decay", "none", f"with {number(size)}, w = 1 stays where it is")
+    first, second = answers.moves["impulse"], answers.moves["late impulse"]
     told = f"with {number(size)}, w = 1 moves by {number(moves[0])}, then {number(moves[1])}"
     if _near(moves[0], -size) and not _near(lr, 1.0):
         return Reading("weight decay", DECAYS["no_lr"][4:], told)
     shrinks = _near(moves[1], moves[0] * (1 + moves[0]))
-    if not shrinks:
+    # what w's own λw would do as a gradient, at both steps
+    as_gradient = size * first[0], size * (first[1] + (1 + moves[0]) * second[1])
+    if not shrinks and all(map(_near, moves, as_gradient)):
         return Reading("weight decay", DECAYS["l2"][4:], told)
+    if not shrinks:
+        return Reading("weight decay", "in no known way", told)
+    if not _near(moves[0], -lr * size) and not _near(moves[0], as_gradient[0]):
+        share = moves[0] / (-lr * size)
+        what = f"{number(abs(share))} γλ" if not _near(abs(share), 1.0) else "γλ"
+        return Reading("weight decay", f"w {'shrinks' if share > 0 else 'grows'} by {what} per step", told)
     step = answers.moves["decay and gradient"][0] / (answers.moves["impulse"][0] or math.nan)
     if _near(step, 1 - lr * size):
         return Reading("weight decay", DECAYS["after_step"][4:], f"{told}; a step from 0 shrinks too")
