@@ -116,7 +116,6 @@ SAID = [
     (Adam, adam(sign=-1.0), "The step goes uphill"),
     (Adam, adam(count=of_group), "The step count is advanced once per parameter, not once per step"),
     (Adam, adam(count=of_who_began_together), "The step count is one tensor, shared by the parameters"),
-    (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps).sqrt()), "ε is added under the root, as in TensorFlow"),
     (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps)), "The root of the mean of squares is left out"),
     (RMSprop, rmsprop(lambda g, v, eps: -g / (v.sqrt() + eps)), "The step goes uphill"),
     (SGD, sgd(clamp=True), "Each element of a gradient is clamped to [−1, 1]"),

@@ -420,3 +420,20 @@ def test_what_is_no_model_or_no_loss_is_one_sentence(model, loss, said):
     with pytest.raises(InputError) as refused:
         check_gradients(model, loss, torch.ones(1))
     assert str(refused.value) == said
+
+
+def test_hooks_of_parameters_are_part_of_what_is_checked():
+    model = nn.Linear(3, 2)
+    model.weight.register_hook(lambda g: 2 * g)
+    report = check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
+    assert verdicts(report) == {"weight": "wrong", "bias": "right"}
+    assert "It is 2 times what it should be" in " ".join(str(report).split())
+    assert "weight has a hook, which is part of what was checked." in str(report)
+
+
+def test_hooks_that_run_after_accumulation_are_named():
+    model = nn.Linear(3, 2)
+    model.bias.register_post_accumulate_grad_hook(lambda p: p.grad.zero_())
+    report = check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
+    assert report.ok
+    assert "bias has a hook that runs after accumulation: what it does was left out." in str(report)

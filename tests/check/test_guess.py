@@ -29,6 +29,10 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
         ("AdamW", ADAM, "adamw"),
         ("NAdam", {**ADAM, "momentum_decay": 0.004}, "nadam"),
         ("RAdam", ADAM, "radam"),
+        ("AdamFromScratch", ADAM, "adam"),
+        ("VanillaAdamOptimizer", ADAM, "adam"),
+        ("myadam", ADAM, "adam"),
+        ("AdamV2", ADAM, "adam"),
         ("AdamS", ADAM, None),  # another algorithm, for all that its name says
         ("StableAdamW", ADAM, None),
         ("ASGD", {"lr": 0.1}, None),  # averaged SGD

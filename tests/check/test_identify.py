@@ -347,3 +347,43 @@ class EpsInside(torch.optim.Optimizer):
 def test_an_eps_in_the_wrong_place_is_seen():
     assert identify(EpsInside).rule is None
     assert identify(torch.optim.Adam).rule.name == "adam"
+
+
+class Decayed(torch.optim.Optimizer):
+    """SGD with a decay of its own, `decay(p, lr, size)`."""
+
+    def __init__(self, params, lr=0.25, momentum=0.9, weight_decay=0.0, decay=None):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.decay = decay
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    b = self.state[p].get("b")
+                    b = self.state[p]["b"] = p.grad.clone() if b is None else group["momentum"] * b + p.grad
+                    step = group["lr"] * b
+                    p.add_(self.decay(p, group["lr"], group["weight_decay"])).sub_(step)
+
+
+@pytest.mark.parametrize(
+    ("decay", "said"),
+    [
+        (lambda p, lr, size: -lr * size * p, "decoupled: w shrinks by γλ before the step"),
+        (lambda p, lr, size: lr * size * p, "w grows by γλ per step"),
+        (lambda p, lr, size: -lr * size * p / 2, "w shrinks by 0.5 γλ per step"),
+        (lambda p, lr, size: -lr * size * p.sign(), "in no known way"),
+    ],
+)
+def test_a_decay_is_read_with_its_size_and_sign(decay, said):
+    made = lambda params, lr=0.25, momentum=0.9, weight_decay=0.0: Decayed(  # noqa: E731
+        params, lr, momentum, weight_decay, decay
+    )
+    assert identify(made, options={"weight_decay": 0.1})["weight decay"] == said
+
+
+def test_a_rule_that_is_not_defined_here_is_ruled_out():
+    found = identify(torch.optim.SGD, options={"momentum": 1.0})
+    assert found.fits[0].name == "torch"
+    assert "must be a number with 0 ≤ μ < 1" in found.ruled_out["ema"]

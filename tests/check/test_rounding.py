@@ -95,7 +95,8 @@ def test_a_constant_under_the_root_is_no_rounding(optimizer, constant, rule):
 def test_what_is_nearly_right_and_in_float64_is_wrong(rule):
     verdict = told(Relative, rule)
     assert verdict.outcome == FAILED
-    assert "float32" not in f"{verdict.note}{verdict.diagnosis}"
+    assert "within float32 rounding" not in f"{verdict.note}{verdict.diagnosis}"
+    assert "or a small one is added" in verdict.diagnosis
 
 
 def test_identify_knows_the_same():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.check import sandbox
+from surefoot.check import process, sandbox
 from surefoot.check.protocol import Died
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox, available
@@ -337,7 +337,9 @@ def test_its_words_are_those_of_this_process():
 
 
 def test_time_that_a_process_waits_for_a_processor_does_not_count(patients, monkeypatch):
-    monkeypatch.setattr(sandbox, "_queued", lambda pid: time.monotonic())  # as if no processor was ever free
+    monkeypatch.setattr(
+        sandbox, "time_queued", lambda pid: time.monotonic()
+    )  # as if no processor was ever free
     slow = Sandbox("patients.py:Slow", seconds=0.5)
     try:
         assert "claims" in slow.observe("zero-grad", {}, {})
@@ -346,12 +348,14 @@ def test_time_that_a_process_waits_for_a_processor_does_not_count(patients, monk
 
 
 def test_what_a_process_waits_is_read_where_the_system_says_so():
-    assert sandbox._queued(os.getpid()) >= 0
-    assert sandbox._queued(1 << 30) == 0
+    assert process.time_queued(os.getpid()) >= 0
+    assert process.time_queued(1 << 30) == 0
 
 
 def test_who_waits_for_threads_of_its_own_is_stopped_all_the_same(patients, monkeypatch):
-    monkeypatch.setattr(sandbox, "_queued", lambda pid: time.monotonic())  # as if no processor was ever free
+    monkeypatch.setattr(
+        sandbox, "time_queued", lambda pid: time.monotonic()
+    )  # as if no processor was ever free
     spins = Sandbox("patients.py:Spins", seconds=0.5)
     began = time.monotonic()
     with contextlib.closing(spins), pytest.raises(Died, match=r"did not end within 0\.5 s"):
@@ -361,8 +365,8 @@ def test_who_waits_for_threads_of_its_own_is_stopped_all_the_same(patients, monk
 
 def test_what_a_process_has_used_is_read_where_the_system_says_so():
     before = time.process_time()
-    assert sandbox._used(os.getpid()) == pytest.approx(before, abs=1.0)
-    assert sandbox._used(1 << 30) == 0
+    assert process.time_used(os.getpid()) == pytest.approx(before, abs=1.0)
+    assert process.time_used(1 << 30) == 0
 
 
 def test_threads_of_earlier_optimizers_are_no_refusal(patients):

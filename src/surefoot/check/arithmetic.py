@@ -24,12 +24,6 @@ from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
 
-# in nanoGPT and many others: biases and the scales of norms are vectors
-SPARES_VECTORS = (
-    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
-    "norms; so all of this was examined on matrices"
-)
-
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
     "changed-options": "while its options stay as they are; when they change, not the same",
@@ -139,7 +133,7 @@ class _Work:
             elif claimed and follows_roughly(claim, traces):
                 claim = claim.roughly()
         if self.recorder.matrices:
-            notes.append(SPARES_VECTORS)
+            notes.append(self.recorder.matrices)
         if claim.rough:
             notes.append(ROUGHLY.replace("float32", claim.rough))
         claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
@@ -221,7 +215,8 @@ class _Work:
             wrong = own or wrong
             traces = [t for r, _ in wrong if (t := r.trace)]
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
-            return tell_failure(self.recorder, clause, claim, wrong, (count, many))
+            said = hint(clause.id, claim, traces, [])
+            return tell_failure(self.recorder, clause, claim, wrong, (count, many), None, said)
         return self.explain(situation, claim, wrong, recordings, (count, many))
 
     def explain(

@@ -92,8 +92,13 @@ def diagnose(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> 
 
 def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> str:
     """What can be said of a failure that nothing known reproduces."""
-    if all(map(claim.roughly().holds, failed)) and in_float32(claim, failed):
-        return f"I{ROUGHLY[1:]}."
+    if all(map(claim.roughly().holds, failed)):
+        if in_float32(claim, failed):
+            return f"I{ROUGHLY[1:]}."
+        return (
+            "It parts by no more than float32 rounding: perhaps a number on the way, such as a bias"
+            " correction, is computed in float32, or a small one is added."
+        )
     if clause == "rule":
         return _too_large(failed, others)
     hints = {"sizes": _left_out, "dimensions": _shaped}

@@ -23,6 +23,11 @@ Fault: TypeAlias = Mismatch | Raised
 # each smaller script that still ends the process costs a process: fewer tries, and less time for an answer
 DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
 
+NOT_REPEATABLE = (
+    "Played again, this may pass: what it does goes by more than parameters, gradients and options. Look for "
+    "state outside self.state, as in a dict of the class, or by id(p), which outlives the optimizer; or for "
+    "chance."
+)
 READ_UNWRITTEN = (
     "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
     "memory made by torch.empty or empty_like before anything was written into it."
@@ -57,7 +62,10 @@ def tell_failure(
     smallest = shrink(script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
     unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made
     shown = recorder.play(smallest, first.dtype)
-    fault = fault_in(shown, claim) or fault
+    again = fault_in(shown, claim)
+    if again is None:  # neither this nor what the first script shows can be relied upon
+        smallest, said, diagnosis = script, NOT_REPEATABLE, None
+    fault = again or fault
     unwritten = unwritten and _is_nan(fault)
     mismatch = fault if isinstance(fault, Mismatch) else None
     matter = wording.options_that_matter(smallest, recorder.off)
@@ -69,7 +77,8 @@ def tell_failure(
         said = diagnosis.told(shown.trace, matter) or said
     if isinstance(fault, Mismatch):
         expected = wording.in_numbers(claim, smallest, fault)
-        got, where = f"{fault.place} = {wording.number(fault.got)}", wording.where(fault, first.dtype)
+        _, came = wording.apart(fault.expected, fault.got)
+        got, where = f"{fault.place} = {came}", wording.where(fault, first.dtype)
     else:
         expected, said = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
@@ -85,7 +94,9 @@ def tell_failure(
         options=matter,
         diagnosis=said,
         script=str(smallest),
-        repro=_reproduction(recorder, smallest, first.dtype, mismatch, [EMPTY_IS_NAN] * unwritten),
+        repro=_reproduction(recorder, smallest, first.dtype, mismatch, [EMPTY_IS_NAN] * unwritten)
+        if again is not None
+        else "",
         mend=mend,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
+from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import MISTAKES, mistakes_in
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
@@ -178,7 +179,9 @@ def _followed(
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:
     if named is not None and not words.unheard(named):
-        yield from variants(named, words)
+        own = list(variants(named, words))
+        yield from own
+        yield from (other for rule in own for other in elsewhere(rule) if not words.unheard(other))
     yield from conventions(words)
 
 
@@ -234,8 +237,10 @@ def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
 
 
 def _plainly(word: str) -> list[str]:
-    """A word of a name, with the plain words at its ends apart: myadam is my adam."""
-    for plain in sorted(PLAIN, key=len, reverse=True):
-        if len(plain) > 1 and word.lower().startswith(plain) and word.lower() != plain:
-            return [word[: len(plain)], *_plainly(word[len(plain) :])]
-    return [word]
+    """A word of a name, with the plain words that it begins with apart: myadam is my adam."""
+    low = word.lower()
+    found = [p for p in PLAIN if len(p) > 1 and low.startswith(p)] if low not in PLAIN else []
+    if not found:
+        return [word]
+    size = max(map(len, found))
+    return [word[:size], *_plainly(word[size:])]

@@ -81,7 +81,6 @@ def _rmsprop(name: str, mistake: str, ratio: Callable[..., Any]) -> Rule:
 
 
 RMSPROP_MISTAKES = (
-    _rmsprop("ε inside", "ε is added under the root, as in TensorFlow", lambda d, v, eps: d / sqrt(v + eps)),
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
     _rmsprop("uphill", "the step goes uphill: it is added, not subtracted",
              lambda d, v, eps: -d / (sqrt(v) + eps)),

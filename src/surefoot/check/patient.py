@@ -41,6 +41,13 @@ class {name}({name}):
         self.train()
 """
 
+# where step() wants a closure, and calls it once
+CLOSED = """
+class {name}({name}):
+    def step(self, closure=None):
+        return super().step(closure or (lambda: torch.zeros(())))
+"""
+
 NO_THREAD = "can't start new thread"
 
 
@@ -49,12 +56,12 @@ class Here:
 
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)
-        self.subject = subject = _in_training(subject)
+        self.given: dict[str, Any] = dict(options or {})
+        if "lr" in subject.signature.options or "lr" in subject.signature.required:
+            self.given.setdefault("lr", 0.25)
+        self.subject = subject = _without_closure(_in_training(subject), self.given)
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature
-        self.given: dict[str, Any] = dict(options or {})
-        if "lr" in self.signature.options or "lr" in self.signature.required:
-            self.given.setdefault("lr", 0.25)
 
     def make(self, options: Options) -> Callable[..., Any]:
         """Return the constructor with its options filled in."""
@@ -151,6 +158,40 @@ def _in_training(subject: Subject) -> Subject:
     return dataclasses.replace(
         subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
     )
+
+
+def _without_closure(subject: Subject, given: Options) -> Subject:
+    """Where step() wants a closure and calls it once, as to get the loss, let it do without."""
+    import torch
+
+    made, name = subject.make, subject.signature.name
+    if not subject.signature.needs_closure or not isinstance(made, type):
+        return subject
+    p = torch.nn.Parameter(torch.ones(2))
+    calls = []
+
+    def closure() -> torch.Tensor:
+        calls.append(p)
+        p.grad = torch.ones(2)
+        return torch.zeros(())
+
+    try:
+        opt = type(name, (made,), {})(
+            [p], **given
+        )  # not the class itself: torch hooks the step of one that is made
+        for _ in range(2):
+            opt.step(closure)
+    except Exception:  # it will be told, or nothing can be driven
+        return subject
+    if len(calls) != 2:
+        return subject
+
+    def step(opt: Any, closure: Any = None) -> Any:
+        return made.step(opt, closure or (lambda: torch.zeros(())))  # type: ignore[attr-defined]
+
+    imports = f"{subject.signature.imports}\n{CLOSED.format(name=name)}"
+    signature = dataclasses.replace(subject.signature, imports=imports, needs_closure=False)
+    return dataclasses.replace(subject, make=type(name, (made,), {"step": step}), signature=signature)
 
 
 class _Refused(Exception):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from surefoot.check.verdict import Clause
     from surefoot.trace import Script, Trace
 
-__all__ = ["Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
+__all__ = ["SAYS_SO", "Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
+
+# what a step may raise to say that it does not do something; anything else is a fault
+SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
 
 Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
 Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it

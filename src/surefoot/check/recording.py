@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from surefoot.check.protocol import Died, Patient, Raised
+from surefoot.check.protocol import SAYS_SO, Died, Patient, Raised
 from surefoot.check.scripts import longer
 from surefoot.check.situations import SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
@@ -17,6 +18,13 @@ from surefoot.trace.values import Value
 __all__ = ["Recorder", "Recording"]
 
 ENOUGH = 24  # combinations of options in one situation
+
+# in nanoGPT and many others: biases and the scales of norms are vectors
+SPARES_VECTORS = (
+    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
+    "norms; so all of this was examined on matrices"
+)
+REFUSES_VECTORS = "it takes no vectors; so all of this was examined on matrices"
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,20 @@ class Recorder:
         self.patient, self.seed = patient, seed
         self.words = Words.of(patient.signature, patient.given)
         self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
-        self.matrices = False  # whether the vectors of every script are columns instead
+        self.matrices = ""  # why the vectors of every script are columns instead
 
     @cached_property
     def plain(self) -> list[Recording]:
-        """Plain steps with every combination of the options; of matrices, if weight decay spares vectors."""
+        """Plain steps with every combination of the options; of matrices, where vectors are no good."""
         chosen = list(combinations(self.words, self.patient.given))
         found = list(self.record(SITUATIONS[0], chosen))
-        if self._decays(found) is False:
-            self.matrices = True
+        refused = all(r.refused for r in found)
+        if refused or self._decays(found) is False:
+            self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS
             columns = list(self.record(SITUATIONS[0], chosen))
-            if self._decays(columns):
+            if not all(r.refused for r in columns) if refused else self._decays(columns):
                 return columns
-            self.matrices = False
+            self.matrices = ""
         return found
 
     def _decays(self, found: list[Recording]) -> bool | None:
@@ -99,8 +108,26 @@ class Recorder:
             return (
                 "With differentiable=True a step needs parameters that are no leaves, and these are leaves."
             )
-        refused = all(r.refused for r in self.plain)
-        return f"It cannot be made of float64 vectors: {self.plain[0].outcome}" if refused else None
+        first = self.plain[0].outcome
+        if all(r.refused for r in self.plain):
+            return f"It cannot be made of float64 vectors: {first}"
+        if option := self._forbidding():
+            value = self.patient.given[option]
+            return f"With {option}={value!r} no step can be taken here: {first}"
+        return None
+
+    def _forbidding(self) -> str | None:
+        """The option that the user gave, with which every step says that it does not go, and else goes."""
+        outcomes = [r.outcome for r in self.plain if not r.refused]
+        if not all(isinstance(o, Raised) and o.kind in SAYS_SO for o in outcomes):
+            return None
+        usual, script = self.patient.signature.options, self.plain[0].script
+        for option in self.patient.given:
+            if option in usual and option not in self.words.hyper:
+                with contextlib.suppress(Raised, Died):
+                    self.patient.record(script, {option: usual[option]})
+                    return option
+        return None
 
     def record(self, situation: Situation, options: Iterable[dict[str, Any]]) -> Iterator[Recording]:
         """Play a situation with each of some combinations of the options."""

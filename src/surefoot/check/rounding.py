@@ -1,4 +1,4 @@
-"""What is no fault but another convention: to compute in float32, and to count steps for a whole group.
+"""What is no fault but another convention: a library's, to compute in float32, to count steps for a group.
 
 To agree with a rule to seven digits need not mean that anything is in float32: a small number added under a
 root does the same. So it takes a sign of float32, and no known mistake that fits exactly.
@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
+from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import mistakes_in
 from surefoot.check.verdict import SHARED_COUNT
 from surefoot.trace import Trace
@@ -41,7 +42,10 @@ def in_float32(claim: Claim, traces: Sequence[Trace]) -> bool:
 
 
 def convention(claim: Claim, traces: Sequence[Trace]) -> str:
-    """Say so, if what parts from a claim is only another convention of rounding or of counting."""
+    """Say so, if what parts from a claim is only another convention: of rounding, counting, or a library."""
+    for rule in elsewhere(claim.rule):
+        if all(map(replace(claim, rule=rule, slots={}).holds, traces)):
+            return rule.title
     exact = claim.rule.exact
     if not exact and all(map(claim.roughly().holds, traces)) and in_float32(claim, traces):
         return ROUGHLY

@@ -175,8 +175,8 @@ def later(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
 
 
 def _number(rng: random.Random) -> Fraction:
-    """Of ordinary size, with more digits than float32 has."""
-    return Fraction(rng.choice((-1, 1)) * rng.randint(2**28, 2**31), 2**30)
+    """Of ordinary size, with more digits than float16 and bfloat16 have, and no more than float32."""
+    return Fraction(rng.choice((-1, 1)) * rng.randint(2**18, 2**21), 2**20)
 
 
 def _ordinary(words: Words, options: Option) -> Option:

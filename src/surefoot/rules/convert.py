@@ -168,6 +168,7 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         bare = convert(source, target, **h.replace(weight_decay=0))
         if bare.hyper is not None:
             return f"No weight decay in {target.name} does the same; without it: {_call(target, bare.hyper)}."
+        return f"Without weight decay: {bare.holds}"
     ours, default = response(source, h), response(target, target.hyper().map(exact))
     if (ours is None) != (default is None):
         linear, other = (target, source) if ours is None else (source, target)

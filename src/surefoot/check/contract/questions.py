@@ -10,13 +10,11 @@ from typing import Any
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.judge import judge
 from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
-from surefoot.check.protocol import Died, Options, Patient
+from surefoot.check.protocol import SAYS_SO, Died, Options, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 __all__ = ["Finding", "Questions"]
 
-# what a step may raise to say that it does not do something; anything else is a fault
-SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
 APART = ("lr", "dampening", *FLAGS)  # not part of the rich setting: they exclude others, or are flags
 
 

@@ -96,6 +96,7 @@ def check_gradients(
         spread=spread,
         draws=surface.draws,
         padding=surface.padding,
+        hooked=surface.hooked,
     )
 
 

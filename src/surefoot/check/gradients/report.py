@@ -97,7 +97,8 @@ class GradientReport:
 
     `spread` is the difference between two equal evaluations (above zero, nothing can be judged), and `draws`
     says whether the loss draws random numbers. `padding` has the row of each embedding's weight that is left
-    out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope.
+    out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope. `hooked` names the
+    parameters whose gradient a hook may change, and says whether all of its hooks were called.
     """
 
     model: str
@@ -106,6 +107,7 @@ class GradientReport:
     spread: float = 0.0
     draws: bool = False
     padding: Mapping[str, int] = field(default_factory=dict)
+    hooked: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -136,6 +138,12 @@ class GradientReport:
                 "outside torch."
             ]
         lines = [f"{_MARK[p.verdict]} {p}" for p in self.parameters]
+        for name, called in self.hooked.items():
+            lines.append(
+                f"{name} has a hook, which is part of what was checked."
+                if called
+                else f"{name} has a hook that runs after accumulation: what it does was left out."
+            )
         if self.draws:
             lines.append(
                 "The loss draws random numbers (dropout?); the same ones were drawn in every evaluation."

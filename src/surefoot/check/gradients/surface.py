@@ -27,6 +27,7 @@ class Surface:
         for tensors in (self.model.parameters(), self.model.buffers()):
             for t in tensors:
                 t.data = _to_double(t.data)
+        self.hooked = _rehook(model, self.model)
         self.batch = _to_double(batch)
         self.parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad and p.numel()}
         self.padding = self._padding()
@@ -178,3 +179,19 @@ def _to_double(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_to_double(v) for v in value]
     return value
+
+
+def _rehook(model: nn.Module, copied: nn.Module) -> dict[str, bool]:
+    """Put hooks of parameters, which copying drops, on the copy; which have some, and whether all are there.
+
+    Those that run after accumulation run on `.grad`, which nothing here fills.
+    """
+    found = {}
+    for (name, p), q in zip(model.named_parameters(), copied.parameters(), strict=True):
+        hooks = getattr(p, "_backward_hooks", None) or {}
+        later = getattr(p, "_post_accumulate_grad_hooks", None) or {}
+        for hook in hooks.values():
+            q.register_hook(hook)  # type: ignore[no-untyped-call]
+        if hooks or later:
+            found[name] = not later
+    return found
