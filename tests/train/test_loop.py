@@ -451,6 +451,9 @@ def test_a_second_run_with_the_same_optimizer_begins_with_its_lr() -> None:
     assert rates[0] == rates[1]
     assert rates[0][0] == 0.5
     assert optimizer.param_groups[0]["lr"] == 0.5
+    with pytest.raises(InputError):  # after the schedule was made
+        fit(net, (X, Y), optimizer=optimizer, schedule="warm-up", epochs=9, out=__file__, progress=False)
+    assert optimizer.param_groups[0]["lr"] == 0.5
 
 
 def test_with_a_loss_of_ones_own_the_best_is_the_least(tmp_path: Path) -> None:

@@ -131,10 +131,9 @@ def test_a_warning_of_the_models_own_is_shown_once(recwarn: pytest.WarningsRecor
 def test_a_lent_optimizer_is_what_it_was(name: str, lr: Any) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr, momentum=0.9)
     before = dict(optimizer.param_groups[0])
-    noted = schedule.noted(optimizer)
-    made = schedule.make(name, optimizer, 2, 10)
-    assert made is not None
-    with schedule.lent(optimizer, noted):
+    with schedule.lent(optimizer):
+        made = schedule.make(name, optimizer, 2, 10)
+        assert made is not None
         for _ in range(20):
             optimizer.step()
             made.step()
@@ -145,6 +144,6 @@ def test_a_lent_optimizer_is_what_it_was(name: str, lr: Any) -> None:
 
 def test_what_an_optimizer_counts_in_its_groups_is_its_own() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
-    with schedule.lent(optimizer, schedule.noted(optimizer)):
+    with schedule.lent(optimizer):
         optimizer.param_groups[0]["k"] = 3
     assert optimizer.param_groups[0]["k"] == 3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
+from surefoot.cli.kinds import Flag
 
 __all__ = ["completion"]
 
@@ -13,7 +13,7 @@ def completion(
     shell: Literal["bash", "zsh", "fish", "powershell"] | None = None,
     /,
     *,
-    install: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    install: Flag = False,
 ) -> int:
     """Print the shell's completion script, or install it.
 

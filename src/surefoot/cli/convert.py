@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from surefoot.cli.kinds import Flag
+
 __all__ = ["convert"]
 
 
@@ -24,7 +26,7 @@ def convert(
     beta2: float | None = None,
     eps: float | None = None,
     maximize: bool | None = None,
-    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    json: Flag = False,
 ) -> int:
     """Say which hyperparameters of one convention make the same steps as those of another.
 

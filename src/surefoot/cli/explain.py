@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from surefoot.cli.kinds import Flag, Several
+
 __all__ = ["explain"]
 
-Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
 Number = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # text, and so exact; -1 is no option
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def explain(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
+from surefoot.cli.kinds import Flag
 
 __all__ = ["gradients"]
-
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def gradients(

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from surefoot.cli.kinds import Flag, Several
 
 __all__ = ["identify"]
-
-Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 def identify(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from surefoot.cli.kinds import Flag
 
 __all__ = ["predict"]
 
 
-def predict(
-    run: Path, file: Path, /, *, best: Annotated[bool, Parameter(negative=(), show_default=False)] = False
-) -> int:
+def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
     """Use a run's model on a picture or a file of rows.
 
     Args:

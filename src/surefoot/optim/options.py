@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -57,16 +57,16 @@ class Options(NamedTuple):
     @property
     def coupled(self) -> bool:
         """True if decay goes into the gradient."""
-        return not self.decoupled_weight_decay and (
-            isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
-        )
+        return not self.decoupled_weight_decay and self._decays
 
     @property
     def decoupled(self) -> bool:
         """True if decay shrinks the parameter before the step."""
-        return self.decoupled_weight_decay and (
-            isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
-        )
+        return self.decoupled_weight_decay and self._decays
+
+    @property
+    def _decays(self) -> bool:
+        return isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -75,6 +75,12 @@ class Options(NamedTuple):
 
 
 read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+
+
+def as_tensor(lr: float, params: Sequence[Tensor], device: torch.device) -> Tensor:
+    """A learning rate as a tensor, in a dtype that does not round it for these parameters."""
+    wide = any(p.dtype in (torch.float64, torch.complex128) for p in params)
+    return torch.tensor(lr, dtype=torch.float64 if wide else torch.float32, device=device)
 
 
 def _number(x: float | Tensor, keep: bool) -> float | Tensor:

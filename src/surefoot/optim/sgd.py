@@ -10,7 +10,7 @@ from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
 from surefoot.optim.flat import Home, lay_out
-from surefoot.optim.options import Convention, Options, check_domain, refuse_idle, refuse_kernels
+from surefoot.optim.options import Convention, Options, as_tensor, check_domain, refuse_idle, refuse_kernels
 from surefoot.optim.plan import Plan
 from surefoot.optim.run import BUFFER, LOST, state_dtype
 
@@ -235,13 +235,12 @@ class SGD(LightOptimizer):
 
 
 def _keep_on_device(group: dict[str, Any]) -> None:
-    """For capturable: lr as a tensor beside the parameters, in a dtype that does not round it for them."""
+    """For capturable: lr and weight decay as tensors beside the parameters."""
     if not (group["capturable"] and group["params"]):
         return
     device = group["params"][0].device
     if not isinstance(group["lr"], Tensor):
-        wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
-        group["lr"] = torch.tensor(float(group["lr"]), dtype=torch.float64 if wide else torch.float32)
+        group["lr"] = as_tensor(float(group["lr"]), group["params"], device)
     for name in ("lr", "weight_decay"):
         if isinstance(group[name], Tensor):
             group[name] = group[name].to(device)  # a captured graph could not fetch it from elsewhere

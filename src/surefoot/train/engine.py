@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.train.objective import Loss, check_loss
+from surefoot.train.randomness import forked
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
 
@@ -193,7 +194,7 @@ def _warn_unless_mean(loss: Loss, outputs: list[Tensor], y: Tensor, parted: floa
     """Hold the loss of a whole batch against that of its parts, from the same outputs."""
     if not all(isinstance(output, Tensor) for output in outputs):
         return
-    with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
+    with forked(y.device):
         whole = float(loss(torch.cat(outputs), y))
     if abs(whole - parted) > 1e-3 * abs(whole):
         warnings.warn(

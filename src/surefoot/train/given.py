@@ -16,6 +16,7 @@ from surefoot.errors import InputError
 from surefoot.train import modes
 from surefoot.train.batch import Feed
 from surefoot.train.objective import Objective, check_loss
+from surefoot.train.randomness import forked
 
 __all__ = [
     "check_keeps_rows",
@@ -113,7 +114,7 @@ def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
     # some count what they are shown
     buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
     try:
-        with modes.evaluating(model), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with modes.evaluating(model), forked(device):
             yield
     finally:
         with torch.no_grad():
@@ -200,7 +201,7 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
     try:
         trial, x = copy.deepcopy(model), rows.sample[0][:1].clone()
         modes.train(trial)
-        with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        with torch.no_grad(), forked(x.device):
             trial(x)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):

@@ -46,6 +46,7 @@ __all__ = ["fit"]
 
 @alone
 @modes.keeping
+@schedules.lending
 def fit(
     model: nn.Module,
     train: Any,
@@ -132,7 +133,6 @@ def fit(
     if resume and out is None:
         raise InputError("resume=True needs out, the folder of the run to go on with.")
     made = optimizers.over(model, optimizer)
-    before = schedules.noted(made)
     config = Config(
         data=GIVEN,
         model=f"{type(model).__module__}:{type(model).__qualname__}",
@@ -218,7 +218,6 @@ def fit(
         folder or nullcontext(),
         Interruptible() as stop,
         Randomness(config.seed, place, rows.generators) as random,
-        schedules.lent(made, before if scheduler is not None else []),
     ):
         if folder is not None and resumed and (whole := ended(folder, model)):
             return whole

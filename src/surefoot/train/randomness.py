@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from surefoot.train.batch import Batches, Feed
 
-__all__ = ["Randomness", "unmoved"]
+__all__ = ["Randomness", "forked", "unmoved"]
 
 
 @contextmanager
@@ -30,6 +30,11 @@ def unmoved(generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
         np.random.set_state(before[2])
         for generator, state in zip(generators, own, strict=True):
             generator.set_state(state)
+
+
+def forked(device: torch.device) -> AbstractContextManager[None]:
+    """The random numbers of the CPU and the device go on afterwards from where they are now."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 class Randomness:

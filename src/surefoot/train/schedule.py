@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -16,7 +17,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from surefoot.errors import InputError, unknown
 from surefoot.train.span import Span
 
-__all__ = ["SCHEDULES", "lent", "make", "noted"]
+__all__ = ["SCHEDULES", "lending", "lent", "make"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
 _FACTOR = 0.1
@@ -101,23 +105,34 @@ def make(
     return _Sequence(optimizer, [rise, after], milestones=[rising])
 
 
-def noted(optimizer: Optimizer) -> list[dict[str, Any]]:
-    """What schedules change of an optimizer, as it is now: for `lent`."""
-    return [
+def lending(function: Callable[P, T]) -> Callable[P, T]:
+    """Lend a function the optimizer that it is called with: what schedules change of it is put back.
+
+    A second run with the same optimizer would else begin with the learning rate of the first one's end.
+    """
+
+    @functools.wraps(function)
+    def lent_to(*given: P.args, **named: P.kwargs) -> T:
+        optimizer = named.get("optimizer")
+        constant = named.get("schedule", "constant") == "constant" and not named.get("warmup")
+        if constant or not isinstance(optimizer, Optimizer):
+            return function(*given, **named)
+        with lent(optimizer):
+            return function(*given, **named)
+
+    return lent_to
+
+
+@contextmanager
+def lent(optimizer: Optimizer) -> Iterator[None]:
+    """Whatever schedules change of an optimizer inside, it is afterwards as it was."""
+    before = [
         {
             key: value.clone() if isinstance(value := group[key], Tensor) else value
             for key in CHANGED & group.keys()
         }
         for group in optimizer.param_groups
     ]
-
-
-@contextmanager
-def lent(optimizer: Optimizer, before: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-    """Afterwards the optimizer has the options that were noted.
-
-    A second run with the same optimizer would else begin with the learning rate that the first ended with.
-    """
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from surefoot.optim.options import as_tensor
 from surefoot.train import modes
 from surefoot.train.compiled.options import constants
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
@@ -41,7 +42,7 @@ class Graph:
     def __init__(self, job: Job, step: Step, x: Tensor, y: Tensor) -> None:
         self._groups = job.optimizer.param_groups
         self._options = self._held()
-        self._lrs = [_lr(group, x.device) for group in self._groups]
+        self._lrs = [as_tensor(float(group["lr"]), group["params"], x.device) for group in self._groups]
         self._x, self._y = x.clone(), y.clone()
         self._graph = torch.cuda.CUDAGraph()
         with unchanged(_tensors(job)), _lr_from(self._lrs, self._groups), _beside(x.device) as side:
@@ -145,12 +146,6 @@ def _tensors(job: Job) -> list[Tensor]:
     """All that a step changes."""
     state = [t for held in job.optimizer.state.values() for t in held.values() if isinstance(t, Tensor)]
     return [*job.model.parameters(), *job.model.buffers(), *state]
-
-
-def _lr(group: dict[str, Any], device: torch.device) -> Tensor:
-    """The group's lr on the device, in a dtype that does not round it for its parameters."""
-    wide = any(p.dtype in (torch.float64, torch.complex128) for p in group["params"])
-    return torch.tensor(float(group["lr"]), dtype=torch.float64 if wide else torch.float32, device=device)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from surefoot.train.engine import NO_MEAN
+from surefoot.train.randomness import forked
 
 __all__ = ["difference", "on_trial", "unchanged"]
 
@@ -17,7 +18,7 @@ __all__ = ["difference", "on_trial", "unchanged"]
 @contextmanager
 def on_trial(device: torch.device) -> Iterator[None]:
     """Steps on copies: random numbers go on afterwards from where they are now, and nothing is told twice."""
-    with _random_numbers(device), warnings.catch_warnings():
+    with forked(device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", NO_MEAN)
         yield
 
@@ -26,7 +27,7 @@ def on_trial(device: torch.device) -> Iterator[None]:
 def unchanged(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """The tensors, in place, and the random numbers are afterwards as they are now; gives the copies."""
     before = [t.detach().clone() for t in tensors]
-    with _random_numbers(tensors[0].device):
+    with forked(tensors[0].device):
         try:
             yield before
         finally:
@@ -63,8 +64,3 @@ def difference(
         if not apart <= allowed:
             return f"a tensor of shape {tuple(got.shape)} is off by {apart:.3g}; rounding is {allowed:.3g}"
     return None
-
-
-def _random_numbers(device: torch.device) -> AbstractContextManager[None]:
-    """Those of the CPU and of the device go on afterwards from where they are now."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
