@@ -24,8 +24,8 @@ step reads. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ is 
 first gradient, whenever that comes.
 
 `surefoot convert --from keras --to torch --lr 0.01 --momentum 0.9` turns the hyperparameters of one rule
-into those of another, and says when the two agree. Others are `--dampening`, `--nesterov`, `--weight-decay` with
-`--decay` and `--lr-max`, `--beta1`, `--beta2`, `--eps` and `--maximize`.
+into those of another, and says when the two agree. Others are `--dampening`, `--nesterov`, `--weight-decay`
+with `--decay` and `--lr-max`, `--beta1`, `--beta2`, `--eps` and `--maximize`.
 
 ## At a glance
 
