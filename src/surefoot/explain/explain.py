@@ -23,9 +23,8 @@ __all__ = ["explain"]
 
 MOST_STEPS = 1000
 MOST_DIGITS = 40  # of 50 that are computed
-_EXACT_STEPS = (
-    30  # fractions grow with each step; beyond this, 50 digits serve unless fractions were asked for
-)
+# fractions grow with each step; beyond this, 50 digits serve unless fractions were asked for
+_EXACT_STEPS = 30
 Make = Callable[[Any], Number]
 
 

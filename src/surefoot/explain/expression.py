@@ -17,17 +17,17 @@ from surefoot.trace.values import Shape
 
 __all__ = ["FUNCTIONS", "read"]
 
-FUNCTIONS = {
-    "mean": "the mean of all elements",
-    "sum": "the sum of all elements",
-    "dot": "the product of two vectors, a number",
-    "exp": "of each element",
-    "log": "the natural logarithm of each element",
-    "sin": "of each element",
-    "cos": "of each element",
-    "sqrt": "of each element",
-    "abs": "of each element",
-}
+FUNCTIONS = (
+    "mean",
+    "sum",
+    "dot",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "sqrt",
+    "abs",
+)  # those after dot are of each element
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
 
 # What no problem worked out by hand comes near, and what would take exact arithmetic minutes

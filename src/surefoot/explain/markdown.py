@@ -69,7 +69,7 @@ def _note(note: Note) -> str:
 
 
 def _facts(items: tuple[str, ...]) -> str:
-    return " · ".join(f"{_safe(item)}" for item in items)
+    return " · ".join(map(_safe, items))
 
 
 def _safe(text: str) -> str:

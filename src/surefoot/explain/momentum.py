@@ -103,19 +103,21 @@ def _is_torch(rule: Rule) -> bool:
 
 def without_momentum(script: Script, option: str) -> Script:
     """The same script without momentum, and without what has no meaning then."""
-    off: dict[str, Any] = {option: 0}
     groups = []
     for g in script.groups:
-        options = {**g.options, **off}
-        if "betas" in options:
-            options["betas"] = (0, options["betas"][1])
-            del options[option]
-        groups.append(Group(g.names, options, g.joins))
+        betas = g.options.get("betas")
+        off = {option: 0} if betas is None else {"betas": (0, betas[1])}
+        groups.append(Group(g.names, {**g.options, **off}, g.joins))
+    return dataclasses.replace(without_changes(script, option), groups=tuple(groups))
+
+
+def without_changes(script: Script, option: str) -> Script:
+    """The same script, in which this option stays as it is at the start."""
     steps = (
         Step(s.gradients, tuple(e for e in s.events if not (isinstance(e, Set) and e.option == option)))
         for s in script.steps
     )
-    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+    return dataclasses.replace(script, steps=tuple(steps))
 
 
 def _distance(trace: Trace, without: Trace, steps: int, pen: TextPen) -> str:

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from surefoot.errors import InputError
+from surefoot.explain.momentum import without_changes
 from surefoot.explain.numerals import six_digits
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
@@ -169,11 +170,7 @@ def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Scr
 
 def _with_option(script: Script, option: str, value: Any) -> Script:
     groups = (Group(g.names, {**g.options, option: value}, g.joins) for g in script.groups)
-    steps = (
-        Step(s.gradients, tuple(e for e in s.events if not (isinstance(e, Set) and e.option == option)))
-        for s in script.steps
-    )
-    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+    return dataclasses.replace(without_changes(script, option), groups=tuple(groups))
 
 
 def part_from_optimizer(script: Script, rule: Rule, got: Trace, number: Callable[[Any], Number]) -> Parting:

@@ -128,10 +128,8 @@ def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:
 
     works = [worked for explanation in explanations for worked in explanation.worked]
     common = [key for key in works[0].h if all(key in w.h for w in works)]
-    if not any(w.h.get("weight_decay") for w in works):
-        common = [
-            key for key in common if key != "decay"
-        ]  # without decay it does not matter where it would enter
+    if not any(w.h.get("weight_decay") for w in works):  # then it does not matter where it would enter
+        common = [key for key in common if key != "decay"]
     settings = [{"rule": w.rule.name, **{key: _short(w.h[key]) for key in common}} for w in works]
     names = [f"{w.rule.name} {i}" if len(works) > 1 else w.rule.name for i, w in enumerate(works, 1)]
     return dict(zip(labels(names, settings, most=8), works, strict=True))

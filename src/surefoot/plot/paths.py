@@ -27,14 +27,13 @@ class Surface(Protocol):
 
 
 @styled
-def paths(runs: Mapping[str, Trace], f: Surface | None = None) -> Picture:
+def paths(runs: Mapping[str, Trace]) -> Picture:
     """Draw the paths of several traces over the contours of the function that they descend.
 
     A path that leaves the picture is cut where it does, and its label says so.
 
     Args:
         runs: label → trace, of two numbers in all: two scalars, or one vector of two.
-        f: the function; by default that of the first trace's script.
 
     Returns:
         The figure.
@@ -57,7 +56,7 @@ def paths(runs: Mapping[str, Trace], f: Surface | None = None) -> Picture:
     figure, (panel,) = panels(width=5.6, height=4.4)
     panel.grid(False)
     panel.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
-    f = f or first.script.function  # type: ignore[assignment]
+    f: Any = first.script.function  # whatever can be evaluated on a grid, too
     if f is not None:
         _contours(panel, f, first.start, box)
     for i, (label, walk) in enumerate(walks.items()):

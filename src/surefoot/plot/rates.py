@@ -68,7 +68,7 @@ def rates(
     for label, place in (points or {}).items():
         at.setdefault((float(place[0]), float(place[1])), []).append(
             label
-        )  # two in one place are written side by side
+        )  # two in one place stand side by side
     for place, labels in at.items():
         _mark(panel, ", ".join(labels), place, marker="X", size=9)
     if best is not None:
