@@ -90,7 +90,11 @@ def _offered(module: ModuleType, where: str) -> dict[str, type]:
 
 
 def optimizers(module: str) -> list[str]:
-    """Return `module:Class` for every optimizer that a module or file offers, by name."""
+    """Return `module:Class` for every optimizer that a module or file offers, by name.
+
+    Raises:
+        InputError: it cannot be imported, or offers none.
+    """
     import torch
 
     offered = _offered(_module(module), module)

@@ -98,7 +98,7 @@ class Here:
         self.signature = dataclasses.replace(self.signature, imports=f"{self.signature.imports}\n{lines}")
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
-        """Run a probe or a fact; what it raised, warned of and left in `__del__` is part of the answer."""
+        """Run a probe or a fact; the answer is what it claims, or what it raised."""
         function = FACTS[probe] if probe in FACTS else CLAUSES[probe].probe
         try:
             with _empty_is_nan("default" if probe == "no-warnings" else "warn"):

@@ -1,7 +1,8 @@
 """How a check asks the optimizer under test: what is to be examined, and who answers.
 
-Both parts of a check, arithmetic and contract, are functions `(patient, plan) -> Iterator[Verdict]`. They
-never touch the optimizer: they ask the Patient, who may live in another process, and judge its answers.
+Both parts of a check, arithmetic and contract, have a function `examine(patient, plan, …)` that returns an
+Examination, whose verdicts are made while they are read. They never touch the optimizer: they ask the
+Patient, who may live in another process, and judge its answers.
 """
 
 from __future__ import annotations

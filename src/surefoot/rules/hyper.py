@@ -35,6 +35,10 @@ class Hyper:
         domain: the values allowed, in words (`0 ≤ μ < 1`) or the choices of an option.
         meaning: one line.
         choices: the values of an option; empty for a number.
+        low: the least value of a number, if it has one.
+        high: the greatest.
+        open_low: whether `low` itself is out.
+        open_high: whether `high` itself is out.
     """
 
     name: str

@@ -139,8 +139,16 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each target taken over all rows, and both sums over all
     targets. A batch's loss counts as often as it has rows, or class numbers that are not ignored.
 
+    Args:
+        model: left in the mode that it is in.
+        batches: (inputs, targets), one after the other.
+        objective: what is measured.
+
     Returns:
         (loss, metric), in float64 where the device has it, still on the device: nobody has waited for it.
+
+    Raises:
+        InputError: no rows, or a metric that cannot be told of these outputs and targets.
     """
     losses, parts, rows = [], [], 0
     weights: list[Tensor | int] = []

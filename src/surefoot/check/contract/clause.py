@@ -31,7 +31,7 @@ class Probed(Clause):
     Args:
         probe: `(make, **case) -> claims`.
         over: "given" options only, "rich" (many at once), "flags" (rich, with each flag), "singles" (each
-            known option alone) or "combos" (up to three together).
+            known option alone, and each implementation) or "combos" (up to three together, and those).
         cases: what the probe is run with, one after the other, or how to find that from the signature.
         needs: facts about the optimizer without which the clause does not apply (see facts.py).
         each: a failure counts only if all cases with the same value of this key fail.

@@ -76,7 +76,7 @@ class Questions:
         return chosen
 
     def works(self, options: Options) -> bool:
-        """Whether three steps can be made with these options."""
+        """Whether steps can be made with these options, and move w."""
         key = tuple(sorted((k, str(v)) for k, v in options.items()))
         if key not in self.usable:
             self.usable[key] = self.ask(CLAUSES["steps"], {}, options).outcome == PASSED

@@ -78,7 +78,7 @@ def _as_long(value: Any, default: Any) -> Any:
 
 
 def everything(signature: Signature) -> list[dict[str, Any]]:
-    """Return one case: every known option away from its default, and away from the value it has elsewhere."""
+    """Return one case: the known options away from their defaults, and from their values elsewhere."""
     skip = ("amsgrad", "centered", "nesterov")  # these add state, or exclude dampening
     return [{"other": {o: v for o, v in alternatives(signature, again=True) if o not in skip}}]
 
@@ -96,7 +96,7 @@ def invalid(signature: Signature) -> list[dict[str, Any]]:
 
 
 def contexts(signature: Signature) -> list[dict[str, Any]]:
-    """Return, for each option, the company in which it may show: alone, then with one or two others."""
+    """Return, for each option, the company in which it may show: alone, with one or two others, with all."""
     cases = []
     for option, value in alternatives(signature):
         others = [(o, v) for o, v in alternatives(signature) if o != option and o not in BASE]
