@@ -26,7 +26,6 @@ APART = "the two lines do not touch the same things"
 # mutant → why it is no mistake
 EQUIVALENT = {
     "loop:28: if group['weight_decay'] != 0: -> if True:": NOTHING,
-    "loop:28: if group['weight_decay'] != 0: -> if group['lr'] != 0:": NOTHING,
     "loop:28: if group['weight_decay'] != 0: -> if 1 != 0:": NOTHING,
     "loop:33: buf = self.state[p]['momentum_buffer'] = d.clone().detach() -> "
     "buf = self.state[p]['momentum_buffer'] = d.clone()": "under no_grad a clone is detached",

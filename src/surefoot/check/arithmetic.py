@@ -7,28 +7,18 @@ from the optimizer's own values.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from surefoot.check.claim import Claim
-from surefoot.check.diagnose import Diagnosis, diagnose, hint
-from surefoot.check.failure import Fault, fault_in, tell_death, tell_failure
-from surefoot.check.guess import Guess, guess, precision
-from surefoot.check.protocol import Died, Patient, Plan, Raised
-from surefoot.check.recording import Recorder, Recording
-from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
-from surefoot.check.situations import CLAUSES, SITUATIONS, Situation
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
+from surefoot.check.guess import Guess, guess
+from surefoot.check.judging import Judgement
+from surefoot.check.protocol import Patient, Plan
+from surefoot.check.recording import Recorder
+from surefoot.check.situations import CLAUSES
+from surefoot.check.verdict import Verdict
 from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
-
-# clause → in what another algorithm may part from the one that it is in plain steps
-BUT_FOR = {
-    "changed-options": "while its options stay as they are; when they change, not the same",
-    "dimensions": "for vectors; tensors of other shapes or sizes are stepped otherwise",
-}
 
 
 @dataclass(frozen=True)
@@ -69,10 +59,10 @@ def examine(
         with_decay = (named or get("torch")).variant(decay=decay)  # raises where there is no such place
         named = with_decay if named else None
     recorder = Recorder(patient, plan.seed)
-    work = _Work(recorder, plan, explain)
+    judged = Judgement(recorder, plan, explain)
     if named is not None:
         return Examination(
-            named, f"{named.title}, as asked for.", work.verdicts(Guess(named, ""), claimed=True)
+            named, f"{named.title}, as asked for.", judged.verdicts(Guess(named, ""), claimed=True)
         )
     if patient.signature.needs_closure:
         guessed = Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
@@ -91,166 +81,5 @@ def examine(
         inside = {x.name: x.default for x in guessed.rule.hypers if x.default != usual[x.name]}
         held = held.variant(**{**inside, "decay": decay})
         why = f"{held.title}, as guessed, with decay={decay}, as asked for."
-        return Examination(held, why, work.verdicts(Guess(held, ""), claimed=True))
-    return Examination(guessed.rule, guessed.why, work.verdicts(guessed, claimed=False))
-
-
-class _Work:
-    """One examination under way: what was recorded, and the fault that has been explained already."""
-
-    def __init__(self, recorder: Recorder, plan: Plan, told: bool) -> None:
-        self.recorder, self.plan, self.told = recorder, plan, told
-        self.fault: Diagnosis | None = None
-        self.raised: set[str] = set()  # exceptions that were told
-        self.partings: set[str] | None = None  # see `parted`
-        self.parts = False  # whether the plain steps were judged, and part from the rule
-        self.deaths = 0
-        self.failed: set[str] = set()  # ids of clauses
-
-    def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
-        situations = [s for s in SITUATIONS if self.plan.wants(s.clause)]
-        plain = self.recorder.plain
-        if guessed.rule is None and isinstance(plain[-1].outcome, Died):
-            yield tell_death(self.recorder, SITUATIONS[0].clause, plain[-1])
-            return
-        if guessed.rule is None:
-            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
-            return
-        if (said := self.recorder.refusal) is not None:
-            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=said)
-            return
-        claim = Claim(guessed.rule, self.recorder.heard, rough=guessed.rough)
-        notes = []
-        other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
-        if other is not None and not claimed:
-            notes.append(self.another(guessed, other))
-            claim = dataclasses.replace(claim, rule=other)
-        traces = [r.trace for r in plain if r.trace]
-        wanted = precision(self.recorder.patient.given)
-        if not all(map(claim.holds, traces)):
-            if wanted and all(map(claim.roughly(wanted).holds, traces)):
-                claim = claim.roughly(wanted)
-            elif claimed and follows_roughly(claim, traces):
-                claim = claim.roughly()
-        if self.recorder.matrices:
-            notes.append(self.recorder.matrices)
-        if claim.rough:
-            notes.append(ROUGHLY.replace("float32", claim.rough))
-        claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
-        for s in situations:
-            if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
-                yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
-                continue
-            if s.clause.id == "later" and "long" in self.failed:
-                yield s.clause.verdict(NOT_APPLICABLE, note="it parts from the rule sooner, as told")
-                continue
-            verdict = self.judge(s, claim)
-            if verdict.outcome == FAILED and s.clause.id in BUT_FOR and not (guessed.sure or claimed):
-                note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
-                verdict = s.clause.verdict(DIFFERS, note=note)
-            if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
-                verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
-            if verdict.outcome == FAILED:
-                self.failed.add(s.clause.id)
-            yield verdict
-
-    def another(self, guessed: Guess, other: Rule) -> str:
-        """Say that it follows another known convention than its name has it."""
-        assert guessed.rule is not None, "what is another convention was named"
-        if other.formula is guessed.rule.formula:  # its title says in what it is another
-            return other.title
-        base = Claim(guessed.rule, self.recorder.heard)
-        # what tells conventions apart was recorded in plain steps, and under a changed lr
-        alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
-        same = "the same while lr is constant" if alike else "not the same"
-        return f"{other.title}. By {guessed.by} it would be {guessed.rule.title}: {same}"
-
-    def judge(self, situation: Situation, claim: Claim) -> Verdict:
-        """Pass judgement on one situation."""
-        clause = situation.clause
-        if situation is SITUATIONS[0]:
-            recordings = self.recorder.plain
-        else:
-            near = 0 if self.plan.quick else situation.near
-            recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
-        recordings = [r for r in recordings if not r.refused]
-        if not recordings:
-            return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
-        if isinstance(recordings[-1].outcome, Died):
-            self.deaths += 1
-            return tell_death(self.recorder, clause, recordings[-1])
-        wrong = [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None]
-        if not wrong:
-            combined = len(set(map(_options, recordings)))
-            note = f"runs: {len(recordings)}; combinations of options: {combined}"
-            return clause.verdict(PASSED, note=note)
-        count, many = len(wrong), len(recordings)
-        traces = [t for r, _ in wrong if (t := r.trace)]
-        if situation is SITUATIONS[0]:
-            self.parts = True
-        raised = len(traces) < count
-        if not raised and (other := convention(claim, traces)):
-            return clause.verdict(DIFFERS, note=other)
-        if not self.told:
-            return clause.verdict(FAILED, note=f"{count} of {many} runs")
-        if raised:  # there is nothing to hold a diagnosis against
-            told = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
-            if told <= self.raised and not traces:
-                note = f"{count} of {many} runs end in an exception"
-                return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
-            self.raised |= told
-            return tell_failure(self.recorder, clause, claim, wrong, (count, many))
-        if self.fault is not None and all(map(self.fault.claim.holds, traces)):
-            note = f"{count} of {many} runs; the fault is the one already named"
-            return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        if situation is not SITUATIONS[0]:  # who parts in plain steps would show that, and not this
-            parted = self.parted(claim)
-            own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
-            explained = self.fault is not None and self.fault.complete
-            if not own and self.parts and not explained:
-                note = f"{count} of {many} runs part from the rule"
-                return clause.verdict(
-                    FAILED, note=note, diagnosis="The plain steps part from the rule already."
-                )
-            wrong = own or wrong
-            traces = [t for r, _ in wrong if (t := r.trace)]
-        if clause.id == "later":  # no known mistake, or it would have shown in the first steps
-            said = hint(clause.id, claim, traces, [])
-            return tell_failure(self.recorder, clause, claim, wrong, (count, many), None, said)
-        return self.explain(situation, claim, wrong, recordings, (count, many))
-
-    def explain(
-        self,
-        situation: Situation,
-        claim: Claim,
-        wrong: list[tuple[Recording, Fault]],
-        recordings: list[Recording],
-        runs: tuple[int, int],
-    ) -> Verdict:
-        """Tell a failure, with what reproduces it, if something known does."""
-        traces = [t for r, _ in wrong if (t := r.trace)]
-        failed = {id(r) for r, _ in wrong}
-        others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
-        known = {id(t) for t in (*traces, *others)}
-        others += [t for t in self.recorder.telling if id(t) not in known]
-        diagnosis = diagnose(claim, traces, others)
-        if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
-            diagnosis = dataclasses.replace(found, first=True)
-        said = ""
-        if diagnosis is None or diagnosis.first:
-            said = hint(situation.clause.id, claim, traces, others)
-        verdict = tell_failure(self.recorder, situation.clause, claim, wrong, runs, diagnosis, said)
-        if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
-            self.fault = self.fault or diagnosis
-        return verdict
-
-    def parted(self, claim: Claim) -> set[str]:
-        """The options with which the plain steps part from the rule already."""
-        if self.partings is None:
-            failing = (r for r in self.recorder.plain if not r.refused and fault_in(r, claim) is not None)
-            self.partings = set(map(_options, failing))
-        return self.partings
-
-
-def _options(recording: Recording) -> str:
-    return str(sorted(recording.options.items()))
+        return Examination(held, why, judged.verdicts(Guess(held, ""), claimed=True))
+    return Examination(guessed.rule, guessed.why, judged.verdicts(guessed, claimed=False))

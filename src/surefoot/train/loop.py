@@ -38,7 +38,7 @@ from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run, RunDiverged
-from surefoot.train.same import named
+from surefoot.train.same import told
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
@@ -206,14 +206,9 @@ def fit(
         shown=progress,
     )
     history = History(run, shown, rows.steps)
-    given: dict[str, Callable[[], str]] = {
-        "other rows to train on": rows.mark,
-        "another loss": partial(named, loss),
-        "another scaling": partial(named, scaling),
-        "another metric": partial(named, objective.metric),
-    }
+    marks = {"other rows to train on": rows.mark} | told(loss=loss, scaling=scaling, metric=objective.metric)
     if valid_rows is not None:
-        given["other rows to validate on"] = valid_rows.mark
+        marks["other rows to validate on"] = valid_rows.mark
     with (
         folder or nullcontext(),
         Interruptible() as stop,
@@ -226,7 +221,7 @@ def fit(
             folder,
             checkpoint_every,
             rows.steps,
-            given,
+            marks,
             model=model,
             optimizer=made,
             schedule=scheduler,
@@ -277,13 +272,9 @@ def fit(
         ending.written(folder, model, best, run)
         run.end(status)
     if status == "interrupted":
-        goes_on = checkpoint_every != "never"
-        raise ending.interrupted(
-            run, history.step, last, number=stop.signal, checkpoints=goes_on, folder=folder
-        )
+        raise ending.interrupted(run, history.step, last, stop.signal, checkpoint_every, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        raise RunDiverged(
-            f"{problem.advice(peak, rows.targets)}; the model of step {kept:,} is kept{where}.", run
-        )
+        what = problem.advice(peak, rows.targets)
+        raise RunDiverged(f"{what}; the model of step {kept:,} is kept{where}.", run)
     return run

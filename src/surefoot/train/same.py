@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 
-__all__ = ["check_given", "check_options", "first_line", "mark", "named", "settled"]
+__all__ = ["check_given", "check_options", "first_line", "mark", "settled", "told"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
@@ -51,11 +52,15 @@ def mark(x: Tensor, y: Tensor) -> str:
     return f"{len(x):,} rows of {size}, {dtype}, checksum {check:08x}"
 
 
-def named(thing: Any) -> str:
-    """What tells a function from others: its name; of an object, its class; None is "none"."""
-    if thing is None or isinstance(thing, str):
-        return thing or "none"
-    return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+def told(**things: Any) -> dict[str, Callable[[], str]]:
+    """For `check_given`: what each thing is told from others by: a function's name, an object's class."""
+
+    def name(thing: Any) -> str:
+        if thing is None or isinstance(thing, str):
+            return thing or "none"
+        return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+
+    return {f"another {what}": partial(name, thing) for what, thing in things.items()}
 
 
 def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
