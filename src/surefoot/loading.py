@@ -54,6 +54,12 @@ def load_module(name: str) -> ModuleType:
     Raises:
         Exception: whatever importing it raises.
     """
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a command has its own folder first; the user means theirs
-    return importlib.import_module(name)
+    here = str(Path.cwd())
+    if "" in sys.path or here in sys.path:
+        return importlib.import_module(name)
+    sys.path.insert(0, here)  # a command has its own folder first; the user means theirs
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(here)
+        sys.path.append(here)  # what it imports later, it finds there too

@@ -263,6 +263,12 @@ def test_counts_of_what_is_measured(counts, sentence):
         check_gradients(nn.Linear(30, 20), mse_loss, (torch.ones(2, 30), torch.ones(2, 20)), **counts)
 
 
+def test_small_parameters_need_no_directions():
+    assert check_gradients(
+        nn.Linear(2, 1), mse_loss, (torch.ones(2, 2), torch.ones(2, 1)), directions=0, samples=0
+    )
+
+
 @given(
     a=st.floats(-3, 3),
     b=st.floats(-3, 3),
@@ -429,6 +435,13 @@ def test_hooks_of_parameters_are_part_of_what_is_checked():
     assert verdicts(report) == {"weight": "wrong", "bias": "right"}
     assert "It is 2 times what it should be" in " ".join(str(report).split())
     assert "weight has a hook, which is part of what was checked." in str(report)
+
+
+def test_hooks_of_frozen_parameters_do_not_matter():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    model[0].weight.register_hook(lambda g: None)
+    model[0].weight.requires_grad_(False)
+    assert check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2))).ok
 
 
 def test_hooks_that_run_after_accumulation_are_named():

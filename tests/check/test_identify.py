@@ -387,3 +387,20 @@ def test_a_rule_that_is_not_defined_here_is_ruled_out():
     found = identify(torch.optim.SGD, options={"momentum": 1.0})
     assert found.fits[0].name == "torch"
     assert "must be a number with 0 ≤ μ < 1" in found.ruled_out["ema"]
+
+
+def made(params):
+    return torch.optim.SGD(params, lr=0.1, momentum=0.9)
+
+
+def decaying(params):
+    return torch.optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01)
+
+
+def test_what_a_function_gives_its_optimizer_is_read_by_its_own_lr():
+    found = identify(made)
+    assert found.fits[0].name == "torch"
+    assert found["momentum"] == "0.9"
+    assert found["dampening"] == "0"
+    assert [r.what for r in identify(decaying).readings] == ["first move", "weight decay"]
+    assert identify(decaying).fits[0].name == "torch"

@@ -1,5 +1,7 @@
 """Finding an optimizer, and reading how it is called."""
 
+import sys
+
 import pytest
 import torch
 
@@ -48,6 +50,16 @@ def test_file_named_as_a_module_does_not_hide_it(tmp_path, monkeypatch):
     assert random.random() < 1
 
 
+def test_a_file_of_ones_own_comes_before_a_module_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "antigravity.py").write_text("import torch\nclass SGD(torch.optim.SGD):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    try:
+        assert load("antigravity:SGD").make.__name__ == "SGD"
+    finally:
+        sys.modules.pop("antigravity", None)
+
+
 def test_file_whose_name_has_a_dot(tmp_path, monkeypatch):
     (tmp_path / "my.opt.py").write_text("import torch\nclass SGD(torch.optim.SGD):\n    pass\n")
     monkeypatch.chdir(tmp_path)
@@ -84,6 +96,11 @@ def test_optimizers_of_a_module():
         ("[1,2]", (1, 2)),
         ("((1,2),(3,4))", ((1, 2), (3, 4))),
         ("inf", float("inf")),
+        ("0.9,inf", (0.9, float("inf"))),
+        ("0.9,true", (0.9, True)),
+        ("007", 7),
+        ("{[1]:2}", "{[1]:2}"),
+        ("...", "..."),
         ("torch.float32", torch.float32),
         ("torch.nowhere", "torch.nowhere"),
         ("fast", "fast"),

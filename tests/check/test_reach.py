@@ -192,3 +192,27 @@ def test_who_calls_its_closure_once_is_driven_without_one():
     assert (
         "super().step(closure or" in verdicts(WantsItsLoss, "keras", only=("changed-lr",))["changed-lr"].repro
     )
+
+
+def diverging(params):
+    return torch.optim.SGD(params, lr=2.5, weight_decay=5.0)
+
+
+def test_what_runs_away_by_its_own_rule_is_no_fault():
+    found = verdicts(diverging, "torch")
+    assert found["later"].outcome == NOT_APPLICABLE
+    assert "grows beyond all bounds" in found["later"].note
+    assert outcomes(found) <= {PASSED, NOT_APPLICABLE}
+
+
+class RaisesLate(torch.optim.SGD):
+    def step(self, closure=None):
+        self.count = getattr(self, "count", 0) + 1
+        if self.count == 250:
+            raise ValueError("enough")
+        return super().step(closure)
+
+
+def test_what_is_raised_late_is_shown_by_no_more_steps_than_it_takes():
+    found = verdicts(RaisesLate, "torch", only=("later",))
+    assert "steps 1 to 250:" in found["later"].script

@@ -160,3 +160,10 @@ def test_slots_may_have_other_names():
     got = record(script, Renamed)
     assert compare(replay(script, "torch"), got) is None
     assert compare(replay(script, "torch"), got, slots={"buf": "momentum_buffer"}).slot == "buf"
+
+
+def test_numbers_beyond_all_floats_are_compared_too():
+    script = Script.of({"w": 1}, gradients=[{"w": 0}] * 200, lr=1, weight_decay=1001)
+    exact = replay(script, "torch")
+    assert compare(exact, exact, bounds=magnitudes(script, "torch")) is None
+    assert compare(exact, record(script, torch.optim.SGD), bounds=magnitudes(script, "torch")) is not None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train.data import order
@@ -285,3 +285,12 @@ def test_a_loader_gives_what_tensors_give(dtype: torch.dtype) -> None:
     for got, want in zip(by_loader, by_tensors, strict=True):
         assert [t.dtype for t in got] == [t.dtype for t in want] == [torch.float32, torch.int64]
         assert all(map(torch.equal, got, want))
+
+
+def test_a_dataset_without_a_length_goes_by_its_sampler() -> None:
+    class Endless(Dataset[Any]):
+        def __getitem__(self, index: int) -> Any:
+            return X[index], Y[index]
+
+    loader: Any = DataLoader(Endless(), 4, sampler=SubsetRandomSampler(range(10)))
+    assert [len(y) for _, y in feed(loader, 4, device=CPU).epoch(1)] == [4, 4, 2]

@@ -302,3 +302,24 @@ def test_rows_of_a_dataset_are_looked_at_too(form: str) -> None:
         fit(net, rows(X, 9), batch_size=4, progress=False)
     with pytest.raises(InputError, match="The model cannot take inputs of int64; give it float32"):
         fit(nn.Linear(4, 3), rows(X.long(), 12), progress=False)
+
+
+class Auxiliary(nn.Linear):
+    """Gives more in training than in evaluation, or the other way round, as Inception does."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        out = super().forward(x)
+        return out if self.training else (out, out)
+
+
+def test_what_a_model_gives_in_evaluation_matters_where_it_is_evaluated() -> None:
+    assert fit(Auxiliary(4, 3), (X, Y), epochs=1, progress=False).status == "finished"
+    with pytest.raises(InputError, match="the model gives a tuple"):
+        fit(Auxiliary(4, 3), (X, Y), (X, Y), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize("ignored", [-100, 2])
+def test_targets_that_are_all_ignored_are_told_before_training(ignored: int) -> None:
+    loss = nn.CrossEntropyLoss(ignore_index=ignored)
+    with pytest.raises(InputError, match=f"All targets to validate on are {ignored}, which the loss ignores"):
+        fit(nn.Linear(4, 3), (X, Y), (X, torch.full((12,), ignored)), loss=loss, progress=False)

@@ -227,7 +227,7 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
     fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, progress=False)
     # targets looked at first; the epoch's losses, its validation, and the same of training rows
-    assert waits == ["__bool__", "__bool__", "tolist", "tolist", "tolist"]
+    assert waits == ["tolist", "tolist", "tolist", "tolist", "tolist"]
 
 
 def test_bfloat16(tmp_path: Path) -> None:
@@ -345,6 +345,27 @@ def test_inputs_that_are_nan_are_blamed() -> None:
         "The loss became NaN at step 1 (epoch 1); look for NaN, inf or very large numbers in the inputs and "
         "targets; the model of step 0 is kept."
     )
+
+
+def test_inputs_that_are_nan_are_blamed_whatever_the_targets() -> None:
+    with pytest.raises(RunDiverged, match="look for NaN, inf or very large numbers in the inputs"):
+        fit(nn.Linear(16, 1), (X * torch.nan, 5000 * X[:, :1]), progress=False)
+
+
+def test_the_optimizer_is_made_of_the_model_on_its_device() -> None:
+    called = []
+
+    class Moved(nn.Linear):
+        def to(self, *args: Any, **kwargs: Any) -> Moved:
+            called.append("to")
+            return super().to(*args, **kwargs)
+
+    def made(params: Any) -> SGD:
+        called.append("made")
+        return sgd(params)
+
+    fit(Moved(16, 3), (X, Y), optimizer=made, epochs=1, progress=False)
+    assert called == ["to", "made"]
 
 
 def test_targets_that_are_too_large_are_blamed() -> None:

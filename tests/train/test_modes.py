@@ -38,3 +38,22 @@ def test_a_model_in_evaluation_mode_is_trained_and_comes_back_in_it() -> None:
     fit(model, (X, Y), epochs=1, progress=False)
     assert model[1].running_mean.count_nonzero() > 0  # type: ignore[operator, union-attr]
     assert not model.training
+
+
+class Merging(nn.Linear):
+    """As LoRA's layers, which merge what they learned for evaluation, and take it out for training."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 2)
+        self.switched: list[bool] = []
+
+    def train(self, mode: bool = True) -> Merging:
+        self.switched.append(mode)
+        return super().train(mode)
+
+
+def test_a_layer_is_told_when_it_is_trained_again() -> None:
+    model = Merging()
+    fit(model, (X, Y), (X, Y), epochs=2, progress=False)
+    assert model.switched.count(True) == model.switched.count(False)
+    assert model.switched[-1] is True

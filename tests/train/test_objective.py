@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -198,7 +200,14 @@ def test_the_loss_alone() -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(("loss", "ignored"), [(None, -100), (nn.CrossEntropyLoss(ignore_index=9), 9)])
+@pytest.mark.parametrize(
+    ("loss", "ignored"),
+    [
+        (None, -100),
+        (nn.CrossEntropyLoss(ignore_index=9), 9),
+        (partial(functional.cross_entropy, ignore_index=9), 9),
+    ],
+)
 def test_targets_that_the_loss_ignores_count_in_neither(loss: Loss | None, ignored: int) -> None:
     torch.manual_seed(0)
     model, x, y = nn.Linear(4, 3), torch.randn(50, 4), torch.randint(3, (50,))

@@ -57,7 +57,7 @@ def tell_failure(
     """
     first, fault = wrong[0]
     script = first.script
-    if isinstance(fault, Mismatch):  # what comes after it does not matter
+    if fault.step:  # what comes after it does not matter
         script = dataclasses.replace(script, steps=script.steps[: fault.step])
     smallest = shrink(script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
     unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made

@@ -14,10 +14,13 @@ from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import SITUATIONS, Situation
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
+from surefoot.errors import InputError
 from surefoot.rules import Rule
+from surefoot.trace.values import elements
 
 __all__ = ["Judgement"]
 
+FAR = 1e30  # for a float32, too, its squares are near the end
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
     "changed-options": "while its options stay as they are; when they change, not the same",
@@ -104,6 +107,9 @@ class Judgement:
             near = 0 if self.plan.quick else situation.near
             recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
         recordings = [r for r in recordings if not r.refused]
+        if recordings and all(_runs_away(r, claim) for r in recordings):
+            return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
+        recordings = [r for r in recordings if not _runs_away(r, claim)]
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
         if isinstance(recordings[-1].outcome, Died):
@@ -184,3 +190,17 @@ class Judgement:
 
 def _options(recording: Recording) -> str:
     return str(sorted(recording.options.items()))
+
+
+def _runs_away(recording: Recording, claim: Claim) -> bool:
+    """Whether the rule itself makes numbers in this run that a float cannot hold, or hardly."""
+    if (trace := recording.trace) is None:
+        return False
+    numbers = [abs(x) for m in trace.steps for value in m.w.values() for x in elements(value)]
+    if all(x < FAR for x in numbers):
+        return False
+    try:
+        expected = claim.expected(trace.script)
+    except InputError:  # so far that it is not gone on with
+        return True
+    return any(abs(x) > FAR for m in expected.steps for value in m.w.values() for x in elements(value))

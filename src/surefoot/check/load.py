@@ -180,12 +180,16 @@ def _value(text: str) -> Any:
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
-    for read in (ast.literal_eval, float):  # the second for inf and nan
+    for read in (int, float, ast.literal_eval):
         try:
             value = read(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-        return tuple(value) if isinstance(value, list) else value
+        if isinstance(value, (int, float, str, tuple, list)):
+            return tuple(value) if isinstance(value, list) else value
+    parts = text.strip("()[]")
+    if "," in parts and not set("()[]{}'\"") & set(parts):  # words among numbers, as in 0.9,inf
+        return tuple(_value(part.strip()) for part in parts.split(",") if part.strip())
     return dtype_or_text(text)
 
 

@@ -175,5 +175,8 @@ def _numbers(value: Value) -> str:
 
 
 def _number(value: Any) -> str:
-    number = float(exact_binary(value))
+    try:
+        number = float(exact_binary(value))
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
     return repr(number) if math.isfinite(number) else f"float('{number}')"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -115,9 +116,10 @@ def _values(
 
 def _agree(expected: Number, got: Number, allowed: float) -> bool:
     if allowed:  # mostly they are so near that floats tell, whatever they were rounded by
-        x, y = float(expected), float(got)
-        if abs(x - y) + 2.0**-52 * max(abs(x), abs(y)) <= allowed:
-            return True
+        with suppress(OverflowError):  # a fraction beyond all floats
+            x, y = float(expected), float(got)
+            if abs(x - y) + 2.0**-52 * max(abs(x), abs(y)) <= allowed:
+                return True
     want, have = exact_binary(expected), exact_binary(got)
     if isinstance(want, float) or isinstance(have, float):  # NaN or infinite
         return bool(want == have) or (want != want and have != have)

@@ -146,7 +146,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
             _check_classes(output, feed.targets, objective, name)
     if objective.of_torch:  # one of the user's own may note that it was called
         loss = None
-        with suppress(RuntimeError, IndexError), torch.no_grad():  # that shows in training
+        with suppress(Exception), torch.no_grad():  # that shows in training
             loss = objective.loss(output, y)
         if loss is not None:
             check_loss(loss)
@@ -160,9 +160,13 @@ def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, nam
         return
     if targets.is_floating_point() or targets.is_complex():
         return
-    count = output.shape[1]
-    wrong = ((targets < 0) | (targets >= count)) & (targets != objective.ignored)
-    if wrong.any():
+    count, ignored = output.shape[1], targets == objective.ignored
+    wrong = ((targets < 0) | (targets >= count)) & ~ignored
+    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
+    if all_ignored:
+        where = name or " to train on"
+        raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
+    if any_wrong:
         row, *_ = first = tuple(wrong.nonzero()[0].tolist())
         raise InputError(
             f"The target of row {row:,}{name} is {int(targets[first]):,}, but the model has outputs for the"

@@ -42,6 +42,7 @@ def of_loader(
         not isinstance(loader.dataset, IterableDataset)
         and loader.collate_fn is default_collate
         and type(loader.sampler).__module__ == Sampler.__module__
+        and hasattr(loader.dataset, "__len__")
     )
     moved = partial(_moved, device=device, scaling=scaling, floats=floats)
     with unmoved(generators):

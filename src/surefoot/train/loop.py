@@ -80,13 +80,14 @@ def fit(
     For each epoch and batch: θ ← optimizer(θ, ∇ loss(model(x), y)).
 
     Args:
-        model: trained in place, and moved to the device. Parts of it that are in evaluation mode stay so, as
-            frozen layers should; all of it is put into training mode, and afterwards back.
+        model: trained in place, and moved to the device. Of one in training mode, parts in evaluation mode
+            stay in it, as frozen layers should; one in evaluation mode is trained as a whole, and put back.
         train: (x, y) as tensors or arrays, x (n, ...), y (n,) class numbers or (n, ...) measures; or a
             Dataset of such pairs; or a DataLoader, whose own batch size and order then hold.
         valid: rows to validate on, in the same forms; None validates nothing.
         optimizer: over the model's parameters, or a function that makes it from them; None is
-            surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step. Schedules leave it as it was.
+            surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step. One that is given ready-made has its
+            own lr again after a schedule.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
         metric: what a validation is judged by: "accuracy", "r2" or "loss"; None is accuracy for class
             numbers, R² for measures, and the loss where for measures there is a loss of your own.
@@ -132,6 +133,8 @@ def fit(
     check_model(model)
     if resume and out is None:
         raise InputError("resume=True needs out, the folder of the run to go on with.")
+    place = devices.pick(device)
+    model.to(place)
     made = optimizers.over(model, optimizer)
     config = Config(
         data=GIVEN,
@@ -154,8 +157,6 @@ def fit(
         compile=compile,  # type: ignore[arg-type]
     )
     check_parts(config.batch_size, accumulate)
-    place = devices.pick(device)
-    model.to(place)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
@@ -206,7 +207,9 @@ def fit(
         shown=progress,
     )
     history = History(run, shown, rows.steps)
-    marks = {"other rows to train on": rows.mark} | told(loss=loss, scaling=scaling, metric=objective.metric)
+    marks = {"other rows to train on": rows.mark} | told(
+        loss=objective.loss, scaling=scaling, metric=objective.metric
+    )
     if valid_rows is not None:
         marks["other rows to validate on"] = valid_rows.mark
     with (
@@ -275,6 +278,6 @@ def fit(
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoint_every, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        what = problem.advice(peak, rows.targets)
+        what = problem.advice(peak, rows.targets if objective.squares else None)
         raise RunDiverged(f"{what}; the model of step {kept:,} is kept{where}.", run)
     return run

@@ -31,8 +31,12 @@ def kept(model: nn.Module) -> Iterator[None]:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Inside, the model is in evaluation mode and without gradients."""
     with kept(model), torch.no_grad():  # not inference_mode: a model may keep a tensor that it makes
+        training = model.training
         model.eval()
-        yield
+        try:
+            yield
+        finally:
+            model.train(training)  # what a layer does there, as merging weights, it undoes here
 
 
 def keeping(function: Callable[P, T]) -> Callable[P, T]:

@@ -106,7 +106,8 @@ class Objective:
         elif isinstance(loss, type) or not callable(loss):
             is_ = f"the class {loss.__name__}; make one of it" if isinstance(loss, type) else repr(loss)
             raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
-        ignored = getattr(loss, "ignore_index", cls.ignored)
+        given = getattr(loss, "keywords", {}).get("ignore_index", cls.ignored)  # a partial's
+        ignored = getattr(loss, "ignore_index", given)
         return cls(loss, metric, ignored if isinstance(ignored, int) else cls.ignored)
 
     @property
@@ -114,6 +115,11 @@ class Objective:
         """Whether the loss is one of torch's, or of those that have a name here."""
         home = getattr(self.loss, "__module__", "") if not isinstance(self.loss, nn.Module) else ""
         return home.startswith(("torch.", __name__)) or type(self.loss).__module__.startswith("torch.nn.")
+
+    @property
+    def squares(self) -> bool:
+        """Whether the loss grows with the square of targets, and its gradients with them."""
+        return self.loss in (squared_error, functional.mse_loss) or isinstance(self.loss, nn.MSELoss)
 
     @property
     def of_classes(self) -> bool:

@@ -64,7 +64,7 @@ def state_in_state(make: Make) -> Claims:
     run(make([w]), [w], range(4))
     first = make([twin])
     run(first, [twin], range(2))
-    held = {**vars(type(first)), **vars(first)}
+    held = {k: v for k, v in {**vars(type(first)), **vars(first)}.items() if not k.startswith("__")}
     outside = [k for k, v in held.items() if "tensor(" in repr(v) and k not in ("state", "param_groups")]
     fresh = twin.detach().clone().requires_grad_()
     second = make([fresh])

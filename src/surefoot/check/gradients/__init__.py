@@ -70,9 +70,9 @@ def check_gradients(
     for name, count in (("each", each), ("directions", directions), ("samples", samples)):
         if count < 0:
             raise InputError(f"{name} is {count}, but is a number of measurements: 0 or more.")
-    if not directions + samples:
-        raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")
     surface = Surface(model, loss, batch, seed)
+    if not directions + samples and any(surface.checked(n).sum() > each for n in surface.parameters):
+        raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")
     first, again = surface.gradients(), surface.gradients()
     spread = max(
         abs(surface.value() - surface.value()), *((first[n] - again[n]).abs().max().item() for n in first)

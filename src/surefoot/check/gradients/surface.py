@@ -188,6 +188,8 @@ def _rehook(model: nn.Module, copied: nn.Module) -> dict[str, bool]:
     """
     found = {}
     for (name, p), q in zip(model.named_parameters(), copied.parameters(), strict=True):
+        if not p.requires_grad:
+            continue
         hooks = getattr(p, "_backward_hooks", None) or {}
         later = getattr(p, "_post_accumulate_grad_hooks", None) or {}
         for hook in hooks.values():

@@ -212,10 +212,10 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         )
     words = Words.of(signature, patient.given)
     option = words.option("lr") or "lr"
-    lr = exact(patient.given.get(option, 0.25), option)
+    value = patient.given.get(option, words.values.get(option, 0.25))
+    lr = exact(value, option)
     if not isinstance(lr, Fraction) or lr <= 0:
-        shown = _show(patient.given[option])
-        raise InputError(f"{option} is {shown}, but must be positive: without it there is no step to read.")
+        raise InputError(f"{option} is {_show(value)}, but must be positive for steps to be read.")
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:
@@ -229,6 +229,10 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         seen = tuple(nonlinear_readings(answers))
     if answers.spares:
         seen = (*seen, SPARES)
+    decay = words.option("weight_decay")
+    if decay in words.held and (held := words.values.get(decay)):
+        told = f"{_show(held)}, by the function that makes it: it is in every probe, and hides the rest"
+        seen = (*seen[:1], Reading("weight decay", "always on", told))
     found = fit(answers, words)
     return Identification(
         subject=subject,
