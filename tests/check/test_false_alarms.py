@@ -507,3 +507,21 @@ def test_what_is_made_of_something_else_than_parameters_is_told_how_to_be_examin
     names = {"torch": torch, "types": types, made.__name__: made}
     exec(function.replace(": return", ":\n    return", 1), names)  # and that function can be examined
     assert check(names["make"], only=["rule", "steps"]).ok
+
+
+class Centralised(torch.optim.SGD):
+    """Takes the mean of each row off the gradient of a matrix."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    g = p.grad - p.grad.mean(-1, keepdim=True) if p.ndim > 1 else p.grad
+                    p.sub_(group["lr"] * g)
+        return loss
+
+
+def test_a_mean_over_a_complex_matrix_is_none_over_parts():
+    assert check(Centralised, only=["complex-parts"])["complex-parts"].outcome == PASSED
