@@ -107,9 +107,10 @@ class Judgement:
             near = 0 if self.plan.quick else situation.near
             recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
         recordings = [r for r in recordings if not r.refused]
-        if recordings and all(_runs_away(r, claim) for r in recordings):
+        bounded = [r for r in recordings if not _runs_away(r, claim)]
+        if recordings and not bounded:
             return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
-        recordings = [r for r in recordings if not _runs_away(r, claim)]
+        recordings = bounded
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
         if isinstance(recordings[-1].outcome, Died):

@@ -176,9 +176,8 @@ def _without_closure(subject: Subject, given: Options) -> Subject:
         return torch.zeros(())
 
     try:
-        opt = type(name, (made,), {})(
-            [p], **given
-        )  # not the class itself: torch hooks the step of one that is made
+        # not of the class itself: torch hooks the step of a class that something is made of
+        opt = type(name, (made,), {})([p], **given)
         for _ in range(2):
             opt.step(closure)
     except Exception:  # it will be told, or nothing can be driven
