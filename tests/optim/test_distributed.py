@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,17 @@ KERNELS: dict[str, dict[str, Any]] = {"default": {}, "loop": {"foreach": False},
 FSDP = torch.__version__ >= torch.torch_version.TorchVersion("2.7")  # before, torch's own has no CPU streams
 KINDS = ("ddp", *(["fsdp"] if FSDP else []), "tensor parallel")
 STEPS, WORLD = 4, 2
+# as --standalone does, but by number: a fresh machine may not know its own name
+TORCHRUN = [
+    sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={WORLD}",
+    "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1",
+]  # fmt: skip
+
+
+def at_home() -> dict[str, str]:
+    """The environment where gloo finds the other process by the loopback, not by the machine's name."""
+    loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    return os.environ | ({"GLOO_SOCKET_IFNAME": loopback[0]} if loopback else {})
 
 
 def model() -> torch.nn.Module:
@@ -83,13 +96,15 @@ def results(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]]:
     folder = tmp_path_factory.mktemp("distributed")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORLD}"]
-    done = subprocess.run([*torchrun, __file__, str(folder)], capture_output=True, text=True, timeout=110)
+    done = subprocess.run(
+        [*TORCHRUN, __file__, str(folder)], capture_output=True, text=True, env=at_home(), timeout=280
+    )
     assert done.returncode == 0, done.stderr
     loaded: dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]] = torch.load(folder / "results.pt")
     return loaded
 
 
+@pytest.mark.timeout(300)  # three processes import torch and torch.distributed, beside other tests
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_processes_equal_one(kind: str, kernel: str, results: Any) -> None:
