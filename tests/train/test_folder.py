@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import errno
 import json
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -53,49 +51,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     )
 
 
-def test_lines_are_added_at_once(tmp_path: Path) -> None:
-    folder = create(tmp_path / "run")
-    folder.append([{"step": 1}, {"step": 2}])
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    folder.append([{"step": 3}])
-    folder.close()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2]
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = create(tmp_path / "run")
-    folder.write("model.safetensors", b"old")
-
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError) as caught:
-        folder.write("model.safetensors", b"new")
-    path = tmp_path / "run" / "model.safetensors"
-    assert str(caught.value) == (
-        f"Cannot write '{path}': No space left on device; choose another folder, or make room there."
-    )
-    assert path.read_bytes() == b"old"
-    assert sorted(p.name for p in path.parent.iterdir()) == [
-        ".lock",
-        "config.toml",
-        "environment.json",
-        "model.safetensors",
-    ]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_under_the_metrics(tmp_path: Path) -> None:
-    folder = create(tmp_path / "run")
-    os.symlink("/dev/full", tmp_path / "run" / "metrics.jsonl")
-    record: dict[str, Any] = {"step": 1}
-    with pytest.raises(InputError, match="No space left on device"):
-        folder.append([record])
-    folder.close()
-
-
 def test_a_name_with_a_number_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folder, "datetime", Noon)
@@ -131,7 +86,7 @@ def test_where_runs_cannot_be_a_folder(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_finished_run_is_not_noted_as_resumed(tmp_path: Path) -> None:
     made = RunFolder(tmp_path / "run", config="epochs = 1", environment={"seed": 0})
     made.create()
-    made.append([{"kind": "end", "status": "finished"}])
+    made.metrics.append([{"kind": "end", "status": "finished"}])
     made.close()
     again = RunFolder(tmp_path / "run", config="epochs = 1", environment={"seed": 0})
     assert again.create(resume=True)

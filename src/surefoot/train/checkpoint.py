@@ -103,7 +103,7 @@ class Checkpoints:
         assert isinstance(best, Best)
         best.write()
         plain, tensors = self._pack()
-        about = {"format": _FORMAT, "step": step, "metrics": self._folder.sync(), "state": plain}
+        about = {"format": _FORMAT, "step": step, "metrics": self._folder.metrics.sync(), "state": plain}
         about |= {"options": settled(self._folder.options), "given": self._given}
         content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
         self._folder.write(f"checkpoints/{_name(step)}", content)
@@ -127,7 +127,7 @@ class Checkpoints:
         for path in reversed(_files(folder.path)):
             try:
                 about, tensors = _read(path)
-                if about["metrics"] > folder.size:
+                if about["metrics"] > folder.metrics.size:
                     raise ValueError("metrics.jsonl ends before it")
                 state = unpack(about["state"], tensors)
                 break
@@ -137,7 +137,7 @@ class Checkpoints:
         else:
             if unusable:
                 raise InputError(f"There is nothing to resume from: {problem}.")
-            return folder.cut(0)
+            return folder.metrics.cut(0)
         # config.toml may have been edited since; one from before this was noted has no options
         check_options(folder.path, about.get("options", folder.options), folder.options)
         check_given(folder.path, about.get("given", {}), self._given)
@@ -154,7 +154,7 @@ class Checkpoints:
             newer.unlink(missing_ok=True)
         _drop_old(folder)
         self._wrote = about["step"]
-        return folder.cut(about["metrics"])
+        return folder.metrics.cut(about["metrics"])
 
     def _pack(self) -> tuple[Any, dict[str, Tensor]]:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")

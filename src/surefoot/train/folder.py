@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import tomli_w
 from filelock import FileLock
 
 from surefoot.errors import InputError
 from surefoot.train.lock import LOCK, locked
+from surefoot.train.metrics import Metrics
 from surefoot.train.same import check_options
+from surefoot.train.writing import told, whole
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,7 +28,6 @@ else:
 
 __all__ = ["RunFolder"]
 
-_METRICS = "metrics.jsonl"
 _BEFORE_CONFIG = {"environment.json", ".environment.json.partial", ".config.toml.partial"}
 
 
@@ -62,7 +62,7 @@ class RunFolder:
             "config.toml": config,
             "environment.json": json.dumps(environment or {}, indent=2) + "\n",
         }
-        self._metrics: IO[bytes] | None = None
+        self.metrics = Metrics(self.path)
         self._lock: FileLock | None = None
 
     def settled(self, name: str) -> Any:
@@ -87,11 +87,12 @@ class RunFolder:
         if settled:
             config = tomllib.loads(self._first["config.toml"]) | settled
             self._first["config.toml"] = tomli_w.dumps(config)
-        with _told(self.path):
+        with told(self.path):
             if self._own:
                 self.path.mkdir(parents=True, exist_ok=True)
             else:
                 self.path = _made(self.path)
+                self.metrics = Metrics(self.path)
             self._holds_run(resume)  # first of all: no lock is left in a folder of something else
             self._lock = locked(self.path)
         try:
@@ -113,7 +114,7 @@ class RunFolder:
             InputError: the folder holds something else.
         """
         if self.path.is_dir():
-            with _told(self.path):
+            with told(self.path):
                 self._holds_run(resume)
 
     def _holds_run(self, resume: bool) -> bool:
@@ -129,7 +130,7 @@ class RunFolder:
 
     def _go_on(self) -> None:
         """Check that the run in the folder is this one, and note that it is resumed."""
-        with _told(self.path):
+        with told(self.path):
             check_options(self.path, self.options, tomllib.loads(self._first["config.toml"]))
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
@@ -154,78 +155,18 @@ class RunFolder:
     def _read(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")
 
+    @property
+    def status(self) -> str:
+        """How the run ended: "running" if it did not."""
+        return self.metrics.status
+
     def write(self, name: str, content: bytes) -> None:
-        """Write one file: complete beside its place, then moved there.
+        """Write one file, whole.
 
         Raises:
             InputError: it cannot be written; a file of that name from before is as it was.
         """
-        path = self.path / name
-        partial = path.with_name(f".{path.name}.partial")
-        with _told(path):
-            path.parent.mkdir(exist_ok=True)
-            try:
-                with open(partial, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(partial, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    partial.unlink()
-                raise
-
-    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Add lines to metrics.jsonl.
-
-        Raises:
-            InputError: they cannot be written.
-        """
-        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
-        with _told(self.path / _METRICS):
-            if self._metrics is None:
-                self._metrics = open(self.path / _METRICS, "ab")  # noqa: SIM115
-            self._metrics.write(lines.encode())
-            self._metrics.flush()
-
-    def sync(self) -> int:
-        """See to it that metrics.jsonl is on the disk; how many bytes it has.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        if self._metrics is not None:
-            with _told(self.path / _METRICS):
-                os.fsync(self._metrics.fileno())
-        return self.size
-
-    @property
-    def size(self) -> int:
-        """Bytes in metrics.jsonl."""
-        path = self.path / _METRICS
-        return path.stat().st_size if path.exists() else 0
-
-    def cut(self, size: int) -> list[dict[str, Any]]:
-        """Shorten metrics.jsonl to that many bytes, before anything is appended; the records that remain.
-
-        Raises:
-            InputError: it cannot be written.
-        """
-        if not self.size:
-            return []
-        with _told(self.path / _METRICS), open(self.path / _METRICS, "r+b") as file:
-            file.truncate(size)
-            os.fsync(file.fileno())
-            return [json.loads(line) for line in file]
-
-    @property
-    def status(self) -> str:
-        """How the run ended: "running" if it did not."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            last = json.loads(self._read(_METRICS).splitlines()[-1])
-            if last["kind"] == "end":
-                return str(last["status"])
-        return "running"
+        whole(self.path / name, content)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -237,10 +178,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Nothing more will be written; others may."""
-        if self._metrics is not None:
-            with contextlib.suppress(OSError):  # what could not be written has been told
-                self._metrics.close()
-            self._metrics = None
+        self.metrics.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -255,13 +193,3 @@ def _made(path: Path) -> Path:
             found.mkdir()
             return found
     raise AssertionError
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"Cannot write '{path}': {error.strerror or error}; choose another folder, or make room there."
-        ) from error

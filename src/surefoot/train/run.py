@@ -68,13 +68,13 @@ class Run:
         records = list(records)
         self.records += records
         if self._writer is not None and records:
-            self._writer.append(records)
+            self._writer.metrics.append(records)
 
     def end(self, status: str) -> None:
         """The run is over."""
         self.status = status
         if self._writer is not None:
-            self._writer.append([{"kind": "end", "status": status}])
+            self._writer.metrics.append([{"kind": "end", "status": status}])
             self._writer.close()
 
     @property

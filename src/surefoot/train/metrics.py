@@ -1,0 +1,72 @@
+"""metrics.jsonl: a line for each record of a run, only ever added to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from surefoot.train.writing import told
+
+__all__ = ["Metrics"]
+
+
+class Metrics:
+    """The file that grows while a run goes on; whatever cannot be written is an InputError.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "metrics.jsonl"
+        self._file: IO[bytes] | None = None
+
+    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add a line for each."""
+        lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+        with told(self.path):
+            if self._file is None:
+                self._file = open(self.path, "ab")  # noqa: SIM115
+            self._file.write(lines.encode())
+            self._file.flush()
+
+    def sync(self) -> int:
+        """See to it that it is on the disk; how many bytes it has."""
+        if self._file is not None:
+            with told(self.path):
+                os.fsync(self._file.fileno())
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def cut(self, size: int) -> list[dict[str, Any]]:
+        """Shorten it to that many bytes, before anything is appended; the records that remain."""
+        if not self.size:
+            return []
+        with told(self.path), open(self.path, "r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+            return [json.loads(line) for line in file]
+
+    @property
+    def status(self) -> str:
+        """How the run ended: "running" if it did not."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            last = json.loads(self.path.read_text(encoding="utf-8").splitlines()[-1])
+            if last["kind"] == "end":
+                return str(last["status"])
+        return "running"
+
+    def close(self) -> None:
+        """Nothing more will be added."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be written has been told
+                self._file.close()
+            self._file = None

@@ -1,0 +1,44 @@
+"""Files that are whole or as they were, and what is said where they cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from surefoot.errors import InputError
+
+__all__ = ["told", "whole"]
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Raise an InputError for what the system says against writing `path` inside `with`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write '{path}': {error.strerror or error}; choose another folder, or make room there."
+        ) from error
+
+
+def whole(path: Path, content: bytes) -> None:
+    """Write one file: complete beside its place, then moved there.
+
+    Raises:
+        InputError: it cannot be written; a file of that name from before is as it was.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with told(path):
+        path.parent.mkdir(exist_ok=True)
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise

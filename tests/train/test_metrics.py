@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from surefoot.errors import InputError
+from surefoot.train.metrics import Metrics
+
+
+def test_lines_are_added_at_once(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    metrics.append([{"step": 1}, {"step": 2}])
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    metrics.append([{"step": 3}])
+    metrics.close()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_it_is_cut_to_the_bytes_that_a_checkpoint_knew(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    assert (metrics.size, metrics.sync(), metrics.cut(0)) == (0, 0, [])
+    metrics.append([{"step": 1}])
+    size = metrics.sync()
+    metrics.append([{"step": 2}])
+    metrics.close()
+    with open(metrics.path, "ab") as file:
+        file.write(b'{"step": ')  # killed in the middle of a line
+    assert metrics.cut(size) == [{"step": 1}]
+    assert metrics.size == size
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (None, "running"),
+        ("", "running"),
+        ('{"kind": "step", "step": 1}\n', "running"),
+        ('{"kind": "step", "step": 1}\n{"kind": "en', "running"),
+        ('{"kind": "step", "step": 1}\n{"kind": "end", "status": "failed"}\n', "failed"),
+    ],
+)
+def test_how_a_run_ended(tmp_path: Path, text: str | None, status: str) -> None:
+    metrics = Metrics(tmp_path)
+    if text is not None:
+        metrics.path.write_text(text)
+    assert metrics.status == status
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(tmp_path: Path) -> None:
+    os.symlink("/dev/full", tmp_path / "metrics.jsonl")
+    metrics = Metrics(tmp_path)
+    with pytest.raises(InputError, match="No space left on device"):
+        metrics.append([{"step": 1}])
+    metrics.close()
