@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,24 @@ from surefoot.train import device as devices
 from surefoot.train import ending, modes, optimizers
 from surefoot.train import schedule as schedules
 from surefoot.train.alone import alone
-from surefoot.train.batch import at_once
 from surefoot.train.best import Best
 from surefoot.train.checkpoint import Checkpoints, ended
 from surefoot.train.compiled.choose import Job, choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
-from surefoot.train.feed import feed, floats
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_model, check_objective, check_rows
+from surefoot.train.given import check_model
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.objective import Loss, Objective
+from surefoot.train.material import material
+from surefoot.train.objective import Loss
 from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run, RunDiverged
-from surefoot.train.same import told
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
@@ -159,20 +156,19 @@ def fit(
     check_parts(config.batch_size, accumulate)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
-    fed = partial(feed, device=place, scaling=scaling, floats=floats(model))
-    rows = fed(train, batch_size, shuffle=shuffle, seed=config.seed)
-    some = at_once(rows.sample, config.batch_size, config.accumulate)
-    valid_rows = None if valid is None else fed(valid, some)
-    # shuffled rows are gathered anew in each epoch
-    writable = shuffle and valid is None
-    check_rows(
-        model, rows, valid_rows, config.batch_size, accumulate, wide=autocast is None, writable=writable
+    what = material(
+        model,
+        train,
+        valid,
+        config,
+        batch_size=batch_size,
+        loss=loss,
+        metric=metric,
+        scaling=scaling,
+        device=place,
+        wide=autocast is None,
     )
-    objective = Objective.of(loss, rows.target, metric)
-    check_objective(model, rows, valid_rows, objective)
-    compared = None
-    if valid_rows is not None and rows.first is not None and objective.metric != "loss":
-        compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
+    rows, valid_rows, objective = what.rows, what.valid, what.objective
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(
@@ -184,13 +180,10 @@ def fit(
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         machine = environment(place, config.seed)
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
-    batch = None
-    if rows.first is not None and rows.rows >= batch_size:
-        batch = next(rows.first(batch_size, batch_size))
     step, compile = choose(
         (folder.settled("compile") if folder is not None and resume else None) or compile,
         Job(model, objective.loss, made, clip, autocast, config.accumulate),
-        batch,
+        what.batch(batch_size),
         every=every,
         last=last,
         rest=rows.rows % batch_size,
@@ -207,11 +200,6 @@ def fit(
         shown=progress,
     )
     history = History(run, shown, rows.steps)
-    marks = {"other rows to train on": rows.mark} | told(
-        loss=objective.loss, scaling=scaling, metric=objective.metric
-    )
-    if valid_rows is not None:
-        marks["other rows to validate on"] = valid_rows.mark
     with (
         folder or nullcontext(),
         Interruptible() as stop,
@@ -224,7 +212,7 @@ def fit(
             folder,
             checkpoint_every,
             rows.steps,
-            marks,
+            what.marks,
             model=model,
             optimizer=made,
             schedule=scheduler,
@@ -257,8 +245,8 @@ def fit(
                     if history.inside and stop.asked:
                         break
                 step.flush()
-                if compared is not None and not history.inside:
-                    history.compare(model, compared(), objective)
+                if what.compared is not None and not history.inside:
+                    history.compare(model, what.compared(), objective)
                 history.end(lr)
                 if stop.asked or checkpoints.due(history.step):
                     checkpoints.write(history.step)
@@ -278,6 +266,6 @@ def fit(
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoint_every, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        what = problem.advice(peak, rows.targets if objective.squares else None)
-        raise RunDiverged(f"{what}; the model of step {kept:,} is kept{where}.", run)
+        why = problem.advice(peak, rows.targets if objective.squares else None)
+        raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

@@ -1,0 +1,95 @@
+"""What a run works on: its rows and its objective, looked at before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from surefoot.train.batch import Batches, Feed, at_once
+from surefoot.train.config import Config
+from surefoot.train.feed import feed, floats
+from surefoot.train.given import check_objective, check_rows
+from surefoot.train.objective import Loss, Objective
+from surefoot.train.same import told
+
+__all__ = ["Material", "material"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run works on.
+
+    Args:
+        rows: to train on.
+        valid: to validate on, if any.
+        objective: what is minimised, and what a validation is judged by.
+        compared: gives training rows, as many as are validated on, for the metric on both; None where it is
+            not told.
+        marks: what tells this material from another's, by what it is called.
+    """
+
+    rows: Feed
+    valid: Feed | None
+    objective: Objective
+    compared: Callable[[], Batches] | None
+    marks: dict[str, Callable[[], str]]
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
+        """The first full batch; None where rows are not at hand, or fewer."""
+        if self.rows.first is None or self.rows.rows < size:
+            return None
+        return next(self.rows.first(size, size))
+
+
+def material(
+    model: nn.Module,
+    train: Any,
+    valid: Any,
+    config: Config,
+    *,
+    batch_size: int,
+    loss: str | Loss | None,
+    metric: str | None,
+    scaling: Callable[[Tensor], Tensor] | None,
+    device: torch.device,
+    wide: bool,
+) -> Material:
+    """Feeds of the rows and the objective that fits them.
+
+    Args:
+        model: to be trained, on its device and in training mode.
+        train: rows to train on, in any form that `fit` takes.
+        valid: rows to validate on, or None.
+        config: of the run.
+        batch_size: rows in a batch, where `train` makes none of its own.
+        loss: as for `fit`.
+        metric: as for `fit`.
+        scaling: applied to the inputs.
+        device: where batches go.
+        wide: whether floats reach the model as wide as they are, not by autocast.
+
+    Raises:
+        InputError: what would fail late, or train nothing without a word.
+    """
+    fed = partial(feed, device=device, scaling=scaling, floats=floats(model))
+    rows = fed(train, batch_size, shuffle=config.shuffle, seed=config.seed)
+    some = at_once(rows.sample, config.batch_size, config.accumulate)
+    valid_rows = None if valid is None else fed(valid, some)
+    # shuffled rows are gathered anew in each epoch
+    writable = config.shuffle and valid is None
+    check_rows(model, rows, valid_rows, config.batch_size, config.accumulate, wide=wide, writable=writable)
+    objective = Objective.of(loss, rows.target, metric)
+    check_objective(model, rows, valid_rows, objective)
+    marks = {"other rows to train on": rows.mark}
+    marks |= told(loss=objective.loss, scaling=scaling, metric=objective.metric)
+    compared = None
+    if valid_rows is not None:
+        marks["other rows to validate on"] = valid_rows.mark
+        if rows.first is not None and objective.metric != "loss":
+            compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
+    return Material(rows, valid_rows, objective, compared, marks)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from surefoot.train.config import GIVEN, Config
+from surefoot.train.material import Material, material
+
+X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 2
+
+
+def looked_at(valid: object = None, batch_size: int = 4, metric: str | None = None) -> Material:
+    model, config = nn.Linear(2, 2), Config(data=GIVEN, batch_size=batch_size)
+    place = torch.device("cpu")
+    return material(
+        model,
+        (X, Y),
+        valid,
+        config,
+        batch_size=batch_size,
+        loss=None,
+        metric=metric,
+        scaling=None,
+        device=place,
+        wide=True,
+    )
+
+
+def test_as_many_training_rows_are_compared_as_are_validated_on() -> None:
+    found = looked_at((X[:3], Y[:3]))
+    assert found.compared is not None
+    assert torch.cat([x for x, _ in found.compared()]).equal(X[:3])
+
+
+def test_nothing_is_compared_without_a_metric_or_rows_to_validate_on() -> None:
+    assert looked_at().compared is None
+    assert looked_at((X[:3], Y[:3]), metric="loss").compared is None
+
+
+def test_what_tells_it_from_other_material() -> None:
+    one, other = looked_at((X[:3], Y[:3])), looked_at((X[:4], Y[:4]))
+    assert [*one.marks] == [
+        "other rows to train on",
+        "another loss",
+        "another scaling",
+        "another metric",
+        "other rows to validate on",
+    ]
+    same = {what: mark() == other.marks[what]() for what, mark in one.marks.items()}
+    assert [what for what, alike in same.items() if not alike] == ["other rows to validate on"]
+
+
+def test_a_full_batch_or_none() -> None:
+    found = looked_at()
+    batch = found.batch(4)
+    assert batch is not None
+    assert batch[0].shape == (4, 2)
+    assert found.batch(11) is None
