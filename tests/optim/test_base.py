@@ -122,6 +122,21 @@ def test_a_pre_hook_may_change_the_arguments() -> None:
     assert optimizer.step() == 7.0
 
 
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), ((None,), {}), ((), {"closure": None}), ((float,), {}), ((), {"closure": float})],
+    ids=str,
+)
+def test_hooks_see_the_arguments_as_they_were_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    seen = []
+    for make in (surefoot.SGD, torch.optim.SGD):
+        optimizer = make([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+        optimizer.register_step_pre_hook(lambda _, a, k: seen.append((a[1:], k)))
+        optimizer.register_step_post_hook(lambda _, a, k: seen.append((a[1:], k)))
+        optimizer.step(*args, **kwargs)
+    assert seen == [(args, kwargs)] * 4
+
+
 def test_state_dict_hooks_run() -> None:
     w, optimizer = one()
     seen: list[str] = []
@@ -195,16 +210,15 @@ def test_step_under_compile() -> None:
     assert torch.equal(*runs)
 
 
-@pytest.mark.parametrize("flatten", [False, True])
-@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
-def test_a_compiled_training_step(kernel: dict[str, Any], flatten: bool) -> None:
+@pytest.mark.parametrize("kernel", [{}, {"flatten": True}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_compiled_training_step(kernel: dict[str, Any]) -> None:
     """All of a training step in one compiled function: equal numbers, no new program for a new lr."""
     from torch._dynamo.testing import CompileCounter
 
     def train(compiled: bool) -> tuple[list[torch.Tensor], list[int]]:
         torch.manual_seed(0)
         net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1))
-        optimizer = surefoot.SGD(net.parameters(), 0.1, 0.9, weight_decay=0.01, flatten=flatten, **kernel)
+        optimizer = surefoot.SGD(net.parameters(), 0.1, 0.9, weight_decay=0.01, **kernel)
 
         def step() -> None:
             optimizer.zero_grad()

@@ -107,6 +107,38 @@ def test_loading_keeps_the_states_dtype_and_shares_nothing() -> None:
             assert b.state[q][key].data_ptr() != a.state[p][key].data_ptr()
 
 
+def test_a_wider_buffer_stays_as_it_was_saved() -> None:
+    """A first buffer that was a float32 gradient's, and one from before state_dtype was changed."""
+    (w,) = params = [Parameter(torch.ones(3, dtype=torch.bfloat16))]
+    saved = surefoot.SGD(params, **OPTIONS).state_dict()
+    saved["state"] = {0: {"momentum_buffer": torch.full((3,), 1.001)}}
+    for changed in (None, torch.bfloat16):
+        saved["param_groups"][0]["state_dtype"] = changed
+        optimizer = surefoot.SGD(params, **OPTIONS)
+        optimizer.load_state_dict(saved)
+        assert torch.equal(optimizer.state[w]["momentum_buffer"], torch.full((3,), 1.001))
+
+
+@pytest.mark.parametrize(("saved", "own"), [(torch.float64, torch.float32), (torch.bfloat16, torch.float32)])
+def test_a_buffer_of_a_run_in_another_precision_follows_the_parameters(
+    saved: torch.dtype, own: torch.dtype
+) -> None:
+    params, others = params_for(saved), params_for(own)
+    a, b = surefoot.SGD(params, **OPTIONS), surefoot.SGD(others, **OPTIONS)
+    step(params, a, 3)
+    b.load_state_dict(a.state_dict())
+    assert {b.state[q]["momentum_buffer"].dtype for q in others} == {own}
+
+
+def test_a_checkpoint_of_torchs_gets_the_dtype_that_is_asked_for() -> None:
+    params, others = params_for(torch.bfloat16), params_for(torch.bfloat16)
+    a = torch.optim.SGD(params, **OPTIONS)
+    b = surefoot.SGD(others, state_dtype=torch.float32, **OPTIONS)
+    step(params, a, 3)
+    b.load_state_dict(a.state_dict())
+    assert {b.state[q]["momentum_buffer"].dtype for q in others} == {torch.float32}
+
+
 def test_state_of_others_keeps_its_dtype() -> None:
     """A step counter, as other optimizers have one, is not cast to the parameter's dtype."""
     (w,) = params = [Parameter(torch.ones(3, dtype=torch.bfloat16))]

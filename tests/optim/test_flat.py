@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
+import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -327,3 +330,109 @@ def test_what_is_frozen_later_stands_still() -> None:
     backward(net, 3)
     optimizer.step()
     assert not torch.equal(frozen, before)
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.5}, {"momentum": 0.5, "nesterov": True}], ids=str)
+def test_sparse_gradients_reach_their_own_parameter(options: dict[str, Any]) -> None:
+    """Each lies within the memory of all."""
+    params = [nn.Parameter(torch.zeros(6)) for _ in range(3)]
+    optimizer = surefoot.SGD(params, lr=1.0, flatten=True, **options)
+    for coalesced in (False, True, True, False):
+        optimizer.zero_grad()
+        params[0].sum().backward()
+        grad = torch.sparse_coo_tensor([[1, 2]], [-1.0, -1.0], (6,), check_invariants=True)
+        params[1].grad = grad.coalesce() if coalesced else grad
+        optimizer.step()
+    assert params[2].tolist() == [0] * 6
+    moved = -params[0][0].item()
+    assert params[0].tolist() == [-moved] * 6
+    assert params[1].tolist() == [0, moved, moved, 0, 0, 0]
+
+
+def test_what_left_the_model_is_let_go() -> None:
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)
+    for i in range(2):
+        optimizer.zero_grad()
+        backward(net, i)
+        optimizer.step()
+    old = weakref.ref(net[0].weight)
+    net[0] = nn.Linear(4, 6)
+    del optimizer.param_groups[0]["params"][0]
+    optimizer.state.pop(old())
+    optimizer.step()
+    gc.collect()
+    assert old() is None
+
+
+def test_memory_of_a_dtype_that_the_model_left_is_let_go() -> None:
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)
+    optimizer.zero_grad()
+    backward(net, 0)
+    optimizer.step()
+    net.double()
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.zero_grad()
+    backward(net, 1)
+    optimizer.step()
+    assert not optimizer._homes
+    optimizer.flatten()
+    optimizer.zero_grad()
+    backward(net, 2)
+    optimizer.step()
+    assert [home.whole.dtype for home in optimizer._homes] == [torch.float64]
+
+
+def test_a_gradient_negated_lazily_in_its_own_memory() -> None:
+    a, b = nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(4))
+    optimizer = surefoot.SGD([a, b], lr=0.5, flatten=True)
+    for i in range(3):
+        optimizer.zero_grad()
+        (a + b).sum().backward()
+        if i == 2:
+            assert a.grad is not None
+            a.grad = torch._neg_view(a.grad)
+        optimizer.step()
+    assert a.tolist() == [-0.5] * 4
+    assert b.tolist() == [-1.5] * 4
+
+
+def test_a_lazy_module_is_refused() -> None:
+    net = nn.LazyLinear(3)
+    with pytest.raises(ValueError, match="has no size yet; pass the model some rows first"):
+        surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"kahan": True}, "kahan=True"),
+        ({"differentiable": True}, "differentiable=True"),
+        ({"foreach": True}, "foreach=True"),
+        ({"foreach": False}, "foreach=False"),
+        ({"fused": False}, "fused=False"),
+        ({"momentum": 0.5, "convention": "keras"}, "convention='keras'"),
+        ({"momentum": 0.5, "convention": "ema", "nesterov": True}, "convention='ema' with nesterov"),
+        ({"momentum": 0.5, "state_dtype": torch.float64}, "state_dtype=torch.float64"),
+    ],
+    ids=str,
+)
+def test_refused_where_it_does_nothing(options: dict[str, Any], what: str) -> None:
+    w, v = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match=f"^flatten does nothing beside {re.escape(what)}, "):
+        surefoot.SGD([w, v], lr=0.1, flatten=True, **options)
+    if "differentiable" not in options:  # one group in which it does something is enough
+        surefoot.SGD([{"params": [w], **options}, {"params": [v]}], lr=0.1, flatten=True)
+
+
+@pytest.mark.parametrize("options", [{"convention": "ema", "momentum": 0.5}, {"fused": True}], ids=str)
+def test_taken_where_it_does_something(options: dict[str, Any]) -> None:
+    params = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = surefoot.SGD(params, lr=0.1, flatten=True, **options)
+    for _ in range(3):
+        optimizer.zero_grad()
+        sum(p.sum() for p in params).backward()  # type: ignore[union-attr]
+        optimizer.step()
+    assert optimizer._plan is not None
+    assert [run.whole is not None for run in optimizer._plan.runs] == [True]

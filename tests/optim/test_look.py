@@ -46,3 +46,8 @@ def test_the_private_check_is_tried_before_it_is_trusted(monkeypatch: pytest.Mon
     assert not look._tells_all_apart()
     monkeypatch.setattr(look, "_by_guards", lambda *tensors: 1 / 0)
     assert not look._tells_all_apart()
+
+
+def test_the_default_device_does_not_matter() -> None:
+    with torch.device("meta"):
+        assert look._tells_all_apart()

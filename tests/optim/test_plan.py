@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -250,3 +252,103 @@ def test_small_tensors_leave_the_number_of_threads() -> None:
     before = torch.get_num_threads()
     optimizer.step()
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_state_that_is_moved_elsewhere_is_let_go(flatten: bool) -> None:
+    """As where the state waits on another device between two steps."""
+    params = [Parameter(torch.ones(4)), Parameter(torch.ones(4))]
+    optimizer = surefoot.SGD(params, lr=0.5, momentum=0.5, flatten=flatten)
+    for _ in range(3):
+        for p in params:
+            p.grad = torch.ones(4)
+        optimizer.step()
+    kept = [weakref.ref(optimizer.state[p]["momentum_buffer"].untyped_storage()) for p in params]
+    kept += [weakref.ref(optimizer.state[p]["momentum_buffer"]) for p in params]
+    for entry in optimizer.state.values():
+        entry["momentum_buffer"] = entry["momentum_buffer"].clone()
+    gc.collect()
+    assert [held() for held in kept] == [None] * 4
+    for p in params:
+        p.grad = torch.ones(4)
+    optimizer.step()
+    assert torch.equal(params[0], torch.full((4,), 1 - (1 + 1.5 + 1.75 + 1.875) / 2))
+
+
+def refused_sparse(a: Parameter, b: Parameter) -> Any:
+    b.grad = torch.ones(4).to_sparse()
+    optimizer = surefoot.SGD([{"params": [a]}, {"params": [b], "weight_decay": 0.25}], 0.5, 0.5, 0.5)
+    with pytest.raises(RuntimeError, match="sparse gradients"):
+        optimizer.step()
+    return optimizer
+
+
+def out_of_memory(a: Parameter, b: Parameter) -> Any:
+    optimizer = surefoot.SGD([{"params": [b]}, {"params": [a]}], 0.5, 0.5, 0.5, foreach=False)
+    b.grad = torch.ones(4)
+
+    def full(*args: Any) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "loop", full)
+        with pytest.raises(MemoryError):
+            optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize("fails", [refused_sparse, out_of_memory])
+def test_a_first_step_that_fails_stays_the_first(fails: Callable[[Parameter, Parameter], Any]) -> None:
+    a, b = Parameter(torch.ones(4)), Parameter(torch.ones(4))
+    a.grad = torch.ones(4)
+    optimizer = fails(a, b)
+    assert torch.equal(a, torch.ones(4))
+    assert not any(optimizer.state.values())
+    b.grad = None
+    optimizer.step()
+    assert torch.equal(a, torch.full((4,), 0.5))  # b = d, not (1 − τ) d
+
+
+def test_what_was_stepped_before_the_failure_keeps_its_state() -> None:
+    a, b = Parameter(torch.ones(4)), Parameter(torch.ones(8))
+    optimizer = surefoot.SGD([a, b], lr=0.5, momentum=0.5, dampening=0.5, foreach=False)
+    a.grad, b.grad = torch.ones(4), torch.ones(8)
+    b.grad.data = torch.ones(3)  # of another size
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        optimizer.step()
+    assert torch.equal(optimizer.state[a]["momentum_buffer"], torch.ones(4))
+    b.grad = None
+    optimizer.step()
+    assert torch.equal(a, torch.zeros(4))  # 1 − 1/2 − (1/2 + 1/2)/2
+
+
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_inference_tensors_are_refused_as_by_torch(kernel: dict[str, Any]) -> None:
+    for make in (torch.optim.SGD, surefoot.SGD):
+        with torch.inference_mode():
+            p = Parameter(torch.ones(4))
+        optimizer = make([p], lr=0.5, **kernel)
+        with torch.inference_mode():
+            p.grad = torch.ones(4)
+        with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside"):
+            optimizer.step()
+    assert torch.equal(p, torch.ones(4))
+
+
+@pytest.mark.parametrize("how", ["replaced", "appended"])
+def test_groups_of_torchs_own(how: str) -> None:
+    """They lack what only surefoot has."""
+    w, v = Parameter(torch.ones(4)), Parameter(torch.ones(4))
+    groups = torch.optim.SGD([w], lr=0.5, momentum=0.5).param_groups
+    optimizer = surefoot.SGD([v], lr=0.25)
+    if how == "replaced":
+        optimizer.param_groups = groups
+    else:
+        optimizer.param_groups.append(groups[0])
+    for _ in range(2):
+        w.grad = torch.ones(4)
+        optimizer.step()
+    assert torch.equal(w, torch.full((4,), 1 - (1 + 1.5) / 2))
+    del groups[0]["lr"]
+    with pytest.raises(KeyError, match="lr"):
+        optimizer.step()

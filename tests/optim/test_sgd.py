@@ -145,6 +145,20 @@ def test_grad_scaler(fused: bool | None) -> None:
         assert bool(optimizer.state) == bool(reference.state)
 
 
+def test_grad_scaler_is_not_undone_in_16_bits() -> None:
+    """A gradient of 1e-8 is 0 in float16, and the scale is there to save it."""
+    p = Parameter(torch.zeros(3, dtype=torch.float16))
+    optimizer = surefoot.SGD([p], lr=1000.0, momentum=0.9, fused=True, state_dtype=torch.float32)
+    scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
+    for _ in range(3):
+        scaler.scale(torch.zeros(()))
+        p.grad = torch.full((3,), 1e-8 * 65536, dtype=torch.float16)
+        scaler.step(optimizer)
+        scaler.update()
+    expected = torch.full((3,), 1e-8 * (1 + 1.9 + 2.71) * 1000)
+    torch.testing.assert_close(-p.detach().float(), expected, rtol=4e-3, atol=0)
+
+
 def test_grad_scaler_after_clipping() -> None:
     """After unscale_ the scaler passes found_inf alone."""
     w = Parameter(torch.ones(4))
@@ -187,6 +201,15 @@ def test_nan_and_inf_are_not_hidden() -> None:
     surefoot.SGD([w], lr=0.5, momentum=0.5).step()
     assert w.isnan().tolist() == [True, False, False]
     assert w[1] == -math.inf
+
+
+def test_no_momentum_no_state() -> None:
+    w = Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([w], lr=0.5)
+    for _ in range(2):
+        w.grad = torch.ones(3)
+        optimizer.step()
+    assert not optimizer.state
 
 
 def test_no_gradient_no_change_no_state() -> None:

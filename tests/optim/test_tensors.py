@@ -126,3 +126,84 @@ def test_sparse_gradients_cannot_carry_coupled_decay() -> None:
     table(torch.tensor([1])).sum().backward()
     with pytest.raises(RuntimeError, match="weight_decay is not possible with sparse gradients"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+@pytest.mark.parametrize("make", [torch.conj, lambda z: z.mH], ids=["conj", "mH"])
+def test_a_parameter_that_is_conjugated_lazily(make: Any, kernel: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    z = torch.randn(3, 2, dtype=torch.complex128)
+    options: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}
+    p, q = Parameter(make(z)), Parameter(make(z.clone()).resolve_conj().clone())
+    other, same = (Parameter(torch.ones(2, dtype=torch.complex128)) for _ in range(2))
+    assert p.is_conj()
+    a, b = surefoot.SGD([p, other], **options, **kernel), surefoot.SGD([q, same], **options, **kernel)
+    for _ in range(4):
+        p.grad = torch.randn(p.shape, dtype=torch.complex128)
+        q.grad = p.grad.clone()
+        other.grad = same.grad = torch.ones(2, dtype=torch.complex128)
+        a.step()
+        b.step()
+    torch.testing.assert_close(p, q, rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(other, same, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("lazily", [torch.conj, torch._neg_view])
+def test_a_buffer_that_is_not_what_its_memory_says(lazily: Any) -> None:
+    dtype = torch.complex64 if lazily is torch.conj else torch.float32
+    p = Parameter(torch.zeros(3, dtype=dtype))
+    optimizer = surefoot.SGD([p], lr=1.0, momentum=0.5)
+    buffer = lazily(torch.full((3,), 2j if dtype.is_complex else 2.0, dtype=dtype))
+    optimizer.state[p]["momentum_buffer"] = buffer
+    for _ in range(2):
+        p.grad = torch.zeros(3, dtype=dtype)
+        optimizer.step()
+    assert torch.equal(p.detach(), -(0.5 + 0.25) * buffer)
+
+
+@pytest.mark.filterwarnings("ignore:.* is in (beta|prototype)", "ignore:The PyTorch API of nested")
+@pytest.mark.parametrize("momentum", [0, 0.5])
+@pytest.mark.parametrize("kernel", [{}, {"foreach": False}], ids=str)
+@pytest.mark.parametrize("layout", ["compressed rows", "nested"])
+def test_what_has_no_strides_is_stepped_as_by_torch(
+    layout: str, kernel: dict[str, Any], momentum: float
+) -> None:
+    results = []
+    for make in (surefoot.SGD, torch.optim.SGD):
+        if layout == "nested":
+            rows = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)])
+        else:
+            rows = torch.eye(3).to_sparse_csr()
+        p, plain = rows.requires_grad_(), Parameter(torch.ones(2))
+        optimizer = make([p, plain], lr=0.5, momentum=momentum, **kernel)
+        for _ in range(3):
+            optimizer.zero_grad()
+            plain.sum().backward()
+            if layout == "nested":
+                torch.nested.to_padded_tensor(p, 0.0).sum().backward()
+            else:
+                p.grad = torch.eye(3).to_sparse_csr()
+            optimizer.step()
+        after = p.detach()
+        dense = torch.nested.to_padded_tensor(after, 0.0) if layout == "nested" else after.to_dense()
+        assert not torch.equal(dense, torch.ones_like(dense))
+        results.append(torch.cat([dense.flatten(), plain.detach()]))
+    assert torch.equal(*results)
+
+
+def test_float32_gradients_of_bfloat16_parameters_keep_a_float32_buffer() -> None:
+    """As torch does, whose first buffer is the gradient."""
+    if not hasattr(Parameter, "grad_dtype"):
+        pytest.skip("this torch has no grad_dtype")
+    options: dict[str, Any] = {"lr": 0.5, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
+    results = []
+    for make in (surefoot.SGD, torch.optim.SGD):
+        p = Parameter(torch.ones(4, dtype=torch.bfloat16))
+        p.grad_dtype = torch.float32
+        optimizer = make([p], **options, foreach=False)
+        for _ in range(3):
+            p.grad = torch.full((4,), 1.0001)
+            optimizer.step()
+        assert optimizer.state[p]["momentum_buffer"].dtype == torch.float32
+        results.append(p.detach())
+    assert torch.equal(*results)

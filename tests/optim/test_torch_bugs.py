@@ -193,3 +193,15 @@ def test_a_learning_rate_of_numpy_s_makes_a_checkpoint_that_is_refused() -> None
         return False
 
     wrong_in_torch_right_here(shows_bug, lr=np.logspace(-3, -1, 3)[1])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_coalesced_sparse_gradient_of_a_view_writes_beside_it(momentum: float) -> None:
+    def shows_bug(make: Make) -> bool:
+        memory = torch.zeros(12)
+        p = Parameter(memory[4:8])
+        p.grad = -torch.ones(4).to_sparse()
+        make([p]).step()
+        return memory.tolist() != [0] * 4 + [1] * 4 + [0] * 4
+
+    wrong_in_torch_right_here(shows_bug, lr=1.0, momentum=momentum)

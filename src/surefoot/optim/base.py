@@ -32,6 +32,20 @@ def _light(name: str) -> Callable[..., Any]:
     return method
 
 
+def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """As Optimizer.profile_hook_step, but that the profiler's range is made where somebody waits for it."""
+    with_hooks = Optimizer.profile_hook_step(step)
+
+    @functools.wraps(step)
+    def method(self: LightOptimizer, *args: Any, **kwargs: Any) -> Any:
+        # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
+        watched = type(self).step is method and not torch.compiler.is_compiling() and self._watched()
+        return (with_hooks if watched else step)(self, *args, **kwargs)
+
+    method.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
+    return method
+
+
 class LightOptimizer(Optimizer):
     """A torch.optim.Optimizer whose subclass says in `_step` what a step is."""
 
@@ -43,6 +57,17 @@ class LightOptimizer(Optimizer):
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         raise NotImplementedError
 
+    def _watched(self) -> bool:
+        """True if a hook or a profiler waits for this step."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+        )
+
+    @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Perform one step.
 
@@ -54,22 +79,7 @@ class LightOptimizer(Optimizer):
         """
         if torch.compiler.is_compiling():
             return not_compiled(LightOptimizer.step, self, closure)
-        # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
-        if type(self).step is LightOptimizer.step and self._watched():
-            return _with_hooks(*((self,) if closure is None else (self, closure)))
         return self._step(closure)
-
-    step.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
-
-    def _watched(self) -> bool:
-        """True if a hook or a profiler waits for this step."""
-        return bool(
-            self._optimizer_step_pre_hooks
-            or self._optimizer_step_post_hooks
-            or _global_optimizer_pre_hooks
-            or _global_optimizer_post_hooks
-            or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
-        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
@@ -119,7 +129,6 @@ class LightOptimizer(Optimizer):
         raise NotImplementedError
 
 
-_with_hooks = Optimizer.profile_hook_step(lambda self, closure=None: self._step(closure))
 not_compiled = torch._disable_dynamo(lambda f, *args: f(*args))  # type: ignore[attr-defined]
 
 

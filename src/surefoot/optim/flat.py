@@ -7,12 +7,13 @@ noticed, and they are stepped one by one as before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from operator import attrgetter, is_
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 __all__ = ["PLAIN", "Home", "joined", "lay_out", "pack"]
 
@@ -47,6 +48,16 @@ class Home:
                 p.grad, changed = home, True
         return changed
 
+    def prune(self, present: Set[int]) -> bool:
+        """Let go of parameters whose ids are not present, or that have moved away; True if some are left."""
+        kept = [
+            (p, grad, address)
+            for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True)
+            if id(p) in present and (p.dtype, p.device) == (grad.dtype, grad.device)
+        ]
+        self.params, self.grads, self.addresses = map(list, zip(*kept, strict=True)) if kept else ([], [], [])
+        return bool(kept)
+
     def leave(self) -> None:
         """Give each parameter and gradient memory of its own again."""
         for p, grad in zip(self.params, self.grads, strict=True):
@@ -74,6 +85,10 @@ def lay_out(groups: Iterable[dict[str, Any]]) -> list[Home]:
 def _refuse(params: list[Tensor]) -> None:
     storages = set()
     for p in params:
+        if is_lazy(p):
+            raise ValueError(
+                "flatten cannot move a parameter that has no size yet; pass the model some rows first"
+            )
         shape = tuple(p.shape)
         if type(p) not in PLAIN or p.layout != torch.strided:
             raise ValueError(
@@ -94,7 +109,7 @@ def _refuse(params: list[Tensor]) -> None:
 
 def joined(tensors: Sequence[Tensor]) -> Tensor | None:
     """The tensors as one of one dimension, if they lie end to end in the same memory."""
-    if len(tensors) < 2 or not all(type(t) in PLAIN and t.is_contiguous() for t in tensors):
+    if len(tensors) < 2 or not all(type(t) in PLAIN and _gapless(t) for t in tensors):
         return None
     first = next((t for t in tensors if t.numel()), tensors[0])
     storage, end = first.untyped_storage().data_ptr(), first.data_ptr()
@@ -111,6 +126,15 @@ def pack(tensors: list[Tensor]) -> list[Tensor]:
     for view, t in zip(views, tensors, strict=True):
         view.copy_(t)
     return views
+
+
+def _gapless(t: Tensor) -> bool:
+    return (
+        t.layout == torch.strided
+        and not t.is_nested
+        and t.is_contiguous()
+        and not (t.is_neg() or t.is_conj())
+    )
 
 
 def _total(tensors: Sequence[Tensor]) -> int:

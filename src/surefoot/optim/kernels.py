@@ -53,7 +53,12 @@ def _sum(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
 
 def _add_(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
     """Add a·y to x."""
-    if isinstance(a, Tensor) and not y.is_sparse:
+    if y.layout == torch.sparse_coo:
+        if x.layout == torch.strided and x.storage_offset() and y.is_coalesced() and not y.dense_dim():
+            # torch would count the offset twice, and write beside x
+            parts = y._indices(), y._values(), y.shape
+            y = torch.sparse_coo_tensor(*parts, is_coalesced=False, check_invariants=False)
+    elif isinstance(a, Tensor):
         return x.addcmul_(y, a)
     return x.add_(y, alpha=a)  # type: ignore[arg-type]
 

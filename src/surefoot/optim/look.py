@@ -40,14 +40,16 @@ def _by_python(*tensors: Tensor) -> Check:
 
 def _tells_all_apart() -> bool:
     """Try the private check, for another torch may have another one, or none."""
-    one = torch.ones(2, 2)
-    others = (
-        torch.ones(3, 2), torch.ones(2, 1), torch.ones(4), torch.ones(2, 2).t(), torch.ones(2, 4)[:, ::2],
-        one.double(), one.to("meta"), one.to_sparse(), torch._neg_view(one), torch.nn.Parameter(one), None,
-    )  # fmt: skip
     try:
-        same = _by_guards(one, one)
-        return same(torch.zeros(2, 2), one) and not any(same(one, other) for other in others)
+        with torch.device("cpu"):  # whatever the default is where this is imported
+            one = torch.ones(2, 2)
+            others = (
+                torch.ones(3, 2), torch.ones(2, 1), torch.ones(4), torch.ones(2, 2).t(),
+                torch.ones(2, 4)[:, ::2], one.double(), one.to("meta"), one.to_sparse(), torch._neg_view(one),
+                torch.nn.Parameter(one), None,
+            )  # fmt: skip
+            same = _by_guards(one, one)
+            return same(torch.zeros(2, 2), one) and not any(same(one, other) for other in others)
     except Exception:
         return False
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Convention", "Options", "check_convention", "check_domain", "read", "refuse_idle", "refuse_kernels"
+    "Convention", "Options", "as_tensor", "check_convention", "check_domain", "keep_on_device", "read",
+    "refuse_flat", "refuse_idle", "refuse_kernels",
 ]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
@@ -74,7 +75,16 @@ class Options(NamedTuple):
         return (self.momentum != 0, self.dampening != 0, *self[4:])
 
 
-read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+_read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+_OURS = ("decoupled_weight_decay", "convention", "capturable", "state_dtype", "kahan")
+
+
+def read(group: dict[str, Any]) -> tuple[Any, ...]:
+    """The options of a group, in order; what only surefoot has may be missing, as in a group of torch's."""
+    try:
+        return _read(group)
+    except KeyError:
+        return _read({name: Options._field_defaults[name] for name in _OURS} | group)
 
 
 def as_tensor(lr: float, params: Sequence[Tensor], device: torch.device) -> Tensor:
@@ -89,6 +99,18 @@ def _number(x: float | Tensor, keep: bool) -> float | Tensor:
     if keep or x.device.type != "cpu":  # reading it would wait for the device
         return x.squeeze()
     return x.item()
+
+
+def keep_on_device(group: dict[str, Any]) -> None:
+    """For capturable: lr and weight decay as tensors beside the parameters."""
+    if not (group["capturable"] and group["params"]):
+        return
+    device = group["params"][0].device
+    if not isinstance(group["lr"], Tensor):
+        group["lr"] = as_tensor(float(group["lr"]), group["params"], device)
+    for name in ("lr", "weight_decay"):
+        if isinstance(group[name], Tensor):
+            group[name] = group[name].to(device)  # a captured graph could not fetch it from elsewhere
 
 
 def check_domain(o: Options) -> None:
@@ -168,3 +190,21 @@ def refuse_idle(groups: list[dict[str, Any]]) -> None:
         raise ValueError("state_dtype does nothing without momentum or kahan: there is no state")
     if idle(lambda o: o.state_dtype is not None, lambda o: dtypes != {o.state_dtype}):
         raise ValueError(f"state_dtype does nothing: every parameter is {dtypes.pop()} already")
+
+
+def refuse_flat(groups: list[dict[str, Any]]) -> None:
+    """Refuse flat memory where no group is stepped by the one kernel that makes use of it."""
+    why = ""
+    for group in groups:
+        o = Options.of(group)
+        if o.kahan or o.differentiable:
+            why = "kahan=True" if o.kahan else "differentiable=True"
+        elif o.foreach is not None or o.fused is False:
+            why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
+        elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
+            why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
+        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype != group["params"][0].dtype:
+            why = f"state_dtype={o.state_dtype}"
+        else:
+            return
+    raise ValueError(f"flatten does nothing beside {why}, which has no kernel for all at once; leave one out")

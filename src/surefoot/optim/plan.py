@@ -7,6 +7,7 @@ was, and every tensor laid out as it was. Any difference means a new plan.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, MutableMapping
 from operator import is_
 from typing import Any, TypeAlias
@@ -17,53 +18,67 @@ from torch import Tensor
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN, joined
 from surefoot.optim.options import Options, check_convention, read
-from surefoot.optim.run import BUFFER, LOST, Run, local, local_grad, state_dtype
+from surefoot.optim.run import BUFFER, LOST, Call, Entry, Made, Run, local, local_grad, odd, state_dtype
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "forget"]
 
 SMALL = 16384  # elements; for fewer, waking a second thread costs more than it saves
-State: TypeAlias = MutableMapping[Any, dict[str, Any]]
+State: TypeAlias = MutableMapping[Any, Entry]
 Groups: TypeAlias = "list[dict[str, Any]]"
-Work: TypeAlias = "list[tuple[Run, list[Tensor], Options]]"
+Work: TypeAlias = "list[Call]"
 
 
 class Plan:
-    """The runs of all groups, and everything they were worked out from."""
+    """The runs of all groups, and everything they were worked out from.
+
+    State is known by ids, and by weak references that tell when it is gone: a plan keeps none alive that the
+    user has let go of, as by moving it elsewhere between two steps.
+    """
 
     def __init__(self, groups: Groups, state: State, options: list[Options]) -> None:
         for o in options:
             check_convention(o)
         self.options = options
-        self.idle = [p for group in groups for p in group["params"] if p.grad is None]
-        self.runs = [
-            run
-            for i, (group, o) in enumerate(zip(groups, options, strict=True))
-            for run in _runs(i, [p for p in group["params"] if p.grad is not None], state, o)
-        ]
-        self.lasting = not any(run.first or run.sparse for run in self.runs)
-        if self.lasting:
-            self.held = self._held(groups, state)
+        self.runs: list[Run] = []
+        made: list[Made] = []
+        try:
+            for i, (group, o) in enumerate(zip(groups, options, strict=True)):
+                _share_out(i, group["params"], state, o, self.runs, made)
+            places = {id(p): place for place, p in enumerate(state)}
             for run in self.runs:
-                run.remember()
+                run.close(groups[run.group]["params"], places, options[run.group])
+            keys, entries = list(state), list(state.values())
+            self._first: Work = [
+                run.join(run.call(groups[run.group]["params"], keys, entries, options[run.group]))
+                for run in self.runs
+            ]
+        except BaseException:
+            forget(made)
+            raise
+        self.lasting = not any(run.first or run.sparse or run.odd for run in self.runs)
+        if self.lasting:
+            self._remember(groups, state)
 
-    def _held(self, groups: Groups, state: State) -> list[Any]:
-        """Every object that may be replaced by another, in an order that tells where it was."""
-        held = [state, *state, *state.values()]
-        for group in groups:
-            held.append(None)
-            held += group["params"]
-        for run in self.runs:
-            for key in run.keys:
-                held += map(key, run.states)
-        return held
+    def _remember(self, groups: Groups, state: State) -> None:
+        self._params, self._count = _in_order(groups), len(state)
+        self._idle = [p for group in groups for p in group["params"] if p.grad is None]
+        mine = weakref.ref(self)
+
+        def gone(_: Any) -> None:
+            if (plan := mine()) is not None:
+                plan.runs, plan._count = [], -1  # and with them the views on flat memory
+
+        kept = [t for call in self._first for t in call.buffers + call.lost]
+        self._watched = [weakref.ref(t, gone) for t in kept]
+        for call in self._first:
+            call.run.remember(call)
 
     def work(self, groups: Groups, state: State) -> Work | None:
-        """Each run with its gradients and options, or None if anything is not as it was."""
-        try:
-            held = self._held(groups, state)
-        except KeyError:
+        """Each run's tensors and options, or None if anything is not as it was."""
+        params = _in_order(groups)
+        if len(params) != len(self._params) or not all(map(is_, params, self._params)):
             return None
-        if len(held) != len(self.held) or not all(map(is_, held, self.held)):
+        if len(state) != self._count:
             return None
         for i, group in enumerate(groups):
             last = self.options[i]
@@ -71,61 +86,100 @@ class Plan:
                 o = self.options[i] = Options.of(group)
                 if o.kind != last.kind:
                     return None
-        for p in self.idle:
+        for p in self._idle:
             if p.grad is not None:
                 return None
-        work = []
-        for run in self.runs:
-            grads = run.grads()
-            if not run.fits(grads):
-                return None
-            work.append((run, grads, self.options[run.group]))
+        keys, entries, work = list(state), list(state.values()), []
+        try:
+            for run in self.runs:
+                call = run.call(groups[run.group]["params"], keys, entries, self.options[run.group])
+                if not run.fits(call):
+                    return None
+                work.append(call)
+        except KeyError:
+            return None
         return work
 
     def fresh_work(self) -> Work:
         """The same right after the plan was made, when there is nothing to compare."""
-        return [(run, run.grads(), self.options[run.group]) for run in self.runs]
+        work, self._first = self._first, []
+        return work
 
 
-def _runs(group: int, params: list[Tensor], state: State, o: Options) -> list[Run]:
-    """Share out one group's parameters; missing state starts at 0."""
+def forget(made: list[Made]) -> None:
+    """After a step that failed: drop state that is new and unwritten, so that a first step stays first."""
+    for entry, key, version in made:
+        new = entry.get(key)
+        if new is not None and (new.is_inference() or new._version == version):
+            del entry[key]
+
+
+def _in_order(groups: Groups) -> list[Any]:
+    """All parameters, in an order that tells of which group they are."""
+    params: list[Any] = []
+    for group in groups:
+        params.append(None)
+        params += group["params"]
+    return params
+
+
+def _share_out(
+    group: int, params: list[Tensor], state: State, o: Options, found: list[Run], made: list[Made]
+) -> None:
+    """Add the runs of one group's parameters; missing state starts at 0, and is noted."""
     runs: dict[tuple[Any, ...], Run] = {}
-    many_small = sum(p.numel() <= SMALL for p in params) >= 4 and joined(params) is None
-    for p in params:
-        assert p.grad is not None
-        first = _prepare(state, p, p.grad, o)
+    stepped = [p for p in params if p.grad is not None]
+    many_small = sum(p.numel() <= SMALL for p in stepped) >= 4 and joined(stepped) is None
+    for place, p in enumerate(params):
+        if p.grad is None:
+            continue
+        if p.is_inference() and not torch.is_inference_mode_enabled():
+            raise RuntimeError(
+                "Inplace update to inference tensor outside InferenceMode is not allowed: the parameter of"
+                f" shape {tuple(p.shape)} was made under torch.inference_mode(); make the model outside of it"
+            )
+        before = len(made)
+        if o.momentum != 0 or o.kahan:
+            _prepare(state[p], p, p.grad, o, made)
+        new = made[before:]
+        first = any(key == BUFFER for _, key, _ in new) and o.convention == "torch" and o.dampening != 0
         buffer = state[p][BUFFER] if o.momentum != 0 else None
         kernel = _kernel(o, p, p.grad, buffer)
         few = many_small and kernel is kernels.fused and p.device.type == "cpu" and p.numel() <= SMALL
-        key = (kernel, p.device, p.dtype, p.grad.is_sparse, few, first)
-        run = runs.setdefault(key, Run(group, kernel, few, first))
-        run.params.append(p)
-        run.states.append(state[p] if o.momentum != 0 or o.kahan else {})
-    for run in runs.values():
-        run.close(o)
-    return list(runs.values())
+        key = (kernel, p.device, p.dtype, p.grad.is_sparse, p.is_conj(), few, first)
+        if key not in runs:
+            runs[key] = Run(group, kernel, few, first)
+            found.append(runs[key])
+        runs[key].at.append(place)
+        runs[key].made += new
 
 
-def _prepare(state: State, p: Tensor, g: Tensor, o: Options) -> bool:
-    """Make the state that p lacks; True if its first buffer needs torch's rule b = d."""
-    wanted = [key for key, needed in ((BUFFER, o.momentum != 0), (LOST, o.kahan)) if needed]
-    missing = [key for key in wanted if state[p].get(key) is None]  # old torch kept None without momentum
-    if missing and p.is_cuda and torch.cuda.is_current_stream_capturing():
-        raise RuntimeError(
-            "the first step of a parameter cannot be captured; take one step before the capture"
-        )
-    for key in missing:
-        like = g if key == BUFFER and g.is_sparse else p
-        state[p][key] = torch.zeros_like(like, dtype=state_dtype(key, p, o.state_dtype))
-    if o.momentum != 0 and state[p][BUFFER].is_sparse and not g.is_sparse:
-        state[p][BUFFER] = state[p][BUFFER].to_dense()
-    return BUFFER in missing and o.convention == "torch" and o.dampening != 0
+def _prepare(entry: Entry, p: Tensor, g: Tensor, o: Options, made: list[Made]) -> None:
+    """Make the state that p lacks, and put what is there into a form that can be written to."""
+    for key, needed in ((BUFFER, o.momentum != 0), (LOST, o.kahan)):
+        if not needed:
+            continue
+        t = entry.get(key)
+        if t is None:  # or old torch's, which kept None without momentum
+            if p.is_cuda and torch.cuda.is_current_stream_capturing():
+                raise RuntimeError(
+                    "the first step of a parameter cannot be captured; take one step before the capture"
+                )
+            like = g if key == BUFFER and g.is_sparse else p
+            t = entry[key] = torch.zeros_like(like, dtype=state_dtype(key, p, g, o.state_dtype))
+            made.append((entry, key, 0 if t.is_inference() else t._version))
+        elif t.is_conj() or t.is_neg():  # lazily: its memory says something else
+            entry[key] = t.resolve_conj().resolve_neg()
+        elif t.is_sparse and not g.is_sparse:
+            entry[key] = t.to_dense()
 
 
 def _kernel(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[..., Any]:
     """The fastest kernel that is right for this parameter and that the user has not ruled out."""
     if o.differentiable:
         return kernels.differentiable
+    if p.is_conj() or odd(p) or (odd(g) and not g.is_sparse):
+        return kernels.loop  # which asks nothing of memory
     if g.is_sparse:
         if o.coupled:
             raise RuntimeError(

@@ -1,10 +1,14 @@
-"""One kernel call: the parameters that go to it, their state, and whether they still fit it."""
+"""One kernel call: which parameters go to it with what state, and whether they still fit it.
+
+A run holds no tensor that is the user's, so that memory is free as soon as the user lets go of it: where its
+parameters lie in the group, and their entries in the state, is enough to find them again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter, itemgetter
-from typing import Any
+from collections.abc import Callable, Sequence
+from operator import attrgetter, is_, itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,29 +17,53 @@ from surefoot.optim import kernels
 from surefoot.optim.flat import joined, pack
 from surefoot.optim.look import remember
 from surefoot.optim.options import Options
+from surefoot.optim.threads import set_threads
 
-__all__ = ["BUFFER", "LOST", "Run", "local", "local_grad", "state_dtype", "wrapped"]
+__all__ = [
+    "BUFFER",
+    "LOST",
+    "Call",
+    "Entry",
+    "Made",
+    "Run",
+    "local",
+    "local_grad",
+    "odd",
+    "state_dtype",
+]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
+SHORT = (torch.float16, torch.bfloat16)
 _buffer, _lost, _grad = itemgetter(BUFFER), itemgetter(LOST), attrgetter("grad")
-_is_contiguous, _address = Tensor.is_contiguous, Tensor.data_ptr
+_is_contiguous, _is_neg, _address = Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr
+Entry: TypeAlias = dict[str, Any]  # a parameter's state
+Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
 
 
-def state_dtype(key: str, p: Tensor, wish: torch.dtype | None) -> torch.dtype:
-    """The dtype of p's state: as wished, else p's own; 8 or 11 bits would lose a compensation too."""
-    if wish is None and key == LOST and p.dtype in (torch.bfloat16, torch.float16):
+def state_dtype(key: str, p: Tensor, g: Tensor, wish: torch.dtype | None) -> torch.dtype:
+    """The dtype of p's state: as wished, else the gradient's; 8 or 11 bits would lose a compensation too."""
+    own = g.dtype if key == BUFFER else p.dtype
+    if wish is None and key == LOST and own in SHORT:
         return torch.float32
-    dtype = wish or p.dtype
+    dtype = wish or own
     return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
-def wrapped(p: Tensor) -> bool:
+def _wrapped(p: Tensor) -> bool:
     """Complex and distributed tensors are stepped through a plain, real tensor on the same memory."""
-    return p.is_complex() or hasattr(p, "to_local")
+    return (p.is_complex() and not p.is_conj()) or hasattr(p, "to_local")
+
+
+def odd(t: Tensor) -> bool:
+    """Whether the tensor has no strides to speak of."""
+    return t.layout != torch.strided or t.is_nested
 
 
 def local(t: Tensor) -> Tensor:
-    """The plain, real tensor on t's memory (this process's part of it): SGD works on each element alone."""
+    """The plain, real tensor on t's memory (this process's part of it): SGD works on each element alone.
+
+    Of a conjugated parameter it would be a copy; plan.py gives those to a kernel as they are.
+    """
     if hasattr(t, "to_local"):
         t = t.to_local()
     return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
@@ -48,85 +76,150 @@ def local_grad(g: Tensor, p: Tensor) -> Tensor:
     return local(g)
 
 
+class Call(NamedTuple):
+    """What a run's kernel is called with, at one step."""
+
+    run: Run
+    params: Sequence[Tensor]
+    grads: list[Any]
+    entries: Sequence[Entry]
+    buffers: list[Tensor]
+    lost: list[Tensor]
+    o: Options
+
+
 class Run:
-    """Parameters of one group that go to one kernel in one call, with their state."""
+    """Parameters of one group that go to one kernel in one call, with their state.
+
+    Args:
+        group: number of the group.
+        kernel: of kernels.py.
+        few: whether its tensors are too small to be shared out to threads.
+        first: whether their first buffer is torch's b = d.
+    """
 
     def __init__(self, group: int, kernel: Callable[..., Any], few: bool, first: bool) -> None:
         self.group, self.kernel, self.few, self.first = group, kernel, few, first
-        self.params: list[Tensor] = []
-        self.states: list[dict[str, Any]] = []
+        self.at: list[int] = []  # places of its parameters in the group
+        self.made: list[Made] = []  # until its first step is done
 
-    def close(self, o: Options) -> None:
-        """All parameters are in: collect what the kernel takes."""
-        self.buffers: list[Tensor] = [s[BUFFER] for s in self.states] if o.momentum != 0 else []
-        self.lost: list[Tensor] = [s[LOST] for s in self.states] if o.kahan else []
-        self.keys = [get for get, held in ((_buffer, self.buffers), (_lost, self.lost)) if held]
-        self.sparse = any(p.grad is not None and p.grad.is_sparse for p in self.params)
-        self.wrapped = not (o.differentiable or self.sparse) and any(map(wrapped, self.params))
-        self.whole = None if self.wrapped else self._join()
+    def close(self, params: Sequence[Tensor], places: dict[int, int], o: Options) -> None:
+        """All parameters are in; `places` are those of the parameters' entries in the state."""
+        self._params = _picker(self.at, len(params))
+        mine = self._params(params)
+        self._momentum, self._kahan = o.momentum != 0, o.kahan
+        kept = [places[id(p)] for p in mine] if self._momentum or self._kahan else []
+        self._entries = _picker(kept, len(places))
+        self.sparse = any(p.grad is not None and p.grad.is_sparse for p in mine)
+        self.odd = any(odd(t) for p in mine for t in (p, p.grad) if t is not None)
+        self.wrapped = not (o.differentiable or self.sparse) and any(map(_wrapped, mine))
+        self.whole: tuple[list[Tensor], ...] | None = None
 
-    def _join(self) -> tuple[list[Tensor], ...] | None:
-        """Parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
-        grads = [p.grad for p in self.params if p.grad is not None]
-        if self.kernel is not kernels.fused or joined(self.params) is None or joined(grads) is None:
-            return None
-        if self.buffers and joined(self.buffers) is None:
-            self.buffers = pack(self.buffers)
-            for state, b in zip(self.states, self.buffers, strict=True):
-                state[BUFFER] = b
-        self.addresses = list(map(_address, grads + self.params + self.buffers))
-        lists = (self.params, grads, self.buffers)
-        return tuple([whole] if (whole := joined(tensors)) is not None else [] for tensors in lists)
+    def call(self, params: Sequence[Tensor], keys: list[Any], entries: list[Entry], o: Options) -> Call:
+        """Its tensors as they are now, of the group's parameters and the entries of the state.
 
-    def grads(self) -> list[Any]:
-        """The gradients as the kernel takes them; None for one that is not there."""
-        grads = list(map(_grad, self.params))
+        Raises:
+            KeyError: the state is not where it was.
+        """
+        mine = self._params(params)
+        held: Sequence[Entry] = ()
+        buffers: list[Tensor] = []
+        lost: list[Tensor] = []
+        if self._momentum or self._kahan:
+            if not all(map(is_, mine, self._entries(keys))):
+                raise KeyError
+            held = self._entries(entries)
+            if self._momentum:
+                buffers = list(map(_buffer, held))
+            if self._kahan:
+                lost = list(map(_lost, held))
+        grads = list(map(_grad, mine))
         if self.wrapped:
-            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, self.params, strict=True)]
-        return grads
+            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, mine, strict=True)]
+        return Call(self, mine, grads, held, buffers, lost, o)
 
-    def remember(self) -> None:
-        """Note how gradients and parameters are laid out, for `fits`; the state is SGD's own."""
-        self._same = remember(*self.grads(), *self._local(self.params))
+    def join(self, call: Call) -> Call:
+        """Take parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
+        params, grads, buffers = call.params, call.grads, call.buffers
+        if (
+            self.kernel is not kernels.fused
+            or self.wrapped
+            or joined(params) is None
+            or joined(grads) is None
+        ):
+            return call
+        if buffers and joined(buffers) is None:
+            buffers = pack(buffers)
+            for entry, b in zip(call.entries, buffers, strict=True):
+                entry[BUFFER] = b
+        self._addresses = list(map(_address, [*grads, *params, *buffers]))
+        lists = (params, grads, buffers)
+        self.whole = tuple([one] if (one := joined(tensors)) is not None else [] for tensors in lists)
+        return call._replace(buffers=buffers)
 
-    def fits(self, grads: list[Any]) -> bool:
-        """True if these gradients, and the parameters, are laid out as when they were noted."""
+    def remember(self, call: Call) -> None:
+        """Note how gradients and parameters are laid out and which state there is, for `fits`."""
+        self._ids = list(map(id, call.buffers + call.lost))
+        self._same = remember(*call.grads, *self._local(call.params))
+
+    def fits(self, call: Call) -> bool:
+        """True if gradients and parameters are laid out as when they were noted, with the same state."""
+        if list(map(id, call.buffers + call.lost if call.lost else call.buffers)) != self._ids:
+            return False
         if self.whole is None:
-            params = self._local(self.params) if self.wrapped else self.params
-            return self._same(*grads, *params)
+            params = self._local(call.params) if self.wrapped else call.params
+            return self._same(*call.grads, *params)
         try:
-            tensors = grads + self.params
-            dense = all(map(_is_contiguous, tensors))
-            return dense and list(map(_address, tensors + self.buffers)) == self.addresses
+            tensors = [*call.grads, *call.params]
+            if not all(map(_is_contiguous, tensors)) or any(map(_is_neg, call.grads)):
+                return False
+            tensors += call.buffers
+            return list(map(_address, tensors)) == self._addresses
         except TypeError:
             return False  # a gradient is missing
 
-    def _local(self, tensors: list[Tensor]) -> list[Tensor]:
+    def _local(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
 
-    def step(self, grads: list[Tensor], o: Options, unscaled: bool = False) -> None:
-        """One call of the kernel; `unscaled` gradients are copies of the parameters' own."""
+    def step(self, call: Call, grad_scale: Tensor | None = None) -> None:
+        """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
+        _, params, grads, entries, buffers, lost, o = call
         if self.first:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
         if isinstance(o.lr, Tensor) or isinstance(o.weight_decay, Tensor):
-            o = o.on(self.params[0].device)
-        params, buffers, lost = self.params, self.buffers, self.lost
+            o = o.on(params[0].device)
         if self.wrapped:
-            params, buffers, lost = map(self._local, (params, buffers, lost))
-        elif self.whole is not None and not unscaled:
+            params, buffers, lost = (list(self._local(tensors)) for tensors in (params, buffers, lost))
+        elif self.whole is not None and grad_scale is None:
             params, grads, buffers = self.whole
+        if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
+            grads = [self._unscaled(g, grad_scale) for g in grads]
         threads = torch.get_num_threads() if self.few else 1
         if threads == 1:
             new = self.kernel(params, grads, buffers, lost, o)
         else:
             # Each small tensor would be shared out to all threads, which takes longer than the arithmetic.
-            torch.set_num_threads(1)
+            set_threads(1)
             try:
                 new = self.kernel(params, grads, buffers, lost, o)
             finally:
-                torch.set_num_threads(threads)
-        if params is not self.params:
-            torch.autograd.graph.increment_version(self.params)
+                set_threads(threads)
+        if params is not call.params:
+            torch.autograd.graph.increment_version(call.params)
         if o.differentiable:
-            for state, b in zip(self.states, new, strict=False):
-                state[BUFFER] = b
+            for entry, b in zip(entries, new, strict=False):
+                entry[BUFFER] = b
+
+    def _unscaled(self, g: Tensor, scale: Tensor) -> Tensor:
+        # in 16 bits, what the scale was to save would be lost at once
+        dtype = g.dtype if self.kernel is kernels.fused else torch.promote_types(g.dtype, torch.float32)
+        return g.to(dtype) / scale.to(g.device).squeeze()
+
+
+def _picker(places: list[int], count: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes those of `count` things that are at these places."""
+    if places == list(range(count)):
+        return lambda things: things
+    if len(places) < 2:
+        return lambda things: [things[place] for place in places]
+    return itemgetter(*places)

@@ -10,9 +10,17 @@ from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
 from surefoot.optim.flat import Home, lay_out
-from surefoot.optim.options import Convention, Options, as_tensor, check_domain, refuse_idle, refuse_kernels
-from surefoot.optim.plan import Plan
-from surefoot.optim.run import BUFFER, LOST, state_dtype
+from surefoot.optim.options import (
+    Convention,
+    Options,
+    check_domain,
+    keep_on_device,
+    refuse_flat,
+    refuse_idle,
+    refuse_kernels,
+)
+from surefoot.optim.plan import Plan, forget
+from surefoot.optim.run import BUFFER, LOST, SHORT
 
 __all__ = ["SGD"]
 
@@ -76,6 +84,7 @@ class SGD(LightOptimizer):
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
     _plan: Plan | None = None
     _homes: Sequence[Home] = ()
+    _foreign: Set[int] = frozenset()
     _flat: Set[int] = frozenset()  # ids of the parameters that have a home
 
     def __init__(
@@ -128,8 +137,10 @@ class SGD(LightOptimizer):
         flat.
 
         Raises:
-            ValueError: for parameters that are not contiguous, not plain tensors, or share memory.
+            ValueError: for parameters that are not contiguous, not plain tensors, or share memory, and where
+                no group's options let one kernel call do for all.
         """
+        refuse_flat(self.param_groups)
         self.unflatten()
         self._homes = lay_out(self.param_groups)
         self._flat = {id(p) for home in self._homes for p in home.params}
@@ -171,7 +182,7 @@ class SGD(LightOptimizer):
             check_domain(options)
             refuse_kernels(options)
         super().add_param_group(param_group)
-        _keep_on_device(self.param_groups[-1])
+        keep_on_device(self.param_groups[-1])
         self._plan = None
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -195,14 +206,33 @@ class SGD(LightOptimizer):
     def _update(self, grad_scale: Tensor | None) -> None:
         groups, state = self.param_groups, self.state
         work = self._plan.work(groups, state) if self._plan is not None else None
+        made = work is None
         if work is None:
+            if self._homes:
+                self._let_go()
             plan = Plan(groups, state, [Options.of(group) for group in groups])
             work = plan.fresh_work()
             self._plan = plan if plan.lasting else None
-        for run, grads, o in work:
-            if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
-                grads = [g / grad_scale.to(g.device).squeeze() for g in grads]
-            run.step(grads, o, unscaled=grad_scale is not None)
+        done = 0
+        try:
+            for call in work:
+                call.run.step(call, grad_scale)
+                done += 1
+        except BaseException:
+            for call in work[done:]:
+                forget(call.run.made)
+            self._plan = None
+            raise
+        finally:
+            if made:
+                for call in work:
+                    call.run.made = []
+
+    def _let_go(self) -> None:
+        """Forget the flat memory of parameters that are no longer in a group, or have moved away."""
+        present = {id(p) for group in self.param_groups for p in group["params"]}
+        self._homes = [home for home in self._homes if home.prune(present)]
+        self._flat = {id(p) for home in self._homes for p in home.params}
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -210,6 +240,8 @@ class SGD(LightOptimizer):
         return any(group["fused"] for group in self.param_groups)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        # written by an optimizer that has no such option
+        self._foreign = {id(group) for group in state["param_groups"] if "state_dtype" not in group}
         own_groups = self.__dict__.get("param_groups", [{}] * len(state["param_groups"]))
         for own, group in zip(own_groups, state["param_groups"], strict=True):
             if group["params"] and not {"momentum", "dampening"} <= group.keys():
@@ -225,22 +257,16 @@ class SGD(LightOptimizer):
                 )
             for name, default in Options._field_defaults.items():
                 group.setdefault(name, _OFF.get(name, own.get(name, default)))
-            _keep_on_device(group)
+            keep_on_device(group)
         self._plan = None
         super().__setstate__(state)
+        del self._foreign
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
-        dtype = state_dtype(key, p, group["state_dtype"]) if key in (BUFFER, LOST) else value.dtype
+        dtype, wish = value.dtype, group["state_dtype"]
+        if key in (BUFFER, LOST):
+            if wish is not None and id(group) in self._foreign:
+                dtype = wish.to_complex() if p.is_complex() else wish
+            elif wish is None and not (p.dtype in SHORT and torch.promote_types(dtype, p.dtype) == dtype):
+                dtype = p.dtype
         return value.to(device=p.device, dtype=dtype, copy=True)
-
-
-def _keep_on_device(group: dict[str, Any]) -> None:
-    """For capturable: lr and weight decay as tensors beside the parameters."""
-    if not (group["capturable"] and group["params"]):
-        return
-    device = group["params"][0].device
-    if not isinstance(group["lr"], Tensor):
-        group["lr"] = as_tensor(float(group["lr"]), group["params"], device)
-    for name in ("lr", "weight_decay"):
-        if isinstance(group[name], Tensor):
-            group[name] = group[name].to(device)  # a captured graph could not fetch it from elsewhere
