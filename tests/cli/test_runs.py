@@ -34,9 +34,17 @@ def test_runs_are_listed_with_their_best(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[1][:4] == ["a", "finished", "9/9", "accuracy"]
     assert lines[1][-4:] == ["sgd", "0.5", "0.9", "4"]
     assert lines[2][:3] == ["b", "finished", "1/1"]
-    assert lines[2][-2:] == ["AdamW", "4"]
+    assert lines[2][-3:] == ["AdamW", "0.001", "4"]
     assert lines[3] == ["c", "no", "metrics"]
-    assert lines[4] == ["d", "unfinished", "0/7", "sgd", "32"]
+    assert lines[4] == ["d", "unfinished", "0/7", "sgd", "0.1", "32"]
+
+
+def test_a_file_in_the_place_of_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.py").write_text("")
+    assert main(["runs", "net.py"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: 'net.py' is a file; runs are listed of a folder, such as runs.\n"
+    )
 
 
 def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:

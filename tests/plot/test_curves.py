@@ -256,3 +256,33 @@ def test_runs_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     same = [write_run(tmp_path / name / "run") for name in "ab"]
     assert [t.get_text() for t in curves(same).legends[0].get_texts()][:2] == ["a/run", "b/run"]
+
+
+def test_one_point_has_one_tick_and_no_label_above_100_percent(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    records = [
+        {"kind": "step", "step": 1, "epoch": 1, "loss": 0.5, "lr": 0.1},
+        {"kind": "epoch", "epoch": 1, "step": 1, "train_loss": 0.5, "lr": 0.1, "seconds": 1.0,
+         "valid_loss": 0.4, "valid_accuracy": 1.0},
+    ]  # fmt: skip
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    figure = curves([run])
+    FigureCanvasAgg(figure).draw()
+    assert [*figure.axes[0].get_xticks()] == [1.0]
+    said = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert "100 %" in said
+    assert all(float(text.removesuffix(" %")) <= 100 for text in said if text)
+
+
+def test_a_run_that_diverged_does_not_flatten_losses_below_0(tmp_path: Path) -> None:
+    runs = []
+    for name, losses in (("below", [-0.5, -1.0, -1.5]), ("diverged", [1.0, 1e9, 1e30])):
+        records = [
+            {"kind": "step", "step": i, "epoch": 1, "loss": loss, "lr": 0.1}
+            for i, loss in enumerate(losses, 1)
+        ]
+        runs.append(History(name, records))
+    low, high = curves(runs).axes[0].get_ylim()
+    assert -2 < low < -1.5
+    assert 1 < high < 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.blame import blaming
+from surefoot.train.folder import RunFolder
 
 
 def test_what_nobody_s_class_raises_stays_as_it_is() -> None:
@@ -30,3 +33,24 @@ def test_what_an_optimizer_inherits_is_its_own() -> None:
     where = pytest.raises(InputError, match=r"^The optimizer 'torch.optim:AdamW' raises .*\(adam.py, line")
     with where, blaming({"optimizer": "torch.optim:AdamW"}, {"optimizer": optimizer}):
         optimizer.step()
+
+
+class Ends(nn.Linear):
+    """Ends Python, as a script's main does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise SystemExit(0)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_model_that_ends_python_and_where_what_was_done_is(done: bool, tmp_path: Path) -> None:
+    model, folder = Ends(1, 1), RunFolder(tmp_path / "run", config="")
+    folder.create()
+    folder.metrics.append([{"kind": "step", "step": 1}] if done else [{"kind": "end", "status": "failed"}])
+    folder.close()
+    with pytest.raises(InputError) as caught, blaming({"model": "own.py:Ends"}, {"model": model}, folder):
+        model(torch.ones(1))
+    saved = f"; what was done is saved in {folder.path}" if done else ""
+    text = str(caught.value)
+    assert text.startswith("The model 'own.py:Ends' raises SystemExit: 0 (test_blame.py, line ")
+    assert text.endswith(f"){saved}.")

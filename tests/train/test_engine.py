@@ -58,16 +58,14 @@ def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (lambda output, y: functional.cross_entropy(output.detach(), y), "does not require grad"),
+        (lambda output, y: functional.cross_entropy(output.detach(), y), "look for detach"),
         (lambda output, y: functional.cross_entropy(output, y) * 1j, "only for real scalar outputs"),
-        (lambda output, y: output.argmax(), "only for real scalar outputs|does not require grad"),
+        (lambda output, y: output.argmax(), "The loss does not depend on the parameters in a way that can"),
     ],
 )
-def test_a_loss_that_cannot_go_back_is_told_in_torchs_words(
-    loss: Callable[..., torch.Tensor], message: str
-) -> None:
+def test_a_loss_that_cannot_go_back_is_told(loss: Callable[..., torch.Tensor], message: str) -> None:
     net = model()
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises((InputError, RuntimeError), match=message):
         engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +333,8 @@ def test_weights_that_blow_up_keep_good_ones() -> None:
 def test_only_the_validation_loss_diverges() -> None:
     bad = (torch.full((4, 16), float("inf")), Y[:4])
     text = (
-        "The validation loss became NaN at step 2 .*; look for NaN or inf in the rows to validate on; or try"
+        r"The validation loss became NaN at step 2 \(epoch 1\); in the rows to validate on, the inputs of"
+        " row 0 hold inf, as do 3 more rows; the model"
     )
     with pytest.raises(RunDiverged, match=text):
         fit(model(), (X, Y), bad, batch_size=30, progress=False)
@@ -342,14 +344,30 @@ def test_inputs_that_are_nan_are_blamed() -> None:
     with pytest.raises(RunDiverged) as caught:
         fit(model(), (X * float("nan"), Y), progress=False)
     assert str(caught.value) == (
-        "The loss became NaN at step 1 (epoch 1); look for NaN, inf or very large numbers in the inputs and "
-        "targets; the model of step 0 is kept."
+        "The loss became NaN at step 1 (epoch 1); the inputs of row 0 hold NaN, as do 59 more rows; the"
+        " model of step 0 is kept."
     )
 
 
 def test_inputs_that_are_nan_are_blamed_whatever_the_targets() -> None:
-    with pytest.raises(RunDiverged, match="look for NaN, inf or very large numbers in the inputs"):
+    with pytest.raises(RunDiverged, match="the inputs of row 0 hold NaN"):
         fit(nn.Linear(16, 1), (X * torch.nan, 5000 * X[:, :1]), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("x", torch.nan, r"; the inputs of row 41 hold NaN; the model"),
+        ("x", 1e30, r"; the inputs are as large as 1e\+30: scale them to about 1; the model"),
+        ("y", torch.inf, r"; the targets of row 41 hold inf; the model"),
+        ("y", torch.nan, r"; the targets of row 41 hold NaN; the model"),
+    ],
+)
+def test_a_bad_number_in_a_later_batch_is_found(where: str, value: float, said: str) -> None:
+    x, y = X.clone(), X[:, :1].clone()
+    (x if where == "x" else y)[41, 0] = value
+    with pytest.raises(RunDiverged, match=said):
+        fit(nn.Linear(16, 1), (x, y), batch_size=10, shuffle=False, progress=False)
 
 
 def test_the_optimizer_is_made_of_the_model_on_its_device() -> None:
@@ -552,7 +570,7 @@ def test_training_seconds_leave_out_validation(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_first_loss_is_nan_in_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(RunDiverged, match=r"^The loss became NaN at step 1 \(epoch 1\); look for NaN, inf"):
+    with pytest.raises(RunDiverged, match=r"^The loss became NaN at step 1 \(epoch 1\); the inputs of row 0"):
         fit(model(), (X * torch.nan, Y), VALID, epochs=1, out=tmp_path / "run", progress=False)
     assert (tmp_path / "run/metrics.jsonl").read_text() == '{"kind": "end", "status": "diverged"}\n'
     assert not (tmp_path / "run/curves.png").exists()
@@ -575,3 +593,145 @@ def test_a_loss_of_ones_own_is_not_called_on_trial(monkeypatch: pytest.MonkeyPat
 
     fit(model(), (X, Y), loss=loss, epochs=1, batch_size=20, progress=False)
     assert len(calls) == 3
+
+
+def test_it_trains_where_gradients_are_off() -> None:
+    weights = []
+    for off in (nullcontext, torch.no_grad, torch.inference_mode):
+        net = model()
+        with off():
+            fit(net, (X.clone(), Y.clone()), (X.clone(), Y.clone()), epochs=1, progress=False)
+        weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
+
+
+def test_a_model_of_inference_tensors_is_refused() -> None:
+    with torch.inference_mode():
+        net = model()
+    with pytest.raises(InputError, match=r"^The model's 0.weight was made under torch.inference_mode\(\)"):
+        fit(net, (X, Y), progress=False)
+
+
+def test_a_model_without_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match="The model's weight is on the device 'meta', which holds"):
+        fit(nn.Linear(16, 3, device="meta"), (X, Y), progress=False)
+
+
+def test_numpys_numbers_are_welcome() -> None:
+    one, same = (
+        fit(model(), (X, Y), epochs=whole(2), batch_size=whole(20), accumulate=whole(2), progress=False)
+        for whole in (int, np.int64)
+    )
+    assert [r["loss"] for r in one.steps] == [r["loss"] for r in same.steps]
+
+
+@pytest.mark.parametrize("stderr", [None, "a writer of somebody's own"])
+def test_no_bar_where_there_is_no_terminal(stderr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Writer:
+        def write(self, text: str) -> None: ...
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr("sys.stderr", stderr and Writer())
+    assert fit(model(), (X, Y), epochs=1).status == "finished"
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_loss_that_writes_into_the_targets_is_told_before_it_does(shuffle: bool) -> None:
+    y = X[:, :1].clone()
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target.mul_(2)).square().mean()
+
+    with pytest.raises(InputError, match=r"^The loss changes the targets in place.*target.clone\(\)\.$"):
+        fit(nn.Linear(16, 1), (X, y), (X, y), loss=loss, shuffle=shuffle, progress=False)
+    assert torch.equal(y, X[:, :1])
+
+
+def test_shares_of_classes_are_judged_by_their_loss() -> None:
+    shares = torch.softmax(3 * X[:, :3], 1)
+    run = fit(nn.Linear(16, 3), (X, shares), (X, shares), loss="cross-entropy", epochs=3, progress=False)
+    assert run.metric == "loss"
+    assert run.best is not None
+    assert run.best["epoch"] == 3
+
+
+def test_complex_targets_are_measured() -> None:
+    z = X.to(torch.complex64)
+    net = nn.Linear(16, 1, dtype=torch.complex64)
+    rows = (z, z[:, :1])
+    with pytest.raises(InputError, match=r"^The targets are complex numbers, .* loss=lambda"):
+        fit(net, rows, progress=False)
+    run = fit(net, rows, rows, loss=lambda o, t: (o - t).abs().square().mean(), epochs=20, progress=False)
+    assert run.metric == "loss"
+    assert run.epochs[-1]["valid_loss"] < run.epochs[0]["valid_loss"]
+
+
+class Pair(nn.Module):
+    """Two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.layer(x), x
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"schedule": lambda optimizer: 3}, "The schedule's function gives a int; it must give a scheduler"),
+        ({"scaling": 3}, "The scaling is a function of the inputs, not 3."),
+        ({"scaling": lambda x: x.tolist()}, "The scaling gives a list; it must give a tensor."),
+        ({"scaling": lambda x: x[:5]}, "The scaling makes 5 rows of 60; it must keep every row."),
+        ({"train": (X, X[:, 0]), "loss": "cross-entropy"}, "The cross entropy is of class numbers, or of a"),
+        ({"train": (X.to_sparse(), Y)}, "The inputs are sparse; give them as x.to_dense()."),
+        ({"train": (X.to("meta"), Y)}, "The inputs are on the device 'meta'."),
+        ({"model": Pair()}, "The model gives a tuple, which the loss does not take (TypeError: "),
+        (
+            {"model": nn.Linear(16, 1), "train": (X, X[:, 0]), "loss": nn.MSELoss()},
+            "The model gives (2, 1) where the targets are (2,), which torch's loss would spread over each"
+            " other; give them as y.reshape(-1, 1), or loss='squared-error'.",
+        ),
+        (
+            {"model": nn.Linear(16, 2), "train": (X, X[:, :1]), "loss": functional.l1_loss},
+            "The model gives (2, 2) where the targets are (2, 1), which torch's loss would spread over each"
+            " other; give as many outputs as targets.",
+        ),
+        (
+            {"validate_every": 5},
+            "validate-every takes a number of steps or epochs, as '50 steps' or",
+        ),
+        (
+            {"checkpoint_every": 5},
+            "checkpoint-every takes a number of steps, epochs or minutes, as",
+        ),
+        ({"out": ""}, "The run's folder must be a path, not ''."),
+        ({"out": b"runs"}, "The run's folder must be a path, not b'runs'."),
+        ({"out": "a\0b"}, r"The run's folder must be a path, not 'a\x00b'."),
+    ],
+    ids=range(15),
+)
+def test_what_cannot_be_used_is_told_in_a_sentence(
+    more: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {"model": model(), "train": (X, Y), "progress": False, **more}
+    with pytest.raises(InputError) as caught:
+        fit(**given)
+    assert str(caught.value).startswith(said)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_inputs_that_ask_for_a_gradient_are_trained_on_as_any() -> None:
+    x = X.clone().requires_grad_()
+    assert fit(model(), (x, Y), epochs=2, progress=False).status == "finished"
+    assert x.grad is None
+
+
+def test_rows_with_a_one_for_their_class_are_told() -> None:
+    hot = functional.one_hot(Y, 3)
+    with pytest.raises(InputError, match=r"of rows with a 1 for their class, give y.argmax\(1\)\.$"):
+        fit(nn.Linear(16, 3), (X, hot), (X, hot), progress=False)

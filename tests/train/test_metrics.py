@@ -41,6 +41,7 @@ def test_it_is_cut_to_the_bytes_that_a_checkpoint_knew(tmp_path: Path) -> None:
         ('{"kind": "step", "step": 1}\n', "running"),
         ('{"kind": "step", "step": 1}\n{"kind": "en', "running"),
         ('{"kind": "step", "step": 1}\n{"kind": "end", "status": "failed"}\n', "failed"),
+        ('{"kind": "end", "status": "finished"}\ngarbage{\n[1]\n', "finished"),
     ],
 )
 def test_how_a_run_ended(tmp_path: Path, text: str | None, status: str) -> None:
@@ -48,6 +49,18 @@ def test_how_a_run_ended(tmp_path: Path, text: str | None, status: str) -> None:
     if text is not None:
         metrics.path.write_text(text)
     assert metrics.status == status
+
+
+def test_whether_anything_was_done(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    assert not metrics.begun
+    metrics.append([{"kind": "end", "status": "failed"}])
+    assert not metrics.begun
+    metrics.close()
+    metrics.path.unlink()
+    metrics.append([{"kind": "step", "step": 1}, {"kind": "end", "status": "failed"}])
+    assert metrics.begun
+    metrics.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

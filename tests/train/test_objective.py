@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from surefoot.errors import InputError
-from surefoot.train.objective import LOSSES, Loss, Objective, evaluate
+from surefoot.train.losses import LOSSES, Loss
+from surefoot.train.objective import Objective, evaluate
 
 
 def test_the_targets_type_says_what_is_trained_for() -> None:

@@ -92,7 +92,7 @@ def test_outputs_against_the_targets_of_a_file(classes: tuple[str, ...], y: Any,
             "y of a.npz holds label 'bird' in row 1, which is",
         ),
         (("0", "1"), np.array([0, 1, 7]), "y of a.npz holds label 7 in row 2; expected 0 … 1"),
-        ((), np.ones(3), "y of a.npz has 1 numbers in a row; the model gives 2."),
+        ((), np.ones(3), "y of a.npz has 1 number in a row; the model gives 2."),
     ],
 )
 def test_targets_that_outputs_cannot_be_held_against(classes: tuple[str, ...], y: Any, text: str) -> None:

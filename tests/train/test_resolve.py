@@ -56,6 +56,16 @@ def test_a_file_that_does_not_import(tmp_path: Path, text: str, reason: str) -> 
     assert sentence(f"{file}:Net") == f"The model's module '{file}' does not import: {reason}."
 
 
+def test_a_file_that_ends_python(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("raise SystemExit(3)")
+    with pytest.raises(InputError) as caught:
+        resolve(f"{tmp_path / 'main.py'}:Net", "model", nn.Module)
+    assert str(caught.value) == (
+        f"The model's module '{tmp_path / 'main.py'}' ends Python when it is imported (SystemExit: 3); put"
+        " what it runs under if __name__ == '__main__'."
+    )
+
+
 def test_a_module_that_does_not_import() -> None:
     assert sentence("nothing_here:Net") == (
         "The model's module 'nothing_here' does not import:"

@@ -16,7 +16,7 @@ from surefoot.train.config import Config
 from surefoot.train.engine import Job
 from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
-from surefoot.train.objective import LOSSES
+from surefoot.train.losses import LOSSES
 from surefoot.train.shared import Shared
 
 CLASSES = LOSSES["cross-entropy"]

@@ -25,11 +25,13 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
     else:
         x, y = prediction.picture(file, trained.shape), None
     output = trained(x)
+    # first of all: what is wrong with y is told before anything is printed
+    said = None if y is None else prediction.score(trained, output, y, file)
     if not trained.classes:
         for row in output.tolist():
             print(*(f"{value:.6g}" for value in row))
-        if y is not None:
-            print(prediction.score(trained, output, y, file))
+        if said is not None:
+            print(said)
         return 0
     shares, order = output.sort(dim=1, descending=True)
     if len(x) == 1 and y is None:
@@ -42,6 +44,6 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
         return 0
     for number, share in zip(order[:, 0].tolist(), shares[:, 0].tolist(), strict=True):
         print(f"{trained.classes[number]}  {share:7.2%}".replace("%", " %"))
-    if y is not None:
-        print(prediction.score(trained, output, y, file))
+    if said is not None:
+        print(said)
     return 0

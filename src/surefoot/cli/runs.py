@@ -20,6 +20,8 @@ def runs(folder: Path = Path("runs"), /) -> int:
     from surefoot.train.progress import METRICS
     from surefoot.train.run import Run
 
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file; runs are listed of a folder, such as runs.")
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'; the first run makes it: surefoot train.")
     table: list[tuple[str, ...]] = [
@@ -33,6 +35,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
             table.append((path.name, "no metrics", *[""] * 7))
             continue
         best = run.best
+        lr = run.steps[0]["lr"] if config.lr is None and run.steps else config.lr  # the optimizer's default
         table.append(
             (
                 path.name,
@@ -41,7 +44,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
                 f"{METRICS[run.metric][0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
                 f"epoch {best['epoch']}" if best else "",
                 config.optimizer.rpartition(":")[2],
-                "" if config.lr is None else f"{config.lr:g}",
+                "" if lr is None else f"{lr:g}",
                 "" if config.momentum is None else f"{config.momentum:g}",
                 str(config.batch_size),
             )

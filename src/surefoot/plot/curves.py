@@ -79,14 +79,20 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
                 dots = {"marker": "_", "markersize": 10}
             _draw(panel, points, training | dots)
             _draw(panel, _measured(history, f"valid_{what}", scale), validation)
-    if shown[0].get_xlim()[1] > 3:
+    drawn = {float(x) for panel in shown for line in panel.get_lines() for x in np.asarray(line.get_xdata())}
+    if len(drawn) == 1:
+        shown[0].set_xticks([*drawn])
+    elif shown[0].get_xlim()[1] > 3:
         shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _scale_losses(shown[0])
     shown[0].set_ylabel("loss")
     for panel, metric in zip(shown[1:], metrics, strict=True):
         panel.set_ylabel(_METRICS[metric])
         if metric == "accuracy":
-            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{round(100 * y, 6):g} %"))
+            # room above 100 % is for what marks it
+            panel.yaxis.set_major_formatter(
+                FuncFormatter(lambda y, _: f"{round(100 * y, 6):g} %" if y < 1 + 1e-9 else "")
+            )
         else:
             panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
         if len(histories) == 1:
@@ -162,8 +168,12 @@ def _mark_best(panel: Axes, points: Points, metric: str) -> None:
 
 
 def _scale_losses(panel: Axes) -> None:
-    """Use a logarithmic axis where losses span more than a factor of 20."""
+    """Use a logarithmic axis where losses span more than a factor of 20.
+
+    With some below 0, those far beyond all others, as of a run that diverged, leave the panel.
+    """
     values = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata())]
+    usual = float(np.median(np.abs(values)))
     if min(values) > 0 and max(values) > 20 * min(values):
         panel.set_yscale("log")
         decades = math.log10(max(values) / min(values))
@@ -173,6 +183,10 @@ def _scale_losses(panel: Axes) -> None:
         panel.yaxis.set_minor_formatter(NullFormatter())
     else:
         panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+        near = [y for y in values if abs(y) <= 1000 * usual]
+        if min(values) <= 0 < usual and len(near) < len(values):
+            room = 0.05 * (max(near) - min(near))
+            panel.set_ylim(min(near) - room, max(near) + room)
 
 
 def _place(figure: Picture, shown: Sequence[Axes]) -> None:

@@ -9,7 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["Batches", "Epoch", "Feed", "at_once", "narrowed"]
+from surefoot.errors import InputError
+
+__all__ = ["Batches", "Epoch", "Feed", "at_once", "narrowed", "unwritten"]
 
 _ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
 _SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
@@ -41,6 +43,7 @@ class Feed:
             in a way of its own.
         targets: all of them, where they are in memory.
         generators: that a DataLoader draws its order from.
+        flaw: says what is wrong with the numbers of the rows; None where they are not at hand.
     """
 
     steps: int
@@ -52,6 +55,38 @@ class Feed:
     sample: tuple[Tensor, Tensor] | None = None
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
+    flaw: Callable[[], str | None] | None = None
+
+
+def unwritten(epoch: Epoch) -> Epoch:
+    """The same batches, of which the very first has a copy of its targets.
+
+    A loss that writes into them is told so before it has changed the rows.
+    """
+    fresh = True
+
+    def first_watched(found: Batches) -> Batches:
+        for x, y in found:
+            copy = y.clone()
+            version = copy._version
+            yield x, copy
+            if copy._version != version:
+                raise InputError(
+                    "The loss changes the targets in place, and with them the rows that it is given; let it"
+                    " begin with target = target.clone()."
+                )
+            break
+        yield from found
+
+    def batches(number: int, skip: int = 0) -> Batches:
+        nonlocal fresh
+        found = epoch(number, skip)
+        if not fresh:
+            return found
+        fresh = False
+        return first_watched(iter(found))
+
+    return batches
 
 
 def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:

@@ -12,24 +12,28 @@ from torch import nn
 from torch.optim import Optimizer
 
 from surefoot.errors import Diverged, InputError, headline
+from surefoot.train.folder import RunFolder
 
 __all__ = ["blaming"]
 
 
 @contextmanager
-def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[None]:
+def blaming(
+    specs: Mapping[str, str], things: Mapping[str, object], run: RunFolder | None = None
+) -> Iterator[None]:
     """Turn what the code of a user's class raises into an InputError that says where.
 
     Args:
         specs: what a thing is ("model") -> how the user named its class: `file.py:Class`. Others, without
             a colon, are surefoot's own.
         things: what it is -> the thing itself.
+        run: the folder of the run, if what it did is saved there.
     """
     try:
         yield
     except (InputError, Diverged):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)[::-1]
         for what, thing in things.items():
             files = _files(type(thing)) if ":" in specs[what] else []
@@ -37,6 +41,8 @@ def blaming(specs: Mapping[str, str], things: Mapping[str, object]) -> Iterator[
             if where is not None:
                 place = f"{Path(where.filename).name}, line {where.lineno}"
                 more = f"; `surefoot check {specs[what]}` says more" if what == "optimizer" else ""
+                if run is not None and run.metrics.begun:
+                    more += f"; what was done is saved in {run.path}"
                 raise InputError(
                     f"The {what} '{specs[what]}' raises {headline(error)} ({place}){more}."
                 ) from error

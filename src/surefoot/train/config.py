@@ -22,6 +22,7 @@ __all__ = ["Config", "presets", "read"]
 
 GIVEN = "given to fit"  # data that no name leads back to
 PRESETS = Path(__file__).parent / "presets"
+SPANS = ("validate_every", "warmup", "lr_step", "checkpoint_every")  # options that are stretches of a run
 
 
 def _whole(_: Any, tokens: tuple[Token, ...]) -> Any:
@@ -159,11 +160,10 @@ class Config:
                 "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
             )
         check(**{name: getattr(self, name) for name in RANGES})
-        for name in ("validate_every", "warmup", "lr_step"):
-            if (text := getattr(self, name)) is not None:
-                Span.parse(text, name)
-        if self.checkpoint_every != "never":
-            Span.parse(self.checkpoint_every, "checkpoint_every", minutes=True)
+        for name in SPANS:
+            text, minutes = getattr(self, name), name == "checkpoint_every"
+            if text is not None and not (minutes and text == "never"):
+                Span.parse(text, name, minutes=minutes)
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 
@@ -244,5 +244,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
             return kind(value)
     elif kind not in (int, float) and isinstance(value, kind):
         return value
+    if name in SPANS:
+        Span.parse(str(value), name, minutes=name == "checkpoint_every")
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
     raise InputError(f"The {spoken(name)} must be {words[kind]}, not {value!r}.")

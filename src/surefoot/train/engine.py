@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from surefoot.train.objective import Loss, check_loss
+from surefoot.errors import InputError, headline
+from surefoot.train.losses import Loss, check_differentiable, check_loss
 from surefoot.train.randomness import forked
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
@@ -106,13 +107,25 @@ def eager(
     params = [p for group in optimizer.param_groups for p in group["params"]]
     unproven = accumulate > 1  # that the loss is a mean over the rows
 
+    def valued(output: Any, y: Tensor) -> Tensor:
+        try:
+            return loss(output, y)
+        except TypeError as error:
+            if isinstance(output, Tensor):
+                raise
+            kind = type(output).__name__
+            raise InputError(
+                f"The model gives a {kind}, which the loss does not take ({headline(error)});"
+                " let forward return one tensor, or give a loss that takes what the model gives."
+            ) from error
+
     def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         if autocast is None:
             output = model(x)
-            return output, loss(output, y)
+            return output, valued(output, y)
         with autocast:
             output = model(x)
-            return output, loss(output, y)
+            return output, valued(output, y)
 
     def in_parts(x: Tensor, y: Tensor) -> Tensor:
         nonlocal unproven
@@ -168,8 +181,11 @@ def _backward(value: Tensor) -> None:
     """What value.backward() does, without its look for what a plain number is not."""
     if _run_backward is None or type(value) is not Tensor or value.ndim or not value.is_floating_point():
         check_loss(value)
+        check_differentiable(value)
         value.backward()  # type: ignore[no-untyped-call]
         return
+    if not value.requires_grad:
+        check_differentiable(value)
     one = torch.ones_like(value)
     _run_backward((value,), (one,), False, False, (), allow_unreachable=True, accumulate_grad=True)
 

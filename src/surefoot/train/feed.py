@@ -21,6 +21,7 @@ from surefoot.train.same import mark
 __all__ = ["feed", "floats"]
 
 
+_HUGE = 1e6  # beyond what is left unscaled on purpose
 _SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
 
 
@@ -64,11 +65,18 @@ def feed(
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
     told = partial(mark, x, y)  # as they were given: scaled, other rows may look the same
+    flaw = partial(_flaw, x, y)
     if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)
+    if scaling is not None and not callable(scaling):
+        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x), None
+        if not isinstance(x, Tensor):
+            raise InputError(f"The scaling gives a {type(x).__name__}; it must give a tensor.")
+        if len(x) != len(y):
+            raise InputError(f"The scaling makes {len(x):,} rows of {len(y):,}; it must keep every row.")
 
     def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(len(x), seed, number) if shuffle else None
@@ -77,7 +85,8 @@ def feed(
     def first(count: int, size: int) -> Batches:
         return batches(x[:count], y[:count], size, scaling=scaling)
 
-    return Feed(-(-len(x) // batch_size), len(x), y[:1], told, epoch, first, next(first(2, 2)), y)
+    steps, sample = -(-len(x) // batch_size), next(first(2, 2))
+    return Feed(steps, len(x), y[:1], told, epoch, first, sample, targets=y, flaw=flaw)
 
 
 def floats(model: nn.Module) -> torch.dtype:
@@ -98,6 +107,25 @@ def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
         raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
+    if tensor.layout != torch.strided or tensor.is_meta:
+        kind = "on the device 'meta'" if tensor.is_meta else "sparse; give them as x.to_dense()"
+        raise InputError(f"The {what} are {kind}.")
+    tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
     if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
     return tensor.to(narrowed(tensor, floats))
+
+
+def _flaw(x: Tensor, y: Tensor) -> str | None:
+    """What is wrong with numbers among the rows, if there is anything: the first row with NaN or inf."""
+    for what, values in (("inputs", x), ("targets", y)):
+        bad = ~values.reshape(len(values), -1).isfinite().all(1)
+        if bad.any():
+            row = int(bad.nonzero()[0])
+            numbers = values[row].flatten()
+            value = numbers[~numbers.isfinite()][0]
+            more = f", as do {int(bad.sum()) - 1:,} more rows" if bad.sum() > 1 else ""
+            return f"the {what} of row {row:,} hold {'NaN' if value.isnan() else 'inf'}{more}"
+        if values.is_floating_point() and (size := float(values.abs().max())) >= _HUGE:
+            return f"the {what} are as large as {size:,.6g}: scale them to about 1"
+    return None

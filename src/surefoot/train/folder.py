@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -51,6 +52,8 @@ class RunFolder:
         environment: Mapping[str, Any] | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:
+        if (out is not None and not (isinstance(out, (str, os.PathLike)) and str(out))) or "\0" in str(out):
+            raise InputError(f"The run's folder must be a path, not {out!r}.")
         self.path = (
             Path(out).expanduser()
             if out is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,13 +15,12 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train import modes
 from surefoot.train.batch import Feed
-from surefoot.train.objective import Objective, check_loss
+from surefoot.train.losses import measured
 from surefoot.train.randomness import forked
 
 __all__ = [
     "check_keeps_rows",
     "check_model",
-    "check_objective",
     "check_rows",
     "check_single_rows",
     "check_takes",
@@ -39,6 +38,16 @@ def check_model(model: Any) -> None:
         if is_lazy(p):
             raise InputError(
                 f"The model's {name} has no size yet; pass it some rows before training, as in model(x[:2])."
+            )
+        if p.is_meta:
+            raise InputError(
+                f"The model's {name} is on the device 'meta', which holds no numbers; make it elsewhere, or"
+                " give it some by model.to_empty(device='cpu')."
+            )
+        if p.is_inference():
+            raise InputError(
+                f"The model's {name} was made under torch.inference_mode(), and can never be trained; make"
+                " the model outside of it."
             )
     if not any(p.requires_grad for p in model.parameters()):
         raise InputError("The model has no parameters to train: none requires a gradient.")
@@ -131,52 +140,9 @@ def _takes(model: nn.Module, x: torch.Tensor) -> bool:
     return True
 
 
-def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective: Objective) -> None:
-    """Raise an InputError for a loss or a metric that cannot be taken of these outputs and targets."""
-    if rows.sample is None:
-        return
-    x, y = (t.clone() for t in rows.sample)
-    try:
-        with looked_at(model, x.device):
-            output = model(x)
-    except Exception:
-        return  # whatever is wrong will show in training
-    for name, feed in (("", rows), (" to validate on", valid)):
-        if feed is not None and feed.targets is not None:
-            _check_classes(output, feed.targets, objective, name)
-    if objective.of_torch:  # one of the user's own may note that it was called
-        loss = None
-        with suppress(Exception), torch.no_grad():  # that shows in training
-            loss = objective.loss(output, y)
-        if loss is not None:
-            check_loss(loss)
-    if valid is not None:
-        objective.measure(output, y)
-
-
-def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, name: str) -> None:
-    """Raise an InputError for a class number that the cross entropy has no output for."""
-    if not objective.of_classes or not isinstance(output, torch.Tensor) or output.ndim < 2:
-        return
-    if targets.is_floating_point() or targets.is_complex():
-        return
-    count, ignored = output.shape[1], targets == objective.ignored
-    wrong = ((targets < 0) | (targets >= count)) & ~ignored
-    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
-    if all_ignored:
-        where = name or " to train on"
-        raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
-    if any_wrong:
-        row, *_ = first = tuple(wrong.nonzero()[0].tolist())
-        raise InputError(
-            f"The target of row {row:,}{name} is {int(targets[first]):,}, but the model has outputs for the"
-            f" classes 0 to {count - 1:,}."
-        )
-
-
 def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
-    kinds = ["measured" if feed.target.is_floating_point() else "classes" for feed in (rows, valid)]
+    kinds = ["measured" if measured(feed.target) else "classes" for feed in (rows, valid)]
     if kinds[0] != kinds[1]:
         raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
     if rows.sample is None or valid.sample is None:
@@ -214,6 +180,8 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
         return
     else:
         return  # of an image it normalises the pixels
+    if rows.rows == 1:
+        raise InputError("There is one row to train on, which batch norm cannot normalise; give more.")
     last = rows.rows % batch_size
     what = (
         f"The last batch of an epoch has one row ({rows.rows:,} = {rows.rows // batch_size:,} ×"

@@ -28,12 +28,20 @@ class NotFinite(Exception):
         super().__init__(what, value, step)
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
 
-    def advice(self, lr: float, targets: Tensor | None) -> str:
-        """What went wrong and, where training began with this lr on these targets, what to change."""
+    def advice(self, lr: float, targets: Tensor | None, flaw: str | None = None) -> str:
+        """What went wrong and what to change.
+
+        Args:
+            lr: that training began with.
+            targets: all of them, where squares of them are minimised and they are at hand.
+            flaw: what is wrong with the numbers of the rows.
+        """
         value = "NaN" if math.isnan(self.value) else "infinite"
         measured = targets is not None and targets.is_floating_point()
         size = float(targets.abs().max()) if measured and targets is not None else 0.0
-        if self.bad > 1 and _LARGE <= size < math.inf:
+        if flaw is not None:
+            change = flaw
+        elif self.bad > 1 and _LARGE <= size < math.inf:
             change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"
         elif self.bad == 1:
             change = "look for NaN, inf or very large numbers in the inputs and targets"

@@ -18,8 +18,10 @@ from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
 from surefoot.train.loop import fit
+from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
+from surefoot.train.schedule import rise_of
 from surefoot.train.span import Span
 
 __all__ = ["complete", "resume", "train"]
@@ -56,6 +58,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
             "These options are of a run that fit() made, which alone has its model and data; call it again."
         )
     config = complete(config)
+    check_parts(config.batch_size, config.accumulate)
     if config.out is not None:
         RunFolder(config.out).may_hold_this_run(resume)
     device = devices.pick(config.device)
@@ -101,6 +104,8 @@ def _fit(
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
         most = 1
+    steps = -(-len(data.train) // config.batch_size)
+    rise_of(config.warmup or ("1 epoch" if config.schedule == "warm-up" else None), config.epochs, steps)
     if progress:
         print(data.description)
         print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")
@@ -131,7 +136,8 @@ def _fit(
         },
     )
     mine = {"model": config.model, "optimizer": config.optimizer}
-    with threads.up_to(most), blaming(mine, {"model": model, "optimizer": optimizer}):
+    things = {"model": model, "optimizer": optimizer}
+    with threads.up_to(most), blaming(mine, things, folder):
         return fit(
             model,
             data.train,

@@ -29,8 +29,8 @@ from surefoot.train.given import check_model
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
+from surefoot.train.losses import Loss
 from surefoot.train.material import material
-from surefoot.train.objective import Loss
 from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
@@ -42,6 +42,8 @@ __all__ = ["fit"]
 
 
 @alone
+@torch.inference_mode(mode=False)
+@torch.enable_grad()
 @modes.keeping
 @schedules.lending
 def fit(
@@ -153,6 +155,9 @@ def fit(
         precision=precision,  # type: ignore[arg-type]
         compile=compile,  # type: ignore[arg-type]
     )
+    epochs, accumulate = config.epochs, config.accumulate
+    if not isinstance(train, DataLoader):
+        batch_size = config.batch_size
     check_parts(config.batch_size, accumulate)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
@@ -255,7 +260,7 @@ def fit(
             status = "interrupted" if stop.asked and history.step < last else "finished"
         except NotFinite as found:
             status, problem, kept = "diverged", found, good.restore(found.bad)
-        except Exception:
+        except (Exception, SystemExit):  # a model that ends Python
             ending.failed(folder, model, best, run, history)
             raise
         finally:
@@ -266,6 +271,6 @@ def fit(
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoint_every, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        why = problem.advice(peak, rows.targets if objective.squares else None)
+        why = problem.advice(peak, rows.targets if objective.squares else None, what.flaw())
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from surefoot.train.batch import Batches, Feed, at_once
+from surefoot.train.batch import Batches, Feed, at_once, unwritten
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
-from surefoot.train.given import check_objective, check_rows
-from surefoot.train.objective import Loss, Objective
+from surefoot.train.given import check_rows
+from surefoot.train.losses import Loss
+from surefoot.train.objective import Objective
+from surefoot.train.outputs import check_objective
 from surefoot.train.same import told
 
 __all__ = ["Material", "material"]
@@ -38,6 +40,14 @@ class Material:
     objective: Objective
     compared: Callable[[], Batches] | None
     marks: dict[str, Callable[[], str]]
+
+    def flaw(self) -> str | None:
+        """What is wrong with the numbers of the rows, if anything is and they are at hand."""
+        found = self.rows.flaw() if self.rows.flaw is not None else None
+        if found is None and self.valid is not None and self.valid.flaw is not None:
+            found = self.valid.flaw()
+            found = found and f"in the rows to validate on, {found}"
+        return found
 
     def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
         """The first full batch; None where rows are not at hand, or fewer."""
@@ -92,4 +102,9 @@ def material(
         marks["other rows to validate on"] = valid_rows.mark
         if rows.first is not None and objective.metric != "loss":
             compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
+    # shuffled ones are copies
+    if rows.first is not None and not config.shuffle:
+        rows = replace(rows, epoch=unwritten(rows.epoch))
+    if valid_rows is not None and valid_rows.first is not None:
+        valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
     return Material(rows, valid_rows, objective, compared, marks)

@@ -58,11 +58,24 @@ class Metrics:
     @property
     def status(self) -> str:
         """How the run ended: "running" if it did not."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            last = json.loads(self.path.read_text(encoding="utf-8").splitlines()[-1])
-            if last["kind"] == "end":
-                return str(last["status"])
+        try:
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return "running"
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged line says nothing
+                last = json.loads(line)
+                return str(last["status"]) if last["kind"] == "end" else "running"
         return "running"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it holds more than how the run ended."""
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                return not file.readline().startswith(('{"kind": "end"', "\n")) and self.size > 0
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Nothing more will be added."""

@@ -142,7 +142,7 @@ def build(
         model = make(**{n: v for n, v in given.items() if n in parameters and v is not None})
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"The model '{spec}' cannot be made: {type(error).__name__}: {error}.") from error
     assert isinstance(model, nn.Module)
     if not any(p.requires_grad for p in model.parameters()):
@@ -166,7 +166,7 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int, classes: bool = T
     try:
         with looked_at(model, x.device), torch.enable_grad():
             given = model(x)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         rows = f"rows of shape {tuple(x.shape[1:])}"
         raise InputError(f"The model '{spec}' cannot take {rows}: {headline(error)}.") from error
     wanted = (len(x), outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,54 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.losses import LOSSES, Loss, cross_entropy, flat, is_distance, measured, squared_error
 from surefoot.train.modes import evaluating
 
-__all__ = ["LOSSES", "METRICS", "Loss", "Objective", "check_loss", "evaluate"]
+__all__ = ["METRICS", "Objective", "evaluate"]
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    """Mean over the rows of −log softmax(output)[target]; output (n, classes), target (n,) class numbers."""
-    return functional.cross_entropy(output, _flat(output, target))
-
-
-def squared_error(output: Tensor, target: Tensor) -> Tensor:
-    """Mean of (output − target)²; both with the same number of values."""
-    if output.numel() != target.numel():
-        raise InputError(
-            f"The model gives {tuple(output.shape)} where the targets are {tuple(target.shape)}; "
-            f"a regression needs as many outputs as targets."
-        )
-    return functional.mse_loss(output.reshape(target.shape), target)
-
-
-LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "squared-error": squared_error}
 METRICS = ("accuracy", "r2", "loss")
-# losses of torch whose outputs are guesses at the targets themselves, so that R² can be told from them
-_DISTANCES = (
-    nn.MSELoss,
-    nn.L1Loss,
-    nn.SmoothL1Loss,
-    nn.HuberLoss,
-    functional.mse_loss,
-    functional.l1_loss,
-    functional.smooth_l1_loss,
-    functional.huber_loss,
-)
-
-
-def check_loss(value: Any) -> None:
-    """Raise an InputError for what is no loss: a scalar tensor."""
-    if not isinstance(value, Tensor):
-        raise InputError(
-            f"The loss gives a {type(value).__name__}; it must give a tensor, to be differentiated."
-        )
-    if value.ndim:
-        raise InputError(
-            f"The loss gives a tensor of shape {tuple(value.shape)}; it must give a scalar, as the mean over"
-            " the batch is."
-        )
 
 
 @dataclass(frozen=True)
@@ -88,17 +46,23 @@ class Objective:
         Raises:
             InputError: no loss or metric by that name, one for other targets, or a loss that can't be called.
         """
-        measured = target.is_floating_point()
+        of_measures = measured(target)
         if metric is None:
-            known = loss is None or isinstance(loss, str) or loss in _DISTANCES or type(loss) in _DISTANCES
-            metric = "accuracy" if not measured else "r2" if known else "loss"
+            known = loss is None or loss == "squared-error" or is_distance(loss)
+            known &= not target.is_complex()
+            metric = "accuracy" if not of_measures else "r2" if known else "loss"
         elif metric not in METRICS:
             raise unknown("metric", str(metric), METRICS)
-        elif metric == ("accuracy" if measured else "r2"):
-            kind = "measured" if measured else "classes"
+        elif metric == ("accuracy" if of_measures else "r2"):
+            kind = "measured" if of_measures else "classes"
             raise InputError(f"The metric {metric!r} is for other targets: these are {kind}.")
+        if target.is_complex() and (loss is None or isinstance(loss, str)):
+            raise InputError(
+                "The targets are complex numbers, for which no loss has a name; give one, such as"
+                " loss=lambda output, target: (output - target).abs().square().mean()."
+            )
         if loss is None:
-            loss = squared_error if measured else cross_entropy
+            loss = squared_error if of_measures else cross_entropy
         elif isinstance(loss, str):
             if loss not in LOSSES:
                 raise unknown("loss", loss, LOSSES)
@@ -114,7 +78,13 @@ class Objective:
     def of_torch(self) -> bool:
         """Whether the loss is one of torch's, or of those that have a name here."""
         home = getattr(self.loss, "__module__", "") if not isinstance(self.loss, nn.Module) else ""
-        return home.startswith(("torch.", __name__)) or type(self.loss).__module__.startswith("torch.nn.")
+        own = self.loss in LOSSES.values()
+        return own or home.startswith("torch.") or type(self.loss).__module__.startswith("torch.nn.")
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether the loss is one of torch's between outputs and targets of the same shape."""
+        return is_distance(self.loss)
 
     @property
     def squares(self) -> bool:
@@ -200,21 +170,16 @@ def _correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tens
             f"Accuracy is told from one tensor, (rows, classes); the model gives a {type(output).__name__}."
             " With metric='loss' it is judged by its loss."
         )
-    target = _flat(output, target)
+    target = flat(output, target)
     if output.ndim < 2 or output.shape[1] < 2 or output.select(1, 0).shape != target.shape:
+        hint = "; of rows with a 1 for their class, give y.argmax(1)" if target.shape == output.shape else ""
         raise InputError(
             f"The model gives {tuple(output.shape)} where the targets are classes {tuple(target.shape)};"
             " accuracy needs an output for each class. Give it as many, or metric='loss'; for a regression,"
-            " give the targets as floats."
+            f" give the targets as floats{hint}."
         )
     counted = target != ignored
     return _wide(((output.argmax(1) == target) & counted).sum()), counted.sum()
-
-
-def _flat(output: Tensor, target: Tensor) -> Tensor:
-    """Class numbers (n, 1), a column of a table, as (n,)."""
-    column = target.ndim == 2 and target.shape[1] == 1
-    return target.squeeze(1) if column and isinstance(output, Tensor) and output.ndim == 2 else target
 
 
 def _moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:

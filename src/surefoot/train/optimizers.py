@@ -114,7 +114,7 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         raise InputError(f"The optimizer {made.__name__} needs {', '.join(missing)}; give it with {how}.")
     try:
         optimizer = made(params, **given)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"The optimizer {made.__name__} refuses its options: {error}.") from error
     assert isinstance(optimizer, Optimizer)
     return optimizer

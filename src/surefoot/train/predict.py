@@ -165,7 +165,8 @@ def score(trained: Trained, output: Tensor, y: Any, path: Path) -> str:
     target = checked_targets(rows).astype(np.float64)
     if target.shape != output.shape:
         raise InputError(
-            f"y of {path} has {target.shape[1]} numbers in a row; the model gives {output.shape[1]}."
+            f"y of {path} has {target.shape[1]} number{'s' * (target.shape[1] != 1)} in a row;"
+            f" the model gives {output.shape[1]}."
         )
     varies = ((target - target.mean(0)) ** 2).sum()
     if not varies:

@@ -106,4 +106,8 @@ def _time(seconds: float) -> str:
 
 def _watched() -> bool:
     """Whether somebody sees a bar move: a terminal, or a notebook that has the widgets for it."""
-    return sys.stderr.isatty() or ("ipykernel" in sys.modules and find_spec("ipywidgets") is not None)
+    try:
+        terminal = sys.stderr.isatty()
+    except (AttributeError, ValueError):  # none, a writer of somebody's own, or closed
+        terminal = False
+    return terminal or ("ipykernel" in sys.modules and find_spec("ipywidgets") is not None)

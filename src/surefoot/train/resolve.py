@@ -67,16 +67,21 @@ def _load_file(path: Path, kind: str) -> ModuleType:
         return sys.modules[name]
     try:
         return load_file(path, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _does_not_import(str(path), kind, error) from error
 
 
 def _load_module(home: str, kind: str) -> ModuleType:
     try:
         return load_module(home)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _does_not_import(home, kind, error) from error
 
 
-def _does_not_import(home: str, kind: str, error: Exception) -> InputError:
+def _does_not_import(home: str, kind: str, error: BaseException) -> InputError:
+    if isinstance(error, SystemExit):
+        return InputError(
+            f"The {kind}'s module '{home}' ends Python when it is imported ({headline(error)}); put what it"
+            " runs under if __name__ == '__main__'."
+        )
     return InputError(f"The {kind}'s module '{home}' does not import: {headline(error)}.")

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from surefoot.errors import InputError, unknown
 from surefoot.train.span import Span
 
-__all__ = ["SCHEDULES", "lending", "lent", "make"]
+__all__ = ["SCHEDULES", "lending", "lent", "make", "rise_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,12 +87,8 @@ def make(
         )
     if name == "warm-up":
         warmup = warmup or "1 epoch"
-    rising = Span.parse(warmup, "warmup").steps(steps) if warmup else 0
+    rising = rise_of(warmup, epochs, steps)
     rest = epochs * steps - rising
-    if rest <= 0:
-        raise InputError(
-            f"The warm-up of {rising:,} steps must be shorter than the run of {epochs * steps:,} steps."
-        )
     after: LRScheduler | None = None
     rise = torch_schedules.LinearLR(optimizer, 1 / (rising + 1), total_iters=rising) if rising else None
     if name == "cosine":
@@ -103,6 +99,20 @@ def make(
     if rise is None or after is None:
         return rise or after
     return _Sequence(optimizer, [rise, after], milestones=[rising])
+
+
+def rise_of(warmup: str | None, epochs: int, steps: int) -> int:
+    """The warm-up in steps, of a run of so many epochs of so many steps.
+
+    Raises:
+        InputError: it is no shorter than the run.
+    """
+    rising = Span.parse(warmup, "warmup").steps(steps) if warmup else 0
+    if rising >= epochs * steps:
+        raise InputError(
+            f"The warm-up of {rising:,} steps must be shorter than the run of {epochs * steps:,} steps."
+        )
+    return rising
 
 
 def lending(function: Callable[P, T]) -> Callable[P, T]:
@@ -160,6 +170,11 @@ class _Sequence(torch_schedules.SequentialLR):
 
 def _own(made: LRScheduler | None) -> LRScheduler | None:
     """A schedule of the user's own, if it can be stepped after each batch as it is."""
+    if made is not None and not callable(getattr(made, "step", None)):
+        raise InputError(
+            f"The schedule's function gives a {type(made).__name__}; it must give a scheduler, such as"
+            " torch.optim.lr_scheduler.StepLR(optimizer, 10)."
+        )
     step = inspect.signature(made.step).parameters if made is not None else {}
     wanted = [
         n

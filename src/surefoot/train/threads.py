@@ -18,7 +18,7 @@ from surefoot.train import modes
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
 from surefoot.train.imports import STRICT, intel
-from surefoot.train.objective import LOSSES
+from surefoot.train.losses import LOSSES
 from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared
 

@@ -1,0 +1,85 @@
+"""Losses: those that have a name here, and what tells others apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from surefoot.errors import InputError
+
+__all__ = [
+    "LOSSES", "Loss", "check_differentiable", "check_loss", "cross_entropy", "flat", "is_distance",
+    "measured", "squared_error",
+]  # fmt: skip
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Mean over the rows of −log softmax(output)[target]; output (n, classes), target (n,) class numbers."""
+    return functional.cross_entropy(output, flat(output, target))
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Mean of (output − target)²; both with the same number of values."""
+    if output.numel() != target.numel():
+        raise InputError(
+            f"The model gives {tuple(output.shape)} where the targets are {tuple(target.shape)}; "
+            f"a regression needs as many outputs as targets."
+        )
+    return functional.mse_loss(output.reshape(target.shape), target)
+
+
+LOSSES: dict[str, Loss] = {"cross-entropy": cross_entropy, "squared-error": squared_error}
+# losses of torch whose outputs are guesses at the targets themselves, so that R² can be told from them
+_DISTANCES = (
+    nn.MSELoss,
+    nn.L1Loss,
+    nn.SmoothL1Loss,
+    nn.HuberLoss,
+    functional.mse_loss,
+    functional.l1_loss,
+    functional.smooth_l1_loss,
+    functional.huber_loss,
+)
+
+
+def measured(target: Tensor) -> bool:
+    """Whether targets are measures, and no class numbers."""
+    return target.is_floating_point() or target.is_complex()
+
+
+def is_distance(loss: Any) -> bool:
+    """Whether it is one of torch's between outputs and targets of the same shape."""
+    return loss in _DISTANCES or type(loss) in _DISTANCES
+
+
+def check_loss(value: Any) -> None:
+    """Raise an InputError for what is no loss: a scalar tensor."""
+    if not isinstance(value, Tensor):
+        raise InputError(
+            f"The loss gives a {type(value).__name__}; it must give a tensor, to be differentiated."
+        )
+    if value.ndim:
+        raise InputError(
+            f"The loss gives a tensor of shape {tuple(value.shape)}; it must give a scalar, as the mean over"
+            " the batch is."
+        )
+
+
+def check_differentiable(value: Tensor) -> None:
+    """Raise an InputError for a loss that no gradient goes back from."""
+    if not value.requires_grad:
+        raise InputError(
+            "The loss does not depend on the parameters in a way that can be differentiated: look for"
+            " detach(), no_grad(), item(), or a count, as of right answers."
+        )
+
+
+def flat(output: Tensor, target: Tensor) -> Tensor:
+    """Class numbers (n, 1), a column of a table, as (n,)."""
+    column = target.ndim == 2 and target.shape[1] == 1
+    return target.squeeze(1) if column and isinstance(output, Tensor) and output.ndim == 2 else target

@@ -1,0 +1,83 @@
+"""Whether a model's outputs, the targets and the objective go together, asked before the first step."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from surefoot.errors import InputError
+from surefoot.train.batch import Feed
+from surefoot.train.given import looked_at
+from surefoot.train.losses import check_loss
+from surefoot.train.objective import Objective
+
+__all__ = ["check_objective"]
+
+
+def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective: Objective) -> None:
+    """Raise an InputError for a loss or a metric that cannot be taken of these outputs and targets."""
+    if rows.sample is None:
+        return
+    x, y = (t.clone() for t in rows.sample)
+    try:
+        with looked_at(model, x.device):
+            output = model(x)
+    except Exception:
+        return  # whatever is wrong will show in training
+    for name, feed in (("", rows), (" to validate on", valid)):
+        if feed is not None and feed.targets is not None:
+            _check_classes(output, feed.targets, objective, name)
+    _check_shapes(output, y, objective)
+    if objective.of_torch:  # one of the user's own may note that it was called
+        loss = None
+        with suppress(Exception), torch.no_grad():  # that shows in training
+            loss = objective.loss(output, y)
+        if loss is not None:
+            check_loss(loss)
+    if valid is not None:
+        objective.measure(output, y)
+
+
+def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
+    """Raise an InputError for outputs and targets that torch's loss would spread over each other."""
+    if not objective.is_distance or not isinstance(output, torch.Tensor) or output.shape == y.shape:
+        return
+    given, wanted = tuple(output.shape), tuple(y.shape)
+    better = (
+        f"give them as y.reshape({', '.join(map(str, (-1, *given[1:])))}), or loss='squared-error'"
+        if output.numel() == y.numel()
+        else "give as many outputs as targets"
+    )
+    raise InputError(
+        f"The model gives {given} where the targets are {wanted}, which torch's loss would spread over each"
+        f" other; {better}."
+    )
+
+
+def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, name: str) -> None:
+    """Raise an InputError for a class number that the cross entropy has no output for."""
+    if not objective.of_classes or not isinstance(output, torch.Tensor) or output.ndim < 2:
+        return
+    if targets.is_floating_point() or targets.is_complex():
+        if targets.shape[1:] != output.shape[1:]:
+            raise InputError(
+                f"The cross entropy is of class numbers, or of a share for each of the {output.shape[1]:,}"
+                f" classes; the targets{name} are numbers of shape {tuple(targets.shape)}. For class numbers,"
+                " give y.long(); for a regression, loss='squared-error'."
+            )
+        return
+    count, ignored = output.shape[1], targets == objective.ignored
+    wrong = ((targets < 0) | (targets >= count)) & ~ignored
+    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
+    if all_ignored:
+        where = name or " to train on"
+        raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
+    if any_wrong:
+        row, *_ = first = tuple(wrong.nonzero()[0].tolist())
+        raise InputError(
+            f"The target of row {row:,}{name} is {int(targets[first]):,}, but the model has outputs for the"
+            f" classes 0 to {count - 1:,}."
+        )
