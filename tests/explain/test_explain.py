@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import surefoot
+from surefoot.cli import main
 from surefoot.errors import InputError
 from surefoot.explain import explain
 from surefoot.rules import rule
@@ -533,3 +534,35 @@ def test_climbing_is_not_told_as_descent() -> None:
     said = str(explain("sgd", f="-w**2", at={"w": 1}, lr=0.1, maximize=True))
     assert "The rule climbs (maximize)" in said
     assert "no minimum" not in said
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "said"),
+    [
+        (
+            "x1**2 + x_1",
+            {"x1": 1, "x_1": 2},
+            "x_1 and x1 would be written alike; call one of them",
+        ),
+        ("sum(x)*x2", {"x": [1, 2], "x2": 1}, "x2 and element 2 of x would be written alike; call one of"),
+        ("γ**2", {"γ": 1}, "γ is written for lr here; call the variable otherwise, such as w."),
+    ],
+)
+def test_variables_that_would_be_taken_for_others(f: str, at: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        explain("sgd", f=f, at=at)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_variable_is_no_step_of_w_and_keeps_its_accent_in_latex() -> None:
+    text = explain("sgd", f="w_1**2 + é**2 + x3", at={"w_1": 1, "é": 2, "x3": 1}, steps=1).latex()
+    assert r"$w = \mathit{w1}$" in text
+    assert "é" in text
+    assert "x_{3}" in text
+
+
+@pytest.mark.parametrize("option", ["rule=sgd", "optimizer=x", "f=w"])
+def test_what_is_no_option_of_a_rule(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "sgd", "w**2", "--at", "w=1", "--option", option]) == 2
+    name = option.partition("=")[0]
+    assert capsys.readouterr().err == (f"surefoot: {name} is no option of the rule; give it as --{name}.\n")

@@ -264,7 +264,7 @@ def test_numbers_in_latex_stand_for_whole_names() -> None:
     written = {"alpha": "2", "w1": "(-3)", "loss": "(10^{-5})"}
     assert problem.numbers_latex("w1", written) == r"2 \cdot 2 \cdot (-3) \cdot e^{(10^{-5})}"
     assert problem.numbers_latex("alpha", written) == r"(-3)^{2} \cdot e^{(10^{-5})}"
-    assert problem.gradient_latex()["loss"].endswith(r"= \alpha w_{1}^{2} e^{\mathrm{loss}}")
+    assert problem.gradient_latex()["loss"].endswith(r"= \alpha \mathit{w1}^{2} e^{\mathrm{loss}}")
 
 
 def test_what_is_too_small_is_0_and_too_large_refused() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.explain.problem import parse
-from surefoot.explain.quadratic import Quadratic, characteristic, radius, stable
+from surefoot.explain.quadratic import Quadratic, characteristic, gap, radius, stable
 from surefoot.explain.theory import report, transition
 from surefoot.rules import get
 from surefoot.trace import Script, replay
@@ -309,3 +309,39 @@ def test_flat_directions_are_counted_exactly() -> None:
     assert gram.convex
     large = Quadratic.of_matrix([[int(i == j) + 1 for j in range(20)] for i in range(20)])
     assert large.curvatures[-1] == pytest.approx(21)
+
+
+@pytest.mark.parametrize(
+    ("f", "rule", "options", "said"),
+    [
+        (Quadratic((2, 2 * 10**17)), "torch", {"lr": 1e-18}, "multiplies the error by 1 − 2e-18 (at λ = 2)"),
+        (Quadratic((2, 2 * 10**17)), "torch", {"lr": 1e-18}, "1 − 2e-17     1.15e+17       Polyak 1987"),
+        (Quadratic((2, 2 * 10**40)), "heavy_ball", {"lr": 1e-41}, "1 − 2e-20     1.15e+20"),
+        (Quadratic((2,)), "torch", {"lr": 1e-20, "momentum": 0.5}, "by 1 − 4e-20 (at λ = 2): 5.76e+19 steps"),
+        (
+            Quadratic((2,)),
+            "keras",
+            {"lr": 1e-20, "weight_decay": 1e-3},
+            "Stable: in the end each step multiplies the error by 1 − 2e-20 (at λ = 2): 1.15e+20 steps",
+        ),
+        (Quadratic((2,)), "torch", {"lr": 1e-20, "momentum": 1}, "it never settles"),
+        (
+            Quadratic((2,)),
+            "torch",
+            {"lr": 1, "momentum": 1 + 1e-12},
+            "by 1 + 5e-13 (at λ = 2): it grows",
+        ),
+    ],
+)
+def test_rates_that_round_to_1_are_told_from_it(
+    f: Quadratic, rule: str, options: dict[str, Any], said: str
+) -> None:
+    chosen = get(rule)
+    assert said in "\n".join(report(f, chosen, chosen.hyper(**options)))
+
+
+@given(st.fractions(0, 2, max_denominator=50), momenta, st.booleans())
+def test_the_gap_is_1_less_the_radius(product: Fraction, mu: Fraction, nesterov: bool) -> None:
+    pair = characteristic(product, mu, Fraction(1), nesterov=nesterov)
+    assert gap(*pair) == pytest.approx(1 - float(radius(*pair)), abs=1e-7)
+    assert (gap(*pair) > 0) == stable(*pair)

@@ -124,7 +124,7 @@ def explain(
         "digits": digits,
         "autograd": True if autograd else None,
     }
-    if taken := sorted(given.keys() & options.keys()):
+    if taken := sorted((given.keys() | {"rule", "optimizer"}) & options.keys()):
         raise InputError(f"{taken[0]} is no option of the rule; give it as --{taken[0]}.")
     files = [_picture(pair) for pair in picture or []]
     rules = rule.split(",") if "," in rule else rule

@@ -84,6 +84,11 @@ def explain(
         raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
     if (f is None) == (gradients is None):
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
+    for hyper in (x for r in rules for x in r.hypers if x.is_number and not x.letter.isascii()):
+        if hyper.letter in at:
+            raise InputError(
+                f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
+            )
     problem = None if f is None else parse(f, at)
     script = _script(at, problem, gradients, steps, options)
     _check_options(rules, script, optimizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
         if not all(isinstance(x, Fraction) for x in elements(value)):
             raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
     shapes = {name: shape(value, name) for name, value in start.items()}
+    _check_names(shapes)
     count = sum(1 for value in start.values() for _ in elements(value))
     if count > SIZE:
         raise InputError(
@@ -66,6 +68,20 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
         if name not in names(tree):
             raise InputError(f"{name!r} has a start value, but f does not have it: f = {tree.text}.")
     return Problem(tree, start)
+
+
+def _check_names(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse names that are one in LaTeX: x1, x_1 and the first element of x all have an index there."""
+    seen = {f"{name}{i}": f"element {i} of {name}" for name, s in shapes.items() for i in range(1, *_end(s))}
+    for name in shapes:
+        plain = re.sub(r"^([^\W\d_])_(\d+)$", r"\1\2", name)
+        if plain in seen:
+            raise InputError(f"{name} and {seen[plain]} would be written alike; call one of them otherwise.")
+        seen[plain] = name
+
+
+def _end(shape: tuple[int, ...]) -> tuple[int]:
+    return (shape[0] + 1 if len(shape) == 1 else 1,)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from surefoot.explain.problem import Problem
 from surefoot.rules import H, Rule
 from surefoot.trace.values import elements, exact, shape
 
-__all__ = ["Quadratic", "Tuning", "characteristic", "radius", "stable"]
+__all__ = ["Quadratic", "Tuning", "characteristic", "gap", "radius", "stable"]
 
 POLYAK = "Polyak 1964, 1987"
 GRADIENT = "Polyak 1987"
@@ -36,7 +36,10 @@ _LARGE = 16  # directions; for more, floats do
 
 @dataclass(frozen=True)
 class Tuning:
-    """The lr and momentum with the best rate for one method, and who found them."""
+    """The lr and momentum with the best rate for one method, and who found them.
+
+    `gap` is 1 − rate, which a float tells from 0 where the rate itself rounds to 1.
+    """
 
     method: str
     lr: float
@@ -44,6 +47,7 @@ class Tuning:
     nesterov: bool
     rate: float
     source: str
+    gap: float
 
 
 @dataclass(frozen=True)
@@ -165,10 +169,12 @@ class Quadratic:
         ratio = (root - 1) / (root + 1)
         heavy = 4 / (math.sqrt(big) + math.sqrt(small)) ** 2
         lookahead = (triple - 2) / (triple + 2)
+        rates = (kappa - 1) / (kappa + 1), 1 - 2 / triple, ratio
+        gaps = 2 / (kappa + 1), 2 / triple, 2 / (root + 1)
         return (
-            Tuning("gradient descent", 2 / (big + small), 0.0, False, (kappa - 1) / (kappa + 1), GRADIENT),
-            Tuning("Nesterov", 4 / (3 * big + small), lookahead, True, 1 - 2 / triple, LESSARD),
-            Tuning("heavy ball", heavy, ratio**2, False, ratio, POLYAK),
+            Tuning("gradient descent", 2 / (big + small), 0.0, False, rates[0], GRADIENT, gaps[0]),
+            Tuning("Nesterov", 4 / (3 * big + small), lookahead, True, rates[1], LESSARD, gaps[1]),
+            Tuning("heavy ball", heavy, ratio**2, False, rates[2], POLYAK, gaps[2]),
         )
 
     def report(self, rule: Rule, h: H) -> list[str]:
@@ -211,6 +217,27 @@ def radius(trace: Any, determinant: Any) -> Any:
     square = trace * trace - 4 * determinant
     real = (abs(trace) + np.sqrt(np.maximum(square, 0))) / 2
     return np.where(square < 0, np.sqrt(np.maximum(determinant, 0)), real)
+
+
+def gap(trace: Any, determinant: Any) -> float:
+    """Return 1 − radius(trace, determinant) of fractions: below 0 where the error grows, exactly.
+
+    Example:
+        >>> gap(Fraction(2) - Fraction(1, 10**20), Fraction(1) - Fraction(1, 10**20))
+        1e-20
+    """
+    near = 1 - float(radius(trace, determinant))
+    if abs(near) > 1e-6:
+        return near
+    trace, determinant = Fraction(trace), Fraction(determinant)
+    if abs(determinant) <= 1 and abs(trace) <= 1 + determinant and not stable(trace, determinant):
+        return 0.0
+    import mpmath
+
+    with mpmath.workdps(120):
+        t, d = (mpmath.mpf(x.numerator) / x.denominator for x in (trace, determinant))
+        square = t * t - 4 * d
+        return float(1 - (mpmath.sqrt(d) if square < 0 else (abs(t) + mpmath.sqrt(square)) / 2))
 
 
 def in_range(numbers: Iterable[Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from surefoot.explain.quadratic import Quadratic, characteristic, in_range, radius, stable
+from surefoot.explain.quadratic import Quadratic, characteristic, gap, in_range, stable
 from surefoot.rules import H, Rule
 from surefoot.trace.values import exact
 
@@ -83,14 +83,14 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
             return [
                 f"{rule.title}: its step is no fixed linear map of w and state, so there is no such rate."
             ]
-        rates = [_spectral_radius(m) for m in matrices if m is not None]
-        words = "Stable" if max(rates) < 1 else "Unstable"
-        return [f"{words}: {_rate(max(rates), curvatures[rates.index(max(rates))])}."]
+        gaps = [_gap(m) for m in matrices if m is not None]
+        words = "Stable" if min(gaps) > 0 else "Unstable"
+        return [f"{words}: {_rate(min(gaps), curvatures[gaps.index(min(gaps))])}."]
     gain, written, shift, nesterov = known
     lr, mu = h.lr * gain, h.momentum
     pairs = [characteristic(lr, mu, x + shift, nesterov=nesterov) for x in curvatures]
-    rates = [radius(*pair) for pair in pairs]
-    rate = _rate(max(rates), curvatures[rates.index(max(rates))])
+    gaps = [gap(*pair) for pair in pairs]
+    rate = _rate(min(gaps), curvatures[gaps.index(min(gaps))])
     bound, limit = (
         "2(1 + μ)/(1 + 2μ)" if nesterov else "2(1 + μ)",
         2 * (1 + mu) / (1 + 2 * mu if nesterov else 1),
@@ -143,18 +143,25 @@ def as_momentum(rule: Rule, h: H) -> Momentum | None:
     return Momentum(gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov)
 
 
-def _rate(rate: float, curvature: Any) -> str:
-    where = f"in the end each step multiplies the error by {rate:.4g} (at λ = {float(curvature):.4g})"
-    if rate < 1:
-        return f"{where}: {_steps(rate)} steps for a decimal digit" if rate else f"{where}: it is gone"
-    return f"{where}: it grows tenfold in {_steps(rate)} steps" if rate > 1 else f"{where}: it never settles"
+def _rate(gap: float, curvature: Any) -> str:
+    """Say what the factor 1 − gap does to the error."""
+    where = f"in the end each step multiplies the error by {_factor(gap)} (at λ = {float(curvature):.4g})"
+    if gap > 0:
+        return f"{where}: {_steps(gap)} steps for a decimal digit" if gap < 1 else f"{where}: it is gone"
+    return f"{where}: it grows tenfold in {_steps(gap)} steps" if gap < 0 else f"{where}: it never settles"
 
 
-def _steps(rate: float) -> str:
+def _factor(gap: float) -> str:
+    """Write 1 − gap, also where it differs from 1 only far behind the point."""
+    rounded = f"{1 - gap:.4g}"
+    return f"1 {'−' if gap > 0 else '+'} {abs(gap):.3g}" if gap and rounded == "1" else rounded
+
+
+def _steps(gap: float) -> str:
     """Return in how many steps the error changes tenfold."""
-    steps = abs(1 / math.log10(rate)) if rate else 0
+    steps = abs(math.log(10) / math.log1p(-gap)) if gap < 1 else 0
     if not 1000 <= steps < 1e7:
-        return f"{steps:.3g}" if rate else "–"
+        return f"{steps:.3g}" if steps else "–"
     return f"{float(f'{steps:.3g}'):,.0f}"
 
 
@@ -165,22 +172,26 @@ def _best(f: Quadratic, beside: str) -> list[str]:
         return [f"The best there is{beside}: {best}."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
     for t in f.best():
-        rows.append((t.method, f"{t.lr:.4g}", f"{t.momentum:.4g}", f"{t.rate:.4g}", _steps(t.rate), t.source))
+        momentum, rate = _factor(1 - t.momentum), _factor(t.gap)
+        rows.append((t.method, f"{t.lr:.4g}", momentum, rate, _steps(t.gap), t.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ("  " + "  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)).rstrip() for row in rows)
     return [f"The best there is for κ = {f.condition:.4g}{beside}:", *table]
 
 
-def _spectral_radius(matrix: Matrix) -> float:
-    """Return the largest eigenvalue of a matrix in absolute value."""
+def _gap(matrix: Matrix) -> float:
+    """Return 1 − the largest eigenvalue of a matrix in absolute value."""
     if len(matrix) == 1:
-        return abs(float(matrix[0][0]))
+        return float(1 - abs(matrix[0][0]))
     if len(matrix) == 2:
         (a, b), (c, d) = matrix
-        return float(radius(a + d, a * d - b * c))
-    import numpy as np
+        return gap(a + d, a * d - b * c)
+    import mpmath
 
-    return float(max(abs(np.linalg.eigvals(np.array(matrix, dtype=float)))))
+    with mpmath.workdps(60):
+        exactly = mpmath.matrix([[mpmath.mpf(x.numerator) / x.denominator for x in row] for row in matrix])
+        found = float(1 - max(map(abs, mpmath.eig(exactly, left=False, right=False))))
+    return found if abs(found) > 1e-40 else 0.0  # of 60 digits, the last are noise
 
 
 def transition(rule: Rule, h: H, curvature: Fraction) -> Matrix | None:

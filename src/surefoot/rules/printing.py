@@ -29,6 +29,7 @@ _GREEK = {
     "Sigma", "Phi", "Psi", "Omega",
 }  # fmt: skip
 _ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar"}
+_STEPS = ("w", "g", "d", "b", "v", "u", "m")  # whose index is a step's: w_1 is no variable's name
 _SCALARS = ("μ", "μ′", "ρ", "r", "P")  # change from step to step, and are placed like hyperparameters
 
 
@@ -47,6 +48,7 @@ def latex_name(name: str) -> str:
         name_, found, rest = name.partition(accent)
         if found:
             return rf"\{command}{{{latex_name(name_)}}}{rest}"
+    name = unicodedata.normalize("NFC", name)  # é, which LaTeX reads as one character
     if name.endswith("′") and len(name) > 1:
         return f"{latex_name(name[:-1])}'"
     if name in _LATEX or len(name) == 1:
@@ -55,7 +57,10 @@ def latex_name(name: str) -> str:
         return "".join(_LATEX.get(c, c) for c in name)
     if name in _GREEK:
         return rf"\{name}"
-    if numbered := re.fullmatch(r"([^\W\d_])_?(\d+)", name):  # x1
+    numbered = re.fullmatch(r"([^\W\d_])_?(\d+)", name)  # x1
+    if numbered and numbered[1] in _STEPS:
+        return rf"\mathit{{{numbered[1]}{numbered[2]}}}"
+    if numbered:
         return f"{latex_name(numbered[1])}_{{{numbered[2]}}}"
     stem, _, index = name.partition("_")
     if len(stem) == 1 and index:
