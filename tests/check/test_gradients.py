@@ -450,3 +450,76 @@ def test_hooks_that_run_after_accumulation_are_named():
     report = check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
     assert report.ok
     assert "bias has a hook that runs after accumulation: what it does was left out." in str(report)
+
+
+class Scale(torch.autograd.Function):
+    """x, with a gradient that is 3 % too small."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 0.97 * grad
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e9])
+def test_a_large_constant_in_the_loss_hides_no_mistake(constant):
+    def loss(output, target):
+        return constant + mse_loss(output, target)
+
+    rows = torch.randn(8, 3), torch.randn(8, 2)
+    found = verdicts(check_gradients(Net(Scale.apply), loss, rows))
+    assert found == {
+        "first.weight": "wrong",
+        "first.bias": "wrong",
+        "second.weight": "right",
+        "second.bias": "right",
+    }
+    assert check_gradients(Net(nn.Tanh()), loss, rows).ok
+
+
+def test_what_noise_hides_is_not_called_right():
+    rows = torch.randn(8, 3), torch.randn(8, 2)
+    report = check_gradients(Net(nn.Tanh()), lambda y, t: 1e12 + mse_loss(y, t), rows)
+    assert report.verdict == "unclear"
+
+
+def test_a_gradient_of_0_beside_a_loss_is_right():
+    net = Net(nn.Tanh())
+    nn.init.zeros_(net.second.weight)
+    report = check_gradients(net, cross_entropy, batch())
+    assert report.ok
+    assert max(abs(s.autograd) for s in report.parameters[0].slopes) == 0
+
+
+class Late(nn.Module):
+    """Its own parameter is registered first, and used last, where its gradient is forgotten."""
+
+    class Times(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx, grad):
+            (w,) = ctx.saved_tensors
+            return grad * w, None
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(4) + 0.5)
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.second(self.Times.apply(self.first(x).tanh(), self.scale))
+
+
+def test_a_place_is_told_only_where_gradients_flow_that_way():
+    report = check_gradients(Late(), cross_entropy, batch())
+    assert verdicts(report)["scale"] == "wrong"
+    assert verdicts(report)["first.weight"] == "right"
+    assert report.flow[0] in ("first.weight", "first.bias")
+    assert "look for the mistake between" not in str(report)

@@ -68,6 +68,8 @@ IDENTITIES = [  # source, target, given, what comes of it
     ("caffe", "torch", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}, {"decay": "l2"}),
     ("adam", "adamw", {"lr": 0.1}, {"lr": 0.1, "weight_decay": 0}),
     ("adam", "amsgrad", {"lr": 0.1, "amsgrad": True}, {"amsgrad": True}),
+    ("mlx", "ema", {"lr": 0.1, "momentum": 0.9, "dampening": 1, "nesterov": True}, {"momentum": 0}),
+    ("mlx", "torch", {"lr": 0.1, "momentum": 0.9, "dampening": 1, "nesterov": True}, {"momentum": 0}),
 ]  # fmt: skip
 
 

@@ -44,12 +44,16 @@ def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
         "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
         "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
     }
+    if "momentum" in names and ours and not any(ours[0][1:]):
+        options["momentum"] = dict.fromkeys(
+            (known.get("momentum", 0), Fraction(0))
+        )  # no past gradient counts
     varied = {k: v for k, v in options.items() if k in names}
     for choice in product(*varied.values()):
-        if dict(zip(varied, choice, strict=True)).get("nesterov") and known.get("momentum", 1) == 0:
+        values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
+        if values.get("nesterov") and values.get("momentum", 1) == 0:
             continue  # does nothing, and torch refuses it
         try:
-            values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
             yield target.hyper(**{k: v for k, v in values.items() if k in names}).map(exact)
         except InputError:  # outside the target's domain
             continue

@@ -98,7 +98,8 @@ class GradientReport:
     `spread` is the difference between two equal evaluations (above zero, nothing can be judged), and `draws`
     says whether the loss draws random numbers. `padding` has the row of each embedding's weight that is left
     out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope. `hooked` names the
-    parameters whose gradient a hook may change, and says whether all of its hooks were called.
+    parameters whose gradient a hook may change, and says whether all of its hooks were called. `flow` has the
+    parameters in the order of the forward pass, as far as the loss is made of them.
     """
 
     model: str
@@ -108,6 +109,7 @@ class GradientReport:
     draws: bool = False
     padding: Mapping[str, int] = field(default_factory=dict)
     hooked: Mapping[str, bool] = field(default_factory=dict)
+    flow: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -152,9 +154,11 @@ class GradientReport:
             f"Row {row} of {name} is left out: with padding_idx={row} it has no gradient, whatever the slope."
             for name, row in self.padding.items()
         ]
-        wrong = [p.verdict == "wrong" for p in self.parameters]
-        if any(wrong) and not all(wrong) and wrong == sorted(wrong, reverse=True):
-            last, first = self.parameters[sum(wrong) - 1].name, self.parameters[sum(wrong)].name
+        verdicts = {p.name: p.verdict for p in self.parameters}
+        wrong = [verdicts[name] == "wrong" for name in self.flow]
+        told = sum(wrong) == sum(v == "wrong" for v in verdicts.values())
+        if told and any(wrong) and not all(wrong) and wrong == sorted(wrong, reverse=True):
+            last, first = self.flow[sum(wrong) - 1], self.flow[sum(wrong)]
             lines.append(
                 f"Gradients flow from the loss backwards: look for the mistake between {first} and {last}."
             )

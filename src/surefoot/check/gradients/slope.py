@@ -154,7 +154,6 @@ def measure(
     """
     middle = loss(0.0)
     shake = max(4 * UNIT * abs(middle), noise or 0.0)
-    size = max(size, TOLERANCE * abs(middle) / scale)
 
     def rung(h: float) -> _Rung:
         return _Rung(h * scale, loss(h * scale), middle, loss(-h * scale))
@@ -162,6 +161,8 @@ def measure(
     pair = _Pair(rung(FIRST[0]), rung(FIRST[1]), shake)
     verdict: Verdict = "right"
     if not (pair.agrees(autograd) and pair.resolves(autograd, size)):
+        # beside a large loss, a slope of 0 is one that is lost in its noise
+        size = max(size, TOLERANCE * abs(middle) / scale)
         rungs = [rung(h) for h in LADDER]
         pair = min((_Pair(a, b, shake) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
         verdict = _judge(autograd, pair, rungs, size)

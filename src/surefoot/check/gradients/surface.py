@@ -103,6 +103,18 @@ class Surface:
             for (name, p), g in zip(self.parameters.items(), got, strict=True)
         }
 
+    def flow(self) -> tuple[str, ...]:
+        """The parameters that the loss is made of, those that its gradient reaches last first."""
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(self.seed)
+            value = self._evaluate()
+            depths = _depths(value.grad_fn)
+            # the node of a parameter's own gradient, which hands it on to no other
+            views = {name: p.view_as(p).grad_fn for name, p in self.parameters.items()}
+            ends = {id(view.next_functions[0][0]): name for name, view in views.items() if view}
+        found = {ends[id(node)]: depth for node, depth in depths.items() if id(node) in ends}
+        return tuple(sorted(found, key=lambda name: -found[name]))
+
     def along(self, name: str, direction: Direction, t: float) -> float:
         """The loss after parameter `name` has moved by t·direction; it is put back."""
         cells = _cells(self.parameters[name].detach())
@@ -197,3 +209,24 @@ def _rehook(model: nn.Module, copied: nn.Module) -> dict[str, bool]:
         if hooks or later:
             found[name] = not later
     return found
+
+
+def _depths(root: Any) -> dict[Any, int]:
+    """How many nodes the gradient passes, on the longest way, before it reaches each node."""
+    order: list[Any] = []  # each after all that it hands on to
+    seen: set[Any] = set()
+    waiting = [(root, False)] if root is not None else []
+    while waiting:
+        node, done = waiting.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting += [(after, False) for after, _ in node.next_functions if after is not None]
+    depths = dict.fromkeys(order, 0)
+    for node in reversed(order):
+        for after, _ in node.next_functions:
+            if after is not None:
+                depths[after] = max(depths[after], depths[node] + 1)
+    return depths
