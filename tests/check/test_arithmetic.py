@@ -295,7 +295,7 @@ ONLY_IN = {
     "lr_inside_buffer": {"changed-lr"},
     "first_run_of_the_last_parameter": {"late"},
     "first_run_of_all_parameters": {"late"},
-    "first_run_of_the_first_parameter": {"late", "groups-arithmetic"},
+    "first_run_of_the_first_parameter": {"late", "groups-arithmetic", "twins"},
     "weight_decay_of_the_first_group": {"groups-arithmetic"},
     "lr_cached_across_groups": {"groups-arithmetic"},
     "buffer_is_the_gradient": {"reused"},

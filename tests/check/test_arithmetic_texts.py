@@ -48,6 +48,7 @@ WITNESS = {
     "moved": "keeps_its_own_weights",
     "late": "first_run_of_the_last_parameter",
     "groups-arithmetic": "lr_cached_across_groups",
+    "twins": "buffer_kept_by_place",
     "reused": "buffer_is_the_gradient",
     "sizes": "whole_vectors_only",
     "dimensions": "convolutions_scaled",

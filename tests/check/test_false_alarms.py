@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from surefoot.check import check
-from surefoot.check.verdict import DIFFERS, NOT_APPLICABLE, PASSED
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED
 from surefoot.errors import InputError
 
 
@@ -525,3 +525,136 @@ class Centralised(torch.optim.SGD):
 
 def test_a_mean_over_a_complex_matrix_is_none_over_parts():
     assert check(Centralised, only=["complex-parts"])["complex-parts"].outcome == PASSED
+
+
+class InList(torch.optim.SGD):
+    """Keeps its buffer in a list, which torch's own load_state_dict hands on as it is."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    (buffer,) = self.state[p].setdefault("buffer", [torch.zeros_like(p)])
+                    p.add_(buffer.mul_(group["momentum"]).add_(p.grad), alpha=-group["lr"])
+        return loss
+
+
+class InDict(InList):
+    """The same in a dict."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    held = self.state[p].setdefault("held", {"buffer": torch.zeros_like(p)})
+                    p.add_(held["buffer"].mul_(group["momentum"]).add_(p.grad), alpha=-group["lr"])
+        return loss
+
+
+@pytest.mark.parametrize("kind", [InList, InDict])
+def test_state_within_lists_and_dicts_is_seen_to_be_shared(kind):
+    report = check(kind, only=["loaded-apart", "load-dtype"])
+    assert report["loaded-apart"].outcome == DIFFERS
+    assert report["load-dtype"].outcome == PASSED
+
+
+class Positions(torch.optim.Optimizer):
+    """Polyak's heavy ball, from the positions themselves."""
+
+    def __init__(self, params, lr=1e-3, momentum=0.0, weight_decay=0.0):
+        if lr < 0 or momentum < 0 or weight_decay < 0:
+            raise ValueError("lr, momentum and weight_decay must not be negative")
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                now, before = p.clone(), self.state[p].get("before", p)
+                d = p.grad + group["weight_decay"] * p
+                p.copy_(now - group["lr"] * d + group["momentum"] * (now - before))
+                self.state[p]["before"] = now
+        return loss
+
+
+class PositionsWithSwitch(Positions):
+    """The same, with an option that it does not use."""
+
+    def __init__(self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False):
+        super().__init__(params, lr, momentum, weight_decay)
+        self.defaults["nesterov"] = nesterov
+        for group in self.param_groups:
+            group.setdefault("nesterov", nesterov)
+
+
+def test_what_is_moved_from_outside_tells_a_heavy_ball():
+    report = check(Positions)
+    assert report.rule == "heavy_ball"
+    assert not report.failures
+    report = check(PositionsWithSwitch)
+    assert report["rule"].outcome == PASSED
+    assert {v.clause.id for v in report.failures} == {"option-effect", "live-options"}
+
+
+class Velocity(PositionsWithSwitch):
+    """Keras's SGD, that takes nesterov and does nothing with it."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    v = self.state[p].setdefault("v", torch.zeros_like(p))
+                    d = p.grad + group["weight_decay"] * p
+                    p.add_(v.mul_(group["momentum"]).sub_(group["lr"] * d))
+        return loss
+
+
+def test_an_option_that_does_nothing_hides_no_convention():
+    report = check(Velocity, only=["arithmetic"])
+    assert report.rule.startswith("keras")
+    assert "Nesterov is accepted and changes nothing" in report["rule"].diagnosis
+    assert report["changed-lr"].outcome == FAILED
+    assert "another convention" not in report["changed-lr"].diagnosis
+
+
+class Clamped(Positions):
+    """torch's SGD, whose step is held to ±10."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                d = p.grad + group["weight_decay"] * p
+                if group["momentum"]:
+                    state = self.state[p]
+                    state["b"] = group["momentum"] * state["b"] + d if "b" in state else d
+                    d = state["b"]
+                p.sub_(group["lr"] * d.clamp(-10, 10))
+        return loss
+
+
+def test_what_is_held_back_for_large_numbers_alone_is_judged():
+    report = check(Clamped, only=["arithmetic"])
+    assert report.rule == "torch"
+    assert "are they clipped?" in report["rule"].diagnosis

@@ -228,11 +228,11 @@ def homework(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "headline"),
     [
-        ("HeavyBall", "Polyak's heavy ball (heavy_ball). It accepts weight_decay, and never uses it."),
-        ("Corrected", "(ema_corrected). It accepts weight_decay, and never uses it."),
-        ("Lion", "follows Lion (lion). It accepts weight_decay, and never uses it."),
+        ("HeavyBall", "Polyak's heavy ball (heavy_ball). It accepts weight_decay, which changes nothing."),
+        ("Corrected", "(ema_corrected). It accepts weight_decay, which changes nothing."),
+        ("Lion", "follows Lion (lion). It accepts weight_decay, which changes nothing."),
         ("Uphill", "SGD with a known mistake: the step goes uphill: it is added, not subtracted. "
-                   "It accepts momentum and weight_decay, and never uses them."),
+                   "It accepts momentum and weight_decay, which change nothing."),
         ("Still", "SGD with a known mistake: parameters never change."),
         ("Clipped", "follows no rule that is known here."),
         ("Slower", "follows no rule that is known here."),

@@ -70,7 +70,7 @@ def examine(
         guessed = Guess(None, said)
     else:
         traces = recorder.telling
-        guessed = guess(patient.signature, recorder.heard, traces, patient.given)
+        guessed = guess(patient.signature, recorder.heard, traces, patient.given, lambda: recorder.moved)
         if guessed.rule is None and not traces:
             guessed = Guess(
                 None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from surefoot.check.claim import Claim
@@ -13,10 +13,12 @@ from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import MISTAKES, mistakes_in
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
+from surefoot.check.scripts import LARGE
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 from surefoot.trace import Trace
 from surefoot.trace.compare import UNIT_ROUNDOFF
+from surefoot.trace.values import elements
 
 __all__ = ["Guess", "conventions", "guess", "precision", "variants"]
 
@@ -82,8 +84,23 @@ def conventions(words: Words) -> Iterator[Rule]:
         yield from variants(rule, words)
 
 
-def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Options) -> Guess:
-    """Guess the rule from a class's name, its options, those given, and recordings of plain steps."""
+def guess(
+    signature: Signature,
+    words: Words,
+    plain: Sequence[Trace],
+    given: Options,
+    moved: Callable[[], Sequence[Trace]] = tuple,
+) -> Guess:
+    """Guess the rule from a class's name, its options, those given, and recordings of plain steps.
+
+    Args:
+        signature: of the class.
+        words: what its options mean.
+        plain: recordings of plain steps.
+        given: options that are given with every call.
+        moved: gives recordings of parameters that are moved from outside, by which conventions are told apart
+            that agree in plain steps.
+    """
     (named, whole), by = _named(signature.name, words), "its name"
     for option, value in given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
@@ -91,7 +108,7 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
         if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
             title = _title(named, {"decay": "decoupled"})
             named, by = named.variant(title=title, decay="decoupled"), f"{by} and {option}=True"
-    followed = next(_followed(named, words, plain, precision(given)), None) if plain else None
+    followed, but = _followed_at_all(named, words, plain, precision(given), moved) if plain else (None, "")
     behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
     if followed is None and named is not None and not words.unheard(named) and plain:
         inside = (rule for variant in variants(named, words) for rule in fixed(variant, words))
@@ -100,7 +117,7 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
     by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
         agree = f"agree within {rough} rounding" if rough else "agree"
-        why = f"{named.title}, by {by}; its plain steps {agree}."
+        why = f"{named.title}, by {by}; its plain steps {agree}{but}."
         return Guess(named, why, behaves, rough, by, sure=whole or by_part)
     if named is not None and not words.unheard(named):
         if behaves is not None:
@@ -119,7 +136,8 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
             return Guess(named, f"{named.title}, by {by}, and since with a known mistake it is that.")
     if behaves is not None:
         follow = f"follow within {rough} rounding" if rough else "follow"
-        return Guess(behaves, f"{behaves.title}, which its plain steps {follow}.", behaves, rough, sure=False)
+        why = f"{behaves.title}, which its plain steps {follow}{but}."
+        return Guess(behaves, why, behaves, rough, sure=False)
     if _is_sgd_at_rest(signature, words, plain):
         sgd = RULES["torch"]
         why = f"{sgd.title}, by its options, and since it is that while none of them is on."
@@ -130,6 +148,65 @@ def guess(signature: Signature, words: Words, plain: Sequence[Trace], given: Opt
             f"No known rule reproduces its plain steps, but {mistaken} does. --rule NAME holds it to a rule."
         )
     return Guess(None, why)
+
+
+def _followed_at_all(
+    named: Rule | None,
+    words: Words,
+    plain: Sequence[Trace],
+    wanted: str | None,
+    moved: Callable[[], Sequence[Trace]],
+) -> tuple[Claim | None, str]:
+    """The rule that reproduces recordings, or all but those of an obvious fault; and which those are not."""
+    kinds: list[tuple[Sequence[Trace], list[str], str]] = [(plain, [], "")]
+    if not words.others:  # what those do is not known
+        unused = [option for option in words.switchable({}) if _unused(option, plain)]
+        small = [t for t in plain if not _large(t)]
+        kinds.append(([_without(t, unused) for t in plain], unused, f" while {' and '.join(unused)} is off"))
+        kinds.append((small, [], " but for large numbers"))
+    for kept, unused, but in kinds:
+        if not kept or (kept is not plain and not unused and len(kept) == len(plain)):
+            continue
+        found = next(_followed(named, words, kept, wanted), None)
+        if found is not None:
+            apart = [_without(t, unused) for t in moved()]
+            heard = words.without(set(unused))
+            others = () if all(map(found.holds, apart)) else _followed(named, heard, kept, wanted)
+            return next((claim for claim in others if all(map(claim.holds, apart))), found), but
+    return None, ""
+
+
+def _without(trace: Trace, unused: Sequence[str]) -> Trace:
+    """The same recording, as one that was made with these options off."""
+    groups = tuple(
+        replace(g, options={o: type(v)(0) if o in unused else v for o, v in g.options.items()})
+        for g in trace.script.groups
+    )
+    return replace(trace, script=replace(trace.script, groups=groups))
+
+
+def _unused(option: str, plain: Sequence[Trace]) -> bool:
+    """Whether steps with an option switched on are those without it, wherever both were taken."""
+    taken: dict[Any, list[Any]] = {}
+    pairs = 0
+    for on in (False, True):
+        for trace in plain:
+            options = dict(trace.script.groups[0].options)
+            if bool(options.pop(option, None)) is not on:
+                continue
+            key = str((sorted(options.items()), trace.script.start, trace.script.steps))
+            steps = [m.w for m in trace.steps]
+            if not on:
+                taken[key] = steps
+            elif key in taken:
+                pairs += 1
+                if taken[key] != steps:
+                    return False
+    return pairs > 0
+
+
+def _large(trace: Trace) -> bool:
+    return any(abs(x) > LARGE / 8 for value in trace.script.start.values() for x in elements(value))
 
 
 def _is_sgd_at_rest(signature: Signature, words: Words, plain: Sequence[Trace]) -> bool:

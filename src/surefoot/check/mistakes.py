@@ -129,7 +129,8 @@ SGD_MISTAKES = (
          "momentum every one",
          first=lambda h, d, w: (1 - h.dampening) * d, bypass=False),
     # Nesterov
-    _sgd("nesterov ignored", "nesterov is accepted and never used",
+    _sgd("nesterov ignored", "nesterov is accepted and changes nothing (is it used, and with the buffer as it"
+         " is after its update?)",
          nesterov=lambda h, d, b, old, g: b),
     _sgd("nesterov from step 2", "Nesterov's first step does not look ahead; it begins with the second",
          nesterov=lambda h, d, b, old, g: d if old is None else d + h.momentum * b),

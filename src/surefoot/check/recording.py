@@ -101,6 +101,12 @@ class Recorder:
         recordings = (*self.plain, *self.record(changed, taken), *more)
         return [r.trace for r in recordings if r.trace]
 
+    @cached_property
+    def moved(self) -> list[Trace]:
+        """What tells conventions apart that agree on all else: parameters that are moved from outside."""
+        situation = next(s for s in SITUATIONS if s.clause.id == "moved")
+        return [r.trace for r in self.record(situation, self.accepted(0)) if r.trace]
+
     @property
     def refusal(self) -> str | None:
         """What the constructor says, if it takes no vectors with any combination of the options."""

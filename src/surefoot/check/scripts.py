@@ -106,6 +106,15 @@ def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script
             yield Script({"a": START, "b": (2, -3)}, members, _steps(gradients))
 
 
+def twins(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+    """Tensors of one shape and dtype, two in a group and one at the same place of another group."""
+    gradients = [
+        {name: SMOOTH[(t + shift) % 4] for shift, name in enumerate(("a", "b", "c"))} for t in range(3)
+    ]
+    members = (Group(("a", "b"), options), Group(("c",), options))
+    yield Script({"a": START, "b": (2, -3, 1), "c": (-1, 2, HALF)}, members, _steps(gradients))
+
+
 def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
     yield _one(options, reuse_gradients=True)

@@ -65,6 +65,11 @@ SITUATIONS = (
         "Read every option inside the loop over param_groups.", quick=True,
     ),
     _situation(
+        "twins", "tensors of one shape, each with a state of its own", scripts.twins,
+        "Layers repeat: a buffer found by its shape, or its place in the group, gathers others' gradients.",
+        "Keep each parameter's state under the parameter itself: self.state[p].", quick=True, near=0,
+    ),
+    _situation(
         "reused", "a gradient tensor that is reused", scripts.reused,
         "zero_grad(set_to_none=False) overwrites gradients; a state that shares their memory changes too.",
         "Keep a copy: torch.clone(grad).detach().", quick=True,

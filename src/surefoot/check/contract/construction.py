@@ -126,7 +126,7 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> 
     quick=True,
 )
 def group_options(make: Make, option: str, value: Any) -> Claims:
-    a, b, twin = weight(2, 2), weight(2, 2), weight(2, 2)
+    a, b, twin = weight(2, 3), weight(2, 2), weight(2, 2)
     opt = make([{"params": [a]}, {"params": [b], option: value}])
     run(opt, [a, b], range(3))
     run(make([twin], **{option: value}), [twin], range(3))

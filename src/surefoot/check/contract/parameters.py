@@ -99,15 +99,15 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
     "parameters",
     "a parameter's run does not depend on the company it has",
     why="A step counter that every parameter advances makes the rule depend on the model's size.",
-    mend="Count steps once per step() or once in each parameter's own state.",
+    mend="Count steps once per step(), or in each parameter's own state; keep every buffer there, too.",
     over="rich",
     needs=["repeatable", "uncoupled"],
 )
 def company(make: Make) -> Claims:
-    w, other, alone = weight(2, 2), weight(2, 3), weight(2, 2)
-    run(make([w, other]), [w, other], range(3))
+    w, other, twin, alone = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 2)
+    run(make([w, other, twin]), [w, other, twin], range(3))
     run(make([alone]), [alone], range(3))
-    return [("a parameter beside another, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
+    return [("a parameter beside others, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
 
 
 @clause(

@@ -133,8 +133,15 @@ def load_dtype(make: Make) -> Claims:
     second.load_state_dict(first.state_dict())
     run(second, [double], range(2, 3))
 
-    def dtypes(opt: Any, p: torch.Tensor) -> dict[str, str]:
-        return {k: str(v.dtype) for k, v in opt.state.get(p, {}).items() if torch.is_tensor(v)}
+    def kind(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: kind(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [kind(x) for x in v]
+        return str(v.dtype) if torch.is_tensor(v) else "no tensor"
+
+    def dtypes(opt: Any, p: torch.Tensor) -> dict[str, Any]:
+        return {k: kind(v) for k, v in opt.state.get(p, {}).items()}
 
     fit, came = dtypes(third, fresh), dtypes(second, double)
     if fit != came and type(first).load_state_dict is torch.optim.Optimizer.load_state_dict:

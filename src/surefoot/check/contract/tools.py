@@ -28,7 +28,14 @@ def run(opt: Any, weights: list[Tensor], steps: Iterable[int]) -> None:
 
 
 def state(opt: Any, w: Tensor) -> dict[str, Any]:
-    return {k: v.tolist() if torch.is_tensor(v) else v for k, v in opt.state.get(w, {}).items()}
+    def plain(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: plain(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [plain(x) for x in v]
+        return v.tolist() if torch.is_tensor(v) else v
+
+    return {k: plain(v) for k, v in opt.state.get(w, {}).items()}
 
 
 def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) -> Any:

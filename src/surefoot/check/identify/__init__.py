@@ -89,8 +89,8 @@ class Identification:
         name = f"{self.subject}({options})"
         lines = []
         if self.unused:
-            them = "it" if len(self.unused) == 1 else "them"
-            lines = [f"It accepts {' and '.join(self.unused)}, and never uses {them}."]
+            change = "changes" if len(self.unused) == 1 else "change"
+            lines = [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
         if self.rule is not None:
             near = ", within float32 rounding" if self.rough else ""
             lines.insert(0, f"{name} follows {self.rule.title} ({self.rule.name}){near}.")
