@@ -38,8 +38,10 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def method(self: LightOptimizer, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return not_compiled(method, self, *args, **kwargs)
         # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
-        watched = type(self).step is method and not torch.compiler.is_compiling() and self._watched()
+        watched = type(self).step is method and self._watched()
         return (with_hooks if watched else step)(self, *args, **kwargs)
 
     method.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
@@ -77,8 +79,6 @@ class LightOptimizer(Optimizer):
         Returns:
             What the closure returned, or None.
         """
-        if torch.compiler.is_compiling():
-            return not_compiled(LightOptimizer.step, self, closure)
         return self._step(closure)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -129,7 +129,7 @@ class LightOptimizer(Optimizer):
         raise NotImplementedError
 
 
-not_compiled = torch._disable_dynamo(lambda f, *args: f(*args))  # type: ignore[attr-defined]
+not_compiled = torch._disable_dynamo(lambda f, *a, **k: f(*a, **k))  # type: ignore[attr-defined]
 
 
 class _Held:
