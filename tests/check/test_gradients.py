@@ -521,5 +521,23 @@ def test_a_place_is_told_only_where_gradients_flow_that_way():
     report = check_gradients(Late(), cross_entropy, batch())
     assert verdicts(report)["scale"] == "wrong"
     assert verdicts(report)["first.weight"] == "right"
-    assert report.flow[0] in ("first.weight", "first.bias")
+    assert next(iter(report.flow)) in ("first.weight", "first.bias")
     assert "look for the mistake between" not in str(report)
+
+
+class Branches(nn.Module):
+    """A wrong layer between two right ones, beside which another way goes."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.side, self.b = nn.Linear(3, 4), nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.b((Square.apply(self.a(x).tanh()) + self.side(x)).tanh())
+
+
+def test_what_lies_on_another_way_is_no_end_of_the_place():
+    report = check_gradients(Branches(), cross_entropy, batch())
+    assert {n for n, v in verdicts(report).items() if v == "wrong"} == {"a.weight", "a.bias"}
+    text = " ".join(str(report).split())
+    assert "look for the mistake between b.weight and a." in text or "between b.bias and a." in text

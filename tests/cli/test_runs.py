@@ -55,3 +55,16 @@ def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs").mkdir()
     assert main(["runs"]) == 2
     assert capsys.readouterr().err == "surefoot: There is no run in 'runs'.\n"
+
+
+def test_a_default_lr_is_the_one_that_a_warm_up_rises_to(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/a/config.toml").write_text('optimizer = "torch.optim:SGD"\nwarmup = "1 epoch"\n')
+    lrs = [0.0005, 0.001, 0.0002]
+    records = [
+        f'{{"kind": "step", "step": {step}, "epoch": 1, "loss": 2.0, "lr": {lr}}}\n'
+        for step, lr in enumerate(lrs, 1)
+    ]
+    Path("runs/a/metrics.jsonl").write_text("".join(records))
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-2:] == ["0.001", "32"]

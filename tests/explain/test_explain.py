@@ -546,11 +546,12 @@ def test_climbing_is_not_told_as_descent() -> None:
         ),
         ("sum(x)*x2", {"x": [1, 2], "x2": 1}, "x2 and element 2 of x would be written alike; call one of"),
         ("γ**2", {"γ": 1}, "γ is written for lr here; call the variable otherwise, such as w."),
+        ("μ**2", {"μ": 1}, "μ is written for momentum here; call the variable otherwise, such as w."),
     ],
 )
 def test_variables_that_would_be_taken_for_others(f: str, at: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as caught:
-        explain("sgd", f=f, at=at)
+        explain("sgd", f=f, at=at, momentum=0.5)
     assert str(caught.value).startswith(said)
 
 
@@ -566,3 +567,19 @@ def test_what_is_no_option_of_a_rule(option: str, capsys: pytest.CaptureFixture[
     assert main(["explain", "sgd", "w**2", "--at", "w=1", "--option", option]) == 2
     name = option.partition("=")[0]
     assert capsys.readouterr().err == (f"surefoot: {name} is no option of the rule; give it as --{name}.\n")
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "options"),
+    [
+        ("sum(ab**2) + ab1**2", {"ab": [2, 3], "ab1": 3}, {}),
+        ("sum(w**2) + w1", {"w": [1, 2], "w1": 3}, {}),
+        ("λ**2", {"λ": 2}, {}),
+    ],
+)
+def test_variables_that_are_taken_for_no_others(f: str, at: dict[str, Any], options: dict[str, Any]) -> None:
+    assert explain("sgd", f=f, at=at, lr=0.25, steps=1, **options).latex()
+
+
+def test_numbers_whose_squares_no_float_holds() -> None:
+    assert explain("sgd", f="1e90*w**2", at={"w": 1}, lr=1e90, momentum=0.5, steps=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 import subprocess
 import sys
@@ -135,6 +136,30 @@ def test_hooks_see_the_arguments_as_they_were_given(args: tuple[Any, ...], kwarg
         optimizer.register_step_post_hook(lambda _, a, k: seen.append((a[1:], k)))
         optimizer.step(*args, **kwargs)
     assert seen == [(args, kwargs)] * 4
+
+
+class Wrapped(surefoot.SGD):
+    """A step of its own that looks like the one it calls."""
+
+    @functools.wraps(surefoot.SGD.step)
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+class Plain(surefoot.SGD):
+    """A step of its own, around which torch runs the hooks."""
+
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [surefoot.SGD, Plain, Wrapped])
+def test_hooks_run_once_around_a_step_of_ones_own(kind: Any) -> None:
+    seen = []
+    optimizer = kind([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: seen.append(1))
+    optimizer.step()
+    assert seen == [1]
 
 
 def test_state_dict_hooks_run() -> None:

@@ -426,6 +426,15 @@ def test_refused_where_it_does_nothing(options: dict[str, Any], what: str) -> No
         surefoot.SGD([{"params": [w], **options}, {"params": [v]}], lr=0.1, flatten=True)
 
 
+def test_taken_where_one_tensor_gains_by_it() -> None:
+    wide, narrow = torch.ones(2, dtype=torch.float64), torch.ones(2)
+    params = [nn.Parameter(t.clone()) for t in (narrow, wide, wide)]
+    surefoot.SGD(params, lr=0.1, momentum=0.5, state_dtype=torch.float64, flatten=True)
+    surefoot.SGD([nn.Parameter(narrow)], lr=0.1, foreach=False, fused=True, flatten=True)
+    groups = [{"params": []}, {"params": [nn.Parameter(t.clone()) for t in (narrow, wide)]}]
+    surefoot.SGD(groups, lr=0.1, momentum=0.5, state_dtype=torch.float64, flatten=True)
+
+
 @pytest.mark.parametrize("options", [{"convention": "ema", "momentum": 0.5}, {"fused": True}], ids=str)
 def test_taken_where_it_does_something(options: dict[str, Any]) -> None:
     params = [nn.Parameter(torch.ones(2)) for _ in range(3)]

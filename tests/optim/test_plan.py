@@ -303,7 +303,7 @@ def test_a_first_step_that_fails_stays_the_first(fails: Callable[[Parameter, Par
     a.grad = torch.ones(4)
     optimizer = fails(a, b)
     assert torch.equal(a, torch.ones(4))
-    assert not any(optimizer.state.values())
+    assert not optimizer.state
     b.grad = None
     optimizer.step()
     assert torch.equal(a, torch.full((4,), 0.5))  # b = d, not (1 − τ) d
@@ -352,3 +352,33 @@ def test_groups_of_torchs_own(how: str) -> None:
     del groups[0]["lr"]
     with pytest.raises(KeyError, match="lr"):
         optimizer.step()
+
+
+def test_a_flat_first_step_that_fails_stays_the_first() -> None:
+    broken = Parameter(torch.ones(1).expand(3))  # cannot be written to
+    a, b = Parameter(torch.ones(3)), Parameter(torch.ones(3))
+    groups = [{"params": [broken], "fused": False}, {"params": [a, b]}]
+    optimizer = surefoot.SGD(groups, lr=0.1, momentum=0.5, dampening=0.5)
+    broken.requires_grad_(False)
+    optimizer.flatten()
+    broken.requires_grad_(True)
+    optimizer.zero_grad()
+    (broken.sum() + a.sum() + b.sum()).backward()
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        optimizer.step()
+    assert a not in optimizer.state
+    broken.grad = None
+    optimizer.step()
+    torch.testing.assert_close(a.detach(), torch.full((3,), 0.9))
+
+
+def test_a_buffer_that_was_only_multiplied_is_unwritten() -> None:
+    a = Parameter(torch.ones(4))
+    optimizer = surefoot.SGD([a], lr=0.5, momentum=0.5, dampening=0.5, foreach=False)
+    a.grad = torch.ones(4)
+    a.grad.data = torch.ones(3)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        optimizer.step()
+    a.grad = torch.ones(4)
+    optimizer.step()
+    assert torch.equal(a, torch.full((4,), 0.5))

@@ -286,3 +286,11 @@ def test_a_run_that_diverged_does_not_flatten_losses_below_0(tmp_path: Path) -> 
     low, high = curves(runs).axes[0].get_ylim()
     assert -2 < low < -1.5
     assert 1 < high < 2
+
+
+def test_a_run_that_comes_down_to_0_is_shown_from_its_start() -> None:
+    records = [
+        {"kind": "step", "step": step, "epoch": 1, "loss": loss, "lr": 0.1}
+        for step, loss in enumerate([4096.0, 256.0, 16.0, *[1e-8] * 20, 0.0, 0.0], 1)
+    ]
+    assert curves([History("run", records)]).axes[0].get_ylim()[1] > 4096

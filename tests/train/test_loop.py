@@ -692,13 +692,13 @@ class Pair(nn.Module):
         ({"model": Pair()}, "The model gives a tuple, which the loss does not take (TypeError: "),
         (
             {"model": nn.Linear(16, 1), "train": (X, X[:, 0]), "loss": nn.MSELoss()},
-            "The model gives (2, 1) where the targets are (2,), which torch's loss would spread over each"
+            "The model gives (n, 1) where the targets are (n,), which torch's loss would spread over each"
             " other; give them as y.reshape(-1, 1), or loss='squared-error'.",
         ),
         (
             {"model": nn.Linear(16, 2), "train": (X, X[:, :1]), "loss": functional.l1_loss},
-            "The model gives (2, 2) where the targets are (2, 1), which torch's loss would spread over each"
-            " other; give as many outputs as targets.",
+            "The model gives (n, 2) where the targets are (n, 1), which torch's loss would spread over each"
+            " other; give as many outputs as targets, or a loss of your own that does so on purpose.",
         ),
         (
             {"validate_every": 5},
@@ -735,3 +735,29 @@ def test_rows_with_a_one_for_their_class_are_told() -> None:
     hot = functional.one_hot(Y, 3)
     with pytest.raises(InputError, match=r"of rows with a 1 for their class, give y.argmax\(1\)\.$"):
         fit(nn.Linear(16, 3), (X, hot), (X, hot), progress=False)
+
+
+def test_rows_that_were_trained_on_before_are_not_blamed() -> None:
+    """A number that a model copes with, or that was huge before it was scaled."""
+
+    class Copes(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.nan_to_num(0.0, 0.0, 0.0))
+
+    x = X.clone()
+    x[41, 0] = torch.inf
+    with pytest.raises(RunDiverged, match="try a smaller lr than 3"):
+        fit(Copes(16, 1), (x, X[:, :1]), optimizer=lambda p: SGD(p, lr=3.0), epochs=200, progress=False)
+    with pytest.raises(RunDiverged, match=r"try a smaller lr than 1e\+06"):
+        fit(
+            nn.Linear(16, 1),
+            (1e9 * X, X[:, :1]),
+            scaling=lambda x: x / 1e9,
+            optimizer=lambda p: SGD(p, lr=1e6),
+            progress=False,
+        )
+
+
+def test_a_mistake_within_a_loss_of_ones_own_stays_what_it_is() -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        fit(Pair(), (X, Y), loss=lambda output, target: output[0].sum() + None, progress=False)

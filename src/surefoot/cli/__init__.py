@@ -77,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, most likely under `surefoot … > file`
         if debug:
             raise
-        where = f"'{error.filename}'" if error.filename else "standard output"
-        print(f"surefoot: Cannot read or write {where}: {error.strerror or error}.", file=sys.stderr)
+        where = f" '{error.filename}'" if error.filename else ""
+        print(f"surefoot: Cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)
         let_go(sys.stdout)
         return 2
 

@@ -35,7 +35,9 @@ def runs(folder: Path = Path("runs"), /) -> int:
             table.append((path.name, "no metrics", *[""] * 7))
             continue
         best = run.best
-        lr = run.steps[0]["lr"] if config.lr is None and run.steps else config.lr  # the optimizer's default
+        lr = config.lr
+        if lr is None and run.steps:  # the optimizer's own default, which a warm-up rises to
+            lr = max(step["lr"] for step in run.steps)
         table.append(
             (
                 path.name,

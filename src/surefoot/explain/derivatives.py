@@ -13,7 +13,7 @@ from surefoot.explain.node import Node
 from surefoot.rules.printing import latex_name
 from surefoot.trace.values import Shape, indices
 
-__all__ = ["from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text"]
+__all__ = ["from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text", "symbol_latex"]
 
 MOST = 6  # elements that are written out; after them …
 
@@ -51,7 +51,7 @@ def slope_latex(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[An
     """Write ∂f/∂name as LaTeX: as one formula where all elements are alike, else element by element."""
     alike = _alike(name, symbols, slopes)
     row = [_symbol(name)] if alike is not None else symbols[name]
-    letters = {s: _symbol_latex(s.name) for r in (*symbols.values(), map(_symbol, symbols)) for s in r}
+    letters = {s: symbol_latex(s.name) for r in (*symbols.values(), map(_symbol, symbols)) for s in r}
     pairs = zip(row, slopes if alike is None else [alike], strict=True)
     parts = [
         rf"\frac{{\partial f}}{{\partial {letters[s]}}} = {_latex(d, letters, 'e' not in symbols)}"
@@ -101,7 +101,8 @@ def _latex(expression: Any, names: Mapping[Any, str], euler: bool, **settings: A
     return str(Printer({"symbol_names": {**names, one: r"\exp(1)"}, **settings}).doprint(expression))
 
 
-def _symbol_latex(name: str) -> str:
+def symbol_latex(name: str) -> str:
+    """A variable, or an element of one such as x[0], in LaTeX."""
     stem, _, key = name.partition("[")
     return subscript(latex_name(stem), [str(int(k) + 1) for k in key.rstrip("]").split(",")] if key else ())
 

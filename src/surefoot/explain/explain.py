@@ -85,7 +85,7 @@ def explain(
     if (f is None) == (gradients is None):
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
     for hyper in (x for r in rules for x in r.hypers if x.is_number and not x.letter.isascii()):
-        if hyper.letter in at:
+        if hyper.letter in at and (hyper.name == "lr" or options.get(hyper.name)):
             raise InputError(
                 f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
             )

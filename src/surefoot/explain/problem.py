@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,16 +71,17 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
 
 def _check_names(shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse names that are one in LaTeX: x1, x_1 and the first element of x all have an index there."""
-    seen = {f"{name}{i}": f"element {i} of {name}" for name, s in shapes.items() for i in range(1, *_end(s))}
+    seen: dict[str, str] = {}
+    for name, size in shapes.items():
+        for i in range(size[0] if len(size) == 1 else 0):
+            seen[derivatives.symbol_latex(f"{name}[{i}]")] = f"element {i + 1} of {name}"
     for name in shapes:
-        plain = re.sub(r"^([^\W\d_])_(\d+)$", r"\1\2", name)
-        if plain in seen:
-            raise InputError(f"{name} and {seen[plain]} would be written alike; call one of them otherwise.")
-        seen[plain] = name
-
-
-def _end(shape: tuple[int, ...]) -> tuple[int]:
-    return (shape[0] + 1 if len(shape) == 1 else 1,)
+        written = derivatives.symbol_latex(name)
+        if written in seen:
+            raise InputError(
+                f"{name} and {seen[written]} would be written alike; call one of them otherwise."
+            )
+        seen[written] = name
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,9 @@ def radius(trace: Any, determinant: Any) -> Any:
         (1.0, 0.5)
     """
     if isinstance(trace, (int, float, Fraction)) and isinstance(determinant, (int, float, Fraction)):
+        large = abs(float(trace))
+        if large > 1e150:  # no float holds its square, beside which the rest is nothing
+            return large
         square = float(trace * trace - 4 * determinant)
         return math.sqrt(determinant) if square < 0 else (abs(float(trace)) + math.sqrt(square)) / 2
     import numpy as np

@@ -159,7 +159,7 @@ def _factor(gap: float) -> str:
 
 def _steps(gap: float) -> str:
     """Return in how many steps the error changes tenfold."""
-    steps = abs(math.log(10) / math.log1p(-gap)) if gap < 1 else 0
+    steps = abs(math.log(10) / math.log1p(-gap)) if gap < 1 and gap else 0
     if not 1000 <= steps < 1e7:
         return f"{steps:.3g}" if steps else "–"
     return f"{float(f'{steps:.3g}'):,.0f}"
@@ -188,10 +188,10 @@ def _gap(matrix: Matrix) -> float:
         return gap(a + d, a * d - b * c)
     import mpmath
 
-    with mpmath.workdps(60):
+    with mpmath.workdps(60 * len(matrix)):  # of an n-fold eigenvalue, an n-th of the digits are right
         exactly = mpmath.matrix([[mpmath.mpf(x.numerator) / x.denominator for x in row] for row in matrix])
         found = float(1 - max(map(abs, mpmath.eig(exactly, left=False, right=False))))
-    return found if abs(found) > 1e-40 else 0.0  # of 60 digits, the last are noise
+    return found if abs(found) > 1e-40 else 0.0  # the last digits are noise
 
 
 def transition(rule: Rule, h: H, curvature: Fraction) -> Matrix | None:

@@ -36,13 +36,21 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     """As Optimizer.profile_hook_step, but that the profiler's range is made where somebody waits for it."""
     with_hooks = Optimizer.profile_hook_step(step)
 
+    def by_torch(outer: Any) -> bool:
+        """Whether torch runs the hooks around what somebody has put in the place of this step."""
+        while outer is not None and outer is not method:
+            if getattr(outer, "__code__", None) is with_hooks.__code__:
+                return True
+            outer = getattr(outer, "__wrapped__", None)
+        return False
+
     @functools.wraps(step)
     def method(self: LightOptimizer, *args: Any, **kwargs: Any) -> Any:
         if torch.compiler.is_compiling():
             return not_compiled(method, self, *args, **kwargs)
-        # A subclass with a `step` of its own had it wrapped by torch, which runs the hooks around it.
-        watched = type(self).step is method and self._watched()
-        return (with_hooks if watched else step)(self, *args, **kwargs)
+        return (with_hooks if self._watched() and not by_torch(type(self).step) else step)(
+            self, *args, **kwargs
+        )
 
     method.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
     return method

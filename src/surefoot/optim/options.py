@@ -197,14 +197,19 @@ def refuse_flat(groups: list[dict[str, Any]]) -> None:
     why = ""
     for group in groups:
         o = Options.of(group)
+        dtypes = {p.dtype for p in group["params"]}
+        if not dtypes:
+            continue
         if o.kahan or o.differentiable:
             why = "kahan=True" if o.kahan else "differentiable=True"
-        elif o.foreach is not None or o.fused is False:
+        elif o.foreach or (not o.fused and (o.foreach is False or o.fused is False)):
             why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
         elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
             why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
-        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype != group["params"][0].dtype:
+        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype not in dtypes:
             why = f"state_dtype={o.state_dtype}"
         else:
             return
+    if not why:
+        return
     raise ValueError(f"flatten does nothing beside {why}, which has no kernel for all at once; leave one out")

@@ -53,7 +53,7 @@ class Plan:
                 for run in self.runs
             ]
         except BaseException:
-            forget(made)
+            forget(state, made + [new for run in self.runs for new in run.made])
             raise
         self.lasting = not any(run.first or run.sparse or run.odd for run in self.runs)
         if self.lasting:
@@ -106,12 +106,18 @@ class Plan:
         return work
 
 
-def forget(made: list[Made]) -> None:
+def forget(state: State, made: list[Made]) -> None:
     """After a step that failed: drop state that is new and unwritten, so that a first step stays first."""
     for entry, key, version in made:
         new = entry.get(key)
-        if new is not None and (new.is_inference() or new._version == version):
+        if new is None:
+            continue
+        unwritten = not new.is_inference() and new._version == version
+        if unwritten or not (new._nnz() if new.is_sparse else new.any()):  # μ·0 may have been taken
             del entry[key]
+    emptied = {id(entry) for entry, _, _ in made if not entry}
+    for p in [p for p, entry in state.items() if id(entry) in emptied]:
+        del state[p]
 
 
 def _in_order(groups: Groups) -> list[Any]:

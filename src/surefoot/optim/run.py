@@ -152,6 +152,7 @@ class Run:
             buffers = pack(buffers)
             for entry, b in zip(call.entries, buffers, strict=True):
                 entry[BUFFER] = b
+            self.made = [(entry, key, entry[key]._version) for entry, key, _ in self.made]
         self._addresses = list(map(_address, [*grads, *params, *buffers]))
         lists = (params, grads, buffers)
         self.whole = tuple([one] if (one := joined(tensors)) is not None else [] for tensors in lists)

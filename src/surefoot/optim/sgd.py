@@ -220,7 +220,7 @@ class SGD(LightOptimizer):
                 done += 1
         except BaseException:
             for call in work[done:]:
-                forget(call.run.made)
+                forget(state, call.run.made)
             self._plan = None
             raise
         finally:

@@ -172,7 +172,8 @@ def _scale_losses(panel: Axes) -> None:
 
     With some below 0, those far beyond all others, as of a run that diverged, leave the panel.
     """
-    values = [float(y) for line in panel.get_lines() for y in np.asarray(line.get_ydata())]
+    lines = [[float(y) for y in np.asarray(line.get_ydata())] for line in panel.get_lines()]
+    values = [y for line in lines for y in line]
     usual = float(np.median(np.abs(values)))
     if min(values) > 0 and max(values) > 20 * min(values):
         panel.set_yscale("log")
@@ -183,8 +184,10 @@ def _scale_losses(panel: Axes) -> None:
         panel.yaxis.set_minor_formatter(NullFormatter())
     else:
         panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
-        near = [y for y in values if abs(y) <= 1000 * usual]
-        if min(values) <= 0 < usual and len(near) < len(values):
+        far = 1000 * usual
+        grown = any(max(map(abs, y[min(range(len(y)), key=lambda i: abs(y[i])) :])) > far for y in lines)
+        if min(values) <= 0 < usual and grown:
+            near = [y for y in values if abs(y) <= far]
             room = 0.05 * (max(near) - min(near))
             panel.set_ylim(min(near) - room, max(near) + room)
 

@@ -43,7 +43,7 @@ class Feed:
             in a way of its own.
         targets: all of them, where they are in memory.
         generators: that a DataLoader draws its order from.
-        flaw: says what is wrong with the numbers of the rows; None where they are not at hand.
+        flaw: says where NaN or inf is among the rows, and what is huge; None where they are not at hand.
     """
 
     steps: int
@@ -55,7 +55,7 @@ class Feed:
     sample: tuple[Tensor, Tensor] | None = None
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
-    flaw: Callable[[], str | None] | None = None
+    flaw: Callable[[], tuple[str | None, str | None]] | None = None
 
 
 def unwritten(epoch: Epoch) -> Epoch:

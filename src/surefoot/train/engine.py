@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
-from surefoot.train.losses import Loss, check_differentiable, check_loss
+from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch
 from surefoot.train.randomness import forked
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
@@ -111,7 +111,7 @@ def eager(
         try:
             return loss(output, y)
         except TypeError as error:
-            if isinstance(output, Tensor):
+            if isinstance(output, Tensor) or not of_torch(loss):
                 raise
             kind = type(output).__name__
             raise InputError(

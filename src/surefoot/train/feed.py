@@ -65,7 +65,7 @@ def feed(
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
     told = partial(mark, x, y)  # as they were given: scaled, other rows may look the same
-    flaw = partial(_flaw, x, y)
+    given = x
     if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)
@@ -85,6 +85,7 @@ def feed(
     def first(count: int, size: int) -> Batches:
         return batches(x[:count], y[:count], size, scaling=scaling)
 
+    flaw = partial(_flaw, given, y, x if scaling is None else None)
     steps, sample = -(-len(x) // batch_size), next(first(2, 2))
     return Feed(steps, len(x), y[:1], told, epoch, first, sample, targets=y, flaw=flaw)
 
@@ -116,16 +117,27 @@ def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
     return tensor.to(narrowed(tensor, floats))
 
 
-def _flaw(x: Tensor, y: Tensor) -> str | None:
-    """What is wrong with numbers among the rows, if there is anything: the first row with NaN or inf."""
-    for what, values in (("inputs", x), ("targets", y)):
+def _flaw(x: Tensor, y: Tensor, scaled: Tensor | None) -> tuple[str | None, str | None]:
+    """What is wrong with the numbers of the rows, if anything is: where NaN or inf is, and what is huge.
+
+    Args:
+        x: inputs as they were given.
+        y: targets.
+        scaled: inputs as the model gets them; None where they are scaled batch by batch.
+    """
+    missing = huge = None
+    for what, values, taken in (("inputs", x, scaled), ("targets", y, y)):
+        if not values.numel():
+            continue
         bad = ~values.reshape(len(values), -1).isfinite().all(1)
-        if bad.any():
+        if missing is None and bad.any():
             row = int(bad.nonzero()[0])
             numbers = values[row].flatten()
             value = numbers[~numbers.isfinite()][0]
             more = f", as do {int(bad.sum()) - 1:,} more rows" if bad.sum() > 1 else ""
-            return f"the {what} of row {row:,} hold {'NaN' if value.isnan() else 'inf'}{more}"
-        if values.is_floating_point() and (size := float(values.abs().max())) >= _HUGE:
-            return f"the {what} are as large as {size:,.6g}: scale them to about 1"
-    return None
+            missing = f"the {what} of row {row:,} hold {'NaN' if value.isnan() else 'inf'}{more}"
+        if huge is None and taken is not None and taken.is_floating_point():
+            size = float(taken.abs().max())
+            if _HUGE <= size < float("inf"):
+                huge = f"the {what} are as large as {size:,.6g}: scale them to about 1"
+    return missing, huge

@@ -39,7 +39,7 @@ class NotFinite(Exception):
         value = "NaN" if math.isnan(self.value) else "infinite"
         measured = targets is not None and targets.is_floating_point()
         size = float(targets.abs().max()) if measured and targets is not None else 0.0
-        if flaw is not None:
+        if flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
             change = flaw
         elif self.bad > 1 and _LARGE <= size < math.inf:
             change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"

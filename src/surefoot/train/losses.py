@@ -11,8 +11,16 @@ from torch.nn import functional
 from surefoot.errors import InputError
 
 __all__ = [
-    "LOSSES", "Loss", "check_differentiable", "check_loss", "cross_entropy", "flat", "is_distance",
-    "measured", "squared_error",
+    "LOSSES",
+    "Loss",
+    "check_differentiable",
+    "check_loss",
+    "cross_entropy",
+    "flat",
+    "is_distance",
+    "measured",
+    "of_torch",
+    "squared_error",
 ]  # fmt: skip
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -55,6 +63,13 @@ def measured(target: Tensor) -> bool:
 def is_distance(loss: Any) -> bool:
     """Whether it is one of torch's between outputs and targets of the same shape."""
     return loss in _DISTANCES or type(loss) in _DISTANCES
+
+
+def of_torch(loss: Any) -> bool:
+    """Whether it is one of torch's, or of those that have a name here."""
+    home = getattr(loss, "__module__", None) or "" if not isinstance(loss, nn.Module) else ""
+    own = loss in LOSSES.values()
+    return own or home.startswith("torch.") or type(loss).__module__.startswith("torch.nn.")
 
 
 def check_loss(value: Any) -> None:

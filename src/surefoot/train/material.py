@@ -43,11 +43,11 @@ class Material:
 
     def flaw(self) -> str | None:
         """What is wrong with the numbers of the rows, if anything is and they are at hand."""
-        found = self.rows.flaw() if self.rows.flaw is not None else None
-        if found is None and self.valid is not None and self.valid.flaw is not None:
-            found = self.valid.flaw()
-            found = found and f"in the rows to validate on, {found}"
-        return found
+        missing, huge = self.rows.flaw() if self.rows.flaw is not None else (None, None)
+        if not missing and self.valid is not None and self.valid.flaw is not None:
+            missing = self.valid.flaw()[0]
+            missing = missing and f"in the rows to validate on, {missing}"
+        return missing or huge
 
     def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
         """The first full batch; None where rows are not at hand, or fewer."""

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from surefoot.errors import InputError, unknown
-from surefoot.train.losses import LOSSES, Loss, cross_entropy, flat, is_distance, measured, squared_error
+from surefoot.train.losses import (
+    LOSSES,
+    Loss,
+    cross_entropy,
+    flat,
+    is_distance,
+    measured,
+    of_torch,
+    squared_error,
+)
 from surefoot.train.modes import evaluating
 
 __all__ = ["METRICS", "Objective", "evaluate"]
@@ -77,9 +86,7 @@ class Objective:
     @property
     def of_torch(self) -> bool:
         """Whether the loss is one of torch's, or of those that have a name here."""
-        home = getattr(self.loss, "__module__", "") if not isinstance(self.loss, nn.Module) else ""
-        own = self.loss in LOSSES.values()
-        return own or home.startswith("torch.") or type(self.loss).__module__.startswith("torch.nn.")
+        return of_torch(self.loss)
 
     @property
     def is_distance(self) -> bool:

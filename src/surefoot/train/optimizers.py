@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, headline, unknown
 from surefoot.optim import SGD
 from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
@@ -115,7 +115,8 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
     try:
         optimizer = made(params, **given)
     except (Exception, SystemExit) as error:
-        raise InputError(f"The optimizer {made.__name__} refuses its options: {error}.") from error
+        said = headline(error) if isinstance(error, SystemExit) else error
+        raise InputError(f"The optimizer {made.__name__} refuses its options: {said}.") from error
     assert isinstance(optimizer, Optimizer)
     return optimizer
 

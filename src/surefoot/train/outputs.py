@@ -45,12 +45,14 @@ def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
     """Raise an InputError for outputs and targets that torch's loss would spread over each other."""
     if not objective.is_distance or not isinstance(output, torch.Tensor) or output.shape == y.shape:
         return
-    given, wanted = tuple(output.shape), tuple(y.shape)
-    better = (
-        f"give them as y.reshape({', '.join(map(str, (-1, *given[1:])))}), or loss='squared-error'"
-        if output.numel() == y.numel()
-        else "give as many outputs as targets"
+    given, wanted = (
+        f"({', '.join(['n', *map(str, t.shape[1:])])}{',' * (t.ndim == 1)})" for t in (output, y)
     )
+    if output.numel() == y.numel():
+        better = f"give them as y.reshape({', '.join(map(str, (-1, *output.shape[1:])))})"
+        better += ", or loss='squared-error'" * objective.squares
+    else:
+        better = "give as many outputs as targets, or a loss of your own that does so on purpose"
     raise InputError(
         f"The model gives {given} where the targets are {wanted}, which torch's loss would spread over each"
         f" other; {better}."

@@ -99,7 +99,7 @@ class GradientReport:
     says whether the loss draws random numbers. `padding` has the row of each embedding's weight that is left
     out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope. `hooked` names the
     parameters whose gradient a hook may change, and says whether all of its hooks were called. `flow` has the
-    parameters in the order of the forward pass, as far as the loss is made of them.
+    parameters in the order of the forward pass, each with those before it on its gradient's way.
     """
 
     model: str
@@ -109,7 +109,7 @@ class GradientReport:
     draws: bool = False
     padding: Mapping[str, int] = field(default_factory=dict)
     hooked: Mapping[str, bool] = field(default_factory=dict)
-    flow: tuple[str, ...] = ()
+    flow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -154,15 +154,20 @@ class GradientReport:
             f"Row {row} of {name} is left out: with padding_idx={row} it has no gradient, whatever the slope."
             for name, row in self.padding.items()
         ]
-        verdicts = {p.name: p.verdict for p in self.parameters}
-        wrong = [verdicts[name] == "wrong" for name in self.flow]
-        told = sum(wrong) == sum(v == "wrong" for v in verdicts.values())
-        if told and any(wrong) and not all(wrong) and wrong == sorted(wrong, reverse=True):
-            last, first = self.flow[sum(wrong) - 1], self.flow[sum(wrong)]
-            lines.append(
-                f"Gradients flow from the loss backwards: look for the mistake between {first} and {last}."
-            )
+        if place := self._place():
+            lines.append(f"Gradients flow from the loss backwards: look for the mistake between {place}.")
         return lines
+
+    def _place(self) -> str:
+        """Between which parameters a gradient goes wrong: all after that place on its way, none before."""
+        wrong = {p.name for p in self.parameters if p.verdict == "wrong"}
+        if not wrong or not wrong <= self.flow.keys():
+            return ""
+        last = [name for name in self.flow if name in wrong][-1]
+        beside = [name for name in self.flow if name not in wrong and last in self.flow[name]]
+        if not beside or set(self.flow[last]) | {last} != wrong:
+            return ""
+        return f"{beside[0]} and {last}"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, for JSON."""
