@@ -48,9 +48,9 @@ def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: LightOptimizer, *args: Any, **kwargs: Any) -> Any:
         if torch.compiler.is_compiling():
             return not_compiled(method, self, *args, **kwargs)
-        return (with_hooks if self._watched() and not by_torch(type(self).step) else step)(
-            self, *args, **kwargs
-        )
+        if self._watched() and not by_torch(type(self).step):
+            return with_hooks(self, *args, **kwargs)
+        return self._step(*args, **kwargs)  # what step does
 
     method.hooked = True  # type: ignore[attr-defined]  # or torch would wrap it too
     return method

@@ -35,7 +35,7 @@ __all__ = [
 BUFFER, LOST = "momentum_buffer", "compensation"
 SHORT = (torch.float16, torch.bfloat16)
 _buffer, _lost, _grad = itemgetter(BUFFER), itemgetter(LOST), attrgetter("grad")
-_is_contiguous, _is_neg, _address = Tensor.is_contiguous, Tensor.is_neg, Tensor.data_ptr
+_address = Tensor.data_ptr
 Entry: TypeAlias = dict[str, Any]  # a parameter's state
 Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
 
@@ -165,19 +165,12 @@ class Run:
 
     def fits(self, call: Call) -> bool:
         """True if gradients and parameters are laid out as when they were noted, with the same state."""
-        if list(map(id, call.buffers + call.lost if call.lost else call.buffers)) != self._ids:
+        _, params, grads, _, buffers, lost, _ = call
+        if list(map(id, buffers + lost if lost else buffers)) != self._ids:
             return False
-        if self.whole is None:
-            params = self._local(call.params) if self.wrapped else call.params
-            return self._same(*call.grads, *params)
-        try:
-            tensors = [*call.grads, *call.params]
-            if not all(map(_is_contiguous, tensors)) or any(map(_is_neg, call.grads)):
-                return False
-            tensors += call.buffers
-            return list(map(_address, tensors)) == self._addresses
-        except TypeError:
-            return False  # a gradient is missing
+        if not self._same(*grads, *(self._local(params) if self.wrapped else params)):
+            return False
+        return self.whole is None or list(map(_address, [*grads, *params, *buffers])) == self._addresses
 
     def _local(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         return list(map(local, tensors)) if self.wrapped else tensors
