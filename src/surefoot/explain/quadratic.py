@@ -226,7 +226,7 @@ def gap(trace: Any, determinant: Any) -> float:
     """Return 1 − radius(trace, determinant) of fractions: below 0 where the error grows, exactly.
 
     Example:
-        >>> gap(Fraction(2) - Fraction(1, 10**20), Fraction(1) - Fraction(1, 10**20))
+        >>> gap(1 - Fraction(1, 10**20), Fraction(0))
         1e-20
     """
     near = 1 - float(radius(trace, determinant))
