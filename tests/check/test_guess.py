@@ -45,6 +45,14 @@ def test_what_a_name_claims(name, options, rule):
     assert (found and found.name) == rule
 
 
+def test_a_decay_that_is_taken_out_of_the_gradient_is_told():
+    signature = Signature("SGD", {**SGD, "decoupled_weight_decay": False})
+    given = {"decoupled_weight_decay": True}
+    found = guess(signature, Words.of(signature, given), [], given)
+    assert found.rule.name == "torch(decay=decoupled)"
+    assert "by its name and decoupled_weight_decay=True" in found.why
+
+
 def test_only_rules_that_hear_every_option_are_conventions():
     words = Words.of(Signature("X", {"lr": 0.1, "momentum": 0.0, "dampening": 0.0}), {})
     assert {r.name.split("(")[0] for r in conventions(words)} == {"torch", "mlx"}

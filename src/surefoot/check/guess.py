@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,53 +10,22 @@ from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import MISTAKES, mistakes_in
+from surefoot.check.naming import named_after, title
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.scripts import LARGE
 from surefoot.check.words import Words
-from surefoot.rules import DECAYS, RULES, Rule, get
+from surefoot.rules import DECAYS, RULES, Rule
 from surefoot.trace import Trace
 from surefoot.trace.compare import UNIT_ROUNDOFF
 from surefoot.trace.values import elements
 
 __all__ = ["Guess", "conventions", "guess", "precision", "variants"]
 
-# class names that are no rule's own name
-NAMES = {
-    "sgdw": ("torch", "decoupled"),
-    "nag": ("torch", "l2"),
-    "momentum": ("torch", "l2"),
-}
-
-
 # options that take weight decay out of the gradient
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
 # options that say how a rule is computed, not which
 IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
-# words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
-PLAIN = {
-    "my",
-    "own",
-    "our",
-    "custom",
-    "simple",
-    "plain",
-    "naive",
-    "lecture",
-    "homework",
-    "fused",
-    "fast",
-    "torch",
-    "optimizer",
-    "optim",
-    "basic",
-    "vanilla",
-    "hand",
-    "from",
-    "scratch",
-    "impl",
-    "v",
-}
 
 
 @dataclass(frozen=True)
@@ -101,13 +69,13 @@ def guess(
         moved: gives recordings of parameters that are moved from outside, by which conventions are told apart
             that agree in plain steps.
     """
-    (named, whole), by = _named(signature.name, words), "its name"
+    (named, whole), by = named_after(signature.name, words), "its name"
     for option, value in given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
             named, whole, by = RULES[value], True, f"{option}={value!r}"
         if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
-            title = _title(named, {"decay": "decoupled"})
-            named, by = named.variant(title=title, decay="decoupled"), f"{by} and {option}=True"
+            called = title(named, {"decay": "decoupled"})
+            named, by = named.variant(title=called, decay="decoupled"), f"{by} and {option}=True"
     followed, but = _followed_at_all(named, words, plain, precision(given), moved) if plain else (None, "")
     behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
     if followed is None and named is not None and not words.unheard(named) and plain:
@@ -274,50 +242,4 @@ def variants(rule: Rule, words: Words) -> Iterator[Rule]:
             changes: dict[str, Any] = {"nesterov": True} if nesterov else {}
             if place is not None and place != hypers["decay"].default:
                 changes["decay"] = place
-            yield rule.variant(title=_title(rule, changes), **changes) if changes else rule
-
-
-def _title(rule: Rule, changes: dict[str, Any]) -> str:
-    title = rule.title + (" with Nesterov" if changes.get("nesterov") else "")
-    if "decay" not in changes:
-        return title
-    _, _, place = DECAYS[changes["decay"]].partition(") ")
-    return f"{title}, but {'weight decay goes ' if place.startswith('into') else ''}{place}"
-
-
-def _named(name: str, words: Words) -> tuple[Rule | None, bool]:
-    """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
-    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
-    parts = [part for word in parts for part in _plainly(word)]
-    known = {
-        n.lower().replace("_", ""): (n, None)
-        for r in RULES.values()
-        for n in (r.name, *r.aliases)
-        if len(n) > 2
-    }
-    known |= NAMES  # type: ignore[arg-type]
-    runs = [
-        ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
-    ]
-    for run, i, j in sorted(runs, key=lambda r: r[1] - r[2]):
-        if run in known:
-            found, decay = known[run]
-            changes: dict[str, Any] = {}
-            if run == "nag" and words.option("nesterov") is None:
-                changes["nesterov"] = True
-            if decay not in (None, "l2"):
-                changes["decay"] = decay
-            rule = get(found)  # Chainer's momentum is Keras's, but not its decay
-            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
-            return (rule.variant(title=_title(rule, changes), **changes) if changes else rule), rest <= PLAIN
-    return None, False
-
-
-def _plainly(word: str) -> list[str]:
-    """A word of a name, with the plain words that it begins with apart: myadam is my adam."""
-    low = word.lower()
-    found = [p for p in PLAIN if len(p) > 1 and low.startswith(p)] if low not in PLAIN else []
-    if not found:
-        return [word]
-    size = max(map(len, found))
-    return [word[:size], *_plainly(word[size:])]
+            yield rule.variant(title=title(rule, changes), **changes) if changes else rule

@@ -1,0 +1,91 @@
+"""What the name of a class claims: the rule that it is named after."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from surefoot.check.words import Words
+from surefoot.rules import DECAYS, RULES, Rule, get
+
+__all__ = ["named_after", "title"]
+
+# class names that are no rule's own name
+NAMES = {
+    "sgdw": ("torch", "decoupled"),
+    "nag": ("torch", "l2"),
+    "momentum": ("torch", "l2"),
+}
+
+
+# words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
+PLAIN = {
+    "my",
+    "own",
+    "our",
+    "custom",
+    "simple",
+    "plain",
+    "naive",
+    "lecture",
+    "homework",
+    "fused",
+    "fast",
+    "torch",
+    "optimizer",
+    "optim",
+    "basic",
+    "vanilla",
+    "hand",
+    "from",
+    "scratch",
+    "impl",
+    "v",
+}
+
+
+def title(rule: Rule, changes: dict[str, Any]) -> str:
+    """What a rule with some options changed is called."""
+    called = rule.title + (" with Nesterov" if changes.get("nesterov") else "")
+    if "decay" not in changes:
+        return called
+    _, _, place = DECAYS[changes["decay"]].partition(") ")
+    return f"{called}, but {'weight decay goes ' if place.startswith('into') else ''}{place}"
+
+
+def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
+    """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    parts = [part for word in parts for part in _plainly(word)]
+    known = {
+        n.lower().replace("_", ""): (n, None)
+        for r in RULES.values()
+        for n in (r.name, *r.aliases)
+        if len(n) > 2
+    }
+    known |= NAMES  # type: ignore[arg-type]
+    runs = [
+        ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
+    ]
+    for run, i, j in sorted(runs, key=lambda r: r[1] - r[2]):
+        if run in known:
+            found, decay = known[run]
+            changes: dict[str, Any] = {}
+            if run == "nag" and words.option("nesterov") is None:
+                changes["nesterov"] = True
+            if decay not in (None, "l2"):
+                changes["decay"] = decay
+            rule = get(found)  # Chainer's momentum is Keras's, but not its decay
+            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
+            return (rule.variant(title=title(rule, changes), **changes) if changes else rule), rest <= PLAIN
+    return None, False
+
+
+def _plainly(word: str) -> list[str]:
+    """A word of a name, with the plain words that it begins with apart: myadam is my adam."""
+    low = word.lower()
+    found = [p for p in PLAIN if len(p) > 1 and low.startswith(p)] if low not in PLAIN else []
+    if not found:
+        return [word]
+    size = max(map(len, found))
+    return [word[:size], *_plainly(word[size:])]
