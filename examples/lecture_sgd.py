@@ -4,7 +4,7 @@
 
 Found: a loss is returned that is never defined, and the closure is never called; weight decay is added into
 p.grad; add_ is called in a way that is deprecated; nesterov is accepted and ignored; p.data is bound to a new
-tensor, so views of the parameter go stale; no option is validated. docs/check.md mends them one by one.
+tensor, so views of the parameter go stale; no option is validated. docs/tutorial.md mends them one by one.
 """
 
 import torch
@@ -27,7 +27,8 @@ class SGD(torch.optim.Optimizer):
     def step(self, closure=None):
         """Make one step."""
         for group in self.param_groups:
-            momentum, dampening, weight_decay = group["momentum"], group["dampening"], group["weight_decay"]
+            momentum, dampening = group["momentum"], group["dampening"]
+            weight_decay = group["weight_decay"]
             for p in group["params"]:
                 if p.grad is None:
                     continue

@@ -1,6 +1,6 @@
-"""Put the real output of each `$ surefoot explain|identify|gradients …` of a page into its block.
+"""Put the real output of each `$ surefoot explain|identify|gradients|convert …` of a page into its block.
 
-python scripts/docs_console.py docs/explain.md docs/identify.md docs/gradients.md
+python scripts/docs_console.py docs/explain.md docs/identify.md docs/gradients.md docs/convert.md docs/tutorial.md
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r"(?P<head>^```console\n\$ (?P<command>surefoot (?:explain|identify|gradients) .*)\n)"
+    r"(?P<head>^```console\n\$ (?P<command>surefoot (?:explain|identify|gradients|convert) .*)\n)"
     r"(?P<output>(?:.*\n)*?)(?P<end>```$)",
     re.MULTILINE,
 )

@@ -16,7 +16,8 @@ _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOT
 def on_page_content(content: str, **_: Any) -> str:
     """Put MathML in the place of each formula of a page."""
     content = _INLINE.sub(lambda m: _mathml(m[1]), content)
-    return _BLOCK.sub(lambda m: _mathml(m[1], display="block"), content)
+    # the block around a formula scrolls where a screen is too narrow
+    return _BLOCK.sub(lambda m: f'<div class="arithmatex">{_mathml(m[1], display="block")}</div>', content)
 
 
 def _mathml(tex: str, **options: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples of identify and gradients run, and the page shows what the command prints."""
+"""The examples of identify and gradients run, and the pages show what their commands print."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ def test_an_example(name, capsys):
     assert capsys.readouterr().out
 
 
-def test_the_page_on_identify_shows_what_is_printed(monkeypatch):
+@pytest.mark.parametrize("page", ["identify.md", "gradients.md", "convert.md", "tutorial.md"])
+def test_a_page_shows_what_is_printed(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     refresh = runpy.run_path(str(ROOT / "scripts" / "docs_console.py"))["refresh"]
-    page = (ROOT / "docs" / "identify.md").read_text(encoding="utf-8")
-    assert refresh(page) == page
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert "```console\n$ surefoot " in text
+    assert refresh(text) == text

@@ -1,4 +1,4 @@
-"""docs/check.md: each output is what comes at that point of the walk, which ends with a clean optimizer."""
+"""docs/tutorial.md: each output is what comes at that point of it, and it ends with a clean optimizer; docs/check.md."""
 
 import importlib.util
 import re
@@ -12,7 +12,8 @@ from surefoot.check.run import check, clauses
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(text|diff)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(text|diff)\n(.*?)^```$", TUTORIAL, re.MULTILINE | re.DOTALL)
 
 
 def changed(source: str, diff: str) -> str:
@@ -21,6 +22,11 @@ def changed(source: str, diff: str) -> str:
     new = "".join(line[1:] for line in lines if line[0] in " +")
     assert source.count(old) == 1, old
     return source.replace(old, new)
+
+
+def test_the_tutorial_begins_with_the_example_as_it_is():
+    source = (ROOT / "examples" / "lecture_sgd.py").read_text(encoding="utf-8")
+    assert f"```python\n{source[source.index('class SGD') :]}```" in TUTORIAL
 
 
 def test_walk_shows_what_comes_and_ends_clean(tmp_path, monkeypatch):
