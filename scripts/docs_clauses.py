@@ -15,10 +15,10 @@ DEEP = {"compiled_drops_momentum": "compiles", "norm_of_a_shard": "sharded"}
 HEAD = """# All clauses
 
 What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and
-how to mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold this
-page to that. An optimizer that fails `rule` usually fails the other arithmetic clauses as well; it is listed
-under `rule` only. Brackets say where the mistake was seen in the wild: the project, and the number of the issue
-or pull request there.
+how to mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold
+this page to that. An optimizer that fails `rule` usually fails the other arithmetic clauses as well; it
+is listed under `rule` only. Brackets say where the mistake was seen in the wild: the project, and the
+number of the issue or pull request there.
 
 <!-- written by scripts/docs_clauses.py -->
 """

@@ -1,6 +1,6 @@
 """Put the real output of each `$ surefoot explain|identify|gradients|convert …` of a page into its block.
 
-python scripts/docs_console.py docs/explain.md docs/identify.md docs/gradients.md docs/convert.md docs/tutorial.md
+python scripts/docs_console.py docs/{explain,identify,gradients,convert,tutorial}.md
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ $\\mu$ momentum, $\\tau$ dampening, $\\lambda$ weight decay; $b$ or $v$ is the b
 step reads. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ is the line of a parameter's
 first gradient, whenever that comes.
 
-The adaptive rules have further letters: $\\beta_1, \\beta_2$ are the coefficients of averages, $m$ and $v$ the averages of gradients and of
-their squares, $\\varepsilon$ a small number that keeps a quotient finite; each rule's table names its own. [Convert](convert.md) turns the
-hyperparameters of one rule into those of another.
+The adaptive rules have further letters: $\\beta_1, \\beta_2$ are the coefficients of averages, $m$ and
+$v$ the averages of gradients and of their squares, $\\varepsilon$ a small number that keeps a quotient
+finite; each rule's table names its own. [Convert](convert.md) turns the hyperparameters of one rule into
+those of another.
 
 ## At a glance
 
@@ -37,10 +38,10 @@ IDENTITIES = """\
 These hold exactly, and where two part they part by exactly the amount given;
 `tests/rules/test_identities.py` checks each in rational arithmetic.
 
-- `optax` ≡ `keras`, with Nesterov or without, with the same `decay` (their defaults differ), while γ is constant and
-  the buffer starts at 0. At a step
-  that uses a new γ they part by μ b (γₜ − γₜ₋₁), with Nesterov by μ² b (γₜ − γₜ₋₁), where b is the
-  buffer before the step. A change of μ alone does not part them.
+- `optax` ≡ `keras`, with Nesterov or without, with the same `decay` (their defaults differ), while γ is
+  constant and the buffer starts at 0. At a step that uses a new γ they part by μ b (γₜ − γₜ₋₁), with
+  Nesterov by μ² b (γₜ − γₜ₋₁), where b is the buffer before the step. A change of μ alone does not part
+  them.
 - `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `mlx` is 1 − τ times that
   of `torch`, with Nesterov (1 + μ(1 − τ)) / (1 + μ) times.
 - `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step tells
@@ -49,19 +50,21 @@ These hold exactly, and where two part they part by exactly the amount given;
 - `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ.
 - `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
   by μ times that change.
-- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) differs from (b) by γλ times
-  the step (γ²λu where the step is γu), since it shrinks what the step has just moved, too.
+- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) differs from (b) by γλ
+  times the step (γ²λu where the step is γu), since it shrinks what the step has just moved, too.
 - A rule's gain on the first gradient, with λ = 0: `torch`, `optax`, `keras`, `sutskever`, `heavy_ball`,
   `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
   `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
 
-Two steps tell them apart. The rules of the SGD family, each with and without Nesterov where it has it, are 17; times 6 places for the
-decay, less one (the heavy ball's (c) is its (a)), these are 101 variants. The probe of `tests/rules/test_variants.py` separates 83 classes
-of them; the rest are the identities above.
+Two steps tell them apart. The rules of the SGD family, each with and without Nesterov where it has it,
+are 17; times 6 places for the decay, less one (the heavy ball's (c) is its (a)), these are 101 variants.
+The probe of `tests/rules/test_variants.py` separates 83 classes of them; the rest are the identities
+above.
 
 ## A rule of your own
 
-A function of `(w, g, slots…, *, hyperparameters…)` that returns the new w, and after it the new value of each slot, is a rule:
+A function of `(w, g, slots…, *, hyperparameters…)` that returns the new w, and after it the new value of
+each slot, is a rule:
 
 ```pycon
 >>> import surefoot
@@ -79,9 +82,10 @@ wₜ = wₜ₋₁ − 0.5 γ (μ bₜ₋₁ + 2 dₜ)
 
 ```
 
-Weight decay and `maximize` are added to it. In Python it may stand wherever a rule's name may (`surefoot.explain(halfway, …)`), on the
-command line it is `mine.py:halfway`: `surefoot explain mine.py:halfway "w**2" --at w=1` works its steps out, and
-`surefoot check mine.py:Halfway --rule mine.py:halfway` holds an optimizer against it. [The reference](api/index.md#surefoot.rules.define.rule)
+Weight decay and `maximize` are added to it. In Python it may stand wherever a rule's name may
+(`surefoot.explain(halfway, …)`), on the command line it is `mine.py:halfway`: `surefoot explain
+mine.py:halfway "w**2" --at w=1` works its steps out, and `surefoot check mine.py:Halfway --rule
+mine.py:halfway` holds an optimizer against it. [The reference](api/index.md#surefoot.rules.define.rule)
 has what else may be said of it.
 
 """

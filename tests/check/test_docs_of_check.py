@@ -1,4 +1,4 @@
-"""docs/tutorial.md: each output is what comes at that point of it, and it ends with a clean optimizer; docs/check.md."""
+"""docs/tutorial.md shows what comes at each point of it, and ends with a clean optimizer; docs/check.md."""
 
 import importlib.util
 import re
