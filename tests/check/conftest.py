@@ -5,8 +5,18 @@ from __future__ import annotations
 import sys
 
 import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)
 def _own_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture(scope="session")
+def fused_leaves_16_bits() -> bool:
+    """Whether torch's fused SGD leaves whole vectors of 16 bits as they were, as up to torch 2.13."""
+    w = torch.ones(100, dtype=torch.bfloat16, requires_grad=True)
+    w.grad = torch.ones_like(w)
+    torch.optim.SGD([w], lr=0.5, momentum=0.5, fused=True).step()
+    return not torch.equal(w, torch.full_like(w, 0.5))

@@ -440,12 +440,14 @@ def test_a_wrong_place_of_the_decay_is_a_failure_when_a_rule_is_claimed():
     assert found["rule"].outcome == PASSED
 
 
-def test_the_live_bugs_of_fused_sgd_are_found():
+def test_the_live_bugs_of_fused_sgd_are_found(fused_leaves_16_bits):
     found = verdicts(torch.optim.SGD, options={"fused": True}, only=("late", "sizes"))
     assert found["late"].outcome == FAILED
     assert "TypeError" in found["late"].got
     assert found["late"].options == {"momentum": 0.75}
     assert "first gradient comes later than another's" in found["late"].diagnosis
+    if not fused_leaves_16_bits:
+        pytest.skip(f"torch {torch.__version__} is right with 16 bits")
     assert "Never updated: elements" in found["sizes"].diagnosis
     assert found["sizes"].outcome == FAILED
     assert "dtype=torch.bfloat16" in found["sizes"].repro or "dtype=torch.float16" in found["sizes"].repro

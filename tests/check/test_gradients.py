@@ -315,6 +315,8 @@ def test_the_command(tmp_path, capsys):
         "    return 1\n"
         "def broken():\n"
         "    raise KeyError('x')\n"
+        "def quits():\n"
+        "    raise SystemExit(5)\n"
     )
     file = tmp_path / "grads.py"
     assert main(["gradients", f"{file}:right"]) == 0
@@ -325,6 +327,8 @@ def test_the_command(tmp_path, capsys):
     assert "must return (model, loss, batch)" in capsys.readouterr().err
     assert main(["gradients", f"{file}:broken"]) == 2
     assert "raised KeyError" in capsys.readouterr().err
+    assert main(["gradients", f"{file}:quits"]) == 2
+    assert capsys.readouterr().err.endswith(":quits() raised SystemExit: 5.\n")
 
 
 class Of(nn.Module):

@@ -5,10 +5,11 @@ import sys
 import pytest
 import torch
 
-from surefoot.check.load import load, optimizers, parse_options
+from surefoot.check.load import load, optimizers
 from surefoot.check.run import check
 from surefoot.check.verdict import DIFFERS
 from surefoot.errors import InputError
+from surefoot.options import parse_options
 
 
 def test_signature_of_torch_sgd():
@@ -83,37 +84,17 @@ def test_optimizers_of_a_module():
         optimizers("torch.nn.functional")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1", 1),
-        ("0.5", 0.5),
-        ("1e-3", 1e-3),
-        ("true", True),
-        ("None", None),
-        ("(0.5,0.75)", (0.5, 0.75)),
-        ("0.5,0.75", (0.5, 0.75)),
-        ("[1,2]", (1, 2)),
-        ("((1,2),(3,4))", ((1, 2), (3, 4))),
-        ("inf", float("inf")),
-        ("0.9,inf", (0.9, float("inf"))),
-        ("0.9,true", (0.9, True)),
-        ("007", 7),
-        ("{[1]:2}", "{[1]:2}"),
-        ("...", "..."),
-        ("torch.float32", torch.float32),
-        ("torch.nowhere", "torch.nowhere"),
-        ("fast", "fast"),
-    ],
-)
-def test_options_are_read(text, value):
-    assert parse_options([f"name={text}"]) == {"name": value}
-    assert type(parse_options([f"name={text}"])["name"]) is type(value)
-
-
-def test_an_option_given_twice_is_refused():
-    with pytest.raises(InputError, match="'lr' is given twice"):
-        parse_options(["lr=1", "lr=2"])
+def test_a_file_loaded_twice_is_told_alike(tmp_path):
+    (tmp_path / "twice_loaded.py").write_text("import torch\nclass SGD(torch.optim.SGD): ...\n")
+    where = f"{tmp_path}/twice_loaded.py:SGD"
+    before = list(sys.path)
+    try:
+        first, second = load(where), load(where)
+        assert first.signature.imports == second.signature.imports
+        assert second.make.__module__ == "twice_loaded"
+        assert sys.path.count(str(tmp_path)) == 1
+    finally:
+        sys.path[:] = before
 
 
 def test_a_dtype_reaches_the_optimizer_in_its_own_process():

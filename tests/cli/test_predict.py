@@ -31,6 +31,20 @@ def test_a_picture(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert all(line.endswith(" %") for line in lines)
 
 
+def test_a_class_with_a_percent_sign_in_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("data.npz", x=rng.normal(size=(60, 2)), y=np.array(["50%", "100%"] * 30))
+    args = ["--data", "data.npz", "--epochs", "1", "--model", "linear", "--threads", "1", "--out", "run"]
+    assert main(["train", *args]) == 0
+    np.savez("rows.npz", x=rng.normal(size=(3, 2)))
+    capsys.readouterr()
+    assert main(["predict", "run", "rows.npz"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} <= {"50%", "100%"}
+
+
 def test_rows_with_targets(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = load()
     np.savez(tmp_path / "rows.npz", x=data.valid.x[:50].numpy(), y=data.valid.y[:50].numpy())

@@ -291,6 +291,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             'surefoot explain sgd "a**2" --at a=3.',
         ),
         (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w is given two start values; give it one."),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--momentum", "0.9", "--option", "momentum=0.5"],
+            "The option 'momentum' is given twice.",
+        ),
         (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (

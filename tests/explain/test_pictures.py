@@ -42,6 +42,13 @@ def test_a_rule_and_the_optimizer_recorded_beside_it() -> None:
 
     figure = picture("path", work("keras", momentum=0.5, optimizer=torch.optim.SGD))
     assert legend(figure) == ["keras", "SGD in float64", "last step"]
+    both = [work(momentum=m, optimizer=torch.optim.SGD) for m in (0, 0.5)]
+    assert legend(picture("over-time", *both)) == [
+        "momentum 0",
+        "momentum 0.5",
+        "SGD in float64 1",
+        "SGD in float64 2",
+    ]
 
 
 def test_the_rates_of_an_average_are_those_of_the_sum_it_is() -> None:

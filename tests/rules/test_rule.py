@@ -167,6 +167,9 @@ def test_a_rule_of_ones_own_from_a_file(tmp_path):
         get("none.py:mine")
     with pytest.raises(InputError, match=r"no_such_module cannot be imported: ModuleNotFoundError"):
         get("no_such_module:mine")
+    file.write_text("import sys\n\nsys.exit(3)\n")
+    with pytest.raises(InputError, match=r"mine.py cannot be imported: SystemExit: 3\."):
+        get(f"{file}:mine")
 
 
 def test_variants():

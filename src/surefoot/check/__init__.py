@@ -16,7 +16,7 @@ __all__ = ["Clause", "Report", "Verdict", "check"]
 
 
 class _Check(types.ModuleType):
-    """A module to call: importing a submodule binds `surefoot.check` to the module, not to the function."""
+    """The module itself, which can be called: `surefoot.check(…)` is `surefoot.check.check(…)`."""
 
     __wrapped__ = staticmethod(check)  # its signature, for help() and editors
 
@@ -25,3 +25,4 @@ class _Check(types.ModuleType):
 
 
 sys.modules[__name__].__class__ = _Check
+__doc__ = check.__doc__ or ""  # so that help(surefoot.check) and `surefoot.check?` say what to pass

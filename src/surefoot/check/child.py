@@ -198,7 +198,7 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_tuples(v) for v in value)
     if isinstance(value, str):
-        from surefoot.check.load import dtype_or_text
+        from surefoot.options import dtype_or_text
 
         return dtype_or_text(value)
     return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import inspect
 import json
@@ -20,7 +19,7 @@ from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
 from surefoot.loading import load_file, load_module
 
-__all__ = ["Subject", "dtype_or_text", "load", "optimizers", "parse_options"]
+__all__ = ["Subject", "load", "optimizers"]
 
 
 @dataclass(frozen=True)
@@ -155,54 +154,6 @@ def _held(made: Any) -> dict[str, Any]:
     return {n: _plain(v) for n, v in groups[0].items() if SYNONYMS.get(n, n) in TRIED}
 
 
-def parse_options(pairs: list[str]) -> dict[str, Any]:
-    """Read `name=value` pairs; a value is a Python literal, true, none, a dtype (torch.float32) or a word.
-
-    Raises:
-        InputError: a pair without an equals sign, or a name given twice.
-
-    Example:
-        >>> parse_options(["momentum=0.9", "nesterov=true", "betas=0.9,0.99", "mode=fast"])
-        {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99), 'mode': 'fast'}
-    """
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise InputError(f"The option {pair!r} is not of the form name=value, such as momentum=0.9.")
-        if name in options:
-            raise InputError(f"The option {name!r} is given twice.")
-        options[name] = _value(text.strip())
-    return options
-
-
-def _value(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for read in (int, float, ast.literal_eval):
-        try:
-            value = read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-        if isinstance(value, (int, float, str, tuple, list)):
-            return tuple(value) if isinstance(value, list) else value
-    parts = text.strip("()[]")
-    if "," in parts and not set("()[]{}'\"") & set(parts):  # words among numbers, as in 0.9,inf
-        return tuple(_value(part.strip()) for part in parts.split(",") if part.strip())
-    return dtype_or_text(text)
-
-
-def dtype_or_text(text: str) -> Any:
-    """The dtype that a text such as "torch.float32" names; any other text as it is."""
-    if not text.startswith("torch."):
-        return text
-    import torch
-
-    found = getattr(torch, text.removeprefix("torch."), None)
-    return found if isinstance(found, torch.dtype) else text
-
-
 def _module(where: str) -> Any:
     """Import a module, or a file under its own name, so that it can be pickled and found again."""
     try:
@@ -212,10 +163,12 @@ def _module(where: str) -> Any:
         if not path.is_file():
             raise InputError(f"There is no file {where}.")
         name = path.stem
-        if not name.isidentifier() or name in sys.modules or importlib.util.find_spec(name) is not None:
+        if not name.isidentifier() or (_taken(name) and not _loaded_from(name, path)):
             name = "checked_" + re.sub(r"\W", "_", name)
         module = load_file(path, name)
-        sys.path.insert(0, str(path.resolve().parent))  # its neighbours may be imported in a step, too
+        folder = str(path.resolve().parent)
+        if folder not in sys.path:  # its neighbours may be imported in a step, too
+            sys.path.insert(0, folder)
         return module
     except InputError:
         raise
@@ -227,6 +180,16 @@ def _module(where: str) -> Any:
         raise InputError(f"{where} cannot be imported: {error}.") from error
     except (Exception, SystemExit) as error:
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+
+
+def _taken(name: str) -> bool:
+    return name in sys.modules or importlib.util.find_spec(name) is not None
+
+
+def _loaded_from(name: str, path: Path) -> bool:
+    """Whether the module of this name was made of this file before: it keeps its name."""
+    found = getattr(sys.modules.get(name), "__file__", None)
+    return found is not None and Path(found).resolve() == path.resolve()
 
 
 def _from_line(where: str, module: str, name: str) -> str:

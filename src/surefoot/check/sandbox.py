@@ -21,12 +21,12 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.load import dtype_or_text
 from surefoot.check.process import ending, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import available, get_server
 from surefoot.check.verdict import Clause
 from surefoot.errors import InputError
+from surefoot.options import dtype_or_text
 
 if TYPE_CHECKING:
     from surefoot.trace import Script, Trace

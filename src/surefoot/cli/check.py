@@ -82,12 +82,13 @@ def check(
     import sys
 
     from surefoot.check import report as written
-    from surefoot.check.load import optimizers, parse_options
+    from surefoot.check.load import optimizers
     from surefoot.check.report.screen import colored
     from surefoot.check.run import check as examine
     from surefoot.check.run import clauses
     from surefoot.check.verdict import Report
     from surefoot.errors import InputError
+    from surefoot.options import parse_options
 
     if list:
         for clause in clauses().values():

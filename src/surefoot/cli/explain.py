@@ -114,6 +114,8 @@ def explain(
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"The option {pair!r} is not of the form name=value, such as eps=1e-8.")
+        if name.strip() in options:
+            raise InputError(f"The option {name.strip()!r} is given twice.")
         options[name.strip()] = read_option_text(value.strip())
     given: dict[str, Any] = {
         "f": f,

@@ -41,14 +41,14 @@ def gradients(
     """
     from surefoot.check.gradients import check_gradients
     from surefoot.check.load import load
-    from surefoot.errors import InputError
+    from surefoot.errors import InputError, headline
 
     try:
         made = load(make).make()
     except InputError:
         raise
-    except Exception as error:
-        raise InputError(f"{make}() raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{make}() raised {headline(error)}.") from error
     if not (isinstance(made, tuple) and len(made) == 3):
         kind = type(made).__name__
         raise InputError(f"{make}() returned one {kind}; it must return (model, loss, batch).")

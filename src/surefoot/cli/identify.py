@@ -41,7 +41,7 @@ def identify(
         Run it in a process of its own; --no-sandbox is for debugging.
     """
     from surefoot.check.identify import identify
-    from surefoot.check.load import parse_options
+    from surefoot.options import parse_options
     from surefoot.plot.file import check_picture, save_picture
 
     if plot is not None:

@@ -36,14 +36,10 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
     shares, order = output.sort(dim=1, descending=True)
     if len(x) == 1 and y is None:
         for share, number in zip(shares[0, :3].tolist(), order[0, :3].tolist(), strict=True):
-            print(
-                f"{trained.classes[number]:>{max(map(len, trained.classes))}}  {share:7.2%}".replace(
-                    "%", " %"
-                )
-            )
+            print(f"{trained.classes[number]:>{max(map(len, trained.classes))}}  {100 * share:6.2f} %")
         return 0
     for number, share in zip(order[:, 0].tolist(), shares[:, 0].tolist(), strict=True):
-        print(f"{trained.classes[number]}  {share:7.2%}".replace("%", " %"))
+        print(f"{trained.classes[number]}  {100 * share:6.2f} %")
     if said is not None:
         print(said)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -16,12 +15,10 @@ __all__ = ["Explanation", "explain"]
 class _Explain(ModuleType):
     """The module itself, which can be called: `surefoot.explain(…)` is `surefoot.explain.explain(…)`."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
-        return explain(*args, **kwargs)
+    __wrapped__ = staticmethod(explain)  # its signature, for help() and editors
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(explain)
+    def __call__(self, *args: Any, **options: Any) -> Explanation:
+        return explain(*args, **options)
 
 
 sys.modules[__name__].__class__ = _Explain

@@ -118,8 +118,10 @@ PICTURES: dict[str, Callable[..., Picture]] = {
 def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:
     """Return the traces of all rules, and of the optimizers recorded beside them."""
     traces = {label: worked.trace for label, worked in _named(explanations).items()}
-    recorded = (explanation.recorded for explanation in explanations)
-    return traces | {trace.label: trace for trace in recorded if trace is not None}
+    recorded = [e.recorded for e in explanations if e.recorded is not None]
+    for i, trace in enumerate(recorded, 1):
+        traces[trace.label if len(recorded) == 1 else f"{trace.label} {i}"] = trace
+    return traces
 
 
 def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:

@@ -259,8 +259,10 @@ class SGD(LightOptimizer):
                 group.setdefault(name, _OFF.get(name, own.get(name, default)))
             keep_on_device(group)
         self._plan = None
-        super().__setstate__(state)
-        del self._foreign
+        try:
+            super().__setstate__(state)
+        finally:
+            del self._foreign
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
         dtype, wish = value.dtype, group["state_dtype"]

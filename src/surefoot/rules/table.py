@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, headline, unknown
 from surefoot.loading import load_file, load_module
 from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.rule import Rule
@@ -58,5 +58,5 @@ def _names(where: str) -> dict[str, Any]:
         if not where.endswith(".py"):
             return vars(load_module(where))
         return vars(load_file(Path(where), "surefoot_rules_" + re.sub(r"\W", "_", Path(where).stem)))
-    except Exception as error:
-        raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{where} cannot be imported: {headline(error)}.") from error

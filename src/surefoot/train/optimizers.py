@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline, unknown
 from surefoot.optim import SGD
+from surefoot.options import parse_options
 from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
 
@@ -44,13 +42,8 @@ def with_defaults(spec: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-_WORDS = {"true": True, "false": False, "none": None, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-
-
 def options(texts: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as keyword arguments; a value is a Python literal, a dtype (torch.float32) or a text.
-
-    true, false, none, nan and inf are values in any case, as TOML and others write them.
+    """NAME=VALUE texts as keyword arguments, read as `surefoot.options.parse_options` does.
 
     Raises:
         InputError: a text without a name and a `=`, a name said twice, or one that has an option of its own.
@@ -59,28 +52,11 @@ def options(texts: Sequence[str]) -> dict[str, Any]:
         >>> options(["betas=(0.9,0.99)", "fused=True", "mode=fast"])
         {'betas': (0.9, 0.99), 'fused': True, 'mode': 'fast'}
     """
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise InputError(f"An option of the optimizer is written NAME=VALUE, as eps=1e-6, not {text!r}.")
-        if name.strip() in OPTIONS:
-            own = f"--{name.strip().replace('_', '-')}"
-            raise InputError(f"The optimizer's {name.strip()} has an option of its own: {own}, not --opt.")
-        if name.strip() in found:
-            raise InputError(f"The option {name.strip()!r} of the optimizer is given twice.")
-        found[name.strip()] = _value(value.strip())
+    found = parse_options(texts)
+    if taken := [name for name in found if name in OPTIONS]:
+        own = f"--{taken[0].replace('_', '-')}"
+        raise InputError(f"The optimizer's {taken[0]} has an option of its own: {own}, not --opt.")
     return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        if text.lower() in _WORDS:
-            return _WORDS[text.lower()]
-        dtype = getattr(torch, text.removeprefix("torch."), None) if text.startswith("torch.") else None
-        return dtype if isinstance(dtype, torch.dtype) else text
 
 
 def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Optimizer:

@@ -1,0 +1,60 @@
+"""Options as a person types them on a command line: `name=value`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+from surefoot.errors import InputError
+
+__all__ = ["dtype_or_text", "parse_options"]
+
+
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read `name=value` pairs; a value is a Python literal, true, none, a dtype (torch.float32) or a word.
+
+    Raises:
+        InputError: a pair without an equals sign, or a name given twice.
+
+    Example:
+        >>> parse_options(["momentum=0.9", "nesterov=true", "betas=0.9,0.99", "mode=fast"])
+        {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99), 'mode': 'fast'}
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise InputError(f"The option {pair!r} is not of the form name=value, such as momentum=0.9.")
+        if name in options:
+            raise InputError(f"The option {name!r} is given twice.")
+        options[name] = _value(text.strip())
+    return options
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for read in (int, float, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, (int, float, str, tuple, list, dict)):
+            return tuple(value) if isinstance(value, list) else value
+    parts = text.strip("()[]")
+    if "," in parts and not set("()[]{}'\"") & set(parts):  # words among numbers, as in 0.9,inf
+        return tuple(_value(part.strip()) for part in parts.split(",") if part.strip())
+    return dtype_or_text(text)
+
+
+def dtype_or_text(text: str) -> Any:
+    """The dtype that a text such as "torch.float32" names; any other text as it is."""
+    if not text.startswith("torch."):
+        return text
+    import torch
+
+    found = getattr(torch, text.removeprefix("torch."), None)
+    return found if isinstance(found, torch.dtype) else text
