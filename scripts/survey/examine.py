@@ -18,8 +18,9 @@ from typing import Any
 from libraries import LIBRARIES
 
 from surefoot.check import check
-from surefoot.check.load import load, optimizers, parse_options
+from surefoot.check.load import load, optimizers
 from surefoot.check.report import as_json
+from surefoot.options import parse_options
 
 SECONDS = 240  # for one optimizer; then it is given up
 PATHS = ("foreach=True", "fused=True", "capturable=True")  # what is not what runs on a CPU by itself
@@ -31,6 +32,7 @@ def subjects(library: str) -> Iterator[tuple[str, list[str]]]:
     for module in plan.get("modules", []):
         for subject in optimizers(module):
             name = subject.rpartition(":")[2]
+            subject = f"{plan.get('through', module)}:{name}"
             made = load(subject).make
             if name in plan.get("leave", {}) or not _own(made, library, module):
                 continue

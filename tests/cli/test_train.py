@@ -171,7 +171,7 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["--optimizer", "adam"], "Unknown optimizer 'adam'; did you mean 'torch.optim:Adam'?"),
         (["--opt", "momentun=0.9"], "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
-        (["--opt", "lr"], "An option of the optimizer is written NAME=VALUE, as eps=1e-6, not 'lr'."),
+        (["--opt", "lr"], "The option 'lr' is not of the form name=value, such as momentum=0.9."),
         (["--opt", "lr=1"], "The optimizer's lr has an option of its own: --lr, not --opt."),
         (["--preset", "lectur"], "Unknown preset 'lectur'; did you mean 'lecture'? Known: lecture."),
         (["--config", "no.toml"], "Cannot read the config file 'no.toml': No such file or directory."),

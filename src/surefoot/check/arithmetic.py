@@ -8,12 +8,13 @@ from the optimizer's own values.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
 from surefoot.check.protocol import Patient, Plan
 from surefoot.check.recording import Recorder
+from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
 from surefoot.check.verdict import Verdict
 from surefoot.rules import Rule, get
@@ -59,22 +60,17 @@ def examine(
         with_decay = (named or get("torch")).variant(decay=decay)  # raises where there is no such place
         named = with_decay if named else None
     recorder = Recorder(patient, plan.seed)
-    judged = Judgement(recorder, plan, explain)
     if named is not None:
-        return Examination(
-            named, f"{named.title}, as asked for.", judged.verdicts(Guess(named, ""), claimed=True)
-        )
-    if patient.signature.needs_closure:
-        guessed = Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
-    elif (said := recorder.refusal) is not None:
-        guessed = Guess(None, said)
-    else:
-        traces = recorder.telling
-        guessed = guess(patient.signature, recorder.heard, traces, patient.given, lambda: recorder.moved)
-        if guessed.rule is None and not traces:
-            guessed = Guess(
-                None, f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
+        before = recorder.words
+        if doubtful(before, named):
+            recorder = Recorder(
+                patient, plan.seed, by_trial(patient, before, named) or as_usual(before, named)
             )
+        judged = Judgement(recorder, plan, explain)
+        why = f"{named.title}, as asked for{told(recorder.words, before)}."
+        return Examination(named, why, judged.verdicts(Guess(named, ""), claimed=True))
+    recorder, guessed = _guessed(patient, recorder)
+    judged = Judgement(recorder, plan, explain)
     if decay is not None and guessed.rule is not None:
         held = get(guessed.rule.name.partition("(")[0])
         usual = {x.name: x.default for x in held.hypers} | {"decay": None}
@@ -83,3 +79,30 @@ def examine(
         why = f"{held.title}, as guessed, with decay={decay}, as asked for."
         return Examination(held, why, judged.verdicts(Guess(held, ""), claimed=True))
     return Examination(guessed.rule, guessed.why, judged.verdicts(guessed, claimed=False))
+
+
+def _guessed(patient: Patient, recorder: Recorder) -> tuple[Recorder, Guess]:
+    """The rule guessed; and the recorder, which may have learned what the options mean on the way."""
+    if patient.signature.needs_closure:
+        return recorder, Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
+    if (said := recorder.refusal) is not None:
+        return recorder, Guess(None, said)
+    guessed = _guess(patient, recorder)
+    words = recorder.words
+    found = understood(patient, words, guessed.rule)
+    if found is None:
+        return recorder, guessed
+    again = Recorder(patient, recorder.seed, found)
+    better = _guess(patient, again)
+    if better.rule is None:
+        return recorder, guessed
+    return again, replace(better, why=f"{better.why.removesuffix('.')}{told(found, words)}.")
+
+
+def _guess(patient: Patient, recorder: Recorder) -> Guess:
+    traces = recorder.telling
+    guessed = guess(patient.signature, recorder.heard, traces, patient.given, lambda: recorder.moved)
+    if guessed.rule is None and not traces:
+        said = f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
+        return Guess(None, said)
+    return guessed

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from surefoot.check.wording import listed
 from surefoot.check.words import Words
 from surefoot.rules import Rule
 
@@ -38,5 +39,4 @@ def fixed(rule: Rule, words: Words) -> Iterator[Rule]:
         if not chosen:
             continue
         said = [f"{n}={v:g}" for n, v in chosen.items()]
-        listed = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
-        yield rule.variant(title=f"{rule.title} with {listed}, fixed in its code", **chosen)
+        yield rule.variant(title=f"{rule.title} with {listed(said)}, fixed in its code", **chosen)

@@ -14,6 +14,7 @@ from surefoot.check.naming import named_after, title
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.scripts import LARGE
+from surefoot.check.wording import listed
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule
 from surefoot.trace import Trace
@@ -91,11 +92,10 @@ def guess(
         if behaves is not None:
             return Guess(named, f"{named.title}, by {by}.", behaves, rough, by, sure=whole or by_part)
         if plain and (lacks := missing(named, words)) and not _mistaken(words, plain):
-            none = f"{', '.join(lacks[:-1])} or {lacks[-1]}" if len(lacks) > 1 else lacks[0]
             why = (
-                f"By {by} it would be {named.title}, but it has no option {none}, and with none of the usual "
-                "values does that rule reproduce its plain steps: what the code has in their place cannot be "
-                "told, so they are not judged; --rule NAME holds it to a rule."
+                f"By {by} it would be {named.title}, but it has no option {listed(lacks, 'or')}, and with "
+                "none of the usual values does that rule reproduce its plain steps: what the code has in "
+                "their place cannot be told, so they are not judged; --rule NAME holds it to a rule."
             )
             return Guess(None, why)
         if whole or by_part:

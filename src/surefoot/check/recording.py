@@ -50,9 +50,9 @@ class Recording:
 class Recorder:
     """Plays scripts on one patient; equal seeds give equal scripts."""
 
-    def __init__(self, patient: Patient, seed: int) -> None:
+    def __init__(self, patient: Patient, seed: int, words: Words | None = None) -> None:
         self.patient, self.seed = patient, seed
-        self.words = Words.of(patient.signature, patient.given)
+        self.words = words or Words.of(patient.signature, patient.given)
         self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
         self.matrices = ""  # why the vectors of every script are columns instead
 

@@ -50,6 +50,11 @@ def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
     yield Script(start, (Group(("w",), options),), _steps(falling))
 
 
+def few(options: Option) -> Script:
+    """Four plain steps, without zeros."""
+    return _one(options)
+
+
 def longer(options: Option) -> Script:
     """Eight plain steps: for four, RAdam is a corrected mean of gradients."""
     return Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in SMOOTH * 2]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,7 @@ from surefoot.trace import Group, Mismatch, Script, Set
 from surefoot.trace.code import to_torch_code
 from surefoot.trace.values import elements, exact, indices, shape
 
-__all__ = ["apart", "in_numbers", "number", "options_that_matter", "reproduction", "where"]
+__all__ = ["apart", "in_numbers", "listed", "number", "options_that_matter", "reproduction", "where"]
 
 
 def where(found: Mismatch, dtype: str = "float64") -> str:
@@ -25,6 +25,12 @@ def where(found: Mismatch, dtype: str = "float64") -> str:
     element = f", element [{', '.join(map(str, found.index))}]" if found.index else ""
     kind = "" if dtype == "float64" else f" in {dtype}"
     return f"step {found.step}, tensor {found.name}{kind}{element}{slot}"
+
+
+def listed(words: Iterable[str], last: str = "and") -> str:
+    """Words as a list in a sentence: a, b and c."""
+    *first, final = words
+    return f"{', '.join(first)} {last} {final}" if first else final
 
 
 def number(x: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
 
-__all__ = ["TRIED", "Words", "combinations"]
+__all__ = ["PLAIN_NAMES", "TRIED", "Words", "combinations"]
 
 # other names under which authors offer a hyperparameter
 SYNONYMS = {
@@ -27,6 +27,10 @@ SYNONYMS = {
     "ams_grad": "amsgrad",
     "ams_bound": "amsgrad",
 }
+# those that can be meant as nothing else
+PLAIN_NAMES = SYNONYMS.keys() - {"mu", "beta"}
+# what is the learning rate where nothing is called so, the likeliest first
+RATES = ("eta", "stepsize", "step", "rate", "lrate", "learn_rate", "alpha", "gamma")
 
 # The value in every script, and the one it is changed to. All are powers of two or 1 minus one: short runs
 # are exact. 1−μ ≠ μ and 1−τ ≠ μ, so that none stands for another. ε is large, since a usual one hides bugs.
@@ -59,7 +63,7 @@ class Words:
 
     Args:
         hyper: option → hyperparameter ("betas" stands for beta1 and beta2).
-        values: option → its value when a script does not say.
+        values: option → its value when a script does not say; of numbers that are no hyperparameter, too.
         fixed: options that the user gave a switch or a word for, or 0, or that cannot be given: they stay as
             they are.
         others: numbers that are no hyperparameter known here.
@@ -77,21 +81,42 @@ class Words:
         """Read a class's options, and those that the user gave."""
         given = {n: _single(v) for n, v in given.items()}
         known = {**signature.held, **signature.options, **given}
-        names = [n for n in (*signature.required, *known) if _is_hyper(SYNONYMS.get(n, n), known.get(n))]
-        hyper = {n: SYNONYMS.get(n, n) for n in names}
+        offered = [*signature.required, *known]
+        synonyms = SYNONYMS
+        if not {"lr", "learning_rate", "step_size"} & set(offered):
+            rates = (n for n in RATES if n in offered and _kind(known.get(n)) == "number")
+            synonyms = SYNONYMS | dict.fromkeys(itertools.islice(rates, 1), "lr")
+        names = [n for n in offered if _is_hyper(synonyms.get(n, n), known.get(n))]
+        hyper = {n: synonyms.get(n, n) for n in names}
         if not {"beta2", "momentum"} & set(hyper.values()):  # the one average that there is
             hyper = {n: "momentum" if h == "beta1" else h for n, h in hyper.items()}
-        values = {n: v for n, v in known.items() if n in hyper and _usable(v)}
-        fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
-        held = frozenset(signature.held.keys() & hyper.keys())
         others = tuple(
             n for n, v in known.items() if n not in hyper and _kind(v) == "number" and v is not None
         )
+        values = {n: v for n, v in known.items() if (n in hyper or n in others) and _usable(v)}
+        fixed = {n for n, v in given.items() if n in hyper and (isinstance(v, (bool, str)) or v == 0)}
+        held = frozenset(signature.held.keys() & hyper.keys())
         return cls(hyper, values, frozenset(fixed) | held, others, held)
 
     def without(self, options: Collection[str]) -> Words:
         """The same without some options, which the optimizer has and never takes."""
         return replace(self, hyper={o: h for o, h in self.hyper.items() if o not in options})
+
+    def meaning(self, meant: Mapping[str, str], rule: Rule) -> Words:
+        """The same for one rule, with these options meant as said; those that it does not know are none."""
+        hyper = self.heard(rule) | dict(meant)
+        numbers = [o for o in (*self.hyper, *self.others) if self.is_number(o)]
+        ordered = {o: hyper[o] for o in (*self.hyper, *self.others) if o in hyper}
+        return replace(self, hyper=ordered, others=tuple(o for o in numbers if o not in hyper))
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether there are numbers of which their names do not say what they are, for any rule."""
+        return bool(self.others) or any(o != h and o not in PLAIN_NAMES for o, h in self.hyper.items())
+
+    def is_number(self, option: str) -> bool:
+        """Whether an option is a number: no switch, no pair."""
+        return option not in self.hyper or _kind(TRIED[self.hyper[option]][0]) == "number"
 
     def option(self, hyper: str) -> str | None:
         """The option that is this hyperparameter."""

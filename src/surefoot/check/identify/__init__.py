@@ -25,6 +25,7 @@ from surefoot.check.identify.readings import (
     still_readings,
 )
 from surefoot.check.protocol import Patient
+from surefoot.check.renamed import understood
 from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.errors import InputError, unknown
@@ -203,14 +204,25 @@ def identify(
 
 def identify_patient(patient: Patient, subject: str) -> Identification:
     """Find out which rule the optimizer of a Patient follows; see `identify`."""
-    from surefoot.check.protocol import Died, Raised
-
     signature = patient.signature
     if signature.needs_closure:
         raise InputError(
             f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
         )
     words = Words.of(signature, patient.given)
+    if words.ambiguous:
+        words = understood(patient, words, None) or words
+    found = _identified(patient, subject, words)
+    if not found.fits and (better := understood(patient, words, None)) is not None:
+        return _identified(patient, subject, better)
+    return found
+
+
+def _identified(patient: Patient, subject: str, words: Words) -> Identification:
+    """What the optimizer shows of itself, with its options in these words."""
+    from surefoot.check.protocol import Died, Raised
+
+    signature = patient.signature
     option = words.option("lr") or "lr"
     value = patient.given.get(option, words.values.get(option, 0.25))
     lr = exact(value, option)

@@ -1,0 +1,146 @@
+"""Options under names of the author's own: which hyperparameter of a rule each of them is.
+
+`rho` is RMSprop's smoothing in Keras and Adadelta's elsewhere, `alpha` a learning rate in Adam's paper: a
+name alone does not say. So an optimizer is recorded with numbers that differ from option to option, and what
+reproduces the recording is what the names mean. Where nothing does, they are taken as they are mostly meant.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from fractions import Fraction
+
+from surefoot.check.claim import Claim
+from surefoot.check.guess import variants
+from surefoot.check.naming import named_after
+from surefoot.check.protocol import Died, Patient, Raised
+from surefoot.check.scripts import few
+from surefoot.check.wording import listed
+from surefoot.check.words import PLAIN_NAMES, TRIED, Words
+from surefoot.rules import RULES, Rule
+from surefoot.trace import Trace
+
+__all__ = ["as_usual", "by_trial", "doubtful", "told", "understood"]
+
+# All in (0, 1), where every hyperparameter may lie; none is a value that another option is tried with.
+_VALUES = (Fraction(5, 8), Fraction(11, 16), Fraction(13, 16), Fraction(9, 16))
+# hyperparameter → names that are often meant as it, the likeliest first
+_USUAL = {
+    "lr": ("eta", "alpha", "gamma", "step", "stepsize", "rate", "lrate", "learn_rate"),
+    "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
+    "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
+    "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
+    "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
+    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "decay", "friction", "momentum_coeff"),
+    "eps": ("delta", "damping", "tau"),
+    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_penalty", "penalty", "decay"),
+}
+
+
+def by_trial(patient: Patient, words: Words, rule: Rule, most: int = 4) -> Words | None:
+    """The words in which the rule reproduces steps with all these options on; None if there are none.
+
+    Args:
+        patient: the optimizer.
+        words: what its options are taken for by their names alone.
+        rule: that it may follow.
+        most: how many options of its own are tried; with more, none.
+    """
+    own, lacks = _open(words, rule)
+    if len(own) > most:
+        return None
+    for size in range(min(len(own), len(lacks)), 0, -1):
+        for chosen in itertools.combinations(own, size):
+            recorded = _record(patient, words, rule, chosen)
+            if recorded is None:
+                continue
+            # what they are taken for by their names comes first
+            roles = [*dict.fromkeys([words.hyper[o] for o in chosen if words.hyper.get(o) in lacks] + lacks)]
+            for meant in itertools.permutations(roles, size):
+                heard = words.meaning(dict(zip(chosen, meant, strict=True)), rule)
+                if any(_follows(v, heard, chosen, recorded) for v in variants(rule, heard)):
+                    return heard
+    return None
+
+
+def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
+    """The words in which the rule that was guessed, or any if none was, reproduces all that options do.
+
+    Where none does, those in which it is the rule of its class's name, as names are mostly meant.
+    """
+    if rule is not None:
+        return by_trial(patient, words, RULES[rule.name.partition("(")[0]]) if doubtful(words, rule) else None
+    named, whole = named_after(patient.signature.name, words)
+    rules = [r for r in (named, *RULES.values()) if r is not None and not r.mistake and doubtful(words, r)]
+    for candidate in rules:
+        found = by_trial(patient, words, candidate, most=len(_VALUES) if candidate is named else 3)
+        if found is not None:
+            return found
+    usual = as_usual(words, named) if named is not None and whole and doubtful(words, named) else None
+    return usual if usual is not None and usual.hyper != words.hyper else None
+
+
+def doubtful(words: Words, rule: Rule) -> bool:
+    """Whether there are options whose names do not settle what they are for this rule."""
+    return bool(_open(words, rule)[0])
+
+
+def as_usual(words: Words, rule: Rule) -> Words:
+    """The words as names are mostly meant, for a rule; options that it does not know stay as they are."""
+    own, lacks = _open(words, rule)
+    kept = words.heard(rule)
+    free = [o for o in own if o not in kept]
+    meaning: dict[str, str] = {}
+    for hyper in sorted(set(lacks) - set(kept.values()), key=list(TRIED).index):
+        names = [o for o in free if o.lower() in _USUAL.get(hyper, ()) and o not in meaning]
+        if names:
+            meaning[min(names, key=lambda o: _USUAL[hyper].index(o.lower()))] = hyper
+    return words.meaning(kept | meaning, rule)
+
+
+def _open(words: Words, rule: Rule) -> tuple[list[str], list[str]]:
+    """Number options whose names do not settle what they are; and hyperparameters that no other option is."""
+    settled = {
+        o: h for o, h in words.heard(rule).items() if o == h or o in PLAIN_NAMES or not words.is_number(o)
+    }
+    own = [o for o in (*words.hyper, *words.others) if o not in settled and words.is_number(o)]
+    taken = set(settled.values()) | ({"beta1", "beta2"} if "betas" in settled.values() else set())
+    numbers = (x.name for x in rule.hypers if not x.choices and x.name in TRIED)
+    return [o for o in own if o not in words.fixed], [n for n in numbers if n not in taken]
+
+
+def _record(patient: Patient, words: Words, rule: Rule, chosen: Sequence[str]) -> list[Trace] | None:
+    """Two recordings with different numbers for the chosen options; None if they are refused."""
+    others = {o: h for o, h in words.heard(rule).items() if o not in chosen and o not in words.fixed}
+    on = {o: TRIED[h][0] for o, h in others.items() if not isinstance(TRIED[h][0], bool)}
+    for values in (on, {o: v for o, v in on.items() if others[o] == "lr"}):
+        try:
+            return [
+                patient.record(few({**values, **dict(zip(chosen, numbers, strict=False))}))
+                for numbers in (_VALUES, _VALUES[::-1])
+            ]
+        except Raised:
+            continue
+        except Died:
+            break
+    return None
+
+
+def _follows(rule: Rule, words: Words, chosen: Sequence[str], recorded: Sequence[Trace]) -> bool:
+    """Whether recordings follow the rule, and would not if any of the chosen options were left alone."""
+    if not all(map(Claim(rule, words).holds, recorded)):
+        return False
+    return not any(Claim(rule, words.without({o})).holds(recorded[0]) for o in chosen)
+
+
+def told(words: Words, before: Words) -> str:
+    """What options were found to mean where their names do not say, as the end of a sentence."""
+    new = {o: h for o, h in words.hyper.items() if before.hyper.get(o) != h}
+    left = [o for o in before.hyper if o not in words.hyper]
+    said = ""
+    if new:
+        said += f"; {listed(new)} {'is' if len(new) == 1 else 'are'} read as its {listed(new.values())}"
+    if left:
+        said += f"; {listed(left)}, which it does not have, {'stays' if len(left) == 1 else 'stay'} as given"
+    return said

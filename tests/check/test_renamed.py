@@ -1,0 +1,133 @@
+"""Options under names of the author's own are read as what they do."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from surefoot import check, identify
+from surefoot.check.verdict import FAILED, PASSED
+
+ARITHMETIC = ["rule", "changed-lr", "changed-options", "groups-arithmetic"]
+
+
+def notes(report):
+    return " ".join(report.notes)
+
+
+def made(name, formula, *, state=(), **options):
+    """A class of an optimizer with these options; `formula(p, g, s, group)` is its step."""
+
+    class Made(torch.optim.Optimizer):
+        def __init__(self, params, **given):
+            super().__init__(params, given)
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    s = self.state[p]
+                    for key in state:
+                        s.setdefault(key, torch.zeros_like(p))
+                    s["t"] = s.get("t", 0) + 1
+                    formula(p, p.grad, s, group)
+
+    names = ", ".join(f"{n}={v!r}" for n, v in options.items())
+    calls = ", ".join(f"{n}={n}" for n in options)
+    space = {"Base": Made}
+    head = f"class {name}(Base):\n    def __init__(self, params, {names}):"
+    exec(f"{head}\n        super().__init__(params, {calls})", space)
+    return space[name]
+
+
+def sgd(lr, momentum, weight_decay, name="Own", decay=0.0, sign=1):
+    def step(p, g, s, group):
+        s["b"].mul_(group[momentum]).add_(g + sign * group[weight_decay] * p)
+        p.sub_(group[lr] * s["b"])
+
+    return made(name, step, state=["b"], **{lr: 0.01, momentum: 0.9, weight_decay: decay})
+
+
+@pytest.mark.parametrize(
+    ("lr", "momentum", "weight_decay"),
+    [
+        ("lr", "m", "reg"),
+        ("eta", "beta", "l2"),
+        ("alpha", "gamma", "lambda_"),
+        ("lr", "rho", "decay"),
+        ("lr", "alpha", "weight_decay"),
+        ("speed", "stickiness", "pull"),
+        ("gamma", "momentum", "weight_decay"),
+    ],
+)
+def test_momentum_by_any_name(lr, momentum, weight_decay):
+    optimizer = sgd(lr, momentum, weight_decay)
+    for rule in ("torch", None):
+        report = check(optimizer, rule, only=ARITHMETIC, sandbox=False)
+        assert report.ok, str(report)
+        assert report["rule"].outcome == PASSED
+        assert report.rule == "torch"
+    assert "is read as its" in notes(report) or "are read as its" in notes(report) or lr == "gamma"
+    found = identify(optimizer, sandbox=False)
+    assert found.rule.name == "torch"
+    assert found["learning rate"] == "outside the buffer"
+    assert found["dampening"] == "0"
+
+
+def rmsprop(smoothing, name="RMSprop", epsilon_inside=False, wrong=False):
+    def step(p, g, s, group):
+        s["v"].mul_(group[smoothing]).add_((1 if wrong else 1 - group[smoothing]) * g * g)
+        p.sub_(group["lr"] * g / (s["v"].sqrt() + group["eps"]))
+
+    return made(name, step, state=["v"], **{"lr": 0.01, smoothing: 0.99, "eps": 1e-8})
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "name"),
+    [*itertools.product(["alpha", "rho", "beta", "decay", "smoothing", "keep"], ["RMSprop", "Own"])],
+)
+def test_rmsprop_by_any_name(smoothing, name):
+    for rule in ("rmsprop", None):
+        report = check(rmsprop(smoothing, name), rule, only=ARITHMETIC, sandbox=False)
+        assert report.ok, str(report)
+        assert report["rule"].outcome == PASSED
+        assert report["changed-options"].outcome == PASSED
+        assert report.rule == "rmsprop"
+
+
+@pytest.mark.parametrize("names", ["alpha beta1 beta2 epsilon", "eta mu rho eps", "lr momentum decay delta"])
+def test_adam_by_any_name(names):
+    lr, first, second, eps = names.split()
+
+    def step(p, g, s, group):
+        a, b = group[first], group[second]
+        s["m"].mul_(a).add_((1 - a) * g)
+        s["v"].mul_(b).add_((1 - b) * g * g)
+        m, v = s["m"] / (1 - a ** s["t"]), s["v"] / (1 - b ** s["t"])
+        p.sub_(group[lr] * m / (v.sqrt() + group[eps]))
+
+    adam = made("Adam", step, state=["m", "v"], **{lr: 1e-3, first: 0.9, second: 0.999, eps: 1e-8})
+    report = check(adam, "adam", only=ARITHMETIC, sandbox=False)
+    assert report.ok, str(report)
+    assert report["changed-options"].outcome == PASSED
+
+
+def test_a_wrong_one_is_held_to_what_its_names_usually_mean():
+    for rule in ("rmsprop", None):
+        report = check(rmsprop("rho", wrong=True), rule, only=["rule"], sandbox=False)
+        assert report["rule"].outcome == FAILED
+        assert "rho = " in report["rule"].script
+        assert "rho is read as its alpha" in notes(report)
+    report = check(sgd("eta", "beta", "l2", sign=-1), "torch", only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+    assert "eta" in report["rule"].script
+
+
+def test_what_a_rule_does_not_have_is_left_as_given():
+    report = check(torch.optim.SGD, "optax", only=["rule", "long"], sandbox=False)
+    assert report.ok
+    assert "dampening, which it does not have, stays as given" in notes(report)
