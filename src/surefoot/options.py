@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable
 from typing import Any
 
+from cyclopts import CoercionError, Token
+
 from surefoot.errors import InputError
 
-__all__ = ["dtype_or_text", "parse_options"]
+__all__ = ["dtype_or_text", "parse_options", "whole_number", "whole_numbers"]
+
+
+def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
+    """Command line text as whole numbers; 1e3 is one, 2.5 is not, which cyclopts would cut."""
+    numbers = []
+    for token in tokens:
+        try:
+            numbers.append(int(token.value))
+        except ValueError:
+            try:
+                number = float(token.value)
+            except ValueError:
+                number = math.nan
+            if not number.is_integer():
+                raise CoercionError(token=token, target_type=int) from None
+            numbers.append(int(number))
+    return tuple(numbers)
+
+
+def whole_number(kind: Any, tokens: tuple[Token, ...]) -> Any:
+    """The same of one number."""
+    return whole_numbers(kind, tokens)[0]
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, Any]:

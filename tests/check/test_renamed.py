@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from surefoot import check, identify
-from surefoot.check.verdict import FAILED, PASSED
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 ARITHMETIC = ["rule", "changed-lr", "changed-options", "groups-arithmetic"]
 
@@ -131,3 +131,17 @@ def test_what_a_rule_does_not_have_is_left_as_given():
     report = check(torch.optim.SGD, "optax", only=["rule", "long"], sandbox=False)
     assert report.ok
     assert "dampening, which it does not have, stays as given" in notes(report)
+
+
+def test_muon_is_no_plain_rule_by_leaving_its_own_options_alone():
+    report = check(torch.optim.Muon, only=["rule"], sandbox=False)
+    assert report["rule"].outcome == NOT_APPLICABLE
+
+
+def test_adamw_with_decay_in_the_gradient_denies_its_name():
+    class AdamW(torch.optim.Adam):
+        pass
+
+    report = check(AdamW, only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+    assert "Adam" in report["rule"].diagnosis

@@ -295,6 +295,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             ["sgd", "w**2", "--at", "w=1", "--momentum", "0.9", "--option", "momentum=0.5"],
             "The option 'momentum' is given twice.",
         ),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--steps", "1.5"],
+            'Invalid value for --steps: unable to convert "1.5" into int.',
+        ),
         (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (

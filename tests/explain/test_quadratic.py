@@ -294,6 +294,15 @@ if __name__ == "__main__":  # write the golden text anew
     (GOLDEN / "quadratic_reports.txt").write_text(tell_reports(), encoding="utf-8")
 
 
+def test_what_is_best_for_gradient_descent_is_not_said_of_lion() -> None:
+    lion = get("lion")
+    assert (
+        Quadratic((1, 1))
+        .report(lion, lion.hyper(lr=0.1))[-1]
+        .startswith("The best there is for gradient descent: lr 1/λ = 1")
+    )
+
+
 def test_flat_directions_are_counted_exactly() -> None:
     almost = Quadratic.of_matrix([[1, 1], [1, 1 + Fraction(2, 10**13)]])
     assert almost.curvatures[0] == pytest.approx(1e-13, rel=1e-9)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
-from surefoot.check.protocol import Patient, Plan
+from surefoot.check.protocol import Died, Patient, Plan
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
@@ -89,7 +89,8 @@ def _guessed(patient: Patient, recorder: Recorder) -> tuple[Recorder, Guess]:
         return recorder, Guess(None, said)
     guessed = _guess(patient, recorder)
     words = recorder.words
-    found = understood(patient, words, guessed.rule)
+    dead = isinstance(recorder.plain[-1].outcome, Died)
+    found = None if dead else understood(patient, words, guessed.rule)
     if found is None:
         return recorder, guessed
     again = Recorder(patient, recorder.seed, found)

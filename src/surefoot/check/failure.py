@@ -13,7 +13,7 @@ from surefoot.check.diagnose import Diagnosis, why_it_raises
 from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
-from surefoot.check.verdict import FAILED, Clause, Verdict
+from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.errors import InputError
 from surefoot.trace import Mismatch, Script, Trace
 
@@ -32,6 +32,7 @@ READ_UNWRITTEN = (
     "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
     "memory made by torch.empty or empty_like before anything was written into it."
 )
+RAISES = "An exception in the middle of step() leaves some parameters moved, and others not."
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
 
@@ -85,6 +86,8 @@ def tell_failure(
     if unwritten and not said:
         said = READ_UNWRITTEN
     mend = "" if mismatch else "The traceback of the lines below ends where it raises."
+    if not mismatch:
+        clause = dataclasses.replace(clause, why=RAISES)
     return clause.verdict(
         FAILED,
         note=note,
@@ -112,7 +115,7 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
     outcome = recorder.play(smallest, recording.dtype).outcome
     if not isinstance(outcome, Died):  # with more time, it ends after all
         smallest, outcome = recording.script, recording.outcome
-    return clause.verdict(
+    return dataclasses.replace(clause, why=ENDS).verdict(
         FAILED,
         note=str(recording.outcome),
         expected="a step that ends",
@@ -121,6 +124,7 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
         diagnosis=why_it_raises(smallest).replace("It raises", "The process ends"),
         script=str(smallest),
         repro=_reproduction(recorder, smallest, recording.dtype, None),
+        mend=MEND_END,
     )
 
 

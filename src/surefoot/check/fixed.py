@@ -27,7 +27,10 @@ def missing(rule: Rule, words: Words) -> list[str]:
     """The averages' coefficients, and ε, that a rule has and the optimizer has no option for."""
     offered = set(words.hyper.values())
     offered |= {"beta1", "beta2"} if "betas" in offered else set()
-    return [x.name for x in rule.hypers if x.name in USUAL and x.name not in offered]
+    names = [x.name for x in rule.hypers if x.name in USUAL]
+    if {"alpha", "beta2"} & set(names):  # RMSprop without momentum is RMSprop; SGD without is another
+        names = [n for n in names if n != "momentum"]
+    return [n for n in names if n not in offered]
 
 
 def fixed(rule: Rule, words: Words) -> Iterator[Rule]:

@@ -83,6 +83,8 @@ def guess(
         inside = (rule for variant in variants(named, words) for rule in fixed(variant, words))
         behaves = next((rule for rule in inside if all(map(Claim(rule, words).holds, plain))), None)
         named = behaves or named
+    if whole and named is not None and behaves is not None and _denies_its_w(signature.name, behaves):
+        behaves = None
     by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
         agree = f"agree within {rough} rounding" if rough else "agree"
@@ -116,6 +118,12 @@ def guess(
             f"No known rule reproduces its plain steps, but {mistaken} does. --rule NAME holds it to a rule."
         )
     return Guess(None, why)
+
+
+def _denies_its_w(name: str, behaves: Rule) -> bool:
+    """Whether a class called AdamW or SGDW, whose decay is decoupled by its name, adds it to the gradient."""
+    place = next((x.default for x in behaves.hypers if x.name == "decay"), None)
+    return place == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
 
 
 def _followed_at_all(

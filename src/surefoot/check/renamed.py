@@ -25,7 +25,7 @@ __all__ = ["as_usual", "by_trial", "doubtful", "told", "understood"]
 
 # All in (0, 1), where every hyperparameter may lie; none is a value that another option is tried with.
 _VALUES = (Fraction(5, 8), Fraction(11, 16), Fraction(13, 16), Fraction(9, 16))
-# hyperparameter → names that are often meant as it, the likeliest first
+# hyperparameter → names that are often meant as it; both in the order of likelihood
 _USUAL = {
     "lr": ("eta", "alpha", "gamma", "step", "stepsize", "rate", "lrate", "learn_rate"),
     "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
@@ -34,7 +34,8 @@ _USUAL = {
     "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
     "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "decay", "friction", "momentum_coeff"),
     "eps": ("delta", "damping", "tau"),
-    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_penalty", "penalty", "decay"),
+    # not decay: that of the learning rate is called so, too
+    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_reg", "l2_penalty", "penalty"),
 }
 
 
@@ -60,7 +61,7 @@ def by_trial(patient: Patient, words: Words, rule: Rule, most: int = 4) -> Words
             for meant in itertools.permutations(roles, size):
                 heard = words.meaning(dict(zip(chosen, meant, strict=True)), rule)
                 if any(_follows(v, heard, chosen, recorded) for v in variants(rule, heard)):
-                    return heard
+                    return as_usual(heard, rule)  # what is left may be wrong, and is judged then
     return None
 
 
@@ -69,6 +70,12 @@ def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | Non
 
     Where none does, those in which it is the rule of its class's name, as names are mostly meant.
     """
+    found = _understood(patient, words, rule)
+    # an option that the rule does not have may be what makes it another
+    return found if found is not None and words.hyper.keys() <= found.hyper.keys() else None
+
+
+def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
     if rule is not None:
         return by_trial(patient, words, RULES[rule.name.partition("(")[0]]) if doubtful(words, rule) else None
     named, whole = named_after(patient.signature.name, words)
@@ -92,7 +99,7 @@ def as_usual(words: Words, rule: Rule) -> Words:
     kept = words.heard(rule)
     free = [o for o in own if o not in kept]
     meaning: dict[str, str] = {}
-    for hyper in sorted(set(lacks) - set(kept.values()), key=list(TRIED).index):
+    for hyper in (h for h in _USUAL if h in lacks and h not in kept.values()):
         names = [o for o in free if o.lower() in _USUAL.get(hyper, ()) and o not in meaning]
         if names:
             meaning[min(names, key=lambda o: _USUAL[hyper].index(o.lower()))] = hyper

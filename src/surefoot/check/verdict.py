@@ -33,6 +33,8 @@ OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
 
 # what both parts of a check may find, in the same words
 REFUSED = "it cannot be constructed: "  # a note's beginning
+ENDS = "A step that never ends, or takes its process with it, ends the training."
+MEND_END = "Run the lines below in a debugger, or stop them by Ctrl-C: the traceback says where it was."
 SHARED_COUNT = (
     "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
     "gradient comes late begins at the count of the others, and whatever goes by the count, such as a bias "

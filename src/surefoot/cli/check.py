@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from surefoot.cli.kinds import Flag, Several
+from surefoot.cli.kinds import Flag, Several, Whole
 
 __all__ = ["check"]
 
@@ -21,7 +21,7 @@ def check(
     only: Several = None,
     skip: Several = None,
     expect_fail: Several = None,
-    seed: int = 0,
+    seed: Whole = 0,
     all: Flag = False,
     list: Flag = False,
     json: Flag = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from surefoot.cli.kinds import Flag, Several
+from surefoot.cli.kinds import Flag, Several, Whole
 
 __all__ = ["explain"]
 
@@ -21,7 +21,7 @@ def explain(
     *,
     at: Several = None,
     gradient: Several = None,
-    steps: int | None = None,
+    steps: Whole | None = None,
     lr: Number = None,
     momentum: Number = None,
     dampening: Number = None,
@@ -32,7 +32,7 @@ def explain(
     option: Several = None,
     optimizer: str | None = None,
     exact: Flag = False,
-    digits: int | None = None,
+    digits: Whole | None = None,
     autograd: Flag = False,
     format: Literal["text", "markdown", "latex", "html", "json"] = "text",
     picture: Several = None,

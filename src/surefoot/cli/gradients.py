@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from surefoot.cli.kinds import Flag
+from surefoot.cli.kinds import Flag, Whole
 
 __all__ = ["gradients"]
 
@@ -11,10 +11,10 @@ def gradients(
     make: str,
     /,
     *,
-    seed: int = 0,
-    each: int = 100,
-    directions: int = 4,
-    samples: int = 12,
+    seed: Whole = 0,
+    each: Whole = 100,
+    directions: Whole = 4,
+    samples: Whole = 12,
     json: Flag = False,
 ) -> int:
     """Hold autograd's gradients of a model against central differences, parameter by parameter, in float64.

@@ -66,9 +66,12 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which {moves}.")
     if decays:
         lines.append("From here on λ is a curvature, not the weight decay.")
-    best = _best(f, ", without weight decay" if decays else "")
+    beside = ", without weight decay" if decays else ""
+    best = _best(f, beside)
     if not in_range(h[x.name] for x in rule.hypers if x.is_number):
         return [*lines, "No rate is worked out for hyperparameters beyond 10^±100.", *best]
+    if as_momentum(rule, h) is None and transition(rule, h.map(exact), f.curvatures[-1]) is None:
+        best = _best(f, beside, of=" for gradient descent")  # not this rule's
     return [*lines, *_stability(f, rule, h.map(exact)), *best]
 
 
@@ -165,11 +168,11 @@ def _steps(gap: float) -> str:
     return f"{float(f'{steps:.3g}'):,.0f}"
 
 
-def _best(f: Quadratic, beside: str) -> list[str]:
+def _best(f: Quadratic, beside: str, of: str = "") -> list[str]:
     """Return the best settings as a table, with their sources; one for all where the curvatures are equal."""
     if f.condition == 1:
         best = f"lr 1/λ = {1 / f.largest:.4g} without momentum, whose first step reaches the minimum"
-        return [f"The best there is{beside}: {best}."]
+        return [f"The best there is{of}{beside}: {best}."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
     for t in f.best():
         momentum, rate = _factor(1 - t.momentum), _factor(t.gap)

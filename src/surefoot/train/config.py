@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 import types
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cyclopts import CoercionError, Group, Parameter, Token
+from cyclopts import Group, Parameter
 
 from surefoot.errors import InputError, unknown
+from surefoot.options import whole_number, whole_numbers
 from surefoot.train.ranges import RANGES, check, spoken
 from surefoot.train.span import Span
 
@@ -23,27 +23,6 @@ __all__ = ["Config", "presets", "read"]
 GIVEN = "given to fit"  # data that no name leads back to
 PRESETS = Path(__file__).parent / "presets"
 SPANS = ("validate_every", "warmup", "lr_step", "checkpoint_every")  # options that are stretches of a run
-
-
-def _whole(_: Any, tokens: tuple[Token, ...]) -> Any:
-    """Command line text -> whole numbers; 1e3 is one, 2.5 is not."""
-    numbers = []
-    for token in tokens:
-        try:
-            numbers.append(int(token.value))
-        except ValueError:
-            try:
-                number = float(token.value)
-            except ValueError:
-                number = math.nan
-            if not number.is_integer():
-                raise CoercionError(token=token, target_type=int) from None
-            numbers.append(int(number))
-    return tuple(numbers)
-
-
-def _one(kind: Any, tokens: tuple[Token, ...]) -> Any:
-    return _whole(kind, tokens)[0]
 
 
 def _in(panel: str, order: int) -> Group:
@@ -79,7 +58,7 @@ class Config:
     """Classification: cross entropy and accuracy. Regression: squared error and R²."""
     scale: Annotated[Literal["standard", "unit", "raw"], Parameter(group=_DATA)] = "standard"
     """Inputs: standardised by the training split, scaled to [0, 1], or as they are."""
-    split_seed: Annotated[int, Parameter(group=_DATA, converter=_one)] = 0
+    split_seed: Annotated[int, Parameter(group=_DATA, converter=whole_number)] = 0
     """Seed of the split into training and validation rows."""
     train_fraction: Annotated[float | None, Parameter(group=_DATA)] = None
     """Share of the rows that train; the others validate. [default: 0.8, unless the data bring their own]"""
@@ -87,7 +66,8 @@ class Config:
     model: Annotated[str, Parameter(group=_MODEL)] = "mlp"
     """mlp, linear, cnn, or your own: package.module:Class or file.py:Class."""
     hidden: Annotated[
-        tuple[int, ...] | None, Parameter(group=_MODEL, consume_multiple=True, negative=(), converter=_whole)
+        tuple[int, ...] | None,
+        Parameter(group=_MODEL, consume_multiple=True, negative=(), converter=whole_numbers),
     ] = None
     """Hidden sizes: units of the mlp's layers, channels of the cnn's. [default: 256; cnn: 16 32]"""
     dropout: Annotated[float | None, Parameter(group=_MODEL)] = None
@@ -111,9 +91,9 @@ class Config:
     ] = ()
     """Other options of the optimizer: --opt NAME=VALUE, as betas=(0.9,0.99) or state_dtype=torch.float32."""
 
-    epochs: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 5
+    epochs: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 5
     """How often the training rows are gone through."""
-    batch_size: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 32
+    batch_size: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 32
     """Rows in a batch."""
     shuffle: Annotated[bool, Parameter(group=_LOOP)] = True
     """A new order in each epoch, from the seed and the epoch; else the split's order."""
@@ -129,18 +109,18 @@ class Config:
     """step: the factor."""
     clip: Annotated[float | None, Parameter(group=_LOOP)] = None
     """Clip the gradient to this norm."""
-    accumulate: Annotated[int, Parameter(group=_LOOP, converter=_one)] = 1
+    accumulate: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 1
     """Take each batch's gradient in so many parts, one after the other: the same update in less memory."""
     validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
     checkpoint_every: Annotated[str, Parameter(group=_LOOP)] = "1 minute"
     """How often to write a checkpoint: "500 steps", "1 epoch", "5 minutes", "never"."""
 
-    seed: Annotated[int, Parameter(group=_MACHINE, converter=_one)] = 0
+    seed: Annotated[int, Parameter(group=_MACHINE, converter=whole_number)] = 0
     """Seed of the first weights, the order of batches and dropout."""
     device: Annotated[str, Parameter(group=_MACHINE)] = "auto"
     """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
-    threads: Annotated[int | None, Parameter(group=_MACHINE, converter=_one)] = None
+    threads: Annotated[int | None, Parameter(group=_MACHINE, converter=whole_number)] = None
     """Threads of the CPU. [default: as many as are fastest where steps are small, else torch's choice]"""
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
     """bfloat16: autocast the forward pass."""

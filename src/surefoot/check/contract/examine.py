@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.protocol import Died, Options, Patient, Plan
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, REFUSED, Verdict
+from surefoot.check.verdict import DIFFERS, ENDS, FAILED, MEND_END, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
 
 __all__ = ["Examination", "examine"]
@@ -185,6 +186,8 @@ class _Work:
         expected, got = what.pop("values", (None, None))
         what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
         what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)
+        if died:
+            clause, what["mend"] = dataclasses.replace(clause, why=ENDS), MEND_END
         return clause.verdict(FAILED, options={**self.questions.base, **options}, **what)
 
     def fault(self, clause: Probed, case: Mapping[str, Any], finding: Finding) -> Any:

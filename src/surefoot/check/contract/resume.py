@@ -114,7 +114,10 @@ def loaded_apart(make: Make) -> Claims:
     run(first, [w], range(2, 4))
     after = state(second, twin)
     if before != after and first.state[w] is not second.state[twin]:
-        return {"differs": "as torch.optim's own load_state_dict: pass it copy.deepcopy(state_dict)"}
+        return {
+            "differs": "as in torch.optim, a loaded state shares its tensors with the state dict; "
+            "copy.deepcopy(state_dict) keeps them apart"
+        }
     return [("the loaded optimizer's state, after steps of the other", before, after)]
 
 
