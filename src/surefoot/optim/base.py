@@ -1,4 +1,4 @@
-"""torch.optim.Optimizer without what it costs: no import of torch._dynamo, no profiler range nobody reads.
+"""torch.optim.Optimizer without its overhead: no import of torch._dynamo, no profiler range nobody reads.
 
 torch wraps four methods of Optimizer so that torch.compile does not look inside. The wrapper imports
 torch._dynamo, which takes longer than importing torch, although nobody compiles. Here the wrapped function is

@@ -8,7 +8,7 @@ was, and every tensor laid out as it was. Any difference means a new plan.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -17,8 +17,20 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN, joined
+from surefoot.optim.kernel_group import (
+    BUFFER,
+    LOST,
+    Call,
+    Entry,
+    KernelGroup,
+    Made,
+    Share,
+    local,
+    local_grad,
+    state_dtype,
+    without_strides,
+)
 from surefoot.optim.options import Options, check_convention, read
-from surefoot.optim.run import BUFFER, LOST, Call, Entry, Made, Run, local, local_grad, odd, state_dtype
 
 __all__ = ["Plan", "forget"]
 
@@ -39,23 +51,23 @@ class Plan:
         for o in options:
             check_convention(o)
         self.options = options
-        self.runs: list[Run] = []
+        self.runs: list[KernelGroup] = []
+        shares: list[Share] = []
         made: list[Made] = []
         try:
             for i, (group, o) in enumerate(zip(groups, options, strict=True)):
-                _share_out(i, group["params"], state, o, self.runs, made)
-            places = {id(p): place for place, p in enumerate(state)}
-            for run in self.runs:
-                run.close(groups[run.group]["params"], places, options[run.group])
+                shares += _share_out(i, group["params"], state, o, made)
             keys, entries = list(state), list(state.values())
-            self._first: Work = [
-                run.join(run.call(groups[run.group]["params"], keys, entries, options[run.group]))
-                for run in self.runs
-            ]
+            places = {id(p): place for place, p in enumerate(keys)}
+            self._first: Work = []
+            for share in shares:
+                params, o = groups[share.group]["params"], options[share.group]
+                self.runs.append(run := KernelGroup(share, params, places, o))
+                self._first.append(run.use_flat_memory(run.call(params, keys, entries, o)))
         except BaseException:
             forget(state, made + [new for run in self.runs for new in run.made])
             raise
-        self.lasting = not any(run.first or run.sparse or run.odd for run in self.runs)
+        self.lasting = not any(r.undampened or r.sparse or r.without_strides for r in self.runs)
         if self.lasting:
             self._remember(groups, state)
 
@@ -71,7 +83,7 @@ class Plan:
         kept = [t for call in self._first for t in call.buffers + call.lost]
         self._watched = [weakref.ref(t, gone) for t in kept]
         for call in self._first:
-            call.run.remember(call)
+            call.run.guard(call)
 
     def work(self, groups: Groups, state: State) -> Work | None:
         """Each run's tensors and options, or None if anything is not as it was."""
@@ -130,10 +142,10 @@ def _in_order(groups: Groups) -> list[Any]:
 
 
 def _share_out(
-    group: int, params: list[Tensor], state: State, o: Options, found: list[Run], made: list[Made]
-) -> None:
-    """Add the runs of one group's parameters; missing state starts at 0, and is noted."""
-    runs: dict[tuple[Any, ...], Run] = {}
+    group: int, params: list[Tensor], state: State, o: Options, made: list[Made]
+) -> Iterable[Share]:
+    """One group's parameters, by the kernel that steps them; missing state starts at 0, and is noted."""
+    shares: dict[tuple[Any, ...], Share] = {}
     stepped = [p for p in params if p.grad is not None]
     many_small = sum(p.numel() <= SMALL for p in stepped) >= 4 and joined(stepped) is None
     for place, p in enumerate(params):
@@ -148,16 +160,15 @@ def _share_out(
         if o.momentum != 0 or o.kahan:
             _prepare(state[p], p, p.grad, o, made)
         new = made[before:]
-        first = any(key == BUFFER for _, key, _ in new) and o.convention == "torch" and o.dampening != 0
+        undampened = any(key == BUFFER for _, key, _ in new) and o.convention == "torch" and o.dampening != 0
         buffer = state[p][BUFFER] if o.momentum != 0 else None
         kernel = _kernel(o, p, p.grad, buffer)
-        few = many_small and kernel is kernels.fused and p.device.type == "cpu" and p.numel() <= SMALL
-        key = (kernel, p.device, p.dtype, p.grad.is_sparse, p.is_conj(), few, first)
-        if key not in runs:
-            runs[key] = Run(group, kernel, few, first)
-            found.append(runs[key])
-        runs[key].at.append(place)
-        runs[key].made += new
+        small = many_small and kernel is kernels.fused and p.device.type == "cpu" and p.numel() <= SMALL
+        key = (kernel, p.device, p.dtype, p.grad.is_sparse, p.is_conj(), small, undampened)
+        share = shares.setdefault(key, Share(group, kernel, small, undampened, [], []))
+        share.indices.append(place)
+        share.made.extend(new)
+    return shares.values()
 
 
 def _prepare(entry: Entry, p: Tensor, g: Tensor, o: Options, made: list[Made]) -> None:
@@ -184,7 +195,7 @@ def _kernel(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[...,
     """The fastest kernel that is right for this parameter and that the user has not ruled out."""
     if o.differentiable:
         return kernels.differentiable
-    if p.is_conj() or odd(p) or (odd(g) and not g.is_sparse):
+    if p.is_conj() or without_strides(p) or (without_strides(g) and not g.is_sparse):
         return kernels.loop  # which asks nothing of memory
     if g.is_sparse:
         if o.coupled:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
 from surefoot.optim.flat import Home, lay_out
+from surefoot.optim.kernel_group import BUFFER, LOST, SHORT
 from surefoot.optim.options import (
     Convention,
     Options,
@@ -20,7 +21,6 @@ from surefoot.optim.options import (
     refuse_kernels,
 )
 from surefoot.optim.plan import Plan, forget
-from surefoot.optim.run import BUFFER, LOST, SHORT
 
 __all__ = ["SGD"]
 

@@ -13,10 +13,10 @@ __all__ = ["set_threads"]
 
 
 def set_threads(count: int) -> None:
-    """Share out what this thread of Python calls next to so many; torch.get_num_threads() then says so here.
+    """Set how many threads of OpenMP serve the operations that are called from this thread of Python alone.
 
-    torch.set_num_threads also writes down the number for the process: a thread that is born in the middle of
-    a step would take it over, and keep it for life.
+    torch.set_num_threads also changes the number for the whole process, which a thread that is started during
+    a step would take over, and keep for life.
     """
     _setter()(count)
 

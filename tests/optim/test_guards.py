@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from surefoot.optim import look
+from surefoot.optim import guards
 
 
 def others() -> dict[str, Any]:
@@ -31,23 +31,23 @@ def others() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("remember", [look.remember, look._by_guards, look._by_python])
+@pytest.mark.parametrize("guard", [guards.guard, guards._by_guards, guards._by_python])
 @pytest.mark.parametrize("other", others())
-def test_another_layout_is_noticed(remember: Any, other: str) -> None:
+def test_another_layout_is_noticed(guard: Any, other: str) -> None:
     first, second = torch.ones(2, 3), torch.nn.Parameter(torch.tensor(1.0))
-    same = remember(first, second)
+    same = guard(first, second)
     assert same(torch.zeros(2, 3), torch.nn.Parameter(torch.tensor(2.0)))
     assert not same(others()[other], second)
 
 
 def test_the_private_check_is_tried_before_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert look._tells_all_apart()
-    monkeypatch.setattr(look, "_by_guards", lambda *tensors: lambda *others: True)
-    assert not look._tells_all_apart()
-    monkeypatch.setattr(look, "_by_guards", lambda *tensors: 1 / 0)
-    assert not look._tells_all_apart()
+    assert guards._tells_all_apart()
+    monkeypatch.setattr(guards, "_by_guards", lambda *tensors: lambda *others: True)
+    assert not guards._tells_all_apart()
+    monkeypatch.setattr(guards, "_by_guards", lambda *tensors: 1 / 0)
+    assert not guards._tells_all_apart()
 
 
 def test_the_default_device_does_not_matter() -> None:
     with torch.device("meta"):
-        assert look._tells_all_apart()
+        assert guards._tells_all_apart()

@@ -1,6 +1,6 @@
-"""One kernel call: which parameters go to it with what state, and whether they still fit it.
+"""Parameters that one kernel call steps: which they are, their state, and whether they still fit it.
 
-A run holds no tensor that is the user's, so that memory is free as soon as the user lets go of it: where its
+No tensor that is the user's is held here, so that memory is free as soon as the user lets go of it: where the
 parameters lie in the group, and their entries in the state, is enough to find them again.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import joined, pack
-from surefoot.optim.look import remember
+from surefoot.optim.guards import guard
 from surefoot.optim.options import Options
 from surefoot.optim.threads import set_threads
 
@@ -24,12 +24,13 @@ __all__ = [
     "LOST",
     "Call",
     "Entry",
+    "KernelGroup",
     "Made",
-    "Run",
+    "Share",
     "local",
     "local_grad",
-    "odd",
     "state_dtype",
+    "without_strides",
 ]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
@@ -54,8 +55,8 @@ def _wrapped(p: Tensor) -> bool:
     return (p.is_complex() and not p.is_conj()) or hasattr(p, "to_local")
 
 
-def odd(t: Tensor) -> bool:
-    """Whether the tensor has no strides to speak of."""
+def without_strides(t: Tensor) -> bool:
+    """Whether the tensor is sparse, nested or otherwise not laid out by strides."""
     return t.layout != torch.strided or t.is_nested
 
 
@@ -77,9 +78,9 @@ def local_grad(g: Tensor, p: Tensor) -> Tensor:
 
 
 class Call(NamedTuple):
-    """What a run's kernel is called with, at one step."""
+    """What the kernel of a group of parameters is called with, at one step."""
 
-    run: Run
+    run: KernelGroup
     params: Sequence[Tensor]
     grads: list[Any]
     entries: Sequence[Entry]
@@ -88,30 +89,46 @@ class Call(NamedTuple):
     o: Options
 
 
-class Run:
+class Share(NamedTuple):
+    """What goes to one kernel in one call.
+
+    Args:
+        group: number of the group in `param_groups`.
+        kernel: of kernels.py.
+        small: whether its tensors are too small to be shared out to threads.
+        undampened: whether their first buffer is torch's b = d.
+        indices: places of its parameters in the group.
+        made: state that is new.
+    """
+
+    group: int
+    kernel: Callable[..., Any]
+    small: bool
+    undampened: bool
+    indices: list[int]
+    made: list[Made]
+
+
+class KernelGroup:
     """Parameters of one group that go to one kernel in one call, with their state.
 
     Args:
-        group: number of the group.
-        kernel: of kernels.py.
-        few: whether its tensors are too small to be shared out to threads.
-        first: whether their first buffer is torch's b = d.
+        share: which they are.
+        params: all parameters of the group.
+        places: id of a parameter → place of its entry in the state.
+        o: the group's options.
     """
 
-    def __init__(self, group: int, kernel: Callable[..., Any], few: bool, first: bool) -> None:
-        self.group, self.kernel, self.few, self.first = group, kernel, few, first
-        self.at: list[int] = []  # places of its parameters in the group
-        self.made: list[Made] = []  # until its first step is done
-
-    def close(self, params: Sequence[Tensor], places: dict[int, int], o: Options) -> None:
-        """All parameters are in; `places` are those of the parameters' entries in the state."""
-        self._params = _picker(self.at, len(params))
+    def __init__(self, share: Share, params: Sequence[Tensor], places: dict[int, int], o: Options) -> None:
+        self.group, self.kernel, self.small, self.undampened, indices, made = share
+        self.made = made  # until its first step is done
+        self._params = _picker(indices, len(params))
         mine = self._params(params)
         self._momentum, self._kahan = o.momentum != 0, o.kahan
         kept = [places[id(p)] for p in mine] if self._momentum or self._kahan else []
         self._entries = _picker(kept, len(places))
         self.sparse = any(p.grad is not None and p.grad.is_sparse for p in mine)
-        self.odd = any(odd(t) for p in mine for t in (p, p.grad) if t is not None)
+        self.without_strides = any(without_strides(t) for p in mine for t in (p, p.grad) if t is not None)
         self.wrapped = not (o.differentiable or self.sparse) and any(map(_wrapped, mine))
         self.whole: tuple[list[Tensor], ...] | None = None
 
@@ -138,7 +155,7 @@ class Run:
             grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, mine, strict=True)]
         return Call(self, mine, grads, held, buffers, lost, o)
 
-    def join(self, call: Call) -> Call:
+    def use_flat_memory(self, call: Call) -> Call:
         """Take parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
         params, grads, buffers = call.params, call.grads, call.buffers
         if (
@@ -158,10 +175,10 @@ class Run:
         self.whole = tuple([one] if (one := joined(tensors)) is not None else [] for tensors in lists)
         return call._replace(buffers=buffers)
 
-    def remember(self, call: Call) -> None:
+    def guard(self, call: Call) -> None:
         """Note how gradients and parameters are laid out and which state there is, for `fits`."""
         self._ids = list(map(id, call.buffers + call.lost))
-        self._same = remember(*call.grads, *self._local(call.params))
+        self._same = guard(*call.grads, *self._local(call.params))
 
     def fits(self, call: Call) -> bool:
         """True if gradients and parameters are laid out as when they were noted, with the same state."""
@@ -178,7 +195,7 @@ class Run:
     def step(self, call: Call, grad_scale: Tensor | None = None) -> None:
         """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
         _, params, grads, entries, buffers, lost, o = call
-        if self.first:
+        if self.undampened:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
         if isinstance(o.lr, Tensor) or isinstance(o.weight_decay, Tensor):
             o = o.on(params[0].device)
@@ -188,7 +205,7 @@ class Run:
             params, grads, buffers = self.whole
         if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
             grads = [self._unscaled(g, grad_scale) for g in grads]
-        threads = torch.get_num_threads() if self.few else 1
+        threads = torch.get_num_threads() if self.small else 1
         if threads == 1:
             new = self.kernel(params, grads, buffers, lost, o)
         else:
@@ -211,7 +228,7 @@ class Run:
 
 
 def _picker(places: list[int], count: int) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """What takes those of `count` things that are at these places."""
+    """A function that picks what is at these places of a sequence of `count` things."""
     if places == list(range(count)):
         return lambda things: things
     if len(places) < 2:

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["remember"]
+__all__ = ["guard"]
 
 Check: TypeAlias = Callable[..., bool]
 
 
-def remember(*tensors: Tensor) -> Check:
+def guard(*tensors: Tensor) -> Check:
     """A check of as many objects: one by one of the type, dtype, device, shape and strides of these."""
     return (_by_guards if _TRUSTED else _by_python)(*tensors)
 
