@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "headline", "unknown"]
+__all__ = ["Diverged", "InputError", "headline", "nearest", "unknown"]
 
 
 class InputError(ValueError):
@@ -31,6 +31,17 @@ def headline(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The end of a sentence on an unknown name: "; did you mean 'x'", or nothing where none is near.
+
+    Example:
+        >>> nearest("tourch", ["torch", "keras"]), nearest("x", ["torch"])
+        ("; did you mean 'torch'", '')
+    """
+    near = difflib.get_close_matches(name, [*choices], n=1)
+    return f"; did you mean {near[0]!r}" if near else ""
+
+
 def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str] = ()) -> InputError:
     """Say that `name` is no known `kind`, and name the nearest one that is.
 
@@ -45,6 +56,7 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
         Unknown rule 'tourch'; did you mean 'torch'? Known: keras, torch.
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(name, [*known, *also], n=1)
-    hint = f"; did you mean {near[0]!r}? Known" if near else "; known"
-    return InputError(f"Unknown {kind} {name!r}{hint}: {', '.join(known)}.")
+    near = nearest(name, [*known, *also])
+    return InputError(
+        f"Unknown {kind} {name!r}{f'{near}? Known' if near else '; known'}: {', '.join(known)}."
+    )

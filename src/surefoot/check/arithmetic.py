@@ -72,7 +72,7 @@ def examine(
     recorder, guessed = _guessed(patient, recorder)
     judged = Judgement(recorder, plan, explain)
     if decay is not None and guessed.rule is not None:
-        held = get(guessed.rule.name.partition("(")[0])
+        held = get(guessed.rule.family)
         usual = {x.name: x.default for x in held.hypers} | {"decay": None}
         inside = {x.name: x.default for x in guessed.rule.hypers if x.default != usual[x.name]}
         held = held.variant(**{**inside, "decay": decay})

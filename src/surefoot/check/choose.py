@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 
 from surefoot.check.sandbox import UNTOUCHED
 from surefoot.check.verdict import Clause
-from surefoot.errors import InputError
+from surefoot.errors import InputError, nearest
 
 __all__ = ["chosen", "clauses"]
 
@@ -24,8 +23,8 @@ def chosen(
     known = clauses()
     groups = dict.fromkeys(c.group for c in known.values())
     for name in (n for n in (*picked, *left, *expected) if n not in {**known, **groups}):
-        near = difflib.get_close_matches(name, [*known, *groups], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        near = nearest(name, [*known, *groups])
+        hint = f"{near}?" if near else "."
         raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
     for name in (n for n in expected if n in groups):
         raise InputError(f"{name!r} is a group of clauses; what is expected to fail is one clause.")

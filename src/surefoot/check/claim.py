@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 from surefoot.check.pool import pooled
 from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.rules import Rule
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace import Group, Mismatch, Script, Set, Step, Trace, compare, magnitudes, replay
 from surefoot.trace.compare import UNIT_ROUNDOFF
 from surefoot.trace.values import elements, shape
@@ -80,7 +80,7 @@ class Claim:
         import mpmath
 
         with mpmath.workdps(30):
-            return _replay(ours, self.rule, follow, partial(_mpf, mpmath))
+            return _replay(ours, self.rule, follow, to_mpmath)
 
     def mismatch(self, got: Trace) -> Mismatch | None:
         """Where a recording first parts from the rule: in the whole run, or in a step from its own values."""
@@ -187,7 +187,3 @@ def _exact(expected: Trace, got: Trace) -> bool:
                 if d & (d - 1) or max(x.numerator.bit_length(), d.bit_length()) > bits:
                     return False
     return True
-
-
-def _mpf(mpmath: Any, x: Any) -> Any:
-    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)

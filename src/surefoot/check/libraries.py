@@ -62,7 +62,7 @@ _OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), amsgrad_corrected)
 
 def elsewhere(held: Rule) -> Iterator[Rule]:
     """Yield the forms that a rule has in other libraries, with its own defaults: its decay, its options."""
-    found = _OF.get(held.name.partition("(")[0])
+    found = _OF.get(held.family)
     if found is not None:
         known = {x.name for x in found.hypers}
         defaults = {x.name: x.default for x in held.hypers if x.name in known and x.default is not None}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from surefoot.check.protocol import Options
-from surefoot.errors import InputError
+from surefoot.errors import InputError, nearest
 
 __all__ = [
     "CHANGED",
@@ -143,8 +142,8 @@ class Report:
         for verdict in self.verdicts:
             if verdict.clause.id == id:
                 return verdict
-        near = difflib.get_close_matches(id, [v.clause.id for v in self.verdicts], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ", or there is no such clause."
+        near = nearest(id, [v.clause.id for v in self.verdicts])
+        hint = f"{near}?" if near else ", or there is no such clause."
         raise InputError(f"The clause {id!r} was not examined{hint}")
 
     def expecting(self, failures: Mapping[str, str]) -> Report:

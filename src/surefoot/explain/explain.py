@@ -16,6 +16,7 @@ from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
 from surefoot.explain.problem import Problem, parse
 from surefoot.explain.worked import Worked, work_out
 from surefoot.rules import Rule, get
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace import OptimizerRaised, Script, Trace, record, replay
 from surefoot.trace.values import Number, elements
 
@@ -170,18 +171,11 @@ def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: boo
         raise InputError(
             f"There are no exact fractions here, since {reason}; leave out exact for rounded numbers."
         )
-    return fifty_digits if reason or (not exact and len(script.steps) > _EXACT_STEPS) else Fraction
-
-
-def fifty_digits(q: Any) -> Number:
-    """Make an mpmath number of a fraction; to be used where mpmath works with 50 digits."""
-    import mpmath
-
-    return mpmath.mpf(q.numerator) / q.denominator if isinstance(q, (Fraction, int)) else q
+    return to_mpmath if reason or (not exact and len(script.steps) > _EXACT_STEPS) else Fraction
 
 
 def _precision(number: Make) -> AbstractContextManager[Any]:
-    if number is not fifty_digits:
+    if number is not to_mpmath:
         return nullcontext()
     import mpmath
 
@@ -193,10 +187,10 @@ def _replay(rules: list[Rule], script: Script, number: Make, exact: bool) -> tup
     try:
         return [replay(for_rule(script, r), r, number) for r in rules], number
     except InputError:
-        if exact or number is fifty_digits:
+        if exact or number is to_mpmath:
             raise
-    with _precision(fifty_digits):
-        return [replay(for_rule(script, r), r, fifty_digits) for r in rules], fifty_digits
+    with _precision(to_mpmath):
+        return [replay(for_rule(script, r), r, to_mpmath) for r in rules], to_mpmath
 
 
 def _values(problem: Problem | None, trace: Trace, number: Make) -> tuple[Number | None, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import keyword
 import re
 import warnings
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, nearest
 from surefoot.explain.node import Node, degree, exponent, names
 from surefoot.trace.values import Shape
 
@@ -152,8 +151,8 @@ class _Reader:
             return self.shapes[tree.id]
         if tree.id in FUNCTIONS:
             raise self.error(tree, f"{tree.id} is a function; write {tree.id}(…).")
-        near = difflib.get_close_matches(tree.id, self.shapes, n=1)
-        hint = f"; did you mean {near[0]!r}? Given" if near else "; given"
+        near = nearest(tree.id, self.shapes)
+        hint = f"{near}? Given" if near else "; given"
         raise self.error(tree, f"f has the unknown name {tree.id!r}{hint}: {', '.join(self.shapes)}.")
 
     def binary(self, tree: ast.expr, op: str, args: tuple[Node, Node], text: str) -> Node:
@@ -186,8 +185,8 @@ class _Reader:
     def call(self, tree: ast.Call, text: str, depth: int) -> Node:
         name = tree.func.id if isinstance(tree.func, ast.Name) else self.text[slice(*self.span(tree.func))]
         if name not in FUNCTIONS:
-            near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
+            near = nearest(name, FUNCTIONS)
+            hint = f"{near}?" if near else "."
             if name in self.shapes:
                 hint = f", but a variable; for a product write {name}*(…)."
             raise self.error(tree.func, f"{name!r} is no function here{hint} Known: {', '.join(FUNCTIONS)}.")

@@ -98,7 +98,7 @@ def _idle(rule: Rule, h: H) -> str:
 
 
 def _is_torch(rule: Rule) -> bool:
-    return rule.name.partition("(")[0] == "torch"
+    return rule.family == "torch"
 
 
 def without_momentum(script: Script, option: str) -> Script:

@@ -22,6 +22,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.problem import Problem
 from surefoot.rules import H, Rule
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import elements, exact, shape
 
 __all__ = ["Quadratic", "Tuning", "characteristic", "gap", "radius", "stable"]
@@ -238,7 +239,7 @@ def gap(trace: Any, determinant: Any) -> float:
     import mpmath
 
     with mpmath.workdps(120):
-        t, d = (mpmath.mpf(x.numerator) / x.denominator for x in (trace, determinant))
+        t, d = to_mpmath(trace), to_mpmath(determinant)
         square = t * t - 4 * d
         return float(1 - (mpmath.sqrt(d) if square < 0 else (abs(t) + mpmath.sqrt(square)) / 2))
 
@@ -257,7 +258,7 @@ def _eigenvalues(h: Sequence[Sequence[Fraction]]) -> list[float]:
     import mpmath
 
     with mpmath.workdps(60):
-        exactly = mpmath.matrix([[mpmath.mpf(x.numerator) / x.denominator for x in row] for row in h])
+        exactly = mpmath.matrix([[*map(to_mpmath, row)] for row in h])
         return [float(x) for x in mpmath.eigsy(exactly, eigvals_only=True)]
 
 

@@ -11,6 +11,7 @@ from surefoot.explain.dual import Dual, dual
 from surefoot.explain.evaluate import evaluate
 from surefoot.explain.node import Node, constants
 from surefoot.explain.readings import numbers
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import Number
 
 __all__ = ["settled", "slopes_at"]
@@ -39,7 +40,9 @@ def slopes_at(
     names = [(name, i) for name, row in derivatives.items() for i in range(len(row))]
     sample = number(Fraction(1))
     if isinstance(sample, float) or hasattr(sample, "man_exp"):
-        found = settled(lambda: _both(tree, derivatives, _finite(point(_fine)), _fine), tree, point(_fine))
+        found = settled(
+            lambda: _both(tree, derivatives, _finite(point(to_mpmath)), to_mpmath), tree, point(to_mpmath)
+        )
     else:
         found = _both(tree, derivatives, point(number), number, check=isinstance(sample, Fraction))
     slopes, carried = found[: len(names)], found[len(names) :]
@@ -102,12 +105,6 @@ def _finite(flat: Flat) -> Flat:
         if not all(mpmath.isfinite(x) for x in xs):
             raise InputError(f"{name} is not finite any more.")
     return fine
-
-
-def _fine(q: Fraction) -> Number:
-    import mpmath
-
-    return mpmath.mpf(q.numerator) / q.denominator
 
 
 def _close(one: Number, other: Number) -> bool:

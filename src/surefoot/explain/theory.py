@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from surefoot.explain.quadratic import Quadratic, characteristic, gap, in_range, stable
 from surefoot.rules import H, Rule
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import exact
 
 __all__ = ["Momentum", "as_momentum", "report", "transition"]
@@ -111,7 +112,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
     if lr <= 0:
         away = "w climbs" if lr else "nothing moves"
-        if not gain and h.lr and rule.name.partition("(")[0] == "torch":
+        if not gain and h.lr and rule.family == "torch":
             away = "no gradient moves w but the first, which is not dampened"
         return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
     most, fewest = limit / (curvatures[-1] + shift) / gain, least / (curvatures[0] + shift) / gain
@@ -135,7 +136,7 @@ class Momentum(NamedTuple):
 
 def as_momentum(rule: Rule, h: H) -> Momentum | None:
     """Return how a rule reads as momentum, or None if it is no such rule."""
-    name = rule.name.partition("(")[0]
+    name = rule.family
     if name not in _GAIN or h.get("maximize") or (h.get("weight_decay") and h.get("decay") != "l2"):
         return None
     find, written = _GAIN[name]
@@ -192,7 +193,7 @@ def _gap(matrix: Matrix) -> float:
     import mpmath
 
     with mpmath.workdps(60 * len(matrix)):  # of an n-fold eigenvalue, an n-th of the digits are right
-        exactly = mpmath.matrix([[mpmath.mpf(x.numerator) / x.denominator for x in row] for row in matrix])
+        exactly = mpmath.matrix([[*map(to_mpmath, row)] for row in matrix])
         found = float(1 - max(map(abs, mpmath.eig(exactly, left=False, right=False))))
     return found if abs(found) > 1e-40 else 0.0  # the last digits are noise
 

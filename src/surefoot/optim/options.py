@@ -41,8 +41,9 @@ class Options(NamedTuple):
     def of(cls, group: dict[str, Any]) -> Options:
         """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
         options = cls._make(read(group))
-        if any(type(x) is not bool for x in options[4:7]):  # 1 or numpy's True, as a sweep leaves them
-            nesterov, maximize, decoupled = map(bool, options[4:7])
+        flags = options.nesterov, options.maximize, options.decoupled_weight_decay
+        if any(type(x) is not bool for x in flags):  # 1 or numpy's True, as a sweep leaves them
+            nesterov, maximize, decoupled = map(bool, flags)
             options = options._replace(nesterov=nesterov, maximize=maximize, decoupled_weight_decay=decoupled)
         if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
             keep = options.capturable or options.differentiable
@@ -72,9 +73,10 @@ class Options(NamedTuple):
     @property
     def kind(self) -> tuple[Any, ...]:
         """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
-        return (self.momentum != 0, self.dampening != 0, *self[4:])
+        return (self.momentum != 0, self.dampening != 0, *self[_NUMBERS:])
 
 
+_NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
 _OURS = ("decoupled_weight_decay", "convention", "capturable", "state_dtype", "kahan")
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.rules.hyper import H
+from surefoot.rules.numbers import to_mpmath
 from surefoot.rules.rule import Rule
 
 __all__ = ["agree", "response", "run"]
@@ -66,14 +67,11 @@ def _same(sides: Sequence[tuple[Rule, H, H | None]], gradients: Sequence[Fractio
         return ours == theirs
     import mpmath
 
-    def number(x: Any) -> Any:
-        return mpmath.mpf(x.numerator) / x.denominator
-
     with mpmath.workdps(50):
-        fine, w = [number(g) for g in gradients], number(START)
+        fine, w = [to_mpmath(g) for g in gradients], to_mpmath(START)
         try:
             ours, theirs = (
-                run(r, h.map(number), fine, w, then=later and later.map(number), moved=moved)[0]
+                run(r, h.map(to_mpmath), fine, w, then=later and later.map(to_mpmath), moved=moved)[0]
                 for r, h, later in sides
             )
         except (

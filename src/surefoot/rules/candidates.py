@@ -26,7 +26,7 @@ def exact(x: Any) -> Fraction:
 def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
     names = {x.name for x in target.hypers}
-    kind = source.name.partition("(")[0]
+    kind = source.family
     if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
         return  # its sign is that of no single mean, which no run of gradients would prove
     if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):

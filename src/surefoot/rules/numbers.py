@@ -1,7 +1,7 @@
 """The few functions beyond + − × ÷ that rules need, on every kind of number, chosen by the number's type.
 
 A formula that uses them still never branches on w or g: the same line runs on Fraction, float, mpmath, torch,
-numpy and sympy. Nothing is imported here: whoever made a tensor or a symbol has imported its library already.
+numpy and sympy. They import nothing: whoever made a tensor or a symbol has imported its library already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["maximum", "power", "select", "sign", "sqrt", "variance", "zero"]
+__all__ = ["maximum", "power", "select", "sign", "sqrt", "to_mpmath", "variance", "zero"]
 
 _LIBRARIES = frozenset({"torch", "numpy", "sympy", "mpmath"})
 
@@ -25,6 +25,13 @@ def _library(*values: Any) -> Any:
         if root in _LIBRARIES:
             return sys.modules[root]
     return None
+
+
+def to_mpmath(x: Any) -> Any:
+    """A fraction or a whole number as one of mpmath's, to the digits that it works with now."""
+    import mpmath
+
+    return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, (Fraction, int)) else x
 
 
 def sqrt(x: Any) -> Any:

@@ -161,6 +161,11 @@ class Rule:
         """What the quantity of that name is called in formulas."""
         return next((x.letter for x in self.slots if x.name == name), LETTERS.get(name, name))
 
+    @property
+    def family(self) -> str:
+        """The name without the options that `variant` puts behind it."""
+        return self.name.partition("(")[0]
+
     def variant(
         self,
         name: str | None = None,

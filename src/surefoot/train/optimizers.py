@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -71,9 +72,9 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         InputError: no such optimizer, an option that it does not have, or a value that it refuses.
     """
     if spec != "sgd" and ":" not in spec:
-        for name in _TORCH:
-            if name.lower() == f"torch.optim:{spec.lower()}":
-                raise InputError(f"Unknown optimizer {spec!r}; did you mean {name!r}?")
+        classes = {name.rpartition(":")[2].lower(): name for name in _TORCH} | {"sgd": "sgd"}
+        for near in difflib.get_close_matches(spec.lower(), classes, n=1):
+            raise InputError(f"Unknown optimizer {spec!r}; did you mean {classes[near]!r}?")
         raise unknown("optimizer", spec, ["sgd", *_TORCH, "file.py:Class"])
     made: Any = SGD if spec == "sgd" else resolve(spec, "optimizer", Optimizer)
     parameters, takes_any = accepted(made, skip=1)
