@@ -16,7 +16,7 @@ _HOME = {
     "SGD": "surefoot.optim",
     "check": "surefoot.check",
     "check_gradients": "surefoot.check.gradients",
-    "checks": "surefoot.check.pytest_plugin",
+    "checks": "surefoot.check.pytest_checks",
     "convert": "surefoot.rules",
     "explain": "surefoot.explain",
     "fit": "surefoot.train",
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from surefoot.check import check
     from surefoot.check.gradients import check_gradients
     from surefoot.check.identify import identify
-    from surefoot.check.pytest_plugin import checks
+    from surefoot.check.pytest_checks import checks
     from surefoot.explain import explain
     from surefoot.optim import SGD
     from surefoot.rules import Rule, convert, rule

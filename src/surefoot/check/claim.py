@@ -37,8 +37,8 @@ class Claim:
         rule: the rule.
         words: the optimizer's options.
         slots: slot of the optimizer → slot of the rule, for state that is held against the rule too.
-        twist: what the optimizer makes of a script before it follows the rule: a mistake that is no formula.
-        rough: a lower precision, to which numbers of any higher one are held.
+        twist: changes a script before it is replayed: a mistake that is not in the formula, as stale options.
+        rough: a dtype; numbers of a higher precision are compared as if they had been computed in this one.
     """
 
     rule: Rule
@@ -70,12 +70,12 @@ class Claim:
         steps = tuple(Step(s.gradients, tuple(events(s))) for s in script.steps)
         return self.twist(dataclasses.replace(script, groups=groups, steps=steps))
 
-    def expected(self, script: Script, follow: Trace | None = None, *, rough: bool = False) -> Trace:
-        """What the rule makes of a script (in the optimizer's words); `rough`: float64 is precise enough."""
+    def expected(self, script: Script, follow: Trace | None = None, *, in_floats: bool = False) -> Trace:
+        """What the rule makes of a script (in the optimizer's words); `in_floats`: float64 will do."""
         ours = self.script(script)
         if self.rule.exact and len(ours.steps) <= _SHORT:
             return _replay(ours, self.rule, follow, Fraction)
-        if rough:
+        if in_floats:
             return _replay(ours, self.rule, follow, float)
         import mpmath
 
@@ -127,7 +127,7 @@ class Claim:
 
     def _speaks_of(self, got: Trace, theirs: str, ours: str) -> bool:
         """Whether a slot of the size of its parameter is there, and the rule has its own at the same time."""
-        expected = self.expected(got.script, rough=True)
+        expected = self.expected(got.script, in_floats=True)
         return any(
             theirs in slots and shape(slots[theirs]) == shape(m.w[n]) and ours in e.state.get(n, {})
             for m, e in zip(got.steps, expected.steps, strict=True)
@@ -139,7 +139,7 @@ class Claim:
         if self.rough:
             dtypes = {n: max(d, self.rough, key=UNIT_ROUNDOFF.__getitem__) for n, d in got.dtypes.items()}
             got = dataclasses.replace(got, dtypes=dtypes)
-        expected = self.expected(got.script, follow, rough="float64" not in got.dtypes.values())
+        expected = self.expected(got.script, follow, in_floats="float64" not in got.dtypes.values())
         bounds = None
         if not (exact := _exact(expected, got)):
             bounds = _replay(self.script(got.script), self.rule, follow, None)

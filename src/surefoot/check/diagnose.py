@@ -47,8 +47,9 @@ class Diagnosis:
     def told(self, example: Trace, takes: Options) -> str:
         """The sentence for a failure, shown by an example that takes these options; "" if it is untrue there.
 
-        What is not so everywhere is said of the options that it takes; and what is not even so wherever they
-        are on must speak of those that are numbers, or it fits by chance: "half as long" may be any ½.
+        If it does not explain every recording, the options are named under which it holds. If it explains the
+        first failure alone, it must speak of every number option that the failure takes, or the match may be
+        chance: "half as long" also fits dampening = ½.
         """
         unsaid = {o: v for o, v in takes.items() if v != CHANGED and not self._speaks_of(o)}
         chance = self.first and any(v is not True for v in unsaid.values())
@@ -134,7 +135,7 @@ def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
     wrong: dict[str, str] = {}
     right: set[str] = set()
     for got in failed:
-        want = claim.expected(got.script, rough=True)
+        want = claim.expected(got.script, in_floats=True)
         for name in got.script.names:
             size = shape(got.start[name])
             pairs = [

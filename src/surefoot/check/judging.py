@@ -31,10 +31,10 @@ BUT_FOR = {
 class Judgement:
     """One examination under way: what was recorded, and the fault that has been explained already."""
 
-    def __init__(self, recorder: Recorder, plan: Plan, told: bool) -> None:
-        self.recorder, self.plan, self.told = recorder, plan, told
+    def __init__(self, recorder: Recorder, plan: Plan, explains: bool) -> None:
+        self.recorder, self.plan, self.explains = recorder, plan, explains
         self.fault: Diagnosis | None = None
-        self.raised: set[str] = set()  # exceptions that were told
+        self.raised: set[str] = set()  # exceptions that were told of
         self.partings: set[str] | None = None  # see `parted`
         self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
@@ -128,19 +128,19 @@ class Judgement:
         raised = len(traces) < count
         if not raised and (other := convention(claim, traces)):
             return clause.verdict(DIFFERS, note=other)
-        if not self.told:
+        if not self.explains:
             return clause.verdict(FAILED, note=f"{count} of {many} runs")
         if raised:  # there is nothing to hold a diagnosis against
-            told = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
-            if told <= self.raised and not traces:
+            exceptions = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
+            if exceptions <= self.raised and not traces:
                 note = f"{count} of {many} runs end in an exception"
                 return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
-            self.raised |= told
+            self.raised |= exceptions
             return tell_failure(self.recorder, clause, claim, wrong, (count, many))
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{count} of {many} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        if situation is not SITUATIONS[0]:  # who parts in plain steps would show that, and not this
+        if situation is not SITUATIONS[0]:  # with options that part in plain steps already, that is why
             parted = self.parted(claim)
             own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
             explained = self.fault is not None and self.fault.complete

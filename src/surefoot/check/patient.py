@@ -52,7 +52,7 @@ NO_THREAD = "can't start new thread"
 
 
 class Here:
-    """A Patient in this process; `apart`: no keyboard interrupts it, so an interrupt is its own doing."""
+    """A Patient in this process; `apart`: it is a child, which nobody but the optimizer interrupts."""
 
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)

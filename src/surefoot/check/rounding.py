@@ -1,4 +1,4 @@
-"""What is no fault but another convention: a library's, to compute in float32, to count steps for a group.
+"""Differences that are conventions, and no faults: another library's form, float32 inside, steps per group.
 
 To agree with a rule to seven digits need not mean that anything is in float32: a small number added under a
 root does the same. So it takes a sign of float32, and no known mistake that fits exactly.

@@ -24,7 +24,7 @@ class Situation:
     clause: Clause
     make: Callable[[Words, Option, random.Random], Iterator[Script]]
     dtypes: tuple[str, ...] = ("float64",)
-    near: int = 2  # how many options less than as much as the constructor takes
+    near: int = 2  # combinations with up to so many options fewer than the largest accepted are tried, too
 
 
 def _situation(

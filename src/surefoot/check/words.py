@@ -53,7 +53,8 @@ TRIED: dict[str, tuple[Any, Any]] = {
     "initial_accumulator_value": (Fraction(1, 2), Fraction(1, 2)),
     "momentum_decay": (Fraction(1, 4), Fraction(1, 8)),
 }
-ALWAYS = {"lr", "betas", "beta1", "beta2", "eps", "alpha", "rho"}  # off is no ordinary value of these
+# nobody switches these off
+ALWAYS = {"lr", "betas", "beta1", "beta2", "eps", "alpha", "rho"}
 ENOUGH = 64  # combinations; beyond that only few options at a time are switched on together, or all
 
 

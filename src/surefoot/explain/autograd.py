@@ -15,7 +15,7 @@ from surefoot.trace.values import Value, elements, map_value
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["autograd", "check_gradients", "tensor_value"]
+__all__ = ["autograd", "compare_with_autograd", "tensor_value"]
 
 
 def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
@@ -47,7 +47,7 @@ def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-def check_gradients(
+def compare_with_autograd(
     problem: Problem | None, traces: list[Trace], wanted: bool | None, optimizer: object
 ) -> str:
     """Compare every gradient with torch's autograd, if wanted or torch is there; say what was checked.

@@ -1,4 +1,4 @@
-"""An expression read on any kind of number: what + − × mean there is a reading's, of readings.py."""
+"""An expression evaluated on any kind of number; readings.py says what + − × mean on each."""
 
 from __future__ import annotations
 

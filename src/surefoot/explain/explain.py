@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError, unknown
-from surefoot.explain.autograd import check_gradients
+from surefoot.explain.autograd import compare_with_autograd
 from surefoot.explain.explanation import Explanation
 from surefoot.explain.momentum import closing_line
 from surefoot.explain.numerals import Numerals, sensible_digits
@@ -117,7 +117,7 @@ def explain(
             partings=tuple(partings),
             theory=_theory(problem, worked[0]),
             closing=closing_line(rules[0], traces[0], problem, number, numerals),
-            checks=check_gradients(problem, traces, autograd, optimizer),
+            checks=compare_with_autograd(problem, traces, autograd, optimizer),
             numerals=numerals,
         )
 

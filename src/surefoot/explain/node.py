@@ -11,7 +11,7 @@ from surefoot.trace.values import Shape
 
 __all__ = ["Node", "absolutes", "constants", "degree", "exponent", "is_exact", "names"]
 
-_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # no fraction in, fraction out
+_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # a fraction does not always give a fraction
 
 
 @dataclass(frozen=True)

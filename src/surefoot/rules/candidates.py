@@ -28,7 +28,8 @@ def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     names = {x.name for x in target.hypers}
     kind = source.family
     if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
-        return  # its sign is that of no single mean, which no run of gradients would prove
+        # The sign of a mix of two means: no run of gradients proves that it is always that of a single one.
+        return
     if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):
         return  # ρ∞ > 5: it divides by √v from some step on, be that late
     known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}

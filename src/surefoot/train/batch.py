@@ -59,9 +59,9 @@ class Feed:
 
 
 def unwritten(epoch: Epoch) -> Epoch:
-    """The same batches, of which the very first has a copy of its targets.
+    """The same batches, but the first is given a copy of its targets, to find a loss that writes into them.
 
-    A loss that writes into them is told so before it has changed the rows.
+    So it is told before it has changed the rows.
     """
     fresh = True
 

@@ -71,7 +71,7 @@ def check_rows(
         valid: to validate on.
         batch_size: rows in a step.
         accumulate: parts of it.
-        wide: whether floats reach the model as wide as they are, not by autocast.
+        wide: whether floats reach the model in their own dtype: autocast narrows them.
         writable: whether the model may write into its rows.
     """
     if wide:

@@ -81,7 +81,7 @@ def material(
         metric: as for `fit`.
         scaling: applied to the inputs.
         device: where batches go.
-        wide: whether floats reach the model as wide as they are, not by autocast.
+        wide: whether floats reach the model in their own dtype: autocast narrows them.
 
     Raises:
         InputError: what would fail late, or train nothing without a word.

@@ -103,9 +103,9 @@ def check_gradients(
 
 
 def _hidden(found: dict[str, list[Slope]]) -> dict[str, list[Slope]]:
-    """Nothing is told of a slope whose noise hides the third digit of the model's largest.
+    """Slopes are "unclear" if their error is over 0.1 % of the largest slope, as with a large constant in a loss.
 
-    So it is under a loss with a large constant; a gradient that is all noise is that of a minimum.
+    If it is a quarter of the largest or more, all is noise: the point is a minimum, and nothing is hidden.
     """
     largest = max((abs(s.numeric) for slopes in found.values() for s in slopes), default=0.0)
     return {

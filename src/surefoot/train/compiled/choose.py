@@ -25,7 +25,7 @@ from surefoot.train.threads import shared
 __all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
 
 # On one thread the default job's compiled step took 0.7 of the eager one, on two cores compiling took 15 to
-# 30 s (benchmarks/README.md). Estimates are made with the careful ends.
+# 30 s (benchmarks/README.md). Both numbers are the careful ends of these.
 SAVING, COMPILING = 0.25, 30.0
 LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
 CAPTURING = 100  # steps; trying and capturing a CUDA graph takes about fifteen, with some waiting

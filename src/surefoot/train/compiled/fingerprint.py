@@ -38,7 +38,7 @@ _VERSIONED = {"torch", "numpy", *sys.stdlib_module_names}  # told by name: the k
 
 
 class Untold(Exception):
-    """It hangs together with more than can be looked through; the text is the end of a sentence."""
+    """It refers to something that cannot be compared by value; the text is the end of a sentence."""
 
 
 def fingerprint(thing: Any, known: Mapping[int, str] | None = None, apart: str | None = None) -> str:

@@ -136,9 +136,10 @@ def store(program: Program, name: str) -> None:
 
 @contextlib.contextmanager
 def _short_loops_alone() -> Iterator[None]:
-    """Leave short loops to one thread, as inductor does where the number of threads is settled.
+    """Leave short loops to one thread, as inductor does where the number of threads is fixed.
 
-    Where it is open, it parts every loop: that takes longer, and a short sum's bits would go by the number.
+    Where it is dynamic, inductor makes every loop parallel, even short ones: that is slower, and the bits of
+    short sums would depend on the number.
     """
     from torch._inductor import config
     from torch._inductor.codegen import cpp

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from surefoot.check.pytest_plugin import checks
+from surefoot.check.pytest_checks import checks
 from surefoot.check.run import check, clauses
 from surefoot.errors import InputError
 
