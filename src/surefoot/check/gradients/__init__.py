@@ -103,7 +103,7 @@ def check_gradients(
 
 
 def _hidden(found: dict[str, list[Slope]]) -> dict[str, list[Slope]]:
-    """Slopes are "unclear" if their error is over 0.1 % of the largest slope, as with a large constant in a loss.
+    """Slopes are "unclear" if their error is over 0.1 % of the largest, as where a loss has a large constant.
 
     If it is a quarter of the largest or more, all is noise: the point is a minimum, and nothing is hidden.
     """
