@@ -90,6 +90,8 @@ def test_what_was_expected_to_fail_and_does_not_is_noted():
     assert noted.notes[-1] == f"{passing} was expected to fail (known), and does not."
     assert f"Note: {noted.notes[-1]}" in text(noted)
     assert not REPORT.expecting({"drop": "known"}).notes[len(REPORT.notes) :]
+    elsewhere = REPORT.expecting({"sparse": "known"})  # as with --quick
+    assert elsewhere.notes[-1] == "sparse, which was expected to fail, was not examined."
 
 
 def test_expected_failure_does_not_count():

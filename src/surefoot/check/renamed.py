@@ -77,7 +77,7 @@ def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | Non
 
 def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
     if rule is not None:
-        return by_trial(patient, words, RULES[rule.family]) if doubtful(words, rule) else None
+        return by_trial(patient, words, RULES.get(rule.family, rule)) if doubtful(words, rule) else None
     named, whole = named_after(patient.signature.name, words)
     rules = [r for r in (named, *RULES.values()) if r is not None and not r.mistake and doubtful(words, r)]
     for candidate in rules:

@@ -154,6 +154,9 @@ class Report:
         )
         idle = [v.clause.id for v in self.verdicts if v.clause.id in failures and v.outcome != FAILED]
         notes = tuple(f"{id} was expected to fail ({failures[id]}), and does not." for id in idle)
+        examined = {v.clause.id for v in self.verdicts}
+        left = (id for id in failures if id not in examined)
+        notes += tuple(f"{id}, which was expected to fail, was not examined." for id in left)
         return replace(self, verdicts=tuple(marked), notes=(*self.notes, *notes))
 
     def __str__(self) -> str:
