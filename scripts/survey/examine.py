@@ -33,8 +33,10 @@ def subjects(library: str) -> Iterator[tuple[str, list[str]]]:
         for subject in optimizers(module):
             name = subject.rpartition(":")[2]
             subject = f"{plan.get('through', module)}:{name}"
+            if name in plan.get("leave", {}):
+                continue
             made = load(subject).make
-            if name in plan.get("leave", {}) or not _own(made, library, module):
+            if not _own(made, library, module):
                 continue
             given = plan.get("options", {}).get(name, [])
             yield subject, given

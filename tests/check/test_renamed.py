@@ -137,6 +137,32 @@ def test_muon_is_no_plain_rule_by_leaving_its_own_options_alone():
     report = check(torch.optim.Muon, only=["rule"], sandbox=False)
     assert report["rule"].outcome == NOT_APPLICABLE
 
+    class Muon(torch.optim.Optimizer):
+        def __init__(self, params, lr=0.02, momentum=0.9, nesterov=True):
+            super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        b = self.state[p].setdefault("b", torch.zeros_like(p))
+                        b.lerp_(p.grad, 1 - group["momentum"])
+                        u = p.grad.lerp(b, group["momentum"]) if group["nesterov"] else b
+                        p.sub_(group["lr"] * u / (u.norm() + 1e-7))
+
+    assert check(Muon, only=["rule"], sandbox=False)["rule"].outcome == NOT_APPLICABLE
+
+
+def test_what_is_sgd_while_an_option_of_unclear_name_is_off_need_not_be_sgd():
+    def step(p, g, s, group):
+        s["m"].mul_(group["beta"]).add_((1 - group["beta"]) * g)
+        s["v"].mul_(group["beta"]).add_((1 - group["beta"]) * g * g)
+        p.sub_(group["lr"] * g if group["beta"] == 0 else group["lr"] * s["m"] / (1 + s["v"]))
+
+    own = made("Balanced", step, state=["m", "v"], lr=0.1, beta=0.9)
+    assert check(own, only=["rule"], sandbox=False)["rule"].outcome == NOT_APPLICABLE
+
 
 def test_adamw_with_decay_in_the_gradient_denies_its_name():
     class AdamW(torch.optim.Adam):

@@ -189,7 +189,7 @@ def _is_sgd_at_rest(signature: Signature, words: Words, plain: Sequence[Trace]) 
     """Whether an optimizer has SGD's options and no others, and with all of them off is plain SGD."""
     sgd = RULES["torch"]
     others = {*signature.options, *signature.required} - words.hyper.keys() - IMPLEMENTATION
-    if others or words.unheard(sgd) or "momentum" not in words.hyper.values():
+    if others or words.unheard(sgd) or words.ambiguous or "momentum" not in words.hyper.values():
         return False
     switches = words.switchable({})
     resting = [t for t in plain if not any(t.script.groups[0].options.get(o) for o in switches)]

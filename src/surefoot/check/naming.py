@@ -77,7 +77,8 @@ def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
                 changes["decay"] = decay
             rule = get(found)  # Chainer's momentum is Keras's, but not its decay
             rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
-            return (rule.variant(title=title(rule, changes), **changes) if changes else rule), rest <= PLAIN
+            whole = rest <= PLAIN and rule.name != "muon"  # whose rule is only what it orthogonalises
+            return (rule.variant(title=title(rule, changes), **changes) if changes else rule), whole
     return None, False
 
 
