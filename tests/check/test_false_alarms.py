@@ -527,6 +527,18 @@ def test_a_mean_over_a_complex_matrix_is_none_over_parts():
     assert check(Centralised, only=["complex-parts"])["complex-parts"].outcome == PASSED
 
 
+def test_a_norm_of_a_complex_tensor_is_that_of_all_its_parts():
+    class Normed(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.sub_(group["lr"] * p.grad * (p.norm() / p.grad.norm()))
+
+    assert check(Normed, only=["complex-parts"])["complex-parts"].outcome == PASSED
+
+
 class InList(torch.optim.SGD):
     """Keeps its buffer in a list, which torch's own load_state_dict hands on as it is."""
 
