@@ -171,3 +171,64 @@ def test_adamw_with_decay_in_the_gradient_denies_its_name():
     report = check(AdamW, only=["rule"], sandbox=False)
     assert report["rule"].outcome == FAILED
     assert "Adam" in report["rule"].diagnosis
+
+
+def adam(lr, first, second, eps, swapped=False, name="Adam", **more):
+    def step(p, g, s, group):
+        a, b = (group[second], group[first]) if swapped else (group[first], group[second])
+        s["m"].mul_(a).add_((1 - a) * g)
+        s["v"].mul_(b).add_((1 - b) * g * g)
+        m, v = s["m"] / (1 - a ** s["t"]), s["v"] / (1 - b ** s["t"])
+        p.sub_(group[lr] * group.get("scale", 1) * m / (v.sqrt() + group[eps]))
+
+    return made(name, step, state=["m", "v"], **{lr: 1e-3, first: 0.9, second: 0.999, eps: 1e-8}, **more)
+
+
+@pytest.mark.parametrize("names", ["eta b1 b2 eps", "step_size rho1 rho2 delta", "lr beta_1 beta_2 eps"])
+@pytest.mark.parametrize("rule", ["adam", None])
+def test_swapped_betas_are_no_meaning_of_their_names(names, rule):
+    report = check(adam(*names.split(), swapped=True), rule, only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+    assert "The two betas are swapped" in report["rule"].diagnosis
+
+
+@pytest.mark.parametrize("rule", ["torch", None])
+def test_lr_and_momentum_swapped_are_no_meaning_either(rule):
+    def step(p, g, s, group):
+        s["b"].mul_(group["eta"]).add_(g)
+        p.sub_(group["beta"] * s["b"])
+
+    report = check(made("SGD", step, state=["b"], eta=0.01, beta=0.9), rule, only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+
+
+def test_the_rest_of_the_names_is_judged_too():
+    def step(p, g, s, group):
+        p.sub_(group["lr"] * (g + 2 * group["lambda_"] * p))
+
+    report = check(made("SGD", step, lr=0.1, lambda_=0.0), only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+    assert "Weight decay is applied twice" in report["rule"].diagnosis
+
+
+@pytest.mark.parametrize(("name", "default"), [("decay", 0.0), ("decay", 0.01), ("gamma", 0.0), ("rho", 0.0)])
+@pytest.mark.parametrize("rule", ["torch", None])
+def test_a_decay_of_the_learning_rate_is_no_momentum(name, default, rule):
+    def step(p, g, s, group):
+        p.sub_(group["lr"] / (1 + group[name] * (s["t"] - 1)) * g)
+
+    report = check(made("SGD", step, lr=0.1, **{name: default}), rule, only=["rule"], sandbox=False)
+    if default == 0 and (rule or name != "rho"):  # rho is Adadelta's, and could be anything
+        assert report["rule"].outcome == PASSED
+    assert "momentum" not in notes(report)
+
+
+def test_two_rates_of_which_one_scales_the_other():  # Chainer's Adam
+    report = check(adam("alpha", "beta1", "beta2", "eps", scale=1.0), "adam", only=["rule"], sandbox=False)
+    assert report.ok, str(report)
+
+
+def test_epsilon_as_the_learning_rate():  # Goodfellow, Bengio and Courville's
+    report = check(adam("epsilon", "rho1", "rho2", "delta"), "adam", only=ARITHMETIC, sandbox=False)
+    assert report.ok, str(report)
+    assert "epsilon" in notes(report)

@@ -40,6 +40,7 @@ PLAIN = {
     "from",
     "scratch",
     "impl",
+    "momentum",
     "v",
 }
 

@@ -8,7 +8,8 @@ reproduces the recording is what the names mean. Where nothing does, they are ta
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.check.claim import Claim
@@ -32,11 +33,12 @@ _USUAL = {
     "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
     "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
     "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
-    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "decay", "friction", "momentum_coeff"),
+    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "friction", "momentum_coeff"),
     "eps": ("delta", "damping", "tau"),
     # not decay: that of the learning rate is called so, too
     "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_reg", "l2_penalty", "penalty"),
 }
+_ANYTHING = ("rho", "alpha", "gamma")  # momentum only if the default is one: else of a schedule, say
 
 
 def by_trial(patient: Patient, words: Words, rule: Rule, most: int = 4) -> Words | None:
@@ -53,16 +55,32 @@ def by_trial(patient: Patient, words: Words, rule: Rule, most: int = 4) -> Words
         return None
     for size in range(min(len(own), len(lacks)), 0, -1):
         for chosen in itertools.combinations(own, size):
-            recorded = _record(patient, words, rule, chosen)
+            recorded = _record(patient, words, rule, chosen, own)
             if recorded is None:
                 continue
             # what they are taken for by their names comes first
             roles = [*dict.fromkeys([words.hyper[o] for o in chosen if words.hyper.get(o) in lacks] + lacks)]
             for meant in itertools.permutations(roles, size):
-                heard = words.meaning(dict(zip(chosen, meant, strict=True)), rule)
+                meaning = dict(zip(chosen, meant, strict=True))
+                if _crosswise(meaning, own):
+                    continue
+                heard = words.meaning(meaning, rule, own)
                 if any(_follows(v, heard, chosen, recorded) for v in variants(rule, heard)):
                     return as_usual(heard, rule)  # what is left may be wrong, and is judged then
     return None
+
+
+def _crosswise(meaning: Mapping[str, str], own: Sequence[str]) -> bool:
+    """Whether an option has the role of which another has the name, as of swapped betas."""
+    return any(
+        _roles(o) and h not in _roles(o) and any(h in _roles(other) for other in own if other != o)
+        for o, h in meaning.items()
+    )
+
+
+def _roles(option: str) -> set[str]:
+    """What an option of this name is often meant as."""
+    return {h for h, names in _USUAL.items() if option == h or option.lower() in names}
 
 
 def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
@@ -77,15 +95,27 @@ def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | Non
 
 def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
     if rule is not None:
-        return by_trial(patient, words, RULES.get(rule.family, rule)) if doubtful(words, rule) else None
+        if not doubtful(words, rule):
+            return None
+        found = by_trial(patient, words, RULES.get(rule.family, rule))
+        usual = as_usual(words, rule)
+        new = {h for o, h in usual.hyper.items() if o not in words.hyper}
+        # weight decay is 0 unless it is given; any other would not be off in the plain steps
+        return usual if found is None and new == {"weight_decay"} else found
     named, whole = named_after(patient.signature.name, words)
     rules = [r for r in (named, *RULES.values()) if r is not None and not r.mistake and doubtful(words, r)]
     for candidate in rules:
+        if candidate is not named and candidate.name in ("adamw", "amsgrad"):  # Adam, in plain steps
+            continue
         found = by_trial(patient, words, candidate, most=len(_VALUES) if candidate is named else 3)
         if found is not None:
             return found
-    usual = as_usual(words, named) if named is not None and whole and doubtful(words, named) else None
-    return usual if usual is not None and usual.hyper != words.hyper else None
+    if named is None or not whole or not doubtful(words, named):
+        return None
+    usual = as_usual(words, named)
+    # what is left and not off may do something of its own
+    unknown = any(words.values.get(o, 0) != 0 for o in usual.others)
+    return None if unknown or usual.hyper == words.hyper else usual
 
 
 def doubtful(words: Words, rule: Rule) -> bool:
@@ -101,6 +131,8 @@ def as_usual(words: Words, rule: Rule) -> Words:
     meaning: dict[str, str] = {}
     for hyper in (h for h in _USUAL if h in lacks and h not in kept.values()):
         names = [o for o in free if o.lower() in _USUAL.get(hyper, ()) and o not in meaning]
+        if hyper == "momentum":
+            names = [o for o in names if o not in _ANYTHING or 0 < words.values.get(o, 0) < 1]
         if names:
             meaning[min(names, key=lambda o: _USUAL[hyper].index(o.lower()))] = hyper
     return words.meaning(kept | meaning, rule)
@@ -108,22 +140,25 @@ def as_usual(words: Words, rule: Rule) -> Words:
 
 def _open(words: Words, rule: Rule) -> tuple[list[str], list[str]]:
     """Number options whose names do not settle what they are; and hyperparameters that no other option is."""
-    settled = {
-        o: h for o, h in words.heard(rule).items() if o == h or o in PLAIN_NAMES or not words.is_number(o)
-    }
+    heard = words.heard(rule)
+    settled = {o: h for o, h in heard.items() if o == h or o in PLAIN_NAMES or not words.is_number(o)}
+    if "lr" not in heard.values():  # Goodfellow, Bengio and Courville call the learning rate ε
+        settled = {o: h for o, h in settled.items() if h != "eps"}
     own = [o for o in (*words.hyper, *words.others) if o not in settled and words.is_number(o)]
     taken = set(settled.values()) | ({"beta1", "beta2"} if "betas" in settled.values() else set())
     numbers = (x.name for x in rule.hypers if not x.choices and x.name in TRIED)
     return [o for o in own if o not in words.fixed], [n for n in numbers if n not in taken]
 
 
-def _record(patient: Patient, words: Words, rule: Rule, chosen: Sequence[str]) -> list[Trace] | None:
-    """Two recordings with different numbers for the chosen options; None if they are refused."""
-    others = {o: h for o, h in words.heard(rule).items() if o not in chosen and o not in words.fixed}
+def _record(
+    patient: Patient, words: Words, rule: Rule, chosen: Sequence[str], own: Sequence[str]
+) -> list[Trace] | None:
+    """Recordings with other numbers for the chosen options, a short one first; None if they are refused."""
+    others = {o: h for o, h in words.heard(rule).items() if o not in own and o not in words.fixed}
     on = {o: TRIED[h][0] for o, h in others.items() if not isinstance(TRIED[h][0], bool)}
     for values in (on, {o: v for o, v in on.items() if others[o] == "lr"}):
         try:
-            return [
+            traces = [
                 patient.record(few({**values, **dict(zip(chosen, numbers, strict=False))}))
                 for numbers in (_VALUES, _VALUES[::-1])
             ]
@@ -131,6 +166,9 @@ def _record(patient: Patient, words: Words, rule: Rule, chosen: Sequence[str]) -
             continue
         except Died:
             break
+        first = traces[0]  # its first step refutes most meanings at once
+        short = replace(first.script, steps=first.script.steps[:1])
+        return [replace(first, script=short, steps=first.steps[:1]), *traces]
     return None
 
 
@@ -138,7 +176,7 @@ def _follows(rule: Rule, words: Words, chosen: Sequence[str], recorded: Sequence
     """Whether recordings follow the rule, and would not if any of the chosen options were left alone."""
     if not all(map(Claim(rule, words).holds, recorded)):
         return False
-    return not any(Claim(rule, words.without({o})).holds(recorded[0]) for o in chosen)
+    return not any(all(map(Claim(rule, words.without({o})).holds, recorded)) for o in chosen)
 
 
 def told(words: Words, before: Words) -> str:

@@ -85,7 +85,8 @@ class Words:
         offered = [*signature.required, *known]
         synonyms = SYNONYMS
         if not {"lr", "learning_rate", "step_size"} & set(offered):
-            rates = (n for n in RATES if n in offered and _kind(known.get(n)) == "number")
+            numbers = {n for n in offered if _kind(known.get(n)) == "number" and known.get(n) != 0}
+            rates = (n for n in RATES if n in numbers)
             synonyms = SYNONYMS | dict.fromkeys(itertools.islice(rates, 1), "lr")
         names = [n for n in offered if _is_hyper(synonyms.get(n, n), known.get(n))]
         hyper = {n: synonyms.get(n, n) for n in names}
@@ -103,9 +104,12 @@ class Words:
         """The same without some options, which the optimizer has and never takes."""
         return replace(self, hyper={o: h for o, h in self.hyper.items() if o not in options})
 
-    def meaning(self, meant: Mapping[str, str], rule: Rule) -> Words:
-        """The same for one rule, with these options meant as said; those that it does not know are none."""
-        hyper = self.heard(rule) | dict(meant)
+    def meaning(self, meant: Mapping[str, str], rule: Rule, doubtful: Collection[str] = ()) -> Words:
+        """The same for one rule, with these options meant as said.
+
+        Those that it does not know, and other doubtful ones, are none.
+        """
+        hyper = {o: h for o, h in self.heard(rule).items() if o not in doubtful} | dict(meant)
         numbers = [o for o in (*self.hyper, *self.others) if self.is_number(o)]
         ordered = {o: hyper[o] for o in (*self.hyper, *self.others) if o in hyper}
         return replace(self, hyper=ordered, others=tuple(o for o in numbers if o not in hyper))

@@ -211,7 +211,7 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         )
     words = Words.of(signature, patient.given)
     if words.ambiguous:
-        words = understood(patient, words, None) or words
+        return _identified(patient, subject, understood(patient, words, None) or words)
     found = _identified(patient, subject, words)
     if not found.fits and (better := understood(patient, words, None)) is not None:
         return _identified(patient, subject, better)
