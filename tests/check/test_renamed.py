@@ -232,3 +232,14 @@ def test_epsilon_as_the_learning_rate():  # Goodfellow, Bengio and Courville's
     report = check(adam("epsilon", "rho1", "rho2", "delta"), "adam", only=ARITHMETIC, sandbox=False)
     assert report.ok, str(report)
     assert "epsilon" in notes(report)
+
+
+def test_a_wrong_momentum_sgd_is_judged_by_its_name():
+    def step(p, g, s, group):
+        s["b"].mul_(group["gamma"]).add_(g)
+        p.add_(group["eta"] * s["b"])
+
+    own = made("MomentumSGD", step, state=["b"], eta=0.01, gamma=0.9)
+    report = check(own, only=["rule"], sandbox=False)
+    assert report["rule"].outcome == FAILED
+    assert "gamma is read as its momentum" in notes(report)

@@ -15,6 +15,9 @@ NAMES = {
     "sgdw": ("torch", "decoupled"),
     "nag": ("torch", "l2"),
     "momentum": ("torch", "l2"),
+    "momentumsgd": ("torch", "l2"),
+    "sgdmomentum": ("torch", "l2"),
+    "sgdm": ("torch", "l2"),
 }
 
 
@@ -40,7 +43,6 @@ PLAIN = {
     "from",
     "scratch",
     "impl",
-    "momentum",
     "v",
 }
 
