@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterable
-from typing import Any
-
-from cyclopts import CoercionError, Token
+from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
+
+if TYPE_CHECKING:  # the optimizer's own process reads options, too, and has no command line
+    from cyclopts import Token
 
 __all__ = ["dtype_or_text", "parse_options", "whole_number", "whole_numbers"]
 
@@ -26,6 +27,8 @@ def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
             except ValueError:
                 number = math.nan
             if not number.is_integer():
+                from cyclopts import CoercionError
+
                 raise CoercionError(token=token, target_type=int) from None
             numbers.append(int(number))
     return tuple(numbers)

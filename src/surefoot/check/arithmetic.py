@@ -17,6 +17,7 @@ from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
 from surefoot.check.verdict import Verdict
+from surefoot.check.words import Words
 from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
@@ -76,7 +77,8 @@ def examine(
         usual = {x.name: x.default for x in held.hypers} | {"decay": None}
         inside = {x.name: x.default for x in guessed.rule.hypers if x.default != usual[x.name]}
         held = held.variant(**{**inside, "decay": decay})
-        why = f"{held.title}, as guessed, with decay={decay}, as asked for."
+        before = Words.of(patient.signature, patient.given)
+        why = f"{held.title}, as guessed, with decay={decay}, as asked for{told(recorder.words, before)}."
         return Examination(held, why, judged.verdicts(Guess(held, ""), claimed=True))
     return Examination(guessed.rule, guessed.why, judged.verdicts(guessed, claimed=False))
 
