@@ -30,12 +30,12 @@ def test_file_is_found_under_its_own_name(tmp_path, monkeypatch):
     (tmp_path / "neighbour.py").write_text("RATE = 0.5\n")
     (tmp_path / "homework.py").write_text(
         "import torch\nfrom neighbour import RATE\n"
-        "class SGD(torch.optim.SGD):\n    def __init__(self, params, rate, lr=RATE, **more):\n        pass\n"
+        "class SGD(torch.optim.SGD):\n    def __init__(self, params, depth, lr=RATE, **more):\n        pass\n"
     )
     monkeypatch.chdir(tmp_path.parent)
     subject = load(f"{tmp_path.name}/homework.py:SGD")
     assert subject.make.__module__ == "homework"
-    assert subject.signature.required == ("rate",)
+    assert subject.signature.required == ("depth",)
     assert subject.signature.options == {"lr": 0.5}
     assert subject.signature.swallows
     assert f'sys.path.insert(0, "{tmp_path.name}")' in subject.signature.imports

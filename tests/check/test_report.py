@@ -245,9 +245,12 @@ def test_bad_input_is_one_sentence_and_exit_code_2(wrong, capsys, args, said):
 
 def test_command_goes_on_with_the_others_of_a_module(wrong, tmp_path, capsys):
     with open("mine.py", "a") as file:
-        file.write("class Asks(torch.optim.SGD):\n    def __init__(self, params, rate):\n        pass\n")
+        file.write("class Asks(torch.optim.SGD):\n    def __init__(self, params, model):\n        pass\n")
     assert main(["check", "mine.py", "--all", *ONLY]) == 1
-    assert "mine.py:Asks: Not examined: Asks needs the option 'rate'" in capsys.readouterr().out
+    assert (
+        "mine.py:Asks: Not examined: Asks needs a value for model, which has no default; give"
+        in capsys.readouterr().out
+    )
 
 
 def test_what_could_not_be_examined_is_exit_code_2(capsys):

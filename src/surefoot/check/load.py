@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from surefoot.check.needed import usual_values
 from surefoot.check.protocol import Signature
 from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
@@ -113,9 +114,12 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     swallows = any(p.kind is p.VAR_KEYWORD for p in parameters)
     options = {p.name: _plain(p.default) for p in named if p.default is not p.empty}
     required = tuple(p.name for p in named if p.default is p.empty)
+    filled = usual_values(required, [*options, *required])
+    options |= filled
+    required = tuple(o for o in required if o not in filled)
     made = None
     if not required and (swallows or not inspect.isclass(make)):
-        made = _made(make)
+        made = _made(make, filled)
     held = _held(made)
     if swallows and inspect.isclass(make):
         options, held = {**held, **options}, {}
@@ -126,6 +130,7 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
         name=name or str(getattr(make, "__name__", type(make).__name__)),
         options=options,
         required=required,
+        filled=filled,
         held={name: value for name, value in held.items() if name not in options},
         swallows=swallows,
         needs_closure=bool(closure) and closure[0].default is inspect.Parameter.empty,
@@ -134,14 +139,14 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     )
 
 
-def _made(make: Callable[..., Any]) -> Any:
-    """An optimizer with its defaults; None if it needs something else, and will say so."""
+def _made(make: Callable[..., Any], filled: dict[str, Any]) -> Any:
+    """An optimizer with its defaults, or usual ones; None if it needs something else, and will say so."""
     import torch
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return make([torch.nn.Parameter(torch.zeros(2))])
+            return make([torch.nn.Parameter(torch.zeros(2))], **filled)
     except Exception:
         return None
 

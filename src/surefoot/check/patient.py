@@ -68,7 +68,7 @@ class Here:
 
         def make(params: Any, **more: Any) -> Any:
             try:
-                return self.constructor(params, **{**self.given, **options, **more})
+                return self.constructor(params, **{**self.signature.call(self.given), **options, **more})
             except Exception as error:
                 if out_of_memory(error):
                     raise MemoryError(str(error)) from error
@@ -177,7 +177,7 @@ def _without_closure(subject: Subject, given: Options) -> Subject:
 
     try:
         # not of the class itself: torch hooks the step of a class that something is made of
-        opt = type(name, (made,), {})([p], **given)
+        opt = type(name, (made,), {})([p], **subject.signature.call(given))
         for _ in range(2):
             opt.step(closure)
     except Exception:  # it will be told, or nothing can be driven

@@ -59,7 +59,8 @@ class Signature:
     Args:
         name: the class's name.
         options: option → default, for all that have one; where JSON cannot hold it, the string of its repr.
-        required: the options without a default, except the parameters themselves.
+        required: the options without a default, except the parameters themselves and those filled in.
+        filled: options without a default whose names tell what they are → a usual value; in `options`, too.
         held: hyperparameters that a function gives the optimizer it makes, and takes no option for.
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
@@ -70,11 +71,16 @@ class Signature:
     name: str
     options: Options = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    filled: Options = field(default_factory=dict)
     held: Options = field(default_factory=dict)
     swallows: bool = False
     needs_closure: bool = False
     imports: str = ""
     document: str = ""
+
+    def call(self, given: Options) -> dict[str, Any]:
+        """The options that a call needs, of which the user gave some."""
+        return {**self.filled, **given}
 
 
 class Patient(Protocol):

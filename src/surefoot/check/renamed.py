@@ -18,7 +18,7 @@ from surefoot.check.naming import named_after
 from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.scripts import few
 from surefoot.check.wording import listed
-from surefoot.check.words import PLAIN_NAMES, TRIED, Words
+from surefoot.check.words import MEANT, PLAIN_NAMES, TRIED, Words
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Trace
 
@@ -26,18 +26,6 @@ __all__ = ["as_usual", "by_trial", "doubtful", "told", "understood"]
 
 # All in (0, 1), where every hyperparameter may lie; none is a value that another option is tried with.
 _VALUES = (Fraction(5, 8), Fraction(11, 16), Fraction(13, 16), Fraction(9, 16))
-# hyperparameter → names that are often meant as it; both in the order of likelihood
-_USUAL = {
-    "lr": ("eta", "alpha", "gamma", "step", "stepsize", "rate", "lrate", "learn_rate"),
-    "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
-    "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
-    "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
-    "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
-    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "friction", "momentum_coeff"),
-    "eps": ("delta", "damping", "tau"),
-    # not decay: that of the learning rate is called so, too
-    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_reg", "l2_penalty", "penalty"),
-}
 _ANYTHING = ("rho", "alpha", "gamma")  # momentum only if the default is one: else of a schedule, say
 
 
@@ -80,7 +68,7 @@ def _crosswise(meaning: Mapping[str, str], own: Sequence[str]) -> bool:
 
 def _roles(option: str) -> set[str]:
     """What an option of this name is often meant as."""
-    return {h for h, names in _USUAL.items() if option == h or option.lower() in names}
+    return {h for h, names in MEANT.items() if option == h or option.lower() in names}
 
 
 def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:
@@ -129,12 +117,12 @@ def as_usual(words: Words, rule: Rule) -> Words:
     kept = words.heard(rule)
     free = [o for o in own if o not in kept]
     meaning: dict[str, str] = {}
-    for hyper in (h for h in _USUAL if h in lacks and h not in kept.values()):
-        names = [o for o in free if o.lower() in _USUAL.get(hyper, ()) and o not in meaning]
+    for hyper in (h for h in MEANT if h in lacks and h not in kept.values()):
+        names = [o for o in free if o.lower() in MEANT.get(hyper, ()) and o not in meaning]
         if hyper == "momentum":
             names = [o for o in names if o not in _ANYTHING or 0 < words.values.get(o, 0) < 1]
         if names:
-            meaning[min(names, key=lambda o: _USUAL[hyper].index(o.lower()))] = hyper
+            meaning[min(names, key=lambda o: MEANT[hyper].index(o.lower()))] = hyper
     return words.meaning(kept | meaning, rule)
 
 

@@ -107,7 +107,11 @@ def check(
         for option in () if patient.signature.swallows else (o for o in options or {} if o not in taken):
             raise unknown(f"option of {patient.signature.name}", option, taken)
         for option in (o for o in patient.signature.required if o not in patient.given):
-            raise InputError(f"{patient.signature.name} needs the option {option!r}; none was given.")
+            raise InputError(
+                f"{patient.signature.name} needs a value for {option}, which has no default; give one with"
+                f" --option {option}=VALUE (in Python options={{{option!r}: VALUE}})."
+            )
+        notes += _filled_in(patient)
         against, coming = _examinations(patients, plan, rule, decay, notes)
         for verdict in coming:
             verdicts.append(verdict)
@@ -132,6 +136,13 @@ def check(
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     ).expecting(expected)
+
+
+def _filled_in(patient: Here | Sandbox) -> list[str]:
+    """Which values were taken for options that have no default."""
+    taken = {o: v for o, v in patient.signature.filled.items() if o != "lr" and o not in patient.given}
+    values = ", ".join(f"{o}={v!r}" for o, v in taken.items())
+    return [f"No default, so usual values were taken: {values}."] if taken else []
 
 
 class _Patients:
@@ -221,7 +232,7 @@ def _untouched(patients: _Patients, plan: Plan) -> Iterator[Verdict]:
         patched = sorted(set(patched), key=lambda name: (not name.startswith("torch."), name))
         name, signature = patched[0], patients.first.signature
         module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
-        given = "".join(f", {k}={v!r}" for k, v in patients.first.given.items())
+        given = "".join(f", {k}={v!r}" for k, v in signature.call(patients.first.given).items())
         yield UNTOUCHED.verdict(
             FAILED,
             note=f"it replaces {', '.join(patched[:5])}",

@@ -91,7 +91,7 @@ def reproduction(
 ) -> str:
     """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first."""
     said = {o for g in script.groups for o in g.options}
-    extra = {k: v for k, v in given.items() if k not in said}
+    extra = {k: v for k, v in signature.call(given).items() if k not in said}
     worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
     slim = tuple(
         dataclasses.replace(g, options={k: v for k, v in g.options.items() if k in worth})
@@ -123,7 +123,7 @@ def options_that_matter(script: Script, off: Mapping[str, Any]) -> dict[str, Any
 
 def _worth_saying(group: Group, signature: Signature) -> set[str]:
     """Options that are not the class's default anyhow; lr always."""
-    usual = signature.options
+    usual = {k: v for k, v in signature.options.items() if k not in signature.filled}
     return {k for k, v in group.options.items() if k == "lr" or k not in usual or usual[k] != v}
 
 

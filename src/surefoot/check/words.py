@@ -12,7 +12,7 @@ from typing import Any
 from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
 
-__all__ = ["PLAIN_NAMES", "TRIED", "Words", "combinations"]
+__all__ = ["MEANT", "PLAIN_NAMES", "RATES", "SYNONYMS", "TRIED", "Words", "combinations"]
 
 # other names under which authors offer a hyperparameter
 SYNONYMS = {
@@ -31,6 +31,19 @@ SYNONYMS = {
 PLAIN_NAMES = SYNONYMS.keys() - {"mu", "beta"}
 # what is the learning rate where nothing is called so, the likeliest first
 RATES = ("eta", "stepsize", "step", "rate", "lrate", "learn_rate", "alpha", "gamma")
+
+# hyperparameter → names that are often meant as it; both in the order of likelihood
+MEANT = {
+    "lr": ("eta", "alpha", "gamma", "step", "stepsize", "rate", "lrate", "learn_rate"),
+    "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
+    "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
+    "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
+    "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
+    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "friction", "momentum_coeff"),
+    "eps": ("delta", "damping", "tau"),
+    # not decay: that of the learning rate is called so, too
+    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_reg", "l2_penalty", "penalty"),
+}
 
 # The value in every script, and the one it is changed to. All are powers of two or 1 minus one: short runs
 # are exact. 1−μ ≠ μ and 1−τ ≠ μ, so that none stands for another. ε is large, since a usual one hides bugs.

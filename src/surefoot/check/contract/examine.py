@@ -182,7 +182,7 @@ class _Work:
                     options, finding = fewer, again
         what = {k: v for k, v in finding.what.items() if k not in ("raised", "died")}
         claim = what.pop("claim", None)
-        used = {**self.questions.given, **options}
+        used = {**self.patient.signature.call(self.questions.given), **options}
         expected, got = what.pop("values", (None, None))
         what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
         what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)

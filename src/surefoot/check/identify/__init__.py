@@ -248,7 +248,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     found = fit(answers, words)
     return Identification(
         subject=subject,
-        options=_lr_first(patient.given),
+        options=_lr_first(signature.call(patient.given)),
         linear=linear,
         readings=seen,
         fits=found.rules,
