@@ -182,6 +182,27 @@ def test_a_checkpoint_of_another_convention_is_refused() -> None:
         assert not keras.state
 
 
+def test_a_checkpoint_of_another_convention_that_holds_no_buffer_is_taken() -> None:
+    """As an old torch writes it where there was no momentum."""
+    params = params_for()
+    saved = torch.optim.SGD(params, lr=0.1).state_dict()
+    saved["state"] = {0: {"momentum_buffer": None}}
+    keras = surefoot.SGD(params, lr=0.1, momentum=0.9, convention="keras")
+    keras.load_state_dict(saved)
+    assert keras.param_groups[0]["convention"] == "keras"
+
+
+def test_with_kahan_a_buffer_of_torchs_goes_on_in_float32() -> None:
+    params = [Parameter(torch.ones(3, dtype=torch.bfloat16))]
+    theirs = torch.optim.SGD(params, lr=0.1, momentum=0.9)
+    params[0].grad = torch.ones_like(params[0])
+    theirs.step()
+    ours = surefoot.SGD(params, lr=0.1, momentum=0.9, kahan=True)
+    ours.load_state_dict(theirs.state_dict())
+    ours.step()
+    assert {t.dtype for t in ours.state[params[0]].values()} == {torch.float32}
+
+
 def test_a_checkpoint_of_another_shape_is_refused() -> None:
     optimizer = surefoot.SGD(params_for(), lr=0.1)
     with pytest.raises(ValueError, match="parameter group"):

@@ -82,10 +82,31 @@ def run(kind: str, kernel: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]
     return [full(p.detach()).clone() for p in net.parameters()], [full(b).clone() for b in buffers]
 
 
+def go_on_from_torch() -> float:
+    """A checkpoint of torch's, whose buffer lies as the first gradient did, and its next step with ours."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import DTensor, Partial, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (WORLD,))
+    w = torch.nn.Parameter(distribute_tensor(torch.zeros(4, 2), mesh, [Shard(0)]))
+    optimizer: Any = torch.optim.SGD([w], lr=1.0, momentum=0.5, foreach=False)
+    for make in (None, surefoot.SGD):
+        if make is not None:
+            saved = optimizer.state_dict()
+            assert saved["state"][0]["momentum_buffer"].placements != w.placements  # type: ignore[attr-defined]
+            optimizer = make([w], lr=1.0, momentum=0.5)
+            optimizer.load_state_dict(saved)
+        w.grad = DTensor.from_local(torch.ones(4, 2) * (dist.get_rank() + 1), mesh, [Partial()])
+        optimizer.step()
+    assert full(w.detach()).unique().numel() == 1
+    return full(w.detach())[0, 0].item()
+
+
 def main(folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    results = {f"{kind} {kernel}": run(kind, kernel) for kind in KINDS for kernel in KERNELS}
+    results: dict[str, Any] = {f"{kind} {kernel}": run(kind, kernel) for kind in KINDS for kernel in KERNELS}
+    results["from torch"] = go_on_from_torch()
     if dist.get_rank() == 0:
         torch.save(results, Path(folder) / "results.pt")
     dist.destroy_process_group()
@@ -115,6 +136,11 @@ def test_two_processes_equal_one(kind: str, kernel: str, results: Any) -> None:
     for p, got, b in zip(net.parameters(), params, buffers, strict=True):
         torch.testing.assert_close(got, p.detach(), rtol=1e-13, atol=1e-14)
         torch.testing.assert_close(b, optimizer.state[p]["momentum_buffer"], rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_go_on_from_torchs_checkpoint(results: Any) -> None:
+    assert results["from torch"] == -3 - 4.5
 
 
 if __name__ == "__main__":

@@ -260,6 +260,10 @@ def with_sparse_gradient() -> list[nn.Parameter]:
             r"the parameter of shape \(2, 4\): it is not contiguous",
         ),
         (with_sparse_gradient, r"the gradient of shape \(4,\): it is sparse"),
+        (
+            lambda: [nn.Parameter(torch.ones(4).share_memory_())],
+            r"the parameter of shape \(4,\): it is in memory that processes share",
+        ),
     ],
 )
 def test_refused(params: Callable[[], list[nn.Parameter]], message: str) -> None:
@@ -445,3 +449,89 @@ def test_taken_where_it_does_something(options: dict[str, Any]) -> None:
         optimizer.step()
     assert optimizer._plan is not None
     assert [run.whole is not None for run in optimizer._plan.runs] == [True]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "what"),
+    [
+        (torch.bfloat16, {}, "torch.bfloat16 on cpu"),
+        (torch.complex64, {}, "torch.complex64 on cpu"),
+        (torch.float32, {"capturable": True}, "lr as a tensor"),
+        (torch.float32, {"weight_decay": torch.tensor(0.5), "capturable": True}, "weight_decay as a tensor"),
+    ],
+    ids=str,
+)
+def test_refused_where_no_parameter_is_of_the_kernels_kind(
+    dtype: torch.dtype, options: dict[str, Any], what: str
+) -> None:
+    params = [nn.Parameter(torch.ones(2, dtype=dtype)) for _ in range(2)]
+    with pytest.raises(ValueError, match=f"^flatten does nothing beside {what}, "):
+        surefoot.SGD(params, lr=0.1, flatten=True, **options)
+
+
+def test_only_what_gains_by_it_is_moved() -> None:
+    narrow, wide = (nn.Parameter(torch.ones(2, dtype=d)) for d in (torch.bfloat16, torch.float32))
+    before = narrow.data_ptr(), wide.data_ptr()
+    surefoot.SGD([narrow, wide], lr=0.1, flatten=True)
+    assert narrow.data_ptr() == before[0]
+    assert wide.data_ptr() != before[1]
+
+
+def test_flat_again_once_the_optimizer_is_gone() -> None:
+    net = model()
+    first = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    with pytest.raises(ValueError, match=r"it is flat by another optimizer; call that one's unflatten\(\)"):
+        surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    del first
+    gc.collect()
+    second = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    second.unflatten()
+    assert all(p.untyped_storage().nbytes() == p.nbytes for p in net.parameters())
+
+
+def test_part_of_what_was_flat_is_refused() -> None:
+    net = model()
+    surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    gc.collect()
+    with pytest.raises(ValueError, match=r"it shares its memory; give it its own by p.data = p.data.clone"):
+        surefoot.SGD(list(net.parameters())[1:], lr=0.1, flatten=True)
+
+
+def test_undone_where_processes_share_the_memory() -> None:
+    net = model()
+    optimizer = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
+    net.share_memory()
+    optimizer.unflatten()
+    assert all(p.is_shared() for p in net.parameters())
+
+
+def test_first_flat_step_allocates_only_the_state() -> None:
+    from torch.profiler import ProfilerActivity, profile
+
+    params = [nn.Parameter(torch.randn(1000)) for _ in range(20)]
+    optimizer = surefoot.SGD(params, 0.1, 0.9, flatten=True)
+    for p in params:
+        p.grad = torch.randn_like(p)
+    optimizer.zero_grad()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
+        optimizer.step()
+    allocated = sum(max(e.self_cpu_memory_usage, 0) for e in prof.events())
+    assert 80_000 <= allocated <= 88_000
+    assert optimizer._plan is not None
+    assert [run.whole is not None for run in optimizer._plan.runs] == [True]
+
+
+def test_flat_under_inference_mode() -> None:
+    with torch.inference_mode():
+        params = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+        for p in params:
+            p.grad = torch.ones(2)
+        optimizer = surefoot.SGD(params, lr=0.5, momentum=0.5, flatten=True)
+        for _ in range(2):
+            optimizer.step()
+        assert [p.tolist() for p in params] == [[-0.25, -0.25]] * 2
+
+
+def test_parameters_without_memory_are_told() -> None:
+    with pytest.raises(ValueError, match=r"^flatten does nothing beside torch.float32 on meta, "):
+        surefoot.SGD([nn.Parameter(torch.ones(2, device="meta"))], lr=0.1, flatten=True)

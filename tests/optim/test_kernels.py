@@ -195,14 +195,23 @@ def quadratic(dtype: torch.dtype, steps: int, **options: Any) -> Tensor:
 
 @pytest.mark.parametrize(
     ("steps", "options"),
-    [(10_000, {}), (1_000, {"foreach": True}), (1_000, {"momentum": 0.9, "state_dtype": torch.float32})],
+    [
+        (10_000, {}),
+        (1_000, {"foreach": True}),
+        (1_000, {"momentum": 0.9}),
+        (10_000, {"momentum": 0.9, "convention": "ema"}),
+        (1_000, {"momentum": 0.9, "dampening": 0.9, "foreach": True}),
+        (1_000, {"momentum": 0.9, "state_dtype": torch.float32}),
+    ],
 )
 def test_kahan_lets_bfloat16_follow_float32(steps: int, options: dict[str, Any]) -> None:
     """10,000 steps of lr 1e-4: within 2 ulps of float32 with kahan, where plain bfloat16 stands still."""
     h, high = np.linspace(0.1, 1.0, 32, dtype=np.float32), np.full(32, 3.0, np.float32)
     buffer = np.zeros_like(high)
-    for _ in range(steps):
-        buffer = np.float32(options.get("momentum", 0)) * buffer + h * (high - 1)
+    averages = options.get("convention") == "ema"
+    for t in range(steps):
+        c = 1 - options.get("momentum", 0) if averages or (t and "dampening" in options) else 1
+        buffer = np.float32(options.get("momentum", 0)) * buffer + np.float32(c) * h * (high - 1)
         high -= np.float32(1e-4) * buffer
     low = quadratic(torch.bfloat16, steps, kahan=True, **options)
     ulp = 2.0 ** (np.floor(np.log2(high)) - 7)
@@ -219,6 +228,20 @@ def test_kahan_does_not_lose_decoupled_decay() -> None:
         w.grad = torch.zeros_like(w)
         optimizer.step()
     assert abs(w[0].item() - (1 - 0.001) ** 500) < 2 * 2**-8
+
+
+def test_a_group_alone_is_differentiable() -> None:
+    lr = torch.tensor(0.5, requires_grad=True)
+    a, b = torch.ones(2), torch.nn.Parameter(torch.ones(2))
+    optimizer = surefoot.SGD([{"params": [a], "differentiable": True}, {"params": [b]}], lr=lr, momentum=0.5)
+    w = a = optimizer.param_groups[0]["params"][0]
+    for _ in range(2):
+        a.grad, b.grad = torch.full((2,), 2.0), torch.full((2,), 2.0)
+        optimizer.step()
+    (by_lr,) = torch.autograd.grad(w.sum(), lr)
+    assert by_lr.item() == -2 * (2 + 3)
+    assert b.is_leaf
+    assert b.tolist() == w.tolist() == [1 - 0.5 * (2 + 3)] * 2
 
 
 def test_differentiable_goes_through_every_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,39 @@ def test_no_parameters(params: Any) -> None:
 def test_an_option_that_works_in_one_group_is_no_mistake_in_another() -> None:
     a, b = Parameter(torch.ones(2)), Parameter(torch.ones(2))
     surefoot.SGD([{"params": a}, {"params": b, "momentum": 0.9}], dampening=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 0, "dampening": 0.5}, "dampening does nothing without momentum"),
+        ({"momentum": 0, "convention": "ema"}, "convention does nothing without momentum"),
+        ({"decoupled_weight_decay": True}, "decoupled_weight_decay does nothing without weight_decay"),
+        ({"momentum": 0, "state_dtype": torch.float64}, "state_dtype does nothing without momentum"),
+    ],
+)
+def test_an_option_given_to_a_group_does_something_there(options: dict[str, Any], message: str) -> None:
+    w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match=message):
+        surefoot.SGD([{"params": [w]}, {"params": [v], **options}], momentum=0.9)
+    optimizer = surefoot.SGD([w], momentum=0.9)
+    with pytest.raises(ValueError, match=message):
+        optimizer.add_param_group({"params": [v], **options})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_numbers_of_any_kind() -> None:
+    w = Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = surefoot.SGD([w], Fraction(1, 2), Fraction(1, 4), weight_decay=Fraction(1, 8))
+    for _ in range(3):
+        w.grad = torch.ones(2, dtype=torch.float64)
+        optimizer.step()
+    v = Parameter(torch.ones(2, dtype=torch.float64))
+    twin = surefoot.SGD([v], 0.5, 0.25, weight_decay=0.125)
+    for _ in range(3):
+        v.grad = torch.ones(2, dtype=torch.float64)
+        twin.step()
+    assert torch.equal(w, v)
 
 
 def test_a_refused_group_changes_nothing() -> None:

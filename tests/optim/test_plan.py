@@ -97,6 +97,21 @@ def write_buffer(model: Model, optimizer: Any) -> None:
     optimizer.state[model.a]["momentum_buffer"].zero_()
 
 
+def transpose_buffer(model: Model, optimizer: Any) -> None:
+    buffer = optimizer.state[model.a]["momentum_buffer"]
+    buffer.data = buffer.data.t().contiguous().t()  # the same numbers, laid out otherwise
+
+
+def widen_buffer(model: Model, optimizer: Any) -> None:
+    buffer = optimizer.state[model.a]["momentum_buffer"]
+    buffer.data = buffer.data.double()
+
+
+def negate_buffer_lazily(model: Model, optimizer: Any) -> None:
+    buffer = optimizer.state[model.a]["momentum_buffer"]
+    buffer.data = torch._neg_view(-buffer.data)
+
+
 def replace_buffer(model: Model, optimizer: Any) -> None:
     optimizer.state[model.a]["momentum_buffer"] = torch.ones(3, 3)
 
@@ -144,7 +159,8 @@ def freeze(model: Model, optimizer: Any) -> None:
 
 CHANGES = [
     nothing, late_gradient, hyperparameters, momentum_off, nesterov_on, loop_from_now_on, add_group,
-    drop_parameter, swap_parameter, swap_data, transpose_data, to_float64, write_buffer, replace_buffer,
+    drop_parameter, swap_parameter, swap_data, transpose_data, to_float64, write_buffer, transpose_buffer,
+    widen_buffer, negate_buffer_lazily, replace_buffer,
     replace_entry, drop_entry, drop_buffer, entries_change_places, move_to_the_next_group,
     clear_state, new_state, load, freeze,
 ]  # fmt: skip
@@ -168,6 +184,21 @@ def test_a_change_between_steps_is_noticed(change: Callable[[Model, Any], None])
         assert (mine is None) == (other is None)
         if mine is not None:
             torch.testing.assert_close(mine, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_a_buffer_whose_memory_became_smaller_is_refused(flatten: bool) -> None:
+    """The fused kernel would write past its end."""
+    memory = torch.full((8,), 7.0)
+    w, v = Parameter(torch.zeros(8)), Parameter(torch.zeros(8))
+    optimizer = surefoot.SGD([w, v], lr=0.1, momentum=0.9, flatten=flatten)
+    for _ in range(2):
+        w.grad, v.grad = torch.ones(8), torch.ones(8)
+        optimizer.step()
+    optimizer.state[w]["momentum_buffer"].data = memory[:2]
+    with pytest.raises(RuntimeError, match=r"tensor a \(2\) must match the size of tensor b \(8\)"):
+        optimizer.step()
+    assert memory[2:].tolist() == [7.0] * 6
 
 
 @pytest.mark.parametrize("numel", [2, 4096])

@@ -7,7 +7,8 @@ noticed, and they are stepped one by one as before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+import weakref
+from collections.abc import Sequence, Set
 from operator import attrgetter, is_
 from typing import Any
 
@@ -15,7 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-__all__ = ["PLAIN", "Home", "joined", "lay_out", "pack"]
+from surefoot.optim.kernels import fused_takes
+from surefoot.optim.options import Options
+
+__all__ = ["PLAIN", "Home", "joined", "lay_out", "pack", "refuse_useless", "zeros_end_to_end"]
 
 PLAIN = (torch.Tensor, torch.nn.Parameter)  # types with memory of their own, as a wrapper's is not
 
@@ -26,6 +30,7 @@ class Home:
     def __init__(self, params: list[Tensor]) -> None:
         self.params, self.whole = params, params[0].new_zeros(_total(params))
         self.grads = _views(self.whole, params)
+        _HOMES.add(self)
         self.addresses = [grad.data_ptr() for grad in self.grads]
         for p, value, grad in zip(params, pack(params), self.grads, strict=True):
             p.data = value
@@ -61,12 +66,16 @@ class Home:
     def leave(self) -> None:
         """Give each parameter and gradient memory of its own again."""
         for p, grad in zip(self.params, self.grads, strict=True):
-            p.data = p.data.clone()
+            if not _for_processes(p):
+                p.data = p.data.clone()
             if p.grad is grad:
                 p.grad = grad.clone()
 
 
-def lay_out(groups: Iterable[dict[str, Any]]) -> list[Home]:
+_HOMES: weakref.WeakSet[Home] = weakref.WeakSet()  # of every flat optimizer that there is
+
+
+def lay_out(groups: Sequence[dict[str, Any]]) -> list[Home]:
     """Move the trainable parameters of each group and their gradients end to end, by device and dtype.
 
     Raises:
@@ -75,7 +84,7 @@ def lay_out(groups: Iterable[dict[str, Any]]) -> list[Home]:
     buckets: dict[Any, list[Tensor]] = {}
     for i, group in enumerate(groups):
         for p in group["params"]:
-            if p.requires_grad:
+            if p.requires_grad and fused_takes(p.dtype, p.device):
                 buckets.setdefault((i, p.device, p.dtype), []).append(p)
     _refuse([p for params in buckets.values() for p in params])
     with torch.no_grad():
@@ -83,7 +92,8 @@ def lay_out(groups: Iterable[dict[str, Any]]) -> list[Home]:
 
 
 def _refuse(params: list[Tensor]) -> None:
-    storages = set()
+    flat = {id(p) for home in _HOMES for p in home.params}
+    storages: dict[int, list[Tensor]] = {}
     for p in params:
         if is_lazy(p):
             raise ValueError(
@@ -98,13 +108,59 @@ def _refuse(params: list[Tensor]) -> None:
             raise ValueError(f"flatten cannot move the parameter of shape {shape}: it is not contiguous")
         if p.grad is not None and p.grad.layout != torch.strided:
             raise ValueError(f"flatten cannot move the gradient of shape {shape}: it is sparse")
-        storage = p.untyped_storage()
-        if p.numel() and (storage.nbytes() != p.nbytes or storage.data_ptr() in storages):
+        if id(p) in flat:
             raise ValueError(
-                f"flatten cannot move the parameter of shape {shape}: it shares its memory; if that is of an"
-                " earlier flatten, call that optimizer's unflatten() first"
+                f"flatten cannot move the parameter of shape {shape}: it is flat by another optimizer; call"
+                " that one's unflatten() first"
             )
-        storages.add(storage.data_ptr())
+        if _for_processes(p):
+            raise ValueError(
+                f"flatten cannot move the parameter of shape {shape}: it is in memory that processes share"
+            )
+        if p.numel():
+            storages.setdefault(p.untyped_storage().data_ptr(), []).append(p)
+    for sharing in storages.values():  # more than one where an earlier flatten has laid them out
+        sharing.sort(key=Tensor.data_ptr)
+        nbytes = sharing[0].untyped_storage().nbytes()
+        if sum(p.nbytes for p in sharing) != nbytes or (len(sharing) > 1 and joined(sharing) is None):
+            raise ValueError(
+                f"flatten cannot move the parameter of shape {tuple(sharing[0].shape)}: it shares its memory;"
+                " give it its own by p.data = p.data.clone()"
+            )
+
+
+def _for_processes(p: Tensor) -> bool:
+    return p.device.type == "cpu" and bool(p.untyped_storage().is_shared())  # on a GPU all is
+
+
+def refuse_useless(groups: Sequence[dict[str, Any]]) -> None:
+    """Refuse flat memory where no group is stepped by the one kernel that makes use of it."""
+    why = ""
+    for group in groups:
+        o = Options.of(group)
+        kinds = {(p.dtype, p.device): p for p in group["params"]}
+        dtypes = {p.dtype for p in group["params"]}
+        if not kinds:
+            continue
+        if o.kahan or o.differentiable:
+            why = "kahan=True" if o.kahan else "differentiable=True"
+        elif o.foreach or (not o.fused and (o.foreach is False or o.fused is False)):
+            why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
+        elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
+            why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
+        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype not in dtypes:
+            why = f"state_dtype={o.state_dtype}"
+        elif not any(fused_takes(*kind) for kind in kinds):
+            why = " and ".join(sorted(f"{dtype} on {device.type}" for dtype, device in kinds))
+        elif isinstance(o.weight_decay, Tensor) or (
+            isinstance(o.lr, Tensor) and not any(p.is_cuda for p in kinds.values())
+        ):
+            why = f"{'weight_decay' if isinstance(o.weight_decay, Tensor) else 'lr'} as a tensor"
+        else:
+            return
+    if why:
+        said = f"flatten does nothing beside {why}, which has no kernel for all at once; leave one out"
+        raise ValueError(said)
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor | None:
@@ -118,6 +174,11 @@ def joined(tensors: Sequence[Tensor]) -> Tensor | None:
             return None
         end += t.nbytes
     return first.detach().as_strided((_total(tensors),), (1,))
+
+
+def zeros_end_to_end(like: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of 0 like these that lie end to end."""
+    return _views(torch.zeros(_total(like), dtype=like[0].dtype, device=like[0].device), like)
 
 
 def pack(tensors: list[Tensor]) -> list[Tensor]:

@@ -6,6 +6,7 @@ parameters lie in the group, and their entries in the state, is enough to find t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from operator import attrgetter, is_, itemgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -30,6 +31,7 @@ __all__ = [
     "local",
     "local_grad",
     "state_dtype",
+    "version",
     "without_strides",
 ]
 
@@ -41,12 +43,17 @@ Entry: TypeAlias = dict[str, Any]  # a parameter's state
 Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
 
 
-def state_dtype(key: str, p: Tensor, g: Tensor, wish: torch.dtype | None) -> torch.dtype:
-    """The dtype of p's state: as wished, else the gradient's; 8 or 11 bits would lose a compensation too."""
+def version(t: Tensor) -> int:
+    """How often the tensor has been written to; 0 where that is not counted."""
+    return 0 if t.is_inference() else t._version
+
+
+def state_dtype(key: str, p: Tensor, g: Tensor, o: Options) -> torch.dtype:
+    """The dtype of p's state: as wished, else the gradient's; with kahan, 8 or 11 bits would lose it all."""
     own = g.dtype if key == BUFFER else p.dtype
-    if wish is None and key == LOST and own in SHORT:
+    if o.state_dtype is None and o.kahan and own in SHORT:
         return torch.float32
-    dtype = wish or own
+    dtype = o.state_dtype or own
     return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
@@ -169,23 +176,27 @@ class KernelGroup:
             buffers = pack(buffers)
             for entry, b in zip(call.entries, buffers, strict=True):
                 entry[BUFFER] = b
-            self.made = [(entry, key, entry[key]._version) for entry, key, _ in self.made]
+            self.made = [(entry, key, version(entry[key])) for entry, key, _ in self.made]
         self._addresses = list(map(_address, [*grads, *params, *buffers]))
         lists = (params, grads, buffers)
         self.whole = tuple([one] if (one := joined(tensors)) is not None else [] for tensors in lists)
         return call._replace(buffers=buffers)
 
     def guard(self, call: Call) -> None:
-        """Note how gradients and parameters are laid out and which state there is, for `fits`."""
+        """Note how all tensors are laid out and which state there is, for `fits`."""
         self._ids = list(map(id, call.buffers + call.lost))
-        self._same = guard(*call.grads, *self._local(call.params))
+        # of the state, too: its memory is the user's to change, and the fused kernel looks at no sizes
+        tensors = (self._local(t) for t in (call.params, call.buffers, call.lost))
+        self._same = guard(*call.grads, *itertools.chain(*tensors))
 
     def fits(self, call: Call) -> bool:
-        """True if gradients and parameters are laid out as when they were noted, with the same state."""
+        """True if all tensors are laid out as when they were noted, and the state is the same."""
         _, params, grads, _, buffers, lost, _ = call
         if list(map(id, buffers + lost if lost else buffers)) != self._ids:
             return False
-        if not self._same(*grads, *(self._local(params) if self.wrapped else params)):
+        if self.wrapped:
+            params, buffers, lost = (list(self._local(t)) for t in (params, buffers, lost))
+        if not self._same(*grads, *params, *buffers, *lost):
             return False
         return self.whole is None or list(map(_address, [*grads, *params, *buffers])) == self._addresses
 

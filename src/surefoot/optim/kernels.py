@@ -27,12 +27,19 @@ from torch.autograd.graph import increment_version
 
 from surefoot.optim.options import Options
 
-__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "loop"]
+__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "fused_takes", "loop"]
 
 Scalar: TypeAlias = "float | Tensor"
 Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
 
 FUSED = hasattr(torch, "_fused_sgd_")  # private in torch: where it is missing, foreach and loop serve
+
+
+def fused_takes(dtype: torch.dtype, device: torch.device) -> bool:
+    """True where torch's fused kernel is right for parameters of this kind."""
+    if device.type == "cuda" and dtype in (torch.float16, torch.bfloat16):
+        return True  # on the CPU it leaves whole vectors of these as they are (pytorch issue 191763)
+    return device.type in ("cpu", "cuda") and dtype in (torch.float32, torch.float64)
 
 
 def coefficients(o: Options) -> tuple[Scalar, Scalar, Scalar]:
@@ -69,7 +76,7 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
     for p, g, b, e in zip(params, grads, buffers or repeat(None), lost or repeat(None), strict=False):
         d = -g if o.maximize else g
         kept = e if b is None else b
-        if o.state_dtype is not None and kept is not None:
+        if kept is not None and o.own_state_dtype:
             d = d.to(kept.dtype)
         if o.coupled:
             d = _sum(d, o.weight_decay, p)
@@ -95,7 +102,7 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
     """The same lines for lists: few launches on an accelerator; temporaries as large as the gradients."""
     c, s, n = coefficients(o)
     d = torch._foreach_neg(grads) if o.maximize else grads
-    if o.state_dtype is not None and (kept := buffers or lost):
+    if o.own_state_dtype and (kept := buffers or lost):
         d = [x.to(y.dtype) for x, y in zip(d, kept, strict=True)]
     if o.coupled:
         d = _foreach_sum(d, o.weight_decay, params)

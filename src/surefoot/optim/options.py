@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = [
     "Convention", "Options", "as_tensor", "check_convention", "check_domain", "keep_on_device", "read",
-    "refuse_flat", "refuse_idle", "refuse_kernels",
+    "refuse_idle", "refuse_idle_here", "refuse_kernels",
 ]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
@@ -41,6 +41,10 @@ class Options(NamedTuple):
     def of(cls, group: dict[str, Any]) -> Options:
         """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
         options = cls._make(read(group))
+        if not all(isinstance(x, _NUMERIC) for x in options[:_NUMBERS]):  # a Fraction, as a rule takes it
+            numbers: tuple[Any, ...] = options[:_NUMBERS]
+            plain = (x if isinstance(x, _NUMERIC) else float(x) for x in numbers)
+            options = cls._make((*plain, *options[_NUMBERS:]))
         flags = options.nesterov, options.maximize, options.decoupled_weight_decay
         if any(type(x) is not bool for x in flags):  # 1 or numpy's True, as a sweep leaves them
             nesterov, maximize, decoupled = map(bool, flags)
@@ -67,6 +71,11 @@ class Options(NamedTuple):
         return self.decoupled_weight_decay and self._decays
 
     @property
+    def own_state_dtype(self) -> bool:
+        """True if the state may be of another dtype than the parameters."""
+        return self.state_dtype is not None or self.kahan
+
+    @property
     def _decays(self) -> bool:
         return isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
 
@@ -76,8 +85,10 @@ class Options(NamedTuple):
         return (self.momentum != 0, self.dampening != 0, *self[_NUMBERS:])
 
 
+_NUMERIC = (int, float, Tensor)
 _NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
+_MAY_BE_IDLE = ("dampening", "convention", "decoupled_weight_decay", "state_dtype")
 _OURS = ("decoupled_weight_decay", "convention", "capturable", "state_dtype", "kahan")
 
 
@@ -166,6 +177,12 @@ def refuse_kernels(o: Options) -> None:
         raise ValueError("kahan=True has no fused kernel; leave fused out")
 
 
+def refuse_idle_here(own: dict[str, Any], o: Options) -> None:
+    """Refuse an option that a group has been given for itself, and that does nothing beside its others."""
+    left = {name: Options._field_defaults[name] for name in _MAY_BE_IDLE if name not in own}
+    refuse_idle([{**o._replace(**left)._asdict(), "params": []}])
+
+
 def refuse_idle(groups: list[dict[str, Any]]) -> None:
     """Refuse an option that does nothing in every group: it is a mistake, not a choice.
 
@@ -192,26 +209,3 @@ def refuse_idle(groups: list[dict[str, Any]]) -> None:
         raise ValueError("state_dtype does nothing without momentum or kahan: there is no state")
     if idle(lambda o: o.state_dtype is not None, lambda o: dtypes != {o.state_dtype}):
         raise ValueError(f"state_dtype does nothing: every parameter is {dtypes.pop()} already")
-
-
-def refuse_flat(groups: list[dict[str, Any]]) -> None:
-    """Refuse flat memory where no group is stepped by the one kernel that makes use of it."""
-    why = ""
-    for group in groups:
-        o = Options.of(group)
-        dtypes = {p.dtype for p in group["params"]}
-        if not dtypes:
-            continue
-        if o.kahan or o.differentiable:
-            why = "kahan=True" if o.kahan else "differentiable=True"
-        elif o.foreach or (not o.fused and (o.foreach is False or o.fused is False)):
-            why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
-        elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
-            why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
-        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype not in dtypes:
-            why = f"state_dtype={o.state_dtype}"
-        else:
-            return
-    if not why:
-        return
-    raise ValueError(f"flatten does nothing beside {why}, which has no kernel for all at once; leave one out")

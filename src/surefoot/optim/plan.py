@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
-from surefoot.optim.flat import PLAIN, joined
+from surefoot.optim.flat import PLAIN, joined, zeros_end_to_end
 from surefoot.optim.kernel_group import (
     BUFFER,
     LOST,
@@ -28,6 +28,7 @@ from surefoot.optim.kernel_group import (
     local,
     local_grad,
     state_dtype,
+    version,
     without_strides,
 )
 from surefoot.optim.options import Options, check_convention, read
@@ -120,11 +121,11 @@ class Plan:
 
 def forget(state: State, made: list[Made]) -> None:
     """After a step that failed: drop state that is new and unwritten, so that a first step stays first."""
-    for entry, key, version in made:
+    for entry, key, before in made:
         new = entry.get(key)
         if new is None:
             continue
-        unwritten = not new.is_inference() and new._version == version
+        unwritten = not new.is_inference() and new._version == before
         if unwritten or not (new._nnz() if new.is_sparse else new.any()):  # μ·0 may have been taken
             del entry[key]
     emptied = {id(entry) for entry, _, _ in made if not entry}
@@ -147,7 +148,9 @@ def _share_out(
     """One group's parameters, by the kernel that steps them; missing state starts at 0, and is noted."""
     shares: dict[tuple[Any, ...], Share] = {}
     stepped = [p for p in params if p.grad is not None]
-    many_small = sum(p.numel() <= SMALL for p in stepped) >= 4 and joined(stepped) is None
+    end_to_end = joined(stepped) is not None
+    many_small = sum(p.numel() <= SMALL for p in stepped) >= 4 and not end_to_end
+    buffers = _flat_buffers(stepped, state, o) if end_to_end and o.momentum != 0 else {}
     for place, p in enumerate(params):
         if p.grad is None:
             continue
@@ -158,7 +161,7 @@ def _share_out(
             )
         before = len(made)
         if o.momentum != 0 or o.kahan:
-            _prepare(state[p], p, p.grad, o, made)
+            _prepare(state[p], p, p.grad, o, made, buffers.get(id(p)))
         new = made[before:]
         undampened = any(key == BUFFER for _, key, _ in new) and o.convention == "torch" and o.dampening != 0
         buffer = state[p][BUFFER] if o.momentum != 0 else None
@@ -171,8 +174,22 @@ def _share_out(
     return shares.values()
 
 
-def _prepare(entry: Entry, p: Tensor, g: Tensor, o: Options, made: list[Made]) -> None:
-    """Make the state that p lacks, and put what is there into a form that can be written to."""
+def _flat_buffers(params: list[Tensor], state: State, o: Options) -> dict[int, Tensor]:
+    """New buffers that lie end to end as their parameters do, by the ids of these; none if one has one."""
+    for p in params:
+        g, kept = p.grad, state.get(p, {}).get(BUFFER)
+        if kept is not None or g is None or g.is_sparse or state_dtype(BUFFER, p, g, o) != p.dtype:
+            return {}
+    return {id(p): b for p, b in zip(params, zeros_end_to_end(params), strict=True)}
+
+
+def _prepare(
+    entry: Entry, p: Tensor, g: Tensor, o: Options, made: list[Made], buffer: Tensor | None = None
+) -> None:
+    """Make the state that p lacks, and put what is there into a form that can be written to.
+
+    `buffer`, if there is one, becomes p's.
+    """
     for key, needed in ((BUFFER, o.momentum != 0), (LOST, o.kahan)):
         if not needed:
             continue
@@ -182,9 +199,15 @@ def _prepare(entry: Entry, p: Tensor, g: Tensor, o: Options, made: list[Made]) -
                 raise RuntimeError(
                     "the first step of a parameter cannot be captured; take one step before the capture"
                 )
-            like = g if key == BUFFER and g.is_sparse else p
-            t = entry[key] = torch.zeros_like(like, dtype=state_dtype(key, p, g, o.state_dtype))
-            made.append((entry, key, 0 if t.is_inference() else t._version))
+            t = buffer if key == BUFFER else None
+            if t is None:
+                like = g if key == BUFFER and g.is_sparse else p
+                t = torch.zeros_like(like, dtype=state_dtype(key, p, g, o))
+            entry[key] = t
+            made.append((entry, key, version(t)))
+        elif hasattr(t, "placements") and hasattr(p, "placements") and t.placements != p.placements:
+            # torch's buffer lies as the gradient did when it came first
+            entry[key] = t.redistribute(p.device_mesh, p.placements)  # type: ignore[attr-defined]
         elif t.is_conj() or t.is_neg():  # lazily: its memory says something else
             entry[key] = t.resolve_conj().resolve_neg()
         elif t.is_sparse and not g.is_sparse:
@@ -215,15 +238,10 @@ def _kernel(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[...,
 
 def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
     """True where torch's fused kernel is there and right."""
-    dtypes = [torch.float32, torch.float64]
-    if p.device.type == "cuda":
-        # Not on the CPU, where it leaves whole vectors of these as they are (pytorch issue 191763).
-        dtypes += [torch.float16, torch.bfloat16]
     return (
         kernels.FUSED
         and type(p) in PLAIN
-        and p.device.type in ("cpu", "cuda")
-        and p.dtype in dtypes
+        and kernels.fused_takes(p.dtype, p.device)
         # It takes memory as it lies, without a look at shapes and strides.
         and _dense(p)
         and not (p.is_neg() or g.is_neg())  # lazily, as complex networks do it

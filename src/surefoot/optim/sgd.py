@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
-from surefoot.optim.flat import Home, lay_out
+from surefoot.optim.flat import Home, lay_out, refuse_useless
 from surefoot.optim.kernel_group import BUFFER, LOST, SHORT
 from surefoot.optim.options import (
     Convention,
     Options,
     check_domain,
     keep_on_device,
-    refuse_flat,
     refuse_idle,
+    refuse_idle_here,
     refuse_kernels,
 )
 from surefoot.optim.plan import Plan, forget
@@ -26,6 +27,7 @@ __all__ = ["SGD"]
 
 # What an older torch lacks in its checkpoints was off; what only surefoot has stays as this optimizer has it.
 _OFF = {"nesterov": False, "maximize": False, "foreach": None, "fused": None, "differentiable": False}
+_differentiable = itemgetter("differentiable")
 
 
 class SGD(LightOptimizer):
@@ -55,7 +57,7 @@ class SGD(LightOptimizer):
             CUDA graph follows a schedule.
         differentiable: let autograd go through the step.
         state_dtype: dtype of the state, as torch.float32 for bfloat16 parameters; None for that of the
-            parameter.
+            parameter (float32 for 16 bits with `kahan`).
         kahan: keep what rounding takes from each step and add it to the next (Kahan's summation), so that
             steps too small for the parameters' dtype are not lost.
         flatten: call `flatten` at once.
@@ -140,7 +142,7 @@ class SGD(LightOptimizer):
             ValueError: for parameters that are not contiguous, not plain tensors, or share memory, and where
                 no group's options let one kernel call do for all.
         """
-        refuse_flat(self.param_groups)
+        refuse_useless(self.param_groups)
         self.unflatten()
         self._homes = lay_out(self.param_groups)
         self._flat = {id(p) for home in self._homes for p in home.params}
@@ -181,6 +183,7 @@ class SGD(LightOptimizer):
             options = Options(**{name: given[name] for name in Options._fields})
             check_domain(options)
             refuse_kernels(options)
+            refuse_idle_here(param_group, options)
         super().add_param_group(param_group)
         keep_on_device(self.param_groups[-1])
         self._plan = None
@@ -196,7 +199,8 @@ class SGD(LightOptimizer):
                 return loss  # before anything is made or changed, so that a first step stays first
             grad_scale = getattr(self, "grad_scale", None)
         enabled = torch.is_grad_enabled()
-        torch._C._set_grad_enabled(self.defaults["differentiable"])  # what torch.set_grad_enabled calls
+        # what torch.set_grad_enabled calls; also while options are read: lr may be what is differentiated by
+        torch._C._set_grad_enabled(any(map(_differentiable, self.param_groups)))
         try:
             self._update(grad_scale)
         finally:
@@ -216,6 +220,7 @@ class SGD(LightOptimizer):
         done = 0
         try:
             for call in work:
+                torch._C._set_grad_enabled(call.o.differentiable)
                 call.run.step(call, grad_scale)
                 done += 1
         except BaseException:
@@ -250,7 +255,9 @@ class SGD(LightOptimizer):
                     f" {', '.join(sorted(group.keys() - {'params'})) or 'no options'}, and no momentum"
                 )
             saved = group.get("convention", "torch")
-            if saved != own.get("convention", saved) and state["state"]:
+            entries = (entry for entry in state["state"].values() if isinstance(entry, dict))
+            buffers = any(getattr(b := entry.get(BUFFER), "value", b) is not None for entry in entries)
+            if saved != own.get("convention", saved) and buffers:
                 raise ValueError(
                     f"this checkpoint's momentum follows convention={saved!r}, this optimizer's "
                     f"{own['convention']!r}; build the optimizer with convention={saved!r}"
@@ -267,6 +274,8 @@ class SGD(LightOptimizer):
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
         dtype, wish = value.dtype, group["state_dtype"]
         if key in (BUFFER, LOST):
+            if wish is None and group["kahan"] and p.dtype in SHORT:
+                wish = torch.float32
             if wish is not None and id(group) in self._foreign:
                 dtype = wish.to_complex() if p.is_complex() else wish
             elif wish is None and not (p.dtype in SHORT and torch.promote_types(dtype, p.dtype) == dtype):
