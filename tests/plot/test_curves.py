@@ -162,6 +162,8 @@ def test_bad_folders(tmp_path: Path) -> None:
     assert told(empty) == "'DIR/empty' is no run's folder: cannot read its metrics.jsonl."
     (empty / "metrics.jsonl").write_text("")
     assert told(empty) == "The run 'empty' has not written a step or an epoch yet."
+    (empty / "metrics.jsonl").write_text('{"kind": "epoch"}\n')
+    assert told(empty) == "The run 'empty' has not written a step or an epoch yet."
     (empty / "metrics.jsonl").write_text("what?\n{}\n")
     assert told(empty) == "Line 1 of 'DIR/empty/metrics.jsonl' is no JSON record."
     bad = write_run(tmp_path / "bad", "lr = ")

@@ -147,6 +147,32 @@ def test_a_file_that_is_mapped_read_only_stays_on_the_disk(tmp_path: Path) -> No
     assert x.data_ptr() == mapped.ctypes.data
 
 
+def test_a_large_mapped_file_of_float64_stays_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("surefoot.train.feed._SMALL", 16)
+    monkeypatch.setattr("surefoot.train.data.batching._CHUNK", 1)
+    np.save(tmp_path / "x.npy", X.double().numpy())
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    seen = []
+
+    def scaling(x: torch.Tensor) -> torch.Tensor:
+        seen.append((x.dtype, len(x)))
+        return 2 * x
+
+    monkeypatch.setattr("surefoot.train.feed.mark", lambda x, y: str(x.data_ptr()))
+    rows = feed((mapped, Y), 4, device=CPU, scaling=scaling)
+    assert rows.mark() == str(mapped.ctypes.data)  # these rows, not a copy of them
+    (x, _), *_ = rows.epoch(1)
+    assert torch.equal(x, 2 * X[:4])
+    assert {dtype for dtype, _ in seen} == {torch.float32}
+    assert max(count for _, count in seen) == 4
+    plain, *_ = feed((mapped, Y), 4, device=CPU).epoch(1)
+    assert torch.equal(plain[0], X[:4])
+    wide, *_ = feed((mapped, Y), 4, device=CPU, floats=torch.float64).epoch(1)
+    assert wide[0].dtype == torch.float64
+
+
 def test_targets_of_every_kind() -> None:
     assert feed((X, np.arange(10, dtype=np.int32)), 4, device=CPU).target.dtype == torch.int64
     assert feed((X, np.arange(10) / 2), 4, device=CPU).target.dtype == torch.float32
@@ -180,6 +206,26 @@ def test_batches_that_a_loader_puts_together_as_arrays() -> None:
     x, y = next(feed(loader, 4, device=CPU).epoch(1))
     assert torch.equal(x, X[:4])
     assert y.dtype == torch.int64
+
+
+class Batched:
+    """Batches by an order of its own."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator()
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Any:
+        order = torch.randperm(8, generator=self.generator).tolist()
+        return iter([order[:4], order[4:]])
+
+
+def test_the_generator_of_what_makes_a_loaders_batches() -> None:
+    sampler = Batched()
+    loader: Any = DataLoader(TensorDataset(X, Y), batch_sampler=sampler)  # type: ignore[arg-type]
+    assert feed(loader, 4, device=CPU).generators == (sampler.generator,)
 
 
 def test_the_generators_of_a_loader() -> None:

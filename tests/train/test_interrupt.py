@@ -19,6 +19,47 @@ def test_the_first_only_asks_and_the_second_interrupts() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_terminal_that_is_closed_asks_too() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with Interruptible() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.signal == signal.SIGHUP
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="needs SIGCHLD")
+def test_once_it_should_stop_workers_may_end() -> None:
+    def ends(number: int, frame: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated.")
+
+    before = signal.signal(signal.SIGCHLD, ends)
+    try:
+        with Interruptible():
+            with pytest.raises(RuntimeError, match="DataLoader worker"):
+                signal.raise_signal(signal.SIGCHLD)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGCHLD)
+        assert signal.getsignal(signal.SIGCHLD) is ends
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_batches_end_with_their_workers_only_when_it_should_stop() -> None:
+    def batches(said: str):  # type: ignore[no-untyped-def]
+        yield 1
+        raise RuntimeError(said)
+
+    ended = "DataLoader worker (pid(s) 1) exited unexpectedly"
+    with Interruptible() as stop:
+        with pytest.raises(RuntimeError, match="exited unexpectedly"):
+            list(stop.through(batches(ended)))
+        signal.raise_signal(signal.SIGTERM)
+        assert list(stop.through(batches(ended))) == [1]
+        with pytest.raises(RuntimeError, match="another"):
+            list(stop.through(batches("another")))
+
+
 def test_another_thread_gets_no_signals() -> None:
     asked = []
 

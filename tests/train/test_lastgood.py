@@ -28,6 +28,14 @@ def test_the_newest_weights_whose_own_loss_was_finite(bad: int, kept: int) -> No
     assert model.weight.item() == kept
 
 
+def test_a_resumed_run_copies_at_the_same_steps() -> None:
+    model = nn.Linear(1, 1)
+    good = LastGood(model, 150)
+    for step in range(160, 300, 10):
+        good.offer(step)
+    assert good.restore(261) == 200
+
+
 def test_buffers_come_back_too() -> None:
     model = nn.BatchNorm1d(2)
     good = LastGood(model)

@@ -22,15 +22,28 @@ def test_lines_are_added_at_once(tmp_path: Path) -> None:
 
 def test_it_is_cut_to_the_bytes_that_a_checkpoint_knew(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path)
-    assert (metrics.size, metrics.sync(), metrics.cut(0)) == (0, 0, [])
+    metrics.cut(0)
+    assert (metrics.size, metrics.sync(), metrics.head(0)) == (0, 0, [])
     metrics.append([{"step": 1}])
     size = metrics.sync()
     metrics.append([{"step": 2}])
     metrics.close()
     with open(metrics.path, "ab") as file:
         file.write(b'{"step": ')  # killed in the middle of a line
-    assert metrics.cut(size) == [{"step": 1}]
+    assert metrics.head(size) == [{"step": 1}]
+    metrics.cut(size)
     assert metrics.size == size
+    with pytest.raises(ValueError, match=r"^metrics.jsonl ends before it$"):
+        metrics.head(size + 1)
+
+
+@pytest.mark.parametrize("damaged", [b'{"step":\x00 2}', b"[2]", b"\xff"])
+def test_a_damaged_line_is_named(tmp_path: Path, damaged: bytes) -> None:
+    metrics = Metrics(tmp_path)
+    metrics.path.write_bytes(b'{"step": 1}\n' + damaged + b"\n")
+    with pytest.raises(ValueError, match=r"^line 2 of metrics.jsonl is damaged$"):
+        metrics.head(metrics.size)
+    assert metrics.head(12) == [{"step": 1}]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.errors import InputError
-from surefoot.train.writing import whole
+from surefoot.train.writing import at_home, whole
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,3 +25,9 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_home_folder_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"^There is no home folder '~nosuchuser' to find '~nosuchuser/x'"):
+        at_home("~nosuchuser/x")
+    assert at_home("~") == Path.home()

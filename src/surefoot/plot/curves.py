@@ -60,7 +60,8 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     if not histories:
         raise InputError("There is no run to plot; give at least one run's folder.")
     for history in histories:
-        if not any(r.get("kind") in ("step", "epoch", "valid") for r in history.records):
+        looks = (r for r in history.records if r.get("kind") in ("step", "epoch", "valid"))
+        if not any(_finite(value) for r in looks for name, value in r.items() if name.endswith("loss")):
             raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
     metrics = [m for m in _METRICS if any(_finite(r.get(f"valid_{m}")) for h in histories for r in h.records)]
     figure, shown = panels(1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2, sharex=True)
@@ -116,7 +117,7 @@ def _history(run: Path | str | RunLike | History) -> History:
 
 def _epoch(history: History) -> float | None:
     """Return how many steps an epoch has, once one has ended."""
-    ends = [r for r in history.records if r.get("kind") == "epoch" and r.get("epoch")]
+    ends = [r for r in history.records if r.get("kind") == "epoch" and r.get("epoch") and r.get("step")]
     return ends[-1]["step"] / ends[-1]["epoch"] if ends else None
 
 

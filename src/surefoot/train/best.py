@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -52,4 +53,8 @@ class Best:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
+        if self._folder is not None and state["step"] and not (self._folder.path / saved.BEST).exists():
+            said = f"{self._folder.path / saved.BEST} is gone; the best weights are those from here on"
+            warnings.warn(said, stacklevel=2)
+            return
         self._value, self._step = state["value"], state["step"]

@@ -8,6 +8,7 @@ import math
 import os
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -53,6 +55,7 @@ class Checkpoints:
         every: "500 steps", "2 epochs", "5 minutes" or "never".
         per_epoch: steps in an epoch.
         given: "other rows to train on", "another loss" … -> gives what tells that from others.
+        sources: "model", "optimizer" -> a checksum of its class's file, where that is the user's.
         parts: name -> what has a state; None has none.
 
     Raises:
@@ -65,10 +68,11 @@ class Checkpoints:
         every: str,
         per_epoch: int,
         given: Mapping[str, Callable[[], str]],
+        sources: Mapping[str, str],
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
-        self._marks = given
+        self._marks, self._sources = given, dict(sources)
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._wrote = 0  # the step of the last one
         self._at = time.monotonic()
@@ -104,7 +108,8 @@ class Checkpoints:
         best.write()
         plain, tensors = self._pack()
         about = {"format": _FORMAT, "step": step, "metrics": self._folder.metrics.sync(), "state": plain}
-        about |= {"options": settled(self._folder.options), "given": self._given}
+        about |= {"options": settled(self._folder.options), "given": self._given, "sources": self._sources}
+        about["checksum"] = _checksum(tensors)
         content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
         self._folder.write(f"checkpoints/{_name(step)}", content)
         self._wrote, self._at = step, time.monotonic()
@@ -127,8 +132,7 @@ class Checkpoints:
         for path in reversed(_files(folder.path)):
             try:
                 about, tensors = _read(path)
-                if about["metrics"] > folder.metrics.size:
-                    raise ValueError("metrics.jsonl ends before it")
+                records = folder.metrics.head(about["metrics"])
                 state = unpack(about["state"], tensors)
                 break
             except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
@@ -137,7 +141,8 @@ class Checkpoints:
         else:
             if unusable:
                 raise InputError(f"There is nothing to resume from: {problem}.")
-            return folder.metrics.cut(0)
+            folder.metrics.cut(0)
+            return []
         # config.toml may have been edited since; one from before this was noted has no options
         check_options(folder.path, about.get("options", folder.options), folder.options)
         check_given(folder.path, about.get("given", {}), self._given)
@@ -151,10 +156,16 @@ class Checkpoints:
         if unusable:
             warnings.warn(f"{problem}; going on from step {about['step']:,}", stacklevel=2)
         for newer in unusable:
-            newer.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                newer.unlink()
+        for what, was in about.get("sources", {}).items():
+            if self._sources.get(what) != was:
+                said = f"the file of the {what}'s class is not what it was when the run was begun"
+                warnings.warn(f"{said}; going on with what it is now", stacklevel=2)
         _drop_old(folder)
         self._wrote = about["step"]
-        return folder.metrics.cut(about["metrics"])
+        folder.metrics.cut(about["metrics"])
+        return records
 
     def _pack(self) -> tuple[Any, dict[str, Tensor]]:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
@@ -245,4 +256,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if about["format"] != _FORMAT:
             raise ValueError(f"it has format {about['format']}, of another version of surefoot")
         # copies, aligned as torch's own tensors are: sums are then made in the same order
-        return about, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    if about.get("checksum", found := _checksum(tensors)) != found:
+        raise ValueError("its numbers are not those that were written")
+    return about, tensors
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    """Tells whether a disk has kept every number: safetensors looks at sizes alone."""
+    check = 0
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+        check = zlib.crc32(flat.view(torch.uint8).numpy().data, check) if flat.numel() else check
+    return check

@@ -61,16 +61,20 @@ def feed(
     else:
         kind = type(rows).__name__
         raise InputError(f"Rows come as (x, y), a Dataset or a DataLoader, not as {kind}.")
-    x, y = _tensor(x, "inputs", floats), _tensor(y, "targets", floats)
+    x, y = _tensor(x, "inputs"), _tensor(y, "targets")
+    wished, y = narrowed(x, floats), y.to(narrowed(y, floats))
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
-    told = partial(mark, x, y)  # as they were given: scaled, other rows may look the same
-    given = x
+    if scaling is not None and not callable(scaling):
+        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
+    if x.dtype != wished and (device.type != "cpu" or 4 * x.numel() <= _SMALL):
+        x = x.to(wished)
+    elif x.dtype != wished:  # batch by batch: a mapped file stays on disk
+        scaling = partial(_narrowed, dtype=wished, scaling=scaling)
+    given, told = x, partial(mark, x, y)  # as they were given: scaled, other rows may look the same
     if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)
-    if scaling is not None and not callable(scaling):
-        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x), None
         if not isinstance(x, Tensor):
@@ -96,8 +100,13 @@ def floats(model: nn.Module) -> torch.dtype:
     return own if own == torch.float64 else torch.float32
 
 
-def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
-    """A tensor of a dtype that a model takes: float32, int64 for whole numbers, or bytes as they are."""
+def _narrowed(x: Tensor, dtype: torch.dtype, scaling: Callable[[Tensor], Tensor] | None) -> Tensor:
+    x = x.to(dtype)
+    return x if scaling is None else scaling(x)
+
+
+def _tensor(values: Any, what: str) -> Tensor:
+    """A tensor; targets that are whole numbers as int64."""
     try:
         with warnings.catch_warnings():
             # a file that is mapped read-only: nothing writes to the rows here
@@ -114,7 +123,7 @@ def _tensor(values: Any, what: str, floats: torch.dtype) -> Tensor:
     tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
     if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
-    return tensor.to(narrowed(tensor, floats))
+    return tensor
 
 
 def _flaw(x: Tensor, y: Tensor, scaled: Tensor | None) -> tuple[str | None, str | None]:

@@ -20,7 +20,7 @@ from surefoot.errors import InputError
 from surefoot.train.lock import LOCK, locked
 from surefoot.train.metrics import Metrics
 from surefoot.train.same import check_options
-from surefoot.train.writing import told, whole
+from surefoot.train.writing import at_home, told, whole
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,9 +55,7 @@ class RunFolder:
         if (out is not None and not (isinstance(out, (str, os.PathLike)) and str(out))) or "\0" in str(out):
             raise InputError(f"The run's folder must be a path, not {out!r}.")
         self.path = (
-            Path(out).expanduser()
-            if out is not None
-            else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+            at_home(out) if out is not None else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
         )
         self.about = about or {}
         self._own = out is not None
@@ -134,13 +132,22 @@ class RunFolder:
     def _go_on(self) -> None:
         """Check that the run in the folder is this one, and note that it is resumed."""
         with told(self.path):
-            check_options(self.path, self.options, tomllib.loads(self._first["config.toml"]))
+            then, now = self.options, tomllib.loads(self._first["config.toml"])
+            if (then.get("compile"), now.get("compile")) == ("on", "off"):  # whatever was asked for now
+                raise InputError(
+                    f"The run in '{self.path}' was begun with a compiled step, which cannot be made here now;"
+                    " resume it where it can, or choose a new folder."
+                )
+            check_options(self.path, then, now)
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
         if self.status == "finished":
             return  # it is only read
         environment = self.environment
-        environment.setdefault("resumed", []).append(json.loads(self._first["environment.json"]))
+        before = environment.get("resumed")
+        environment["resumed"] = [
+            *(before if isinstance(before, list) else []), json.loads(self._first["environment.json"])
+        ]  # fmt: skip
         self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
 
     @property
@@ -152,7 +159,8 @@ class RunFolder:
     def environment(self) -> dict[str, Any]:
         """What environment.json says; nothing if it is not there."""
         with contextlib.suppress(OSError, ValueError):
-            return dict(json.loads(self._read("environment.json")))
+            said = json.loads(self._read("environment.json"))
+            return dict(said) if isinstance(said, dict) else {}
         return {}
 
     def _read(self, name: str) -> str:

@@ -1,18 +1,23 @@
-"""Ctrl-C and SIGTERM between two steps, so that what is saved is whole."""
+"""Ctrl-C, SIGTERM and SIGHUP between two steps, so that what is saved is whole."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["Interruptible"]
 
+T = TypeVar("T")
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class Interruptible:
-    """Inside `with Interruptible() as stop:`, Ctrl-C and SIGTERM only set `stop.asked`.
+    """Inside `with Interruptible() as stop:`, Ctrl-C, SIGTERM and SIGHUP only set `stop.asked`.
 
     A second one does at once what the first would have done outside: interrupt, or end the process. Outside
     the main thread, where Python delivers no signals, nothing changes.
@@ -33,7 +38,7 @@ class Interruptible:
 
     def __enter__(self) -> Interruptible:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _SIGNALS:
                 before = signal.getsignal(number)
                 # ignored, as in the background of a script, it stays so; None is not Python's to put back
                 if before not in (signal.SIG_IGN, None):
@@ -55,3 +60,22 @@ class Interruptible:
             signal.raise_signal(number)
         else:
             self.signal = number
+            if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is not None:
+                # a DataLoader's workers, sent the same signal, end: torch would raise that amid a step
+                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def through(self, batches: Iterator[T]) -> Iterator[T]:
+        """The batches, until the run should stop and their workers have ended before it."""
+        try:
+            yield from batches
+        except RuntimeError as error:
+            if not self.ends(error):
+                raise
+
+    def ends(self, error: BaseException) -> bool:
+        """Whether an error only says that a DataLoader's workers ended, as the run should."""
+        if "DataLoader worker" not in str(error):
+            return False
+        if not self.asked:
+            time.sleep(0.2)  # they may have been sent it first
+        return self.asked

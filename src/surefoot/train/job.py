@@ -23,6 +23,7 @@ from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
 from surefoot.train.schedule import rise_of
 from surefoot.train.span import Span
+from surefoot.train.writing import at_home
 
 __all__ = ["complete", "resume", "train"]
 
@@ -120,7 +121,7 @@ def _fit(
             config,
             model=absolute(config.model),
             optimizer=absolute(config.optimizer),
-            data=config.data if config.data in NAMES else str(Path(config.data).expanduser().resolve()),
+            data=config.data if config.data in NAMES else str(at_home(config.data).resolve()),
             data_dir=config.data_dir and config.data_dir.resolve(),
             out=None,  # where a run lies is no option to repeat
         ).save_text(),

@@ -32,7 +32,7 @@ class LastGood:
 
     def offer(self, step: int) -> None:
         """`step` steps are done, and their losses were finite."""
-        if step - self._copies[-1][0] >= _EVERY:
+        if step // _EVERY > self._copies[-1][0] // _EVERY:  # the same steps for a run that is resumed
             self._copy(step)
 
     def restore(self, bad: int) -> int:

@@ -34,7 +34,9 @@ def of_loader(
         ) from None
     if not steps:
         raise InputError("The DataLoader has no batches.")
-    samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    samplers = (
+        loader, loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)
+    )  # fmt: skip
     found = [getattr(sampler, "generator", None) for sampler in samplers]
     generators = tuple({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
     # one row of the data set costs less than a batch, where it is picked and put in a batch as by default

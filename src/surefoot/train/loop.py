@@ -36,6 +36,7 @@ from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run, RunDiverged
+from surefoot.train.same import sources
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
@@ -119,8 +120,9 @@ def fit(
 
     Raises:
         InputError: something given cannot be used.
-        RunDiverged: the loss became NaN or inf; the model has its last good weights.
-        Interrupted: Ctrl-C or SIGTERM; the model has the weights of the last whole step.
+        RunDiverged: the loss became NaN or inf; the model has the weights of the last multiple of 100 steps
+            before that, or those it began with.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP; the model has the weights of the last whole step.
         Exception: whatever the model, the loss or the rows raise; what was done is saved in `out`.
 
     Example:
@@ -208,7 +210,7 @@ def fit(
     with (
         folder or nullcontext(),
         Interruptible() as stop,
-        Randomness(config.seed, place, rows.generators) as random,
+        Randomness(config.seed, place, what.generators) as random,
     ):
         if folder is not None and resumed and (whole := ended(folder, model)):
             return whole
@@ -218,6 +220,7 @@ def fit(
             checkpoint_every,
             rows.steps,
             what.marks,
+            sources(model=model, optimizer=made),
             model=model,
             optimizer=made,
             schedule=scheduler,
@@ -231,7 +234,7 @@ def fit(
         try:
             for epoch in range(history.step // rows.steps + 1, epochs + 1):
                 history.begin(epoch)
-                for x, y in random.batches(rows, epoch, skip=history.inside):
+                for x, y in stop.through(random.batches(rows, epoch, skip=history.inside)):
                     lr = float(made.param_groups[0]["lr"])
                     history.trained(step(x, y), lr, len(x))
                     if scheduler is not None:
@@ -260,9 +263,11 @@ def fit(
             status = "interrupted" if stop.asked and history.step < last else "finished"
         except NotFinite as found:
             status, problem, kept = "diverged", found, good.restore(found.bad)
-        except (Exception, SystemExit):  # a model that ends Python
-            ending.failed(folder, model, best, run, history)
-            raise
+        except (Exception, SystemExit) as error:  # a model that ends Python
+            if not stop.ends(error):  # else while it validated: it goes on from the last checkpoint
+                ending.failed(folder, model, best, run, history)
+                raise
+            status = "interrupted"
         finally:
             history.close()
         ending.written(folder, model, best, run)

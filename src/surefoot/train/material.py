@@ -41,6 +41,12 @@ class Material:
     compared: Callable[[], Batches] | None
     marks: dict[str, Callable[[], str]]
 
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Of its DataLoaders, each once."""
+        feeds = [f for f in (self.rows, self.valid) if f is not None]
+        return list({id(g): g for f in feeds for g in f.generators}.values())
+
     def flaw(self) -> str | None:
         """What is wrong with the numbers of the rows, if anything is and they are at hand."""
         missing, huge = self.rows.flaw() if self.rows.flaw is not None else (None, None)

@@ -46,14 +46,30 @@ class Metrics:
         """Its bytes."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def cut(self, size: int) -> list[dict[str, Any]]:
-        """Shorten it to that many bytes, before anything is appended; the records that remain."""
-        if not self.size:
-            return []
-        with told(self.path), open(self.path, "r+b") as file:
-            file.truncate(size)
-            os.fsync(file.fileno())
-            return [json.loads(line) for line in file]
+    def head(self, size: int) -> list[dict[str, Any]]:
+        """The records in its first so many bytes.
+
+        Raises:
+            ValueError: it is shorter, or a line of these is damaged.
+        """
+        if size > self.size:
+            raise ValueError("metrics.jsonl ends before it")
+        records = []
+        with told(self.path):
+            lines = self.path.read_bytes()[:size].splitlines() if size else []
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append(dict(json.loads(line)))
+            except (ValueError, TypeError):
+                raise ValueError(f"line {number} of metrics.jsonl is damaged") from None
+        return records
+
+    def cut(self, size: int) -> None:
+        """Shorten it to that many bytes, before anything is appended."""
+        if self.size:
+            with told(self.path), open(self.path, "r+b") as file:
+                file.truncate(size)
+                os.fsync(file.fileno())
 
     @property
     def status(self) -> str:

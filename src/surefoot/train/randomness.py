@@ -46,7 +46,7 @@ class Randomness:
     Args:
         seed: of the run.
         device: where it runs.
-        generators: of its DataLoader.
+        generators: of its DataLoaders.
     """
 
     def __init__(self, seed: int, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import inspect
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,7 +17,7 @@ from torch import Tensor
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 
-__all__ = ["check_given", "check_options", "first_line", "mark", "settled", "told"]
+__all__ = ["check_given", "check_options", "first_line", "mark", "settled", "sources", "told"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
@@ -61,6 +63,17 @@ def told(**things: Any) -> dict[str, Callable[[], str]]:
         return str(getattr(thing, "__qualname__", type(thing).__qualname__))
 
     return {f"another {what}": partial(name, thing) for what, thing in things.items()}
+
+
+def sources(**things: Any) -> dict[str, str]:
+    """A checksum of the file that each thing's class is in, where that is the user's own."""
+    found = {}
+    for what, thing in things.items():
+        kind = type(thing)
+        if kind.__module__.partition(".")[0] not in ("torch", "surefoot"):
+            with contextlib.suppress(OSError, TypeError):  # as of a class of a notebook's
+                found[what] = f"{zlib.crc32(Path(inspect.getfile(kind)).read_bytes()):08x}"
+    return found
 
 
 def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:

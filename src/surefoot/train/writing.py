@@ -9,7 +9,19 @@ from pathlib import Path
 
 from surefoot.errors import InputError
 
-__all__ = ["told", "whole"]
+__all__ = ["at_home", "told", "whole"]
+
+
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """The path, with ~ and ~name as the home folder that is meant.
+
+    Raises:
+        InputError: there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"There is no home folder {Path(path).parts[0]!r} to find '{path}' in.") from None
 
 
 @contextlib.contextmanager

@@ -119,6 +119,15 @@ def test_two_that_compile_at_once_leave_a_whole_package(compiler, monkeypatch):
     assert package.load("name").run == "1"
 
 
+def test_a_umask_that_lets_a_group_write_is_no_obstacle(compiler):
+    before = os.umask(0o002)
+    try:
+        package.store(Program(None, [], (), ()), "name")
+    finally:
+        os.umask(before)
+    assert package.load("name").run == "1"
+
+
 def test_nothing_is_compiled_for_a_folder_that_others_may_write_to(job, tmp_path, monkeypatch):
     monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
     package.folder().chmod(0o777)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -141,6 +144,26 @@ def test_a_model_that_reads_values_is_refused(job):
     model = Reads()
     with pytest.raises(Untraceable, match=r"^its step could not be traced \(.*\)$"):
         trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+
+
+class Skips(Reads):
+    """Stochastic depth, by numbers that torch knows nothing of."""
+
+    draw = staticmethod(random.random)
+
+    def forward(self, x):
+        return self.layer(x) if self.draw() > 0.1 else self.layer(x) * 0
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_numbers_that_torch_does_not_draw_are_refused(job, draw):
+    _, _, x, y = job()
+    model = Skips()
+    model.draw = draw
+    before = random.getstate(), str(np.random.get_state())
+    with pytest.raises(Untraceable, match=r"^its model draws numbers from random or numpy"):
+        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+    assert (random.getstate(), str(np.random.get_state())) == before
 
 
 def test_random_numbers_without_a_form_outside_are_refused(job):

@@ -3,19 +3,70 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
-from surefoot.train.run import Interrupted
+from surefoot.train.run import Interrupted, Run
+
+GROUP = """
+import sys, time, torch, surefoot
+from torch.utils.data import DataLoader, Dataset
+
+class Slow(Dataset):
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, row):
+        time.sleep(0.01)
+        return torch.full((2,), float(row)), row % 2
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    rows = {"train": (torch.ones(64, 2), torch.zeros(64).long()), "valid": None}
+    rows[sys.argv[2]] = DataLoader(Slow(), 4, num_workers=2)
+    try:
+        surefoot.fit(torch.nn.Linear(2, 2), **rows, epochs=500, batch_size=4, out=sys.argv[1],
+                     validate_every="1 step" if sys.argv[2] == "valid" else "1 epoch", progress=False)
+    except surefoot.train.Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.exit_code)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("where", ["train", "valid"])
+def test_a_signal_to_the_workers_too(tmp_path: Path, where: str) -> None:
+    """As `timeout` and cluster managers send it."""
+    (tmp_path / "job.py").write_text(GROUP)
+    out = tmp_path / "run"
+    argv = [sys.executable, str(tmp_path / "job.py"), str(out), where]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        until = time.monotonic() + 60
+        while not (out / "metrics.jsonl").exists() or '"step"' not in (out / "metrics.jsonl").read_text():
+            assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 143, said
+    assert "Stopped at step " in said
+    assert Run.load(out).status == "interrupted"
 
 
 def test_a_half_written_line_is_repaired(job: Any, whole: Path, tmp_path: Path) -> None:
@@ -52,7 +103,7 @@ def test_killed_while_its_folder_was_made(job: Any, whole: Path, tmp_path: Path)
     assert job.same(whole, out)
 
 
-@pytest.mark.parametrize("harm", ["cut", "noise", "metrics"])
+@pytest.mark.parametrize("harm", ["cut", "noise", "numbers", "folder", "metrics", "line"])
 def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
     job: Any, whole: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -64,12 +115,55 @@ def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
         os.truncate(newest, 100)
     elif harm == "noise":
         newest.write_bytes(b"\xff" * 1000)
+    elif harm == "numbers":  # its size is right
+        content = bytearray(newest.read_bytes())
+        content[-40] ^= 1
+        newest.write_bytes(content)
+    elif harm == "folder":
+        newest.unlink()
+        newest.mkdir()
+    elif harm == "line":  # of metrics.jsonl, which only this checkpoint goes by
+        text = (out / "metrics.jsonl").read_bytes()
+        place = text.rindex(b'{"kind": "step", "step": 8')
+        (out / "metrics.jsonl").write_bytes(text[:place] + b"\0" + text[place + 1 :])
     else:  # of metrics.jsonl the end is lost
         size = (out / "metrics.jsonl").stat().st_size
         os.truncate(out / "metrics.jsonl", size - 70)
     with pytest.warns(UserWarning, match=r"000000008.safetensors' cannot be used: .*; going on from step 7"):
         job.run(out, resume=True)
     assert job.same(whole, out)
+
+
+def test_best_weights_that_are_gone_are_told(job: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8)
+    (out / "best.safetensors").unlink()
+    with pytest.warns(UserWarning, match=r"best.safetensors is gone; the best weights are those from here"):
+        job.run(out, resume=True)
+    assert (out / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"resumed": "x"}', "7", ""])
+def test_an_environment_that_says_something_else(job: Any, whole: Path, tmp_path: Path, text: str) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8)
+    (out / "environment.json").write_text(text)
+    assert isinstance(Run.load(out).status, str)
+    job.run(out, resume=True)
+    assert job.same(whole, out)
+    assert len(json.loads((out / "environment.json").read_text())["resumed"]) == 1
+
+
+def test_a_compiled_run_where_nothing_compiles(job: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8)
+    config = out / "config.toml"
+    config.write_text(config.read_text().replace('compile = "off"', 'compile = "on"'))
+    with pytest.raises(InputError, match="was begun with a compiled step, which cannot be made here now"):
+        job.run(out, resume=True, optimizer=torch.optim.SGD)
 
 
 def test_killed_before_an_old_checkpoint_was_dropped(job: Any, whole: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, 
 
 from surefoot import SGD
 from surefoot.errors import InputError
+from surefoot.loading import load_file
 from surefoot.train.run import Interrupted, RunDiverged
 
 
@@ -47,12 +48,26 @@ def weighted(job: Any) -> DataLoader[Any]:
     return DataLoader(Noisy(job), 10, sampler=WeightedRandomSampler(torch.arange(1.0, 51).tolist(), 50))
 
 
+class Shuffled:
+    """Makes batches by a generator of its own."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+
+    def __len__(self) -> int:
+        return 5
+
+    def __iter__(self) -> Any:
+        return iter(torch.randperm(50, generator=self.generator).split(10))
+
+
 ROWS: dict[str, Callable[[Any], Any]] = {
     "tensors": lambda job: job.rows,
     "dataset": Noisy,
     "loader": lambda job: DataLoader(TensorDataset(*job.rows), 10, shuffle=True),
     "own generator": own_generator,
     "weighted": weighted,
+    "own batches": lambda job: DataLoader(Noisy(job), batch_sampler=Shuffled()),  # type: ignore[arg-type]
     "workers": lambda job: DataLoader(Noisy(job), 10, shuffle=True, num_workers=1),
 }
 
@@ -70,6 +85,35 @@ def test_stopped_and_resumed_it_is_the_same_run(job: Any, tmp_path: Path, rows: 
         assert job.same(tmp_path / "whole", out)
         assert [r["step"] for r in resumed.steps] == list(range(1, job.last + 1))
         assert resumed.status == "finished"
+
+
+def test_rows_to_validate_on_that_are_shuffled(job: Any, tmp_path: Path) -> None:
+    """Float sums depend on their order, and noise on what was drawn."""
+
+    def valid() -> Any:
+        generator = torch.Generator().manual_seed(7)
+        return DataLoader(Noisy(job), 8, shuffle=True, generator=generator)
+
+    options = {"validate_every": "2 steps", "checkpoint_every": "3 steps"}
+    job.run(tmp_path / "whole", valid=valid(), **options)
+    for stop in (4, 9):
+        out = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted):
+            job.run(out, valid=valid(), stop=stop, **options)
+        job.run(out, valid=valid(), resume=True, **options)
+        assert job.same(tmp_path / "whole", out)
+
+
+def test_the_file_of_a_class_that_has_changed_is_told(job: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mine_to_change.py"
+    file.write_text("import torch\nclass Mine(torch.nn.Linear):\n    pass\n")
+    module = load_file(file, "mine_to_change")
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, model=module.Mine(6, 3), stop=7)
+    file.write_text(file.read_text() + "# another thought\n")
+    with pytest.warns(UserWarning, match=r"^the file of the model's class is not what it was when the run"):
+        job.run(out, model=module.Mine(6, 3), resume=True)
 
 
 def test_stopped_again_and_again(job: Any, tmp_path: Path) -> None:

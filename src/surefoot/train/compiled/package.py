@@ -130,6 +130,7 @@ def store(program: Program, name: str) -> None:
     }
     note = folder() / f"{name}.json.{os.getpid()}"
     note.write_text(json.dumps(about))
+    os.chmod(note, 0o600)  # whatever the umask: what others may write to is not trusted
     os.replace(note, folder() / f"{name}.json")
     _tidy()
 

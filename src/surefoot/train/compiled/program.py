@@ -10,10 +10,13 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import pickle
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
@@ -24,6 +27,7 @@ from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
 from surefoot.train.engine import parts
+from surefoot.train.randomness import unmoved
 from surefoot.train.same import first_line
 
 __all__ = ["Program", "Untraceable", "trace"]
@@ -125,19 +129,26 @@ def trace(
     like = [t.detach().clone() for t in [*params.values(), *buffers.values()]]
     hyper = torch.zeros(len(x), len(optimizer.param_groups), 2, dtype=torch.float64)
     inputs = [*like, *(torch.zeros_like(like[i]) for i in with_momentum), x, y, hyper]
-    with torch.random.fork_rng(devices=[]):
+    with unmoved():
+        before = _python_states()
         try:
             graph = make_fx(steps)(*inputs)
         except Exception as error:  # whatever a user's model raises when its values are unknown
             raise Untraceable(f"its step could not be traced ({first_line(error)})") from error
+        if _python_states() != before:
+            raise Untraceable("its model draws numbers from random or numpy, which a program would repeat")
     names = list(params)
     return Program(graph, inputs, tuple(names[i] for i in with_momentum), lift_noise(graph))
+
+
+def _python_states() -> tuple[object, bytes]:
+    return random.getstate(), pickle.dumps(np.random.get_state())
 
 
 def _used(model: nn.Module, loss: Callable[[Any, Tensor], Tensor], x: Tensor, y: Tensor) -> set[Tensor]:
     """The parameters that a step gives a gradient; found out on a copy of the model."""
     copied = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with unmoved(), torch.enable_grad():
         loss(copied(x), y).backward()  # type: ignore[no-untyped-call]
     pairs = zip(model.parameters(), copied.parameters(), strict=True)
     return {p for p, twin in pairs if twin.grad is not None}

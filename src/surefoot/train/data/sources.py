@@ -14,6 +14,7 @@ from surefoot.train.data.arrays import Arrays, Rows, checked_classes, checked_in
 from surefoot.train.data.published import EMBEDDED, MNIST, NAMES, PUBLISHED, Published
 from surefoot.train.data.scale import Scaling, learn
 from surefoot.train.data.split import split
+from surefoot.train.writing import at_home
 
 __all__ = ["TASKS", "Data", "Split", "load"]
 
@@ -155,7 +156,7 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
         if data_dir is None:
             return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
         return data_dir.resolve().name, folder.read(data_dir), None
-    path = Path(name).expanduser()
+    path = at_home(name)
     is_file = path.is_file() or path.suffix == ".npz"
     if not name or not (is_file or path.exists() or path.name != name):
         raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
