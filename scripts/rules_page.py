@@ -25,7 +25,8 @@ first gradient, whenever that comes.
 
 The adaptive rules have further letters: $\\beta_1, \\beta_2$ are the coefficients of averages, $m$ and
 $v$ the averages of gradients and of their squares, $\\varepsilon$ a small number that keeps a quotient
-finite; each rule's table names its own. [Convert](convert.md) turns the hyperparameters of one rule into
+finite, and in `adadelta` $x$ the average of squared steps; `adagrad`'s $\\tau$ is its accumulator's first
+value. Each rule's table names its own. [Convert](convert.md) turns the hyperparameters of one rule into
 those of another.
 
 ## At a glance
@@ -47,7 +48,8 @@ These hold exactly, and where two part they part by exactly the amount given;
 - `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step tells
   them apart.
 - `ema_first` ≡ `torch` with τ = μ, without Nesterov.
-- `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ.
+- `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ and decay (a).
+- `muon` ≡ `ema` with Nesterov and the same decay.
 - `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
   by μ times that change.
 - Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) differs from (b) by γλ
@@ -56,8 +58,9 @@ These hold exactly, and where two part they part by exactly the amount given;
   `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
   `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
 
-Two steps tell them apart. The rules of the SGD family, each with and without Nesterov where it has it,
-are 17; times 6 places for the decay, less one (the heavy ball's (c) is its (a)), these are 101 variants.
+Two steps tell them apart. Without `signsgd`, and `muon`, which is `ema` with Nesterov, the rules of the
+SGD family, each with and without Nesterov where it has it, are 17; times 6 places for the decay, less one
+(the heavy ball's (c) is its (a)), these are 101 variants.
 The probe of `tests/rules/test_variants.py` separates 83 classes of them; the rest are the identities
 above.
 

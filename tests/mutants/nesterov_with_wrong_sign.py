@@ -1,4 +1,4 @@
-"""Nesterov subtracts the buffer it looks ahead with (Paddle PR 12231, mxnet 15543)."""
+"""Nesterov subtracts the buffer it looks ahead with (Paddle PR 12231)."""
 
 import torch
 

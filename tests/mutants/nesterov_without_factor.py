@@ -1,4 +1,4 @@
-"""Nesterov adds the whole buffer, u = d + b (Paddle PR 12231 had wrong coefficients too)."""
+"""Nesterov adds the whole buffer, u = d + b."""
 
 import torch
 

@@ -14,7 +14,7 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
 
     Args:
         run: The run's folder.
-        file: A picture, as PNG, or FILE.npz with rows x, and y if it is known, to compare with.
+        file: A picture, as PNG or JPEG, or FILE.npz with rows x, and y if it is known, to compare with.
         best: With the weights of the best validation, rather than the last ones.
     """
     from surefoot.train import predict as prediction

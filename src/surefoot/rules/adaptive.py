@@ -18,7 +18,7 @@ __all__ = ["ADAPTIVE"]
     title="Adam",
     exact=False,
     slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
-    source="Kingma & Ba 2015, algorithm 1; amsgrad: Reddi et al. 2018, algorithm 2; torch.optim.Adam",
+    source="torch.optim.Adam, after Kingma & Ba 2015, alg. 1; amsgrad: after Reddi et al. 2018, alg. 2",
 )
 def adam(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
     t = yield "t", t + 1
@@ -36,13 +36,13 @@ adamw = adam.variant(
     title="AdamW",
     decay="decoupled",
     weight_decay=1e-2,
-    source="Loshchilov & Hutter 2019, algorithm 2; torch.optim.AdamW",
+    source="torch.optim.AdamW, after Loshchilov & Hutter 2019, algorithm 2",
 )
 amsgrad = adam.variant(
     "amsgrad",
     title="AMSGrad",
     amsgrad=True,
-    source="Reddi et al. 2018, algorithm 2; torch.optim.Adam(amsgrad=True)",
+    source="torch.optim.Adam(amsgrad=True), after Reddi et al. 2018, algorithm 2",
 )
 
 
@@ -68,7 +68,7 @@ def nadam(w, d, t=0, m=0, v=0, P=1, *, lr=2e-3, beta1, beta2, eps, momentum_deca
     title="RAdam",
     exact=False,
     slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"},
-    source="Liu et al. 2020, algorithm 2; torch.optim.RAdam",
+    source="torch.optim.RAdam, after Liu et al. 2020, algorithm 2",
 )
 def radam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
     t = yield "t", t + 1
@@ -90,7 +90,7 @@ def radam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
     title="RMSprop",
     exact=False,
     slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"},
-    source="Hinton 2012, lecture 6e; centered: Graves 2013, eq. 38–45; torch.optim.RMSprop",
+    source="torch.optim.RMSprop, after Hinton 2012, lecture 6e; centered: after Graves 2013, eq. 38–45",
 )
 def rmsprop(w, d, v=0, a=0, b=0, *, lr=1e-2, alpha, eps, momentum, centered):
     v = yield "v", alpha * v + (1 - alpha) * d**2
@@ -134,7 +134,7 @@ def adadelta(w, d, v=0, x=0, *, lr=1.0, rho, eps=1e-6):
 @rule(
     title="Adamax",
     slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
-    source="Kingma & Ba 2015, algorithm 2; torch.optim.Adamax",
+    source="torch.optim.Adamax, after Kingma & Ba 2015, algorithm 2",
 )
 def adamax(w, d, t=0, m=0, v=0, *, lr=2e-3, beta1, beta2, eps):
     t = yield "t", t + 1

@@ -94,7 +94,7 @@ ABOUT: dict[str, dict[str, Any]] = {
     "ema": {
         "title": "mean of gradients",
         "aliases": ("E0",),
-        "source": "optax.ema",
+        "source": "optax.ema(debias=False)",
     },
     "ema_first": {
         "title": "mean of gradients that starts as the first of them",
@@ -102,9 +102,9 @@ ABOUT: dict[str, dict[str, Any]] = {
         "source": "torch.optim.SGD with dampening = momentum",
     },
     "chainer_nag": {
-        "title": "Chainer's NesterovAG as it was",
+        "title": "Chainer's NesterovAG",
         "aliases": ("CN",),
-        "source": "Chainer issue 4274; MXNet issue 15543",
+        "source": "chainer.optimizers.NesterovAG; Chainer issue 4274",
         "mistake": "the formula is meant for the velocity before the step and is given the one after it, "
         "so the first gradient counts 1 + μ + μ² times instead of 1 + μ",
     },
@@ -170,7 +170,7 @@ def heavy_ball(w, d, p=None, *, lr, momentum):
     title="mean of gradients, corrected for its start at 0",
     slots={"b": "momentum_buffer", "t": "step"},
     aliases=("EB",),
-    source="the first moment of Adam: Kingma & Ba 2015, algorithm 1",
+    source="the first moment of Adam: Kingma & Ba 2015, algorithm 1; optax.ema",
 )
 def ema_corrected(w, d, b=0, t=0, *, lr, momentum=AVERAGING):
     t = yield "t", t + 1

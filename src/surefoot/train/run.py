@@ -27,7 +27,7 @@ class Run:
 
     Attributes:
         records: every record in order, as metrics.jsonl has them, a line each.
-        status: "running", "finished", "interrupted" or "diverged".
+        status: "running", "finished", "interrupted", "diverged" or "failed".
 
     Example:
         >>> run = Run("mlp", "accuracy")
@@ -155,7 +155,7 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         run: what was done.
-        exit_code: what a process ends with: 130, or 143 for SIGTERM.
+        exit_code: what a process ends with: 130, or 143 for SIGTERM, 129 for SIGHUP.
         goes_on: whether there is a checkpoint to go on from.
     """
 
@@ -165,7 +165,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class RunDiverged(Diverged):
-    """The loss became NaN or inf; `run` is what was done before, and the model has its last good weights."""
+    """The loss became NaN or inf.
+
+    `run` is what was done before; the model has the last copy of its weights that was made while it was
+    finite, at the start or at a multiple of 100 steps.
+    """
 
     def __init__(self, text: str, run: Run) -> None:
         super().__init__(text)

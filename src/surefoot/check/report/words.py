@@ -67,7 +67,7 @@ def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     clause = verdict.clause
     claim = (verdict.expected, verdict.got) == ("True", "False")  # nothing but that it should be so
     told: dict[str, Any] = {
-        "not so" if claim else "raised" if verdict.expected == "no exception" else "what": verdict.note,
+        "not true" if claim else "raised" if verdict.expected == "no exception" else "what": verdict.note,
         "expected": "" if claim else verdict.expected,
         "got": verdict.got if verdict.got != verdict.note and not claim else "",
         "where": verdict.where,
