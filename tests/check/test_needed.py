@@ -55,6 +55,7 @@ def homework(tmp_path, monkeypatch):
         ("learning_rate rho", "eps", {"learning_rate": 0.25, "rho": 0.9}),
         ("LR nesterov betas", "", {"LR": 0.25, "nesterov": False, "betas": (0.9, 0.999)}),
         ("rate model", "lr", {}),
+        ("tau decay delta nu damping", "lr", {}),  # each is something else somewhere
     ],
 )
 def test_values_by_name(required, offered, expected):
@@ -73,10 +74,12 @@ def test_optimizer_that_needs_all_of_its_options_is_examined(homework, sandbox):
     report = check(homework(), quick=True, sandbox=sandbox)
     assert report.ok
     assert report.rule == "torch"
-    assert "No default, so usual values were taken: eta=0.25, beta=0.9, l2=0." in report.notes
+    assert (
+        "These options have no default, so usual values were taken: eta=0.25, beta=0.9, l2=0." in report.notes
+    )
     report = check("needs.py:SGD", options={"eta": 0.1, "beta": 0.5, "l2": 0.5}, only="rule")
     assert report.ok
-    assert not any("No default" in note for note in report.notes)
+    assert not any("no default" in note for note in report.notes)
 
 
 def test_options_that_are_needed_are_varied(homework):
@@ -118,3 +121,21 @@ def test_function_with_needed_options_is_made_with_them():
     assert load(make).signature.held == {
         "dampening": 0, "weight_decay": 0.5, "nesterov": False, "maximize": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "asserts"),
+    [("betas", "b1, b2, b3 = betas"), ("momentum", "assert momentum > 1"), ("eps", "eps()")],
+)
+def test_usual_values_that_are_refused_are_asked_for(homework, options, asserts):
+    from surefoot.errors import InputError
+
+    init = f"    def __init__(self, params, {options}):\n        {asserts}\n"
+    name = homework("    def __init__(self, params, eta, beta, l2):\n", init)
+    with pytest.raises(InputError, match=rf"SGD needs a value for {options}, which has no default"):
+        check(name, quick=True)
+
+
+def test_usual_values_are_tried_on_a_matrix_too(homework):
+    name = homework("l2):\n", "l2):\n        assert params[0].dim() == 2\n")
+    assert load(name).signature.filled == {"eta": 0.25, "beta": 0.9, "l2": 0}

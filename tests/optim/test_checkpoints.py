@@ -201,6 +201,10 @@ def test_with_kahan_a_buffer_of_torchs_goes_on_in_float32() -> None:
     ours.load_state_dict(theirs.state_dict())
     ours.step()
     assert {t.dtype for t in ours.state[params[0]].values()} == {torch.float32}
+    saved = ours.state_dict()  # as surefoot wrote it before it kept this buffer wide
+    saved["state"][0]["momentum_buffer"] = saved["state"][0]["momentum_buffer"].bfloat16()
+    ours.load_state_dict(saved)
+    assert ours.state[params[0]]["momentum_buffer"].dtype == torch.float32
 
 
 def test_a_checkpoint_of_another_shape_is_refused() -> None:

@@ -6,8 +6,11 @@ import copy
 import gc
 import io
 import re
+import sys
+import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -250,10 +253,10 @@ def with_sparse_gradient() -> list[nn.Parameter]:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        (tied, r"the parameter of shape \(4,\): it shares its memory; .*"),
+        (tied, r"the parameter of shape \(4,\): it shares its memory, .*"),
         (
             lambda: [nn.Parameter(torch.ones(8)[2:])],
-            r"the parameter of shape \(6,\): it shares its memory; .*",
+            r"the parameter of shape \(6,\): it shares its memory, .*",
         ),
         (
             lambda: [nn.Parameter(torch.ones(4, 2).t())],
@@ -480,7 +483,9 @@ def test_only_what_gains_by_it_is_moved() -> None:
 def test_flat_again_once_the_optimizer_is_gone() -> None:
     net = model()
     first = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
-    with pytest.raises(ValueError, match=r"it is flat by another optimizer; call that one's unflatten\(\)"):
+    with pytest.raises(
+        ValueError, match=r"it is flat by another optimizer; call that one's unflatten\(\), or delete it"
+    ):
         surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
     del first
     gc.collect()
@@ -493,7 +498,10 @@ def test_part_of_what_was_flat_is_refused() -> None:
     net = model()
     surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
     gc.collect()
-    with pytest.raises(ValueError, match=r"it shares its memory; give it its own by p.data = p.data.clone"):
+    with pytest.raises(
+        ValueError,
+        match=r"it shares its memory, perhaps since an earlier flatten of more; give",
+    ):
         surefoot.SGD(list(net.parameters())[1:], lr=0.1, flatten=True)
 
 
@@ -535,3 +543,65 @@ def test_flat_under_inference_mode() -> None:
 def test_parameters_without_memory_are_told() -> None:
     with pytest.raises(ValueError, match=r"^flatten does nothing beside torch.float32 on meta, "):
         surefoot.SGD([nn.Parameter(torch.ones(2, device="meta"))], lr=0.1, flatten=True)
+
+
+def test_models_are_laid_out_in_threads() -> None:
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(40):
+                surefoot.SGD([nn.Parameter(torch.ones(4)) for _ in range(8)], lr=0.1, flatten=True)
+        except BaseException as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed
+
+
+def test_a_buffer_of_two_parameters_stays_one() -> None:
+    ends = []
+    for make in (torch.optim.SGD, partial(surefoot.SGD, flatten=True)):
+        params = [nn.Parameter(torch.ones(4)) for _ in range(2)]
+        optimizer: Any = make(params, lr=0.5, momentum=0.5)
+        for i in range(4):
+            for p in params:
+                p.grad = torch.ones(4)
+            if i == 2:
+                first, second = (optimizer.state[p] for p in params)
+                first["momentum_buffer"] = second["momentum_buffer"]
+            optimizer.step()
+        ends.append([p.tolist() for p in params])
+    assert ends[0] == ends[1]
+
+
+def test_a_parameter_of_another_shape_leaves_flat_memory() -> None:
+    params = [nn.Parameter(torch.ones(4)) for _ in range(2)]
+    optimizer = surefoot.SGD(params, lr=0.5, flatten=True)
+    for size in (4, 6):
+        params[0].data = torch.ones(size)
+        optimizer.zero_grad()
+        sum(p.sum() for p in params).backward()  # type: ignore[union-attr]
+        optimizer.step()
+    assert params[0].tolist() == [0.5] * 6
+    assert params[1].tolist() == [0.0] * 4
+
+
+def test_a_parameter_that_left_its_group_keeps_its_gradient() -> None:
+    params = [nn.Parameter(torch.ones(4)) for _ in range(3)]
+    optimizer = surefoot.SGD(params, lr=0.5, flatten=True)
+    optimizer.zero_grad()
+    sum(p.sum() for p in params).backward()  # type: ignore[union-attr]
+    optimizer.step()
+    optimizer.param_groups[0]["params"].pop()
+    optimizer.zero_grad()
+    assert [p.grad.tolist() for p in params if p.grad is not None] == [[0.0] * 4, [0.0] * 4, [1.0] * 4]

@@ -116,6 +116,18 @@ def test_an_option_given_to_a_group_does_something_there(options: dict[str, Any]
     assert len(optimizer.param_groups) == 1
 
 
+def test_an_optimizer_made_of_anothers_groups() -> None:
+    """As ZeroRedundancyOptimizer makes it: these hold every option."""
+    w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    groups = [{"params": [w]}, {"params": [v], "weight_decay": 0, "momentum": 0}]
+    options: dict[str, Any] = {"weight_decay": 0.1, "decoupled_weight_decay": True, "momentum": 0.9}
+    optimizer = surefoot.SGD(groups, **options, dampening=0.5)
+    surefoot.SGD(optimizer.param_groups, **optimizer.defaults)
+    copied = {**optimizer.param_groups[1], "params": [Parameter(torch.ones(2))]}
+    optimizer.add_param_group(copied)
+    assert len(optimizer.param_groups) == 3
+
+
 def test_numbers_of_any_kind() -> None:
     w = Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = surefoot.SGD([w], Fraction(1, 2), Fraction(1, 4), weight_decay=Fraction(1, 8))

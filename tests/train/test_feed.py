@@ -160,7 +160,7 @@ def test_a_large_mapped_file_of_float64_stays_there_too(
         seen.append((x.dtype, len(x)))
         return 2 * x
 
-    monkeypatch.setattr("surefoot.train.feed.mark", lambda x, y: str(x.data_ptr()))
+    monkeypatch.setattr("surefoot.train.feed.mark", lambda x, y, dtype: str(x.data_ptr()))
     rows = feed((mapped, Y), 4, device=CPU, scaling=scaling)
     assert rows.mark() == str(mapped.ctypes.data)  # these rows, not a copy of them
     (x, _), *_ = rows.epoch(1)

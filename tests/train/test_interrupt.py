@@ -45,6 +45,31 @@ def test_once_it_should_stop_workers_may_end() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="needs SIGCHLD")
+def test_a_signal_while_handlers_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def handler(number: int, frame: object) -> None:
+        pass
+
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+    before = [signal.signal(number, handler) for number in names]
+    put, late = signal.signal, [True]
+
+    def put_late(number: int, new: object) -> object:
+        if number == signal.SIGINT and new is handler and late.pop(0):
+            signal.raise_signal(signal.SIGTERM)  # still its own
+        return put(number, new)  # type: ignore[arg-type]
+
+    try:
+        with Interruptible() as stop:
+            monkeypatch.setattr(signal, "signal", put_late)
+        monkeypatch.undo()
+        assert stop.signal == signal.SIGTERM
+        assert [signal.getsignal(number) for number in names] == [handler] * 3
+    finally:
+        for number, old in zip(names, before, strict=True):
+            signal.signal(number, old)
+
+
 def test_batches_end_with_their_workers_only_when_it_should_stop() -> None:
     def batches(said: str):  # type: ignore[no-untyped-def]
         yield 1

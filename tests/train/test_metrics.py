@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.errors import InputError
-from surefoot.train.metrics import Metrics
+from surefoot.train.metrics import Metrics, records
 
 
 def test_lines_are_added_at_once(tmp_path: Path) -> None:
@@ -23,27 +23,34 @@ def test_lines_are_added_at_once(tmp_path: Path) -> None:
 def test_it_is_cut_to_the_bytes_that_a_checkpoint_knew(tmp_path: Path) -> None:
     metrics = Metrics(tmp_path)
     metrics.cut(0)
-    assert (metrics.size, metrics.sync(), metrics.head(0)) == (0, 0, [])
+    assert (metrics.size, metrics.sync(), metrics.read()) == (0, 0, b"")
     metrics.append([{"step": 1}])
     size = metrics.sync()
     metrics.append([{"step": 2}])
     metrics.close()
     with open(metrics.path, "ab") as file:
         file.write(b'{"step": ')  # killed in the middle of a line
-    assert metrics.head(size) == [{"step": 1}]
     metrics.cut(size)
     assert metrics.size == size
-    with pytest.raises(ValueError, match=r"^metrics.jsonl ends before it$"):
-        metrics.head(size + 1)
+    assert records(metrics.read()) == ([{"step": 1}], [])
 
 
-@pytest.mark.parametrize("damaged", [b'{"step":\x00 2}', b"[2]", b"\xff"])
-def test_a_damaged_line_is_named(tmp_path: Path, damaged: bytes) -> None:
+@pytest.mark.parametrize("damaged", [b'{"step":\x00 2}', b"[2]", b"\xff", b'{"step": 2', b"null"])
+def test_a_damaged_line_is_found_and_becomes_a_blank_one(tmp_path: Path, damaged: bytes) -> None:
     metrics = Metrics(tmp_path)
-    metrics.path.write_bytes(b'{"step": 1}\n' + damaged + b"\n")
-    with pytest.raises(ValueError, match=r"^line 2 of metrics.jsonl is damaged$"):
-        metrics.head(metrics.size)
-    assert metrics.head(12) == [{"step": 1}]
+    metrics.path.write_bytes(b'{"step": 1}\n' + damaged + b'\n{"step": 3}\n{"st')
+    sound = [{"step": 1}, {"step": 3}]
+    size = metrics.size - 4
+    assert records(metrics.read()[:size]) == (sound, [2])
+    metrics.cut(size, [2])
+    assert metrics.size == size
+    assert records(metrics.read()) == (sound, [])
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"^Cannot read '.*metrics.jsonl': Is a directory\.$"):
+        Metrics(tmp_path).read()
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,8 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     options = {p.name: _plain(p.default) for p in named if p.default is not p.empty}
     required = tuple(p.name for p in named if p.default is p.empty)
     filled = usual_values(required, [*options, *required])
+    if len(filled) == len(required) and not any(_made(make, filled, shape) for shape in ((2,), (2, 2))):
+        filled = {}  # what is none of them is better asked for
     options |= filled
     required = tuple(o for o in required if o not in filled)
     made = None
@@ -139,14 +141,14 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     )
 
 
-def _made(make: Callable[..., Any], filled: dict[str, Any]) -> Any:
+def _made(make: Callable[..., Any], filled: dict[str, Any], shape: tuple[int, ...] = (2,)) -> Any:
     """An optimizer with its defaults, or usual ones; None if it needs something else, and will say so."""
     import torch
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return make([torch.nn.Parameter(torch.zeros(2))], **filled)
+            return make([torch.nn.Parameter(torch.zeros(shape))], **filled)
     except Exception:
         return None
 

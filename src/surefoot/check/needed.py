@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from surefoot.check.protocol import LR
 from surefoot.check.words import MEANT, RATES, SYNONYMS
 
 __all__ = ["usual_values"]
 
 _VALUES: dict[str, Any] = {
-    "lr": 0.25,
+    "lr": LR,
     "momentum": 0.9,
     "dampening": 0,
     "weight_decay": 0,
@@ -28,6 +29,9 @@ _VALUES: dict[str, Any] = {
     "initial_accumulator_value": 0,
     "momentum_decay": 0.004,
 }
+
+
+_ANYTHING = ("decay", "delta", "damping", "nu", "tau")  # each is something else in some optimizer
 
 
 def usual_values(required: Sequence[str], offered: Collection[str]) -> dict[str, Any]:
@@ -49,4 +53,6 @@ def _known(option: str) -> str | None:
 
 
 def _likely(option: str) -> str | None:
+    if option.lower() in _ANYTHING:
+        return None
     return next((h for h, names in MEANT.items() if h != "lr" and option.lower() in names), None)

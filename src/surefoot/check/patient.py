@@ -56,9 +56,7 @@ class Here:
 
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)
-        self.given: dict[str, Any] = dict(options or {})
-        if "lr" in subject.signature.options or "lr" in subject.signature.required:
-            self.given.setdefault("lr", 0.25)
+        self.given = subject.signature.given(options or {})
         self.subject = subject = _without_closure(_in_training(subject), self.given)
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature

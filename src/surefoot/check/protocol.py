@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from surefoot.check.verdict import Clause
     from surefoot.trace import Script, Trace
 
-__all__ = ["SAYS_SO", "Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
+__all__ = ["LR", "SAYS_SO", "Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
 
 # what a step may raise to say that it does not do something; anything else is a fault
 SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
+
+LR = 0.25  # short in binary, and large enough to show
 
 Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
 Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
@@ -77,6 +79,13 @@ class Signature:
     needs_closure: bool = False
     imports: str = ""
     document: str = ""
+
+    def given(self, options: Options) -> dict[str, Any]:
+        """What every question starts from: the options that the user gave, and an lr that shows."""
+        given = dict(options)
+        if "lr" in self.options or "lr" in self.required:
+            given.setdefault("lr", LR)
+        return given
 
     def call(self, given: Options) -> dict[str, Any]:
         """The options that a call needs, of which the user gave some."""

@@ -142,7 +142,7 @@ def _filled_in(patient: Here | Sandbox) -> list[str]:
     """Which values were taken for options that have no default."""
     taken = {o: v for o, v in patient.signature.filled.items() if o != "lr" and o not in patient.given}
     values = ", ".join(f"{o}={v!r}" for o, v in taken.items())
-    return [f"No default, so usual values were taken: {values}."] if taken else []
+    return [f"These options have no default, so usual values were taken: {values}."] if taken else []
 
 
 class _Patients:

@@ -83,9 +83,7 @@ class Sandbox:
         except BaseException:
             self.close()
             raise
-        self.given = dict(self.options)
-        if "lr" in (*self.signature.options, *self.signature.required):
-            self.given.setdefault("lr", 0.25)
+        self.given = self.signature.given(self.options)
 
     def twin(self) -> Sandbox:
         """The same optimizer in another process, to be asked at the same time."""

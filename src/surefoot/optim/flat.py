@@ -7,6 +7,7 @@ noticed, and they are stepped one by one as before.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence, Set
 from operator import attrgetter, is_
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from surefoot.optim.kernels import fused_takes
+from surefoot.optim.kernels import fused_takes, fuses
 from surefoot.optim.options import Options
 
 __all__ = ["PLAIN", "Home", "joined", "lay_out", "pack", "refuse_useless", "zeros_end_to_end"]
@@ -30,8 +31,10 @@ class Home:
     def __init__(self, params: list[Tensor]) -> None:
         self.params, self.whole = params, params[0].new_zeros(_total(params))
         self.grads = _views(self.whole, params)
-        _HOMES.add(self)
+        with _LOCK:
+            _HOMES.add(self)
         self.addresses = [grad.data_ptr() for grad in self.grads]
+        self.sizes = [p.numel() for p in params]
         for p, value, grad in zip(params, pack(params), self.grads, strict=True):
             p.data = value
             if p.grad is not None:
@@ -42,11 +45,12 @@ class Home:
         self.whole.zero_()
         addresses = list(map(Tensor.data_ptr, self.grads))
         at_home = all(map(is_, map(attrgetter("grad"), self.params), self.grads))
-        if addresses == self.addresses and at_home and all(map(attrgetter("requires_grad"), self.params)):
+        sizes = list(map(Tensor.numel, self.params)) == self.sizes
+        if addresses == self.addresses and at_home and sizes and all(map(_requires_grad, self.params)):
             return False
         changed = False
         for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True):
-            moved = grad.data_ptr() != address or (p.dtype, p.device) != (grad.dtype, grad.device)
+            moved = grad.data_ptr() != address or not _fits(p, grad)
             # moved away, as by model.to; or frozen, and then a gradient of 0 would still move it
             home = None if moved or not p.requires_grad else grad
             if p.grad is not None and p.grad is not home:  # who has none keeps none, and rests
@@ -58,9 +62,10 @@ class Home:
         kept = [
             (p, grad, address)
             for p, grad, address in zip(self.params, self.grads, self.addresses, strict=True)
-            if id(p) in present and (p.dtype, p.device) == (grad.dtype, grad.device)
+            if id(p) in present and _fits(p, grad)
         ]
         self.params, self.grads, self.addresses = map(list, zip(*kept, strict=True)) if kept else ([], [], [])
+        self.sizes = [p.numel() for p in self.params]
         return bool(kept)
 
     def leave(self) -> None:
@@ -72,7 +77,15 @@ class Home:
                 p.grad = grad.clone()
 
 
+_requires_grad = attrgetter("requires_grad")
+
+
+def _fits(p: Tensor, grad: Tensor) -> bool:
+    return (p.shape, p.dtype, p.device) == (grad.shape, grad.dtype, grad.device)
+
+
 _HOMES: weakref.WeakSet[Home] = weakref.WeakSet()  # of every flat optimizer that there is
+_LOCK = threading.Lock()  # optimizers may be made in several threads
 
 
 def lay_out(groups: Sequence[dict[str, Any]]) -> list[Home]:
@@ -92,7 +105,8 @@ def lay_out(groups: Sequence[dict[str, Any]]) -> list[Home]:
 
 
 def _refuse(params: list[Tensor]) -> None:
-    flat = {id(p) for home in _HOMES for p in home.params}
+    with _LOCK:
+        flat = {id(p) for home in _HOMES for p in home.params}
     storages: dict[int, list[Tensor]] = {}
     for p in params:
         if is_lazy(p):
@@ -111,7 +125,7 @@ def _refuse(params: list[Tensor]) -> None:
         if id(p) in flat:
             raise ValueError(
                 f"flatten cannot move the parameter of shape {shape}: it is flat by another optimizer; call"
-                " that one's unflatten() first"
+                " that one's unflatten(), or delete it, first"
             )
         if _for_processes(p):
             raise ValueError(
@@ -124,8 +138,8 @@ def _refuse(params: list[Tensor]) -> None:
         nbytes = sharing[0].untyped_storage().nbytes()
         if sum(p.nbytes for p in sharing) != nbytes or (len(sharing) > 1 and joined(sharing) is None):
             raise ValueError(
-                f"flatten cannot move the parameter of shape {tuple(sharing[0].shape)}: it shares its memory;"
-                " give it its own by p.data = p.data.clone()"
+                f"flatten cannot move the parameter of shape {tuple(sharing[0].shape)}: it shares its memory,"
+                " perhaps since an earlier flatten of more; give it its own by p.data = p.data.clone()"
             )
 
 
@@ -138,24 +152,22 @@ def refuse_useless(groups: Sequence[dict[str, Any]]) -> None:
     why = ""
     for group in groups:
         o = Options.of(group)
-        kinds = {(p.dtype, p.device): p for p in group["params"]}
-        dtypes = {p.dtype for p in group["params"]}
+        kinds = {(p.dtype, p.device) for p in group["params"]}
         if not kinds:
             continue
-        if o.kahan or o.differentiable:
+        fusable = [kind for kind in kinds if fuses(o, *kind)]
+        if o.differentiable or o.kahan:
             why = "kahan=True" if o.kahan else "differentiable=True"
         elif o.foreach or (not o.fused and (o.foreach is False or o.fused is False)):
             why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
         elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
             why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
-        elif o.momentum != 0 and o.state_dtype is not None and o.state_dtype not in dtypes:
-            why = f"state_dtype={o.state_dtype}"
         elif not any(fused_takes(*kind) for kind in kinds):
             why = " and ".join(sorted(f"{dtype} on {device.type}" for dtype, device in kinds))
-        elif isinstance(o.weight_decay, Tensor) or (
-            isinstance(o.lr, Tensor) and not any(p.is_cuda for p in kinds.values())
-        ):
+        elif not fusable:  # all else that can be in the way
             why = f"{'weight_decay' if isinstance(o.weight_decay, Tensor) else 'lr'} as a tensor"
+        elif o.momentum != 0 and not any(o.state_dtype in (None, dtype) for dtype, _ in fusable):
+            why = f"state_dtype={o.state_dtype}"
         else:
             return
     if why:
@@ -168,6 +180,8 @@ def joined(tensors: Sequence[Tensor]) -> Tensor | None:
     if len(tensors) < 2 or not all(type(t) in PLAIN and _gapless(t) for t in tensors):
         return None
     first = next((t for t in tensors if t.numel()), tensors[0])
+    if any(t.dtype != first.dtype or t.device != first.device for t in tensors):
+        return None
     storage, end = first.untyped_storage().data_ptr(), first.data_ptr()
     for t in tensors:
         if t.numel() and (t.data_ptr() != end or t.untyped_storage().data_ptr() != storage):
@@ -177,8 +191,9 @@ def joined(tensors: Sequence[Tensor]) -> Tensor | None:
 
 
 def zeros_end_to_end(like: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors of 0 like these that lie end to end."""
-    return _views(torch.zeros(_total(like), dtype=like[0].dtype, device=like[0].device), like)
+    """Tensors of −0 like these that lie end to end; see `plan._prepare`."""
+    whole = torch.full((_total(like),), -0.0, dtype=like[0].dtype, device=like[0].device)
+    return _views(whole, like)
 
 
 def pack(tensors: list[Tensor]) -> list[Tensor]:

@@ -31,6 +31,7 @@ __all__ = [
     "local",
     "local_grad",
     "state_dtype",
+    "through_local",
     "version",
     "without_strides",
 ]
@@ -50,16 +51,20 @@ def version(t: Tensor) -> int:
 
 def state_dtype(key: str, p: Tensor, g: Tensor, o: Options) -> torch.dtype:
     """The dtype of p's state: as wished, else the gradient's; with kahan, 8 or 11 bits would lose it all."""
-    own = g.dtype if key == BUFFER else p.dtype
+    own = p.dtype
+    if key == BUFFER:  # torch's is g, or g + λθ
+        own = torch.promote_types(g.dtype, p.dtype) if o.coupled else g.dtype
     if o.state_dtype is None and o.kahan and own in SHORT:
         return torch.float32
     dtype = o.state_dtype or own
     return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
-def _wrapped(p: Tensor) -> bool:
-    """Complex and distributed tensors are stepped through a plain, real tensor on the same memory."""
-    return (p.is_complex() and not p.is_conj()) or hasattr(p, "to_local")
+def through_local(p: Tensor, *others: Tensor | None) -> bool:
+    """Whether a parameter is stepped through a plain, real tensor on its memory: complex, or distributed."""
+    if hasattr(p, "to_local"):
+        return True
+    return p.is_complex() and not p.is_conj() and all(t is None or t.is_complex() for t in others)
 
 
 def without_strides(t: Tensor) -> bool:
@@ -75,6 +80,11 @@ def local(t: Tensor) -> Tensor:
     if hasattr(t, "to_local"):
         t = t.to_local()
     return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+
+
+def _here(t: Any) -> Any:
+    """What this process has of a tensor, as it is."""
+    return t.to_local() if hasattr(t, "to_local") else t
 
 
 def local_grad(g: Tensor, p: Tensor) -> Tensor:
@@ -104,6 +114,7 @@ class Share(NamedTuple):
         kernel: of kernels.py.
         small: whether its tensors are too small to be shared out to threads.
         undampened: whether their first buffer is torch's b = d.
+        wrapped: whether they are stepped through plain, real tensors.
         indices: places of its parameters in the group.
         made: state that is new.
     """
@@ -112,6 +123,7 @@ class Share(NamedTuple):
     kernel: Callable[..., Any]
     small: bool
     undampened: bool
+    wrapped: bool
     indices: list[int]
     made: list[Made]
 
@@ -127,7 +139,7 @@ class KernelGroup:
     """
 
     def __init__(self, share: Share, params: Sequence[Tensor], places: dict[int, int], o: Options) -> None:
-        self.group, self.kernel, self.small, self.undampened, indices, made = share
+        self.group, self.kernel, self.small, self.undampened, self.wrapped, indices, made = share
         self.made = made  # until its first step is done
         self._params = _picker(indices, len(params))
         mine = self._params(params)
@@ -136,7 +148,6 @@ class KernelGroup:
         self._entries = _picker(kept, len(places))
         self.sparse = any(p.grad is not None and p.grad.is_sparse for p in mine)
         self.without_strides = any(without_strides(t) for p in mine for t in (p, p.grad) if t is not None)
-        self.wrapped = not (o.differentiable or self.sparse) and any(map(_wrapped, mine))
         self.whole: tuple[list[Tensor], ...] | None = None
 
     def call(self, params: Sequence[Tensor], keys: list[Any], entries: list[Entry], o: Options) -> Call:
@@ -157,10 +168,7 @@ class KernelGroup:
                 buffers = list(map(_buffer, held))
             if self._kahan:
                 lost = list(map(_lost, held))
-        grads = list(map(_grad, mine))
-        if self.wrapped:
-            grads = [g if g is None else local_grad(g, p) for g, p in zip(grads, mine, strict=True)]
-        return Call(self, mine, grads, held, buffers, lost, o)
+        return Call(self, mine, list(map(_grad, mine)), held, buffers, lost, o)
 
     def use_flat_memory(self, call: Call) -> Call:
         """Take parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
@@ -173,6 +181,8 @@ class KernelGroup:
         ):
             return call
         if buffers and joined(buffers) is None:
+            if len({b.data_ptr() for b in buffers if b.numel()}) < sum(b.numel() > 0 for b in buffers):
+                return call  # some are one
             buffers = pack(buffers)
             for entry, b in zip(call.entries, buffers, strict=True):
                 entry[BUFFER] = b
@@ -186,8 +196,7 @@ class KernelGroup:
         """Note how all tensors are laid out and which state there is, for `fits`."""
         self._ids = list(map(id, call.buffers + call.lost))
         # of the state, too: its memory is the user's to change, and the fused kernel looks at no sizes
-        tensors = (self._local(t) for t in (call.params, call.buffers, call.lost))
-        self._same = guard(*call.grads, *itertools.chain(*tensors))
+        self._same = guard(*map(_here, itertools.chain(call.grads, call.params, call.buffers, call.lost)))
 
     def fits(self, call: Call) -> bool:
         """True if all tensors are laid out as when they were noted, and the state is the same."""
@@ -195,13 +204,10 @@ class KernelGroup:
         if list(map(id, buffers + lost if lost else buffers)) != self._ids:
             return False
         if self.wrapped:
-            params, buffers, lost = (list(self._local(t)) for t in (params, buffers, lost))
+            grads, params, buffers, lost = (list(map(_here, ts)) for ts in (grads, params, buffers, lost))
         if not self._same(*grads, *params, *buffers, *lost):
             return False
         return self.whole is None or list(map(_address, [*grads, *params, *buffers])) == self._addresses
-
-    def _local(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-        return list(map(local, tensors)) if self.wrapped else tensors
 
     def step(self, call: Call, grad_scale: Tensor | None = None) -> None:
         """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
@@ -211,7 +217,8 @@ class KernelGroup:
         if isinstance(o.lr, Tensor) or isinstance(o.weight_decay, Tensor):
             o = o.on(params[0].device)
         if self.wrapped:
-            params, buffers, lost = (list(self._local(tensors)) for tensors in (params, buffers, lost))
+            grads = list(map(local_grad, grads, params))
+            params, buffers, lost = (list(map(local, tensors)) for tensors in (params, buffers, lost))
         elif self.whole is not None and grad_scale is None:
             params, grads, buffers = self.whole
         if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back

@@ -27,7 +27,7 @@ from torch.autograd.graph import increment_version
 
 from surefoot.optim.options import Options
 
-__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "fused_takes", "loop"]
+__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "fused_takes", "fuses", "loop"]
 
 Scalar: TypeAlias = "float | Tensor"
 Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
@@ -40,6 +40,18 @@ def fused_takes(dtype: torch.dtype, device: torch.device) -> bool:
     if device.type == "cuda" and dtype in (torch.float16, torch.bfloat16):
         return True  # on the CPU it leaves whole vectors of these as they are (pytorch issue 191763)
     return device.type in ("cpu", "cuda") and dtype in (torch.float32, torch.float64)
+
+
+def fuses(o: Options, dtype: torch.dtype, device: torch.device) -> bool:
+    """True where the fused kernel also knows these options: neither Kahan nor Keras."""
+    lr = o.lr
+    return (
+        fused_takes(dtype, device)
+        and not o.kahan
+        and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
+        and not isinstance(o.weight_decay, Tensor)
+        and (not isinstance(lr, Tensor) or (lr.dtype == torch.float32 and device.type == "cuda"))
+    )
 
 
 def coefficients(o: Options) -> tuple[Scalar, Scalar, Scalar]:
@@ -86,7 +98,8 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
         if b is not None:
             u = _add_(b.mul_(o.momentum), c, d)
             if o.nesterov:
-                u = (d * n).add_(b, alpha=o.momentum)
+                u = d * n
+                u = u.add_(b, alpha=o.momentum) if u.dtype == b.dtype else _sum(u, o.momentum, b)
         if e is None:
             _add_(p, s, u)
         else:
@@ -115,7 +128,10 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
         u = buffers
         if o.nesterov:
             u = torch._foreach_mul(d, n)
-            _foreach_add_(u, o.momentum, buffers)
+            if all(x.dtype == b.dtype for x, b in zip(u, buffers, strict=True)):
+                _foreach_add_(u, o.momentum, buffers)
+            else:
+                u = torch._foreach_add(u, buffers, alpha=o.momentum)
     if not lost:
         _foreach_add_(params, s, u)
     else:

@@ -41,10 +41,13 @@ class Options(NamedTuple):
     def of(cls, group: dict[str, Any]) -> Options:
         """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
         options = cls._make(read(group))
-        if not all(isinstance(x, _NUMERIC) for x in options[:_NUMBERS]):  # a Fraction, as a rule takes it
-            numbers: tuple[Any, ...] = options[:_NUMBERS]
-            plain = (x if isinstance(x, _NUMERIC) else float(x) for x in numbers)
-            options = cls._make((*plain, *options[_NUMBERS:]))
+        if not all(isinstance(x, (int, float)) for x in options[:_NUMBERS]):
+            options = options._replace(
+                lr=_float(options.lr),
+                momentum=_float(options.momentum, tensors=True),
+                dampening=_float(options.dampening, tensors=True),
+                weight_decay=_float(options.weight_decay),
+            )
         flags = options.nesterov, options.maximize, options.decoupled_weight_decay
         if any(type(x) is not bool for x in flags):  # 1 or numpy's True, as a sweep leaves them
             nesterov, maximize, decoupled = map(bool, flags)
@@ -85,7 +88,6 @@ class Options(NamedTuple):
         return (self.momentum != 0, self.dampening != 0, *self[_NUMBERS:])
 
 
-_NUMERIC = (int, float, Tensor)
 _NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
 _MAY_BE_IDLE = ("dampening", "convention", "decoupled_weight_decay", "state_dtype")
@@ -104,6 +106,13 @@ def as_tensor(lr: float, params: Sequence[Tensor], device: torch.device) -> Tens
     """A learning rate as a tensor, in a dtype that does not round it for these parameters."""
     wide = any(p.dtype in (torch.float64, torch.complex128) for p in params)
     return torch.tensor(lr, dtype=torch.float64 if wide else torch.float32, device=device)
+
+
+def _float(x: Any, tensors: bool = False) -> Any:
+    """A number of another kind, as a Fraction or a tensor of one element, as a float."""
+    if isinstance(x, (int, float)) or not isinstance(x, (Real, *[Tensor] * tensors)):
+        return x
+    return float(x)  # type: ignore[arg-type]
 
 
 def _number(x: float | Tensor, keep: bool) -> float | Tensor:
@@ -177,9 +186,10 @@ def refuse_kernels(o: Options) -> None:
         raise ValueError("kahan=True has no fused kernel; leave fused out")
 
 
-def refuse_idle_here(own: dict[str, Any], o: Options) -> None:
-    """Refuse an option that a group has been given for itself, and that does nothing beside its others."""
-    left = {name: Options._field_defaults[name] for name in _MAY_BE_IDLE if name not in own}
+def refuse_idle_here(own: dict[str, Any], o: Options, defaults: dict[str, Any]) -> None:
+    """Refuse an option that a group has otherwise than all, and that does nothing beside its others."""
+    usual = Options._field_defaults
+    left = {n: usual[n] for n in _MAY_BE_IDLE if n not in own or own[n] == defaults[n]}
     refuse_idle([{**o._replace(**left)._asdict(), "params": []}])
 
 

@@ -8,7 +8,7 @@ was, and every tensor laid out as it was. Any difference means a new plan.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from operator import is_
 from typing import Any, TypeAlias
 
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
-from surefoot.optim.flat import PLAIN, joined, zeros_end_to_end
+from surefoot.optim.fastest import fastest
+from surefoot.optim.flat import joined, zeros_end_to_end
 from surefoot.optim.kernel_group import (
     BUFFER,
     LOST,
@@ -25,9 +26,8 @@ from surefoot.optim.kernel_group import (
     KernelGroup,
     Made,
     Share,
-    local,
-    local_grad,
     state_dtype,
+    through_local,
     version,
     without_strides,
 )
@@ -165,13 +165,34 @@ def _share_out(
         new = made[before:]
         undampened = any(key == BUFFER for _, key, _ in new) and o.convention == "torch" and o.dampening != 0
         buffer = state[p][BUFFER] if o.momentum != 0 else None
-        kernel = _kernel(o, p, p.grad, buffer)
+        _refuse_sizes(p, p.grad, buffer)
+        kernel = fastest(o, p, p.grad, buffer)
+        lost = state[p][LOST] if o.kahan else None
+        wrapped = not (o.differentiable or p.grad.is_sparse) and through_local(p, p.grad, buffer, lost)
         small = many_small and kernel is kernels.fused and p.device.type == "cpu" and p.numel() <= SMALL
-        key = (kernel, p.device, p.dtype, p.grad.is_sparse, p.is_conj(), small, undampened)
-        share = shares.setdefault(key, Share(group, kernel, small, undampened, [], []))
+        key = (kernel, p.device, p.dtype, p.grad.is_sparse, small, undampened, wrapped)
+        share = shares.setdefault(key, Share(group, kernel, small, undampened, wrapped, [], []))
         share.indices.append(place)
         share.made.extend(new)
     return shares.values()
+
+
+def _refuse_sizes(p: Tensor, g: Tensor, b: Tensor | None) -> None:
+    """Refuse a gradient or buffer that does not fit, before anything is changed."""
+    if without_strides(p):
+        return
+    for what, t in (("gradient", g), ("momentum buffer", b)):
+        if t is None or without_strides(t) or t.shape == p.shape:
+            continue
+        try:
+            if torch.broadcast_shapes(t.shape, p.shape) == p.shape:  # type: ignore[no-untyped-call]
+                continue
+        except RuntimeError:
+            pass
+        shape, wanted = tuple(t.shape), tuple(p.shape)
+        raise RuntimeError(
+            f"the {what} has shape {shape}, which does not fit its parameter of shape {wanted}"
+        )
 
 
 def _flat_buffers(params: list[Tensor], state: State, o: Options) -> dict[int, Tensor]:
@@ -201,8 +222,11 @@ def _prepare(
                 )
             t = buffer if key == BUFFER else None
             if t is None:
-                like = g if key == BUFFER and g.is_sparse else p
-                t = torch.zeros_like(like, dtype=state_dtype(key, p, g, o))
+                dtype = state_dtype(key, p, g, o)
+                if key == BUFFER and not (g.is_sparse or without_strides(p)):
+                    t = torch.full_like(p, -0.0, dtype=dtype)  # −0 + d is d to the bit, also where d is −0
+                else:
+                    t = torch.zeros_like(g if key == BUFFER and g.is_sparse else p, dtype=dtype)
             entry[key] = t
             made.append((entry, key, version(t)))
         elif hasattr(t, "placements") and hasattr(p, "placements") and t.placements != p.placements:
@@ -212,57 +236,3 @@ def _prepare(
             entry[key] = t.resolve_conj().resolve_neg()
         elif t.is_sparse and not g.is_sparse:
             entry[key] = t.to_dense()
-
-
-def _kernel(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[..., Any]:
-    """The fastest kernel that is right for this parameter and that the user has not ruled out."""
-    if o.differentiable:
-        return kernels.differentiable
-    if p.is_conj() or without_strides(p) or (without_strides(g) and not g.is_sparse):
-        return kernels.loop  # which asks nothing of memory
-    if g.is_sparse:
-        if o.coupled:
-            raise RuntimeError(
-                "weight_decay is not possible with sparse gradients; use decoupled_weight_decay"
-            )
-        return kernels.loop
-    if o.foreach:
-        return kernels.foreach
-    if not o.fused and (o.foreach is False or o.fused is False):
-        return kernels.loop
-    p, g, b = local(p), local_grad(g, p), None if b is None else local(b)
-    if _fusable(o, p, g, b):
-        return kernels.fused
-    return kernels.loop if p.device.type == "cpu" or type(p) not in PLAIN else kernels.foreach
-
-
-def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
-    """True where torch's fused kernel is there and right."""
-    return (
-        kernels.FUSED
-        and type(p) in PLAIN
-        and kernels.fused_takes(p.dtype, p.device)
-        # It takes memory as it lies, without a look at shapes and strides.
-        and _dense(p)
-        and not (p.is_neg() or g.is_neg())  # lazily, as complex networks do it
-        and all(_alike(t, p) for t in (g, p if b is None else b))
-        and not o.kahan
-        and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
-        and not isinstance(o.weight_decay, Tensor)
-        and (not isinstance(o.lr, Tensor) or (o.lr.dtype == torch.float32 and p.is_cuda))
-    )
-
-
-def _alike(t: Tensor, p: Tensor) -> bool:
-    return t.dtype == p.dtype and t.shape == p.shape and t.stride() == p.stride()
-
-
-def _dense(t: Tensor) -> bool:
-    """True if t's elements fill its memory, each once, in whatever order of dimensions."""
-    expected = 1
-    for stride, size in sorted(zip(t.stride(), t.shape, strict=True)):
-        if size != 1:
-            if stride != expected:
-                return False
-            expected *= size
-    return True

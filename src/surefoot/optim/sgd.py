@@ -87,6 +87,7 @@ class SGD(LightOptimizer):
     _plan: Plan | None = None
     _homes: Sequence[Home] = ()
     _foreign: Set[int] = frozenset()
+    _lengths: Sequence[int] = ()  # of groups, when last looked at
     _flat: Set[int] = frozenset()  # ids of the parameters that have a home
 
     def __init__(
@@ -145,7 +146,7 @@ class SGD(LightOptimizer):
         refuse_useless(self.param_groups)
         self.unflatten()
         self._homes = lay_out(self.param_groups)
-        self._flat = {id(p) for home in self._homes for p in home.params}
+        self._let_go()
 
     def unflatten(self) -> None:
         """Give every parameter, gradient and buffer memory of its own again."""
@@ -168,6 +169,8 @@ class SGD(LightOptimizer):
         if torch.compiler.is_compiling():
             not_compiled(SGD.zero_grad, self)
             return
+        if [len(group["params"]) for group in self.param_groups] != self._lengths:
+            self._let_go()
         came_home = [home.zero() for home in self._homes]
         if any(came_home):
             self._plan = None
@@ -183,7 +186,7 @@ class SGD(LightOptimizer):
             options = Options(**{name: given[name] for name in Options._fields})
             check_domain(options)
             refuse_kernels(options)
-            refuse_idle_here(param_group, options)
+            refuse_idle_here(param_group, options, self.defaults)
         super().add_param_group(param_group)
         keep_on_device(self.param_groups[-1])
         self._plan = None
@@ -235,6 +238,7 @@ class SGD(LightOptimizer):
 
     def _let_go(self) -> None:
         """Forget the flat memory of parameters that are no longer in a group, or have moved away."""
+        self._lengths = [len(group["params"]) for group in self.param_groups]
         present = {id(p) for group in self.param_groups for p in group["params"]}
         self._homes = [home for home in self._homes if home.prune(present)]
         self._flat = {id(p) for home in self._homes for p in home.params}
@@ -275,8 +279,8 @@ class SGD(LightOptimizer):
         dtype, wish = value.dtype, group["state_dtype"]
         if key in (BUFFER, LOST):
             if wish is None and group["kahan"] and p.dtype in SHORT:
-                wish = torch.float32
-            if wish is not None and id(group) in self._foreign:
+                dtype = torch.float32
+            elif wish is not None and id(group) in self._foreign:
                 dtype = wish.to_complex() if p.is_complex() else wish
             elif wish is None and not (p.dtype in SHORT and torch.promote_types(dtype, p.dtype) == dtype):
                 dtype = p.dtype

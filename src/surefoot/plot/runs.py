@@ -59,6 +59,8 @@ def read(folder: Path | str) -> History:
         raise InputError(f"'{folder}' is no run's folder: cannot read its metrics.jsonl.") from error
     records = []
     for number, line in enumerate(lines, 1):
+        if not line.strip():  # was damaged, and blanked
+            continue
         try:
             record = json.loads(line)
             if not isinstance(record, dict):

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import os
 import time
 import warnings
-import zlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError
-from surefoot.train import saved
+from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
-from surefoot.train.pack import pack, unpack
+from surefoot.train.pack import pack
 from surefoot.train.run import Run
 from surefoot.train.same import check_given, check_options, first_line, settled
 from surefoot.train.span import Span
 
 __all__ = ["Checkpoints", "ended"]
-
-_FORMAT = 1
-_KEPT = 2
 
 
 class Part(Protocol):
@@ -55,8 +45,11 @@ class Checkpoints:
         every: "500 steps", "2 epochs", "5 minutes" or "never".
         per_epoch: steps in an epoch.
         given: "other rows to train on", "another loss" … -> gives what tells that from others.
-        sources: "model", "optimizer" -> a checksum of its class's file, where that is the user's.
+        sources: "model", "optimizer" -> a checksum of its class's Python, where that is the user's.
         parts: name -> what has a state; None has none.
+
+    Attributes:
+        step: of the last one; 0 before.
 
     Raises:
         InputError: a part's state cannot be held.
@@ -72,9 +65,9 @@ class Checkpoints:
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
+        self.step = 0
         self._marks, self._sources = given, dict(sources)
         self._parts = {name: part for name, part in parts.items() if part is not None}
-        self._wrote = 0  # the step of the last one
         self._at = time.monotonic()
         self._steps, self._seconds = math.inf, math.inf
         if self._folder is not None:
@@ -91,9 +84,7 @@ class Checkpoints:
 
     def due(self, step: int) -> bool:
         """Whether it is time for one after this step."""
-        return (
-            step // self._steps > self._wrote // self._steps or time.monotonic() - self._at >= self._seconds
-        )
+        return step // self._steps > self.step // self._steps or time.monotonic() - self._at >= self._seconds
 
     def write(self, step: int) -> None:
         """Write one, unless this step has one, or its weights are NaN or inf.
@@ -101,21 +92,16 @@ class Checkpoints:
         Raises:
             InputError: it cannot be written; those from before are as they were.
         """
-        if self._folder is None or step == self._wrote or not self._sound():
+        if self._folder is None or step == self.step or not self._sound():
             return
         best = self._parts["best"]
         assert isinstance(best, Best)
         best.write()
         plain, tensors = self._pack()
-        about = {"format": _FORMAT, "step": step, "metrics": self._folder.metrics.sync(), "state": plain}
+        about = {"step": step, "metrics": self._folder.metrics.sync(), "state": plain}
         about |= {"options": settled(self._folder.options), "given": self._given, "sources": self._sources}
-        about["checksum"] = _checksum(tensors)
-        content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
-        self._folder.write(f"checkpoints/{_name(step)}", content)
-        self._wrote, self._at = step, time.monotonic()
-        for folder in (self._folder.path / "checkpoints", self._folder.path):
-            _flush(folder)  # the new one is safe before an old one goes
-        _drop_old(self._folder)
+        checkpoint_file.write(self._folder, about, tensors)
+        self.step, self._at = step, time.monotonic()
 
     def restore(self, folder: RunFolder) -> list[dict[str, Any]]:
         """Put the newest checkpoint into the parts and cut metrics.jsonl to it; without one, begin anew.
@@ -127,22 +113,11 @@ class Checkpoints:
             InputError: there are checkpoints but none can be used, or they are of another model or optimizer,
                 or of other options, rows or losses than it has now.
         """
-        unusable: list[Path] = []
-        problem = ""
-        for path in reversed(_files(folder.path)):
-            try:
-                about, tensors = _read(path)
-                records = folder.metrics.head(about["metrics"])
-                state = unpack(about["state"], tensors)
-                break
-            except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-                unusable.append(path)
-                problem = problem or f"the checkpoint '{path}' cannot be used: {error}"
-        else:
-            if unusable:
-                raise InputError(f"There is nothing to resume from: {problem}.")
+        found = checkpoint_file.newest(folder)
+        if found is None:
             folder.metrics.cut(0)
             return []
+        path, about, state = found.path, found.about, found.state
         # config.toml may have been edited since; one from before this was noted has no options
         check_options(folder.path, about.get("options", folder.options), folder.options)
         check_given(folder.path, about.get("given", {}), self._given)
@@ -153,19 +128,20 @@ class Checkpoints:
                 raise InputError(
                     f"The checkpoint '{path}' is of another {name}: {first_line(error)}."
                 ) from error
-        if unusable:
-            warnings.warn(f"{problem}; going on from step {about['step']:,}", stacklevel=2)
-        for newer in unusable:
+        if found.problem:
+            warnings.warn(f"{found.problem}; going on from step {about['step']:,}", stacklevel=2)
+        for newer in found.newer:
             with contextlib.suppress(OSError):
                 newer.unlink()
         for what, was in about.get("sources", {}).items():
             if self._sources.get(what) != was:
-                said = f"the file of the {what}'s class is not what it was when the run was begun"
+                said = f"the Python of the {what}'s class is not what it was when the run was begun"
                 warnings.warn(f"{said}; going on with what it is now", stacklevel=2)
-        _drop_old(folder)
-        self._wrote = about["step"]
-        folder.metrics.cut(about["metrics"])
-        return records
+        self._sources = about.get("sources", self._sources)
+        checkpoint_file.drop_old(folder)
+        self.step = about["step"]
+        folder.metrics.cut(about["metrics"], found.damaged)
+        return found.records
 
     def _pack(self) -> tuple[Any, dict[str, Tensor]]:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
@@ -223,49 +199,3 @@ def _exact(loaded: Any, kept: Any) -> Any:
     if isinstance(kept, (list, tuple)) and isinstance(loaded, (list, tuple)):
         return type(kept)(_exact(a, b) for a, b in zip(loaded, kept, strict=True))
     return kept
-
-
-def _drop_old(folder: RunFolder) -> None:
-    for old in _files(folder.path)[:-_KEPT]:
-        with contextlib.suppress(OSError):
-            old.unlink()
-
-
-def _flush(folder: Path) -> None:
-    """See to it that the names in a folder are on the disk, where the system lets a folder be opened."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _name(step: int) -> str:
-    return f"step-{step:09}.safetensors"
-
-
-def _files(folder: Path) -> list[Path]:
-    """The checkpoints, the oldest first."""
-    return sorted((folder / "checkpoints").glob("step-*.safetensors"))
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    with safetensors.safe_open(path, "pt") as file:
-        about = json.loads((file.metadata() or {})["surefoot"])
-        if about["format"] != _FORMAT:
-            raise ValueError(f"it has format {about['format']}, of another version of surefoot")
-        # copies, aligned as torch's own tensors are: sums are then made in the same order
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    if about.get("checksum", found := _checksum(tensors)) != found:
-        raise ValueError("its numbers are not those that were written")
-    return about, tensors
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    """Tells whether a disk has kept every number: safetensors looks at sizes alone."""
-    check = 0
-    for name in sorted(tensors):
-        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
-        check = zlib.crc32(flat.view(torch.uint8).numpy().data, check) if flat.numel() else check
-    return check

@@ -43,7 +43,7 @@ def failed(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, his
 
 
 def interrupted(
-    run: Run, step: int, last: int, number: int | None, every: str, folder: RunFolder | None
+    run: Run, step: int, last: int, number: int | None, saved: int, folder: RunFolder | None
 ) -> Interrupted:
     """What is raised for a run that was stopped after so many of its steps.
 
@@ -52,7 +52,7 @@ def interrupted(
         step: the last step that was made.
         last: the one that would have been the last.
         number: of the signal.
-        every: how often there were to be checkpoints.
+        saved: the step of the last checkpoint; 0 if there is none.
         folder: the run's, if it has one.
     """
     if folder is None:
@@ -62,7 +62,11 @@ def interrupted(
             number,
             False,
         )
-    checkpoints = every != "never"
-    done = "what was done is" if checkpoints else "the weights, but no checkpoint to go on from, are"
+    if saved == step:
+        done = "what was done is"
+    elif saved:
+        done = f"the weights, and a checkpoint of step {saved:,} to go on from, are"
+    else:
+        done = "the weights, but no checkpoint to go on from, are"
     text = f"Stopped at step {step:,} of {last:,}; {done} saved in {folder.path}."
-    return Interrupted(text, run, number, checkpoints)
+    return Interrupted(text, run, number, saved > 0)

@@ -71,7 +71,7 @@ def feed(
         x = x.to(wished)
     elif x.dtype != wished:  # batch by batch: a mapped file stays on disk
         scaling = partial(_narrowed, dtype=wished, scaling=scaling)
-    given, told = x, partial(mark, x, y)  # as they were given: scaled, other rows may look the same
+    given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, other rows may look the same
     if scaling is None and x.dtype == torch.uint8:
         scaling = Tensor.float
     x, y = x.to(device), y.to(device)

@@ -66,7 +66,7 @@ class History:
 
     def __init__(self, run: Run, progress: Progress, steps: int) -> None:
         self.run, self.progress, self.steps = run, progress, steps
-        self.step = 0
+        self.step = self._fetched = 0
         self._steps: list[tuple[Tensor, float, int]] = []  # loss, lr, rows of those not yet fetched
         self._fresh()
 
@@ -99,7 +99,7 @@ class History:
     @property
     def due(self) -> bool:
         """Whether it is time to fetch."""
-        return self.step % _STEPS == 0 or time.perf_counter() > self._due
+        return self.step // _STEPS > self._fetched // _STEPS or time.perf_counter() > self._due
 
     def fetch(self) -> None:
         """Wait for the device, and note what came since the last time.
@@ -123,7 +123,7 @@ class History:
                 self._rows += rows
         finally:
             self.run.add(records)
-            self._steps = []
+            self._steps, self._fetched = [], self.step
         self.progress.update(self._rows, self._loss / self._rows)
         self._due = time.perf_counter() + _SECONDS
 

@@ -24,11 +24,14 @@ class Interruptible:
 
     Attributes:
         signal: the number of the one that came; None before.
+        cut: whether batches have ended before their time.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.cut = False
         self._before: dict[int, Any] = {}
+        self._children: Any = None  # what SIGCHLD did
         self._process = os.getpid()
 
     @property
@@ -50,6 +53,9 @@ class Interruptible:
     ) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
+        # last, since the handler may still have set it aside; another may have come in its place
+        if self._children is not None and signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL:
+            signal.signal(signal.SIGCHLD, self._children)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         forked = os.getpid() != self._process
@@ -62,7 +68,7 @@ class Interruptible:
             self.signal = number
             if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is not None:
                 # a DataLoader's workers, sent the same signal, end: torch would raise that amid a step
-                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def through(self, batches: Iterator[T]) -> Iterator[T]:
         """The batches, until the run should stop and their workers have ended before it."""
@@ -71,6 +77,7 @@ class Interruptible:
         except RuntimeError as error:
             if not self.ends(error):
                 raise
+            self.cut = True
 
     def ends(self, error: BaseException) -> bool:
         """Whether an error only says that a DataLoader's workers ended, as the run should."""

@@ -121,7 +121,7 @@ def fit(
     Raises:
         InputError: something given cannot be used.
         RunDiverged: the loss became NaN or inf; the model has the last copy of its weights made while it was
-            finite, at the start or at a multiple of 100 steps.
+            finite, at the start or about every 100 steps.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP; the model has the weights of the last whole step.
         Exception: whatever the model, the loss or the rows raise; what was done is saved in `out`.
 
@@ -234,6 +234,7 @@ def fit(
         try:
             for epoch in range(history.step // rows.steps + 1, epochs + 1):
                 history.begin(epoch)
+                first = history.step
                 for x, y in stop.through(random.batches(rows, epoch, skip=history.inside)):
                     lr = float(made.param_groups[0]["lr"])
                     history.trained(step(x, y), lr, len(x))
@@ -253,6 +254,10 @@ def fit(
                     if history.inside and stop.asked:
                         break
                 step.flush()
+                if stop.cut and history.step == first:  # no batch came
+                    random.rewind()
+                    checkpoints.write(history.step)
+                    break
                 if what.compared is not None and not history.inside:
                     history.compare(model, what.compared(), objective)
                 history.end(lr)
@@ -273,7 +278,7 @@ def fit(
         ending.written(folder, model, best, run)
         run.end(status)
     if status == "interrupted":
-        raise ending.interrupted(run, history.step, last, stop.signal, checkpoint_every, folder)
+        raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
         why = problem.advice(peak, rows.targets if objective.squares else None, what.flaw())

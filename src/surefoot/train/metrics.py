@@ -5,13 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from surefoot.errors import InputError
 from surefoot.train.writing import told
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "records"]
+
+
+def records(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
+    """The records in whole lines, and the numbers of lines that hold none though they are not blank."""
+    found, damaged = [], []
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(dict(json.loads(line)))
+        except (ValueError, TypeError):
+            damaged.append(number)
+    return found, damaged
 
 
 class Metrics:
@@ -46,30 +60,35 @@ class Metrics:
         """Its bytes."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def head(self, size: int) -> list[dict[str, Any]]:
-        """The records in its first so many bytes.
+    def read(self) -> bytes:
+        """All of it; nothing where there is none.
 
         Raises:
-            ValueError: it is shorter, or a line of these is damaged.
+            InputError: it is there and cannot be read.
         """
-        if size > self.size:
-            raise ValueError("metrics.jsonl ends before it")
-        records = []
-        with told(self.path):
-            lines = self.path.read_bytes()[:size].splitlines() if size else []
-        for number, line in enumerate(lines, 1):
-            try:
-                records.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                raise ValueError(f"line {number} of metrics.jsonl is damaged") from None
-        return records
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise InputError(f"Cannot read '{self.path}': {error.strerror or error}.") from error
 
-    def cut(self, size: int) -> None:
-        """Shorten it to that many bytes, before anything is appended."""
-        if self.size:
-            with told(self.path), open(self.path, "r+b") as file:
-                file.truncate(size)
-                os.fsync(file.fileno())
+    def cut(self, size: int, damaged: Collection[int] = ()) -> None:
+        """Shorten it to that many bytes, before anything is appended.
+
+        Damaged lines, by number, become blank ones as long: the others stay where they are, and can be read.
+        """
+        if not self.size:
+            return
+        with told(self.path), open(self.path, "r+b") as file:
+            place = 0
+            for number, line in enumerate(file.read(size).split(b"\n"), 1):
+                if number in damaged:
+                    file.seek(place)
+                    file.write(b" " * len(line))
+                place += len(line) + 1
+            file.truncate(size)
+            os.fsync(file.fileno())
 
     @property
     def status(self) -> str:

@@ -76,6 +76,10 @@ class Randomness:
         self._set(now)
         return found
 
+    def rewind(self) -> None:
+        """Go back to the epoch's begin, of which no batch came."""
+        self._set(self._begun)
+
     def state_dict(self) -> dict[str, Any]:
         """The states now, and at the epoch's begin."""
         return {"now": self._now(), "begun": self._begun}

@@ -168,7 +168,7 @@ class RunDiverged(Diverged):
     """The loss became NaN or inf.
 
     `run` is what was done before; the model has the last copy of its weights that was made while it was
-    finite, at the start or at a multiple of 100 steps.
+    finite, at the start or about every 100 steps.
     """
 
     def __init__(self, text: str, run: Run) -> None:

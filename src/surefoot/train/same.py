@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.config import Config
@@ -44,14 +44,20 @@ def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -
             )
 
 
-def mark(x: Tensor, y: Tensor) -> str:
-    """What tells rows from others: how many of what, and a checksum of a thousand of them, evenly spaced."""
+def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None) -> str:
+    """What tells rows from others: how many of what, and a checksum of a thousand of them, evenly spaced.
+
+    Args:
+        x: inputs.
+        y: targets.
+        dtype: of the inputs as they are trained on, if it is another.
+    """
     picked, check = torch.arange(0, len(x), -(-len(x) // 1000)), 0
-    for t in (x, y):
-        some = t.detach().index_select(0, picked.to(t.device)).cpu().contiguous()
+    for t, kind in ((x, dtype or x.dtype), (y, y.dtype)):
+        some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind).contiguous()
         check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
-    size, dtype = " × ".join(map(str, x.shape[1:])) or "one number", str(x.dtype).removeprefix("torch.")
-    return f"{len(x):,} rows of {size}, {dtype}, checksum {check:08x}"
+    size, name = " × ".join(map(str, x.shape[1:])) or "one number", str(dtype or x.dtype)
+    return f"{len(x):,} rows of {size}, {name.removeprefix('torch.')}, checksum {check:08x}"
 
 
 def told(**things: Any) -> dict[str, Callable[[], str]]:
@@ -66,13 +72,18 @@ def told(**things: Any) -> dict[str, Callable[[], str]]:
 
 
 def sources(**things: Any) -> dict[str, str]:
-    """A checksum of the file that each thing's class is in, where that is the user's own."""
+    """A checksum of the Python of each thing's class, and of its modules', where that is the user's own."""
     found = {}
     for what, thing in things.items():
-        kind = type(thing)
-        if kind.__module__.partition(".")[0] not in ("torch", "surefoot"):
-            with contextlib.suppress(OSError, TypeError):  # as of a class of a notebook's
-                found[what] = f"{zlib.crc32(Path(inspect.getfile(kind)).read_bytes()):08x}"
+        parts = thing.modules() if isinstance(thing, nn.Module) else [thing]
+        kinds = {type(part) for part in parts}
+        check = 0
+        for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
+            if kind.__module__.partition(".")[0] not in ("torch", "surefoot"):
+                with contextlib.suppress(OSError, TypeError):  # as of a class made by calling type
+                    check = zlib.crc32(inspect.getsource(kind).encode(), check)
+        if check:
+            found[what] = f"{check:08x}"
     return found
 
 

@@ -103,7 +103,7 @@ def test_killed_while_its_folder_was_made(job: Any, whole: Path, tmp_path: Path)
     assert job.same(whole, out)
 
 
-@pytest.mark.parametrize("harm", ["cut", "noise", "numbers", "folder", "metrics", "line"])
+@pytest.mark.parametrize("harm", ["cut", "noise", "numbers", "said", "folder", "metrics", "line"])
 def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
     job: Any, whole: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -111,7 +111,12 @@ def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
     with pytest.raises(Interrupted):
         job.run(out, stop=8, checkpoint_every="1 step")
     newest = sorted((out / "checkpoints").iterdir())[-1]
-    if harm == "cut":
+    if harm == "said":  # a number of the JSON
+        content = newest.read_bytes()
+        place = content.index(b'lr\\"')
+        place = content.index(b"0.1", place)
+        newest.write_bytes(content[:place] + b"0.2" + content[place + 3 :])
+    elif harm == "cut":
         os.truncate(newest, 100)
     elif harm == "noise":
         newest.write_bytes(b"\xff" * 1000)
@@ -132,6 +137,18 @@ def test_the_checkpoint_before_is_there_if_the_last_is_harmed(
     with pytest.warns(UserWarning, match=r"000000008.safetensors' cannot be used: .*; going on from step 7"):
         job.run(out, resume=True)
     assert job.same(whole, out)
+
+
+def test_a_line_damaged_before_every_checkpoint_is_left_out(job: Any, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted):
+        job.run(out, stop=8, checkpoint_every="1 step")
+    text = (out / "metrics.jsonl").read_bytes()
+    (out / "metrics.jsonl").write_bytes(b"\0" + text[1:])
+    with pytest.warns(UserWarning, match=r"^line 1 of metrics.jsonl is damaged, and left out; going on"):
+        job.run(out, resume=True)
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert [r["step"] for r in Run.load(out).steps] == list(range(2, job.last + 1))
 
 
 def test_best_weights_that_are_gone_are_told(job: Any, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,7 @@ def test_rows_to_validate_on_that_are_shuffled(job: Any, tmp_path: Path) -> None
         assert job.same(tmp_path / "whole", out)
 
 
-def test_the_file_of_a_class_that_has_changed_is_told(job: Any, tmp_path: Path) -> None:
+def test_a_class_that_has_changed_is_told(job: Any, tmp_path: Path) -> None:
     file = tmp_path / "mine_to_change.py"
     file.write_text("import torch\nclass Mine(torch.nn.Linear):\n    pass\n")
     module = load_file(file, "mine_to_change")
@@ -112,8 +114,64 @@ def test_the_file_of_a_class_that_has_changed_is_told(job: Any, tmp_path: Path) 
     with pytest.raises(Interrupted):
         job.run(out, model=module.Mine(6, 3), stop=7)
     file.write_text(file.read_text() + "# another thought\n")
-    with pytest.warns(UserWarning, match=r"^the file of the model's class is not what it was when the run"):
-        job.run(out, model=module.Mine(6, 3), resume=True)
+    with pytest.raises(Interrupted):
+        job.run(out, model=module.Mine(6, 3), resume=True, stop=2)
+    file.write_text(file.read_text().replace("pass", "bias = 7"))
+    said = r"^the Python of the model's class is not what it was when the run was begun; going on"
+    for stop in (2, 0):  # whoever resumes it again is told again
+        with pytest.warns(UserWarning, match=said), contextlib.suppress(Interrupted):
+            job.run(out, model=module.Mine(6, 3), resume=True, stop=stop)
+
+
+class Dying(Dataset[tuple[Tensor, Tensor]]):
+    """Rows whose worker ends, by the signal that the run is sent as well, when it is asked for the last."""
+
+    def __init__(self, job: Any, asked: int) -> None:
+        self.x, self.y = job.rows
+        self.asked = asked
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        self.asked -= 1
+        if self.asked == 0:
+            signal.raise_signal(signal.SIGTERM)
+            raise RuntimeError("DataLoader worker (pid(s) 1, 2) exited unexpectedly")
+        return self.x[row], self.y[row]
+
+
+@pytest.mark.parametrize("step", [0, 3, 5, 7, 10])
+def test_workers_that_end_before_a_batch_comes(job: Any, tmp_path: Path, step: int) -> None:
+    """Two rows are looked at before the first batch, of 10 rows as all."""
+
+    def rows(asked: int = -1) -> Any:
+        return DataLoader(Dying(job, asked), 10, shuffle=True)
+
+    job.run(tmp_path / "whole", train=rows())
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted, match=rf"^Stopped at step {step} of 15; ") as caught:
+        job.run(out, train=rows(2 + 10 * step + 1))
+    assert caught.value.exit_code == 143
+    assert caught.value.goes_on == (step > 0)
+    assert caught.value.run.status == "interrupted"
+    job.run(out, train=rows(), resume=True)
+    assert job.same(tmp_path / "whole", out)
+
+
+def test_stopped_while_it_validates(job: Any, tmp_path: Path) -> None:
+    def valid(asked: int = -1) -> Any:
+        return DataLoader(Dying(job, asked), 10)
+
+    options = {"validate_every": "2 steps", "checkpoint_every": "1 step"}
+    job.run(tmp_path / "whole", valid=valid(), **options)
+    out = tmp_path / "out"
+    said = r"^Stopped at step 4 of 15; the weights, and a checkpoint of step 3 to go on from, are saved in"
+    with pytest.raises(Interrupted, match=said) as caught:
+        job.run(out, valid=valid(2 + 50 + 20), **options)
+    assert caught.value.goes_on
+    job.run(out, valid=valid(), resume=True, **options)
+    assert job.same(tmp_path / "whole", out)
 
 
 def test_stopped_again_and_again(job: Any, tmp_path: Path) -> None:
