@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -761,3 +764,110 @@ def test_rows_that_were_trained_on_before_are_not_blamed() -> None:
 def test_a_mistake_within_a_loss_of_ones_own_stays_what_it_is() -> None:
     with pytest.raises(TypeError, match="unsupported operand"):
         fit(Pair(), (X, Y), loss=lambda output, target: output[0].sum() + None, progress=False)
+
+
+def test_a_model_may_write_into_rows_that_are_not_shuffled() -> None:
+    x, y = torch.ones(8, 3), torch.zeros(8)
+    net = nn.Sequential(nn.Dropout(0.5, inplace=True), nn.Linear(3, 1))
+    fit(net, (x, y), shuffle=False, epochs=3, progress=False)
+    assert x.eq(1).all()
+
+
+@pytest.mark.parametrize("validate_every", ["1 epoch", "50 steps", "70 steps", "20 epochs"])
+def test_the_last_good_weights_are_recent_however_it_validates(validate_every: str) -> None:
+    count = 0
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        nonlocal count
+        count += output.requires_grad
+        return (output - target).square().mean() * (float("nan") if count == 1050 else 1)
+
+    x = torch.linspace(-1, 1, 400)[:, None]
+    with pytest.raises(RunDiverged, match="the model of step 1,000 is kept"):
+        fit(nn.Linear(1, 1), (x, x), (x, x), loss=loss, batch_size=4, epochs=20, progress=False,
+            validate_every=validate_every)  # fmt: skip
+
+
+def classes(rows: int, ignored: slice = slice(0)) -> tuple[Tensor, Tensor]:
+    x = torch.randn(rows, 4, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 1).long()
+    y[ignored] = -100
+    return x, y
+
+
+WEIGHTS = torch.tensor([0.1, 2.0])
+ENTROPIES: dict[str, Any] = {
+    "own": None,
+    "weights": nn.CrossEntropyLoss(WEIGHTS),
+    "partial": partial(functional.cross_entropy, weight=WEIGHTS, label_smoothing=0.1),
+    "log": nn.NLLLoss(WEIGHTS),
+}
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+@pytest.mark.parametrize("name", ENTROPIES)
+def test_a_validation_loss_is_that_of_all_rows_at_once(name: str, metric: str, accumulate: int) -> None:
+    x, y = classes(1500, slice(1000, None))
+    order = y.argsort(stable=True)  # so that batches differ in what is ignored, and in classes
+    x, y = x[order], y[order]
+    net = nn.Sequential(nn.Linear(4, 2), nn.LogSoftmax(1))
+    loss = ENTROPIES[name]
+    run = fit(net, classes(64), (x, y), loss=loss, metric=metric, epochs=1, accumulate=accumulate,
+              progress=False)  # fmt: skip
+    whole = (loss or functional.cross_entropy)(net(x), y)
+    assert run.validations[-1]["valid_loss"] == pytest.approx(whole.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ENTROPIES)
+def test_parts_of_a_cross_entropy_are_the_whole(name: str) -> None:
+    """Whatever is ignored, and however classes are weighted: no warning, the same weights."""
+    ends = []
+    for accumulate in (1, 2, 4):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 2), nn.LogSoftmax(1))
+        fit(net, classes(96, slice(16, 45)), loss=ENTROPIES[name], shuffle=False, accumulate=accumulate,
+            batch_size=32, epochs=3, progress=False)  # fmt: skip
+        ends.append(net[0].weight.detach())
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ends[2], ends[0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_random_states_outside_stay_whatever_draws() -> None:
+    class Draws(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            random.random()
+            np.random.rand()
+            return super().forward(x)
+
+    net = Draws(4, 1)
+    rows = torch.ones(8, 4), torch.zeros(8)
+    before = random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
+    runs = [
+        fit(deepcopy(net), rows, rows, scaling=lambda x: x + torch.randn_like(x), epochs=2, progress=False)
+        for _ in range(2)
+    ]
+    assert (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()) == before
+    assert runs[0].validations[-1]["valid_loss"] == runs[1].validations[-1]["valid_loss"]
+
+
+def test_what_is_not_trained_gathers_no_gradients() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    x = torch.ones(8, 2)
+    once = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    once.load_state_dict(net.state_dict())
+    fit(net, (x, x[:, 0]), optimizer=SGD(net[1].parameters(), lr=1e-30), batch_size=8, epochs=4,
+        progress=False)  # fmt: skip
+    (once(x) - x[:, :1]).square().mean().backward()
+    torch.testing.assert_close(net[0].weight.grad, once[0].weight.grad)
+
+
+def test_a_scaling_in_place_leaves_the_rows() -> None:
+    x, y = torch.ones(8, 4), torch.zeros(8)
+    fit(nn.Linear(4, 1), (x, y), (x, y), scaling=lambda v: v.sub_(3), epochs=1, progress=False)
+    assert x.eq(1).all()
+
+
+def test_bytes_for_a_model_of_float64() -> None:
+    x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
+    assert fit(nn.Linear(4, 1).double(), (x, torch.zeros(8)), epochs=1, progress=False).status == "finished"

@@ -115,7 +115,11 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     options = {p.name: _plain(p.default) for p in named if p.default is not p.empty}
     required = tuple(p.name for p in named if p.default is p.empty)
     filled = usual_values(required, [*options, *required])
-    if len(filled) == len(required) and not any(_made(make, filled, shape) for shape in ((2,), (2, 2))):
+    if (
+        filled
+        and len(filled) == len(required)
+        and not any(_made(make, filled, shape) for shape in ((2,), (2, 2)))
+    ):
         filled = {}  # what is none of them is better asked for
     options |= filled
     required = tuple(o for o in required if o not in filled)

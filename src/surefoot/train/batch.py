@@ -11,7 +11,7 @@ from torch import Tensor
 
 from surefoot.errors import InputError
 
-__all__ = ["Batches", "Epoch", "Feed", "at_once", "narrowed", "unwritten"]
+__all__ = ["Batches", "Epoch", "Feed", "at_once", "copied", "narrowed", "unwritten"]
 
 _ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
 _SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
@@ -56,6 +56,15 @@ class Feed:
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
+
+
+def copied(epoch: Epoch) -> Epoch:
+    """The same batches, of inputs that the model may write into, as by Dropout(inplace=True)."""
+
+    def batches(number: int, skip: int = 0) -> Batches:
+        return ((x.clone(), y) for x, y in epoch(number, skip))
+
+    return batches
 
 
 def unwritten(epoch: Epoch) -> Epoch:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
-from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch
+from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, weigher
 from surefoot.train.randomness import forked
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
@@ -106,6 +106,8 @@ def eager(
     """
     params = [p for group in optimizer.param_groups for p in group["params"]]
     unproven = accumulate > 1  # that the loss is a mean over the rows
+    weigh = weigher(loss)
+    others = [p for p in model.parameters() if p.requires_grad and not any(p is q for q in params)]
 
     def valued(output: Any, y: Tensor) -> Tensor:
         try:
@@ -130,9 +132,9 @@ def eager(
     def in_parts(x: Tensor, y: Tensor) -> Tensor:
         nonlocal unproven
         outputs, losses = [], []
-        for xs, ys, share in parts(x, y, accumulate):
+        for xs, ys, share in parts(x, y, accumulate, weigh):
             output, value = forward(xs, ys)
-            value = value * share
+            value = shared(value, share)
             _backward(value)
             losses.append(value.detach())
             if unproven:
@@ -146,6 +148,8 @@ def eager(
 
     def gradient(x: Tensor, y: Tensor) -> Tensor:
         for p in params:
+            p.grad = None
+        for p in others:  # which nobody steps, and nobody would clear
             p.grad = None
         if accumulate == 1:
             _, value = forward(x, y)
@@ -190,8 +194,12 @@ def _backward(value: Tensor) -> None:
     _run_backward((value,), (one,), False, False, (), allow_unreachable=True, accumulate_grad=True)
 
 
-def parts(x: Tensor, y: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """The batch in `count` parts as equal as can be, none empty, each with its share of the rows.
+def parts(
+    x: Tensor, y: Tensor, count: int, weigh: Callable[[Tensor], Tensor] | None = None
+) -> Iterator[tuple[Tensor, Tensor, float | Tensor]]:
+    """The batch in `count` parts as equal as can be, none empty, each with its share of the loss.
+
+    That is its share of the rows, or of what `weigh` says that targets weigh.
 
     Example:
         >>> x = torch.arange(5)
@@ -201,8 +209,16 @@ def parts(x: Tensor, y: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor, fl
         [[0], [1]]
     """
     count = min(count, len(x))
+    whole = len(x) if weigh is None else weigh(y)
     for xs, ys in zip(x.tensor_split(count), y.tensor_split(count), strict=True):
-        yield xs, ys, len(xs) / len(x)
+        yield xs, ys, (len(xs) if weigh is None else weigh(ys)) / whole
+
+
+def shared(value: Tensor, share: float | Tensor) -> Tensor:
+    """A part's loss by its share; nothing where that is nothing, of which the mean is NaN."""
+    if not isinstance(share, Tensor):
+        return value * share
+    return value.where(share > 0, 0.0) * share.to(value.dtype)
 
 
 @torch.no_grad()

@@ -73,10 +73,10 @@ def feed(
         scaling = partial(_narrowed, dtype=wished, scaling=scaling)
     given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, other rows may look the same
     if scaling is None and x.dtype == torch.uint8:
-        scaling = Tensor.float
+        scaling = partial(Tensor.to, dtype=floats)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:
-        x, scaling = scaling(x), None
+        x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
         if not isinstance(x, Tensor):
             raise InputError(f"The scaling gives a {type(x).__name__}; it must give a tensor.")
         if len(x) != len(y):

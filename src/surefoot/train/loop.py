@@ -33,7 +33,7 @@ from surefoot.train.losses import Loss
 from surefoot.train.material import material
 from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
-from surefoot.train.randomness import Randomness
+from surefoot.train.randomness import Randomness, drawing
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run, RunDiverged
 from surefoot.train.same import sources
@@ -163,18 +163,19 @@ def fit(
     check_parts(config.batch_size, accumulate)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
-    what = material(
-        model,
-        train,
-        valid,
-        config,
-        batch_size=batch_size,
-        loss=loss,
-        metric=metric,
-        scaling=scaling,
-        device=place,
-        wide=autocast is None,
-    )
+    with drawing(config.seed, place):  # as a scaling may, or a model that is looked at
+        what = material(
+            model,
+            train,
+            valid,
+            config,
+            batch_size=batch_size,
+            loss=loss,
+            metric=metric,
+            scaling=scaling,
+            device=place,
+            wide=autocast is None,
+        )
     rows, valid_rows, objective = what.rows, what.valid, what.objective
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
@@ -187,15 +188,16 @@ def fit(
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         machine = environment(place, config.seed)
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
-    step, compile = choose(
-        (folder.settled("compile") if folder is not None and resume else None) or compile,
-        Job(model, objective.loss, made, clip, autocast, config.accumulate),
-        what.batch(batch_size),
-        every=every,
-        last=last,
-        rest=rows.rows % batch_size,
-        say=print if progress else lambda line: None,
-    )
+    with drawing(config.seed, place):
+        step, compile = choose(
+            (folder.settled("compile") if folder is not None and resume else None) or compile,
+            Job(model, objective.loss, made, clip, autocast, config.accumulate),
+            what.batch(batch_size),
+            every=every,
+            last=last,
+            rest=rows.rows % batch_size,
+            say=print if progress else lambda line: None,
+        )
     resumed = folder is not None and folder.create(resume=resume, compile=compile)
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
@@ -243,6 +245,7 @@ def fit(
                     if valid_rows is not None and (history.step % every == 0 or history.step == last):
                         step.flush()
                         best.offer(history.validate(model, valid_rows.epoch(epoch), objective), history.step)
+                        good.offer(history.step)  # the losses up to here have been fetched
                     if not step.whole:
                         continue
                     if history.due:

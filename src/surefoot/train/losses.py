@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ __all__ = [
     "measured",
     "of_torch",
     "squared_error",
+    "weigher",
 ]  # fmt: skip
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -92,6 +94,38 @@ def check_differentiable(value: Tensor) -> None:
             "The loss does not depend on the parameters in a way that can be differentiated: look for"
             " detach(), no_grad(), item(), or a count, as of right answers."
         )
+
+
+def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
+    """For a mean that is not one over rows: what a batch's targets weigh in it; None for all others.
+
+    A cross entropy divides by how many class numbers it does not ignore, or by the weights of their classes.
+
+    Example:
+        >>> import torch
+        >>> weigher(nn.CrossEntropyLoss(torch.tensor([1.0, 3.0])))(torch.tensor([0, 1, -100, 1]))
+        tensor(7.)
+    """
+    given = loss.keywords if isinstance(loss, partial) else {}
+    loss = loss.func if isinstance(loss, partial) else loss
+    if type(loss) in (nn.CrossEntropyLoss, nn.NLLLoss):
+        given = {name: getattr(loss, name) for name in ("weight", "ignore_index", "reduction")}
+    elif loss not in (cross_entropy, functional.cross_entropy, functional.nll_loss):
+        return None
+    if given.get("reduction", "mean") != "mean":
+        return None
+    weight, ignored = given.get("weight"), given.get("ignore_index", -100)
+
+    def weigh(target: Tensor) -> Tensor:
+        if measured(target):  # a probability for each class
+            return target.new_tensor(len(target))
+        counted = target.ne(ignored)
+        if weight is None:
+            return counted.sum()
+        of_each: Tensor = weight.to(target.device)[target.where(counted, 0)]
+        return (of_each * counted).sum()
+
+    return weigh
 
 
 def flat(output: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.train.batch import Batches, Feed, at_once, unwritten
+from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows
@@ -110,7 +110,7 @@ def material(
             compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
     # shuffled ones are copies
     if rows.first is not None and not config.shuffle:
-        rows = replace(rows, epoch=unwritten(rows.epoch))
+        rows = replace(rows, epoch=copied(unwritten(rows.epoch)))
     if valid_rows is not None and valid_rows.first is not None:
         valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
     return Material(rows, valid_rows, objective, compared, marks)

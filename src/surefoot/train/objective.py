@@ -20,6 +20,7 @@ from surefoot.train.losses import (
     measured,
     of_torch,
     squared_error,
+    weigher,
 )
 from surefoot.train.modes import evaluating
 
@@ -120,7 +121,8 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
 
     accuracy = share of targets at which the largest output is, but for those that the loss ignores;
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each target taken over all rows, and both sums over all
-    targets. A batch's loss counts as often as it has rows, or class numbers that are not ignored.
+    targets. A batch's loss counts as often as it has rows, or class numbers that are not ignored, or as much
+    as the weights of their classes, where it is a mean by these.
 
     Args:
         model: left in the mode that it is in.
@@ -134,20 +136,27 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
         InputError: no rows, or a metric that cannot be told of these outputs and targets.
     """
     losses, parts, rows = [], [], 0
-    weights: list[Tensor | int] = []
+    weights: list[Tensor] = []
+    right: list[Tensor] = []  # of how many it is told whether they are
+    weigh = weigher(objective.loss)
     shift: Tensor | None = None  # a target near the mean, or Σy² − (Σy)²/n would lose all digits
     with evaluating(model):
         for x, y in batches:
             output = model(x)
             loss = _wide(objective.loss(output, y))
             rows += len(x)
+            if weigh is not None:
+                weight = weigh(y)
+            elif measured(y):
+                weight = torch.tensor(len(x))
+            else:
+                weight = (y != objective.ignored).sum()
+            weights.append(_wide(weight))
+            loss = torch.where(weight > 0, loss, 0)  # of nothing, the mean is NaN
             if objective.metric == "accuracy":
                 correct, counted = objective.measure(output, y)
-                loss = torch.where(counted > 0, loss, 0)  # of nothing, the mean is NaN
                 parts.append(correct)
-                weights.append(counted)
-            else:
-                weights.append(len(x))
+                right.append(counted)
             if objective.metric == "r2":
                 shift = y[:1] if shift is None else shift
                 parts.append(_moments(output, y, shift))
@@ -156,7 +165,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
         raise InputError("The validation data hold no rows.")
     loss = torch.stack(losses).sum() / sum(weights)
     if objective.metric == "accuracy":
-        metric = torch.stack(parts).sum(0) / sum(weights)
+        metric = torch.stack(parts).sum(0) / sum(right)
     elif objective.metric == "r2":
         total = torch.stack(parts).sum(0)
         residual, squares, sums = total[0].sum(), total[1].sum(), total[2]

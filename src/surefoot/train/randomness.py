@@ -14,7 +14,7 @@ import torch
 if TYPE_CHECKING:
     from surefoot.train.batch import Batches, Feed
 
-__all__ = ["Randomness", "forked", "unmoved"]
+__all__ = ["Randomness", "drawing", "forked", "unmoved"]
 
 
 @contextmanager
@@ -30,6 +30,20 @@ def unmoved(generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
         np.random.set_state(before[2])
         for generator, state in zip(generators, own, strict=True):
             generator.set_state(state)
+
+
+@contextmanager
+def drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from random states that begin with this seed, and leave those outside as they are."""
+    with unmoved(), forked(device):
+        _begin(seed)
+        yield
+
+
+def _begin(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
 
 
 def forked(device: torch.device) -> AbstractContextManager[None]:
@@ -55,9 +69,7 @@ class Randomness:
 
     def __enter__(self) -> Randomness:
         self._outside = self._now()
-        torch.manual_seed(self._seed)
-        random.seed(self._seed)
-        np.random.seed([self._seed & 0xFFFFFFFF, self._seed >> 32])
+        _begin(self._seed)
         return self
 
     def __exit__(

@@ -86,8 +86,9 @@ class Run:
     def epochs(self) -> list[dict[str, Any]]:
         """One record per epoch: epoch, step, train_loss, lr, seconds and train_seconds (without validation).
 
-        Where there are rows to validate on, also valid_loss and the metric of both, as train_accuracy and
-        valid_accuracy.
+        train_loss is the mean of the steps' losses, each as often as it had rows. Where there are rows to
+        validate on, also valid_loss and the metric of both, as train_accuracy and valid_accuracy; that of
+        training rows only where they are tensors or arrays, and it can be told.
         """
         return self._of("epoch")
 

@@ -57,10 +57,12 @@ def test_k_steps_equal_k_eager_steps(job, options, clip):
     assert torch.equal(model.frozen.weight, frozen)
 
 
+@pytest.mark.parametrize("ignored", [slice(0), slice(1, 5)])
 @pytest.mark.parametrize("clip", [None, 0.1])
-def test_batches_in_parts(job, clip):
-    """Eight rows in parts of 3, 3 and 2, each with its own dropout and batch norm."""
+def test_batches_in_parts(job, clip, ignored):
+    """Eight rows in parts of 3, 3 and 2, each with its own dropout, batch norm and ignored rows."""
     model, optimizer, x, y = job(nesterov=True)
+    y[:, ignored] = -100
     step = eager(model, nn.functional.cross_entropy, optimizer, clip=clip, accumulate=3)
     step(x[0], y[0])
     steps = attached(model, optimizer, x, y, clip, accumulate=3)

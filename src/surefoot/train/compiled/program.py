@@ -26,7 +26,8 @@ from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
-from surefoot.train.engine import parts
+from surefoot.train.engine import parts, shared
+from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
 from surefoot.train.same import first_line
 
@@ -94,6 +95,7 @@ def trace(
         if p in used
     ]
     with_momentum = [i for i, _, group in updates if group["momentum"] != 0]
+    weigh = weigher(loss)
     n_params, n_model = len(params), len(params) + len(buffers)
     n_state = n_model + len(with_momentum)
 
@@ -107,10 +109,10 @@ def trace(
             grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
             state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
             taken = []
-            for xp, yp, share in parts(xs[k], ys[k], accumulate):
+            for xp, yp, share in parts(xs[k], ys[k], accumulate, weigh):
                 value = loss(torch.func.functional_call(model, state, (xp,)), yp)
                 if accumulate > 1:
-                    value = value * share
+                    value = shared(value, share)
                 taken.append((value.detach(), *torch.autograd.grad(value, grad_of)))
             value, *grads = (functools.reduce(operator.add, column) for column in zip(*taken, strict=True))
             with torch.no_grad():

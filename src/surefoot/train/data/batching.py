@@ -91,6 +91,6 @@ def batches(
             # twice as fast as x[index], and fourteen times for bytes: whole rows are copied
             xs, ys = x.index_select(0, index), y.index_select(0, index)
         if scaling is not None:
-            xs = scaling(xs)
+            xs = scaling(xs.clone() if rows is None else xs)
         parts = zip(torch.split(xs, batch_size), torch.split(ys, batch_size), strict=True)
         yield from itertools.islice(parts, max(0, done - start) // batch_size, None)
