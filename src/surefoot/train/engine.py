@@ -107,7 +107,8 @@ def eager(
     params = [p for group in optimizer.param_groups for p in group["params"]]
     unproven = accumulate > 1  # that the loss is a mean over the rows
     weigh = weigher(loss)
-    others = [p for p in model.parameters() if p.requires_grad and not any(p is q for q in params)]
+    trained = set(map(id, params))
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in trained]
 
     def valued(output: Any, y: Tensor) -> Tensor:
         try:

@@ -118,7 +118,7 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
 
     def weigh(target: Tensor) -> Tensor:
         if measured(target):  # a probability for each class
-            return target.new_tensor(len(target))
+            return target.real.new_full((), len(target))
         counted = target.ne(ignored)
         if weight is None:
             return counted.sum()

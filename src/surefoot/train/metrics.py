@@ -82,7 +82,7 @@ class Metrics:
             return
         with told(self.path), open(self.path, "r+b") as file:
             place = 0
-            for number, line in enumerate(file.read(size).split(b"\n"), 1):
+            for number, line in enumerate(file.read(size).split(b"\n") if damaged else (), 1):
                 if number in damaged:
                     file.seek(place)
                     file.write(b" " * len(line))

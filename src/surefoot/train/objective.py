@@ -148,7 +148,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
             if weigh is not None:
                 weight = weigh(y)
             elif measured(y):
-                weight = torch.tensor(len(x))
+                weight = torch.full((), len(x), device=loss.device)
             else:
                 weight = (y != objective.ignored).sum()
             weights.append(_wide(weight))
