@@ -21,6 +21,7 @@ __all__ = ["Claim", "same"]
 
 # dyadic numbers of so few bits are exact, together with what they are computed from
 _EXACT_BITS = {"float64": 44, "float32": 20}
+_FIRST = 1  # steps, in which a rule that is another mostly shows
 _SHORT = 8  # steps; in longer runs the fractions of a rule that divides grow to millions of digits
 
 
@@ -72,7 +73,9 @@ class Claim:
 
     def expected(self, script: Script, follow: Trace | None = None, *, in_floats: bool = False) -> Trace:
         """What the rule makes of a script (in the optimizer's words); `in_floats`: float64 will do."""
-        ours = self.script(script)
+        return self._played(self.script(script), follow, in_floats)
+
+    def _played(self, ours: Script, follow: Trace | None, in_floats: bool) -> Trace:
         if self.rule.exact and len(ours.steps) <= _SHORT:
             return _replay(ours, self.rule, follow, Fraction)
         if in_floats:
@@ -96,7 +99,7 @@ class Claim:
     def holds(self, got: Trace) -> bool:
         """Whether a recording follows the rule; one that the rule cannot play does not."""
         try:
-            return self._compare(got, None)[0] is None
+            return self._begins(got) and self._compare(got, None)[0] is None
         except InputError:
             return False
 
@@ -134,15 +137,31 @@ class Claim:
             for n, slots in m.state.items()
         )
 
+    def _begins(self, got: Trace) -> bool:
+        """Whether the first steps of a recording are the rule's within rounding; most others part there."""
+        if len(got.steps) <= 2 * _FIRST:
+            return True
+        got = self._as_rough(got)
+        whole = self.script(got.script)
+        ours = dataclasses.replace(whole, steps=whole.steps[:_FIRST])
+        expected = self._played(ours, None, "float64" not in got.dtypes.values())
+        bounds = _replay(ours, self.rule, None, None)
+        return compare(expected, got, bounds=bounds, slots=self.slots) is None
+
+    def _as_rough(self, got: Trace) -> Trace:
+        if not self.rough:
+            return got
+        dtypes = {n: max(d, self.rough, key=UNIT_ROUNDOFF.__getitem__) for n, d in got.dtypes.items()}
+        return dataclasses.replace(got, dtypes=dtypes)
+
     def _compare(self, got: Trace, follow: Trace | None) -> tuple[Mismatch | None, bool]:
         """The first mismatch, and whether it was compared bit for bit."""
-        if self.rough:
-            dtypes = {n: max(d, self.rough, key=UNIT_ROUNDOFF.__getitem__) for n, d in got.dtypes.items()}
-            got = dataclasses.replace(got, dtypes=dtypes)
-        expected = self.expected(got.script, follow, in_floats="float64" not in got.dtypes.values())
+        got = self._as_rough(got)
+        ours = self.script(got.script)
+        expected = self._played(ours, follow, "float64" not in got.dtypes.values())
         bounds = None
         if not (exact := _exact(expected, got)):
-            bounds = _replay(self.script(got.script), self.rule, follow, None)
+            bounds = _replay(ours, self.rule, follow, None)
         return compare(expected, got, bounds=bounds, slots=self.slots, local=follow is not None), exact
 
     def _renamed(self, got: Trace) -> Trace:

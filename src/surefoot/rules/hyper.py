@@ -85,8 +85,8 @@ class Hyper:
 def _number(name: str, default: Any, letter: str, latex: str, meaning: str, bounds: str = "[0,") -> Hyper:
     """A number whose bounds are written as an interval: `[0,1)`, `(0,`, or nothing."""
     low, _, high = bounds.partition(",")
-    lo = float(low[1:]) if low[1:] else None
-    hi = float(high[:-1]) if high[:-1] else None
+    lo = int(low[1:]) if low[1:] else None
+    hi = int(high[:-1]) if high[:-1] else None
     left = f"{lo:g} {'<' if low[0] == '(' else '≤'} " if lo is not None else ""
     right = f" {'<' if high[-1] == ')' else '≤'} {hi:g}" if hi is not None else ""
     domain = (

@@ -29,7 +29,10 @@ class Magnitude:
     @classmethod
     def of(cls, x: Any) -> Magnitude:
         """A number with itself as its bound."""
-        return x if isinstance(x, cls) else cls(float(x), abs(float(x)))
+        if isinstance(x, cls):
+            return x
+        value = float(x)
+        return cls(value, abs(value))
 
     def __float__(self) -> float:
         """The bound."""

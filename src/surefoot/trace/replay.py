@@ -56,7 +56,7 @@ def replay(
     shapes = {n: shape(v) for n, v in script.start.items()}
 
     def make(x: Number) -> Number:  # NaN and the infinities are floats, and stay so
-        return x if isinstance(x, float) else number(x)
+        return x if type(x) is number or isinstance(x, float) else number(x)
 
     w = {n: map_value(make, v) for n, v in script.start.items()}
     start = dict(w)

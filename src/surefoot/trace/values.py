@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from surefoot.errors import InputError
@@ -65,16 +66,28 @@ def exact_binary(value: Any) -> Value:
         >>> exact_binary([0.5, float("inf")])
         (Fraction(1, 2), inf)
     """
-    return _read(value, "a value", Fraction)
+    return _read(value, "a value", _binary)
+
+
+@lru_cache(4096)  # the same few numbers are read again and again
+def _binary(x: float) -> Fraction:
+    return Fraction(*x.as_integer_ratio())  # Fraction(x) looks first whether x is a Rational, which is slow
 
 
 def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value:
+    kind = type(value)  # isinstance asks Fraction's metaclass, which takes longer than all the rest
+    if kind is Fraction:
+        return value
+    if kind is float:
+        return of_float(value) if math.isfinite(value) else value
+    if kind is tuple and set(map(type, value)) == {Fraction}:
+        return value
+    if kind is tuple or kind is list or isinstance(value, (list, tuple)):
+        return tuple([_read(v, what, of_float) for v in value])
     if isinstance(value, (Fraction, int)) and not isinstance(value, bool):
         return Fraction(value)
     if isinstance(value, float):
         return of_float(float(value)) if math.isfinite(value) else float(value)
-    if isinstance(value, (list, tuple)):
-        return tuple(_read(v, what, of_float) for v in value)
     if hasattr(value, "tolist"):
         return _read(value.tolist(), what, of_float)
     if hasattr(value, "man_exp"):  # mpmath's
@@ -128,7 +141,7 @@ def shape(value: Value, what: str = "a value") -> Shape:
     """
     if not isinstance(value, tuple):
         return ()
-    if not any(isinstance(v, tuple) for v in value):
+    if tuple not in set(map(type, value)):
         return (len(value),)
     inner = {shape(v, what) for v in value}
     if len(inner) > 1:
@@ -170,6 +183,8 @@ def build(shape: Shape, numbers: Sequence[Number]) -> Value:
     """
     if not shape:
         return numbers[0]
+    if len(shape) == 1:
+        return tuple(numbers)
     size = len(numbers) // shape[0] if shape[0] else 0
     return tuple(build(shape[1:], numbers[i * size : (i + 1) * size]) for i in range(shape[0]))
 
@@ -177,5 +192,5 @@ def build(shape: Shape, numbers: Sequence[Number]) -> Value:
 def map_value(function: Callable[..., Number], *values: Value) -> Value:
     """Apply a function to the corresponding elements of values of one shape."""
     if isinstance(values[0], tuple):
-        return tuple(map_value(function, *parts) for parts in zip(*values, strict=True))
+        return tuple([map_value(function, *parts) for parts in zip(*values, strict=True)])
     return function(*values)
