@@ -99,7 +99,7 @@ class Claim:
     def holds(self, got: Trace) -> bool:
         """Whether a recording follows the rule; one that the rule cannot play does not."""
         try:
-            return self._begins(got) and self._compare(got, None)[0] is None
+            return (self._parts_at_once(got) or self._compare(got, None)[0]) is None
         except InputError:
             return False
 
@@ -137,16 +137,20 @@ class Claim:
             for n, slots in m.state.items()
         )
 
-    def _begins(self, got: Trace) -> bool:
-        """Whether the first steps of a recording are the rule's within rounding; most others part there."""
+    def parts(self, got: Trace) -> Mismatch | None:
+        """Where a recording parts from the rule by more than rounding at once, else where it first does."""
+        return self._parts_at_once(got) or self.mismatch(got)
+
+    def _parts_at_once(self, got: Trace) -> Mismatch | None:
+        """Where the first steps part from the rule by more than rounding, as most other rules do."""
         if len(got.steps) <= 2 * _FIRST:
-            return True
+            return None
         got = self._as_rough(got)
         whole = self.script(got.script)
         ours = dataclasses.replace(whole, steps=whole.steps[:_FIRST])
         expected = self._played(ours, None, "float64" not in got.dtypes.values())
         bounds = _replay(ours, self.rule, None, None)
-        return compare(expected, got, bounds=bounds, slots=self.slots) is None
+        return compare(expected, got, bounds=bounds, slots=self.slots)
 
     def _as_rough(self, got: Trace) -> Trace:
         if not self.rough:

@@ -17,7 +17,7 @@ from surefoot.trace.values import Number, Shape, Value, build, elements, exact, 
 __all__ = ["magnitudes", "replay"]
 
 State = dict[str, Any]
-_TOO_LARGE = 10**1000
+_BITS = 3322  # of 10^1000
 
 
 def replay(
@@ -118,11 +118,15 @@ def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None)
 
 def _has_run_away(x: Number) -> bool:
     """Whether an mpmath number is too large to be wanted in writing; floats become inf by themselves."""
-    return hasattr(x, "man_exp") and abs(x) > _TOO_LARGE
+    if not hasattr(x, "man_exp"):
+        return False
+    return bool(x.exp + x.bc > _BITS or (x.man == 0 and abs(x) > 1))  # the infinities have no bits
 
 
 def _point(rule: Rule, h: Any, w: Value, states: list[State] | None) -> Value:
     """Where the gradient is taken; a rule that looks ahead needs its state for it."""
+    if rule.look is None:
+        return w
     numbers = list(elements(w))
     states = states or [rule.init(h, x) for x in numbers]
     return build(shape(w), [rule.point(h, x, s) for x, s in zip(numbers, states, strict=True)])

@@ -96,14 +96,17 @@ def _fitting(
 
 def _moves_of(claim: Claim, answers: Answers) -> dict[str, tuple[float, ...]]:
     """How a rule would have moved w in the probes that show whether it is linear."""
-    return {name: moves(claim.expected(answers.traces[name].script)) for name in ("impulse", "double")}
+    return {
+        name: moves(claim.expected(answers.traces[name].script, in_floats=True))
+        for name in ("impulse", "double")
+    }
 
 
 def _first_mismatch(claim: Claim, answers: Answers) -> tuple[int, str] | None:
     """How many probes a rule passes before one rules it out, and by which number."""
     for i, (name, trace) in enumerate(answers.traces.items()):
         try:
-            found = claim.mismatch(trace)
+            found = claim.parts(trace)
         except InputError as error:
             return i, str(error)
         if found is not None:
