@@ -104,10 +104,7 @@ def test_other_numbers():
     exact = replay(script, "torch").steps[-1].w["w"]
     assert replay(script, "torch", float).steps[-1].w["w"] == exact
     with mpmath.workdps(50):
-        assert (
-            replay(script, "torch", lambda q: mpmath.mpf(q.numerator) / q.denominator).steps[-1].w["w"]
-            == exact
-        )
+        assert replay(script, "torch", mpmath.mpf).steps[-1].w["w"] == exact
 
 
 def test_only_slots_that_were_written_are_state():
@@ -120,7 +117,7 @@ def test_only_slots_that_were_written_are_state():
 def test_rules_with_roots_run_on_mpmath():
     script = Script.of({"w": 1.0}, gradients=[{"w": 0.5}] * 20, lr=0.01)
     with mpmath.workdps(50):
-        exact = replay(script, "adam", lambda q: mpmath.mpf(q.numerator) / q.denominator)
+        exact = replay(script, "adam", mpmath.mpf)
     got = record(script, torch.optim.Adam)
     assert abs(float(exact.steps[-1].w["w"]) - float(got.steps[-1].w["w"])) < 1e-14
 
@@ -237,3 +234,17 @@ def test_the_root_of_what_rounding_made_negative_says_its_step():
     script = Script.of({"w": 1}, gradients=[{"w": 0.7}] * 60, lr=0.01)
     with pytest.raises(InputError, match=r"^At step 2: math domain error in rule 'falls'\.$"):
         replay(script, falls, float)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "ends"),
+    [(10**999, True), (-(10**999), True), (float("-inf"), True), (10**900, False)],
+    ids=["large", "negative", "infinite", "less"],
+)
+def test_what_grows_beyond_writing_is_told(gradient, ends):
+    script = Script.of({"w": 1}, gradients=[{"w": gradient}], lr=99)
+    if ends:
+        with pytest.raises(InputError, match=r"At step 1: w has grown beyond 10\^1000"):
+            replay(script, "torch", mpmath.mpf)
+    else:
+        assert replay(script, "torch", mpmath.mpf).steps[0].w["w"] < 0

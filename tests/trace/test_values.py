@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 import mpmath
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +85,24 @@ def test_only_a_large_tensor_of_one_number_is_written_by_it():
     assert constant((Fraction(0),) * 32) is None
     assert constant((*(Fraction(0),) * 40, Fraction(1))) is None
     assert constant(Fraction(1)) is None
+
+
+class Pair(NamedTuple):
+    one: int
+    other: int
+
+
+@pytest.mark.parametrize(
+    "given_value", [Pair(1, 2), [Fraction(1), 2.0], (Fraction(1), Fraction(2)), torch.tensor([1, 2])]
+)
+def test_sequences_of_every_kind_become_tuples(given_value):
+    assert exact(given_value) == (Fraction(1), Fraction(2))
+    assert type(exact(given_value)) is tuple
+
+
+@pytest.mark.parametrize(
+    "given_value", [True, [True], (Fraction(1), True), [1.0, (2.0,)], (Fraction(1), (2,))]
+)
+def test_neither_flags_nor_ragged_fractions_pass(given_value):
+    with pytest.raises(InputError):
+        exact(given_value)

@@ -194,7 +194,7 @@ class H(Mapping[str, Any]):
         return H(self._hypers, {**self, **changes})
 
     def map(self, number: Callable[[Any], Any]) -> H:
-        """Every number put through `number` (say Fraction or mpmath.mpf); options stay as they are."""
+        """Every number put through `number` (say Fraction or float); options stay as they are."""
         numbers = {x.name for x in self._hypers if x.is_number}
         return H(
             self._hypers, {k: number(v) if k in numbers and v is not None else v for k, v in self.items()}

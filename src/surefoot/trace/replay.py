@@ -8,6 +8,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.rules import Rule, get
+from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.events import Move, Set
 from surefoot.trace.magnitude import Magnitude
 from surefoot.trace.script import Script
@@ -53,6 +54,8 @@ def replay(
         {'w': {'momentum_buffer': Fraction(166, 5)}}
     """
     rule = get(rule) if isinstance(rule, str) else rule
+    if getattr(number, "__module__", "").startswith("mpmath"):  # its mpf takes no Fraction
+        number = to_mpmath
     shapes = {n: shape(v) for n, v in script.start.items()}
 
     def make(x: Number) -> Number:  # NaN and the infinities are floats, and stay so
