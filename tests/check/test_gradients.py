@@ -204,6 +204,41 @@ def test_a_model_that_computes_in_float32_inside_is_judged_by_its_own_noise():
     assert report.ok, str(report)
 
 
+class Narrow(nn.Module):
+    """A sum in float32, of slope c, whose backward gives `factor` times that."""
+
+    def __init__(self, c, factor=1.0):
+        super().__init__()
+        self.w, self.c, self.factor = nn.Parameter(torch.tensor([1.0, 2.0])), c, factor
+
+    def forward(self, x):
+        w = self.w.float()
+        w = w.detach() * (1 - self.factor) + w * self.factor
+        return (w * self.c).sum() + x.float()
+
+
+@pytest.mark.parametrize("c", [10.0, 1.0, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
+def test_a_slope_that_float32_hides_is_never_wrong(c):
+    report = check_gradients(Narrow(c), lambda out: out.sum(), torch.tensor([1.0]))
+    assert report.verdict == ("right" if c >= 1e-3 else "unclear"), str(report)
+    assert report.dtype == "float32"
+    assert "The loss is computed in float32, at least in part" in str(report)
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5, -1.0, 0.9])
+@pytest.mark.parametrize("loss", [lambda out: out.sum(), lambda out: out.double().square().sum()])
+def test_a_wrong_backward_in_float32_is_found(loss, factor):
+    report = check_gradients(Narrow(0.1, factor), loss, torch.tensor([1.0]))
+    assert report.verdict == "wrong", str(report)
+
+
+def test_casts_of_what_is_no_parameter_are_no_loss_of_digits():
+    report = check_gradients(
+        Net(lambda x: x * (x > 0).float() * torch.ones(4)), lambda out, y: cross_entropy(out, y), batch()
+    )
+    assert report.dtype == "float64"
+
+
 def test_complex_parameters_are_checked_as_pairs():
     class Complex(nn.Module):
         def __init__(self):

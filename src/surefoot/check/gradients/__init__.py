@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.check.gradients.report import GradientReport, ParameterGradient
-from surefoot.check.gradients.slope import Slope
+from surefoot.check.gradients.slope import Slope, resolution
 from surefoot.check.gradients.surface import Direction, Surface, random_direction
 from surefoot.errors import InputError
 
@@ -85,7 +85,7 @@ def check_gradients(
         plan = {
             n: list(_directions(g, masks[n], generator, each, directions, samples)) for n, g in first.items()
         }
-        found = _hidden(_measure_all(surface, first, plan, generator))
+        found = _hidden(_measure_all(surface, first, plan, generator), resolution(surface.unit))
         parameters = tuple(
             ParameterGradient(n, tuple(g.shape), tuple(found[n]), whole=int(masks[n].sum()) <= each)
             for n, g in first.items()
@@ -96,14 +96,15 @@ def check_gradients(
         parameters=parameters,
         spread=spread,
         draws=surface.draws,
+        dtype=surface.dtype,
         padding=surface.padding,
         hooked=surface.hooked,
         flow=flow,
     )
 
 
-def _hidden(found: dict[str, list[Slope]]) -> dict[str, list[Slope]]:
-    """Slopes are "unclear" if their error is over 0.1 % of the largest, as where a loss has a large constant.
+def _hidden(found: dict[str, list[Slope]], least: float) -> dict[str, list[Slope]]:
+    """Slopes are "unclear" if their error is over `least` of the largest, as beside a large constant.
 
     If it is a quarter of the largest or more, all is noise: the point is a minimum, and nothing is hidden.
     """
@@ -111,7 +112,7 @@ def _hidden(found: dict[str, list[Slope]]) -> dict[str, list[Slope]]:
     return {
         name: [
             replace(s, verdict="unclear")
-            if s.verdict == "right" and 1e-3 * largest < s.error < largest / 4
+            if s.verdict == "right" and least * largest < s.error < largest / 4
             else s
             for s in slopes
         ]

@@ -96,7 +96,8 @@ class GradientReport:
     """The result of `check_gradients`; print it.
 
     `spread` is the difference between two equal evaluations (above zero, nothing can be judged), and `draws`
-    says whether the loss draws random numbers. `padding` has the row of each embedding's weight that is left
+    says whether the loss draws random numbers. `dtype` is the narrowest that the loss is computed in, though
+    parameters are float64. `padding` has the row of each embedding's weight that is left
     out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope. `hooked` names the
     parameters whose gradient a hook may change, and says whether all of its hooks were called. `flow` has the
     parameters in the order of the forward pass, each with those before it on its gradient's way.
@@ -107,6 +108,7 @@ class GradientReport:
     parameters: tuple[ParameterGradient, ...]
     spread: float = 0.0
     draws: bool = False
+    dtype: str = "float64"
     padding: Mapping[str, int] = field(default_factory=dict)
     hooked: Mapping[str, bool] = field(default_factory=dict)
     flow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -149,6 +151,11 @@ class GradientReport:
         if self.draws:
             lines.append(
                 "The loss draws random numbers (dropout?); the same ones were drawn in every evaluation."
+            )
+        if self.dtype != "float64":
+            lines.append(
+                f"The loss is computed in {self.dtype}, at least in part: its slopes have fewer digits, and "
+                "small ones cannot be told."
             )
         lines += [
             f"Row {row} of {name} is left out: with padding_idx={row} it has no gradient, whatever the slope."

@@ -12,6 +12,7 @@ FIRST = (2.0**-13, 2.0**-15)  # tried first: near the best step for a smooth los
 LADDER = tuple(
     2.0**-6 * 4.0**-k for k in range(12)
 )  # 2e-2 … 4e-9, when the first two do not agree with autograd
+WIDE = (2.0**-2, 2.0**-4)  # before those, where the loss is in float32
 MEETING = 1e-3  # relative; one-sided slopes are known less well than central ones
 TOLERANCE = 1e-5  # relative; far above what the ladder resolves, far below any mistake in a backward
 UNIT = 2.0**-53
@@ -85,6 +86,7 @@ class _Pair:
     coarse: _Rung
     fine: _Rung
     noise: float
+    unit: float
 
     @property
     def slope(self) -> float:
@@ -117,7 +119,15 @@ class _Pair:
 
     def resolves(self, autograd: float, size: float) -> bool:
         """Whether the error is small enough for agreement to mean something."""
-        return self.error <= 100 * TOLERANCE * max(abs(autograd), abs(self.slope), size)
+        return self.error <= resolution(self.unit) * max(abs(autograd), abs(self.slope), size)
+
+
+def resolution(unit: float) -> float:
+    """How well a slope must be known for agreement to mean something, as a share of its size.
+
+    In float32 slopes are known less well; a hundredth is still far below any mistake in a backward.
+    """
+    return 1e-3 if unit == UNIT else 1e-2
 
 
 def measure(
@@ -127,6 +137,7 @@ def measure(
     scale: float = 1.0,
     size: float = 0.0,
     noise: float | None = None,
+    unit: float = UNIT,
     index: tuple[int, ...] | None = None,
 ) -> Slope:
     """Measure the slope of `loss` at 0 and judge autograd's number by it.
@@ -139,6 +150,7 @@ def measure(
         scale: size of the number that is moved; the steps are multiples of it.
         size: what counts as a slope of ordinary size here; errors far below it do not matter.
         noise: rounding error of one evaluation; four units of the loss if not measured.
+        unit: unit roundoff of what the loss is computed in.
         index: handed on to the Slope.
 
     Returns:
@@ -154,17 +166,18 @@ def measure(
     """
     middle = loss(0.0)
     shake = max(4 * UNIT * abs(middle), noise or 0.0)
+    ladder = LADDER if unit == UNIT else (*WIDE, *LADDER)
 
     def rung(h: float) -> _Rung:
         return _Rung(h * scale, loss(h * scale), middle, loss(-h * scale))
 
-    pair = _Pair(rung(FIRST[0]), rung(FIRST[1]), shake)
+    pair = _Pair(rung(FIRST[0]), rung(FIRST[1]), shake, unit)
     verdict: Verdict = "right"
-    if not (pair.agrees(autograd) and pair.resolves(autograd, size)):
+    if unit != UNIT or not (pair.agrees(autograd) and pair.resolves(autograd, size)):
         # beside a large loss, a slope of 0 is one that is lost in its noise
         size = max(size, TOLERANCE * abs(middle) / scale)
-        rungs = [rung(h) for h in LADDER]
-        pair = min((_Pair(a, b, shake) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
+        rungs = [rung(h) for h in ladder]
+        pair = min((_Pair(a, b, shake, unit) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
         verdict = _judge(autograd, pair, rungs, size)
     found = Slope(
         index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict, bent=pair.bent

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.check.gradients.slope import Slope, measure
+from surefoot.check.gradients.precision import unit_of
+from surefoot.check.gradients.slope import UNIT, Slope, measure
 from surefoot.errors import InputError, headline
+from surefoot.trace.compare import UNIT_ROUNDOFF
 
 Direction = Tensor | tuple[int, ...]  # a whole direction, or one element's index
 
@@ -47,6 +49,7 @@ class Surface:
             raise InputError(
                 f"The loss is {start} at the start, so it has no slope; start from finite numbers."
             )
+        self.unit = self._unit()
         self.draws = free[0] != free[1]  # it draws random numbers; setting the seed makes it repeat
         self.noise = {n: self._measure_noise(n) for n in self.parameters}
 
@@ -88,6 +91,19 @@ class Surface:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self.seed)
             return self._evaluate().item()
+
+    @property
+    def dtype(self) -> str:
+        """The narrowest dtype that the loss is computed in."""
+        return next(name for name, u in UNIT_ROUNDOFF.items() if u == self.unit)
+
+    def _unit(self) -> float:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                return unit_of(self._evaluate)
+        except Exception:  # what cannot be watched is taken to compute in float64, as its copy is
+            return UNIT
 
     def gradients(self) -> dict[str, Tensor]:
         """Autograd's gradient of each parameter, zero where it gives none; complex ones as pairs of reals."""
@@ -153,6 +169,7 @@ class Surface:
             scale=self._scale(name, direction),
             size=gradient.abs().nan_to_num(0.0, 0.0).max().item(),
             noise=self.noise[name],
+            unit=self.unit,
             index=index,
         )
 
@@ -172,6 +189,9 @@ class Surface:
     def _measure_noise(self, name: str) -> float:
         """Rounding noise of one evaluation: fourth differences, over steps too small to see more.
 
+        In float32 such steps may move nothing at all, so they grow there until they do; and no noise is
+        taken to be below one rounding of the loss.
+
         Source: Moré and Wild, Estimating Computational Noise (2011), section 3.
         """
         generator = torch.Generator().manual_seed(self.seed)
@@ -179,10 +199,15 @@ class Surface:
         for _ in range(2):  # the smaller of two: one direction may cross a kink
             v = random_direction(torch.ones(_cells(self.parameters[name]).shape), generator)
             h = 2.0**-20 * self._scale(name, v)
-            values = torch.tensor([self.along(name, v, k * h) for k in range(-3, 4)], dtype=torch.float64)
-            fourth = values.diff(n=4)
+            while True:
+                values = [self.along(name, v, k * h) for k in range(-3, 4)]
+                if self.unit == UNIT or len(set(values)) > 3 or h > 2.0**-9:
+                    break
+                h *= 8
+            fourth = torch.tensor(values, dtype=torch.float64).diff(n=4)
             estimates.append((fourth.square().mean() / math.comb(8, 4)).sqrt().item())
-        return min(estimates)
+        least = 0.0 if self.unit == UNIT else self.unit * abs(values[3])
+        return max(min(estimates), least)
 
 
 def random_direction(mask: Tensor, generator: torch.Generator) -> Tensor:
