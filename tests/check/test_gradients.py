@@ -580,3 +580,9 @@ def test_what_lies_on_another_way_is_no_end_of_the_place():
     assert {n for n, v in verdicts(report).items() if v == "wrong"} == {"a.weight", "a.bias"}
     text = " ".join(str(report).split())
     assert "look for the mistake between b.weight and a." in text or "between b.bias and a." in text
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, "a", 0.5])
+def test_a_seed_that_torch_cannot_take_is_told(seed):
+    with pytest.raises(InputError, match=r"seed is .*, but must be a whole number from −2⁶³ to 2⁶⁴ − 1"):
+        check_gradients(Net(nn.Tanh()), cross_entropy, batch(), seed=seed)

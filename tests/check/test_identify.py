@@ -118,7 +118,11 @@ def test_what_cannot_be_driven_is_refused():
 
 @pytest.mark.parametrize(
     ("lr", "said"),
-    [(0.0, "lr is 0, but must be positive"), ("fast", "lr holds 'fast', which is not a number")],
+    [
+        (0.0, "lr is 0, but must be positive"),
+        ("fast", "lr holds 'fast', which is not a number"),
+        (1e40, r"lr is 1e\+40, too large for steps to be read; use 1 or less"),
+    ],
 )
 def test_an_lr_without_a_step_is_refused(lr, said):
     with pytest.raises(InputError, match=said):

@@ -1,11 +1,12 @@
 """Finding an optimizer, and reading how it is called."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from surefoot.check.load import load, optimizers
+from surefoot.check.load import function, load, optimizers
 from surefoot.check.run import check
 from surefoot.check.verdict import DIFFERS
 from surefoot.errors import InputError
@@ -154,3 +155,23 @@ def test_defaults_that_kwargs_hide_are_read_off():
     assert (options["lr"], options["momentum"], options["nesterov"]) == (0.05, 0, False)
     assert "foreach" not in options  # it is no hyperparameter
     assert check(Hidden, only=["arithmetic"]).ok
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("mine.py", "'mine.py' names no function; write file.py:function or package.module:function."),
+        ("mine.py:mke", "Unknown function in mine.py 'mke'; did you mean 'make'?"),
+        ("mine.py:three", "mine.py:three is of type int; it must be a function."),
+        ("nowhere.py:make", "There is no file nowhere.py."),
+    ],
+)
+def test_a_function_that_cannot_be_found_is_told_as_one(tmp_path, monkeypatch, named, said):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "import torch\nclass SGD(torch.optim.SGD): pass\nthree = 3\ndef make(): return 3\n"
+    )
+    with pytest.raises(InputError) as caught:
+        function(named)
+    assert str(caught.value).startswith(said)
+    assert function("mine.py:make")() == 3

@@ -44,10 +44,11 @@ def test_a_training_without_output() -> None:
     assert finished()
 
 
-def test_letters_that_the_terminal_lacks() -> None:
+@pytest.mark.parametrize("encoding", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_letters_that_the_terminal_lacks(encoding: dict[str, str]) -> None:
     x = np.arange(40.0).reshape(20, 2)
     np.savez("rows.npz", x=x, y=x.sum(1) / 50)
-    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    env = {**os.environ, "PYTHONCOERCECLOCALE": "0", **encoding}
     done = subprocess.run(
         [*TRAIN, "--task", "regression"], capture_output=True, text=True, env=env, check=False
     )

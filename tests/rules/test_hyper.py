@@ -25,6 +25,8 @@ WRONG = [
     ("torch", {"decay": "l3"}, "Unknown decay 'l3'; known: after_momentum, after_step, corrected, "),
     ("torch", {"lr_max": 0}, "lr_max is 0; it must be a number with γ_max > 0."),
     ("torch", {"mometum": 0.9}, "Unknown hyperparameter 'mometum'; did you mean 'momentum'? Known: "),
+    ("torch", {"lr": 1j}, "lr is 1j; it must be a number with γ ≥ 0."),
+    ("torch", {"lr": [0.1]}, "lr is [0.1]; it must be a number with γ ≥ 0."),
     ("keras", {"dampening": 0.5}, "Unknown hyperparameter 'dampening'"),
     ("torch", {"decay": "corrected", "weight_decay": 1}, "decay='corrected' needs lr_max"),
 ]  # fmt: skip

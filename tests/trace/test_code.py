@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -119,3 +120,22 @@ def test_a_finding_of_no_number_is_python_that_holds_where_it_is_mended(value, a
     with pytest.raises(AssertionError, match=f"^should be float\\('{value}'\\), but is "):
         exec(code, {})
     exec(code.replace("got = v.item()", f"got = float('{value}')"), {})
+
+
+def test_names_that_python_lacks_or_the_code_needs_are_others():
+    names = ["my w", "lambda", "layer.weight", "torch", "optimizer", "1a", "layer_weight", "SGD", "θ"]
+    script = Script(
+        dict.fromkeys(names, 1),
+        (Group(tuple(names[:4]), {"lr": 0.5}), Group(tuple(names[4:]), {"lr": 0.25})),
+        (Step(dict.fromkeys(names, 1)), Step({"lambda": 2}, (Move("1a", 5), Reload()))),
+        dtypes={"layer.weight": "float32"},
+    )
+    got = record(script, torch.optim.SGD)
+    found = Mismatch(2, "lambda", (), "w", Fraction(-0.5), Fraction(0), 0.0)
+    code = to_torch_code(script, "SGD", imports=["from torch.optim import SGD"], mismatch=found)
+    ran = {}
+    exec(code, ran)  # its assert holds
+    called = ["my_w", "lambda_", "layer_weight", "torch_", "optimizer_", "_1a", "layer_weight_", "SGD_", "θ"]
+    for name, mine in zip(names, called, strict=True):
+        assert ran[mine].item() == got.steps[-1].w[name]
+    assert ran["layer_weight"].dtype is torch.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surefoot.errors import InputError
 from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, compare, magnitudes, record, replay
 
 DYADIC = st.integers(-16, 16).map(lambda k: Fraction(k, 8))
@@ -167,3 +169,31 @@ def test_numbers_beyond_all_floats_are_compared_too():
     exact = replay(script, "torch")
     assert compare(exact, exact, bounds=magnitudes(script, "torch")) is None
     assert compare(exact, record(script, torch.optim.SGD), bounds=magnitudes(script, "torch")) is not None
+
+
+def test_traces_of_other_things_are_told():
+    def played(start, count):
+        script = Script.of(start, gradients=[start] * count, lr=0.5, momentum=0.5)
+        return replay(script, "torch"), record(script, torch.optim.SGD)
+
+    expected, _ = played({"w": 1}, 3)
+    _, fewer = played({"w": 1}, 2)
+    with pytest.raises(
+        InputError, match=r"The traces have 3 and 2 steps; give both as many, or partial=True"
+    ):
+        compare(expected, fewer)
+    assert compare(expected, fewer, partial=True) is None
+    for start, said in (
+        ({"v": 1}, r"expected has w \(\), and got has v \(\)"),
+        ({"w": [1, 2]}, r"got has w \(2,\)"),
+    ):
+        with pytest.raises(InputError, match=said):
+            compare(expected, played(start, 3)[1])
+
+
+def test_a_bound_that_is_no_number_bounds_nothing():
+    one, other = (replay(Script.of({"w": 1}, gradients=[{"w": 1}], lr=lr), "torch") for lr in (0.5, 0.25))
+    nowhere = replay(Script.of({"w": math.nan}, gradients=[{"w": 1}], lr=0.5), "torch")
+    got = dataclasses.replace(other, dtypes={"w": "float64"})
+    assert compare(one, got) is not None
+    assert compare(one, got, bounds=nowhere) is None

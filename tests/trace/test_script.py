@@ -111,6 +111,7 @@ def test_equal_scripts_are_equal():
             "There are gradients for 1 steps, but steps is 2.",
         ),
         (lambda: Script.of(START, gradients=[], steps=-1), "steps is -1, but must be 0 or more."),
+        (lambda: Script.of(START, gradients=[], steps="1"), "steps is '1', but must be a whole number."),
         (
             lambda: Script.of(START, gradients=[], lr=[]),
             "The schedule of lr is empty; give at least one value.",

@@ -150,7 +150,7 @@ class Claim:
         ours = dataclasses.replace(whole, steps=whole.steps[:_FIRST])
         expected = self._played(ours, None, "float64" not in got.dtypes.values())
         bounds = _replay(ours, self.rule, None, None)
-        return compare(expected, got, bounds=bounds, slots=self.slots)
+        return compare(expected, got, bounds=bounds, slots=self.slots, partial=True)
 
     def _as_rough(self, got: Trace) -> Trace:
         if not self.rough:
@@ -166,7 +166,10 @@ class Claim:
         bounds = None
         if not (exact := _exact(expected, got)):
             bounds = _replay(ours, self.rule, follow, None)
-        return compare(expected, got, bounds=bounds, slots=self.slots, local=follow is not None), exact
+        found = compare(
+            expected, got, bounds=bounds, slots=self.slots, local=follow is not None, partial=True
+        )
+        return found, exact
 
     def _renamed(self, got: Trace) -> Trace:
         """The recording with the rule's names for the state it speaks of, and no other state."""

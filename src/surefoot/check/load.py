@@ -20,7 +20,7 @@ from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError, unknown
 from surefoot.loading import load_file, load_module
 
-__all__ = ["Subject", "load", "optimizers"]
+__all__ = ["Subject", "function", "load", "optimizers"]
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,36 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
     module = _module(where)
     if not hasattr(module, name):
-        own = vars(module).items()
-        makes = [
-            n for n, v in own if inspect.isfunction(v) and v.__module__ == module.__name__ and n[0] != "_"
-        ]
-        offered = [*_offered(module, where)]  # none, and it is about a function that makes a model
-        kind = "function" if makes and not offered else "class"
-        raise unknown(f"{kind} in {where}", name, offered or makes)
+        classes, makers = [*_offered(module, where)], _functions(module)
+        kind = "function" if makers and not classes else "class"
+        raise unknown(f"{kind} in {where}", name, classes or makers)
     made = getattr(module, name)
     _refuse(made, subject)
     return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
+
+
+def function(subject: str) -> Callable[[], Any]:
+    """Find a function that a user names: `file.py:function` or `package.module:function`.
+
+    Raises:
+        InputError: there is no such file, module or function, or importing it raises.
+    """
+    where, colon, name = subject.rpartition(":")
+    if not colon or not name:
+        raise InputError(f"{subject!r} names no function; write file.py:function or package.module:function.")
+    module = _module(where)
+    if not hasattr(module, name):
+        raise unknown(f"function in {where}", name, _functions(module))
+    made: Any = getattr(module, name)
+    if not callable(made):
+        raise InputError(f"{subject} is of type {type(made).__name__}; it must be a function.")
+    return made  # type: ignore[no-any-return]
+
+
+def _functions(module: ModuleType) -> list[str]:
+    """The module's own functions, none that is private."""
+    own = vars(module).items()
+    return [n for n, v in own if inspect.isfunction(v) and v.__module__ == module.__name__ and n[0] != "_"]
 
 
 def _refuse(made: Any, subject: str) -> None:

@@ -40,18 +40,18 @@ def gradients(
         Write the report as JSON.
     """
     from surefoot.check.gradients import check_gradients
-    from surefoot.check.load import load
+    from surefoot.check.load import function
     from surefoot.errors import InputError, headline
 
     try:
-        made = load(make).make()
+        made = function(make)()
     except InputError:
         raise
     except (Exception, SystemExit) as error:
         raise InputError(f"{make}() raised {headline(error)}.") from error
     if not (isinstance(made, tuple) and len(made) == 3):
-        kind = type(made).__name__
-        raise InputError(f"{make}() returned one {kind}; it must return (model, loss, batch).")
+        what = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"one {type(made).__name__}"
+        raise InputError(f"{make}() returned {what}; it must return (model, loss, batch).")
     model, loss, batch = made
     report = check_gradients(model, loss, batch, seed=seed, each=each, directions=directions, samples=samples)
     if json:

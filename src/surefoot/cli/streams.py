@@ -12,10 +12,13 @@ from typing import Any, TextIO, cast
 __all__ = ["lasting", "lenient", "let_go"]
 
 
+_PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UTF-8 is turned off
+
+
 def lenient() -> None:
     """Write a letter that the terminal's encoding lacks as ?, rather than fail."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":  # else somebody chose
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in _PYTHONS:  # else somebody chose
             stream.reconfigure(errors="replace")
 
 

@@ -68,7 +68,7 @@ class Hyper:
             return
         if value is None and self.default is None:
             return
-        if isinstance(value, (bool, str)) or value is None:
+        if isinstance(value, (bool, str, complex, list, tuple, dict)) or value is None:
             raise InputError(f"{self.name} is {value!r}; it must be a number with {self.domain}.")
         if type(value).__module__.partition(".")[0] == "sympy":
             return

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import keyword
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -13,6 +17,8 @@ from surefoot.trace.script import Script
 from surefoot.trace.values import Value, constant, exact_binary, shape
 
 __all__ = ["to_torch_code"]
+
+_OWN = {"torch", "optimizer", "saved", "got", "dict", "abs", "range", "float", "_"}
 
 
 def to_torch_code(
@@ -35,7 +41,8 @@ def to_torch_code(
         mismatch: ends the code with an assert on this number, which holds for a right optimizer.
 
     Returns:
-        The lines, as one string.
+        The lines, as one string. Parameters whose names are none in Python, or are taken, get such as are:
+        `layer.weight` is layer_weight.
 
     Example:
         >>> script = Script.of({"w": 1}, gradients=[{"w": 1}, {"w": 2}], lr=[0.5, 0.25], momentum=0.5)
@@ -54,7 +61,45 @@ def to_torch_code(
         w.grad = torch.tensor(2.0, dtype=torch.float64)
         optimizer.step()
     """
+    brought = re.findall(r"(?:import|as) (\w+)|^(\w+) =", "\n".join(imports), re.MULTILINE)
+    taken = {*itertools.chain(*brought), optimizer.partition(".")[0], *_OWN}
+    names = _identifiers(script.names, taken)
+    script = _renamed(script, names)
+    if mismatch is not None:
+        mismatch = dataclasses.replace(mismatch, name=names[mismatch.name])
     return "\n".join(_Writer(script, optimizer, dict(extra or {}), dtype).lines(imports, mismatch))
+
+
+def _identifiers(names: Sequence[str], taken: set[str]) -> dict[str, str]:
+    """What each parameter is called in code: `layer.weight` is layer_weight, `lambda` lambda_."""
+    found: dict[str, str] = {}
+    for name in names:
+        called = re.sub(r"\W", "_", name)
+        called = called if called[:1].isidentifier() else f"_{called}"
+        while keyword.iskeyword(called) or called in taken or called in found.values():
+            called += "_"
+        found[name] = called
+    return found
+
+
+def _renamed(script: Script, names: Mapping[str, str]) -> Script:
+    """The script with its parameters called by other names."""
+    if all(name == called for name, called in names.items()):
+        return script
+
+    def event(e: Event) -> Event:
+        return dataclasses.replace(e, name=names[e.name]) if isinstance(e, Move) else e
+
+    return dataclasses.replace(
+        script,
+        start={names[n]: v for n, v in script.start.items()},
+        groups=tuple(dataclasses.replace(g, names=tuple(names[n] for n in g.names)) for g in script.groups),
+        steps=tuple(
+            Step(s.gradients and {names[n]: v for n, v in s.gradients.items()}, tuple(map(event, s.events)))
+            for s in script.steps
+        ),
+        dtypes={names[n]: d for n, d in script.dtypes.items()},
+    )
 
 
 class _Writer:

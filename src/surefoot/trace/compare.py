@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
+from surefoot.errors import InputError
 from surefoot.trace.trace import Moment, Trace
 from surefoot.trace.values import Number, Value, elements, exact_binary, indices, shape
 
@@ -58,6 +59,7 @@ def compare(
     bounds: Trace | None = None,
     slots: Mapping[str, str] | None = None,
     local: bool = False,
+    partial: bool = False,
 ) -> Mismatch | None:
     """Find the first number in which a trace differs from what was expected: |got − expected| ≤ (4 + t)·u·Θ̄.
 
@@ -71,9 +73,13 @@ def compare(
         slots: which slot of `got` is compared with which of `expected` (got's name → expected's name); by
             default those of one name that both have, and that have the parameter's shape.
         local: each step began from `got`'s own values (`replay(..., follow=got)`), so t = 1 throughout.
+        partial: one of them may have fewer steps than the other; those that both have are compared.
 
     Returns:
         The first Mismatch in the order step, tensor, slot, element; None if there is none.
+
+    Raises:
+        InputError: they are of other tensors, or of another number of steps.
 
     Example:
         >>> from surefoot.trace import Script, record, replay
@@ -86,6 +92,15 @@ def compare(
         >>> print(compare(replay(script, "torch"), record(script, mine)))
         At step 2, momentum_buffer of w is 1.25, but should be 1.5.
     """
+    sizes = [{n: shape(v) for n, v in trace.script.start.items()} for trace in (expected, got)]
+    if sizes[0] != sizes[1]:
+        ours, theirs = (", ".join(f"{n} {s}" for n, s in size.items()) for size in sizes)
+        raise InputError(f"The traces are of other tensors: expected has {ours}, and got has {theirs}.")
+    if not partial and len(expected.steps) != len(got.steps):
+        raise InputError(
+            f"The traces have {len(expected.steps)} and {len(got.steps)} steps; give both as many, or "
+            "partial=True to compare those that both have."
+        )
     for t, (want, have) in enumerate(zip(expected.steps, got.steps, strict=False), 1):
         for name in expected.script.names:
             factor = (4 + (1 if local else t)) * UNIT_ROUNDOFF[got.dtypes.get(name, "float64")]
@@ -123,4 +138,4 @@ def _agree(expected: Number, got: Number, allowed: float) -> bool:
     want, have = exact_binary(expected), exact_binary(got)
     if isinstance(want, float) or isinstance(have, float):  # NaN or infinite
         return bool(want == have) or (want != want and have != have)
-    return bool(want == have) or allowed == math.inf or abs(have - want) <= Fraction(allowed)
+    return bool(want == have) or not math.isfinite(allowed) or abs(have - want) <= Fraction(allowed)

@@ -99,6 +99,8 @@ class Script:
         if (gradients is None) == (function is None):
             raise InputError("A script needs either gradients or a function to differentiate, and not both.")
         count = steps if steps is not None else len(gradients) if gradients is not None else 1
+        if not isinstance(count, int):
+            raise InputError(f"steps is {count!r}, but must be a whole number.")
         if count < 0:
             raise InputError(f"steps is {count}, but must be 0 or more.")
         if gradients is not None and len(gradients) != count:

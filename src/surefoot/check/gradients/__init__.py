@@ -70,6 +70,8 @@ def check_gradients(
     for name, count in (("each", each), ("directions", directions), ("samples", samples)):
         if count < 0:
             raise InputError(f"{name} is {count}, but is a number of measurements: 0 or more.")
+    if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+        raise InputError(f"seed is {seed!r}, but must be a whole number from −2⁶³ to 2⁶⁴ − 1.")
     surface = Surface(model, loss, batch, seed)
     if not directions + samples and any(surface.checked(n).sum() > each for n in surface.parameters):
         raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")

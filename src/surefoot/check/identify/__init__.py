@@ -39,6 +39,8 @@ __all__ = ["Identification", "Reading", "identify", "identify_patient"]
 
 _DRAWN = ("torch", "keras", "ema")  # always in the picture, to compare with
 
+_LARGEST = 10**6  # an lr; beyond it decay alone may leave the floats within the probes
+
 
 @dataclass(frozen=True)
 class Identification:
@@ -228,6 +230,8 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     lr = exact(value, option)
     if not isinstance(lr, Fraction) or lr <= 0:
         raise InputError(f"{option} is {_show(value)}, but must be positive for steps to be read.")
+    if lr > _LARGEST:
+        raise InputError(f"{option} is {_show(value)}, too large for steps to be read; use 1 or less.")
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:
