@@ -162,7 +162,10 @@ class SGD(LightOptimizer):
         self._homes, self._plan = [], None
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop all gradients, or fill them with 0 (`set_to_none=False`, and always after `flatten`)."""
+        """Drop all gradients, or fill them with 0: with `set_to_none=False`, and always after `flatten`.
+
+        After `flatten` a frozen parameter's is dropped: one of 0 would still move it by its momentum.
+        """
         if not self._homes:
             super().zero_grad(set_to_none)
             return
