@@ -114,6 +114,8 @@ def test_what_cannot_be_driven_is_refused():
         identify(torch.optim.LBFGS)
     with pytest.raises(InputError, match=r"Muon could not be driven: .*2D"):
         identify(torch.optim.Muon)
+    with pytest.raises(InputError, match="SGD could not be driven with momentum='abc': TypeError: "):
+        identify(torch.optim.SGD, options={"momentum": "abc"})
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,9 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:
-        raise InputError(f"{signature.name} could not be driven: {error}") from error
+        given = ", ".join(f"{k}={v!r}" for k, v in patient.given.items() if k != option)
+        options = f" with {given}" if given else ""
+        raise InputError(f"{signature.name} could not be driven{options}: {error}") from error
     linear = is_linear(answers.moves)
     if not any(answers.moves["impulse"]):
         seen = still_readings()
