@@ -99,7 +99,7 @@ class Here:
         """Run a probe or a fact; the answer is what it claims, or what it raised."""
         function = FACTS[probe] if probe in FACTS else CLAUSES[probe].probe
         try:
-            with _empty_is_nan("default" if probe == "no-warnings" else "warn"):
+            with _kept("default" if probe == "no-warnings" else "warn"):
                 return {"claims": plain(function(self.make(options), **case))}
         except self.caught as error:
             if out_of_memory(error):
@@ -115,7 +115,7 @@ class Here:
         from surefoot.trace import OptimizerRaised, record
 
         try:
-            with _empty_is_nan():
+            with _kept():
                 made, name = self.make(options or {}), self.signature.name
                 return record(script, made, dtype=dtype, label=name, caught=self.caught)
         except OptimizerRaised as error:
@@ -127,18 +127,23 @@ class Here:
 
 
 @contextlib.contextmanager
-def _empty_is_nan(mode: str = "warn") -> Iterator[None]:
-    """For a while torch.empty makes NaN, so that who reads it does not pass by luck; torch's warnings go."""
+def _kept(mode: str = "warn") -> Iterator[None]:
+    """Autograd on, no warnings of torch's, and torch.empty making NaN: who reads it shall not pass by luck.
+
+    Afterwards all is as it was, whatever the optimizer did: who turns autograd off, or sets a default dtype,
+    must not make the next one look wrong, nor the program that has it checked.
+    """
     import torch
 
-    before = torch.get_deterministic_debug_mode()
+    before, dtype = torch.get_deterministic_debug_mode(), torch.get_default_dtype()
     torch.set_deterministic_debug_mode(mode)
     try:
-        with warnings.catch_warnings():
+        with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         torch.set_deterministic_debug_mode(before)
+        torch.set_default_dtype(dtype)
 
 
 def _in_training(subject: Subject) -> Subject:
