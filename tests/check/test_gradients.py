@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -586,3 +587,7 @@ def test_what_lies_on_another_way_is_no_end_of_the_place():
 def test_a_seed_that_torch_cannot_take_is_told(seed):
     with pytest.raises(InputError, match=r"seed is .*, but must be a whole number from −2⁶³ to 2⁶⁴ − 1"):
         check_gradients(Net(nn.Tanh()), cross_entropy, batch(), seed=seed)
+
+
+def test_a_seed_may_be_of_numpy():
+    assert check_gradients(Net(nn.Tanh()), cross_entropy, batch(), seed=np.int64(3)).ok

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Integral
 from typing import Any, Protocol
 
 from surefoot.errors import InputError
@@ -99,7 +100,7 @@ class Script:
         if (gradients is None) == (function is None):
             raise InputError("A script needs either gradients or a function to differentiate, and not both.")
         count = steps if steps is not None else len(gradients) if gradients is not None else 1
-        if not isinstance(count, int):
+        if not isinstance(count, Integral):
             raise InputError(f"steps is {count!r}, but must be a whole number.")
         if count < 0:
             raise InputError(f"steps is {count}, but must be 0 or more.")

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -70,8 +71,9 @@ def check_gradients(
     for name, count in (("each", each), ("directions", directions), ("samples", samples)):
         if count < 0:
             raise InputError(f"{name} is {count}, but is a number of measurements: 0 or more.")
-    if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
         raise InputError(f"seed is {seed!r}, but must be a whole number from −2⁶³ to 2⁶⁴ − 1.")
+    seed = int(seed)
     surface = Surface(model, loss, batch, seed)
     if not directions + samples and any(surface.checked(n).sum() > each for n in surface.parameters):
         raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")
