@@ -591,3 +591,8 @@ def test_a_seed_that_torch_cannot_take_is_told(seed):
 
 def test_a_seed_may_be_of_numpy():
     assert check_gradients(Net(nn.Tanh()), cross_entropy, batch(), seed=np.int64(3)).ok
+
+
+def test_what_computes_in_eight_bits_is_judged_too():
+    net = Net(lambda x: x.to(torch.float8_e4m3fn).to(x.dtype))
+    assert check_gradients(net, cross_entropy, batch()).dtype == "float8"

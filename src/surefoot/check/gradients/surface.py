@@ -96,7 +96,7 @@ class Surface:
     @property
     def dtype(self) -> str:
         """The narrowest dtype that the loss is computed in."""
-        return next(name for name, u in UNIT_ROUNDOFF.items() if u == self.unit)
+        return next((name for name, u in UNIT_ROUNDOFF.items() if u == self.unit), "float8")
 
     def _unit(self) -> float:
         try:
