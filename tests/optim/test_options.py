@@ -18,6 +18,11 @@ import surefoot
     [
         ({"lr": -1.0}, "Invalid learning rate: -1.0"),
         ({"lr": float("nan")}, "Invalid learning rate: nan"),
+        ({"lr": float("inf")}, "Invalid learning rate: inf"),
+        ({"lr": torch.tensor(float("inf"))}, "Invalid learning rate: inf"),
+        ({"momentum": float("inf")}, "Invalid momentum value: inf"),
+        ({"momentum": 0.5, "dampening": float("-inf")}, "Invalid dampening value: -inf"),
+        ({"weight_decay": float("inf")}, "Invalid weight_decay value: inf"),
         ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
         ({"momentum": -0.5}, "Invalid momentum value: -0.5"),
         ({"momentum": 0.5, "dampening": float("nan")}, "Invalid dampening value: nan"),

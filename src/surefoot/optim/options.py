@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from numbers import Real
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -146,11 +147,11 @@ def check_domain(o: Options) -> None:
         value = getattr(o, name)
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element")
-        if not value >= 0:
+        if not 0 <= value < inf:
             raise ValueError(f"Invalid {what}: {value}")
-    if not o.momentum >= 0:
+    if not 0 <= o.momentum < inf:
         raise ValueError(f"Invalid momentum value: {o.momentum}")
-    if o.dampening != o.dampening:
+    if not -inf < o.dampening < inf:
         raise ValueError(f"Invalid dampening value: {o.dampening}")
     if o.nesterov and (o.momentum <= 0 or o.dampening != 0):
         raise ValueError("Nesterov momentum requires a momentum and zero dampening")
