@@ -94,10 +94,63 @@ def test_an_unusual_one_is_not_judged():
     why, found = examined(NAG)
     assert [v.outcome for v in found.values()] == [NOT_APPLICABLE]
     assert why.startswith(
-        "By its name it would be PyTorch's SGD with Nesterov, but it has no option momentum"
+        "By its name it would be PyTorch's SGD with Nesterov, but none of its options is known to be momentum"
     )
     assert why.endswith("--rule NAME holds it to a rule.")
     assert examined(NAG, rule="torch")[1]["rule"].outcome == FAILED
+
+
+def test_a_class_called_sgd_claims_no_momentum():
+    """Or the first exercise of a course would not be judged."""
+    squared = type("SGD", (Plainly,), {"change": lambda self, p, s, group: p.grad * p.grad})
+    why, found = examined(squared)
+    assert why == "PyTorch's SGD, by its name and options."
+    assert found["rule"].outcome == FAILED
+
+    captured = type("SGD", (Plainly,), {"change": lambda self, p, s, group: p.grad})
+    captured.__init__ = _captures
+    captured.step = _with_captured
+    _, found = examined(captured)
+    assert found["rule"].outcome == PASSED
+    assert found["changed-lr"].diagnosis.startswith("The learning rate is read once")
+
+
+def _captures(self, params, lr=0.1):
+    self.lr = lr
+    torch.optim.Optimizer.__init__(self, params, {"lr": lr})
+
+
+@torch.no_grad()
+def _with_captured(self, closure=None):
+    for group in self.param_groups:
+        for p in (p for p in group["params"] if p.grad is not None):
+            p.sub_(self.lr * p.grad)
+
+
+def test_a_form_of_another_library_with_a_usual_value_in_the_code_is_found():
+    class Adagrad(Plainly):
+        def change(self, p, s, group):
+            return p.grad / (self.average(s, "v", p.grad**2, 1, 1) + 1e-5).sqrt()
+
+    why, found = examined(Adagrad)
+    title = "Adagrad with ε under the root, as in Keras with eps=1e-05, fixed in its code"
+    assert why == f"{title}, by its name; its plain steps agree."
+    assert {v.outcome for v in found.values()} <= {PASSED, NOT_APPLICABLE}
+
+
+def test_a_known_mistake_beside_an_unusual_epsilon_is_found():
+    class Adam(Plainly):
+        def __init__(self, params, lr=0.1, beta=(0.9, 0.999)):
+            torch.optim.Optimizer.__init__(self, params, {"lr": lr, "beta": beta})
+
+        def change(self, p, s, group):
+            beta1, beta2 = group["beta"]
+            m = self.average(s, "m", p.grad, beta1, 1 - beta1)
+            return m / (self.average(s, "v", p.grad**2, beta2, 1 - beta2).sqrt() + 1e-15)
+
+    why, found = examined(Adam)
+    assert why == "Adam with eps=1e-15, fixed in its code, by its name and options."
+    assert found["rule"].diagnosis.startswith("The bias corrections are left out")
 
 
 def test_a_known_mistake_needs_no_option():

@@ -22,6 +22,14 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
         ("AccSGD", {**SGD, "kappa": 1000.0}, None),  # a number that the rule does not know
         ("SGDW", SGD, "torch(decay=decoupled)"),
         ("NAG", SGD, "torch(nesterov=True)"),
+        ("NesterovSGD", SGD, "torch(nesterov=True)"),
+        ("NesterovSGD", {**SGD, "nesterov": False}, "torch"),
+        ("NesterovAcceleratedGradient", SGD, "torch(nesterov=True)"),
+        ("SGDNesterovMomentum", SGD, "torch(nesterov=True)"),
+        ("Nestrov", SGD, "torch(nesterov=True)"),  # as students spell it
+        ("NesterovAdam", ADAM, None),
+        ("StochasticGradientDescent", SGD, "torch"),
+        ("AcceleratedSGD", {**SGD, "kappa": 1000.0}, None),
         ("KerasSGD", SGD, "keras"),
         ("ChainerSGD", SGD, "classical"),  # with another decay than Keras
         ("Adam", ADAM, "adam"),
@@ -64,6 +72,14 @@ def test_an_option_of_another_kind_is_no_hyperparameter():
     )
     assert set(words.hyper) == {"lr"}
     assert words.others == ("nesterov",)
+
+
+def test_a_pair_called_beta_is_the_betas():
+    words = Words.of(Signature("X", {"lr": 0.1, "beta": (0.9, 0.999)}), {})
+    assert words.hyper == {"lr": "lr", "beta": "betas"}
+    words = Words.of(Signature("X", {"lr": 0.1, "beta": (0.9, 0.999), "betas": (0.9, 0.999)}), {})
+    assert set(words.hyper) == {"lr", "betas"}
+    assert Words.of(Signature("X", {"lr": 0.1, "beta": 0.9}), {}).hyper["beta"] == "momentum"
 
 
 def test_a_first_beta_alone_is_momentum():

@@ -27,6 +27,9 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     def twisted(twist: Callable[[Script], Script]) -> Claim:
         return dataclasses.replace(claim, twist=twist)
 
+    for option in claim.words.switchable({}):
+        unheard = claim.words.without({option})
+        yield f"{option} is accepted and never used", dataclasses.replace(claim, words=unheard)
     options = dict.fromkeys(claim.words.hyper.values())
     names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
     for option, name in names.items():

@@ -71,6 +71,11 @@ class Claim:
         steps = tuple(Step(s.gradients, tuple(events(s))) for s in script.steps)
         return self.twist(dataclasses.replace(script, groups=groups, steps=steps))
 
+    def forgets_nothing(self, script: Script) -> bool:
+        """Whether an average of the script takes in nothing new, as with β = 1: no example to learn from."""
+        averages = {o for o, h in self.words.hyper.items() if h in ("alpha", "rho", "beta1", "beta2")}
+        return any(g.options.get(o) == 1 for g in script.groups for o in averages)
+
     def expected(self, script: Script, follow: Trace | None = None, *, in_floats: bool = False) -> Trace:
         """What the rule makes of a script (in the optimizer's words); `in_floats`: float64 will do."""
         return self._played(self.script(script), follow, in_floats)

@@ -11,7 +11,7 @@ from typing import Any
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.guess import conventions
-from surefoot.check.mistakes import mistakes_in
+from surefoot.check.mistakes import as_in, mistakes_in
 from surefoot.check.protocol import Options
 from surefoot.check.rounding import ROUGHLY, in_float32
 from surefoot.check.verdict import CHANGED
@@ -24,6 +24,7 @@ __all__ = ["Diagnosis", "diagnose", "hint", "why_it_raises"]
 
 # who speaks of these speaks of momentum
 NEEDS_MOMENTUM = ("momentum", "buffer", "dampening", "nesterov")
+NO_LOOK_AHEAD = "Nesterov's look-ahead is missing: this is momentum without it"
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,13 @@ def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
         slots = {theirs: ours for theirs, ours in claim.slots.items() if ours in has}
         return dataclasses.replace(claim, rule=rule, slots=slots)
 
+    inside = {x.name: x.default for x in claim.rule.hypers}
+    if inside.get("nesterov") and claim.words.option("nesterov") is None:
+        yield NO_LOOK_AHEAD, suspect(claim.rule.variant(nesterov=False)), False
     for rule in conventions(claim.words):
         if rule.name != claim.rule.name:
             yield rule.title, suspect(rule), True
     for rule in mistakes_in(claim.rule):
-        yield str(rule.mistake), suspect(rule), False
+        yield str(rule.mistake), suspect(as_in(rule, claim.rule)), False
     for says, misreading in misread(claim):
         yield says, misreading, False

@@ -144,7 +144,7 @@ def _still_fails(recorder: Recorder, claim: Claim, dtype: str, found: Fault) -> 
 
     def fails(script: Script) -> bool:
         recording = recorder.play(script, dtype)
-        if recording.refused:
+        if recording.refused or claim.forgets_nothing(script):
             return False
         try:
             fault = fault_in(recording, claim)

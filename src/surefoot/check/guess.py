@@ -9,8 +9,8 @@ from typing import Any
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.libraries import elsewhere
-from surefoot.check.mistakes import MISTAKES, mistakes_in
-from surefoot.check.naming import named_after, title
+from surefoot.check.mistakes import MISTAKES, as_in, mistakes_in
+from surefoot.check.naming import claims_momentum, named_after, title
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.scripts import LARGE
@@ -79,11 +79,12 @@ def guess(
             named, by = named.variant(title=called, decay="decoupled"), f"{by} and {option}=True"
     followed, but = _followed_at_all(named, words, plain, precision(given), moved) if plain else (None, "")
     behaves, rough = (followed.rule, followed.rough) if followed else (None, None)
+    mistaken = None
     if followed is None and named is not None and not words.unheard(named) and plain:
-        inside = (rule for variant in variants(named, words) for rule in fixed(variant, words))
-        behaves = next((rule for rule in inside if all(map(Claim(rule, words).holds, plain))), None)
-        named = behaves or named
-    if whole and named is not None and behaves is not None and _denies_its_w(signature.name, behaves):
+        behaves = _with_fixed(named, words, plain)
+        mistaken = _mistaken_with_fixed(named, words, plain) if behaves is None else None
+        named = behaves or mistaken or named
+    if whole and named is not None and behaves is not None and _denies(signature.name, named, behaves):
         behaves = None
     by_part = "sgd" in signature.name.lower() and not words.others
     if named is not None and behaves is not None and behaves.name == named.name:
@@ -93,11 +94,15 @@ def guess(
     if named is not None and not words.unheard(named):
         if behaves is not None:
             return Guess(named, f"{named.title}, by {by}.", behaves, rough, by, sure=whole or by_part)
-        if plain and (lacks := missing(named, words)) and not _mistaken(words, plain):
+        lacks = missing(named, words) if plain else []
+        if whole and not claims_momentum(signature.name):  # then it claims to have none
+            lacks = [name for name in lacks if name != "momentum"]
+        if lacks and mistaken is None and not _mistaken(words, plain):
             why = (
-                f"By {by} it would be {named.title}, but it has no option {listed(lacks, 'or')}, and with "
-                "none of the usual values does that rule reproduce its plain steps: what the code has in "
-                "their place cannot be told, so they are not judged; --rule NAME holds it to a rule."
+                f"By {by} it would be {named.title}, but none of its options is known to be "
+                f"{listed(lacks, 'or')}, and with none of the usual values does that rule reproduce its "
+                "plain steps: what the code has in their place cannot be told, so they are not judged; "
+                "--rule NAME holds it to a rule."
             )
             return Guess(None, why)
         if whole or by_part:
@@ -113,17 +118,39 @@ def guess(
         why = f"{sgd.title}, by its options, and since it is that while none of them is on."
         return Guess(sgd, why, by="its options")
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
-    if plain and (mistaken := _mistaken(words, plain)):
-        why = (
-            f"No known rule reproduces its plain steps, but {mistaken} does. --rule NAME holds it to a rule."
-        )
+    if plain and (known := _mistaken(words, plain)):
+        why = f"No known rule reproduces its plain steps, but {known} does. --rule NAME holds it to a rule."
     return Guess(None, why)
 
 
-def _denies_its_w(name: str, behaves: Rule) -> bool:
-    """Whether a class called AdamW or SGDW, whose decay is decoupled by its name, adds it to the gradient."""
-    place = next((x.default for x in behaves.hypers if x.name == "decay"), None)
-    return place == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
+def _with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> Rule | None:
+    """The rule, in one of its forms, that reproduces plain steps with usual numbers in its code."""
+    forms = (form for variant in variants(named, words) for form in (variant, *elsewhere(variant)))
+    inside = (rule for form in forms if not words.unheard(form) for rule in fixed(form, words))
+    return next((rule for rule in inside if all(map(Claim(rule, words).holds, plain))), None)
+
+
+def _mistaken_with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> Rule | None:
+    """The rule with an unusual ε in its code, if with a known mistake that reproduces plain steps."""
+    if missing(named, words) != ["eps"]:  # with more to try, what fits could be chance
+        return None
+    for rule in fixed(named, words):
+        inside = [as_in(mistake, rule) for mistake in mistakes_in(named)]
+        if any(_mistaken_in(inside, words, plain)):
+            return rule
+    return None
+
+
+def _denies(name: str, named: Rule, behaves: Rule) -> bool:
+    """Whether a class does not do what its name says.
+
+    AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
+    """
+    of = {x.name: x.default for x in behaves.hypers}
+    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag")
+    if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
+        return True
+    return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
 
 
 def _followed_at_all(

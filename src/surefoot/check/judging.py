@@ -78,7 +78,8 @@ class Judgement:
                 yield s.clause.verdict(NOT_APPLICABLE, note="it parts from the rule sooner, as told")
                 continue
             verdict = self.judge(s, claim)
-            if verdict.outcome == FAILED and s.clause.id in BUT_FOR and not (guessed.sure or claimed):
+            another = not (guessed.sure or claimed or "rule" in self.failed)
+            if verdict.outcome == FAILED and s.clause.id in BUT_FOR and another:
                 note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
                 verdict = s.clause.verdict(DIFFERS, note=note)
             if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:

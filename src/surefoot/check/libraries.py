@@ -1,4 +1,4 @@
-"""Adaptive rules as other libraries have them: known conventions, and no mistakes."""
+"""Rules as other libraries and courses have them: known conventions, and no mistakes."""
 # mypy: allow-untyped-defs
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ __all__ = ["elsewhere"]
 
 
 @rule(
-    title="RMSprop with ε under the root, as in TensorFlow and optax",
+    title="RMSprop with ε under the root, as in optax",
     exact=False,
     slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"},
-    source="tf.keras.optimizers.RMSprop; optax.scale_by_rms(eps_in_sqrt=True)",
+    source="optax.scale_by_rms(eps_in_sqrt=True)",
 )
 def rmsprop_under(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):
     v = yield "v", alpha * v + (1 - alpha) * d**2
@@ -56,14 +56,99 @@ def nadam_unscheduled(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
     return w - lr * ahead / (sqrt(v / (1 - beta2**t)) + eps)
 
 
-_OF = {"rmsprop": rmsprop_under, "nadam": nadam_unscheduled}
-_OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), amsgrad_corrected)
+@rule(
+    title="Adam with ε̂, added to the root before its correction, as in Keras and TensorFlow",
+    exact=False,
+    slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    source="Kingma & Ba 2015, the last lines of section 2; keras.optimizers.Adam",
+)
+def adam_hat(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
+    t = yield "t", t + 1
+    m = yield "m", beta1 * m + (1 - beta1) * d
+    v = yield "v", beta2 * v + (1 - beta2) * d**2
+    if amsgrad:
+        v = yield "v_max", maximum(v_max, v)
+    return w - lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (sqrt(v) + eps)
+
+
+@rule(
+    title="Adagrad with ε under the root, as in Keras",
+    exact=False,
+    slots={"t": "step", "v": "sum"},
+    source="keras.optimizers.Adagrad",
+)
+def adagrad_under(w, d, t=0, v="initial_accumulator_value", *, lr, lr_decay, initial_accumulator_value, eps):
+    t = yield "t", t + 1
+    v = yield "v", v + d**2
+    return w - lr / (1 + (t - 1) * lr_decay) * d / sqrt(v + eps)
+
+
+def _rmsprop_keras(name: str, title: str, start: int, source: str) -> Rule:
+    @rule(name=name, title=title, exact=False, source=source,
+          slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"})  # fmt: skip
+    def rmsprop(w, d, v=start, a=0, b=0, *, lr, alpha, eps, momentum, centered):
+        v = yield "v", alpha * v + (1 - alpha) * d**2
+        if centered:
+            a = yield "a", alpha * a + (1 - alpha) * d
+            v = v - a**2
+        b = yield "b", momentum * b + lr * d / sqrt(v + eps)
+        return w - b
+
+    return rmsprop
+
+
+rmsprop_keras = _rmsprop_keras(
+    "rmsprop_keras",
+    "RMSprop with ε under the root and lr inside the momentum buffer, as in Keras",
+    0,
+    "keras.optimizers.RMSprop",
+)
+rmsprop_tf = _rmsprop_keras(
+    "rmsprop_tf",
+    "RMSprop whose mean of squares starts at 1, with ε under the root and lr inside the momentum buffer, as "
+    "in TensorFlow 1 and timm",
+    1,
+    "tf.compat.v1.train.RMSPropOptimizer; timm.optim.RMSpropTF",
+)
+
+
+@rule(
+    title="plain SGD whose learning rate is divided by √t",
+    exact=False,
+    slots={"t": "step"},
+    source="Zinkevich 2003, Online convex programming; a first exercise in courses",
+)
+def sgd_falling(w, d, t=0, *, lr):
+    t = yield "t", t + 1
+    return w - sqrt(lr**2 / t) * d  # a root of t alone would have to be exact
+
+
+@rule(
+    title="Adamax with ε added after the maximum, as in Keras and optax",
+    exact=True,
+    slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
+    source="keras.optimizers.Adamax; optax.adamax",
+)
+def adamax_after(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
+    t = yield "t", t + 1
+    m = yield "m", beta1 * m + (1 - beta1) * d
+    v = yield "v", maximum(beta2 * v, abs(d))
+    return w - lr / (1 - beta1**t) * m / (v + eps)
+
+
+_OF = {
+    "torch": (sgd_falling,),
+    "rmsprop": (rmsprop_under, rmsprop_keras, rmsprop_tf),
+    "adagrad": (adagrad_under,),
+    "adamax": (adamax_after,),
+    "nadam": (nadam_unscheduled,),
+}
+_OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), (amsgrad_corrected, adam_hat))
 
 
 def elsewhere(held: Rule) -> Iterator[Rule]:
     """Yield the forms that a rule has in other libraries, with its own defaults: its decay, its options."""
-    found = _OF.get(held.family)
-    if found is not None:
+    for found in _OF.get(held.family, ()):
         known = {x.name for x in found.hypers}
         defaults = {x.name: x.default for x in held.hypers if x.name in known and x.default is not None}
-        yield found.variant(title=found.title, **defaults)
+        yield found.variant(found.name, **defaults)

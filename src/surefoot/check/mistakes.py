@@ -15,7 +15,7 @@ from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import zero
 
-__all__ = ["MISTAKES", "mistakes_in"]
+__all__ = ["MISTAKES", "as_in", "mistakes_in"]
 
 
 # The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
@@ -123,6 +123,13 @@ SGD_MISTAKES = (
          nesterov=lambda h, d, b, old, g: b + h.momentum * b if _is_grad(h) else _nesterov(h, d, b, old, g)),
     _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
          reads=lambda h, b, old: b if old is None else old),
+    _sgd("first twice", "the first gradient enters the buffer twice: the buffer starts as it, and is then "
+         "updated with it like any other",
+         first=lambda h, d, w: _average(h, d, d, d)),
+    _sgd("1 + μ", "the buffer is multiplied by 1 + momentum, where momentum belongs",
+         average=lambda h, d, old, g: (1 + h.momentum) * old + (1 - h.dampening) * d),
+    _sgd("1 + μ, always", "the buffer is multiplied by 1 + momentum, where momentum belongs",
+         average=lambda h, d, old, g: (1 + h.momentum) * old + (1 - h.dampening) * d, bypass=False),
     _sgd("lr inside", "the learning rate enters the buffer, as in Keras, so a changed one acts late",
          gradient=lambda h, w, g: h.lr * _gradient(h, w, g), moves=lambda h, w, u: w - u),
     _sgd("from 0", "the buffer starts at 0, so dampening holds back the first gradient too, and without "
@@ -200,3 +207,12 @@ def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
     if {"beta1", "beta2"} <= known and "eps" not in known:
         return MISTAKES["Lion"]
     return MISTAKES["Adam" if "beta1" in known else "RMSprop" if "alpha" in known else "SGD"]
+
+
+def as_in(mistake: Rule, held: Rule) -> Rule:
+    """A rule with a mistake, and with what the rule held against has fixed: numbers in the code, Nesterov."""
+    own = {x.name: x.default for x in mistake.hypers}
+    inside = {
+        x.name: x.default for x in held.hypers if x.name in own and x.default not in (None, own[x.name])
+    }
+    return mistake.variant(**inside) if inside else mistake

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from surefoot.rules import Rule, rule
-from surefoot.rules.numbers import sign, sqrt
+from surefoot.rules.numbers import maximum, sign, sqrt
 
 __all__ = ["ADAM_MISTAKES", "LION_MISTAKES", "RMSPROP_MISTAKES"]
 
@@ -27,13 +27,15 @@ def _adam(
     ages: Callable[[Any], tuple[Any, Any]] = lambda t: (t, t),
 ) -> Rule:
     @rule(name=name, exact=False, mistake=mistake,
-          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq"})  # fmt: skip
-    def adam(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):  # type: ignore[no-untyped-def]
+          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
+    def adam(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):  # type: ignore[no-untyped-def]
         if swapped:
             beta1, beta2 = beta2, beta1
         t = yield "t", t + 1
         m = yield "m", beta1 * m + (1 - beta1) * d
         v = yield "v", beta2 * v + (1 - beta2) * d**2
+        if amsgrad:
+            v = yield "v_max", maximum(v_max, v)
         first, second = ages(t)
         return w - lr * step(m, v, 1 - beta1**first, 1 - beta2**second, eps)
 
@@ -42,8 +44,6 @@ def _adam(
 
 ADAM_MISTAKES = (
     _adam("ε inside", "ε is added under the root", lambda m, v, c1, c2, eps: m / c1 / sqrt(v / c2 + eps)),
-    _adam("ε before correction", "ε is added before the bias correction of the second moment",
-          lambda m, v, c1, c2, eps: m / c1 * sqrt(c2) / (sqrt(v) + eps)),
     _adam("uncorrected", "the bias corrections are left out", lambda m, v, c1, c2, eps: m / (sqrt(v) + eps)),
     _adam("uncorrected m", "the first moment's bias correction is left out",
           lambda m, v, c1, c2, eps: m / (sqrt(v / c2) + eps)),
@@ -65,11 +65,15 @@ ADAM_MISTAKES = (
 )  # fmt: skip
 
 
-def _rmsprop(name: str, mistake: str, ratio: Callable[..., Any]) -> Rule:
+def _ratio(d: Any, v: Any, eps: Any) -> Any:
+    return d / (sqrt(v) + eps)
+
+
+def _rmsprop(name: str, mistake: str, ratio: Callable[..., Any] = _ratio, *, forgets: bool = False) -> Rule:
     @rule(name=name, exact=False, mistake=mistake,
           slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"})  # fmt: skip
     def rmsprop(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):  # type: ignore[no-untyped-def]
-        v = yield "v", alpha * v + (1 - alpha) * d**2
+        v = yield "v", (0 if forgets else alpha * v) + (1 - alpha) * d**2
         if centered:
             a = yield "a", alpha * a + (1 - alpha) * d
             v = v - a**2
@@ -84,6 +88,7 @@ RMSPROP_MISTAKES = (
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
     _rmsprop("uphill", "the step goes uphill: it is added, not subtracted",
              lambda d, v, eps: -d / (sqrt(v) + eps)),
+    _rmsprop("not stored", "the mean of squares starts anew at each step: it is not stored", forgets=True),
     *(_rmsprop(f"{x:g} inside", BESIDES.format(x), lambda d, v, eps, x=x: d / (sqrt(v + x) + eps))
       for x in CONSTANTS),
 )  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
-__all__ = ["named_after", "title"]
+__all__ = ["claims_momentum", "named_after", "title"]
 
 # class names that are no rule's own name
 NAMES = {
@@ -18,8 +19,16 @@ NAMES = {
     "momentumsgd": ("torch", "l2"),
     "sgdmomentum": ("torch", "l2"),
     "sgdm": ("torch", "l2"),
+    "sgdwithmomentum": ("torch", "l2"),
+    "gd": ("torch", "l2"),
+    "gradientdescent": ("torch", "l2"),
+    "stochasticgradientdescent": ("torch", "l2"),
+    "nesterov": ("torch", "l2"),
 }
-
+NESTEROV = "nesterov"
+# words that go with SGD's names and change nothing of what they claim
+MOMENTUM = {"momentum", "with"}
+AHEAD = {NESTEROV, "accelerated", "gradient", *MOMENTUM}
 
 # words that make no other algorithm of a name: MyAdam claims to be Adam, and AdamS does not
 PLAIN = {
@@ -60,6 +69,7 @@ def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
     """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
     parts = [part for word in parts for part in _plainly(word)]
+    parts = [NESTEROV if get_close_matches(part.lower(), [NESTEROV], cutoff=0.85) else part for part in parts]
     known = {
         n.lower().replace("_", ""): (n, None)
         for r in RULES.values()
@@ -70,19 +80,28 @@ def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
     runs = [
         ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
     ]
-    for run, i, j in sorted(runs, key=lambda r: r[1] - r[2]):
+    for run, i, j in sorted(runs, key=lambda r: (r[0] == NESTEROV, r[1] - r[2])):
         if run in known:
             found, decay = known[run]
             changes: dict[str, Any] = {}
-            if run == "nag" and words.option("nesterov") is None:
-                changes["nesterov"] = True
-            if decay not in (None, "l2"):
-                changes["decay"] = decay
             rule = get(found)  # Chainer's momentum is Keras's, but not its decay
             rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
+            if rule.name == "torch":
+                ahead = run == "nag" or NESTEROV in parts
+                rest -= AHEAD if ahead else MOMENTUM
+                if ahead and words.option("nesterov") is None:
+                    changes["nesterov"] = True
+            if decay not in (None, "l2"):
+                changes["decay"] = decay
             whole = rest <= PLAIN and rule.name != "muon"  # whose rule is only what it orthogonalises
             return (rule.variant(title=title(rule, changes), **changes) if changes else rule), whole
     return None, False
+
+
+def claims_momentum(name: str) -> bool:
+    """Whether a class says by its name that it has momentum; one called SGD does not."""
+    low = name.lower()
+    return any(word in low for word in ("momentum", "nag", "nest", "sgdm", "heavy", "ball", "polyak"))
 
 
 def _plainly(word: str) -> list[str]:

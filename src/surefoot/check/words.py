@@ -101,6 +101,8 @@ class Words:
             numbers = {n for n in offered if _kind(known.get(n)) == "number" and known.get(n) != 0}
             rates = (n for n in RATES if n in numbers)
             synonyms = SYNONYMS | dict.fromkeys(itertools.islice(rates, 1), "lr")
+        if "betas" not in offered and _kind(known.get("beta")) == "several":
+            synonyms = synonyms | {"beta": "betas"}
         names = [n for n in offered if _is_hyper(synonyms.get(n, n), known.get(n))]
         hyper = {n: synonyms.get(n, n) for n in names}
         if not {"beta2", "momentum"} & set(hyper.values()):  # the one average that there is
