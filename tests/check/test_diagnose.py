@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 import torch
 
 from surefoot.check.arithmetic import examine
@@ -42,8 +45,8 @@ class SGD(torch.optim.Optimizer):
         return 1 - group["dampening"]
 
 
-def examined(change, **plan):
-    patient = Here(load(type("SGD", (change, SGD), {})))
+def examined(change, given=None, **plan):
+    patient = Here(load(type("SGD", (change, SGD), {})), given)
     return {v.clause.id: v for v in examine(patient, Plan(**plan), "torch").verdicts}
 
 
@@ -102,6 +105,52 @@ def test_what_fits_the_first_recording_by_chance_is_not_told():
     rule = examined(HalfWithDampening, only=("rule",))["rule"]
     assert rule.outcome == FAILED
     assert "half" not in rule.diagnosis
+
+
+class TwoFaults:
+    def add(self, group):
+        return 1
+
+    def lr(self, group, p):
+        return group["lr"] * (3 if group["weight_decay"] and group["momentum"] else 1)
+
+
+def test_what_a_diagnosis_leaves_unexplained_is_said():
+    rule = examined(TwoFaults, only=("rule",))["rule"]
+    assert "ampening is accepted and never used" in rule.diagnosis
+    assert re.search(r"; the diagnosis does not explain \d+ of them$", rule.note)
+
+
+class InSingle:
+    def buffer(self, group, p, d):
+        b = self.state[p]["momentum_buffer"] = super().buffer(group, p, d).float()
+        return b.double()
+
+
+def test_float32_inside_is_no_state_that_drifts():
+    long = examined(InSingle, only=("rule", "long"))["long"]
+    assert long.outcome == FAILED
+    assert long.diagnosis.startswith("It follows the rule within float32 rounding")
+    assert long.mend.startswith("Keep state, and compute, in the parameter's own dtype")
+
+
+class Bounded:
+    """Refuses a large decay, as one that nobody means."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+        if weight_decay > 0.1:
+            raise ValueError("weight_decay is above 0.1")
+        super().__init__(params, lr, momentum, dampening, weight_decay, nesterov)
+
+    def add(self, group):
+        return 1 - group["dampening"] + 8 * group["weight_decay"]
+
+
+@pytest.mark.parametrize("given", [{}, {"weight_decay": 0.1}])
+def test_what_refuses_a_usual_decay_is_examined_with_a_smaller_one(given):
+    rule = examined(Bounded, only=("rule",), given=given)["rule"]
+    assert rule.outcome == FAILED
+    assert rule.script.count("weight_decay = 0.1") if given else 0 < rule.options["weight_decay"] < 0.1
 
 
 class Forgetful:

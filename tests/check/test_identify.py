@@ -355,6 +355,68 @@ def test_an_eps_in_the_wrong_place_is_seen():
     assert identify(torch.optim.Adam).rule.name == "adam"
 
 
+class AdamHat(torch.optim.Optimizer):
+    """Adam as in Keras, and decoupled decay."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                s = self.state[p]
+                s["t"] = t = s.get("t", 0) + 1
+                m, v = (s.setdefault(k, torch.zeros_like(p)) for k in ("m", "v"))
+                one, two = group["betas"]
+                m.mul_(one).add_(p.grad, alpha=1 - one)
+                v.mul_(two).addcmul_(p.grad, p.grad, value=1 - two)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                size = group["lr"] * (1 - two**t) ** 0.5 / (1 - one**t)
+                p.sub_(size * m / (v.sqrt() + group["eps"]))
+
+
+def test_the_form_of_another_library_is_told():
+    rule = identify(AdamHat).rule
+    assert rule.name == "adam_hat(decay=decoupled)"
+    assert "as in Keras and TensorFlow" in rule.title
+
+
+class SgdWithDecay(Sgd):
+    def __init__(self, params, lr=0.1, momentum=0.0, weight_decay=0.0):
+        super().__init__(params, lr, momentum)
+        self.param_groups[0]["weight_decay"] = weight_decay
+
+
+class Lars(SgdWithDecay):
+    """Weight decay acts through the trust ratio, which is 1 where w or its gradient is 0."""
+
+    def change(self, w, g):
+        decay = self.param_groups[0]["weight_decay"]
+        return g * (decay * w.norm() / g.norm() if decay and w.norm() > 0 and g.norm() > 0 else 1)
+
+
+class SparesSingles(SgdWithDecay):
+    """Weight decay of what has more than one element, and refuses a large one."""
+
+    def __init__(self, params, lr=0.25, momentum=0.0, weight_decay=0.0):
+        if weight_decay > 0.1:
+            raise ValueError("weight_decay is above 0.1")
+        super().__init__(params, lr, momentum, weight_decay)
+
+    def change(self, w, g):
+        return g + self.param_groups[0]["weight_decay"] * w * (w.numel() > 1)
+
+
+def test_a_decay_that_a_single_number_does_not_show_is_not_called_unused():
+    found = identify(Lars, options={"momentum": 0.9})
+    assert found.rule is None
+    assert found["weight decay"] == "only beside a gradient"
+    found = identify(SparesSingles)
+    assert (found.rule.name, found.unused) == ("torch", ())
+    assert found["weight decay"] == "of larger tensors alone"
+
+
 class Decayed(torch.optim.Optimizer):
     """SGD with a decay of its own, `decay(p, lr, size)`."""
 

@@ -253,6 +253,15 @@ def test_command_goes_on_with_the_others_of_a_module(wrong, tmp_path, capsys):
     )
 
 
+def test_that_torch_is_as_it_was_is_no_examination():
+    """Which it is also where nothing could be made, or stepped."""
+    process = Clause("torch-untouched", "process", "torch is as it was").verdict("passed")
+    rule = Clause("rule", "arithmetic", "every step follows the rule")
+    assert not Report("X", None, (rule.verdict("not applicable"), process)).examined
+    assert Report("X", None, (rule.verdict("failed"), process)).examined
+    assert Report("X", None, (process,)).examined  # asked for alone
+
+
 def test_what_could_not_be_examined_is_exit_code_2(capsys):
     assert main(["check", "torch.optim:Adam", "--option", "lr=-1", "--no-sandbox"]) == 2
     assert capsys.readouterr().err == (

@@ -12,6 +12,7 @@ from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
 from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
+from surefoot.check.rounding import ROUGHLY
 from surefoot.check.shrink import shrink
 from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.errors import InputError
@@ -86,6 +87,8 @@ def tell_failure(
     if unwritten and not said:
         said = READ_UNWRITTEN
     mend = "" if mismatch else "The traceback of the lines below ends where it raises."
+    if said.endswith(f"{ROUGHLY[1:]}."):
+        mend = "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is."
     if not mismatch:
         clause = dataclasses.replace(clause, why=RAISES)
     return clause.verdict(

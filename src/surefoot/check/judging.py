@@ -180,6 +180,10 @@ class Judgement:
         verdict = tell_failure(self.recorder, situation.clause, claim, wrong, runs, diagnosis, said)
         if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
             self.fault = self.fault or diagnosis
+            left = sum(not diagnosis.claim.holds(t) for t in traces) if diagnosis.first else 0
+            if left:
+                note = f"{verdict.note}; the diagnosis does not explain {left} of them"
+                verdict = dataclasses.replace(verdict, note=note)
         return verdict
 
     def parted(self, claim: Claim) -> set[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 from surefoot.check.protocol import SAYS_SO, Died, Patient, Raised
-from surefoot.check.scripts import longer
+from surefoot.check.scripts import few, longer
 from surefoot.check.situations import SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
@@ -61,6 +62,10 @@ class Recorder:
         """Plain steps with every combination of the options; of matrices, where vectors are no good."""
         chosen = list(combinations(self.words, self.patient.given))
         found = list(self.record(SITUATIONS[0], chosen))
+        if gentler := self._gentler(found):
+            self.words = replace(self.words, gentler=gentler)
+            chosen = list(combinations(self.words, self.patient.given))
+            found = list(self.record(SITUATIONS[0], chosen))
         refused = all(r.refused for r in found)
         if refused or self._decays(found) is False:
             self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS
@@ -69,6 +74,28 @@ class Recorder:
                 return columns
             self.matrices = ""
         return found
+
+    def _gentler(self, found: list[Recording]) -> dict[str, tuple[Fraction, Fraction]]:
+        """Smaller numbers for options that refuse the usual ones, or what the user gave: see `Words`."""
+        gentler: dict[str, tuple[Fraction, Fraction]] = {}
+        taken = [r.options for r in found if not r.refused]
+        steady = self.words.steady(self.patient.given) if not taken else []
+        for option in (*self.off, *steady):
+            usual = self.words.tried(option)[0]
+            if not isinstance(usual, Fraction) or any(o.get(option) == usual for o in taken):
+                continue
+            given = self.patient.given.get(option)
+            smaller = (
+                [Fraction(given)]
+                if isinstance(given, (int, float))
+                else [usual / 2**k for k in (1, 2, 3, 5, 7)]
+            )
+            for value in smaller:
+                options = {**found[0].options, option: value}
+                if value and not self.play(few(options), "float64").refused:
+                    gentler[option] = (value, value / 2)
+                    break
+        return gentler
 
     def _decays(self, found: list[Recording]) -> bool | None:
         """Whether weight decay changes anything in the first run that has it; None if that cannot be told."""

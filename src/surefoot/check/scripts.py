@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from surefoot.check.words import TRIED, Words
+from surefoot.check.words import Words
 from surefoot.trace import Group, Move, Script, Set, Step
 from surefoot.trace.values import build
 
@@ -65,13 +65,13 @@ def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Sc
     lr = words.option("lr")
     if lr is not None:
         yield _one(options, {3: (Set(lr, 0),), 4: (Set(lr, HALF),)})
-        yield _one(options, {2: (Set(lr, TRIED["lr"][1]),), 4: (Set(lr, HALF),)})
+        yield _one(options, {2: (Set(lr, words.tried(lr)[1]),), 4: (Set(lr, HALF),)})
 
 
 def changed_options(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     """Every other number that is switched on, changed before step 3."""
     for option, value in options.items():
-        first, second = TRIED[words.hyper[option]]
+        first, second = words.tried(option)
         if words.hyper[option] not in ("lr", ONCE) and value == first and not isinstance(value, bool):
             yield _one(options, {3: (Set(option, second),)})
             if words.hyper[option] == "weight_decay":  # also where a condition may go wrong
@@ -99,7 +99,7 @@ def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script
     """Two groups that differ in every number, and in each switch."""
     other = {}
     for option, value in options.items():
-        first, second = TRIED[words.hyper[option]]
+        first, second = words.tried(option)
         once = isinstance(first, bool) or words.hyper[option] == ONCE
         other[option] = second if value == first and not once else value
     stays = {o for o, h in words.hyper.items() if h == ONCE}

@@ -130,8 +130,9 @@ class Report:
 
     @property
     def examined(self) -> bool:
-        """Whether any clause could be held against it."""
-        return any(v.outcome != NOT_APPLICABLE for v in self.verdicts)
+        """Whether any clause could be held against it; of those on the process, which no step need pass."""
+        told = [v for v in self.verdicts if v.clause.group != "process"] or self.verdicts
+        return any(v.outcome != NOT_APPLICABLE for v in told)
 
     def __getitem__(self, id: str) -> Verdict:
         """Return the verdict of a clause, by its id.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -82,6 +82,7 @@ class Words:
             they are.
         others: numbers that are no hyperparameter known here.
         held: options that cannot be given: a function makes the optimizer with them.
+        gentler: option → the values that it is tried with, where it refuses the usual ones.
     """
 
     hyper: Mapping[str, str]
@@ -89,6 +90,7 @@ class Words:
     fixed: frozenset[str] = frozenset()
     others: tuple[str, ...] = ()
     held: frozenset[str] = frozenset()
+    gentler: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:
@@ -152,6 +154,10 @@ class Words:
         """Options that every script has."""
         return [o for o, h in self.hyper.items() if o not in self.fixed and (h in ALWAYS or given.get(o))]
 
+    def tried(self, option: str) -> tuple[Any, Any]:
+        """The value that an option has in every script, and the one that it is changed to."""
+        return self.gentler.get(option) or TRIED[self.hyper[option]]
+
     def off(self, option: str) -> Any:
         """The value that switches an option off."""
         return False if isinstance(TRIED[self.hyper[option]][0], bool) else Fraction(0)
@@ -174,12 +180,12 @@ def _single(value: Any) -> Any:
 
 def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:
     """Yield combinations of the options, the simplest first."""
-    steady = {o: TRIED[words.hyper[o]][0] for o in words.steady(given)}
+    steady = {o: words.tried(o)[0] for o in words.steady(given)}
     switches = words.switchable(given)
     sizes = range(len(switches) + 1) if 2 ** len(switches) <= ENOUGH else (0, 1, 2, len(switches))
     for size in sizes:
         for on in itertools.combinations(switches, size):
-            yield {**steady, **{o: TRIED[words.hyper[o]][0] if o in on else words.off(o) for o in switches}}
+            yield {**steady, **{o: words.tried(o)[0] if o in on else words.off(o) for o in switches}}
 
 
 def _is_hyper(hyper: str, default: Any) -> bool:

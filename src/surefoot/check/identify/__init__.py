@@ -10,13 +10,14 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.identify.fits import fit
-from surefoot.check.identify.probes import ask
+from surefoot.check.identify.probes import ask, matters_in_matrices
 from surefoot.check.identify.readings import (
+    LARGER,
     SPARES,
     Reading,
     is_linear,
@@ -252,6 +253,9 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         told = f"{_show(held)}, by the function that makes it: it is in every probe, and hides the rest"
         seen = (*seen[:1], Reading("weight decay", "always on", told))
     found = fit(answers, words)
+    if decay in found.unused and matters_in_matrices(patient, decay, answers.decay):
+        found = replace(found, unused=tuple(o for o in found.unused if o != decay))
+        seen = (*(r for r in seen if r.what != "weight decay"), LARGER)
     return Identification(
         subject=subject,
         options=_lr_first(signature.call(patient.given)),

@@ -10,6 +10,7 @@ from surefoot.check.claim import Claim
 from surefoot.check.guess import variants
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
+from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import MISTAKES
 from surefoot.check.rounding import in_float32
 from surefoot.check.wording import apart
@@ -41,6 +42,8 @@ def fit(answers: Answers, words: Words) -> Fit:
     fits, out = _fitting(answers, words)
     if fits:
         return Fit(fits, out)
+    if form := _form(answers, words):
+        return Fit((form,), out)
     fits, ruled_out = _fitting(answers, words, rough="float32")
     if fits and in_float32(Claim(fits[0], words), list(answers.traces.values())):
         return Fit(fits, ruled_out, rough=True)
@@ -94,6 +97,15 @@ def _fitting(
     return tuple(r for i, r in enumerate(fits) if r.formula not in formulas[:i]), out
 
 
+def _form(answers: Answers, words: Words) -> Rule | None:
+    """The form that a rule has in another library, if one reproduces what was recorded."""
+    forms = (form for rule in RULES.values() for form in elsewhere(rule))
+    for variant in (variant for form in forms for variant in variants(form, words)):
+        if _first_mismatch(Claim(variant, words), answers) is None:
+            return variant
+    return None
+
+
 def _moves_of(claim: Claim, answers: Answers) -> dict[str, tuple[float, ...]]:
     """How a rule would have moved w in the probes that show whether it is linear."""
     return {
@@ -119,7 +131,7 @@ def _first_mismatch(claim: Claim, answers: Answers) -> tuple[int, str] | None:
 def _mistaken(answers: Answers, words: Words) -> str | None:
     """The known mistake that reproduces what was recorded, in words."""
     for family, mistakes in MISTAKES.items():
-        for rule in mistakes:
+        for rule in (variant for mistake in mistakes for variant in variants(mistake, words)):
             if all(Claim(rule, words).holds(t) for t in answers.traces.values()):
                 return f"{family} with a known mistake: {rule.mistake}"
     return None

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from surefoot.check.protocol import Patient
+from surefoot.check.protocol import Patient, Raised
 from surefoot.check.words import TRIED, Words
 from surefoot.trace import Group, Move, Script, Set, Step, Trace
 from surefoot.trace.values import elements
 
-__all__ = ["PROBES", "Answers", "ask", "moves"]
+__all__ = ["PROBES", "Answers", "ask", "matters_in_matrices", "moves"]
 
 STEPS = 12
 _SIGNS = [Fraction(n, 2) for n in (2, -1, 4, -3, 1, -2, -2, 3, -1, 2, 1, -4)]
@@ -27,6 +27,7 @@ PROBES = {
     "decay and gradient": "weight decay and a gradient of 1, from w = 0",
     "moved": "a gradient of 1, then w set to 5 before step 3",
     "signs": "gradients of both signs, from w = 2",
+    "decay on the way": "weight decay and a gradient of 1, from w = 1",
 }
 
 
@@ -34,12 +35,13 @@ PROBES = {
 class Answers:
     """What an optimizer did in each probe: the recordings, and how far w moved at each step.
 
-    `spares`: weight decay reaches matrices alone; w was one in the probes about it.
+    `spares`: weight decay reaches matrices alone; w was one in the probes about it. `decay`: its size there.
     """
 
     traces: Mapping[str, Trace]
     moves: Mapping[str, tuple[float, ...]]
     spares: bool = False
+    decay: Fraction = Fraction(0)
 
 
 def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
@@ -52,7 +54,7 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
     decay, rate = words.option("weight_decay"), words.option("lr")
     decay = None if decay in words.held else decay
     calm = {decay: Fraction(0)} if decay else {}
-    decayed = {decay: _number(patient.given.get(decay)) or TRIED["weight_decay"][0]} if decay else {}
+    decayed = {decay: _number(patient.given.get(decay)) or _taken(patient, decay)} if decay else {}
     first, second = _impulse(1), _impulse(2)
     scripts = {
         "impulse": _script(0, first, calm),
@@ -69,14 +71,41 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
     if decay is not None:
         scripts["decay"] = _script(1, [Fraction(0)] * STEPS, decayed)
         scripts["decay and gradient"] = _script(0, first, decayed)
+        scripts["decay on the way"] = _script(1, first, decayed)  # LARS skips where either is 0
     traces = {name: patient.record(scripts[name]) for name in PROBES if name in scripts}
     spares = False
     if decay is not None and not any(moves(traces["decay"])):
-        matrices = {n: scripts[n].map(lambda _, x: ((x,),)) for n in ("decay", "decay and gradient")}
+        matrices = {n: s.map(lambda _, x: ((x,),)) for n, s in scripts.items() if n.startswith("decay")}
         again = {n: patient.record(script) for n, script in matrices.items()}
         if spares := any(moves(again["decay"])):
             traces |= again
-    return Answers(traces, {name: moves(t) for name, t in traces.items()}, spares)
+    size = decayed[decay] if decay else Fraction(0)
+    return Answers(traces, {name: moves(t) for name, t in traces.items()}, spares, size)
+
+
+def matters_in_matrices(patient: Patient, option: str, value: Fraction) -> bool:
+    """Whether a number option that changes nothing of a single w does of a matrix."""
+    start = ((Fraction(1), Fraction(3)), (Fraction(2), Fraction(-1)))
+    gradients = ((Fraction(1), Fraction(1, 2)), (Fraction(-1, 2), Fraction(1)))
+    step = Step({"w": gradients})
+    with_it, without = (
+        patient.record(Script({"w": start}, (Group(("w",), {option: v}),), (step, step))).steps
+        for v in (value, Fraction(0))
+    )
+    return [m.w for m in with_it] != [m.w for m in without]
+
+
+def _taken(patient: Patient, decay: str) -> Fraction:
+    """The first weight decay, of smaller and smaller ones, that is not refused."""
+    usual: Fraction = TRIED["weight_decay"][0]
+    for value in (usual / 2**k for k in (0, 1, 2, 3, 5, 7)):
+        try:
+            patient.record(_script(1, [Fraction(0)], {decay: value}))
+        except Raised as error:
+            if error.action == "construction":
+                continue
+        return value
+    return usual
 
 
 def _turning(words: Words) -> Fraction:

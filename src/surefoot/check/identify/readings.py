@@ -24,6 +24,7 @@ class Reading:
     because: str
 
 
+LARGER = Reading("weight decay", "of larger tensors alone", "a single number it leaves as it is")
 SPARES = Reading("weight decay reaches", "matrices only", "w of less than two dimensions it leaves alone")
 
 
@@ -103,8 +104,11 @@ def _where_lr(answers: Answers) -> Reading:
 def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     """Where weight decay enters, by what it does to w = 1 without gradients, and to a step from w = 0."""
     option = next(iter(answers.traces["decay"].script.groups[0].options.values()))
-    size, moves = float(option), answers.moves["decay"]
+    size, moves, with_both = float(option), answers.moves["decay"], answers.moves["decay on the way"]
     if not any(moves):
+        if is_linear(answers.moves) and not all(map(_near, answers.moves["impulse"], with_both)):
+            told = f"with {number(size)}, w = 1 stays where it is, until there is a gradient"
+            return Reading("weight decay", "only beside a gradient", told)
         return Reading("weight decay", "none", f"with {number(size)}, w = 1 stays where it is")
     first, second = answers.moves["impulse"], answers.moves["late impulse"]
     told = f"with {number(size)}, w = 1 moves by {number(moves[0])}, then {number(moves[1])}"
