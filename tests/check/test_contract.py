@@ -295,23 +295,18 @@ def test_one_fault_that_several_clauses_meet_is_told_once():
     assert alone.repro
 
 
-class Bare:
-    """No Optimizer, and without groups."""
+class NotSaved(torch.optim.SGD):
+    """Forgets to return its state dict."""
 
-    def __init__(self, params, lr=0.1):
-        self.params, self.lr = list(params), lr
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for p in self.params:
-            p -= self.lr * p.grad
+    def state_dict(self):
+        super().state_dict()
 
 
 def test_the_line_that_raises_stays_in_the_reproduction():
-    repro = check(Bare, only=["nothing-else"])["nothing-else"].repro
-    assert "group = opt.param_groups[0]" in repro
-    with pytest.raises(AttributeError, match="param_groups"):
-        exec(re.sub("from .* import Bare", "", repro), {"Bare": Bare})
+    repro = check(NotSaved, only=["loaded-apart"])["loaded-apart"].repro
+    assert "second.load_state_dict(first.state_dict())" in repro
+    with pytest.raises(AttributeError, match="NoneType"):
+        exec(re.sub("from .* import NotSaved", "", repro), {"NotSaved": NotSaved})
 
 
 def test_an_option_without_effect_is_told_once(among_mutants):

@@ -215,12 +215,12 @@ class Adam(Base):
         s["v"] = 0.999 * s.get("v", 0) + 0.001 * d * d
         p.sub_(lr * s["m"] / (1 - 0.9 ** s["t"]) / (s["v"].sqrt() + 1e-8))
 
-class NoOptimizer:
+class Unfinished:
     def __init__(self, params, lr=0.1):
         self.params = list(params)
 
     def step(self):
-        pass
+        self.buffers.clear()
 """
 
 
@@ -276,9 +276,9 @@ def test_two_numbers_that_rule_out_are_seen_to_differ(homework):
     )
 
 
-def test_what_is_no_optimizer_is_one_sentence(homework, capsys):
-    assert main(["identify", "exercises.py:NoOptimizer"]) == 2
-    assert "NoOptimizer could not be driven: AttributeError" in capsys.readouterr().err
+def test_what_cannot_be_stepped_is_one_sentence(homework, capsys):
+    assert main(["identify", "exercises.py:Unfinished"]) == 2
+    assert "Unfinished could not be driven: AttributeError" in capsys.readouterr().err
     assert main(["identify", "exercises.py:HeavyBall"]) == 1  # not with all its options
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import traceback
 import warnings
@@ -110,10 +111,24 @@ class Here:
         """Nothing bounds the time of this process."""
         return contextlib.nullcontext()
 
+    @functools.cached_property
+    def grouped(self) -> bool:
+        """Whether it has groups, as every torch.optim.Optimizer; one that cannot be made here will say so."""
+        import torch
+
+        try:
+            with _kept():
+                opt = self.make({})([torch.nn.Parameter(torch.ones(2, 2))])
+        except Exception:
+            return True
+        return isinstance(opt, torch.optim.Optimizer) or hasattr(opt, "add_param_group")
+
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; see `Patient.record`."""
         from surefoot.trace import OptimizerRaised, record
 
+        if len(script.groups) > 1 and not self.grouped:
+            raise Raised("AttributeError", "it has no param_groups", action="construction")
         try:
             with _kept():
                 made, name = self.make(options or {}), self.signature.name

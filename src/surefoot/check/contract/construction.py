@@ -8,7 +8,7 @@ import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.settings import alternatives, contexts, everything, invalid
-from surefoot.check.contract.tools import run, state, weight
+from surefoot.check.contract.tools import lacks, run, state, weight
 
 
 @clause(
@@ -20,7 +20,12 @@ from surefoot.check.contract.tools import run, state, weight
 )
 def is_optimizer(make: Make) -> Claims:
     opt = make([weight(2, 2)])
-    return [("isinstance(opt, torch.optim.Optimizer)", True, isinstance(opt, torch.optim.Optimizer))]
+    offered = ["param_groups", "state", "state_dict", "load_state_dict", "add_param_group", "zero_grad"]
+    missing = [name for name in (*offered, "register_step_post_hook") if not hasattr(opt, name)]
+    return [
+        ("what it lacks of a torch.optim.Optimizer", [], missing),
+        ("isinstance(opt, torch.optim.Optimizer)", True, isinstance(opt, torch.optim.Optimizer)),
+    ]
 
 
 @clause(
@@ -50,7 +55,10 @@ def steps(make: Make) -> Claims:
 )
 def takes_parameters(make: Make, kind: str) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
-    run(make([w]), [w], range(2))
+    usual = make([w])
+    if kind != "a generator" and (why := lacks(usual, "param_groups", "add_param_group")):
+        return why
+    run(usual, [w], range(2))
     params: Any = {
         "a generator": (p for p in [twin]),
         "groups": [{"params": [twin]}],
@@ -176,9 +184,9 @@ def live_options(make: Make, option: str, value: Any) -> Claims:
     steady, edited = make(a), make(b)
     run(steady, a, range(1))
     run(edited, b, range(1))
-    if not hasattr(edited, "param_groups"):
-        return "it has no param_groups, into which a change would be written"
-    first = state(edited, b[0]) if hasattr(edited, "state") else {}
+    if why := lacks(edited, "param_groups"):
+        return why
+    first = state(edited, b[0])
     if option not in edited.param_groups[0]:
         return f"it keeps no {option} in its groups"
     old = edited.param_groups[0][option]

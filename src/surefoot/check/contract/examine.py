@@ -14,6 +14,7 @@ from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
+from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 from surefoot.check.protocol import Died, Options, Patient, Plan
 from surefoot.check.verdict import DIFFERS, ENDS, FAILED, MEND_END, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
@@ -23,7 +24,6 @@ __all__ = ["Examination", "examine"]
 
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
-OF_AN_OPTIMIZER = ("param_groups", "state", "defaults", "state_dict", "load_state_dict", "zero_grad", "step")
 
 
 def _instead(name: str, attribute: str) -> str:
@@ -58,7 +58,7 @@ def examine(patient: Patient, plan: Plan) -> Examination:
     """
     work = _Work(patient)
     hurdle = work.hurdle()
-    said = [work.needs] if work.needs else []
+    said = [s for s in (work.needs, "" if hurdle else work.of_its_own()) if s]
     if work.questions.aside:
         said.append(
             f"Every step() raises {work.questions.aside} after its update; beyond `steps` that is set aside."
@@ -126,6 +126,17 @@ class _Work:
                     return True
         self.questions.base = {}
         return False
+
+    def of_its_own(self) -> str:
+        """Say, if so, that it is no torch.optim.Optimizer, and what it lacks."""
+        if not self.questions.of_its_own:
+            return ""
+        missing = self.questions.ask(CLAUSES["is-optimizer"], {}, {}).what.get("values", ([], []))[1]
+        lacks = f": it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
+        return (
+            f"{self.patient.signature.name} is no torch.optim.Optimizer{lacks}. "
+            "What asks for that is not applicable; the rest is examined."
+        )
 
     def despite(self, clause: Probed) -> bool:
         """Whether a clause can be examined although a plain step cannot be made."""

@@ -5,17 +5,35 @@ Each fact is a probe like a clause's; it returns None if the fact holds, or the 
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import torch
 
 from surefoot.check.contract.clause import Make
-from surefoot.check.contract.tools import gradient, run, weight
+from surefoot.check.contract.tools import NEEDS, gradient, lacks, run, weight
 
-__all__ = ["FACTS"]
+__all__ = ["FACTS", "NO_OPTIMIZER"]
+
+NO_OPTIMIZER = "it is no torch.optim.Optimizer"
+
+
+def an_optimizer(make: Make) -> str | None:
+    opt = make([weight(2, 2)])
+    return None if isinstance(opt, torch.optim.Optimizer) else NO_OPTIMIZER
+
+
+def a_closure(make: Make) -> str | None:
+    """Whether a closure can be asked for: whoever derives from Optimizer has a step(closure) to override."""
+    opt = make([weight(2, 2)])
+    if isinstance(opt, torch.optim.Optimizer) or "closure" in inspect.signature(opt.step).parameters:
+        return None
+    return f"{NEEDS}: its step() takes no closure"
 
 
 def groups(make: Make) -> str | None:
+    if why := lacks(make([weight(2, 2)]), "param_groups", "add_param_group"):
+        return why
     try:
         make([{"params": [weight(2, 2)]}, {"params": [weight(2, 2)]}])
     except MemoryError:
@@ -36,7 +54,10 @@ def any_shape(make: Make) -> str | None:
 
 
 def an_lr(make: Make) -> str | None:
-    return None if "lr" in make([weight(2, 2)]).param_groups[0] else "it has no lr in its groups"
+    opt = make([weight(2, 2)])
+    if why := lacks(opt, "param_groups"):
+        return why
+    return None if "lr" in opt.param_groups[0] else "it has no lr in its groups"
 
 
 def repeatable(make: Make) -> str | None:
@@ -122,6 +143,8 @@ def moves_anyway(make: Make) -> str | None:
 
 
 FACTS = {
+    "an optimizer": an_optimizer,
+    "a closure": a_closure,
     "groups": groups,
     "any shape": any_shape,
     "an lr": an_lr,

@@ -18,6 +18,7 @@ from surefoot.check.verdict import SHARED_COUNT
     why="The closure recomputes the loss and its gradients; under no_grad there are none.",
     mend="with torch.enable_grad(): loss = closure()   # once, before the update",
     quick=True,
+    needs=["a closure"],
 )
 def closure_called(make: Make) -> Claims:
     w = weight(2, 2)
@@ -41,7 +42,7 @@ def closure_called(make: Make) -> Claims:
     "step(closure) evaluates the closure only once",
     why="A closure costs a forward and a backward pass, and draws the random numbers of dropout.",
     mend="Call closure() in one place, before the loop over groups.",
-    needs=["optional closure"],
+    needs=["a closure", "optional closure"],
 )
 def closure_once(make: Make) -> Claims:
     w = weight(2, 2)
@@ -63,6 +64,7 @@ def closure_once(make: Make) -> Claims:
     why="Training loops and schedulers read the loss that step() returns.",
     mend="Start with loss = None, set it from the closure, and end with `return loss`.",
     quick=True,
+    needs=["a closure"],
 )
 def closure_loss(make: Make) -> Claims:
     w = weight(2, 2)
@@ -82,7 +84,7 @@ def closure_loss(make: Make) -> Claims:
     "the step uses the gradients that the closure computed",
     why="Gradients read before the closure is called are those of the batch before.",
     mend="Call the closure first; read p.grad after it.",
-    needs=["repeatable", "optional closure"],
+    needs=["a closure", "repeatable", "optional closure"],
 )
 def closure_first(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)

@@ -83,7 +83,7 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
     w, bystander = weight(2, 2), weight(2, 2)
     before = bystander.tolist()
     opt = make([w])
-    group: dict[str, Any] = opt.param_groups[0]
+    group: dict[str, Any] = getattr(opt, "param_groups", [{}])[0]
     own = {k: str(v) for k, v in group.items() if k in options and v is not None}  # None: to be decided
     dtype = torch.get_default_dtype()
     run(opt, [w], range(3))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.facts import NO_OPTIMIZER
 from surefoot.check.contract.judge import judge
 from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
+from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
 from surefoot.check.protocol import SAYS_SO, Died, Options, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 __all__ = ["Finding", "Questions"]
 
+# what torch and the probes say where an optimizer is none of torch's
+MISSING = re.compile(r"object has no attribute '(\w+)'|is not an Optimizer")
 APART = ("lr", "dampening", *FLAGS)  # not part of the rich setting: they exclude others, or are flags
 
 
@@ -45,6 +50,11 @@ class Questions:
         """What every question is put with."""
         return {**self.patient.given, **self.base}
 
+    @property
+    def of_its_own(self) -> bool:
+        """Whether it is of a class of its own, no torch.optim.Optimizer."""
+        return self.fact("an optimizer") == NO_OPTIMIZER
+
     def fact(self, name: str) -> str | Died | None:
         """Return None if a fact holds, else the sentence why not."""
         if name not in self.facts:
@@ -58,13 +68,23 @@ class Questions:
         if name == "optional closure":
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
-            plain = name in ("constructs", "moves anyway")
+            plain = name in ("constructs", "moves anyway", "an optimizer", "a closure")
             answer = self.patient.observe(name, {}, {**self.base, **({} if plain else self.rich())})
         except (Died, MemoryError) as error:
             return error if isinstance(error, Died) else Died("It asked for too much memory.")
         if "raised" in answer:
+            if name != "an optimizer" and (why := self.lacking(answer["raised"])):
+                return why
             return f"{answer['raised']['kind']}: {_brief(answer['raised']['said'])}"
         return answer["claims"]  # type: ignore[no-any-return]
+
+    def lacking(self, raised: Mapping[str, str]) -> str:
+        """Say what was asked for that a class of its own need not have; "" if nothing was."""
+        found = MISSING.search(raised["said"])
+        outside = raised["kind"] in ("AttributeError", "TypeError") and not raised["line"]
+        if not outside or not found or not self.of_its_own:
+            return ""
+        return f"{NEEDS}: it has no {found[1]}" if found[1] in OF_AN_OPTIMIZER else f"{NEEDS}: {found[0]}"
 
     def rich(self) -> dict[str, Any]:
         """Return a setting in which much is going on: all number options that go with each other."""
@@ -121,6 +141,8 @@ class Questions:
         if "raised" not in answer:
             return Finding(*judge(answer["claims"]))
         raised = answer["raised"]
+        if why := self.lacking(raised):
+            return Finding(NOT_APPLICABLE, {"note": why})
         note = f"{raised['kind']}: {_brief(raised['said'])}"
         says_so = raised["kind"] in SAYS_SO
         refused = says_so and raised["action"] == "construction" and not clause.strict

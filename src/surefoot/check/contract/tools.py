@@ -10,6 +10,21 @@ from torch import Tensor
 
 from surefoot.check.contract.clause import Make
 
+# what a torch.optim.Optimizer has, and a class of its own may not have
+OF_AN_OPTIMIZER = (
+    "param_groups",
+    "state",
+    "defaults",
+    "state_dict",
+    "load_state_dict",
+    "add_param_group",
+    "register_step_pre_hook",
+    "register_step_post_hook",
+    "zero_grad",
+    "step",
+)
+NEEDS = "needs a torch.optim.Optimizer"  # a note's beginning
+
 
 def weight(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     n = torch.Size(shape).numel()
@@ -35,7 +50,7 @@ def state(opt: Any, w: Tensor) -> dict[str, Any]:
             return [plain(x) for x in v]
         return v.tolist() if torch.is_tensor(v) else v
 
-    return {k: plain(v) for k, v in opt.state.get(w, {}).items()}
+    return {k: plain(v) for k, v in getattr(opt, "state", {}).get(w, {}).items()}
 
 
 def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) -> Any:
@@ -49,3 +64,10 @@ def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) 
         return None  # it does not wait
     run(opt, [w], steps)
     return w.tolist()
+
+
+def lacks(opt: Any, *names: str) -> str | None:
+    """What a class of its own does not have of these; from an Optimizer they are expected."""
+    if isinstance(opt, torch.optim.Optimizer):
+        return None
+    return next((f"{NEEDS}: it has no {name}" for name in names if not hasattr(opt, name)), None)

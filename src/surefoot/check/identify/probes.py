@@ -72,7 +72,13 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         scripts["decay"] = _script(1, [Fraction(0)] * STEPS, decayed)
         scripts["decay and gradient"] = _script(0, first, decayed)
         scripts["decay on the way"] = _script(1, first, decayed)  # LARS skips where either is 0
-    traces = {name: patient.record(scripts[name]) for name in PROBES if name in scripts}
+    traces = {}
+    for name in (n for n in PROBES if n in scripts):
+        try:
+            traces[name] = patient.record(scripts[name])
+        except Raised as error:
+            if error.action != "set":  # without groups to write into, all else can be asked
+                raise
     spares = False
     if decay is not None and not any(moves(traces["decay"])):
         matrices = {n: s.map(lambda _, x: ((x,),)) for n, s in scripts.items() if n.startswith("decay")}
