@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from surefoot.check.contract import CLAUSES
+from surefoot.check.contract.repro import reproduction
 from surefoot.check.load import function, load, optimizers
 from surefoot.check.run import check
 from surefoot.check.verdict import DIFFERS
 from surefoot.errors import InputError
+from surefoot.loading import load_file
 from surefoot.options import parse_options
 
 
@@ -175,3 +178,81 @@ def test_a_function_that_cannot_be_found_is_told_as_one(tmp_path, monkeypatch, n
         function(named)
     assert str(caught.value).startswith(said)
     assert function("mine.py:make")() == 3
+
+
+STEPLESS = """
+import torch
+
+class Inside(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+
+        def step(self, closure=None):
+            pass
+
+class Misspelt(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+
+    def stepp(self, closure=None):
+        pass
+
+class Bare(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+
+class OnTheObject(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+        self.step = lambda closure=None: None
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Inside", "it is defined inside __init__; indent it as __init__ itself is."),
+        ("Misspelt", "is stepp() meant to be it?"),
+        ("Bare", "is it indented inside another function, or misspelt?"),
+    ],
+)
+def test_a_class_without_a_step_of_its_own_is_one_sentence(tmp_path, monkeypatch, name, said):
+    (tmp_path / "stepless.py").write_text(STEPLESS)
+    monkeypatch.chdir(tmp_path)
+    cls = getattr(load_file(tmp_path / "stepless.py", "stepless"), name)
+    for _ in range(2):
+        with pytest.raises(InputError) as caught:
+            load(cls)
+        assert str(caught.value) == f"{name} has no step() of its own: {said}"
+        cls([torch.ones(1)])  # torch then wraps the step of its class
+    assert load("stepless.py:OnTheObject").signature.options == {"lr": 0.1}
+
+
+RIGHT = """
+import torch
+
+class Momentum(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            p -= self.param_groups[0]["lr"] * p.grad
+"""
+
+
+def test_the_reproduction_of_pickles_fails_only_where_pickling_does(tmp_path, monkeypatch):
+    """The name of the file is no module's, so that it cannot be imported in a line."""
+    (tmp_path / "1st.py").write_text(RIGHT)
+    monkeypatch.chdir(tmp_path)
+    signature = load("1st.py:Momentum").signature
+    pickles = CLAUSES["pickles"]
+    exec(reproduction(pickles.probe, signature, {}, {}, 0), {"__name__": "pasted"})
+    wrong = RIGHT.replace('self.param_groups[0]["lr"]', "self.lr")
+    (tmp_path / "1st.py").write_text(
+        wrong.replace("        super()", "        self.lr = lr\n        super()")
+    )
+    with pytest.raises(AttributeError, match="no attribute 'lr'"):
+        exec(reproduction(pickles.probe, signature, {}, {}, None), {"__name__": "pasted"})
+    assert "runpy" in reproduction(CLAUSES["steps"].probe, signature, {}, {}, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import inspect
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from surefoot.check.imported import from_line, import_line
 from surefoot.check.needed import usual_values
 from surefoot.check.protocol import Signature
 from surefoot.check.words import SYNONYMS, TRIED
@@ -46,7 +48,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     """
     if not isinstance(subject, str):
         _refuse(subject, repr(subject) if not inspect.isclass(subject) else subject.__qualname__)
-        return Subject(_qualified(subject), subject, describe(subject, _import_line(subject)))
+        return Subject(_qualified(subject), subject, describe(subject, import_line(subject)))
     where, colon, name = subject.rpartition(":")
     if not colon or not name:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
@@ -57,7 +59,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         raise unknown(f"{kind} in {where}", name, classes or makers)
     made = getattr(module, name)
     _refuse(made, subject)
-    return Subject(subject, made, describe(made, _from_line(where, module.__name__, name), name))
+    return Subject(subject, made, describe(made, from_line(where, module.__name__, name), name))
 
 
 def function(subject: str) -> Callable[[], Any]:
@@ -94,6 +96,27 @@ def _refuse(made: Any, subject: str) -> None:
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
         raise InputError(f"{subject} is no optimizer: the class has no step().")
+    if inspect.isclass(made) and (why := _without_step(made)):
+        raise InputError(f"{subject} has no step() of its own: {why}")
+
+
+def _without_step(made: type) -> str:
+    """Say what may have become of step() in a class that has only the one of Optimizer, which raises."""
+    import torch
+
+    base = torch.optim.Optimizer
+    if inspect.unwrap(made.step) is not inspect.unwrap(base.step) or made is base:  # type: ignore[attr-defined]
+        return ""
+    start = getattr(vars(made).get("__init__"), "__code__", None)
+    if start and "step" in start.co_names:  # it is set on the object
+        return ""
+    if start and "step" in start.co_varnames:
+        return "it is defined inside __init__; indent it as __init__ itself is."
+    own = (c for c in made.__mro__ if c not in base.__mro__)
+    methods = [n for c in own for n, v in vars(c).items() if inspect.isfunction(v) and n != "step"]
+    if near := difflib.get_close_matches("step", methods, 1):
+        return f"is {near[0]}() meant to be it?"
+    return "is it indented inside another function, or misspelt?"
 
 
 def _offered(module: ModuleType, where: str) -> dict[str, type]:
@@ -221,24 +244,6 @@ def _loaded_from(name: str, path: Path) -> bool:
     """Whether the module of this name was made of this file before: it keeps its name."""
     found = getattr(sys.modules.get(name), "__file__", None)
     return found is not None and Path(found).resolve() == path.resolve()
-
-
-def _from_line(where: str, module: str, name: str) -> str:
-    if not where.endswith(".py"):
-        return f"from {where} import {name}"
-    folder = Path(where).parent
-    if module == Path(where).stem and folder == Path():
-        return f"from {module} import {name}"
-    if module == Path(where).stem:
-        return f'import sys; sys.path.insert(0, "{folder.as_posix()}")\nfrom {module} import {name}'
-    return f'import runpy\n{name} = runpy.run_path("{Path(where).as_posix()}")["{name}"]'
-
-
-def _import_line(make: Callable[..., Any]) -> str:
-    module, name = getattr(make, "__module__", "__main__"), getattr(make, "__qualname__", "")
-    if module == "__main__" or "<locals>" in name or not name:
-        return f"# {getattr(make, '__name__', 'make')}: the optimizer under test"
-    return f"from {module} import {name.split('.')[0]}"
 
 
 def _qualified(make: Callable[..., Any]) -> str:

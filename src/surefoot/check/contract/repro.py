@@ -10,6 +10,7 @@ from typing import Any
 
 from surefoot.check.contract import tools
 from surefoot.check.contract.simplify import literal, put_in, without_unused
+from surefoot.check.imported import registered
 from surefoot.check.protocol import Options, Signature
 
 __all__ = ["reproduction"]
@@ -50,7 +51,9 @@ def reproduction(
         if f"{m}." in whole
     ]
     imports = [f"import {m}" for m in [*modules, "torch"]]
-    return "\n".join([*imports, signature.imports, "", *helpers, text]).strip() + "\n"
+    pickled = "pickle." in whole or "torch.save(" in whole
+    subject = registered(signature.imports) if pickled else signature.imports
+    return "\n".join([*imports, subject, "", *helpers, text]).strip() + "\n"
 
 
 class _Inline(ast.NodeTransformer):
