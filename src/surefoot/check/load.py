@@ -107,7 +107,7 @@ def _without_step(made: type) -> str:
     base = torch.optim.Optimizer
     if inspect.unwrap(made.step) is not inspect.unwrap(base.step) or made is base:  # type: ignore[attr-defined]
         return ""
-    start = getattr(vars(made).get("__init__"), "__code__", None)
+    start = getattr(getattr(made, "__init__", None), "__code__", None)
     if start and "step" in start.co_names:  # it is set on the object
         return ""
     if start and "step" in start.co_varnames:

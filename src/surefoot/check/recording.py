@@ -143,11 +143,19 @@ class Recorder:
             )
         first = self.plain[0].outcome
         if all(r.refused for r in self.plain):
-            return f"It cannot be made of float64 vectors: {first}"
+            return self._unmade() or f"It cannot be made of float64 vectors: {first}"
         if option := self._forbidding():
             value = self.patient.given[option]
             return f"With {option}={value!r} no step can be taken here: {first}"
         return None
+
+    def _unmade(self) -> str:
+        """Say why it cannot be constructed, if not of the contract's float32 matrices either."""
+        with contextlib.suppress(Died, MemoryError):
+            if raised := self.patient.observe("constructs", {}, {}).get("raised"):
+                line = f" ({raised['line']})" if raised["line"] else ""
+                return f"It cannot be constructed: {raised['kind']}: {raised['said']}{line}."
+        return ""
 
     def _forbidding(self) -> str | None:
         """The option that the user gave, with which every step says that it does not go, and else goes."""

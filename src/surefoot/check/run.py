@@ -118,7 +118,10 @@ def check(
             if options and verdict.note.startswith(REFUSED):
                 given = ", ".join(f"{name}={value!r}" for name, value in options.items())
                 said = verdict.note.removeprefix(REFUSED).rstrip(".")
-                raise InputError(f"{patient.signature.name} cannot be made with {given}: {said}.")
+                from surefoot.check.contract.mending import of_constructor
+
+                hint = f" {mend}" if (mend := of_constructor(said)) else ""
+                raise InputError(f"{patient.signature.name} cannot be made with {given}: {said}.{hint}")
             if progress:
                 progress(verdict.clause)
         if printed := patients.printed():

@@ -11,6 +11,7 @@ from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.contract.mending import of_constructor, of_failure
 from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
@@ -22,6 +23,9 @@ from surefoot.errors import InputError
 __all__ = ["Examination", "examine"]
 
 
+UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
+NOT_MADE = "It cannot be constructed."
+MEND_UNMADE = "The traceback of the lines below ends in __init__ where it raises."
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
@@ -178,13 +182,14 @@ class _Work:
 
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
         """Write a failure up: with as few options as it needs, and the lines that reproduce it."""
-        fault = self.fault(clause, case, finding)
+        died = finding.what.get("died", False)
+        mixed_up = clause.id in ("group-options", "two-groups") and not died and self.mixes_up(options)
+        fault = "groups are mixed up" if mixed_up else self.fault(clause, case, finding)
         if fault in self.told:
             said = f"The fault is the one that {self.told[fault]} has named."
             return clause.verdict(FAILED, note=finding.what["note"], options=options, diagnosis=said)
         if fault:
             self.told[fault] = clause.id
-        died = finding.what.get("died", False)
         with self.patient.hurried(1.0) if died else contextlib.nullcontext():
             for option in list(options):
                 fewer = {o: v for o, v in options.items() if o != option}
@@ -197,12 +202,28 @@ class _Work:
         expected, got = what.pop("values", (None, None))
         what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
         what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)
+        if clause.id == "steps" and finding.what.get("raised", {}).get("action") == "construction":
+            clause = dataclasses.replace(clause, why=UNMADE)
+            what["diagnosis"], what["mend"] = NOT_MADE, of_constructor(what["note"]) or MEND_UNMADE
+        else:
+            what["mend"] = of_failure(clause.id, what["note"], mixed_up)
         if died:
             clause, what["mend"] = dataclasses.replace(clause, why=ENDS), MEND_END
         return clause.verdict(FAILED, options={**self.questions.base, **options}, **what)
+
+    def mixes_up(self, options: Options) -> bool:
+        """Whether two groups of equal options are not two optimizers, either."""
+        return self.questions.ask(CLAUSES["two-groups"], {"other": {}}, options).outcome == FAILED
 
     def fault(self, clause: Probed, case: Mapping[str, Any], finding: Finding) -> Any:
         """What several clauses may come upon: an exception, or an option that does nothing."""
         if "raised" in finding.what:
             return tuple(finding.what["raised"].values())
+        if clause.id in (
+            "resume",
+            "checkpoint-file",
+        ):  # what the file lacks is not its own fault
+            return "not saved"
+        if clause.id == "tensor-lr" and "lr" in self.told and finding.what["note"].startswith("w after"):
+            return "lr"  # what is not read from the group is neither if it is a tensor
         return case["option"] if clause.id in ("option-effect", "live-options") else None

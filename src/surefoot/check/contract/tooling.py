@@ -73,7 +73,8 @@ def schedulers(make: Make, schedule: str) -> Claims:
     "tooling",
     "an lr that is a tensor is followed, and left alone",
     why="Compiled steps take lr as a tensor; whatever shares it changes when a schedule writes into it.",
-    mend="Never work in place on group['lr'] (lr *= 0.5 does, on a tensor), and clone it where it is kept.",
+    mend="Read group['lr'] at every step; never work in place on it (lr *= 0.5 does, on a tensor), and clone "
+    "it where it is kept.",
     over="singles",
     needs=["repeatable", "an lr"],
     refuses=("Exception",),

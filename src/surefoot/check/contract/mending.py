@@ -1,0 +1,50 @@
+"""How a failed clause is mended, where what came says more than the clause's own advice can."""
+
+from __future__ import annotations
+
+import re
+
+from surefoot.check.contract.clause import CLAUSES
+
+__all__ = ["of_constructor", "of_failure"]
+
+LOST = (
+    "self.{} is lost: torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone. Keep "
+    "options in the group, and what changes in self.state[p]; or define __getstate__."
+)
+BY_PLACE = (
+    "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
+    "under the parameter itself, self.state[p], not in a list by its position."
+)
+
+
+def of_constructor(said: str) -> str:
+    """Say how the constructor of torch's Optimizer is called, if that is what raised.
+
+    Example:
+        >>> of_constructor("Optimizer.__init__() got an unexpected keyword argument 'lr'")
+        "torch's Optimizer.__init__ takes (params, defaults): super().__init__(params, dict(lr=lr))."
+    """
+    if "Optimizer.__init__() " in said or "'float' object has no attribute 'items'" in said:
+        return "torch's Optimizer.__init__ takes (params, defaults): super().__init__(params, dict(lr=lr))."
+    return ""
+
+
+def of_failure(id: str, what: str, mixed_up: bool) -> str:
+    """Say how to mend it, or nothing where the clause says it best.
+
+    Args:
+        id: the clause that failed.
+        what: what its claim was about, or the exception that was raised.
+        mixed_up: whether two groups of equal options are no two optimizers, either.
+    """
+    lost = re.search(r"AttributeError: .* object has no attribute '(\w+)'", what)
+    if id in ("pickles", "deep-copies") and lost:
+        return LOST.format(lost[1])
+    if id in ("group-options", "two-groups") and mixed_up:
+        return BY_PLACE
+    if id == "checkpoint-file" and what.startswith("w after"):  # it was read, but says too little
+        return CLAUSES["resume"].mend
+    if id == "no-gradient" and what.startswith("the state of"):
+        return "In the loop, before any state is made: if p.grad is None: continue."
+    return ""

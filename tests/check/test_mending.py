@@ -1,0 +1,93 @@
+"""How to mend it, where the clause's own advice would be beside the point."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from surefoot.check import check
+from surefoot.check.report.words import echoes
+from surefoot.errors import InputError
+
+
+class Kept(torch.optim.Optimizer):
+    """Options and buffers are attributes, the buffers by position; state is made without a gradient."""
+
+    def __init__(self, params, lr=0.1, momentum=0.5):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+        self.lr, self.momentum, self.buffers = lr, momentum, {}
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for i, p in enumerate(group["params"]):
+                self.state[p].setdefault("seen", 0)
+                if p.grad is None:
+                    continue
+                kept = self.buffers.get(i, torch.zeros_like(p))
+                self.buffers[i] = self.momentum * kept + p.grad
+                p -= self.lr * self.buffers[i]
+
+
+class Captured(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+        self.lr = lr
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= self.lr * (0 if p.grad is None else p.grad)
+
+
+class Unmade(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, lr=lr)
+
+    def step(self, closure=None):
+        pass
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return check(Kept, only=["options", "state", "no-gradient"])
+
+
+def test_an_attribute_that_pickling_loses_is_named(kept):
+    assert kept["pickles"].got == "AttributeError: 'Kept' object has no attribute 'buffers'"
+    assert kept["pickles"].mend.startswith("self.buffers is lost: torch's Optimizer.__getstate__ keeps")
+
+
+def test_state_by_position_is_not_blamed_on_the_options_of_groups(kept):
+    assert "not in a list by its position" in kept["group-options"].mend
+    assert "group-options has named" in kept["two-groups"].diagnosis
+    assert not check(Captured, only=["group-options"])["group-options"].mend  # the clause says it
+
+
+def test_state_without_a_gradient_is_made_too_early(kept):
+    assert kept["no-gradient"].mend == "In the loop, before any state is made: if p.grad is None: continue."
+
+
+def test_a_run_that_cannot_be_resumed_is_no_fault_of_the_file(kept):
+    assert echoes(kept["checkpoint-file"])
+    assert "resume has named" in kept["checkpoint-file"].diagnosis
+    alone = check(Kept, only=["checkpoint-file"])["checkpoint-file"]
+    assert "self.state[p]" in alone.mend
+
+
+def test_an_lr_that_is_not_read_is_told_once():
+    found = check(Captured, only=["live-options", "tensor-lr"])
+    assert (echoes(found["live-options"]), echoes(found["tensor-lr"])) == (False, True)
+    assert not echoes(check(Captured, only=["tensor-lr"])["tensor-lr"])
+
+
+def test_what_cannot_be_constructed_is_told_with_the_line_and_its_mending():
+    found = check(Unmade)
+    assert [v.clause.id for v in found.failures] == ["steps"]
+    assert found["steps"].diagnosis == "It cannot be constructed."
+    assert "super().__init__(params, lr=lr)" in found["steps"].where
+    assert "super().__init__(params, dict(lr=lr))" in found["steps"].mend
+    assert found["rule"].note.startswith("It cannot be constructed: TypeError: Optimizer.__init__() got")
+    with pytest.raises(InputError, match=r"cannot be made with lr=0\.1: TypeError.* dict\(lr=lr\)\)\.$"):
+        check(Unmade, options={"lr": 0.1})
