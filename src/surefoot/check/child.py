@@ -185,6 +185,7 @@ def _places() -> dict[str, Any]:
     }
     ours = (
         "surefoot.check.patient",
+        "surefoot.check.prepared",
         "surefoot.check.contract",
         "surefoot.trace.record",
         "surefoot.trace.tensors",

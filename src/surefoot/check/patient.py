@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
+from surefoot.check.prepared import in_training, without_closure
 from surefoot.check.protocol import Answer, Options, Raised, Signature
 
 if TYPE_CHECKING:
@@ -34,21 +35,6 @@ class {name}({name}):
 """
 
 
-# a schedule-free optimizer steps in training mode alone
-TRAINING = """
-class {name}({name}):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.train()
-"""
-
-# where step() wants a closure, and calls it once
-CLOSED = """
-class {name}({name}):
-    def step(self, closure=None):
-        return super().step(closure or (lambda: torch.zeros(())))
-"""
-
 NO_THREAD = "can't start new thread"
 
 
@@ -58,7 +44,7 @@ class Here:
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)
         self.given = subject.signature.given(options or {})
-        self.subject = subject = _without_closure(_in_training(subject), self.given)
+        self.subject = subject = without_closure(in_training(subject), self.given)
         self.constructor: Callable[..., Any] = subject.make
         self.signature: Signature = subject.signature
 
@@ -159,56 +145,6 @@ def _kept(mode: str = "warn") -> Iterator[None]:
     finally:
         torch.set_deterministic_debug_mode(before)
         torch.set_default_dtype(dtype)
-
-
-def _in_training(subject: Subject) -> Subject:
-    """Where an optimizer has a training mode, as its users must, switch it on."""
-    made, name = subject.make, subject.signature.name
-    if not isinstance(made, type) or not callable(getattr(made, "train", None)):
-        return subject
-
-    def initialize(opt: Any, *args: Any, **kwargs: Any) -> None:
-        made.__init__(opt, *args, **kwargs)  # type: ignore[misc]
-        opt.train()
-
-    imports = f"{subject.signature.imports}\n{TRAINING.format(name=name)}"
-    signature = dataclasses.replace(subject.signature, imports=imports)
-    return dataclasses.replace(
-        subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
-    )
-
-
-def _without_closure(subject: Subject, given: Options) -> Subject:
-    """Where step() wants a closure and calls it once, as to get the loss, let it do without."""
-    import torch
-
-    made, name = subject.make, subject.signature.name
-    if not subject.signature.needs_closure or not isinstance(made, type):
-        return subject
-    p = torch.nn.Parameter(torch.ones(2))
-    calls = []
-
-    def closure() -> torch.Tensor:
-        calls.append(p)
-        p.grad = torch.ones(2)
-        return torch.zeros(())
-
-    try:
-        # not of the class itself: torch hooks the step of a class that something is made of
-        opt = type(name, (made,), {})([p], **subject.signature.call(given))
-        for _ in range(2):
-            opt.step(closure)
-    except Exception:  # it will be told, or nothing can be driven
-        return subject
-    if len(calls) != 2:
-        return subject
-
-    def step(opt: Any, closure: Any = None) -> Any:
-        return made.step(opt, closure or (lambda: torch.zeros(())))  # type: ignore[attr-defined]
-
-    imports = f"{subject.signature.imports}\n{CLOSED.format(name=name)}"
-    signature = dataclasses.replace(subject.signature, imports=imports, needs_closure=False)
-    return dataclasses.replace(subject, make=type(name, (made,), {"step": step}), signature=signature)
 
 
 class _Refused(Exception):

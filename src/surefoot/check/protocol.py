@@ -66,6 +66,7 @@ class Signature:
         held: hyperparameters that a function gives the optimizer it makes, and takes no option for.
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
+        calls_none: whether step() says that it does without a closure, and then calls None.
         imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
         document: the class's docstring, from which a convention may be guessed.
     """
@@ -77,6 +78,7 @@ class Signature:
     held: Options = field(default_factory=dict)
     swallows: bool = False
     needs_closure: bool = False
+    calls_none: bool = False
     imports: str = ""
     document: str = ""
 

@@ -29,6 +29,8 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
     found = _KNOWN[id](what, expected, got, options) if id in _KNOWN else ""
     if "positional argument" in what and id.startswith("closure"):
         return "step() takes no closure; write def step(self, closure=None)."
+    if not found and "'NoneType' object is not callable" in what:
+        return "Something that is None is called, such as a closure that was not given."
     if not found and "NoneType" in what:
         return "Something that is None, p.grad or a buffer before its first gradient, is taken for a tensor."
     return found

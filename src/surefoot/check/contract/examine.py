@@ -11,7 +11,14 @@ from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.diagnose import diagnose
-from surefoot.check.contract.mending import of_constructor, of_failure
+from surefoot.check.contract.mending import (
+    MEND_CLOSURE,
+    MEND_UNMADE,
+    NOT_MADE,
+    UNMADE,
+    of_constructor,
+    of_failure,
+)
 from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
@@ -23,9 +30,9 @@ from surefoot.errors import InputError
 __all__ = ["Examination", "examine"]
 
 
-UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
-NOT_MADE = "It cannot be constructed."
-MEND_UNMADE = "The traceback of the lines below ends in __init__ where it raises."
+GIVEN_A_CLOSURE = (
+    "Its step() calls the closure even where there is none; beyond `steps` it is given one that does nothing."
+)
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
@@ -63,6 +70,8 @@ def examine(patient: Patient, plan: Plan) -> Examination:
     work = _Work(patient)
     hurdle = work.hurdle()
     said = [s for s in (work.needs, "" if hurdle else work.of_its_own()) if s]
+    if patient.signature.calls_none and not hurdle:
+        said.append(GIVEN_A_CLOSURE)
     if work.questions.aside:
         said.append(
             f"Every step() raises {work.questions.aside} after its update; beyond `steps` that is set aside."
@@ -86,6 +95,8 @@ class _Work:
                 continue
             if clause.deep and not plan.deep:
                 yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")
+            elif clause.id == "steps" and self.patient.signature.calls_none:
+                yield self.calls_none(clause)
             elif hurdle and not self.despite(clause):
                 yield clause.verdict(NOT_APPLICABLE, note=hurdle)
             elif clause.id == "no-warnings":
@@ -140,6 +151,23 @@ class _Work:
         return (
             f"{self.patient.signature.name} is no torch.optim.Optimizer{lacks}. "
             "What asks for that is not applicable; the rest is examined."
+        )
+
+    def calls_none(self, clause: Probed) -> Verdict:
+        """Write up a step() that calls a closure which it was not given, as no other question shows it."""
+        signature = self.patient.signature
+        if not signature.needs_closure:  # it is then given one, by a class that is derived from it
+            bare = signature.imports.rpartition("\n\nclass ")[0]
+            signature = dataclasses.replace(signature, imports=bare)
+        used = signature.call(self.questions.given)
+        return clause.verdict(
+            FAILED,
+            note="TypeError: 'NoneType' object is not callable",
+            expected="no exception",
+            got="TypeError: 'NoneType' object is not callable",
+            diagnosis="step() without a closure calls the closure all the same, which is None.",
+            mend=MEND_CLOSURE,
+            repro=reproduction(clause.probe, signature, used, {}, None),
         )
 
     def despite(self, clause: Probed) -> bool:

@@ -6,8 +6,12 @@ import re
 
 from surefoot.check.contract.clause import CLAUSES
 
-__all__ = ["of_constructor", "of_failure"]
+__all__ = ["MEND_CLOSURE", "MEND_UNMADE", "NOT_MADE", "UNMADE", "of_constructor", "of_failure"]
 
+MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
+UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
+NOT_MADE = "It cannot be constructed."
+MEND_UNMADE = "The traceback of the lines below ends in __init__ where it raises."
 LOST = (
     "self.{} is lost: torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone. Keep "
     "options in the group, and what changes in self.state[p]; or define __getstate__."

@@ -1,0 +1,119 @@
+"""What an optimizer needs before it can be asked for steps: its training mode, a closure that does nothing."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+from surefoot.check.load import Subject
+from surefoot.check.protocol import Options
+
+__all__ = ["in_training", "without_closure"]
+
+# a schedule-free optimizer steps in training mode alone
+TRAINING = """
+class {name}({name}):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.train()
+"""
+
+# where step() calls its closure once, whether there is one or not
+CLOSED = """
+class {name}({name}):
+    def step(self, closure=None):
+        return super().step(closure or (lambda: torch.zeros(())))
+"""
+
+
+def in_training(subject: Subject) -> Subject:
+    """Where an optimizer has a training mode, as its users must, switch it on."""
+    made, name = subject.make, subject.signature.name
+    if not isinstance(made, type) or not callable(getattr(made, "train", None)):
+        return subject
+
+    def initialize(opt: Any, *args: Any, **kwargs: Any) -> None:
+        made.__init__(opt, *args, **kwargs)  # type: ignore[misc]
+        opt.train()
+
+    imports = f"{subject.signature.imports}\n{TRAINING.format(name=name)}"
+    signature = dataclasses.replace(subject.signature, imports=imports)
+    return dataclasses.replace(
+        subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
+    )
+
+
+def without_closure(subject: Subject, given: Options) -> Subject:
+    """Where step() wants a closure and calls it once, as to get the loss, let it do without.
+
+    The same where it says that it does without, and then calls the closure that is not there.
+    """
+    import torch
+
+    made, name, signature = subject.make, subject.signature.name, subject.signature
+    if not isinstance(made, type):
+        return subject
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    calls = []
+
+    def closure() -> torch.Tensor:
+        calls.append(p)
+        p.grad = torch.ones(2)
+        return torch.zeros(())
+
+    def optimizer() -> Any:
+        # not of the class itself: torch hooks the step of a class that something is made of
+        return type(name, (made,), {})([p], **signature.call(given))
+
+    if not signature.needs_closure:
+        if not _never_looks(made.step) or not _calls_none(optimizer):  # type: ignore[attr-defined]
+            return subject
+        signature = dataclasses.replace(signature, needs_closure=True, calls_none=True)
+        subject = dataclasses.replace(subject, signature=signature)
+    try:
+        opt = optimizer()
+        for _ in range(2):
+            opt.step(closure)
+    except Exception:  # it will be told, or nothing can be driven
+        return subject
+    if len(calls) != 2:
+        return subject
+
+    def step(opt: Any, closure: Any = None) -> Any:
+        return made.step(opt, closure or (lambda: torch.zeros(())))  # type: ignore[attr-defined]
+
+    imports = f"{signature.imports}\n{CLOSED.format(name=name)}"
+    signature = dataclasses.replace(signature, imports=imports, needs_closure=False)
+    return dataclasses.replace(subject, make=type(name, (made,), {"step": step}), signature=signature)
+
+
+def _never_looks(step: Callable[..., Any]) -> bool:
+    """Whether the code of step() calls its closure, and has no condition about it."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(step))))
+    except (OSError, TypeError, SyntaxError):
+        return False
+
+    def of_it(node: ast.AST) -> bool:
+        return any(isinstance(n, ast.Name) and n.id == "closure" for n in ast.walk(node))
+
+    nodes = list(ast.walk(tree))
+    called = any(isinstance(n, ast.Call) and of_it(n.func) for n in nodes)
+    asked = [n.test for n in nodes if isinstance(n, (ast.If, ast.IfExp, ast.While))]
+    return called and not any(map(of_it, [*asked, *(n for n in nodes if isinstance(n, ast.BoolOp))]))
+
+
+def _calls_none(make: Callable[[], Any]) -> bool:
+    """Whether a step without a closure ends in calling None."""
+    try:
+        make().step()
+    except TypeError as error:
+        return "'NoneType' object is not callable" in str(error)
+    except Exception:
+        return False
+    return False

@@ -1,0 +1,69 @@
+"""A step(closure=None) that calls its closure whether there is one or not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from surefoot.check import check
+from surefoot.check.load import load
+from surefoot.check.patient import Here
+
+
+class Calls(torch.optim.Optimizer):
+    """Calls its closure once, as if there always were one."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.add_(p.grad, alpha=-group["lr"])
+        return loss
+
+
+class Computes(Calls):
+    """Takes its gradients from its closure, so that none can be chosen (as in HesScale)."""
+
+    def step(self, closure=None):
+        self.zero_grad()
+        loss, _ = closure()
+        loss.backward()
+        return super().step(lambda: loss)
+
+
+class Looks(Calls):
+    """Calls it only if it is there."""
+
+    def step(self, closure=None):
+        return super().step(closure or (lambda: None))
+
+
+def test_the_cause_is_named_and_the_rest_is_judged():
+    report = check(Calls)
+    assert {v.clause.id for v in report.failures} == {"steps", "refuses-values"}
+    steps = report["steps"]
+    assert steps.diagnosis == "step() without a closure calls the closure all the same, which is None."
+    assert "if closure is not None" in steps.mend
+    assert "super().step(closure or" not in steps.repro
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        exec(steps.repro.replace("from test_calls_none import Calls", ""), {"Calls": Calls})
+    assert any("it is given one that does nothing" in n for n in report.notes)
+    assert report.rule == "torch"
+
+
+def test_who_cannot_be_driven_is_not_judged_step_by_step():
+    report = check(Computes)
+    assert "steps" in {v.clause.id for v in report.failures}
+    assert {v.clause.group for v in report.failures} == {"construction", "closure"}
+    assert "cannot be driven with chosen gradients" in report["rule"].note
+
+
+def test_who_looks_whether_it_is_there_is_not_meant():
+    assert not Here(load(Looks)).signature.calls_none
+    assert not Here(load(torch.optim.LBFGS)).signature.calls_none
