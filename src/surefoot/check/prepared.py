@@ -1,4 +1,4 @@
-"""What an optimizer needs before it can be asked for steps: its training mode, a closure that does nothing."""
+"""What an optimizer needs before it can be stepped: its training mode, a closure that does nothing."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +15,14 @@ from surefoot.check.contract.mending import (
     MEND_UNMADE,
     NOT_MADE,
     UNMADE,
+    WANTED,
+    instead,
     of_constructor,
     of_failure,
 )
 from surefoot.check.contract.questions import Finding, Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
-from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 from surefoot.check.protocol import Died, Options, Patient, Plan
 from surefoot.check.verdict import DIFFERS, ENDS, FAILED, MEND_END, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
@@ -33,19 +33,6 @@ __all__ = ["Examination", "examine"]
 GIVEN_A_CLOSURE = (
     "Its step() calls the closure even where there is none; beyond `steps` it is given one that does nothing."
 )
-# what is asked of the list of parameters by a constructor that takes something else
-WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
-
-
-def _instead(name: str, attribute: str) -> str:
-    """Say what a constructor takes instead of parameters, and how to examine it all the same."""
-    what, made = "a model", f"{name}(types.SimpleNamespace(parameters=lambda: params))"
-    if attribute in OF_AN_OPTIMIZER:
-        what, made = "an optimizer", f"{name}(torch.optim.SGD(params))"
-    return (
-        f"{name} takes {what} and no parameters: it asks for .{attribute}. Write a function that makes it of "
-        f"parameters, such as def make(params): return {made}, and name that function instead."
-    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +103,7 @@ class _Work:
             return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
         refused = self.questions.fact("constructs")
         if wanted := WANTED.search(str(refused)):  # its first argument is no list of parameters
-            raise InputError(_instead(self.patient.signature.name, wanted[1]))
+            raise InputError(instead(self.patient.signature.name, wanted[1]))
         if refused and not self.constructs_with_more(str(refused)):
             return f"{REFUSED}{refused}"
         # torch warns of a deprecated call once in a process, so this comes before any other step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from surefoot.check.contract.clause import CLAUSES
+from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 
 __all__ = ["MEND_CLOSURE", "MEND_UNMADE", "NOT_MADE", "UNMADE", "of_constructor", "of_failure"]
 
@@ -20,6 +21,19 @@ BY_PLACE = (
     "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
     "under the parameter itself, self.state[p], not in a list by its position."
 )
+# what is asked of the list of parameters by a constructor that takes something else
+WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
+
+
+def instead(name: str, attribute: str) -> str:
+    """Say what a constructor takes instead of parameters, and how to examine it all the same."""
+    what, made = "a model", f"{name}(types.SimpleNamespace(parameters=lambda: params))"
+    if attribute in OF_AN_OPTIMIZER:
+        what, made = "an optimizer", f"{name}(torch.optim.SGD(params))"
+    return (
+        f"{name} takes {what} and no parameters: it asks for .{attribute}. Write a function that makes it of "
+        f"parameters, such as def make(params): return {made}, and name that function instead."
+    )
 
 
 def of_constructor(said: str) -> str:
