@@ -26,6 +26,22 @@ def test_signature_of_torch_sgd():
     assert signature.imports == "from torch.optim import SGD"
 
 
+class Scaffold(torch.optim.SGD):
+    def step(self, server, client):
+        pass
+
+
+class Passes(torch.optim.SGD):
+    def step(self, *args, **kwargs):
+        return super().step(*args, **kwargs)
+
+
+def test_arguments_of_step_that_nobody_can_make_up_are_asked_for():
+    with pytest.raises(InputError, match=r"^Scaffold.step\(\) asks for server and client, which cannot"):
+        load(Scaffold)
+    assert not load(Passes).signature.needs_closure
+
+
 def test_closure_that_must_be_given_is_seen():
     assert load("torch.optim:LBFGS").signature.needs_closure
 
