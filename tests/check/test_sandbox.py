@@ -176,7 +176,7 @@ def test_hang_is_stopped_in_time(patients):
     with_hang = Sandbox("patients.py:Hangs", seconds=0.5)
     began = time.monotonic()
     with pytest.raises(Exception, match=r"It did not end within 0\.5 s, and was stopped"):
-        with_hang.observe("zero-grad", {}, {})
+        with_hang.observe("zero-grad", {"kept": {}}, {})
     assert time.monotonic() - began < 20
     assert "claims" in with_hang.observe("is-optimizer", {}, {})  # a fresh process answers
     with_hang.close()
@@ -279,7 +279,7 @@ def test_replaced_functions_are_named(patients):
 
 def test_its_own_processes_are_ended_with_it(patients):
     sandbox = Sandbox("patients.py:ForksAway")
-    sandbox.observe("zero-grad", {}, {})
+    sandbox.observe("zero-grad", {"kept": {}}, {})
     group = sandbox._pid
     sandbox.close()
     for _ in range(100):
@@ -343,7 +343,7 @@ def test_time_that_a_process_waits_for_a_processor_does_not_count(patients, monk
     )  # as if no processor was ever free
     slow = Sandbox("patients.py:Slow", seconds=0.5)
     try:
-        assert "claims" in slow.observe("zero-grad", {}, {})
+        assert "claims" in slow.observe("zero-grad", {"kept": {}}, {})
     finally:
         slow.close()
 
@@ -360,7 +360,7 @@ def test_who_waits_for_threads_of_its_own_is_stopped_all_the_same(patients, monk
     spins = Sandbox("patients.py:Spins", seconds=0.5)
     began = time.monotonic()
     with contextlib.closing(spins), pytest.raises(Died, match=r"did not end within 0\.5 s"):
-        spins.observe("zero-grad", {}, {})
+        spins.observe("zero-grad", {"kept": {}}, {})
     assert time.monotonic() - began < 0.5 * sandbox.BUSY
 
 
