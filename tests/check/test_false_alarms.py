@@ -472,7 +472,7 @@ def test_a_class_without_torchs_base_is_held_to_its_arithmetic():
     assert report["rule"].outcome == report["moved"].outcome == PASSED
     assert report["is-optimizer"].outcome == "failed"
     assert report["changed-lr"].outcome == report["live-options"].outcome == NOT_APPLICABLE
-    assert report["live-options"].note == "it has no param_groups, into which a change would be written"
+    assert report["live-options"].note == "needs a torch.optim.Optimizer: it has no param_groups"
 
 
 class Wrapper:
