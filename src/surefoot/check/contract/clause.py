@@ -34,6 +34,7 @@ class Probed(Clause):
             known option alone, and each implementation) or "combos" (up to three together, and those).
         cases: what the probe is run with, one after the other, or how to find that from the signature.
         needs: facts about the optimizer without which the clause does not apply (see facts.py).
+        comparing: facts without which nothing can be compared, so that only an exception counts.
         each: a failure counts only if all cases with the same value of this key fail.
         refusal: an exception whose text has this word says that the optimizer does not do this: not a fault.
         refuses: exceptions of these kinds say the same ("Exception": all kinds).
@@ -45,6 +46,7 @@ class Probed(Clause):
     over: str = "given"
     cases: Cases = ({},)
     needs: Sequence[str] = ()
+    comparing: Sequence[str] = ()
     each: str = ""
     refusal: str = ""
     refuses: Sequence[str] = ()

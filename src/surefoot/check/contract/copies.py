@@ -15,7 +15,8 @@ from surefoot.check.contract.tools import run, weight
     why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
     mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
     over="rich",
-    needs=["repeatable", "importable"],
+    needs=["importable"],
+    comparing=["repeatable"],
 )
 def pickles(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
@@ -33,7 +34,7 @@ def pickles(make: Make) -> Claims:
     why="Searches and averaging copy a run and continue both copies.",
     mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
     over="rich",
-    needs=["repeatable"],
+    comparing=["repeatable"],
 )
 def deep_copies(make: Make) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)

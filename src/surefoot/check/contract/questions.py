@@ -139,6 +139,9 @@ class Questions:
         except (Died, MemoryError) as error:
             return Finding(FAILED, {"note": str(error) or "It asked for too much memory.", "died": True})
         if "raised" not in answer:
+            incomparable = next(filter(None, map(self.fact, clause.comparing)), None)
+            if incomparable:
+                return Finding(NOT_APPLICABLE, {"note": str(incomparable)})
             return Finding(*judge(answer["claims"]))
         raised = answer["raised"]
         if why := self.lacking(raised):
