@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from surefoot.check.contract.resume import LATER
 from surefoot.check.protocol import Options
 
 __all__ = ["diagnose"]
@@ -31,6 +32,8 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
         return "step() takes no closure; write def step(self, closure=None)."
     if not found and "'NoneType' object is not callable" in what:
         return "Something that is None is called, such as a closure that was not given."
+    if id.startswith("closure") and "number, not 'function'" in what:
+        return "step(closure) returns the closure itself; write loss = closure()."
     if not found and "NoneType" in what:
         return "Something that is None, p.grad or a buffer before its first gradient, is taken for a tensor."
     return found
@@ -52,7 +55,20 @@ def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
         "Nesterov's momentum·buffer is added into p.grad.": [x + mu * x for x in g],
         "The momentum average is formed inside p.grad.": [x + mu * ((1 - mu) * x - x) for x in g],
     }
-    return next((said for said, numbers in known.items() if _near(numbers, came)), "")
+    return next((said for said, numbers in known.items() if _near(numbers, came)), "") or _rescaled(g, came)
+
+
+def _rescaled(g: list[float], came: list[float]) -> str:
+    """What is left of a gradient: its elements within a bound, less their mean, or times a number."""
+    top = max(map(abs, came))
+    if _near([max(-top, min(top, x)) for x in g], came):
+        return f"p.grad is clipped in place, to ±{top:.3g}."
+    mean = sum(g) / len(g)
+    if _near([x - mean for x in g], came):
+        return "The mean of p.grad is taken off it in place."
+    if len(g) > 1 and g[0] and _near([x * came[0] / g[0] for x in g], came):
+        return f"p.grad is scaled in place, by {came[0] / g[0]:.3g}."
+    return ""
 
 
 def _not_updated(what: str, expected: Any, got: Any, options: Options) -> str:
@@ -89,7 +105,7 @@ def _deterministic(what: str, expected: Any, got: Any, options: Options) -> str:
 
 def _older_checkpoint(what: str, expected: Any, got: Any, options: Options) -> str:
     kind, _, option = what.partition(": ")
-    if kind != "KeyError":
+    if kind != "KeyError" or option.strip("'") not in LATER:
         return ""
     return f"It fills in other options that an older checkpoint lacks, and forgets {option.strip(chr(39))}."
 
@@ -104,7 +120,12 @@ def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> 
         return ""
     for name in got:
         ratios = [y / x for x, y in zip(_flat(expected.get(name)), _flat(got[name]), strict=False) if x]
-        if ratios and abs(ratios[0] - 1) > 0.1 and _near(ratios, [ratios[0]] * len(ratios), 0.02):
+        if (
+            ratios
+            and ratios[0]
+            and abs(ratios[0] - 1) > 0.1
+            and _near(ratios, [ratios[0]] * len(ratios), 0.02)
+        ):
             return f"state[{name!r}] is {ratios[0]:.3g} times what it should be: it is then scaled in place."
     return ""
 
