@@ -103,16 +103,16 @@ def closure_first(make: Make) -> Claims:
     "gradients",
     "step() leaves p.grad as it was",
     why="Gradients are read after the step: by logging, by clipping, by a second optimizer, by accumulation.",
-    mend="Work out of place, grad = grad.add(p, alpha=weight_decay), never grad.add_(...); "
-    "leave p.grad = None to zero_grad().",
+    mend="Decay, clip, centre and scale out of place, as in grad = grad.add(p, alpha=weight_decay), never by "
+    "grad.add_(...); leave p.grad = None to zero_grad().",
     over="combos",
     quick=True,
 )
 def grad_kept(make: Make) -> Claims:
     w = weight(2, 2)
     opt = make([w])
-    for t in range(2):
-        w.grad = g = gradient(w, t)
+    for t, scale in enumerate((1, 1, 1024)):  # some clip what is large
+        w.grad = g = gradient(w, t) * scale
         before, version = g.tolist(), g._version
         opt.step()
         if w.grad is not g or g.tolist() != before:

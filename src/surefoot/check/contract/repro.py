@@ -47,7 +47,7 @@ def reproduction(
     whole = "\n".join([*helpers, text])
     modules = [
         m
-        for m in ("contextlib", "copy", "gc", "io", "pickle", "sys", "tempfile", "warnings")
+        for m in ("collections", "contextlib", "copy", "gc", "io", "pickle", "sys", "tempfile", "warnings")
         if f"{m}." in whole
     ]
     imports = [f"import {m}" for m in [*modules, "torch"]]
@@ -57,10 +57,13 @@ def reproduction(
 
 
 class _Inline(ast.NodeTransformer):
-    """Turn make(params, **more) into Class(params, lr=…, **more); drop annotations and early returns."""
+    """Turn make(params, **more) into Class(params, lr=…, **more); drop annotations and early returns.
+
+    A function within keeps its returns: they are what it computes.
+    """
 
     def __init__(self, name: str, options: Options) -> None:
-        self.name, self.options = name, options
+        self.name, self.options, self.depth = name, options, 0
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -75,13 +78,16 @@ class _Inline(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         self.generic_visit(node)
-        return None if isinstance(node.body[-1], ast.Return) else node
+        return None if isinstance(node.body[-1], ast.Return) and self.depth == 1 else node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         for arg in (*node.args.args, *node.args.kwonlyargs, *filter(None, [node.args.vararg])):
             arg.annotation = None
-        return self.generic_visit(node)
+        self.depth += 1
+        self.generic_visit(node)
+        self.depth -= 1
+        return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.AST]:
         """Write a, b = x, y as two lines, which ast.unparse would put in brackets."""
@@ -117,12 +123,14 @@ def _assertion(last: ast.Return, claim: int) -> str:
 
 
 def _made(body: list[ast.stmt], name: str) -> set[str]:
-    """Return the names that are given an optimizer."""
+    """Return the names that are given an optimizer, or what its step() returns."""
     return {
         n.id
         for s in body
         if isinstance(s, ast.Assign)
-        and any(isinstance(c, ast.Call) and ast.unparse(c.func) == name for c in ast.walk(s.value))
+        and any(
+            isinstance(c, ast.Call) and ast.unparse(c.func) in (name, "opt.step") for c in ast.walk(s.value)
+        )
         for t in s.targets
         for n in ast.walk(t)
         if isinstance(n, ast.Name)

@@ -90,8 +90,9 @@ def dtype_state(make: Make, dtype: str) -> Claims:
     opt, other = make([w]), make([single])
     if why := lacks(opt, "state"):
         return why
-    run(opt, [w], range(1))
-    run(other, [single], range(1))
+    for o, p in ((opt, w), (other, single)):
+        p.grad = gradient(p, 0) + torch.eye(6, dtype=p.dtype)  # of full rank, for roots of its products
+        o.step()
     exact, rough = state(other, single), state(opt, w)
     exact = {k: v for k, v in exact.items() if v is not None}  # what only low precision needs may be added
     rough = {k: v for k, v in rough.items() if k in exact}

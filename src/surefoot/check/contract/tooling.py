@@ -89,10 +89,15 @@ def tensor_lr(make: Make) -> Claims:
             run(o, [p], [t])
             lrs[o].append(float(o.param_groups[0]["lr"]))
             scheduler.step()
-    start = float(opt.param_groups[0]["initial_lr"])
+    starts = [float(o.param_groups[0]["initial_lr"]) for o in (usual, opt)]  # some divide it beforehand
     return [
-        ("group['lr'] after each of 4 steps under LambdaLR, a tensor against a number", lrs[usual], lrs[opt]),
-        ("group['initial_lr'] after these steps: what the schedule starts from", 0.25, start),
+        (
+            "group['lr'] after each of 4 steps under LambdaLR, a tensor against a number",
+            lrs[usual],
+            lrs[opt],
+            1e-6,
+        ),
+        ("group['initial_lr'] after these steps: what the schedule starts from", starts[0], starts[1], 1e-6),
         ("w after these steps, lr being a tensor against a number", twin.tolist(), w.tolist(), 1e-5),
     ]
 
@@ -144,7 +149,7 @@ def zero_grad(make: Make, kept: dict[str, bool]) -> Claims:
 @clause(
     "tooling",
     "makes no deprecated calls and gives no warnings",
-    why="What warns today raises with the next release of torch.",
+    why="What warns today may raise in a later release.",
     mend="Do as the warning says: add_(d, alpha=1 - dampening) replaces add_(1 - dampening, d).",
     over="singles",
     quick=True,

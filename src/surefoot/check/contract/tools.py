@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,9 +47,11 @@ def state(opt: Any, w: Tensor) -> dict[str, Any]:
     def plain(v: Any) -> Any:
         if isinstance(v, dict):
             return {k: plain(x) for k, x in v.items()}
-        if isinstance(v, (list, tuple)):
+        if isinstance(v, (list, tuple, collections.deque)):
             return [plain(x) for x in v]
-        return v.tolist() if torch.is_tensor(v) else v
+        if v is None or isinstance(v, (bool, int, float, str)):
+            return v
+        return v.tolist() if hasattr(v, "tolist") else type(v).__name__  # of two objects only the kind is one
 
     return {k: plain(v) for k, v in getattr(opt, "state", {}).get(w, {}).items()}
 

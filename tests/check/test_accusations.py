@@ -1,0 +1,271 @@
+"""Optimizers that the contract once accused, or excused, for a reason of its own: each asked again."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import re
+
+import pytest
+import torch
+
+from surefoot.check import check
+from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED
+
+
+class Loop(torch.optim.Optimizer):
+    """Plain SGD; those below say what they do otherwise, in `update` mostly."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.sub_(group["lr"] * self.update(p, p.grad, self.state[p], group))
+        return loss
+
+    def update(self, p, grad, state, group):
+        return grad
+
+
+def outcome(cls, id, **how):
+    return check(cls, only=[id], **how)[id].outcome
+
+
+def raised(repro):
+    """What a reproduction, pasted, ends in."""
+    with pytest.raises(Exception) as caught:
+        exec(re.sub("from tests.* import .*", "", repro), dict(globals()))
+    return f"{caught.typename}: {caught.value}"
+
+
+class Masked(Loop):
+    """One draw for each tensor and step, as Magma: three steps often draw alike."""
+
+    def update(self, p, grad, state, group):
+        return grad * torch.bernoulli(torch.tensor(0.999))
+
+
+class MaskedAndForgetful(Masked):
+    """Keeps its flag where no pickle has it: torch pickles the defaults, the state and the groups alone."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        self.flag = 1.0
+
+    def update(self, p, grad, state, group):
+        return super().update(p, grad, state, group) * self.flag
+
+
+def test_whoever_draws_random_numbers_is_not_held_against_another_run_even_where_two_coincide():
+    report = check(Masked, only=["resume", "company", "pickles"])
+    assert {v.outcome for v in report.verdicts} == {NOT_APPLICABLE}
+    assert "draws random numbers" in report["pickles"].note
+
+
+def test_a_copy_that_raises_is_a_fault_of_one_who_draws_random_numbers_too():
+    report = check(MaskedAndForgetful, only=["pickles", "deep-copies"])
+    assert "no attribute 'flag'" in report["pickles"].note
+    assert report["deep-copies"].outcome == FAILED
+    assert "no attribute 'flag'" in raised(report["pickles"].repro)
+
+
+class Switching(Loop):
+    """As SWATS: from its third step on it keeps something else."""
+
+    def update(self, p, grad, state, group):
+        state["step"] = state.get("step", 0) + 1
+        if state["step"] < 3:
+            state.setdefault("average", torch.zeros_like(p)).lerp_(grad, 0.5)
+            return state["average"]
+        return state.setdefault("buffer", torch.zeros_like(p)).mul_(0.5).add_(grad)
+
+
+class ByRounding(Switching):
+    """It keeps it in one dtype alone."""
+
+    def update(self, p, grad, state, group):
+        if p.dtype == torch.float64:
+            state["only here"] = torch.zeros_like(p)
+        return super().update(p, grad, state, group)
+
+
+class Weighing(Loop):
+    """As QHAdam: a number kept in float32, which torch casts when it loads, and a load_state_dict of its own."""
+
+    def update(self, p, grad, state, group):
+        weight = state.setdefault("weight", torch.zeros((), dtype=torch.float32))
+        weight.add_(1)
+        return grad / weight
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(copy.copy(state_dict))
+
+
+class Taking(Weighing):
+    """It takes the tensors of the state dict as they are."""
+
+    def update(self, p, grad, state, group):
+        return state.setdefault("average", torch.zeros_like(p)).lerp_(grad.float(), 0.5)
+
+    def load_state_dict(self, state_dict):
+        for p, kept in zip(self.param_groups[0]["params"], state_dict["state"].values(), strict=True):
+            self.state[p] = dict(kept)
+
+
+def test_dtypes_of_a_loaded_state_are_compared_after_as_many_steps_and_where_both_have_them():
+    assert outcome(Switching, "load-dtype") == PASSED
+    assert outcome(ByRounding, "load-dtype") == PASSED
+
+
+def test_what_torchs_own_loading_casts_is_no_fault_of_a_class_that_calls_it():
+    report = check(Weighing, only=["load-dtype"])
+    assert report["load-dtype"].outcome == DIFFERS
+    assert "here 'weight' too" in report["load-dtype"].note
+
+
+class Nested(Loop):
+    """As DASH: blocks within the state, which it does not cast itself."""
+
+    def update(self, p, grad, state, group):
+        block = state.setdefault("blocks", [{"average": torch.zeros_like(p)}])[0]
+        block["average"] = block["average"] * 0.5 + grad
+        return block["average"]
+
+    def load_state_dict(self, state_dict):
+        for p, kept in zip(self.param_groups[0]["params"], state_dict["state"].values(), strict=True):
+            self.state[p] = {"blocks": [{"average": v["average"] + 0} for v in kept["blocks"]]}
+
+
+class NestedInPlace(Nested):
+    def update(self, p, grad, state, group):
+        block = state.setdefault("blocks", [{"average": torch.zeros_like(p)}])[0]
+        return block["average"].mul_(0.5).add_(grad)
+
+
+def test_a_reproduction_keeps_the_branches_of_the_functions_in_it():
+    verdict = check(NestedInPlace, only=["load-dtype"])["load-dtype"]
+    assert verdict.outcome == FAILED
+    assert "if isinstance(v, dict):" in verdict.repro
+    assert "AssertionError: dtypes of the state" in raised(verdict.repro)
+
+
+class Delayed(Loop):
+    """As AdaShift: the last gradients wait in a deque; an object of its own counts."""
+
+    class Count:
+        pass
+
+    def update(self, p, grad, state, group):
+        waiting = state.setdefault("waiting", collections.deque([torch.zeros_like(p)]))
+        state.setdefault("count", self.Count())
+        waiting.append(grad.clone())
+        return waiting.popleft()
+
+
+class RootsOfProducts(Loop):
+    """As Shampoo: the inverse root of g·gᵀ, which is no more than noise where g has not full rank."""
+
+    def update(self, p, grad, state, group):
+        if p.shape == (6, 6):
+            values, vectors = torch.linalg.eigh((grad @ grad.T).float())
+            state["root"] = (vectors * values.clamp(min=1e-12) ** -0.25 @ vectors.T).to(p.dtype)
+        return grad
+
+
+def test_states_are_compared_where_they_can_be():
+    assert outcome(Delayed, "dtype-state") == PASSED
+    assert outcome(RootsOfProducts, "dtype-state") == PASSED
+
+
+class Wrapper(Loop):
+    """As Lookahead: the state dict holds that of another optimizer."""
+
+    def state_dict(self):
+        return {"base": super().state_dict(), "slow": 1}
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict["base"])
+
+
+class WithNesterov(Wrapper):
+    def __init__(self, params, lr=0.1, nesterov=False):
+        super().__init__(params, lr)
+        self.param_groups[0]["nesterov"] = nesterov
+
+
+def test_a_state_dict_without_groups_is_not_asked_for_what_an_older_one_lacks():
+    report = check(WithNesterov, only=["older-checkpoint"])
+    assert report["older-checkpoint"].outcome == NOT_APPLICABLE
+    assert "no param_groups" in report["older-checkpoint"].note
+    assert diagnose("older-checkpoint", "KeyError: 'param_groups'", None, None, {}) == ""
+    assert "forgets maximize" in diagnose("older-checkpoint", "KeyError: 'maximize'", None, None, {})
+
+
+class Third(Loop):
+    """As GrokFastAdamW: a third of the lr is what it steps by, and starts from."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr / 3)
+
+
+def test_an_lr_of_float32_is_compared_as_far_as_float32_goes():
+    assert outcome(Third, "tensor-lr") == PASSED
+
+
+def test_what_is_nought_was_not_scaled_in_place():
+    wide, narrow = {"p": [1e-8, 2e-8]}, {"p": [0.0, 0.0]}
+    assert diagnose("dtype-state", "the state", wide, narrow, {}) == ""
+    assert "3 times" in diagnose("dtype-state", "the state", wide, {"p": [3e-8, 6e-8]}, {})
+
+
+class ReturnsTheClosure(Loop):
+    """`loss = closure`, without the brackets."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        return closure
+
+
+def test_a_step_that_returns_the_closure_is_told_so_and_shown():
+    verdict = check(ReturnsTheClosure, only=["closure-loss"])["closure-loss"]
+    assert verdict.diagnosis == "step(closure) returns the closure itself; write loss = closure()."
+    assert "float(loss)" in verdict.repro
+    assert "TypeError" in raised(verdict.repro)
+
+
+class Clipping(Loop):
+    """As ClippedAdam: in place, and only what is large."""
+
+    def update(self, p, grad, state, group):
+        return grad.clamp_(-10, 10)
+
+
+class Centring(Loop):
+    def update(self, p, grad, state, group):
+        return grad.sub_(grad.mean())
+
+
+class Scaling(Loop):
+    def update(self, p, grad, state, group):
+        return grad.mul_(0.5)
+
+
+@pytest.mark.parametrize(
+    ("cls", "told"),
+    [
+        (Clipping, "p.grad is clipped in place, to ±10."),
+        (Centring, "The mean of p.grad is taken off it in place."),
+        (Scaling, "p.grad is scaled in place, by 0.5."),
+    ],
+)
+def test_a_gradient_that_is_written_to_is_found_and_told_how(cls, told):
+    verdict = check(cls, only=["grad-kept"])["grad-kept"]
+    assert (verdict.outcome, verdict.diagnosis) == (FAILED, told)
