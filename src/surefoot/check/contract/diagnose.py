@@ -120,13 +120,9 @@ def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> 
         return ""
     for name in got:
         ratios = [y / x for x, y in zip(_flat(expected.get(name)), _flat(got[name]), strict=False) if x]
-        if (
-            ratios
-            and ratios[0]
-            and abs(ratios[0] - 1) > 0.1
-            and _near(ratios, [ratios[0]] * len(ratios), 0.02)
-        ):
-            return f"state[{name!r}] is {ratios[0]:.3g} times what it should be: it is then scaled in place."
+        ratio = ratios[0] if ratios else 0.0  # 0: too small a number for the dtype
+        if ratio and abs(ratio - 1) > 0.1 and _near(ratios, [ratio] * len(ratios), 0.02):
+            return f"state[{name!r}] is {ratio:.3g} times what it should be: it is then scaled in place."
     return ""
 
 
