@@ -8,7 +8,7 @@ import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.settings import alternatives, contexts, everything, invalid
-from surefoot.check.contract.tools import lacks, run, state, weight
+from surefoot.check.contract.tools import gradient, lacks, run, state, weight
 
 
 @clause(
@@ -41,7 +41,26 @@ def steps(make: Make) -> Claims:
     opt = make([w])
     before = w.tolist()
     run(opt, [w], range(9))
+    if w.tolist() == before and (when := _moves(make)):
+        return f"no parameter moves in its first 9 steps; one does {when}"
     return [("w moves in 9 steps", True, w.tolist() != before)]
+
+
+def _moves(make: Make) -> str:
+    """Say when it moves what it leaves alone at first: some wait, or go by a direction, or by a size."""
+    for when, size, turn, count in (
+        ("under gradients that keep one direction", 1.0, 0, 9),
+        ("if it is small", 1e-4, 1, 9),
+        ("later", 1.0, 1, 50),
+    ):
+        w = (weight(2, 2).detach() * size).requires_grad_()
+        before, opt = w.tolist(), make([w])
+        for t in range(count):
+            w.grad = gradient(w, turn * t)
+            opt.step()
+        if w.tolist() != before:
+            return when
+    return ""
 
 
 @clause(

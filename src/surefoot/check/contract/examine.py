@@ -33,6 +33,8 @@ __all__ = ["Examination", "examine"]
 GIVEN_A_CLOSURE = (
     "Its step() calls the closure even where there is none; beyond `steps` it is given one that does nothing."
 )
+# facts on which a comparison rests: they are asked once more with the very options that a failure takes
+COMPARING = ("repeatable", "uncoupled", "elementwise")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class _Work:
             self.questions.set_aside(raised["kind"])
             return ""
         self.told.clear()  # what no-warnings came upon is not told there, since it is not shown
+        if str(finding.what["note"]).startswith("no parameter moves"):
+            return str(finding.what["note"])
         return f"its plain step does not work: {finding.what['note']}"
 
     def constructs_with_more(self, refused: str) -> bool:
@@ -211,6 +215,10 @@ class _Work:
                 again = self.questions.ask(clause, case, fewer)
                 if again.outcome == FAILED and again.what.get("died", False) == died:
                     options, finding = fewer, again
+        for need in clause.needs:
+            compared = need in COMPARING and "values" in finding.what
+            if compared and (why := self.questions.again(need, options)):
+                return clause.verdict(NOT_APPLICABLE, note=why)
         what = {k: v for k, v in finding.what.items() if k not in ("raised", "died")}
         claim = what.pop("claim", None)
         used = {**self.patient.signature.call(self.questions.given), **options}

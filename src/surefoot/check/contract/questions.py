@@ -86,6 +86,14 @@ class Questions:
             return ""
         return f"{NEEDS}: it has no {found[1]}" if found[1] in OF_AN_OPTIMIZER else f"{NEEDS}: {found[0]}"
 
+    def again(self, name: str, options: Options) -> str:
+        """Say why a fact does not hold with other options; "" if it does, or cannot be told."""
+        try:
+            answer = self.patient.observe(name, {}, {**self.base, **options})
+        except (Died, MemoryError):
+            return ""
+        return str(answer.get("claims") or "")
+
     def rich(self) -> dict[str, Any]:
         """Return a setting in which much is going on: all number options that go with each other."""
         chosen: dict[str, Any] = {}
