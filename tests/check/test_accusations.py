@@ -271,3 +271,174 @@ class Scaling(Loop):
 def test_a_gradient_that_is_written_to_is_found_and_told_how(cls, told):
     verdict = check(cls, only=["grad-kept"])["grad-kept"]
     assert (verdict.outcome, verdict.diagnosis) == (FAILED, told)
+
+
+class Matrices(Loop):
+    """As SpectralSphere: only its step looks at the shape, and says so."""
+
+    def update(self, p, grad, state, group):
+        if p.dim() != 2:
+            raise ValueError("Matrices only supports 2D parameters")
+        return grad
+
+
+class Unpacking(Loop):
+    """It says nothing: what python says of a tuple is no refusal."""
+
+    def update(self, p, grad, state, group):
+        rows, columns = p.shape
+        return grad / max(rows, columns)
+
+
+def test_a_step_that_refuses_vectors_in_words_is_not_held_to_every_shape():
+    report = check(Matrices, only=["shapes"])
+    assert report["shapes"].outcome == NOT_APPLICABLE
+    assert "only supports 2D parameters" in report["shapes"].note
+    assert outcome(Unpacking, "shapes") == FAILED
+
+
+class Norms(Loop):
+    """Parameters count for each other where there is no momentum."""
+
+    def step(self, closure=None):
+        grads = [p.grad for p in self.param_groups[0]["params"] if p.grad is not None]
+        self.norm = sum(float(g.norm()) for g in grads)
+        return super().step(closure)
+
+    def update(self, p, grad, state, group):
+        return grad if group["momentum"] else grad / self.norm
+
+
+def test_what_couples_with_some_options_alone_is_not_accused_with_those():
+    report = check(Norms, only=["late-gradient"])
+    assert report["late-gradient"].outcome == NOT_APPLICABLE
+    assert "it couples parameters" in report["late-gradient"].note
+
+
+class Normalised(Norms):
+    """As Ranger21: by the number of gradients, each made as long as the others first."""
+
+    def step(self, closure=None):
+        grads = [p.grad for p in self.param_groups[0]["params"] if p.grad is not None]
+        self.norm = sum(float(g.any()) for g in grads)
+        return Loop.step(self, closure)
+
+    def update(self, p, grad, state, group):
+        return grad / grad.norm() / self.norm
+
+
+def test_coupling_that_shows_beside_a_zero_gradient_alone_is_seen():
+    assert outcome(Normalised, "company") == NOT_APPLICABLE
+
+
+class Counted(Loop):
+    """As Ranger21: one count of steps for all, and a step for which nobody has a gradient raises."""
+
+    def step(self, closure=None):
+        if all(p.grad is None for group in self.param_groups for p in group["params"]):
+            raise ValueError("parameter size is 0")
+        self.count = getattr(self, "count", 0) + 1
+        return super().step(closure)
+
+    def update(self, p, grad, state, group):
+        return grad / self.count
+
+
+class CountedTwice(Loop):
+    """As StableSPAM: a group counts its steps, and the optimizer all of them."""
+
+    def step(self, closure=None):
+        self.count = getattr(self, "count", 0) + 1
+        for group in self.param_groups:
+            group["count"] = group.get("count", 0) + 1
+        return super().step(closure)
+
+    def update(self, p, grad, state, group):
+        return grad / self.count**0.5 / group["count"]
+
+
+class Flagged(Counted):
+    """A flag, and no count: only the very first step of all is whole."""
+
+    def update(self, p, grad, state, group):
+        return grad if self.count == 1 else grad / 2
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected"), [(Counted, DIFFERS), (CountedTwice, DIFFERS), (Flagged, FAILED)]
+)
+def test_a_count_of_steps_that_parameters_share_is_a_convention_and_a_flag_is_none(cls, expected):
+    report = check(cls, only=["late-gradient", "add-group"])
+    assert {v.outcome for v in report.verdicts} == {expected}
+
+
+class Waiting(Loop):
+    """As AdaShift: its first step is its twentieth."""
+
+    def update(self, p, grad, state, group):
+        state["step"] = state.get("step", 0) + 1
+        return grad * (state["step"] >= 20)
+
+
+class Agreeing(Loop):
+    """As TRAC: it goes on only where gradients keep their direction."""
+
+    def update(self, p, grad, state, group):
+        last = state.get("last", torch.zeros_like(grad))
+        state["last"] = grad.clone()
+        return grad * bool((last * grad > 0).all())
+
+
+class Small(Loop):
+    """As SaRA: small weights alone are trained."""
+
+    def update(self, p, grad, state, group):
+        return grad * (p.abs() < 1e-2)
+
+
+class Still(Loop):
+    """The update is lost."""
+
+    def update(self, p, grad, state, group):
+        return grad * 0
+
+
+@pytest.mark.parametrize(("cls", "when"), [(Waiting, "later"), (Agreeing, "one direction"), (Small, "small")])
+def test_an_optimizer_whose_parameters_rest_at_first_is_not_examined_and_said_to_rest(cls, when):
+    report = check(cls, only=["steps", "resume"])
+    assert {v.outcome for v in report.verdicts} == {NOT_APPLICABLE}
+    assert all(v.note.startswith("no parameter moves in its first 9 steps") for v in report.verdicts)
+    assert when in report["steps"].note
+
+
+def test_an_optimizer_whose_parameters_never_move_fails():
+    assert outcome(Still, "steps") == FAILED
+
+
+class Coarse(Loop):
+    """As SCION: its steps are formed in bfloat16, where foreach rounds otherwise than the loop does."""
+
+    def __init__(self, params, lr=0.1, foreach=False):
+        super().__init__(params, lr)
+        self.param_groups[0]["foreach"] = foreach
+
+    def update(self, p, grad, state, group):
+        narrow = grad.bfloat16()
+        return narrow * 0.3 if group["foreach"] else (narrow * 0.1) * 3
+
+
+class Off(Coarse):
+    """Nothing is in bfloat16, and foreach is off by as little."""
+
+    def update(self, p, grad, state, group):
+        return grad * 0.3 * (1.004 if group["foreach"] else 1.0)
+
+
+class FarOff(Coarse):
+    def update(self, p, grad, state, group):
+        return super().update(p, grad, state, group) * (1.05 if group["foreach"] else 1.0)
+
+
+@pytest.mark.parametrize(("cls", "expected"), [(Coarse, DIFFERS), (Off, FAILED), (FarOff, FAILED)])
+def test_paths_that_round_to_bfloat16_may_part_by_its_last_digit(cls, expected):
+    assert outcome(cls, "paths-agree") == expected

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 import sys
 from typing import Any
 
@@ -32,6 +33,9 @@ def a_closure(make: Make) -> str | None:
         return None
     return f"{NEEDS}: its step() takes no closure"
 
+# how a step says that it is for matrices alone; what torch says of shapes that do not fit is no refusal
+REFUSES = re.compile(r"\b(supports?|supported|only|requires?)\b.*(\dd\b|dim|matri|shape)", re.I)
+
 
 def groups(make: Make) -> str | None:
     if why := lacks(make([weight(2, 2)]), "param_groups", "add_param_group"):
@@ -46,13 +50,20 @@ def groups(make: Make) -> str | None:
 
 
 def any_shape(make: Make) -> str | None:
+    w = weight(3)
+    said = ""
     try:
-        make([weight(3)])
+        opt = make([w])
     except MemoryError:
         raise
     except Exception as error:
-        return f"it refuses a 1-dimensional parameter: {error}"
-    return None
+        said = str(error) or type(error).__name__
+    else:
+        try:
+            run(opt, [w], range(1))
+        except (ValueError, NotImplementedError, RuntimeError, AssertionError) as error:
+            said = str(error) if REFUSES.search(str(error)) else ""
+    return f"it refuses a 1-dimensional parameter: {said}" if said else None
 
 
 def an_lr(make: Make) -> str | None:
@@ -98,16 +109,19 @@ def visible(make: Make) -> str | None:
 
 
 def uncoupled(make: Make) -> str | None:
-    """Whether one parameter's step is its own affair: it must not go by the size of another's gradient."""
+    """Whether one parameter's step is its own affair: it must not go by the size of another's gradient.
+
+    Where gradients are normalised first, only that which is zero has another size.
+    """
     ends = []
-    for scale in (1.0, 3.0):
+    for scale in (1.0, 3.0, 0.0):
         w, other = weight(2, 2), weight(2, 3)
         opt = make([w, other])
         for t in range(3):
             w.grad, other.grad = gradient(w, t), gradient(other, t) * scale
             opt.step()
         ends.append(w.tolist())
-    if ends[0] != ends[1]:
+    if ends[1:] != ends[:-1]:
         return "it couples parameters: the step of one depends on the size of another's gradient"
     return None
 

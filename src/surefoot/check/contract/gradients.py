@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.tools import gradient, run, state, waited, weight
+from surefoot.check.contract.tools import gradient, run, shared_count, state, waited, weight
 from surefoot.check.verdict import SHARED_COUNT
 
 
@@ -206,13 +206,14 @@ def late_gradient(make: Make) -> Claims:
     run(opt, [b], range(1))
     run(opt, [a, b], range(1, 3))
     run(alone, [twin], range(1, 3))
-    if a.tolist() != twin.tolist() and a.tolist() == _waited(make, 1) != _waited(make, 2):
+    if a.tolist() != twin.tolist() and _counted(make, a.tolist()):
         return {"differs": SHARED_COUNT}
     return [
         ("a parameter whose first gradient comes at step 2, after step 3", twin.tolist(), a.tolist(), 1e-6)
     ]
 
 
-def _waited(make: Make, steps: int) -> Any:
-    """What becomes of the late parameter alone: a count of steps goes on while it waits, a flag does not."""
-    return waited(make, (2, 2), steps, range(1, 3))
+def _counted(make: Make, came: Any) -> bool:
+    """Whether that is the steps it waited for: a count of steps goes on meanwhile, a flag does not."""
+    alone, longer = (waited(make, (2, 2), n, range(1, 3)) for n in (1, 2))
+    return came == alone != longer or shared_count(make, (2, 2), 1, range(1, 3), came)

@@ -74,3 +74,41 @@ def lacks(opt: Any, *names: str) -> str | None:
     if isinstance(opt, torch.optim.Optimizer):
         return None
     return next((f"{NEEDS}: it has no {name}" for name in names if not hasattr(opt, name)), None)
+
+
+def shared_count(
+    make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int], came: Any, group: bool = False
+) -> bool:
+    """Whether a late parameter goes by how many steps there were before it, and by nothing else of others.
+
+    Unlike a count for each parameter, that is alike beside one and two others; a flag is, for every wait.
+    """
+    alike, longer = (_beside(make, shape, n, steps, group) for n in (wait, wait + 1))
+
+    def near(end: Any) -> bool:
+        return torch.allclose(torch.tensor(came), torch.tensor(end), 1e-6, 1e-6)
+
+    return alike is not None and longer is not None and near(alike) and not near(longer)
+
+
+def _beside(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int], group: bool) -> Any:
+    """What becomes of a parameter if two others are stepped first; `group`: it is added after the wait."""
+    w, others = weight(*shape), [weight(3, 2), weight(3, 3)]
+    try:
+        opt = make(others if group else [w, *others])
+        for t in range(wait):
+            for p in others:
+                p.grad = gradient(p, t) * 3
+            opt.step()
+        if not w.equal(weight(*shape)):
+            return None  # it did not rest meanwhile
+        if group:
+            opt.add_param_group({"params": [w]})
+        for t in steps:
+            w.grad = gradient(w, t)
+            for p in others:
+                p.grad = gradient(p, t) * 3
+            opt.step()
+    except Exception:
+        return None  # that is for others to tell
+    return w.tolist()
