@@ -33,6 +33,7 @@ def a_closure(make: Make) -> str | None:
         return None
     return f"{NEEDS}: its step() takes no closure"
 
+
 # how a step says that it is for matrices alone; what torch says of shapes that do not fit is no refusal
 REFUSES = re.compile(r"\b(supports?|supported|only|requires?)\b.*(\dd\b|dim|matri|shape)", re.I)
 
