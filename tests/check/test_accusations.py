@@ -52,7 +52,14 @@ class Masked(Loop):
     """One draw for each tensor and step, as Magma: three steps often draw alike."""
 
     def update(self, p, grad, state, group):
-        return grad * torch.bernoulli(torch.tensor(0.999))
+        return grad * torch.bernoulli(torch.tensor(0.5))
+
+
+class Idle(Loop):
+    """As SPAM: what it draws decides nothing, as long as its mask takes all."""
+
+    def update(self, p, grad, state, group):
+        return grad * (torch.rand_like(p) <= 1)
 
 
 class MaskedAndForgetful(Masked):
@@ -70,6 +77,7 @@ def test_whoever_draws_random_numbers_is_not_held_against_another_run_even_where
     report = check(Masked, only=["resume", "company", "pickles"])
     assert {v.outcome for v in report.verdicts} == {NOT_APPLICABLE}
     assert "draws random numbers" in report["pickles"].note
+    assert outcome(Idle, "company") == PASSED
 
 
 def test_a_copy_that_raises_is_a_fault_of_one_who_draws_random_numbers_too():
