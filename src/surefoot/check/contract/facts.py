@@ -83,11 +83,9 @@ def repeatable(make: Make) -> str | None:
         ends = [_end(make, [(2, 2), (2, 3), (3, 3)], 10) for _ in range(8)]
     if ends[1:] == ends[:-1]:
         return None
-    return (
-        "it draws random numbers, so that no two runs are alike"
-        if drawn
-        else "two equal runs end differently"
-    )
+    if drawn:
+        return "it draws random numbers, so that no two runs are alike"
+    return "two equal runs of it end differently"
 
 
 def _end(make: Make, shapes: list[tuple[int, ...]], steps: int) -> str:
