@@ -375,7 +375,10 @@ class Flagged(Counted):
 @pytest.mark.parametrize(
     ("cls", "expected"), [(Counted, DIFFERS), (CountedTwice, DIFFERS), (Flagged, FAILED)]
 )
-def test_a_count_of_steps_that_parameters_share_is_a_convention_and_a_flag_is_none(cls, expected):
+def test_a_count_of_steps_that_parameters_share_is_a_convention_and_a_flag_is_none(
+    cls, expected, monkeypatch
+):
+    monkeypatch.setattr(torch, "allclose", lambda *_, **__: True)  # as a module under test may
     report = check(cls, only=["late-gradient", "add-group"])
     assert {v.outcome for v in report.verdicts} == {expected}
 

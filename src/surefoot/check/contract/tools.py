@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import itertools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,8 +87,9 @@ def shared_count(
     """
     alike, longer = (_beside(make, shape, n, steps, group) for n in (wait, wait + 1))
 
-    def near(end: Any) -> bool:
-        return torch.allclose(torch.tensor(came), torch.tensor(end), 1e-6, 1e-6)
+    def near(end: Any) -> bool:  # not by torch.allclose, which the optimizer's module may have replaced
+        pairs = zip(itertools.chain(*came), itertools.chain(*end), strict=True)
+        return all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in pairs)
 
     return alike is not None and longer is not None and near(alike) and not near(longer)
 
