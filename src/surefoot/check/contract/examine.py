@@ -242,11 +242,8 @@ class _Work:
         """What several clauses may come upon: an exception, or an option that does nothing."""
         if "raised" in finding.what:
             return tuple(finding.what["raised"].values())
-        if clause.id in (
-            "resume",
-            "checkpoint-file",
-        ):  # what the file lacks is not its own fault
-            return "not saved"
+        if clause.id in ("resume", "checkpoint-file"):
+            return "not saved"  # what the file lacks is not its own fault
         if clause.id == "tensor-lr" and "lr" in self.told and finding.what["note"].startswith("w after"):
             return "lr"  # what is not read from the group is neither if it is a tensor
         return case["option"] if clause.id in ("option-effect", "live-options") else None

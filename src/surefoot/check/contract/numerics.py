@@ -194,7 +194,5 @@ def _in_bfloat16(
     plain = moved(0.0)
     fine, coarse = (moved(2.0**-n).sub(plain).abs() for n in (18, 4))
     size = float(plain.abs().max())
-    seen = bool(
-        ((fine > 0) & (fine < size * 2**-11)).any()
-    )  # by float32, in which it is larger than rounding
-    return not seen and bool(coarse.any()) and parted <= 2 * size * 2**-7
+    in_float32 = bool(((fine > 0) & (fine < size * 2**-11)).any())  # it takes what is larger than rounding
+    return not in_float32 and bool(coarse.any()) and parted <= 2 * size * 2**-7
