@@ -139,6 +139,42 @@ def test_a_checkpoint_of_torchs_gets_the_dtype_that_is_asked_for() -> None:
     assert {b.state[q]["momentum_buffer"].dtype for q in others} == {torch.float32}
 
 
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without distributed")
+@pytest.mark.parametrize(
+    "how", [{"full_state_dict": True, "cpu_offload": True}, {"flatten_optimizer_state_dict": True}], ids=str
+)
+def test_goes_through_torchs_distributed_checkpoints(how: dict[str, bool]) -> None:
+    """What FSDP's users save with; it refuses a torch.dtype among the options."""
+    from torch.distributed.checkpoint import state_dict as distributed
+
+    options = distributed.StateDictOptions(**how)
+    models = [torch.nn.Linear(3, 2) for _ in range(2)]
+    params, others = (list(model.parameters()) for model in models)
+    a, b = (surefoot.SGD(ps, state_dtype=torch.float64, **OPTIONS) for ps in (params, others))
+    step(params, a, 3)
+    saved = distributed.get_optimizer_state_dict(models[0], a, options=options)
+    distributed.set_optimizer_state_dict(models[1], b, through_a_file(saved), options=options)
+    for p, q in zip(params, others, strict=True):
+        assert b.state[q]["momentum_buffer"].dtype == torch.float64
+        assert torch.equal(b.state[q]["momentum_buffer"], a.state[p]["momentum_buffer"])
+    assert b.param_groups[0]["state_dtype"] == torch.float64
+
+
+def test_a_checkpoint_that_holds_the_dtype_itself_is_taken_and_no_other_word() -> None:
+    optimizer = surefoot.SGD(params_for(torch.bfloat16), state_dtype=torch.float32, **OPTIONS)
+    saved = optimizer.state_dict()
+    assert saved["param_groups"][0]["state_dtype"] == "float32"
+    saved["param_groups"][0]["state_dtype"] = torch.float64  # as it was written before
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["state_dtype"] == torch.float64
+    for word in ("nn", "float33", 32):
+        saved["param_groups"][0]["state_dtype"] = word
+        with pytest.raises(
+            ValueError, match=f"this checkpoint's state_dtype is {word!r}; it is a dtype's name"
+        ):
+            optimizer.load_state_dict(saved)
+
+
 def test_state_of_others_keeps_its_dtype() -> None:
     """A step counter, as other optimizers have one, is not cast to the parameter's dtype."""
     (w,) = params = [Parameter(torch.ones(3, dtype=torch.bfloat16))]

@@ -107,6 +107,8 @@ class LightOptimizer(Optimizer):
                 # as a sweep or a schedule with numpy leaves it, and torch.load(weights_only=True) refuses it
                 if hasattr(value, "item") and not isinstance(value, Tensor) and not getattr(value, "ndim", 0):
                     group[name] = value.item()
+                if isinstance(value, torch.dtype):  # torch.distributed.checkpoint refuses it
+                    group[name] = str(value).removeprefix("torch.")
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

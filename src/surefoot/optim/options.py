@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Convention", "Options", "as_tensor", "check_convention", "check_domain", "keep_on_device", "read",
-    "refuse_idle", "refuse_idle_here", "refuse_kernels",
+    "Convention", "Options", "as_dtype", "as_tensor", "check_convention", "check_domain", "keep_on_device",
+    "read", "refuse_idle", "refuse_idle_here", "refuse_kernels",
 ]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
@@ -101,6 +101,16 @@ def read(group: dict[str, Any]) -> tuple[Any, ...]:
         return _read(group)
     except KeyError:
         return _read({name: Options._field_defaults[name] for name in _OURS} | group)
+
+
+def as_dtype(saved: Any) -> torch.dtype | None:
+    """The dtype of a checkpoint, which has its name: not all that carries checkpoints takes a torch.dtype."""
+    if saved is None or isinstance(saved, torch.dtype):  # as it was saved before
+        return saved
+    dtype = getattr(torch, saved, None) if isinstance(saved, str) else None
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"this checkpoint's state_dtype is {saved!r}; it is a dtype's name, as 'float32'")
+    return dtype
 
 
 def as_tensor(lr: float, params: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ from surefoot.optim.kernel_group import BUFFER, LOST, SHORT
 from surefoot.optim.options import (
     Convention,
     Options,
+    as_dtype,
     check_domain,
     keep_on_device,
     refuse_idle,
@@ -271,6 +272,7 @@ class SGD(LightOptimizer):
                 )
             for name, default in Options._field_defaults.items():
                 group.setdefault(name, _OFF.get(name, own.get(name, default)))
+            group["state_dtype"] = as_dtype(group["state_dtype"])
             keep_on_device(group)
         self._plan = None
         try:
