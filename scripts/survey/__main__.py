@@ -2,6 +2,7 @@
 
     python scripts/survey FOLDER                # all of libraries.toml; goes on where it stopped
     python scripts/survey FOLDER torch timm     # only these libraries
+    python scripts/survey FOLDER --clause ID    # ask one clause, new or mended, of all that were examined
     python scripts/survey FOLDER --page         # write the tables of docs/survey.md from what was found
     python scripts/survey FOLDER --told         # run every program that docs/survey.md shows
 
@@ -31,12 +32,16 @@ def main(folder: str, *wanted: str) -> int:
         import told
 
         return told.run(where)
+    clause: tuple[str, ...] = ()
+    if "--clause" in wanted:
+        at = wanted.index("--clause")
+        wanted, clause = wanted[:at], wanted[at + 1 :]
     (where / "found").mkdir(parents=True, exist_ok=True)
     for library in wanted or LIBRARIES:
         python = environment(where, library)
         lines = where / "found" / f"{library}.jsonl"
         script = Path(__file__).with_name("examine.py")
-        subprocess.run([python, script, library, lines], env=surroundings(), cwd=ROOT, check=True)
+        subprocess.run([python, script, library, lines, *clause], env=surroundings(), cwd=ROOT, check=True)
     return 0
 
 

@@ -20,6 +20,7 @@ from libraries import LIBRARIES
 from surefoot.check import check
 from surefoot.check.load import load, optimizers
 from surefoot.check.report import as_json
+from surefoot.check.run import clauses
 from surefoot.options import parse_options
 
 SECONDS = 240  # for one optimizer; then it is given up
@@ -59,12 +60,14 @@ def command(subject: str, options: list[str]) -> str:
     return " ".join(["surefoot check", subject, *(f"--option {o}" for o in options)])
 
 
-def examine(library: str, subject: str, options: list[str]) -> dict[str, Any]:
-    """Do what the command does, and run each reproduction that it prints."""
+def examine(library: str, subject: str, options: list[str], only: list[str] | None = None) -> dict[str, Any]:
+    """Do what the command does, or of some clauses only, and run each reproduction that it prints."""
     found = {"library": library, "version": version(library), "command": command(subject, options)}
     signal.alarm(SECONDS)
     try:
-        report = json.loads(as_json([check(subject, options=parse_options(options), sandbox=True)]))
+        report = json.loads(
+            as_json([check(subject, options=parse_options(options), only=only, sandbox=True)])
+        )
     except Exception as error:  # also what is no InputError: the survey goes on, and the page says it
         return {**found, "error": f"{type(error).__name__}: {error}"}
     finally:
@@ -127,13 +130,36 @@ def said(found: dict[str, Any]) -> str:
     return f"{found['command']}: {', '.join(failed) or 'clean'} ({found['report']['seconds']:.1f} s)"
 
 
-def main(library: str, file: str) -> None:
-    """Examine what the file does not hold yet, and add it line by line."""
+def renew(library: str, path: Path, id: str) -> None:
+    """Ask one clause of all that the file holds, as when it is new, and put its answer where it belongs."""
+    order = list(clauses())
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    asked = {command(subject, options): (subject, options) for subject, options in subjects(library)}
+    for held in lines:
+        if "report" not in held:
+            continue
+        again = examine(library, *asked[held["command"]], only=[id])
+        (new,) = [v for v in again["report"]["verdicts"] if v["id"] == id]
+        if new["outcome"] == "failed":  # all again: what several clauses meet is told by the first
+            again = examine(library, *asked[held["command"]])
+            held["report"] = again["report"]
+            print(said(again), flush=True)
+            continue
+        others = [v for v in held["report"]["verdicts"] if v["id"] != id]
+        held["report"]["verdicts"] = sorted([*others, new], key=lambda v: order.index(v["id"]))
+    path.write_text("".join(json.dumps(held) + "\n" for held in lines), encoding="utf-8")
+
+
+def main(library: str, file: str, id: str = "") -> None:
+    """Examine what the file does not hold yet, and add it line by line; or ask one clause again of all."""
     path = Path(file)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    seen = {json.loads(line)["command"] for line in lines}
     signal.signal(signal.SIGALRM, _late)
     warnings.simplefilter("ignore")
+    if id:
+        renew(library, path, id)
+        return
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    seen = {json.loads(line)["command"] for line in lines}
     for subject, options in subjects(library):
         if command(subject, options) in seen:
             continue

@@ -89,6 +89,7 @@ WITNESS = {
     "hooks": "hooks_bypassed",
     "zero-grad": "zero_grad_forgets",
     "no-warnings": "deprecated_add",
+    "distributed-checkpoint": "buffers_by_number",
     "goes-quietly": "raises_in_del",
 }
 # what torch 2.13's own optimizers do that no optimizer should, their plain loops alone

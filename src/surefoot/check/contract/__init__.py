@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # the order of these is the order of examination
 from surefoot.check.contract import construction, gradients, parameters, resume, tensors, numerics  # isort: skip
-from surefoot.check.contract import tooling, copies  # isort: skip
+from surefoot.check.contract import tooling, distributed, copies  # isort: skip
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.examine import examine
 
@@ -12,6 +12,7 @@ __all__ = [
     "CLAUSES",
     "construction",
     "copies",
+    "distributed",
     "examine",
     "gradients",
     "numerics",

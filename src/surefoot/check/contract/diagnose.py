@@ -115,6 +115,24 @@ def _checkpoint_file(what: str, expected: Any, got: Any, options: Options) -> st
     return f"The state_dict holds an object of {found[1]}." if found else ""
 
 
+def _distributed_checkpoint(what: str, expected: Any, got: Any, options: Options) -> str:
+    if found := re.search(r"Unexpected value type <class '([\w.]+)'>", what):
+        return f"Its state_dict holds an object of {found[1]}, which torch.distributed refuses."
+    if found := re.search(r"KeyError: 'param_groups\.\d+\.(\w+)'", what):
+        return f"group[{found[1]!r}] is not there before the first steps; put it there in __init__."
+    if found := re.fullmatch(r"KeyError: '(\w+)'", what):
+        return (
+            f"torch leaves {found[1]!r} behind: it takes tensors, numbers, strings of a parameter or a group."
+        )
+    if found := re.fullmatch(r"KeyError: ([\d.]+)", what):
+        return f"A key that is a number comes back as a name: {found[1]} as {found[1]!r}."
+    if what.endswith("Expected device to be set"):
+        return "self.state is not empty before the first step, so torch takes it as made, and cannot load."
+    if what.startswith("w, when"):
+        return "The step with lr 0 and gradients of 0 moves w."
+    return ""
+
+
 def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> str:
     if not isinstance(got, dict) or not isinstance(expected, dict):
         return ""
@@ -157,6 +175,7 @@ _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
     "deterministic": _deterministic,
     "older-checkpoint": _older_checkpoint,
     "checkpoint-file": _checkpoint_file,
+    "distributed-checkpoint": _distributed_checkpoint,
     "dtype-state": _state_overwritten,
     "no-gradient": _goes_on,
     "frozen": _goes_on,

@@ -242,8 +242,9 @@ class _Work:
         """What several clauses may come upon: an exception, or an option that does nothing."""
         if "raised" in finding.what:
             return tuple(finding.what["raised"].values())
-        if clause.id in ("resume", "checkpoint-file"):
+        id, went_on = clause.id, finding.what["note"].startswith("w after")
+        if went_on and id in ("resume", "checkpoint-file", "distributed-checkpoint"):
             return "not saved"  # what the file lacks is not its own fault
-        if clause.id == "tensor-lr" and "lr" in self.told and finding.what["note"].startswith("w after"):
-            return "lr"  # what is not read from the group is neither if it is a tensor
-        return case["option"] if clause.id in ("option-effect", "live-options") else None
+        if "lr" in self.told and (id == "distributed-checkpoint" or (went_on and id == "tensor-lr")):
+            return "lr"  # what is not read from the group is neither if it is 0, or a tensor
+        return case["option"] if id in ("option-effect", "live-options") else None

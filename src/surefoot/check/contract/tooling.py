@@ -1,11 +1,10 @@
-"""Clauses on living with the rest of torch: schedulers, hooks, torch.compile, sharded tensors."""
+"""Clauses on living with the rest of torch: schedulers, hooks, torch.compile."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import sys
-import tempfile
 import warnings
 from typing import Any
 
@@ -204,43 +203,3 @@ def compiles(make: Make) -> Claims:
         step()
         eager.step()
     return [("w after 3 compiled steps", twin.tolist(), w.tolist(), 1e-6)]
-
-
-@clause(
-    "tooling",
-    "a parameter sharded over two processes is stepped as a whole one",
-    why="Sharded training uses DTensors: norms and shapes must be those of the whole parameter.",
-    mend="Use tensor operations on p itself; p.to_local() and p.data_ptr() see one process's part only.",
-    over="rich",
-    deep=True,
-    needs=["repeatable"],
-)
-def sharded(make: Make) -> Claims:
-    if not torch.distributed.is_available():
-        return "this torch is built without torch.distributed"
-    w = weight(4, 2)
-    run(make([w]), [w], range(2))
-    context: Any = torch.multiprocessing.get_context("fork")
-    ends, store = context.Queue(), f"file://{tempfile.mkdtemp()}/store"
-
-    def rank(number: int) -> None:
-        from torch.distributed.device_mesh import DeviceMesh
-        from torch.distributed.tensor import DTensor, Shard, distribute_tensor
-
-        torch.distributed.init_process_group("gloo", init_method=store, rank=number, world_size=2)
-        mesh = DeviceMesh("cpu", [0, 1])
-        try:
-            part: DTensor = distribute_tensor(weight(4, 2).detach(), mesh, [Shard(0)])
-            part.requires_grad_()
-            opt = make([part])
-            for t in range(2):
-                part.grad = distribute_tensor(gradient(weight(4, 2), t), mesh, [Shard(0)])
-                opt.step()
-            ends.put(part.full_tensor().tolist())
-        except Exception as error:
-            ends.put(f"{type(error).__name__}: {error}")
-        torch.distributed.destroy_process_group()
-
-    for number in range(2):
-        context.Process(target=rank, args=(number,), daemon=True).start()
-    return [("w after 2 steps, its rows shared by two processes", w.tolist(), ends.get(timeout=60), 1e-6)]
