@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -60,7 +60,7 @@ def command(subject: str, options: list[str]) -> str:
     return " ".join(["surefoot check", subject, *(f"--option {o}" for o in options)])
 
 
-def examine(library: str, subject: str, options: list[str], only: list[str] | None = None) -> dict[str, Any]:
+def examine(library: str, subject: str, options: list[str], only: Sequence[str] = ()) -> dict[str, Any]:
     """Do what the command does, or of some clauses only, and run each reproduction that it prints."""
     found = {"library": library, "version": version(library), "command": command(subject, options)}
     signal.alarm(SECONDS)
