@@ -28,6 +28,8 @@ def _from_files(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
         values |= options.read(options.PRESETS / f"{name}.toml")
     if (path := given.get("--config")) is not None:
         values |= options.read(path)
+    # of an empty list cyclopts 4 makes one empty value; left out, it is the default
+    values = {name: value for name, value in values.items() if value != [] or name == "hidden"}
     Dict(values, use_commands_as_keys=False, source="a config file")(app, commands, arguments)
 
 
