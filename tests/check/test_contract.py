@@ -292,6 +292,7 @@ def test_one_fault_that_several_clauses_meet_is_told_once():
     assert first.repro
     assert not any(echoes(first) or not echoes(v) for v in others)
     assert "closure-called has named" in others[0].diagnosis
+    assert f"{len(others) + 1} failed (1 told below, the others show the same)" in text(report)
     alone = check(NoClosure, only=["closure-loss"])["closure-loss"]
     assert alone.repro
 

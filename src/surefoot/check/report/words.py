@@ -53,8 +53,11 @@ def summary(report: Report) -> str:
         DIFFERS: "another convention",
         NOT_APPLICABLE: "not applicable",
     }
-    said = [f"{n[o]} {name}" for o, name in names.items() if n[o]]
-    return f"{', '.join(said) or 'nothing examined'} ({report.seconds:.1f} s)"
+    said = {o: f"{n[o]} {name}" for o, name in names.items() if n[o]}
+    told = sum(v.failed and not echoes(v) for v in report.verdicts)
+    if told < n[FAILED]:
+        said[FAILED] += f" ({told} told below, the others show the same)"
+    return f"{', '.join(said.values()) or 'nothing examined'} ({report.seconds:.1f} s)"
 
 
 def echoes(verdict: Verdict) -> bool:
