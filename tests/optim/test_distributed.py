@@ -17,9 +17,12 @@ import surefoot
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch was built without distributed")
 OPTIONS: dict[str, Any] = {"lr": 0.125, "momentum": 0.5, "weight_decay": 0.25, "nesterov": True}
-KERNELS: dict[str, dict[str, Any]] = {"default": {}, "loop": {"foreach": False}, "foreach": {"foreach": True}}
+KERNELS: dict[str, dict[str, Any]] = {
+    "default": {}, "loop": {"foreach": False}, "foreach": {"foreach": True}, "flat": {"flatten": True},
+}  # fmt: skip
 FSDP = torch.__version__ >= torch.torch_version.TorchVersion("2.7")  # before, torch's own has no CPU streams
 KINDS = ("ddp", *(["fsdp"] if FSDP else []), "tensor parallel")
+RUNS = [(kind, kernel) for kind in KINDS for kernel in KERNELS if kind == "ddp" or kernel != "flat"]
 STEPS, WORLD = 4, 2
 # as --standalone does, but by number: a fresh machine may not know its own name
 TORCHRUN = [
@@ -75,7 +78,7 @@ def run(kind: str, kernel: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]
     buffers = [optimizer.state[p]["momentum_buffer"] for p in net.parameters()]
     assert all(type(b) is type(p.data) for b, p in zip(buffers, net.parameters(), strict=True))
     # a checkpoint goes round
-    twin = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel])
+    twin = surefoot.SGD(net.parameters(), **OPTIONS, **KERNELS[kernel] | {"flatten": False})
     twin.load_state_dict(optimizer.state_dict())
     again = [twin.state[p]["momentum_buffer"] for p in net.parameters()]
     assert all(torch.equal(full(a), full(b)) for a, b in zip(buffers, again, strict=True))
@@ -102,11 +105,31 @@ def go_on_from_torch() -> float:
     return full(w.detach())[0, 0].item()
 
 
+def checkpoint() -> dict[str, Any]:
+    """What a sharded run saves for any number of processes, once it has itself gone on from it."""
+    from torch.distributed.checkpoint import state_dict as by_torch
+
+    nets = [distribute(model(), "fsdp") for _ in range(2)]
+    optimizer, twin = (surefoot.SGD(net.parameters(), **OPTIONS, state_dtype=torch.float32) for net in nets)
+    train(nets[0], optimizer, slice(0, 4))
+    how = by_torch.StateDictOptions(full_state_dict=True, cpu_offload=True)
+    saved = by_torch.get_optimizer_state_dict(nets[0], optimizer, options=how)  # whole on the first alone
+    how = by_torch.StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    by_torch.set_optimizer_state_dict(nets[1], twin, dict(saved), options=how)
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        a, b = optimizer.state[p]["momentum_buffer"], twin.state[q]["momentum_buffer"]
+        assert b.dtype == torch.float32
+        assert torch.equal(full(a), full(b))
+    return dict(saved)
+
+
 def main(folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    results: dict[str, Any] = {f"{kind} {kernel}": run(kind, kernel) for kind in KINDS for kernel in KERNELS}
+    results: dict[str, Any] = {f"{kind} {kernel}": run(kind, kernel) for kind, kernel in RUNS}
     results["from torch"] = go_on_from_torch()
+    if FSDP:
+        results["checkpoint"] = checkpoint()
     if dist.get_rank() == 0:
         torch.save(results, Path(folder) / "results.pt")
     # gloo's threads may still hold tensors, and one that lets go of them while Python ends aborts the process
@@ -128,8 +151,7 @@ def results(
 
 
 @pytest.mark.timeout(300)  # three processes import torch and torch.distributed, beside other tests
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "kernel"), RUNS)
 def test_two_processes_equal_one(kind: str, kernel: str, results: Any) -> None:
     params, buffers = results[f"{kind} {kernel}"]
     net = model()
@@ -143,6 +165,23 @@ def test_two_processes_equal_one(kind: str, kernel: str, results: Any) -> None:
 @pytest.mark.timeout(300)
 def test_two_processes_go_on_from_torchs_checkpoint(results: Any) -> None:
     assert results["from torch"] == -3 - 4.5
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not FSDP, reason="torch's FSDP2 has no CPU streams")
+def test_a_sharded_runs_checkpoint_is_gone_on_with_in_one_process(results: Any) -> None:
+    from torch.distributed.checkpoint import state_dict as by_torch
+
+    net, whole = model(), model()
+    ours = {"state_dtype": torch.float32, **OPTIONS}
+    optimizer, reference = surefoot.SGD(net.parameters(), **ours), surefoot.SGD(whole.parameters(), **ours)
+    how = by_torch.StateDictOptions(full_state_dict=True)
+    by_torch.set_optimizer_state_dict(net, optimizer, results["checkpoint"], options=how)
+    train(whole, reference, slice(0, 4))
+    for p, q in zip(net.parameters(), whole.parameters(), strict=True):
+        b, right = optimizer.state[p]["momentum_buffer"], reference.state[q]["momentum_buffer"]
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(b, right, rtol=1e-6, atol=1e-7)
 
 
 if __name__ == "__main__":
