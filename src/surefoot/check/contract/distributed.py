@@ -18,8 +18,8 @@ NO_DISTRIBUTED = "this torch is built without torch.distributed"
     "goes on from a checkpoint of torch.distributed",
     why="Sharded runs (FSDP2) save by it; before it loads, it makes a new optimizer's state by a step with "
     "lr 0 and gradients of 0.",
-    mend="Keep all in self.state[p] and the groups, as tensors, numbers and strings under names; touch "
-    "self.state[p] in step() only, and let a step with lr 0 leave p alone.",
+    mend="Keep all in self.state[p] and the groups, as tensors, numbers and strings under names (tuples come "
+    "back as lists); touch self.state[p] in step() only, and let a step with lr 0 leave p alone.",
     over="rich",
     refusal="argument 'closure'",  # that step() takes none, others tell
     needs=["repeatable", "an optimizer"],
