@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import collections
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -120,9 +118,8 @@ def test_what_is_lost_is_told_and_shown(cls, said, diagnosis):
     assert said in verdict.note
     assert diagnosis in verdict.diagnosis
     assert bool(diagnosis) == bool(verdict.diagnosis)
-    done = subprocess.run([sys.executable, "-c", verdict.repro], capture_output=True, text=True, timeout=100)
-    assert done.returncode
-    assert not any(word in done.stderr for word in ("NameError", "SyntaxError", "ImportError"))
+    with pytest.raises((KeyError, ValueError, TypeError, AssertionError)):
+        exec(verdict.repro, {"__name__": "pasted"})
 
 
 class Plain(torch.optim.Optimizer):
