@@ -5,6 +5,7 @@ environment the golden files are written anew; with -m slow also the list of wha
 """
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -277,6 +278,18 @@ def test_torch_switches_are_as_before_after_a_check():
     before = torch.get_deterministic_debug_mode()
     check(torch.optim.SGD, only=["skipped-step", "deterministic", "no-warnings"])
     assert torch.get_deterministic_debug_mode() == before
+
+
+def test_what_the_collector_leaves_alone_is_as_before_after_a_check():
+    assert gc.get_freeze_count() == 0
+    check(torch.optim.SGD, only=["steps"])
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        check(torch.optim.SGD, only=["steps"])
+        assert gc.get_freeze_count() > 0  # the user's own
+    finally:
+        gc.unfreeze()
 
 
 class NoClosure(torch.optim.SGD):

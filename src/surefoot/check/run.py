@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import queue
 import sys
@@ -154,6 +155,10 @@ class _Patients:
     def __init__(self, first: Here | Sandbox) -> None:
         self.first, self.twin = first, first
         self.interval = sys.getswitchinterval()
+        # clauses that count what is alive, or collect it, need not go through all that was there before
+        self.frozen = not isinstance(first, Sandbox) and not gc.get_freeze_count()
+        if self.frozen:
+            gc.freeze()
 
     @property
     def apart(self) -> list[Sandbox]:
@@ -170,6 +175,8 @@ class _Patients:
 
     def close(self) -> None:
         sys.setswitchinterval(self.interval)
+        if self.frozen:
+            gc.unfreeze()
         for p in self.apart:
             p.close()
 
