@@ -168,7 +168,7 @@ def test_every_clause_has_a_witness():
 
 
 @pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) = where others write a, b ="
+    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b"
 )
 @pytest.mark.parametrize("id", [*WITNESS, *APART])
 def test_failure_reads_as_its_golden_text(id, among_mutants):

@@ -61,7 +61,7 @@ def caught_by(mutant) -> str | None:
 
 
 @pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) = where others write a, b ="
+    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b"
 )
 def test_there_are_some_hundreds_of_every_kind():
     assert len(MUTANTS) > 400
