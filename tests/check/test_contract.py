@@ -167,9 +167,7 @@ def test_every_clause_has_a_witness():
     assert set(APART) == {id for id, clause in clauses().items() if id not in {*WITNESS, *SITUATIONS}}
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b"
-)
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b")
 @pytest.mark.parametrize("id", [*WITNESS, *APART])
 def test_failure_reads_as_its_golden_text(id, among_mutants):
     report = examined({**WITNESS, **APART}[id], only=[id], deep=id in APART)

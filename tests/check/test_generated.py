@@ -60,9 +60,7 @@ def caught_by(mutant) -> str | None:
     return None
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b"
-)
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 writes (a, b) where others write a, b")
 def test_there_are_some_hundreds_of_every_kind():
     assert len(MUTANTS) > 400
     kinds = {m.kind for m in MUTANTS.values()}
