@@ -142,7 +142,7 @@ def renew(library: str, path: Path, id: str) -> None:
         (new,) = [v for v in again["report"]["verdicts"] if v["id"] == id]
         if new["outcome"] == "failed":  # all again: what several clauses meet is told by the first
             again = examine(library, *asked[held["command"]])
-            held["report"] = again["report"]
+            held["report"] = again.get("report", held["report"])  # what could not be asked again stays
             print(said(again), flush=True)
             continue
         others = [v for v in held["report"]["verdicts"] if v["id"] != id]
