@@ -249,7 +249,7 @@ def _followed(
     named: Rule | None, words: Words, plain: Sequence[Trace], wanted: str | None
 ) -> Iterator[Claim]:
     """Yield the rules that reproduce recordings: exactly, as closely as asked for, as float32 would."""
-    claims = [Claim(rule, words) for rule in _first(named, words)]
+    claims = [Claim(rule, words) for rule in dict.fromkeys(_first(named, words))]
     yield from (claim for claim in claims if all(map(claim.holds, plain)))
     if wanted:
         rough = [claim.roughly(wanted) for claim in claims]

@@ -68,9 +68,16 @@ class Hyper:
             return
         if value is None and self.default is None:
             return
+        kind = type(value)
+        if kind is Fraction or kind is float:  # the most, and a check of many optimizers asks for millions
+            low, high = self.low, self.high
+            above = low is None or (value > low if self.open_low else value >= low)
+            below = high is None or (value < high if self.open_high else value <= high)
+            if above and below and value == value:
+                return
         if isinstance(value, (bool, str, complex, list, tuple, dict)) or value is None:
             raise InputError(f"{self.name} is {value!r}; it must be a number with {self.domain}.")
-        if type(value).__module__.partition(".")[0] == "sympy":
+        if kind.__module__.partition(".")[0] == "sympy":
             return
         inside = [value == value]  # NaN is nowhere
         if self.low is not None:
@@ -195,10 +202,17 @@ class H(Mapping[str, Any]):
 
     def map(self, number: Callable[[Any], Any]) -> H:
         """Every number put through `number` (say Fraction or float); options stay as they are."""
-        numbers = {x.name for x in self._hypers if x.is_number}
-        return H(
-            self._hypers, {k: number(v) if k in numbers and v is not None else v for k, v in self.items()}
-        )
+        made = object.__new__(H)
+        values = made.__dict__
+        for x in self._hypers:
+            value = self.__dict__[x.name]
+            if not x.choices and value is not None:
+                value = number(value)
+                x.check(value)  # 1 − 10⁻²⁰ is 1 in floats
+            values[x.name] = value
+        values["_hypers"] = self._hypers
+        made._check_together()
+        return made
 
     def __getitem__(self, name: str) -> Any:
         if name == "_hypers":

@@ -54,7 +54,7 @@ def exact(value: Any, what: str = "a value") -> Value:
         >>> exact([0.1, "1/3", 2])
         (Fraction(1, 10), Fraction(1, 3), Fraction(2, 1))
     """
-    read = _read(value, what, lambda x: Fraction(repr(x)))
+    read = _read(value, what, _decimal)
     shape(read, what)
     return read
 
@@ -70,6 +70,11 @@ def exact_binary(value: Any) -> Value:
 
 
 @lru_cache(4096)  # the same few numbers are read again and again
+def _decimal(x: float) -> Fraction:
+    return Fraction(repr(x))
+
+
+@lru_cache(4096)
 def _binary(x: float) -> Fraction:
     return Fraction(*x.as_integer_ratio())  # Fraction(x) looks first whether x is a Rational, which is slow
 
