@@ -106,8 +106,7 @@ class OfMatrices(torch.optim.SGD):
             group["weight_decay"] = decay
 
 
-@pytest.mark.parametrize("rule", [None, "torch"])
-@pytest.mark.parametrize("given", [{}, {"weight_decay": 0.1}])
+@pytest.mark.parametrize(("rule", "given"), [(None, {}), ("torch", {"weight_decay": 0.1})])
 def test_a_weight_decay_that_spares_vectors_is_another_convention(rule, given):
     found = verdicts(f"{CORRECT}/spares_vectors.py:SGD", rule, options=given)
     assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
@@ -324,7 +323,13 @@ def test_the_reproduction_runs_and_fails_without_surefoot(name):
     assert "AssertionError: should be" in done.stderr
 
 
-@pytest.mark.parametrize(("name", "step"), [("milestone_in_code", 201), ("steps_counted_in_a_byte", 257)])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("milestone_in_code", 201),
+        pytest.param("steps_counted_in_a_byte", 257, marks=pytest.mark.slow),
+    ],
+)
 def test_what_begins_late_shows_in_the_long_run_alone(name, step):
     found = verdicts(f"{MUTANTS}/{name}.py:SGD", "torch")
     assert [id for id, v in found.items() if v.outcome == FAILED] == ["later"]

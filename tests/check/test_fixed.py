@@ -171,6 +171,7 @@ def test_a_decay_asked_for_keeps_what_is_fixed():
         def change(self, p, s, group):
             return super().change(p, s, group) + group["weight_decay"] * p
 
-    why, found = examined(SGDW, decay="decoupled")
+    examination = examine(Here(load(SGDW)), Plan(only=("rule",)), decay="decoupled")
+    why, found = examination.why, {v.clause.id: v for v in examination.verdicts}
     assert why == "PyTorch's SGD, as guessed, with decay=decoupled, as asked for."
     assert found["rule"].outcome == PASSED

@@ -26,7 +26,7 @@ MUTANTS = Path(__file__).parents[1] / "mutants"
     nesterov=st.booleans(),
     decay=st.sampled_from([0.0, 0.01, 0.1]),
 )
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_the_hyperparameters_of_torch_are_read_back(lr, momentum, dampening, nesterov, decay):
     options = {"lr": lr, "momentum": momentum, "weight_decay": decay, "nesterov": nesterov}
     if not nesterov:

@@ -84,7 +84,7 @@ def test_optimizer_that_needs_all_of_its_options_is_examined(homework, sandbox):
 
 def test_options_that_are_needed_are_varied(homework):
     # only with decay, which its usual value has off
-    report = check(homework('+ group["l2"] * p', '- group["l2"] * p'), only="rule")
+    report = check(homework('+ group["l2"] * p', '- group["l2"] * p'), "torch", only="rule")
     assert [v.clause.id for v in report.failures] == ["rule"]
     assert "l2" in report["rule"].repro
 
@@ -95,7 +95,7 @@ def test_reproduction_gives_what_is_needed(homework, only):
         "rule": ("else group", "else 2 * group"),
         "grad-kept": ("d = p.grad +", "d = p.grad.mul_(2) +"),
     }
-    report = check(homework(*wrong[only]), only=only)
+    report = check(homework(*wrong[only]), "torch", only=only)
     assert [v.clause.id for v in report.failures] == [only], str(report)
     done = subprocess.run([sys.executable, "-c", report[only].repro], capture_output=True, text=True)
     assert "AssertionError" in done.stderr, done.stderr

@@ -104,7 +104,7 @@ def test_runs_with_the_compiled_step(job, tmp_path):
     assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
     assert metrics(one) == metrics(other)
 
-    for stop in (2, 4, 5, 9, 13):
+    for stop in (2, 5, 13):  # within a program, at its end, in the second epoch
         out = tmp_path / f"stopped-{stop}"
         with pytest.raises(Interrupted):
             run(job, out, stop=stop)
