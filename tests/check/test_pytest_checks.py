@@ -65,6 +65,18 @@ def test_unknown_names_to_examine_or_leave_out_are_refused(how):
         checks(torch.optim.SGD, **how)
 
 
+@checks(torch.optim.SGD, only=["closure-loss"], skip=None)
+def test_nothing_to_leave_out_may_be_none(check):
+    check()
+
+
+def test_only_none_is_all():
+    others = {c.group for c in clauses().values()} - {"closure"}
+    assert {v.clause.group for v in check(torch.optim.SGD, only=None, skip=sorted(others)).verdicts} == {
+        "closure"
+    }
+
+
 def test_a_group_is_no_expected_failure():
     with pytest.raises(InputError, match="'state' is a group of clauses"):
         checks(torch.optim.SGD, expected_failures={"state": "later"})

@@ -143,7 +143,11 @@ def results(
 ) -> dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]]:
     folder = tmp_path_factory.mktemp("distributed")
     done = subprocess.run(
-        [*TORCHRUN, __file__, str(folder)], capture_output=True, text=True, env=at_home(), timeout=280
+        [*TORCHRUN, f"--log-dir={folder}", __file__, str(folder)],
+        capture_output=True,
+        text=True,
+        env=at_home(),
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     loaded: dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]] = torch.load(folder / "results.pt")

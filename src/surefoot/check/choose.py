@@ -12,7 +12,7 @@ __all__ = ["chosen", "clauses"]
 
 
 def chosen(
-    only: str | Sequence[str], skip: str | Sequence[str], expected: Collection[str]
+    only: str | Sequence[str] | None, skip: str | Sequence[str] | None, expected: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of clauses and groups to examine and to leave out, one by one; `expected` are clauses.
 
@@ -39,8 +39,7 @@ def clauses() -> dict[str, Clause]:
     return {**found, **contract.CLAUSES, UNTOUCHED.id: UNTOUCHED}
 
 
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names may be given one by one, or with commas."""
-    return tuple(
-        n.strip() for name in ([names] if isinstance(names, str) else names) for n in name.split(",")
-    )
+def _several(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names may be given one by one, or with commas; None is none."""
+    given = [names] if isinstance(names, str) else names or ()
+    return tuple(n.strip() for name in given for n in name.split(","))

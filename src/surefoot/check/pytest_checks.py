@@ -51,7 +51,7 @@ def checks(
     import pytest
 
     expected = expected_failures or {}
-    only, skip = chosen(how.get("only", ()), how.get("skip", ()), expected)
+    only, skip = chosen(how.get("only"), how.get("skip"), expected)
     plan = Plan(quick=how.get("quick", False), only=only, skip=skip)
 
     @functools.cache
