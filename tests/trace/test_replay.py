@@ -232,7 +232,10 @@ def test_the_root_of_what_rounding_made_negative_says_its_step():
         return w - lr * sqrt(v)
 
     script = Script.of({"w": 1}, gradients=[{"w": 0.7}] * 60, lr=0.01)
-    with pytest.raises(InputError, match=r"^At step 2: math domain error in rule 'falls'\.$"):
+    with pytest.raises(
+        InputError,
+        match=r"^At step 2: (math domain error|expected a nonnegative input, got -0\.\d+) in rule 'falls'\.$",
+    ):
         replay(script, falls, float)
 
 

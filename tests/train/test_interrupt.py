@@ -85,6 +85,22 @@ def test_batches_end_with_their_workers_only_when_it_should_stop() -> None:
             list(stop.through(batches("another")))
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_worker_that_cannot_be_started_any_more_ends_them_too(error: Exception) -> None:
+    """As with Python 3.14, where a process of its own makes the workers, and the signal has ended that."""
+
+    def batches():  # type: ignore[no-untyped-def]
+        yield 1
+        raise error
+
+    with Interruptible() as stop:
+        with pytest.raises(type(error)):
+            list(stop.through(batches()))
+        signal.raise_signal(signal.SIGTERM)
+        assert list(stop.through(batches())) == [1]
+        assert stop.ends(error)
+
+
 def test_another_thread_gets_no_signals() -> None:
     asked = []
 

@@ -14,6 +14,8 @@ __all__ = ["Interruptible"]
 
 T = TypeVar("T")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# what starting a worker raises where the process that makes them has ended, as by Python 3.14's forkserver
+_LOST = (ConnectionError, EOFError)
 
 
 class Interruptible:
@@ -74,14 +76,14 @@ class Interruptible:
         """The batches, until the run should stop and their workers have ended before it."""
         try:
             yield from batches
-        except RuntimeError as error:
+        except (RuntimeError, *_LOST) as error:
             if not self.ends(error):
                 raise
             self.cut = True
 
     def ends(self, error: BaseException) -> bool:
         """Whether an error only says that a DataLoader's workers ended, as the run should."""
-        if "DataLoader worker" not in str(error):
+        if not isinstance(error, _LOST) and "DataLoader worker" not in str(error):
             return False
         if not self.asked:
             time.sleep(0.2)  # they may have been sent it first
