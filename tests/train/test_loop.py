@@ -147,7 +147,7 @@ def test_batches_in_parts_make_the_same_run(tmp_path: Path) -> None:
 
 def test_a_dataloaders_batch_size_is_the_runs(tmp_path: Path) -> None:
     loader: Any = DataLoader(TensorDataset(X, Y), batch_size=40)
-    fit(model(), loader, epochs=1, accumulate=33, out=tmp_path / "run", progress=False)
+    fit(model(), loader, epochs=1, batch_size=0, accumulate=33, out=tmp_path / "run", progress=False)
     assert "batch_size = 40" in (tmp_path / "run" / "config.toml").read_text()
     with pytest.raises(InputError, match=r"^A batch of 40 rows cannot be taken in 41 parts; "):
         fit(model(), loader, epochs=1, accumulate=41, progress=False)

@@ -17,12 +17,10 @@ def looked_at(valid: object = None, batch_size: int = 4, metric: str | None = No
         (X, Y),
         valid,
         config,
-        batch_size=batch_size,
         loss=None,
         metric=metric,
         scaling=None,
         device=place,
-        wide=True,
     )
 
 

@@ -157,10 +157,8 @@ def fit(
         precision=precision,  # type: ignore[arg-type]
         compile=compile,  # type: ignore[arg-type]
     )
-    epochs, accumulate = config.epochs, config.accumulate
-    if not isinstance(train, DataLoader):
-        batch_size = config.batch_size
-    check_parts(config.batch_size, accumulate)
+    epochs, batch_size = config.epochs, config.batch_size
+    check_parts(batch_size, config.accumulate)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     with drawing(config.seed, place):  # as a scaling may, or a model that is looked at
@@ -169,12 +167,10 @@ def fit(
             train,
             valid,
             config,
-            batch_size=batch_size,
             loss=loss,
             metric=metric,
             scaling=scaling,
             device=place,
-            wide=autocast is None,
         )
     rows, valid_rows, objective = what.rows, what.valid, what.objective
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])

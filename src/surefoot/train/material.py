@@ -68,12 +68,10 @@ def material(
     valid: Any,
     config: Config,
     *,
-    batch_size: int,
     loss: str | Loss | None,
     metric: str | None,
     scaling: Callable[[Tensor], Tensor] | None,
     device: torch.device,
-    wide: bool,
 ) -> Material:
     """Feeds of the rows and the objective that fits them.
 
@@ -82,22 +80,21 @@ def material(
         train: rows to train on, in any form that `fit` takes.
         valid: rows to validate on, or None.
         config: of the run.
-        batch_size: rows in a batch, where `train` makes none of its own.
         loss: as for `fit`.
         metric: as for `fit`.
         scaling: applied to the inputs.
         device: where batches go.
-        wide: whether floats reach the model in their own dtype: autocast narrows them.
 
     Raises:
         InputError: what would fail late, or train nothing without a word.
     """
     fed = partial(feed, device=device, scaling=scaling, floats=floats(model))
-    rows = fed(train, batch_size, shuffle=config.shuffle, seed=config.seed)
+    rows = fed(train, config.batch_size, shuffle=config.shuffle, seed=config.seed)
     some = at_once(rows.sample, config.batch_size, config.accumulate)
     valid_rows = None if valid is None else fed(valid, some)
     # shuffled rows are gathered anew in each epoch
     writable = config.shuffle and valid is None
+    wide = config.precision == "float32"
     check_rows(model, rows, valid_rows, config.batch_size, config.accumulate, wide=wide, writable=writable)
     objective = Objective.of(loss, rows.target, metric)
     check_objective(model, rows, valid_rows, objective)
