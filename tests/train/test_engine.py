@@ -12,6 +12,7 @@ from torch.nn import functional
 from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.train import engine
+from surefoot.train.engine import Job
 
 X, Y = torch.linspace(-1, 1, 8).reshape(4, 2), torch.tensor([0, 1, 2, 0])
 
@@ -23,7 +24,7 @@ def model() -> nn.Linear:
 
 def test_a_step_is_forward_backward_update() -> None:
     net, by_hand = model(), model()
-    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5))
+    step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5)))
     loss = step(X, Y)
     assert not loss.requires_grad
     expected = functional.cross_entropy(by_hand(X), Y)
@@ -35,7 +36,7 @@ def test_a_step_is_forward_backward_update() -> None:
 
 def test_gradients_do_not_add_up() -> None:
     net = model()
-    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=1e-9))
+    step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters(), lr=1e-9)))
     step(X, Y)
     first = net.weight.grad
     step(X, Y)
@@ -48,7 +49,7 @@ def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> N
     for net, run in zip(nets, (engine._run_backward, None), strict=True):
         assert run is not None or net is nets[1], "torch has no _execution_engine any more"
         monkeypatch.setattr(engine, "_run_backward", run)
-        step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5, momentum=0.9))
+        step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5, momentum=0.9)))
         losses.append([step(X, Y) for _ in range(3)])
     assert losses[0] == losses[1]
     for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
@@ -66,7 +67,7 @@ def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_loss_that_cannot_go_back_is_told(loss: Callable[..., torch.Tensor], message: str) -> None:
     net = model()
     with pytest.raises((InputError, RuntimeError), match=message):
-        engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
+        engine.eager(Job(net, loss, SGD(net.parameters(), lr=0.5)))(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +83,12 @@ def test_a_loss_that_cannot_go_back_is_told(loss: Callable[..., torch.Tensor], m
 def test_what_is_no_scalar_tensor_is_no_loss(loss: Any, message: str) -> None:
     net = model()
     with pytest.raises(InputError, match=message):
-        engine.eager(net, loss, SGD(net.parameters(), lr=0.5))(X, Y)
+        engine.eager(Job(net, loss, SGD(net.parameters(), lr=0.5)))(X, Y)
 
 
 def test_the_gradient_is_clipped() -> None:
     net = model()
-    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5), clip=0.01)
+    step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5), clip=0.01))
     step(X, Y)
     norm = torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]).norm()
     assert float(norm) == pytest.approx(0.01, rel=1e-3)
@@ -95,7 +96,7 @@ def test_the_gradient_is_clipped() -> None:
 
 def test_an_optimizer_that_needs_a_closure_gets_one() -> None:
     net = model()
-    step = engine.eager(net, functional.cross_entropy, torch.optim.LBFGS(net.parameters(), max_iter=4))
+    step = engine.eager(Job(net, functional.cross_entropy, torch.optim.LBFGS(net.parameters(), max_iter=4)))
     before = functional.cross_entropy(net(X), Y)
     assert torch.equal(step(X, Y), before)
     assert functional.cross_entropy(net(X), Y) < before
@@ -110,7 +111,7 @@ def test_autocast_reaches_the_forward_pass() -> None:
         return functional.cross_entropy(output, target)
 
     step = engine.eager(
-        net, loss, SGD(net.parameters(), lr=0.5), autocast=torch.autocast("cpu", torch.bfloat16)
+        Job(net, loss, SGD(net.parameters(), lr=0.5), autocast=torch.autocast("cpu", torch.bfloat16))
     )
     step(X, Y)
     assert seen == [torch.bfloat16]
@@ -119,7 +120,7 @@ def test_autocast_reaches_the_forward_pass() -> None:
 
 def test_no_batch_ever_waits() -> None:
     net = model()
-    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5))
+    step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters(), lr=0.5)))
     assert step.whole
     step(X, Y)
     assert step.whole
@@ -135,7 +136,7 @@ def whole_and_parted(count: int, rows: int = 7, **options: object) -> tuple[nn.M
     nets = model(), model()
     for net, accumulate in zip(nets, (1, count), strict=True):
         sgd = SGD(net.parameters(), lr=0.5, momentum=0.9)
-        engine.eager(net, functional.cross_entropy, sgd, accumulate=accumulate, **options)(x, y)  # type: ignore[arg-type]
+        engine.eager(Job(net, functional.cross_entropy, sgd, accumulate=accumulate, **options))(x, y)  # type: ignore[arg-type]
     return nets
 
 
@@ -152,7 +153,7 @@ def test_parts_weigh_as_many_rows_as_they_have() -> None:
     net = nn.Linear(1, 1, bias=False)
     nn.init.ones_(net.weight)
     x = torch.tensor([[1.0], [2.0], [3.0], [4.0]])
-    step = engine.eager(net, functional.mse_loss, SGD(net.parameters(), lr=1 / 16), accumulate=3)
+    step = engine.eager(Job(net, functional.mse_loss, SGD(net.parameters(), lr=1 / 16), accumulate=3))
     assert step(x, torch.zeros(4, 1)).item() == 7.5
     assert net.weight.grad is not None
     assert net.weight.grad.item() == 15
@@ -163,7 +164,7 @@ def test_a_closure_takes_the_parts_each_time() -> None:
     nets = model(), model()
     for net, accumulate in zip(nets, (1, 3), strict=True):
         lbfgs = torch.optim.LBFGS(net.parameters(), max_iter=4)
-        engine.eager(net, functional.cross_entropy, lbfgs, accumulate=accumulate)(X, Y)
+        engine.eager(Job(net, functional.cross_entropy, lbfgs, accumulate=accumulate))(X, Y)
     for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
 
@@ -176,7 +177,7 @@ def test_a_part_is_forgotten_before_the_next() -> None:
         rows.append(len(tensor) if tensor.shape[1:] == (2,) else 0)
         return tensor
 
-    step = engine.eager(net, functional.cross_entropy, SGD(net.parameters()), accumulate=2)
+    step = engine.eager(Job(net, functional.cross_entropy, SGD(net.parameters()), accumulate=2))
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         step(X, Y)
     assert max(rows) == 2
@@ -192,7 +193,7 @@ def test_a_loss_that_is_no_mean_is_told_once(autocast: torch.autocast | None) ->
 
     def step_of(loss: Callable[..., torch.Tensor]) -> engine.Step:
         net = model()
-        return engine.eager(net, loss, SGD(net.parameters(), lr=1e-9), accumulate=2, autocast=autocast)
+        return engine.eager(Job(net, loss, SGD(net.parameters(), lr=1e-9), accumulate=2, autocast=autocast))
 
     step_of(functional.cross_entropy)(X, Y)  # says nothing
     step = step_of(total)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import surefoot
 from surefoot.train import models, threads
 from surefoot.train.config import Config
-from surefoot.train.engine import Job
+from surefoot.train.engine import Job, eager
 from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
 from surefoot.train.losses import LOSSES
@@ -91,11 +91,11 @@ def test_a_step_is_shared_where_that_changes_no_bit() -> None:
     job, batch = _job(_model(nn.Dropout(0.5))), _batch()
     weights = [p.clone() for p in job.model.parameters()]
     state = torch.get_rng_state()
-    assert not isinstance(threads.shared(Job.eager, job, batch), Shared)  # nobody said up to how many
+    assert not isinstance(threads.shared(eager, job, batch), Shared)  # nobody said up to how many
     with threads.up_to(2):
-        assert isinstance(threads.shared(Job.eager, job, batch), Shared)
-        assert not isinstance(threads.shared(Job.eager, job, None), Shared)
-    assert not isinstance(threads.shared(Job.eager, job, batch), Shared)
+        assert isinstance(threads.shared(eager, job, batch), Shared)
+        assert not isinstance(threads.shared(eager, job, None), Shared)
+    assert not isinstance(threads.shared(eager, job, batch), Shared)
     assert all(map(torch.equal, weights, job.model.parameters()))  # it was tried on copies
     assert not job.optimizer.state
     assert torch.equal(state, torch.get_rng_state())
@@ -105,7 +105,7 @@ def test_a_step_is_shared_where_that_changes_no_bit() -> None:
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.Adagrad])
 def test_torch_s_optimizers_of_single_numbers_go_with_it(kind: Callable[..., Any]) -> None:
     with threads.up_to(2):
-        assert isinstance(threads.shared(Job.eager, _job(_model(), kind), _batch()), Shared)
+        assert isinstance(threads.shared(eager, _job(_model(), kind), _batch()), Shared)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_torch_s_optimizers_of_single_numbers_go_with_it(kind: Callable[..., Any
 )
 def test_what_may_go_by_the_number_is_taken_by_one(job: Job, rows: int) -> None:
     with threads.up_to(2):
-        assert not isinstance(threads.shared(Job.eager, job, _batch(rows)), Shared)
+        assert not isinstance(threads.shared(eager, job, _batch(rows)), Shared)
 
 
 @pytest.mark.parametrize("missing", ["request", "processor", "library"])
@@ -138,14 +138,14 @@ def test_where_mkl_promises_nothing_one_takes_it(missing: str, monkeypatch: pyte
     else:
         monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     with threads.up_to(2):
-        assert not isinstance(threads.shared(Job.eager, _job(_model()), _batch()), Shared)
+        assert not isinstance(threads.shared(eager, _job(_model()), _batch()), Shared)
 
 
 class _ByThreads:
     """A step whose loss goes by the number of threads: always, or for so many rows."""
 
     def __init__(self, job: Job, rows: int | None) -> None:
-        self.step, self.rows, self.whole, self.flush = job.eager(), rows, True, lambda: None
+        self.step, self.rows, self.whole, self.flush = eager(job), rows, True, lambda: None
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         loss = self.step(x, y)

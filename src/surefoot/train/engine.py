@@ -42,7 +42,16 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What a training step does, and on what: see `eager`."""
+    """What a training step does, and on what.
+
+    Args:
+        model: what to train.
+        loss: (output, target) -> a scalar.
+        optimizer: over the model's parameters.
+        clip: the gradient's largest norm, over all parameters together.
+        autocast: entered around the forward pass and the loss.
+        accumulate: how many parts of its rows a batch is taken in, one after the other.
+    """
 
     model: nn.Module
     loss: Loss
@@ -50,17 +59,6 @@ class Job:
     clip: float | None = None
     autocast: torch.autocast | None = None
     accumulate: int = 1
-
-    def eager(self) -> Step:
-        """The step as it is written."""
-        return eager(
-            self.model,
-            self.loss,
-            self.optimizer,
-            clip=self.clip,
-            autocast=self.autocast,
-            accumulate=self.accumulate,
-        )
 
     def copied(self) -> Job:
         """A copy that can take steps without a trace in the original, but for what a function closes over."""
@@ -83,27 +81,13 @@ class _Eager:
         pass
 
 
-def eager(
-    model: nn.Module,
-    loss: Loss,
-    optimizer: Optimizer,
-    *,
-    clip: float | None = None,
-    autocast: torch.autocast | None = None,
-    accumulate: int = 1,
-) -> Step:
+def eager(job: Job) -> Step:
     """The step as it is written: forward, loss, backward, update; nothing waits for the device.
 
     With `accumulate` the gradient is the sum of its parts', weighted by their rows: Σ nᵢ/n · ∇ lossᵢ.
-
-    Args:
-        model: what to train.
-        loss: (output, target) -> a scalar.
-        optimizer: over the model's parameters.
-        clip: the gradient's largest norm, over all parameters together.
-        autocast: entered around the forward pass and the loss.
-        accumulate: how many parts of its rows a batch is taken in, one after the other.
     """
+    model, loss, optimizer = job.model, job.loss, job.optimizer
+    clip, autocast, accumulate = job.clip, job.autocast, job.accumulate
     params = [p for group in optimizer.param_groups for p in group["params"]]
     unproven = accumulate > 1  # that the loss is a mean over the rows
     weigh = weigher(loss)

@@ -20,9 +20,10 @@ from surefoot.train import schedule as schedules
 from surefoot.train.alone import alone
 from surefoot.train.best import Best
 from surefoot.train.checkpoint import Checkpoints, ended
-from surefoot.train.compiled.choose import Job, choose
+from surefoot.train.compiled.choose import choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
+from surefoot.train.engine import Job
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
 from surefoot.train.given import check_model

@@ -10,6 +10,7 @@ from surefoot.train.compiled.engine import Grouped, stacked
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import trace
 from surefoot.train.compiled.step import CompiledSteps
+from surefoot.train.engine import Job
 
 from .conftest import BATCH, K, eager_step
 
@@ -18,7 +19,7 @@ from .conftest import BATCH, K, eager_step
 def grouped(job):
     """(step, model, optimizer, the number of calls of the program so far, as a list of that length)."""
     model, optimizer, x, y = job()
-    program = trace(model, nn.functional.cross_entropy, optimizer, x, y)
+    program = trace(Job(model, nn.functional.cross_entropy, optimizer), x, y)
     calls = []
 
     def run(inputs):

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import surefoot
 from surefoot.plot import painter
-from surefoot.train import loop
+from surefoot.train import engine, loop
 from surefoot.train.compiled import graph
 from surefoot.train.engine import Job
 from surefoot.train.run import Interrupted
@@ -152,7 +152,7 @@ def test_replays_are_eager_steps(device, replays, options, how):
     replays.clear()
     lrs = [0.1 / (1 + t) for t in range(8)]
     losses, state = run(step, ours, rows, lrs, device)
-    expected, expected_state = run(eager.eager(), eager, rows, lrs, device)
+    expected, expected_state = run(engine.eager(eager), eager, rows, lrs, device)
     # eager are the first, which makes the buffers, and the short ones
     assert torch.equal(
         torch.stack(replays), losses[[1, 2, 4, 5, 6]] if options else losses[[0, 1, 2, 4, 5, 6]]
@@ -167,7 +167,7 @@ def test_replays_are_eager_steps(device, replays, options, how):
 def test_other_options_than_captured_run_eagerly(device, replays, option):
     ours, eager = job(device, momentum=0.9), job(device, momentum=0.9)
     rows = batches(device, [BATCH] * 4)
-    taken, stepped = graph.captured(ours, rows[0]), eager.eager()
+    taken, stepped = graph.captured(ours, rows[0]), engine.eager(eager)
     replays.clear()
     before = ours.optimizer.param_groups[0][option]
     for value, (x, y) in zip((before, before, 0.5, before), rows, strict=True):
@@ -193,7 +193,7 @@ def test_the_trial_leaves_no_trace(device):
 def test_a_capture_puts_everything_back(device, net):
     """Warm-up moves weights, buffers, momentum, random numbers; whether the capture then succeeds or not."""
     ours, (x, y) = job(device, net, momentum=0.9), batches(device, [BATCH])[0]
-    step = ours.eager()
+    step = engine.eager(ours)
     step(x, y)
     before = snapshot(ours)
     if net is Net:
@@ -228,7 +228,7 @@ def test_a_capture_that_fails_within_the_run_is_told_once(device, monkeypatch, r
         "The training step could not be captured and runs eagerly: no memory is left"
     ]
     assert not replays
-    expected, expected_state = run(eager.eager(), eager, rows, [0.1] * 4, device)
+    expected, expected_state = run(engine.eager(eager), eager, rows, [0.1] * 4, device)
     assert torch.equal(losses, expected)
     assert torch.equal(state, expected_state)
 

@@ -16,8 +16,9 @@ from torch import nn
 
 import surefoot
 from surefoot.train.compiled import package
-from surefoot.train.compiled.choose import Job, choose
+from surefoot.train.compiled.choose import choose
 from surefoot.train.compiled.program import Program
+from surefoot.train.engine import Job
 from surefoot.train.threads import by
 
 from .conftest import K
@@ -40,7 +41,7 @@ def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache)
 
     model, optimizer, x, y = job()
     xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
-    name = package.key(model, nn.functional.cross_entropy, optimizer, xs, ys)
+    name = package.key(Job(model, nn.functional.cross_entropy, optimizer), xs, ys)
     folder = cache / "compiled"
     (file,) = folder.glob(f"{name}-*.pt2")
     assert package.load(name) is not None
@@ -159,7 +160,7 @@ def test_the_key_holds_everything_that_matters():
         model = (model or nn.Linear(6, 3)).to(dtype)
         optimizer = surefoot.SGD(model.parameters(), **{"lr": 0.1, "momentum": 0.9, **options})
         x, y = torch.zeros(k, size, 6, dtype=dtype), torch.zeros(k, size, dtype=torch.long)
-        return package.key(model, loss, optimizer, x, y, clip, accumulate)
+        return package.key(Job(model, loss, optimizer, clip, None, accumulate), x, y)
 
     keys = [
         key(),
@@ -199,8 +200,8 @@ def test_the_key_holds_the_source_of_a_users_model(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(text + tail)
         model = __import__(name).Net(6, 3)
         optimizer = surefoot.SGD(model.parameters(), lr=0.1)
-        loss = nn.functional.cross_entropy
-        keys.append(package.key(model, loss, optimizer, torch.zeros(3, 8, 6), torch.zeros(3, 8).long()))
+        job = Job(model, nn.functional.cross_entropy, optimizer)
+        keys.append(package.key(job, torch.zeros(3, 8, 6), torch.zeros(3, 8).long()))
     assert keys[0] != keys[1]
 
 

@@ -13,7 +13,7 @@ import surefoot
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import Untraceable, trace
 from surefoot.train.compiled.step import CompiledSteps
-from surefoot.train.engine import eager
+from surefoot.train.engine import Job, eager
 
 from .conftest import K, eager_step
 
@@ -34,7 +34,7 @@ def hyper(optimizer):
 
 
 def attached(model, optimizer, x, y, clip=None, accumulate=1):
-    program = trace(model, nn.functional.cross_entropy, optimizer, x, y, clip, accumulate)
+    program = trace(Job(model, nn.functional.cross_entropy, optimizer, clip, None, accumulate), x, y)
     package = Package(lambda inputs: [program.graph(*inputs)], program.momenta, program.noise)
     return CompiledSteps(model, optimizer, package)
 
@@ -63,7 +63,7 @@ def test_batches_in_parts(job, clip, ignored):
     """Eight rows in parts of 3, 3 and 2, each with its own dropout, batch norm and ignored rows."""
     model, optimizer, x, y = job(nesterov=True)
     y[:, ignored] = -100
-    step = eager(model, nn.functional.cross_entropy, optimizer, clip=clip, accumulate=3)
+    step = eager(Job(model, nn.functional.cross_entropy, optimizer, clip, accumulate=3))
     step(x[0], y[0])
     steps = attached(model, optimizer, x, y, clip, accumulate=3)
     counted = model.norm.num_batches_tracked.item()
@@ -120,7 +120,7 @@ def test_tracing_leaves_no_trace(job):
     model, optimizer, x, y = job()
     before = {name: t.clone() for name, t in model.state_dict().items()}
     random = torch.random.get_rng_state()
-    trace(model, nn.functional.cross_entropy, optimizer, x, y)
+    trace(Job(model, nn.functional.cross_entropy, optimizer), x, y)
     assert torch.equal(torch.random.get_rng_state(), random)
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert not optimizer.state
@@ -145,7 +145,7 @@ def test_a_model_that_reads_values_is_refused(job):
     _, _, x, y = job()
     model = Reads()
     with pytest.raises(Untraceable, match=r"^its step could not be traced \(.*\)$"):
-        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+        trace(Job(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters())), x, y)
 
 
 class Skips(Reads):
@@ -164,7 +164,7 @@ def test_numbers_that_torch_does_not_draw_are_refused(job, draw):
     model.draw = draw
     before = random.getstate(), str(np.random.get_state())
     with pytest.raises(Untraceable, match=r"^its model draws numbers from random or numpy"):
-        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+        trace(Job(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters())), x, y)
     assert (random.getstate(), str(np.random.get_state())) == before
 
 
@@ -172,4 +172,4 @@ def test_random_numbers_without_a_form_outside_are_refused(job):
     _, _, x, y = job()
     model = Draws()
     with pytest.raises(Untraceable, match=r"^it draws random numbers by aten\.randint"):
-        trace(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters()), x, y)
+        trace(Job(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters())), x, y)

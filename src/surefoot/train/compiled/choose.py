@@ -19,10 +19,10 @@ from surefoot.train.compiled.fingerprint import Untold
 from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
-from surefoot.train.engine import Job, Step
+from surefoot.train.engine import Job, Step, eager
 from surefoot.train.threads import shared
 
-__all__ = ["Job", "choose", "hint", "obstacle", "steps_at_once"]
+__all__ = ["choose", "hint", "obstacle", "steps_at_once"]
 
 # On one thread the default job's compiled step took 0.7 of the eager one, on two cores compiling took 15 to
 # 30 s (benchmarks/README.md). Both numbers are the careful ends of these.
@@ -76,7 +76,7 @@ def choose(
             k = steps_at_once(every)
             # the first step of all is eager
             return shared(partial(_grouped, batch, k, found), job, batch, 1 + k, rest), "on"
-    return shared(Job.eager, job, batch, rest=rest), "off"
+    return shared(eager, job, batch, rest=rest), "off"
 
 
 def steps_at_once(every: int) -> int:
@@ -147,7 +147,7 @@ def _program(
     x, y = (t.unsqueeze(0).expand(k, *t.shape).contiguous() for t in batch)
     modes.train(job.model)
     try:
-        name = package.key(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+        name = package.key(job, x, y)
     except Untold as reason:
         say(f"The training step runs eagerly: {reason}.")
         return None
@@ -163,7 +163,7 @@ def _program(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler deprecates parts of itself
                 try:
-                    traced = trace(job.model, job.loss, job.optimizer, x, y, job.clip, job.accumulate)
+                    traced = trace(job, x, y)
                 except Untraceable as reason:
                     say(f"The training step runs eagerly: {reason}.")
                     return None
@@ -190,7 +190,7 @@ def _grouped(batch: tuple[Tensor, Tensor], k: int, found: package.Package, job: 
         except KeyError:  # no momentum buffers before the first step
             return None
 
-    return Grouped(attach, optimizer, job.eager(), batch, k)
+    return Grouped(attach, optimizer, eager(job), batch, k)
 
 
 def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
@@ -198,7 +198,7 @@ def _seconds(job: Job, batch: tuple[Tensor, Tensor]) -> float:
     job = job.copied()
     modes.train(job.model)
     with on_trial(batch[0].device):
-        step, seconds = job.eager(), []
+        step, seconds = eager(job), []
         for _ in range(5):
             start = time.perf_counter()
             step(*batch)
@@ -210,7 +210,7 @@ def _disagreement(job: Job, found: package.Package, x: Tensor, y: Tensor) -> str
     """Where K compiled steps part from K eager ones; None where they agree. The job is used up."""
     assert isinstance(job.optimizer, SGD)
     with on_trial(x.device):
-        step = job.eager()
+        step = eager(job)
         step(x[0], y[0])  # makes the momentum buffers
         now = [[g["lr"], g["momentum"]] for g in job.optimizer.param_groups]
         hyper = torch.tensor(now, dtype=torch.float64)

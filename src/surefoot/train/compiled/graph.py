@@ -19,7 +19,7 @@ from surefoot.optim.options import as_tensor
 from surefoot.train import modes
 from surefoot.train.compiled.options import constants
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
-from surefoot.train.engine import Job, Step
+from surefoot.train.engine import Job, Step, eager
 
 __all__ = ["Captured", "Graph", "captured", "cause"]
 
@@ -88,7 +88,7 @@ class Captured:
     whole = True
 
     def __init__(self, job: Job, like: tuple[Tensor, Tensor], states: int) -> None:
-        self._job, self._eager, self._states = job, job.eager(), states
+        self._job, self._eager, self._states = job, eager(job), states
         self._shapes = [t.shape for t in like]
         self._graph: Graph | None = None
         self._failed = False
@@ -125,7 +125,7 @@ def captured(job: Job, batch: tuple[Tensor, Tensor]) -> Captured | str:
     with on_trial(x.device):
         trial = job.copied()
         modes.train(trial.model)
-        step = trial.eager()
+        step = eager(trial)
         step(x, y)
         graph = Graph(trial, step, x.roll(1, 0), y)
         for group in trial.optimizer.param_groups:

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import surefoot
-from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
 from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise
 from surefoot.train.compiled.options import constants
+from surefoot.train.engine import Job
 from surefoot.train.threads import AT_FIRST, by
 
 if TYPE_CHECKING:
@@ -62,16 +62,8 @@ def folder() -> Path:
     return place
 
 
-def key(
-    model: nn.Module,
-    loss: Callable[..., Any],
-    optimizer: SGD,
-    x: Tensor,
-    y: Tensor,
-    clip: float | None = None,
-    accumulate: int = 1,
-) -> str:
-    """Everything that the program depends on, as one hash.
+def key(job: Job, x: Tensor, y: Tensor) -> str:
+    """Everything that the program of K batches x and y depends on, as one hash.
 
     The model's structure and tensors, what its Python and the loss's do, the options that are constants of
     the program, the shapes of K batches, versions, the processor's capability, how many threads it has.
@@ -80,17 +72,18 @@ def key(
         Untold: the model or the loss refers to more than can be looked through, or the loss to the model's
             own tensors, which would be constants of the program.
     """
+    model, groups = job.model, job.optimizer.param_groups
     tensors = [*model.named_parameters(), *model.named_buffers()]
     names = {p: n for n, p in model.named_parameters()}
     inputs = {id(t): name for name, t in tensors}
     parts = [
         repr(model),
         [(n, tuple(t.shape), str(t.dtype), t.stride(), t.requires_grad) for n, t in tensors],
-        [[names.get(p) for p in g["params"]] for g in optimizer.param_groups],
-        constants(optimizer.param_groups),
+        [[names.get(p) for p in g["params"]] for g in groups],
+        constants(groups),
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
-        (clip, accumulate),
-        [fingerprint(model, inputs), fingerprint(loss, inputs, apart="its loss"), fingerprint(sgd)],
+        (job.clip, job.accumulate),
+        [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss"), fingerprint(sgd)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
         [platform.machine(), AT_FIRST, _COMPILER],
         torch.backends.cpu.get_cpu_capability(),

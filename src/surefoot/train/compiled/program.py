@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from surefoot.optim import SGD
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
-from surefoot.train.engine import parts, shared
+from surefoot.train.engine import Job, parts, shared
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
 from surefoot.train.same import first_line
@@ -55,25 +54,13 @@ class Program:
     noise: tuple[Noise, ...]
 
 
-def trace(
-    model: nn.Module,
-    loss: Callable[[Any, Tensor], Tensor],
-    optimizer: SGD,
-    x: Tensor,
-    y: Tensor,
-    clip: float | None = None,
-    accumulate: int = 1,
-) -> Program:
+def trace(job: Job, x: Tensor, y: Tensor) -> Program:
     """Trace K training steps on the batches `x`, `y`.
 
     Args:
-        model: in training mode.
-        loss: from the model's output and the targets to a scalar.
-        optimizer: an SGD over parameters of the model.
+        job: of a model in training mode and an SGD over its parameters.
         x: inputs, K × batch × …
         y: targets, K × batch × …
-        clip: the gradient's largest norm, over all parameters together.
-        accumulate: how many parts a batch's gradient is taken in.
 
     Returns:
         The program. Inputs: all parameters, the model's buffers, a momentum buffer for each parameter trained
@@ -85,6 +72,7 @@ def trace(
             DRAWN_BY does not name.
     """
     imports.whole()  # make_fx and export ask for shapes
+    model, loss, optimizer = job.model, job.loss, job.optimizer
     params, buffers = dict(model.named_parameters()), dict(model.named_buffers())
     index = {p: i for i, p in enumerate(params.values())}
     used = _used(model, loss, x[0], y[0])
@@ -109,15 +97,15 @@ def trace(
             grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
             state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
             taken = []
-            for xp, yp, share in parts(xs[k], ys[k], accumulate, weigh):
+            for xp, yp, share in parts(xs[k], ys[k], job.accumulate, weigh):
                 value = loss(torch.func.functional_call(model, state, (xp,)), yp)
-                if accumulate > 1:
+                if job.accumulate > 1:
                     value = shared(value, share)
                 taken.append((value.detach(), *torch.autograd.grad(value, grad_of)))
             value, *grads = (functools.reduce(operator.add, column) for column in zip(*taken, strict=True))
             with torch.no_grad():
-                if clip is not None:
-                    grads = clipped(grads, clip)
+                if job.clip is not None:
+                    grads = clipped(grads, job.clip)
                 for (i, g, group), grad in zip(updates, grads, strict=True):
                     lr, momentum = hyper[k, g, 0], hyper[k, g, 1]
                     w[i], momenta[i] = sgd(w[i], grad, momenta.get(i), lr, momentum, group)
