@@ -18,7 +18,7 @@ from surefoot.errors import InputError, headline
 from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, weigher
 from surefoot.train.randomness import forked
 
-__all__ = ["NO_MEAN", "Job", "Step", "eager", "parts"]
+__all__ = ["NO_MEAN", "Job", "Step", "eager", "parts", "weighted"]
 
 NO_MEAN = "The loss of a whole batch is"  # a warning's beginning
 
@@ -119,7 +119,7 @@ def eager(job: Job) -> Step:
         outputs, losses = [], []
         for xs, ys, share in parts(x, y, accumulate, weigh):
             output, value = forward(xs, ys)
-            value = shared(value, share)
+            value = weighted(value, share)
             _backward(value)
             losses.append(value.detach())
             if unproven:
@@ -199,7 +199,7 @@ def parts(
         yield xs, ys, (len(xs) if weigh is None else weigh(ys)) / whole
 
 
-def shared(value: Tensor, share: float | Tensor) -> Tensor:
+def weighted(value: Tensor, share: float | Tensor) -> Tensor:
     """A part's loss by its share; nothing where that is nothing, of which the mean is NaN."""
     if not isinstance(share, Tensor):
         return value * share

@@ -25,7 +25,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
-from surefoot.train.engine import Job, parts, shared
+from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
 from surefoot.train.same import first_line
@@ -100,7 +100,7 @@ def trace(job: Job, x: Tensor, y: Tensor) -> Program:
             for xp, yp, share in parts(xs[k], ys[k], job.accumulate, weigh):
                 value = loss(torch.func.functional_call(model, state, (xp,)), yp)
                 if job.accumulate > 1:
-                    value = shared(value, share)
+                    value = weighted(value, share)
                 taken.append((value.detach(), *torch.autograd.grad(value, grad_of)))
             value, *grads = (functools.reduce(operator.add, column) for column in zip(*taken, strict=True))
             with torch.no_grad():
