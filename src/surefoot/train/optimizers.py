@@ -129,10 +129,8 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
     return made  # type: ignore[no-any-return]
 
 
-def told(optimizer: Optimizer | None) -> dict[str, Any]:
+def told(optimizer: Optimizer) -> dict[str, Any]:
     """What config.toml says of the optimizer that `fit` was given, as far as it has words for it."""
-    if optimizer is None:
-        return {}
     first = optimizer.param_groups[0]
     found: dict[str, Any] = {}
     for name in OPTIONS:
@@ -164,7 +162,7 @@ def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str
         for name in OPTIONS
         if group.get(name)
     ]
-    said += [f"{name} {value}" for name, value in (more or {}).items() if name not in OPTIONS]
+    said += [f"{name} {value}" for name, value in (more or {}).items()]
     return f"{type(optimizer).__name__} {', '.join(said).replace('_', ' ')}".rstrip()
 
 
