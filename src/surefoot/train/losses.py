@@ -20,6 +20,7 @@ __all__ = [
     "flat",
     "is_distance",
     "measured",
+    "of_classes",
     "of_torch",
     "squared_error",
     "weigher",
@@ -55,6 +56,14 @@ _DISTANCES = (
     functional.smooth_l1_loss,
     functional.huber_loss,
 )
+# of what has an output for each class; a mean of one is over the weights of the classes, not over the rows
+_OF_CLASSES = (
+    nn.CrossEntropyLoss,
+    nn.NLLLoss,
+    cross_entropy,
+    functional.cross_entropy,
+    functional.nll_loss,
+)
 
 
 def measured(target: Tensor) -> bool:
@@ -65,6 +74,11 @@ def measured(target: Tensor) -> bool:
 def is_distance(loss: Any) -> bool:
     """Whether it is one of torch's between outputs and targets of the same shape."""
     return loss in _DISTANCES or type(loss) in _DISTANCES
+
+
+def of_classes(loss: Any) -> bool:
+    """Whether it is a cross entropy, for which each class has an output."""
+    return loss in _OF_CLASSES or type(loss) in _OF_CLASSES
 
 
 def of_torch(loss: Any) -> bool:
@@ -108,10 +122,10 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
     """
     given = loss.keywords if isinstance(loss, partial) else {}
     loss = loss.func if isinstance(loss, partial) else loss
-    if type(loss) in (nn.CrossEntropyLoss, nn.NLLLoss):
-        given = {name: getattr(loss, name) for name in ("weight", "ignore_index", "reduction")}
-    elif loss not in (cross_entropy, functional.cross_entropy, functional.nll_loss):
+    if not of_classes(loss):
         return None
+    if isinstance(loss, nn.Module):
+        given = {name: getattr(loss, name) for name in ("weight", "ignore_index", "reduction")}
     if given.get("reduction", "mean") != "mean":
         return None
     weight, ignored = given.get("weight"), given.get("ignore_index", -100)

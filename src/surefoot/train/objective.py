@@ -18,15 +18,13 @@ from surefoot.train.losses import (
     flat,
     is_distance,
     measured,
-    of_torch,
     squared_error,
     weigher,
 )
 from surefoot.train.modes import evaluating
+from surefoot.train.progress import METRICS
 
-__all__ = ["METRICS", "Objective", "evaluate"]
-
-METRICS = ("accuracy", "r2", "loss")
+__all__ = ["Objective", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -85,25 +83,9 @@ class Objective:
         return cls(loss, metric, ignored if isinstance(ignored, int) else cls.ignored)
 
     @property
-    def of_torch(self) -> bool:
-        """Whether the loss is one of torch's, or of those that have a name here."""
-        return of_torch(self.loss)
-
-    @property
-    def is_distance(self) -> bool:
-        """Whether the loss is one of torch's between outputs and targets of the same shape."""
-        return is_distance(self.loss)
-
-    @property
     def squares(self) -> bool:
         """Whether the loss grows with the square of targets, and its gradients with them."""
         return self.loss in (squared_error, functional.mse_loss) or isinstance(self.loss, nn.MSELoss)
-
-    @property
-    def of_classes(self) -> bool:
-        """Whether the loss is a cross entropy, for which each class has an output."""
-        losses = (nn.CrossEntropyLoss, nn.NLLLoss, functional.cross_entropy, functional.nll_loss)
-        return self.loss is cross_entropy or self.loss in losses or type(self.loss) in losses
 
     def measure(self, output: Tensor, target: Tensor) -> Any:
         """What a batch adds to the metric.

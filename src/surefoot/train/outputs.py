@@ -11,7 +11,7 @@ from torch import nn
 from surefoot.errors import InputError
 from surefoot.train.batch import Feed
 from surefoot.train.given import looked_at
-from surefoot.train.losses import check_loss
+from surefoot.train.losses import check_loss, is_distance, of_classes, of_torch
 from surefoot.train.objective import Objective
 
 __all__ = ["check_objective"]
@@ -31,7 +31,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
         if feed is not None and feed.targets is not None:
             _check_classes(output, feed.targets, objective, name)
     _check_shapes(output, y, objective)
-    if objective.of_torch:  # one of the user's own may note that it was called
+    if of_torch(objective.loss):  # one of the user's own may note that it was called
         loss = None
         with suppress(Exception), torch.no_grad():  # that shows in training
             loss = objective.loss(output, y)
@@ -43,7 +43,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
 
 def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
     """Raise an InputError for outputs and targets that torch's loss would spread over each other."""
-    if not objective.is_distance or not isinstance(output, torch.Tensor) or output.shape == y.shape:
+    if not is_distance(objective.loss) or not isinstance(output, torch.Tensor) or output.shape == y.shape:
         return
     given, wanted = (
         f"({', '.join(['n', *map(str, t.shape[1:])])}{',' * (t.ndim == 1)})" for t in (output, y)
@@ -61,7 +61,7 @@ def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
 
 def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, name: str) -> None:
     """Raise an InputError for a class number that the cross entropy has no output for."""
-    if not objective.of_classes or not isinstance(output, torch.Tensor) or output.ndim < 2:
+    if not of_classes(objective.loss) or not isinstance(output, torch.Tensor) or output.ndim < 2:
         return
     if targets.is_floating_point() or targets.is_complex():
         if targets.shape[1:] != output.shape[1:]:
