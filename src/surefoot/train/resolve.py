@@ -28,7 +28,7 @@ def resolve(spec: str, kind: str, base: type) -> type[Any]:
     """
     home, _, name = spec.rpartition(":")
     imports.whole()  # a user's code may ask anything of torch
-    module = _load_file(Path(home), kind) if home.endswith(".py") else _load_module(home, kind)
+    module = _load(home, kind)
     found = getattr(module, name, None)
     if found is None:
         classes = [
@@ -58,30 +58,24 @@ def accepted(function: Any, *, skip: int = 0) -> tuple[dict[str, inspect.Paramet
     return named, any(p.kind is p.VAR_KEYWORD for p in found)
 
 
-def _load_file(path: Path, kind: str) -> ModuleType:
-    if not path.is_file():
+def _load(home: str, kind: str) -> ModuleType:
+    path = Path(home) if home.endswith(".py") else None
+    if path is not None and not path.is_file():
         raise InputError(f"There is no file '{path}' to take the {kind} from.")
+    try:
+        return load_module(home) if path is None else _load_file(path)
+    except SystemExit as error:
+        raise InputError(
+            f"The {kind}'s module '{path or home}' ends Python when it is imported ({headline(error)}); put"
+            " what it runs under if __name__ == '__main__'."
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"The {kind}'s module '{path or home}' does not import: {headline(error)}."
+        ) from error
+
+
+def _load_file(path: Path) -> ModuleType:
     # one name per path, so that pickling and a second load find the same classes
     name = "surefoot_user_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve().with_suffix("")))
-    if name in sys.modules:
-        return sys.modules[name]
-    try:
-        return load_file(path, name)
-    except (Exception, SystemExit) as error:
-        raise _does_not_import(str(path), kind, error) from error
-
-
-def _load_module(home: str, kind: str) -> ModuleType:
-    try:
-        return load_module(home)
-    except (Exception, SystemExit) as error:
-        raise _does_not_import(home, kind, error) from error
-
-
-def _does_not_import(home: str, kind: str, error: BaseException) -> InputError:
-    if isinstance(error, SystemExit):
-        return InputError(
-            f"The {kind}'s module '{home}' ends Python when it is imported ({headline(error)}); put what it"
-            " runs under if __name__ == '__main__'."
-        )
-    return InputError(f"The {kind}'s module '{home}' does not import: {headline(error)}.")
+    return sys.modules[name] if name in sys.modules else load_file(path, name)
