@@ -173,11 +173,9 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
         modes.train(trial)
         with torch.no_grad(), forked(x.device):
             trial(x)
-    except ValueError as error:
+    except Exception as error:
         if "more than 1 value per channel" not in str(error):
             return  # whatever else is wrong will show in training
-    except Exception:
-        return
     else:
         return  # of an image it normalises the pixels
     if rows.rows == 1:

@@ -17,8 +17,8 @@ from surefoot.train.run import Run
 __all__ = ["History", "NotFinite"]
 
 _SECONDS = 0.1  # losses are fetched so often, for the bar and the file
-_LARGE = 1000.0  # a target of which squares, and so gradients, run away at every usual lr
 _STEPS = 100  # and at least once in so many steps
+_LARGE = 1000.0  # a target of which squares, and so gradients, run away at every usual lr
 
 
 class NotFinite(Exception):

@@ -99,8 +99,7 @@ def _fit(
 ) -> Run:
     """Train the model, by the threads that are set, or where that is one by up to `most`."""
     model.to(device)
-    given = {name: getattr(config, name) for name in optimizers.OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
