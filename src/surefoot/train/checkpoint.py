@@ -174,18 +174,20 @@ def load(part: Part, state: Any) -> None:
     torch casts the state of an optimizer to the dtype of its parameters, which loses what a float32 buffer
     beside a bfloat16 parameter is for.
     """
-    groups = part.param_groups if isinstance(part, Optimizer) else []
+    if not isinstance(part, Optimizer):
+        part.load_state_dict(state)
+        return
+    groups = part.param_groups
     part.load_state_dict(state)
-    if isinstance(part, Optimizer):
-        for group, loaded in zip(groups, part.param_groups, strict=True):
-            group.clear()
-            group.update(loaded)
-        part.param_groups = groups  # whoever holds them, as a training step may, sees what was loaded
-        params = [p for group in part.param_groups for p in group["params"]]
-        numbers = [number for group in state["param_groups"] for number in group["params"]]
-        for p, number in zip(params, numbers, strict=True):
-            if number in state["state"] and p in part.state:
-                part.state[p] = _exact(part.state[p], state["state"][number])
+    for group, loaded in zip(groups, part.param_groups, strict=True):
+        group.clear()
+        group.update(loaded)
+    part.param_groups = groups  # whoever holds them, as a training step may, sees what was loaded
+    params = [p for group in groups for p in group["params"]]
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    for p, number in zip(params, numbers, strict=True):
+        if number in state["state"] and p in part.state:
+            part.state[p] = _exact(part.state[p], state["state"][number])
 
 
 def _exact(loaded: Any, kept: Any) -> Any:
