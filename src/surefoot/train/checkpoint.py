@@ -46,7 +46,9 @@ class Checkpoints:
         per_epoch: steps in an epoch.
         given: "other rows to train on", "another loss" … -> gives what tells that from others.
         sources: "model", "optimizer" -> a checksum of its class's Python, where that is the user's.
-        parts: name -> what has a state; None has none.
+        model: the run's.
+        best: the weights of its best validation, which are written before a checkpoint that tells of them.
+        parts: name -> what else has a state; None has none.
 
     Attributes:
         step: of the last one; 0 before.
@@ -62,11 +64,16 @@ class Checkpoints:
         per_epoch: int,
         given: Mapping[str, Callable[[], str]],
         sources: Mapping[str, str],
+        *,
+        model: nn.Module,
+        best: Best,
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
         self.step = 0
         self._marks, self._sources = given, dict(sources)
+        self._model, self._best = model, best
+        parts = {"model": model, **parts, "best": best}
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._at = time.monotonic()
         self._steps, self._seconds = math.inf, math.inf
@@ -94,9 +101,7 @@ class Checkpoints:
         """
         if self._folder is None or step == self.step or not self._sound():
             return
-        best = self._parts["best"]
-        assert isinstance(best, Best)
-        best.write()
+        self._best.write()
         plain, tensors = self._pack()
         about = {"step": step, "metrics": self._folder.metrics.sync(), "state": plain}
         about |= {"options": settled(self._folder.options), "given": self._given, "sources": self._sources}
@@ -147,9 +152,7 @@ class Checkpoints:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
 
     def _sound(self) -> bool:
-        model = self._parts["model"]
-        assert isinstance(model, nn.Module)
-        return all(bool(p.isfinite().all()) for p in model.parameters())
+        return all(bool(p.isfinite().all()) for p in self._model.parameters())
 
 
 def ended(folder: RunFolder, model: nn.Module) -> Run | None:
