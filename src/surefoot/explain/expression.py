@@ -211,7 +211,8 @@ class _Reader:
         items = tuple(self.node(item, depth + 1) for item in tree.elts)
         shapes = {item.shape for item in items}
         if len(shapes) > 1:
-            raise self.error(tree, f"The parts of a list must have one shape, but here are {_and(shapes)}.")
+            several = " and ".join(map(str, sorted(shapes)))
+            raise self.error(tree, f"The parts of a list must have one shape, but here are {several}.")
         return Node("array", items, (len(items), *(shapes.pop() if shapes else ())), text)
 
     def item(self, tree: ast.Subscript, text: str, depth: int) -> Node:
@@ -237,7 +238,3 @@ def _how_to_index(shape: Shape) -> str:
         return "is one number, without elements"
     numbers = "one whole number" if len(shape) == 1 else f"{len(shape)} whole numbers"
     return f"has shape {shape}; an element of it takes {numbers} in [ ]"
-
-
-def _and(shapes: set[Shape]) -> str:
-    return " and ".join(str(s) for s in sorted(shapes))

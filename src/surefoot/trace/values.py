@@ -6,6 +6,7 @@ the infinities stay floats, since no fraction says them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
@@ -150,12 +151,10 @@ def shape(value: Value, what: str = "a value") -> Shape:
         return (len(value),)
     inner = {shape(v, what) for v in value}
     if len(inner) > 1:
-        raise InputError(f"{what} is not rectangular: its parts have shapes {_several(inner)}.")
+        raise InputError(
+            f"{what} is not rectangular: its parts have shapes {' and '.join(map(str, sorted(inner)))}."
+        )
     return (len(value), *(inner.pop() if inner else ()))
-
-
-def _several(shapes: set[Shape]) -> str:
-    return " and ".join(str(s) for s in sorted(shapes))
 
 
 def elements(value: Value) -> Iterator[Number]:
@@ -170,13 +169,8 @@ def elements(value: Value) -> Iterator[Number]:
 
 
 def indices(shape: Shape) -> Iterator[tuple[int, ...]]:
-    """Yield the index of each element of a shape, in the order of `elements`."""
-    if not shape:
-        yield ()
-    else:
-        for i in range(shape[0]):
-            for rest in indices(shape[1:]):
-                yield (i, *rest)
+    """Give the index of each element of a shape, in the order of `elements`."""
+    return itertools.product(*map(range, shape))
 
 
 def build(shape: Shape, numbers: Sequence[Number]) -> Value:
