@@ -12,7 +12,7 @@ from surefoot.explain.numerals import Numerals
 from surefoot.explain.pen import TextPen
 from surefoot.rules import H, Rule
 from surefoot.trace import Group, Script, Set, Step, Trace, replay
-from surefoot.trace.values import Number, Value, elements, exact
+from surefoot.trace.values import Number, elements, exact
 
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
@@ -54,10 +54,9 @@ def closing_line(
         without = replay(without_momentum(trace.script, option.name), rule, number)
     except InputError:  # an option that needs momentum, or a run that leaves f's domain
         without = None
-    steps = len(trace.steps)
     parts = []
     if without is not None:
-        parts.append(_distance(trace, without, steps, pen))
+        parts.append(_distance(trace, without, pen))
         if problem is not None and without.steps[-1].w != trace.steps[-1].w:
             with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
             parts[0] += f"; f is {pen.result(with_it)}, without it {pen.result(without_it)}"
@@ -72,7 +71,7 @@ def closing_line(
     if len(settings) > 3:
         settings[1:-1] = ["…"]
     said = f"What momentum did ({option.letter} = {', '.join(settings)}): {said}." if said else ""
-    if _is_torch(rule) and h.nesterov and h.dampening:
+    if rule.family == "torch" and h.nesterov and h.dampening:
         said += (
             " torch.optim.SGD itself refuses nesterov with dampening; these are the numbers of its formula."
         )
@@ -93,12 +92,8 @@ def _idle(rule: Rule, h: H) -> str:
     idle = [name for name in ("dampening", "nesterov") if h.get(name)]
     if not idle:
         return ""
-    refused = "; torch.optim.SGD refuses nesterov then" if _is_torch(rule) and h.nesterov else ""
+    refused = "; torch.optim.SGD refuses nesterov then" if rule.family == "torch" and h.nesterov else ""
     return f" {' and '.join(idle)} change{'s' * (len(idle) == 1)} nothing without it{refused}."
-
-
-def _is_torch(rule: Rule) -> bool:
-    return rule.family == "torch"
 
 
 def without_momentum(script: Script, option: str) -> Script:
@@ -120,7 +115,8 @@ def without_changes(script: Script, option: str) -> Script:
     return dataclasses.replace(script, steps=tuple(steps))
 
 
-def _distance(trace: Trace, without: Trace, steps: int, pen: TextPen) -> str:
+def _distance(trace: Trace, without: Trace, pen: TextPen) -> str:
+    steps = len(trace.steps)
     far, alone = _length(trace), _length(without)
     after = f"after {steps} steps" if steps > 1 else "after one step"
     if without.steps[-1].w == trace.steps[-1].w:
@@ -149,12 +145,8 @@ def _against_the_gradient(trace: Trace) -> tuple[int, int]:
     for moment in trace.steps:
         uphill = bool(moment.options[0].get("maximize", False))
         for name, gradient in moment.gradients.items():
-            triples = zip(_flat(moment.before[name]), _flat(moment.w[name]), _flat(gradient), strict=True)
-            for before, after, g in triples:
+            values = moment.before[name], moment.w[name], gradient
+            for before, after, g in zip(*map(elements, values), strict=True):
                 moved += after != before
                 against += ((after - before) * (-g if uphill else g)) > 0
     return against, moved
-
-
-def _flat(value: Value) -> list[Number]:
-    return list(elements(value))
