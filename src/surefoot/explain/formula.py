@@ -47,7 +47,8 @@ def _write(node: Node, index: Sequence[str], letters: _Letters) -> _Formula:
         case "number":
             return _number(node)
         case "name":
-            return subscript(_letter(str(node.value)), index if node.shape else ()), _ATOM
+            # as the facts beside it are written
+            return subscript(latex_name(str(node.value)), index if node.shape else ()), _ATOM
         case "item":
             array = node.args[0]
             assert isinstance(node.value, int)
@@ -137,9 +138,6 @@ def _matrix(node: Node, letters: _Letters) -> str:
     rows = [arg.args if arg.op == "array" else (arg,) for arg in node.args]
     lines = r" \\ ".join(" & ".join(_write(item, (), letters)[0] for item in row) for row in rows)
     return rf"\begin{{pmatrix}} {lines} \end{{pmatrix}}"
-
-
-_letter = latex_name  # as the facts beside it are written
 
 
 def subscript(text: str, index: Sequence[str]) -> str:

@@ -169,12 +169,8 @@ class TextPen(Pen):
 
     def slope(self, problem: Problem, name: str) -> tuple[str, str]:
         """Write ∂f/∂a and 9·a²/2."""
-        return f"∂f/∂{name}", self._alike(problem.gradient_text()[name])
-
-    def _alike(self, text: str) -> str:
-        """The formula for the whole tensor; "" where there is one per element."""
-        left, _, formula = text.partition(" = ")
-        return "" if "[" in left or "[" in formula else self.expression(formula)
+        left, _, formula = problem.gradient_text()[name].partition(" = ")
+        return f"∂f/∂{name}", "" if "[" in left or "[" in formula else self.expression(formula)
 
     def expression(self, text: str) -> str:
         """Write Python's notation as a person would: 9·a²/2."""

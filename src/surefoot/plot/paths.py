@@ -93,12 +93,9 @@ def _coordinates(trace: Trace) -> list[str]:
         names += [f"{name}[{i}]" for i in range(size)] if isinstance(value, tuple) else [name]
     if len(names) != 2:
         here = ", ".join(names[:6]) + ", …" * (len(names) > 6)
-        raise InputError(f"A path is drawn of two numbers, but there {_are(len(names))}: {here}.")
+        count = "is 1" if len(names) == 1 else f"are {len(names)}"
+        raise InputError(f"A path is drawn of two numbers, but there {count}: {here}.")
     return names
-
-
-def _are(count: int) -> str:
-    return "is 1" if count == 1 else f"are {count}"
 
 
 def _walk(trace: Trace) -> list[Point]:
