@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.explain.problem import parse
-from surefoot.explain.quadratic import Quadratic, characteristic, gap, radius, stable
+from surefoot.explain.quadratic import Quadratic
+from surefoot.explain.roots import characteristic, gap, radius, stable
 from surefoot.explain.theory import report, transition
 from surefoot.rules import get
 from surefoot.trace import Script, replay

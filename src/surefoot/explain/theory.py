@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from surefoot.explain.quadratic import Quadratic, characteristic, gap, in_range, stable
+from surefoot.explain.quadratic import Quadratic, in_range
+from surefoot.explain.roots import characteristic, gap, stable
 from surefoot.rules import H, Rule
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import exact
