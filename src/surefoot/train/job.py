@@ -105,7 +105,7 @@ def _fit(
     if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
         most = 1
     steps = -(-len(data.train) // config.batch_size)
-    rise_of(config.warmup or ("1 epoch" if config.schedule == "warm-up" else None), config.epochs, steps)
+    rise_of(config.schedule, config.warmup, config.epochs, steps)  # said before anything is printed
     if progress:
         print(data.description)
         print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")

@@ -85,9 +85,7 @@ def make(
         return torch_schedules.OneCycleLR(
             optimizer, peaks, total_steps=max(2, epochs * steps), cycle_momentum=False
         )
-    if name == "warm-up":
-        warmup = warmup or "1 epoch"
-    rising = rise_of(warmup, epochs, steps)
+    rising = rise_of(name, warmup, epochs, steps)
     rest = epochs * steps - rising
     after: LRScheduler | None = None
     rise = torch_schedules.LinearLR(optimizer, 1 / (rising + 1), total_iters=rising) if rising else None
@@ -101,12 +99,13 @@ def make(
     return _Sequence(optimizer, [rise, after], milestones=[rising])
 
 
-def rise_of(warmup: str | None, epochs: int, steps: int) -> int:
-    """The warm-up in steps, of a run of so many epochs of so many steps.
+def rise_of(name: str, warmup: str | None, epochs: int, steps: int) -> int:
+    """The warm-up in steps, before the schedule of that name, of a run of so many epochs of so many steps.
 
     Raises:
         InputError: it is no shorter than the run.
     """
+    warmup = warmup or ("1 epoch" if name == "warm-up" else None)
     rising = Span.parse(warmup, "warmup").steps(steps) if warmup else 0
     if rising >= epochs * steps:
         raise InputError(
