@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "headline", "nearest", "unknown"]
+__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "unknown"]
 
 
 class InputError(ValueError):
@@ -29,6 +29,18 @@ def headline(error: BaseException) -> str:
     """
     text = next(iter(str(error).splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def first_line(error: Exception) -> str:
+    r"""What an error of torch's says first: it lists all that does not fit below a heading, a line each.
+
+    Example:
+        >>> first_line(RuntimeError("Error(s) in loading:\n\tsize mismatch for a.\n\tsize mismatch for b."))
+        'size mismatch for a, and 1 more'
+    """
+    heading, *lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return (lines[0] if lines else heading).rstrip(".") + more
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

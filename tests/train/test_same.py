@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from surefoot.errors import InputError
-from surefoot.train.same import check_given, check_options, first_line, mark
+from surefoot.train.same import check_given, check_options, mark
 
 
 def test_another_option_is_named_with_both_values() -> None:
@@ -45,16 +45,3 @@ def test_what_is_given_anew_is_told_apart() -> None:
         "The run in 'run' was begun with another loss: huber_loss, not none; resume it with the"
         " same, or choose a new folder."
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("Error(s) in loading:\n\tsize of a.\n\tsize of b.\n\tsize of c.", "size of a, and 2 more"),
-        ("Error(s) in loading:\n\tsize of a.", "size of a"),
-        ("one line.", "one line"),
-        ("", "ValueError"),
-    ],
-)
-def test_the_first_of_many_lines(text: str, said: str) -> None:
-    assert first_line(ValueError(text)) == said

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, first_line
 from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack
 from surefoot.train.run import Run
-from surefoot.train.same import check_given, check_options, first_line, settled
+from surefoot.train.same import check_given, check_options, settled
 from surefoot.train.span import Span
 
 __all__ = ["Checkpoints", "ended"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 
-__all__ = ["check_given", "check_options", "first_line", "mark", "settled", "sources", "told"]
+__all__ = ["check_given", "check_options", "mark", "settled", "sources", "told"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
@@ -101,10 +101,3 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
                 f"The run in '{path}' was begun with {what}: {was}, not {now.get(what, 'none')};"
                 " resume it with the same, or choose a new folder."
             )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first: torch lists all that does not fit below a heading, a line each."""
-    heading, *lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
-    more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
-    return (lines[0] if lines else heading).rstrip(".") + more

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from surefoot.errors import first_line
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
-from surefoot.train.same import first_line
 
 __all__ = ["Program", "Untraceable", "trace"]
 
