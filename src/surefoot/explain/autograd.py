@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surefoot.explain.node import Node, exponent
 from surefoot.explain.problem import Problem
+from surefoot.explain.readings import OPERATORS
 from surefoot.trace import Trace
 from surefoot.trace.values import Value, elements, map_value
 
@@ -98,6 +100,7 @@ def tensor_value(problem: Problem, tensors: Mapping[str, torch.Tensor]) -> torch
     import torch
 
     like = next(iter(tensors.values()))
+    operators = {**OPERATORS, "@": operator.matmul}
 
     def walk(node: Node) -> Any:
         match node.op:
@@ -112,23 +115,8 @@ def tensor_value(problem: Problem, tensors: Mapping[str, torch.Tensor]) -> torch
                 return torch.stack(parts) if parts else like.new_zeros(node.shape)
             case "**" if (power := exponent(node.args[1])) is not None:
                 return walk(node.args[0]) ** float(power)
-        args = [walk(arg) for arg in node.args]
-        match node.op:
-            case "neg":
-                return -args[0]
-            case "+":
-                return args[0] + args[1]
-            case "-":
-                return args[0] - args[1]
-            case "*":
-                return args[0] * args[1]
-            case "/":
-                return args[0] / args[1]
-            case "**":
-                return args[0] ** args[1]
-            case "@":
-                return args[0] @ args[1]
-        return getattr(torch, node.op)(args[0])
+        apply = operators.get(node.op) or getattr(torch, node.op)
+        return apply(*(walk(arg) for arg in node.args))
 
     value: torch.Tensor = walk(problem.tree)
     return value

@@ -11,7 +11,7 @@ from typing import Any
 from surefoot.explain.evaluate import Reading
 from surefoot.trace.values import Number
 
-__all__ = ["grid", "numbers", "symbols"]
+__all__ = ["OPERATORS", "grid", "numbers", "symbols"]
 
 # Exact numbers beyond this (20,000 digits) come from steps that each double the digits: nobody reads them
 BITS = 65_536
@@ -74,17 +74,25 @@ def _show(x: Any) -> str:
     return f"{float(x):.6g}" if abs(x) < 1e300 else "beyond all floats"
 
 
-_EXACT: Reading = {
-    "number": lambda q: q,
+_FUNCTIONS = ("exp", "log", "sin", "cos", "sqrt")
+# what numbers of a kind have themselves
+OPERATORS: Reading = {
     "neg": operator.neg,
     "+": operator.add,
     "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+_EXACT: Reading = {
+    **OPERATORS,
+    "number": lambda q: q,
     "*": _exact_multiply,
     "/": _divide,
     "**": _exact_power,
     "abs": abs,
     "sign": lambda x: Fraction(_sign(x)),
-    **{name: _not_exact(name) for name in ("exp", "log", "sin", "cos", "sqrt")},
+    **{name: _not_exact(name) for name in _FUNCTIONS},
 }
 
 
@@ -177,18 +185,9 @@ def symbols() -> Reading:
             return f"abs({printer._print(self.args[0])})"
 
     return {
+        **OPERATORS,
+        **{name: getattr(sympy, name) for name in _FUNCTIONS},
         "number": lambda q: sympy.Rational(q.numerator, q.denominator),
-        "neg": operator.neg,
-        "+": operator.add,
-        "-": operator.sub,
-        "*": operator.mul,
-        "/": operator.truediv,
-        "**": operator.pow,
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "sin": sympy.sin,
-        "cos": sympy.cos,
-        "sqrt": sympy.sqrt,
         "abs": Absolute,
     }
 
@@ -198,17 +197,10 @@ def grid() -> Reading:
     import numpy as np
 
     return {
+        **OPERATORS,
+        **{name: getattr(np, name) for name in _FUNCTIONS},
         "number": float,
-        "neg": operator.neg,
-        "+": operator.add,
-        "-": operator.sub,
-        "*": operator.mul,
         "/": np.divide,
         "**": np.float_power,
-        "exp": np.exp,
-        "log": np.log,
-        "sin": np.sin,
-        "cos": np.cos,
-        "sqrt": np.sqrt,
         "abs": abs,
     }
