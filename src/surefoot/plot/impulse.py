@@ -77,19 +77,20 @@ def impulses(
     if not rules:
         raise InputError("There is no rule to draw; give at least one.")
     figure, (each, total) = panels(1, 2, width=7.2, height=3.2)
-    numbers = range(1, steps + 1)
+
+    def draw(label: str, moves: Sequence[float], style: Mapping[str, Any]) -> None:
+        numbers = range(1, len(moves) + 1)
+        each.plot(numbers, moves, label=label, **style)
+        total.plot(numbers, [sum(moves[:t]) for t in numbers], label=label, **style)
+
     for i, (label, (rule, hypers)) in enumerate(rules.items()):
         moves = response(rule, steps=steps, after=after, **hypers)
-        so_far = [sum(moves[: t + 1]) for t in range(steps)]
         style = look(i, marker=True) | {"markersize": 4, "markevery": _every(steps, i, len(rules))}
-        each.plot(numbers, moves, label=label, **style)
-        total.plot(numbers, so_far, label=label, **style)
+        draw(label, moves, style)
     for label, seen in (measured or {}).items():
         rings: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 8}
         rings |= {"color": "black", "fillstyle": "none"}
-        so_far = [sum(seen[: t + 1]) for t in range(len(seen))]
-        each.plot(range(1, len(seen) + 1), seen, label=label, **rings)
-        total.plot(range(1, len(seen) + 1), so_far, label=label, **rings)
+        draw(label, seen, rings)
     each.set_title("at each step")
     total.set_title("all steps so far")
     each.set_ylabel("−Δw / lr from one unit gradient")
