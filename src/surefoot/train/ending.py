@@ -43,7 +43,7 @@ def failed(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, his
 
 
 def interrupted(
-    run: Run, step: int, last: int, number: int | None, saved: int, folder: RunFolder | None
+    run: Run, step: int, last: int, number: int | None, checkpoint: int, folder: RunFolder | None
 ) -> Interrupted:
     """What is raised for a run that was stopped after so many of its steps.
 
@@ -52,7 +52,7 @@ def interrupted(
         step: the last step that was made.
         last: the one that would have been the last.
         number: of the signal.
-        saved: the step of the last checkpoint; 0 if there is none.
+        checkpoint: the step of the last one; 0 if there is none.
         folder: the run's, if it has one.
     """
     if folder is None:
@@ -62,11 +62,11 @@ def interrupted(
             number,
             False,
         )
-    if saved == step:
+    if checkpoint == step:
         done = "what was done is"
-    elif saved:
-        done = f"the weights, and a checkpoint of step {saved:,} to go on from, are"
+    elif checkpoint:
+        done = f"the weights, and a checkpoint of step {checkpoint:,} to go on from, are"
     else:
         done = "the weights, but no checkpoint to go on from, are"
     text = f"Stopped at step {step:,} of {last:,}; {done} saved in {folder.path}."
-    return Interrupted(text, run, number, saved > 0)
+    return Interrupted(text, run, number, checkpoint > 0)
