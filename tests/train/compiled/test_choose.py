@@ -9,7 +9,7 @@ from torch import nn
 import surefoot
 from surefoot.train.compiled import fingerprint, graph, package
 from surefoot.train.compiled.choose import choose, hint, obstacle, steps_at_once
-from surefoot.train.compiled.engine import Grouped
+from surefoot.train.compiled.grouped import Grouped
 from surefoot.train.engine import Job
 
 

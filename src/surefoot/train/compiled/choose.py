@@ -14,8 +14,8 @@ from torch import Tensor
 from surefoot.optim import SGD
 from surefoot.train import modes
 from surefoot.train.compiled import graph, package
-from surefoot.train.compiled.engine import Grouped
 from surefoot.train.compiled.fingerprint import Untold
+from surefoot.train.compiled.grouped import Grouped
 from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from surefoot.train.compiled.engine import Grouped, stacked
+from surefoot.train.compiled.grouped import Grouped, stacked
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import trace
 from surefoot.train.compiled.step import CompiledSteps
