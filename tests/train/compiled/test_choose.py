@@ -169,6 +169,20 @@ def test_a_loss_that_refers_to_too_much_is_said_and_runs_eagerly(job, monkeypatc
     ]
 
 
+class Mute(nn.Linear):
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+def test_a_model_that_fails_where_it_is_looked_at_runs_eagerly(job):
+    _, _, x, y = job()
+    model = Mute(6, 3)
+    with pytest.warns(
+        UserWarning, match="^The training step could not be compiled and runs eagerly: no text"
+    ):
+        assert chosen((model, surefoot.SGD(model.parameters()), x, y), []) == (False, "off")
+
+
 def test_a_program_that_is_wrong_is_not_used(job, monkeypatch):
     made = model, optimizer, _, _ = job()
     momenta = tuple(n for n, p in model.named_parameters() if p.requires_grad and "unused" not in n)

@@ -148,28 +148,22 @@ def _program(
     modes.train(job.model)
     try:
         name = package.key(job, x, y)
-    except Untold as reason:
-        say(f"The training step runs eagerly: {reason}.")
-        return None
-    try:
         found = package.load(name)
         if found is None and package.trusted():
             if only_if_it_pays and _seconds(job, batch) * last * SAVING < COMPILING:
                 return None
             say("Compiling the training step, once for this model and batch size: 15 to 30 s …")
             # make_fx brings in torch._dynamo
-            from surefoot.train.compiled.program import Untraceable, trace
+            from surefoot.train.compiled.program import trace
 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler deprecates parts of itself
-                try:
-                    traced = trace(job, x, y)
-                except Untraceable as reason:
-                    say(f"The training step runs eagerly: {reason}.")
-                    return None
-                package.store(traced, name)
+                package.store(trace(job, x, y), name)
             found = package.load(name)
-    except Exception as error:  # whatever the compiler raises
+    except Untold as reason:
+        say(f"The training step runs eagerly: {reason}.")
+        return None
+    except Exception as error:  # whatever the compiler raises, or a user's Python that is looked through
         warnings.warn(f"The training step could not be compiled and runs eagerly: {error}", stacklevel=2)
         return None
     if found is None:

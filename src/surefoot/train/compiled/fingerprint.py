@@ -38,7 +38,7 @@ _VERSIONED = {"torch", "numpy", *sys.stdlib_module_names}  # told by name: the k
 
 
 class Untold(Exception):
-    """It refers to something that cannot be compared by value; the text is the end of a sentence."""
+    """A step cannot be told from others, or not be traced; the text says why, as the end of a sentence."""
 
 
 def fingerprint(thing: Any, known: Mapping[int, str] | None = None, apart: str | None = None) -> str:

@@ -25,6 +25,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from surefoot.errors import first_line
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
+from surefoot.train.compiled.fingerprint import Untold
 from surefoot.train.compiled.noise import DRAWN_BY, Noise
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
@@ -33,7 +34,7 @@ from surefoot.train.randomness import unmoved
 __all__ = ["Program", "Untraceable", "trace"]
 
 
-class Untraceable(Exception):
+class Untraceable(Untold):
     """A step that cannot become one program; the text says why, as the end of a sentence."""
 
 
