@@ -3,10 +3,11 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 import torch
 
 from surefoot.train.feed import feed
-from surefoot.train.randomness import Randomness
+from surefoot.train.randomness import Randomness, drawing
 
 CPU = torch.device("cpu")
 
@@ -32,6 +33,16 @@ def test_inside_it_is_the_seeds_and_outside_nothing_changed() -> None:
     with Randomness(1, CPU):
         assert all(a != b for a, b in zip(draw(), inside, strict=True))
     assert outside == expected
+
+
+def test_apples_gpu_goes_on_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: `state` stands for its own."""
+    state = [1]
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: state[0])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda new: state.append(new))
+    with drawing(3, torch.device("mps")):
+        state[:] = [7]  # as torch.manual_seed seeds it, too
+    assert state[-1] == 1
 
 
 def test_it_goes_on_from_its_state() -> None:

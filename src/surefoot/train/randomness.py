@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +46,16 @@ def _begin(seed: int) -> None:
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
 
 
-def forked(device: torch.device) -> AbstractContextManager[None]:
+@contextmanager
+def forked(device: torch.device) -> Iterator[None]:
     """The random numbers of the CPU and the device go on afterwards from where they are now."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    apple = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng knows none of that kind
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            if apple is not None:
+                torch.mps.set_rng_state(apple)
 
 
 class Randomness:

@@ -36,10 +36,6 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
-    def to(self, device: torch.device | str) -> Split:
-        """The same rows on a device."""
-        return Split(self.x.to(device), self.y.to(device))
-
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Data:
