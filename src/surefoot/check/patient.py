@@ -169,6 +169,7 @@ def describe(error: BaseException) -> dict[str, str]:
         if not any(part in frame.filename for part in ("/surefoot/", "/torch/", "<")) and frame.line:
             line = f"line {frame.lineno}: {frame.line}"
     said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # torch writes some in colours
+    said = re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", said)  # no two runs have the same
     return {"kind": type(error).__name__, "said": said, "line": line, "action": action}
 
 
