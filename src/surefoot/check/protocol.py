@@ -68,7 +68,6 @@ class Signature:
         needs_closure: whether step() cannot be called without a closure.
         calls_none: whether step() says that it does without a closure, and then calls None.
         imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
-        document: the class's docstring, from which a convention may be guessed.
     """
 
     name: str
@@ -80,7 +79,6 @@ class Signature:
     needs_closure: bool = False
     calls_none: bool = False
     imports: str = ""
-    document: str = ""
 
     def given(self, options: Options) -> dict[str, Any]:
         """What every question starts from: the options that the user gave, and an lr that shows."""

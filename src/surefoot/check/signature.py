@@ -60,7 +60,6 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
         swallows=swallows,
         needs_closure=bool(asked) and asked[0] == takes[0].name,
         imports=imports,
-        document=inspect.getdoc(make) or "",
     )
 
 
