@@ -93,7 +93,7 @@ def test_class_is_taken_as_it_is():
 
     subject = load(Mine)
     assert subject.make is Mine
-    assert subject.name == "Mine"
+    assert subject.signature.name == "Mine"
 
 
 def test_optimizers_of_a_module():

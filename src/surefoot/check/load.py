@@ -24,9 +24,8 @@ __all__ = ["Subject", "function", "load", "optimizers"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is examined: how the user named it, what makes one, and how that is called."""
+    """What is examined: what makes one, and how that is called."""
 
-    name: str
     make: Callable[..., Any]
     signature: Signature
 
@@ -45,7 +44,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     """
     if not isinstance(subject, str):
         _refuse(subject, repr(subject) if not inspect.isclass(subject) else subject.__qualname__)
-        return Subject(_qualified(subject), subject, describe(subject, import_line(subject)))
+        return Subject(subject, describe(subject, import_line(subject)))
     where, colon, name = subject.rpartition(":")
     if not colon or not name:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
@@ -56,7 +55,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         raise unknown(f"{kind} in {where}", name, classes or makers)
     made = getattr(module, name)
     _refuse(made, subject)
-    return Subject(subject, made, describe(made, from_line(where, module.__name__, name), name))
+    return Subject(made, describe(made, from_line(where, module.__name__, name), name))
 
 
 def function(subject: str) -> Callable[[], Any]:
@@ -180,7 +179,3 @@ def _loaded_from(name: str, path: Path) -> bool:
     """Whether the module of this name was made of this file before: it keeps its name."""
     found = getattr(sys.modules.get(name), "__file__", None)
     return found is not None and Path(found).resolve() == path.resolve()
-
-
-def _qualified(make: Callable[..., Any]) -> str:
-    return getattr(make, "__qualname__", type(make).__name__).rpartition("<locals>.")[2]
