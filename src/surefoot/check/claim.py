@@ -76,9 +76,9 @@ class Claim:
         averages = {o for o, h in self.words.hyper.items() if h in ("alpha", "rho", "beta1", "beta2")}
         return any(g.options.get(o) == 1 for g in script.groups for o in averages)
 
-    def expected(self, script: Script, follow: Trace | None = None, *, in_floats: bool = False) -> Trace:
+    def expected(self, script: Script, *, in_floats: bool = False) -> Trace:
         """What the rule makes of a script (in the optimizer's words); `in_floats`: float64 will do."""
-        return self._played(self.script(script), follow, in_floats)
+        return self._played(self.script(script), None, in_floats)
 
     def _played(self, ours: Script, follow: Trace | None, in_floats: bool) -> Trace:
         if self.rule.exact and len(ours.steps) <= _SHORT:
@@ -108,11 +108,8 @@ class Claim:
         except InputError:
             return False
 
-    def follows_roughly(self, traces: Sequence[Trace]) -> bool:
-        """Whether recordings follow the rule as closely as float32 would, bit for bit where it is exact."""
-        return all(map(self._follows_roughly, traces))
-
-    def _follows_roughly(self, got: Trace) -> bool:
+    def follows_roughly(self, got: Trace) -> bool:
+        """Whether a recording follows the rule as closely as float32 would, bit for bit where it is exact."""
         rough = self.roughly()
         try:
             if rough._parts_at_once(got) is not None:

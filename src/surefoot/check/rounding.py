@@ -29,7 +29,7 @@ ROUGHLY = (
 
 def follows_roughly(claim: Claim, traces: Sequence[Trace]) -> bool:
     """Whether recordings follow the rule as closely as float32 would, and something is in float32."""
-    return claim.follows_roughly(traces) and in_float32(claim, traces)
+    return all(map(claim.follows_roughly, traces)) and in_float32(claim, traces)
 
 
 def in_float32(claim: Claim, traces: Sequence[Trace]) -> bool:
