@@ -19,7 +19,7 @@ from surefoot.trace.values import elements, exact, indices, shape
 __all__ = ["apart", "in_numbers", "listed", "number", "options_that_matter", "reproduction", "where"]
 
 
-def where(found: Mismatch, dtype: str = "float64") -> str:
+def where(found: Mismatch, dtype: str) -> str:
     """The place of a mismatch: step, tensor, element; and the dtype, if it is not float64."""
     slot = "" if found.slot == "w" else f", its {found.slot}"
     element = f", element [{', '.join(map(str, found.index))}]" if found.index else ""
@@ -35,9 +35,7 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 def number(x: Any) -> str:
     """A number as one would write it: all digits where they are few, else nine."""
-    value = float(x)
-    text = f"{value:.9g}"
-    return text.replace("-", "−")
+    return f"{float(x):.9g}".replace("-", "−")
 
 
 def apart(a: Any, b: Any) -> tuple[str, str]:

@@ -143,7 +143,7 @@ def _is_word(key: ast.expr | None) -> bool:
     return isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier()
 
 
-def without_unused(body: list[ast.stmt], telling: Collection[str] = ()) -> list[ast.stmt]:
+def without_unused(body: list[ast.stmt], telling: Collection[str]) -> list[ast.stmt]:
     """Leave out assignments to names that are never read, again and again until there are none.
 
     Lines that read one of the `telling` names stay.
