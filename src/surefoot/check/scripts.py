@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surefoot.check.protocol import Options
 from surefoot.check.words import Words
 from surefoot.trace import Group, Move, Script, Set, Step
 from surefoot.trace.values import build
 
-Option = Mapping[str, Any]
 HALF = Fraction(1, 2)
 ONCE = "initial_accumulator_value"  # is for the constructor alone
 # w₀ = (0, 1, 3): with 0 decay shows nothing, with two values a decay without w shows
@@ -36,31 +36,38 @@ def _steps(
     return tuple(Step(g, events.get(t, ())) for t, g in enumerate(gradients, 1))
 
 
-def _one(options: Option, events: Mapping[int, tuple[Any, ...]] = {}, count: int = 4, **more: Any) -> Script:
-    gradients = [{"w": g} for g in SMOOTH[:count]]
-    return Script({"w": START}, (Group(("w",), options),), _steps(gradients, events), **more)
+def _one(
+    options: Options,
+    events: Mapping[int, tuple[Any, ...]] = {},
+    *,
+    start: Sequence[Any] = START,
+    gradients: Sequence[Any] = SMOOTH,
+    reuse_gradients: bool = False,
+) -> Script:
+    """One tensor in one group."""
+    steps = _steps([{"w": g} for g in gradients], events)
+    return Script({"w": start}, (Group(("w",), options),), steps, reuse_gradients=reuse_gradients)
 
 
-def plain(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def plain(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Constant options; with zeros among the gradients, and without; and large numbers, then smaller ones."""
     yield _one(options)
-    yield Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in GRADIENTS]))
-    falling = [{"w": tuple(LARGE * share * x for x in SMOOTH[0])} for share in FALLING]
-    start = {"w": tuple(LARGE * x for x in START)}
-    yield Script(start, (Group(("w",), options),), _steps(falling))
+    yield _one(options, gradients=GRADIENTS)
+    falling = [tuple(LARGE * share * x for x in SMOOTH[0]) for share in FALLING]
+    yield _one(options, start=tuple(LARGE * x for x in START), gradients=falling)
 
 
-def few(options: Option) -> Script:
+def few(options: Options) -> Script:
     """Four plain steps, without zeros."""
     return _one(options)
 
 
-def longer(options: Option) -> Script:
+def longer(options: Options) -> Script:
     """Eight plain steps: for four, RAdam is a corrected mean of gradients."""
-    return Script({"w": START}, (Group(("w",), options),), _steps([{"w": g} for g in SMOOTH * 2]))
+    return _one(options, gradients=SMOOTH * 2)
 
 
-def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def changed_lr(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """A learning rate that falls, and rises again; and one that is 0 for a step, as a frozen group's is."""
     lr = words.option("lr")
     if lr is not None:
@@ -68,7 +75,7 @@ def changed_lr(words: Words, options: Option, rng: random.Random) -> Iterator[Sc
         yield _one(options, {2: (Set(lr, words.tried(lr)[1]),), 4: (Set(lr, HALF),)})
 
 
-def changed_options(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def changed_options(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Every other number that is switched on, changed before step 3."""
     for option, value in options.items():
         first, second = words.tried(option)
@@ -78,12 +85,12 @@ def changed_options(words: Words, options: Option, rng: random.Random) -> Iterat
                 yield _one(options, {2: (Set(option, 0),), 3: (Set(option, 1),), 4: (Set(option, 2),)})
 
 
-def moved(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def moved(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Parameters changed from outside, as when weights are clipped or averaged."""
     yield _one(options, {3: (Move("w", (2, -1, HALF)),)})
 
 
-def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def late(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """First gradients that come late, some missing in between, one of zeros, one that never comes."""
     start = {"a": START, "b": (1, -2), "c": (2,), "d": (3, 1)}
     group = (Group(tuple(start), options),)
@@ -95,7 +102,7 @@ def late(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     yield Script(start, group, _steps([{"b": b[2]}, {}, {"a": a[0], "b": b[0]}, {"a": a[1], "c": c[1]}]))
 
 
-def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def groups(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Two groups that differ in every number, and in each switch."""
     other = {}
     for option, value in options.items():
@@ -111,7 +118,7 @@ def groups(words: Words, options: Option, rng: random.Random) -> Iterator[Script
             yield Script({"a": START, "b": (2, -3)}, members, _steps(gradients))
 
 
-def twins(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def twins(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Tensors of one shape and dtype, two in a group and one at the same place of another group."""
     gradients = [
         {name: SMOOTH[(t + shift) % 4] for shift, name in enumerate(("a", "b", "c"))} for t in range(3)
@@ -120,7 +127,7 @@ def twins(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
     yield Script({"a": START, "b": (2, -3, 1), "c": (-1, 2, HALF)}, members, _steps(gradients))
 
 
-def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def reused(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
     yield _one(options, reuse_gradients=True)
     # weight decay and maximize make a new tensor of the gradient, and would hide that it is kept
@@ -131,7 +138,7 @@ def reused(words: Words, options: Option, rng: random.Random) -> Iterator[Script
         yield _one(bare, reuse_gradients=True)
 
 
-def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def sizes(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32."""
     fates = [
         (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1))) for _ in range(12)
@@ -144,7 +151,7 @@ def sizes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]
     yield Script(start, (Group(tuple(start), options),), _steps(gradients))
 
 
-def dimensions(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def dimensions(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """A vector, a matrix, a column, a convolution's weight, and a vector of more than a thousand elements."""
     fates = [
         (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1)), rng.choice((1, HALF)))
@@ -160,7 +167,7 @@ def dimensions(words: Words, options: Option, rng: random.Random) -> Iterator[Sc
     yield Script(start, (Group(tuple(start), options),), _steps(gradients))
 
 
-def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def dtypes(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Four dtypes in one group, as in mixed precision."""
     kinds = {"a": "float64", "b": "float32", "c": "float16", "d": "bfloat16", "e": "float32"}
     gradients = [{n: g[:2] if n in "bd" else g for n in kinds} for g in SMOOTH[:3]]
@@ -168,7 +175,7 @@ def dtypes(words: Words, options: Option, rng: random.Random) -> Iterator[Script
     yield Script(start, (Group(tuple(kinds), options),), _steps(gradients), dtypes=kinds)
 
 
-def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def long(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Twenty steps of random numbers, ordinary hyperparameters, a schedule, a gap: not exact any more."""
     lr = words.option("lr")
     events = {t: (Set(lr, Fraction(0.1 * 0.9**t)),) for t in (7, 8, 15)} if lr is not None else {}
@@ -182,10 +189,10 @@ def long(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
     yield Script(start, (Group(("a", "b", "c"), _ordinary(words, options)),), _steps(gradients, events))
 
 
-def later(words: Words, options: Option, rng: random.Random) -> Iterator[Script]:
+def later(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Three hundred steps of random numbers: more than a byte counts, and than most warm-ups take."""
-    gradients = [{"w": [_number(rng)]} for _ in range(300)]
-    yield Script({"w": [_number(rng)]}, (Group(("w",), _ordinary(words, options)),), _steps(gradients))
+    gradients = [[_number(rng)] for _ in range(300)]
+    yield _one(_ordinary(words, options), start=[_number(rng)], gradients=gradients)
 
 
 def _number(rng: random.Random) -> Fraction:
@@ -193,7 +200,7 @@ def _number(rng: random.Random) -> Fraction:
     return Fraction(rng.choice((-1, 1)) * rng.randint(2**18, 2**21), 2**20)
 
 
-def _ordinary(words: Words, options: Option) -> Option:
+def _ordinary(words: Words, options: Options) -> Options:
     """The options, those that are on with values of every day."""
     usual = {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.05, "lr": 0.1}
     hyper = words.hyper

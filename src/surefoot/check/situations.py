@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check import scripts
+from surefoot.check.protocol import Options
 from surefoot.check.verdict import Clause
 from surefoot.check.words import Words
 from surefoot.trace import Script
 
 __all__ = ["CLAUSES", "SITUATIONS", "Situation", "played"]
-
-Option = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Situation:
     """One kind of script; `make(words, options, rng)` yields none where it does not apply."""
 
     clause: Clause
-    make: Callable[[Words, Option, random.Random], Iterator[Script]]
+    make: Callable[[Words, Options, random.Random], Iterator[Script]]
     dtypes: tuple[str, ...] = ("float64",)
     near: int = 2  # combinations with up to so many options fewer than the largest accepted are tried, too
 
@@ -105,6 +104,6 @@ SITUATIONS = (
 CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}
 
 
-def played(situation: Situation, words: Words, options: Option, seed: int) -> Iterator[Script]:
+def played(situation: Situation, words: Words, options: Options, seed: int) -> Iterator[Script]:
     """Yield the scripts of a situation with some options; equal seeds give equal scripts."""
     return situation.make(words, options, random.Random(f"{seed} {situation.clause.id}"))
