@@ -109,10 +109,10 @@ def _equal_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     large = [n for n, v in script.start.items() if math.prod(shape(v)) > LARGE]
     for simple in (Fraction(0), Fraction(1)):
         for name in large:
-            yield _with_start(script, name, simple)
+            yield _with_start(script, name, _filled(script.start[name], simple))
             for t, step in enumerate(script.steps):
-                if name in (step.gradients or {}):
-                    yield _with_gradient(script, t, name, simple)
+                if (g := (step.gradients or {}).get(name)) is not None:
+                    yield _with_gradient(script, t, name, _filled(g, simple))
 
 
 def _fewer_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
@@ -174,18 +174,18 @@ def _simpler_values(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
                 yield _with_group(script, i, {**group.options, option: Fraction(1)})
     steps = script.steps if len(script.steps) <= LONG else ()  # those of a long run stay alike
     for simple in (Fraction(0), Fraction(1)):
-        for name in script.names:
-            yield _with_start(script, name, simple)
+        for name, value in script.start.items():
+            yield _with_start(script, name, _filled(value, simple))
         for t, step in enumerate(steps):
-            for name in step.gradients or {}:
-                yield _with_gradient(script, t, name, simple)
+            for name, g in (step.gradients or {}).items():
+                yield _with_gradient(script, t, name, _filled(g, simple))
     for name, value in script.start.items():
         for other in _one_by_one(value):
-            yield dataclasses.replace(script, start={**script.start, name: other})
+            yield _with_start(script, name, other)
     for t, step in enumerate(steps):
         for name, g in (step.gradients or {}).items():
             for other in _one_by_one(g):
-                yield _with_step(script, t, Step({**(step.gradients or {}), name: other}, step.events))
+                yield _with_gradient(script, t, name, other)
         for k, e in enumerate(step.events):
             if isinstance(e, Move):
                 for simple in (Fraction(0), Fraction(1)):
@@ -208,14 +208,13 @@ def _filled(value: Any, number: Fraction) -> Any:
     return build(shape(value), [number for _ in elements(value)])
 
 
-def _with_start(script: Script, name: str, number: Fraction) -> Script:
-    return dataclasses.replace(script, start={**script.start, name: _filled(script.start[name], number)})
+def _with_start(script: Script, name: str, value: Any) -> Script:
+    return dataclasses.replace(script, start={**script.start, name: value})
 
 
-def _with_gradient(script: Script, index: int, name: str, number: Fraction) -> Script:
+def _with_gradient(script: Script, index: int, name: str, value: Any) -> Script:
     step = script.steps[index]
-    gradients = dict(step.gradients or {})
-    return _with_step(script, index, Step({**gradients, name: _filled(gradients[name], number)}, step.events))
+    return _with_step(script, index, Step({**(step.gradients or {}), name: value}, step.events))
 
 
 def _with_step(script: Script, index: int, step: Step) -> Script:
