@@ -18,7 +18,6 @@ PURE = {
     "get",
     "view",
     "detach",
-    "doc",
     "join",
     "float",
     "hasattr",
