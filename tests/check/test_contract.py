@@ -372,13 +372,13 @@ def test_finds_the_bug_of_torch_muon():
     ],
 )
 def test_claims_are_judged(claims, outcome):
-    assert judge(claims)[0] == outcome
+    assert judge(claims).outcome == outcome
 
 
 def test_numbers_that_part_are_shown_with_as_many_digits_as_it_takes():
-    told = judge([("w", [1.0, 0.1], [1.0, 0.1 + 1e-8])])[1]
-    assert told["where"] == "element [1]: 0.1 expected, 0.10000001 came"
-    assert told["got"] == "[1, 0.10000001]"
+    told = judge([("w", [1.0, 0.1], [1.0, 0.1 + 1e-8])])
+    assert told.where == "element [1]: 0.1 expected, 0.10000001 came"
+    assert told.got == "[1, 0.10000001]"
 
 
 def test_a_path_that_is_asked_for_is_the_one_held_against_the_loop(fused_leaves_16_bits):

@@ -10,6 +10,7 @@ from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.mending import (
     MEND_CLOSURE,
     MEND_UNMADE,
@@ -20,7 +21,7 @@ from surefoot.check.contract.mending import (
     of_constructor,
     of_failure,
 )
-from surefoot.check.contract.questions import Finding, Questions
+from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.protocol import Died, Options, Patient, Plan
@@ -113,14 +114,13 @@ class _Work:
         finding = self.questions.ask(CLAUSES["steps"], {}, {})
         if finding.outcome == PASSED:
             return ""
-        raised = finding.what.get("raised")
-        if raised and not self.questions.fact("moves anyway"):
-            self.questions.set_aside(raised["kind"])
+        if finding.raised and not self.questions.fact("moves anyway"):
+            self.questions.set_aside(finding.raised["kind"])
             return ""
         self.told.clear()  # what no-warnings came upon is not told there, since it is not shown
-        if str(finding.what["note"]).startswith("no parameter moves"):
-            return str(finding.what["note"])
-        return f"its plain step does not work: {finding.what['note']}"
+        if finding.note.startswith("no parameter moves"):
+            return finding.note
+        return f"its plain step does not work: {finding.note}"
 
     def constructs_with_more(self, refused: str) -> bool:
         """Whether one more option makes the constructor accept, as a convention needs momentum."""
@@ -137,7 +137,7 @@ class _Work:
         """Say, if so, that it is no torch.optim.Optimizer, and what it lacks."""
         if not self.questions.of_its_own:
             return ""
-        missing = self.questions.ask(CLAUSES["is-optimizer"], {}, {}).what.get("values", ([], []))[1]
+        _, missing = self.questions.ask(CLAUSES["is-optimizer"], {}, {}).values
         lacks = f": it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
         return (
             f"{self.patient.signature.name} is no torch.optim.Optimizer{lacks}. "
@@ -189,50 +189,56 @@ class _Work:
                 elif finding.outcome == PASSED:
                     shown.add(key)
             for key, (finding, case) in failed.items():
-                if key not in shown and clause.each:
+                if key not in shown:
                     return self.failure(clause, case, options, finding)
         outcomes = [f.outcome for f in findings]
         if DIFFERS in outcomes:
-            return clause.verdict(DIFFERS, note=findings[outcomes.index(DIFFERS)].what["note"])
+            return clause.verdict(DIFFERS, note=findings[outcomes.index(DIFFERS)].note)
         if PASSED in outcomes:
             return clause.verdict(PASSED)
-        note = findings[0].what["note"] if findings else "it has no option that this is about"
+        note = findings[0].note if findings else "it has no option that this is about"
         return clause.verdict(NOT_APPLICABLE, note=note)
 
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
         """Write a failure up: with as few options as it needs, and the lines that reproduce it."""
-        died = finding.what.get("died", False)
-        mixed_up = clause.id in ("group-options", "two-groups") and not died and self.mixes_up(options)
+        groups = clause.id in ("group-options", "two-groups")
+        mixed_up = groups and not finding.died and self.mixes_up(options)
         fault = "groups are mixed up" if mixed_up else self.fault(clause, case, finding)
         if fault in self.told:
             said = f"The fault is the one that {self.told[fault]} has named."
-            return clause.verdict(FAILED, note=finding.what["note"], options=options, diagnosis=said)
+            return clause.verdict(FAILED, note=finding.note, options=options, diagnosis=said)
         if fault:
             self.told[fault] = clause.id
-        with self.patient.hurried(1.0) if died else contextlib.nullcontext():
+        with self.patient.hurried(1.0) if finding.died else contextlib.nullcontext():
             for option in list(options):
                 fewer = {o: v for o, v in options.items() if o != option}
                 again = self.questions.ask(clause, case, fewer)
-                if again.outcome == FAILED and again.what.get("died", False) == died:
+                if again.outcome == FAILED and again.died == finding.died:
                     options, finding = fewer, again
         for need in clause.needs:
-            compared = need in COMPARING and "values" in finding.what
+            compared = need in COMPARING and finding.claim is not None
             if compared and (why := self.questions.again(need, options)):
                 return clause.verdict(NOT_APPLICABLE, note=why)
-        what = {k: v for k, v in finding.what.items() if k not in ("raised", "died")}
-        claim = what.pop("claim", None)
         used = {**self.patient.signature.call(self.questions.given), **options}
-        expected, got = what.pop("values", (None, None))
-        what["diagnosis"] = diagnose(clause.id, what["note"], expected, got, used)
-        what["repro"] = reproduction(clause.probe, self.patient.signature, used, case, claim)
-        if clause.id == "steps" and finding.what.get("raised", {}).get("action") == "construction":
+        diagnosis = diagnose(clause.id, finding.note, *finding.values, used)
+        mend = of_failure(clause.id, finding.note, mixed_up)
+        repro = reproduction(clause.probe, self.patient.signature, used, case, finding.claim)
+        if clause.id == "steps" and finding.raised and finding.raised["action"] == "construction":
             clause = dataclasses.replace(clause, why=UNMADE)
-            what["diagnosis"], what["mend"] = NOT_MADE, of_constructor(what["note"]) or MEND_UNMADE
-        else:
-            what["mend"] = of_failure(clause.id, what["note"], mixed_up)
-        if died:
-            clause, what["mend"] = dataclasses.replace(clause, why=ENDS), MEND_END
-        return clause.verdict(FAILED, options={**self.questions.base, **options}, **what)
+            diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
+        if finding.died:
+            clause, mend = dataclasses.replace(clause, why=ENDS), MEND_END
+        return clause.verdict(
+            FAILED,
+            note=finding.note,
+            expected=finding.expected,
+            got=finding.got,
+            where=finding.where,
+            options={**self.questions.base, **options},
+            diagnosis=diagnosis,
+            repro=repro,
+            mend=mend,
+        )
 
     def mixes_up(self, options: Options) -> bool:
         """Whether two groups of equal options are not two optimizers, either."""
@@ -240,9 +246,9 @@ class _Work:
 
     def fault(self, clause: Probed, case: Mapping[str, Any], finding: Finding) -> Any:
         """What several clauses may come upon: an exception, or an option that does nothing."""
-        if "raised" in finding.what:
-            return tuple(finding.what["raised"].values())
-        id, went_on = clause.id, finding.what["note"].startswith("w after")
+        if finding.raised:
+            return tuple(finding.raised.values())
+        id, went_on = clause.id, finding.note.startswith("w after")
         if went_on and id in ("resume", "checkpoint-file", "distributed-checkpoint"):
             return "not saved"  # what the file lacks is not its own fault
         if "lr" in self.told and (id == "distributed-checkpoint" or (went_on and id == "tensor-lr")):

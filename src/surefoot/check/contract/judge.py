@@ -4,40 +4,69 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED
 
-__all__ = ["judge"]
+__all__ = ["Finding", "judge"]
 
 
-def judge(claims: Any) -> tuple[str, dict[str, Any]]:
-    """Return the outcome of a probe's claims, and what a Verdict needs to say about it.
+@dataclass(frozen=True)
+class Finding:
+    """What one question came to: an outcome, and what a Verdict says of it.
+
+    Args:
+        outcome: passed, failed, differs or not applicable.
+        note: as in a Verdict; so are `expected`, `got` and `where`.
+        expected: what was expected.
+        got: what came instead.
+        where: the place where they part, or the line that raised.
+        claim: which of the probe's claims failed, if one did.
+        values: what that claim expected, and what came, as plain data.
+        raised: the exception, if there was one: its kind, text, line, and during what.
+        died: whether its process ended.
+    """
+
+    outcome: str
+    note: str = ""
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+    claim: int | None = None
+    values: tuple[Any, Any] = (None, None)
+    raised: Mapping[str, str] | None = None
+    died: bool = False
+
+
+def judge(claims: Any) -> Finding:
+    """Return what a probe's claims amount to.
 
     Example:
-        >>> judge([("w after a step", [1.0, 2.0], [1.0, 2.5])])[1]["where"]
+        >>> judge([("w after a step", [1.0, 2.0], [1.0, 2.5])]).where
         'element [1]: 2 expected, 2.5 came'
     """
     if isinstance(claims, str):
-        return NOT_APPLICABLE, {"note": claims}
+        return Finding(NOT_APPLICABLE, claims)
     if isinstance(claims, dict):
-        return DIFFERS, {"note": claims["differs"]}
+        return Finding(DIFFERS, claims["differs"])
     for number, (what, expected, got, *near) in enumerate(claims):
         parting = next(_partings(expected, got, near[0] if near else 0.0, ""), None)
         if parting is not None:
             place, e, g = parting
             digits = next((d for d in (6, 9) if _show(e, d) != _show(g, d)), 17)  # as many as show it
             where = f"element {place}: {_show(e, digits)} expected, {_show(g, digits)} came" if place else ""
-            return FAILED, {
-                "note": what,
-                "expected": _show(expected, digits),
-                "got": _show(got, digits),
-                "where": where,
-                "claim": number,
-                "values": (expected, got),
-            }
-    return PASSED, {}
+            return Finding(
+                FAILED,
+                note=what,
+                expected=_show(expected, digits),
+                got=_show(got, digits),
+                where=where,
+                claim=number,
+                values=(expected, got),
+            )
+    return Finding(PASSED)
 
 
 def _partings(e: Any, g: Any, near: float, place: str) -> Iterator[tuple[str, Any, Any]]:

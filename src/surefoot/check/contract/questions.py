@@ -5,30 +5,21 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.facts import NO_OPTIMIZER
-from surefoot.check.contract.judge import judge
+from surefoot.check.contract.judge import Finding, judge
 from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
 from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
 from surefoot.check.protocol import SAYS_SO, Died, Options, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
-__all__ = ["Finding", "Questions"]
+__all__ = ["Questions"]
 
 # what torch and the probes say where an optimizer is none of torch's
 MISSING = re.compile(r"object has no attribute '(\w+)'|is not an Optimizer")
 APART = ("lr", "dampening", *FLAGS)  # not part of the rich setting: they exclude others, or are flags
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one question came to: an outcome, and what goes with it."""
-
-    outcome: str
-    what: Mapping[str, Any]
 
 
 class Questions:
@@ -145,15 +136,15 @@ class Questions:
         try:
             answer = self.patient.observe(clause.id, case, {**self.base, **options})
         except (Died, MemoryError) as error:
-            return Finding(FAILED, {"note": str(error) or "It asked for too much memory.", "died": True})
+            return Finding(FAILED, str(error) or "It asked for too much memory.", died=True)
         if "raised" not in answer:
             incomparable = next(filter(None, map(self.fact, clause.comparing)), None)
             if incomparable:
-                return Finding(NOT_APPLICABLE, {"note": str(incomparable)})
-            return Finding(*judge(answer["claims"]))
+                return Finding(NOT_APPLICABLE, str(incomparable))
+            return judge(answer["claims"])
         raised = answer["raised"]
         if why := self.lacking(raised):
-            return Finding(NOT_APPLICABLE, {"note": why})
+            return Finding(NOT_APPLICABLE, why)
         note = f"{raised['kind']}: {_brief(raised['said'])}"
         says_so = raised["kind"] in SAYS_SO
         refused = says_so and raised["action"] == "construction" and not clause.strict
@@ -161,17 +152,10 @@ class Questions:
         refused |= clause.id == "steps" and says_so and "support" in note
         refused |= bool({raised["kind"], "Exception"} & set(clause.refuses))
         if refused:
-            return Finding(NOT_APPLICABLE, {"note": f"it says so: {note}"})
+            return Finding(NOT_APPLICABLE, f"it says so: {note}")
         if clause.each:
-            return Finding(NOT_APPLICABLE, {"note": note})
-        what = {
-            "note": note,
-            "got": note,
-            "expected": "no exception",
-            "where": raised["line"],
-            "raised": raised,
-        }
-        return Finding(FAILED, what)
+            return Finding(NOT_APPLICABLE, note)
+        return Finding(FAILED, note, "no exception", note, raised["line"], raised=raised)
 
 
 def _brief(said: str) -> str:
