@@ -16,7 +16,6 @@ from surefoot.check.contract.mending import (
     MEND_UNMADE,
     NOT_MADE,
     UNMADE,
-    WANTED,
     instead,
     of_constructor,
     of_failure,
@@ -105,8 +104,8 @@ class _Work:
         if self.patient.signature.needs_closure:
             return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
         refused = self.questions.fact("constructs")
-        if wanted := WANTED.search(str(refused)):  # its first argument is no list of parameters
-            raise InputError(instead(self.patient.signature.name, wanted[1]))
+        if said := instead(self.patient.signature.name, str(refused)):
+            raise InputError(said)
         if refused and not self.constructs_with_more(str(refused)):
             return f"{REFUSED}{refused}"
         # torch warns of a deprecated call once in a process, so this comes before any other step

@@ -7,7 +7,7 @@ import re
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 
-__all__ = ["MEND_CLOSURE", "MEND_UNMADE", "NOT_MADE", "UNMADE", "of_constructor", "of_failure"]
+__all__ = ["MEND_CLOSURE", "MEND_UNMADE", "NOT_MADE", "UNMADE", "instead", "of_constructor", "of_failure"]
 
 MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
 UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
@@ -25,13 +25,16 @@ BY_PLACE = (
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
 
-def instead(name: str, attribute: str) -> str:
-    """Say what a constructor takes instead of parameters, and how to examine it all the same."""
+def instead(name: str, said: str) -> str:
+    """Say what a constructor that raised this takes instead of parameters, and what to examine then."""
+    wanted = WANTED.search(said)
+    if not wanted:
+        return ""
     what, made = "a model", f"{name}(types.SimpleNamespace(parameters=lambda: params))"
-    if attribute in OF_AN_OPTIMIZER:
+    if wanted[1] in OF_AN_OPTIMIZER:
         what, made = "an optimizer", f"{name}(torch.optim.SGD(params))"
     return (
-        f"{name} takes {what} and no parameters: it asks for .{attribute}. Write a function that makes it of "
+        f"{name} takes {what} and no parameters: it asks for .{wanted[1]}. Write a function that makes it of "
         f"parameters, such as def make(params): return {made}, and name that function instead."
     )
 
