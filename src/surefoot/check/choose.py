@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from surefoot.check.sandbox import UNTOUCHED
+from surefoot.check.untouched import UNTOUCHED
 from surefoot.check.verdict import Clause
 from surefoot.errors import InputError, nearest
 

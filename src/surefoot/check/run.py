@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import chosen, clauses
 from surefoot.check.protocol import Options, Plan
-from surefoot.check.sandbox import UNTOUCHED, Sandbox
+from surefoot.check.sandbox import Sandbox
 from surefoot.check.server import available, get_server
-from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, REFUSED, Clause, Report, Verdict
+from surefoot.check.untouched import UNTOUCHED, untouched
+from surefoot.check.verdict import REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
     from surefoot.rules import Rule
 
 __all__ = ["check", "clauses"]
-
-
-# a replaced function, shown: by importing, or by a step
-REPLACED = """import torch
-{import_it}before = {place}
-{imports}
-
-w = torch.ones(2, requires_grad=True)
-optimizer = {name}([w]{given})
-w.sum().backward()
-optimizer.step()
-optimizer.zero_grad()
-assert {place} is before
-"""
 
 
 def check(
@@ -170,6 +157,11 @@ class _Patients:
             self.twin = self.first.twin()
             sys.setswitchinterval(self.interval / 20)  # the thread that waits for answers is to be woken soon
 
+    @property
+    def patched(self) -> list[str] | None:
+        """What its module replaced in torch and surefoot; None if it runs here, where nobody can look."""
+        return [name for p in self.apart for name in p.patched] if self.apart else None
+
     def printed(self) -> list[str]:
         return [line for p in self.apart for line in p.printed().splitlines()]
 
@@ -203,7 +195,12 @@ def _examinations(
         computed = examination.verdicts
         if examination.rule:  # else the verdict says why there is none
             notes.append(f"Rule: {examination.why}")
-    return against, itertools.chain(computed, contracted, _untouched(patients, plan))
+
+    def last() -> Iterator[Verdict]:  # when all has been asked
+        if plan.wants(UNTOUCHED):
+            yield untouched(patients.first, patients.patched)
+
+    return against, itertools.chain(computed, contracted, last())
 
 
 def _meanwhile(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
@@ -227,32 +224,3 @@ def _meanwhile(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
             yield verdict
 
     return read()
-
-
-def _untouched(patients: _Patients, plan: Plan) -> Iterator[Verdict]:
-    """Judge what the optimizer's module did to torch and surefoot."""
-    if not plan.wants(UNTOUCHED):
-        return
-    patched = [name for p in patients.apart for name in p.patched]
-    if not patients.apart:
-        yield UNTOUCHED.verdict(NOT_APPLICABLE, note="seen only from outside, when it runs in the sandbox")
-    elif not patched:
-        yield UNTOUCHED.verdict(PASSED)
-    else:
-        patched = sorted(set(patched), key=lambda name: (not name.startswith("torch."), name))
-        name, signature = patched[0], patients.first.signature
-        module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
-        given = "".join(f", {k}={v!r}" for k, v in signature.call(patients.first.given).items())
-        yield UNTOUCHED.verdict(
-            FAILED,
-            note=f"it replaces {', '.join(patched[:5])}",
-            expected=f"{name} as torch has it",
-            got=f"another {name}",
-            repro=REPLACED.format(
-                import_it="" if module == "torch" else f"import {module}\n",
-                place=name,
-                imports=signature.imports,
-                name=signature.name,
-                given=given,
-            ),
-        )

@@ -24,23 +24,14 @@ from typing import TYPE_CHECKING, Any
 from surefoot.check.process import ending, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import available, get_server
-from surefoot.check.verdict import Clause
 from surefoot.errors import InputError
 from surefoot.options import dtype_or_text
 
 if TYPE_CHECKING:
     from surefoot.trace import Script, Trace
 
-__all__ = ["UNTOUCHED", "Sandbox", "available"]
+__all__ = ["Sandbox", "available"]
 
-UNTOUCHED = Clause(
-    "torch-untouched",
-    "process",
-    "leaves torch and surefoot as they are",
-    why="A module that replaces functions of torch changes every program that imports it.",
-    mend="Give your function a name of its own.",
-    quick=True,
-)
 LONGEST_ANSWER = 1 << 26  # bytes
 IMPORTS = 30.0  # seconds that importing the user's module may take
 HURRIED = 1.0  # seconds for an answer, once one after the other has hung

@@ -1,0 +1,61 @@
+"""The clause on the process: an optimizer's module leaves torch and surefoot as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from surefoot.check.protocol import Patient
+from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
+
+__all__ = ["UNTOUCHED", "untouched"]
+
+UNTOUCHED = Clause(
+    "torch-untouched",
+    "process",
+    "leaves torch and surefoot as they are",
+    why="A module that replaces functions of torch changes every program that imports it.",
+    mend="Give your function a name of its own.",
+    quick=True,
+)
+# a replaced function, shown: by importing, or by a step
+REPLACED = """import torch
+{import_it}before = {place}
+{imports}
+
+w = torch.ones(2, requires_grad=True)
+optimizer = {name}([w]{given})
+w.sum().backward()
+optimizer.step()
+optimizer.zero_grad()
+assert {place} is before
+"""
+
+
+def untouched(patient: Patient, patched: Collection[str] | None) -> Verdict:
+    """Judge what the optimizer's module did to torch and surefoot.
+
+    Args:
+        patient: the optimizer.
+        patched: the names that are no longer what they were; None if nobody could look from outside.
+    """
+    if patched is None:
+        return UNTOUCHED.verdict(NOT_APPLICABLE, note="seen only from outside, when it runs in the sandbox")
+    if not patched:
+        return UNTOUCHED.verdict(PASSED)
+    names = sorted(set(patched), key=lambda name: (not name.startswith("torch."), name))
+    name, signature = names[0], patient.signature
+    module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
+    given = "".join(f", {k}={v!r}" for k, v in signature.call(patient.given).items())
+    return UNTOUCHED.verdict(
+        FAILED,
+        note=f"it replaces {', '.join(names[:5])}",
+        expected=f"{name} as torch has it",
+        got=f"another {name}",
+        repro=REPLACED.format(
+            import_it="" if module == "torch" else f"import {module}\n",
+            place=name,
+            imports=signature.imports,
+            name=signature.name,
+            given=given,
+        ),
+    )
