@@ -12,8 +12,8 @@ import pytest
 from surefoot.check import process, sandbox
 from surefoot.check.protocol import Died
 from surefoot.check.run import check
-from surefoot.check.sandbox import Sandbox, available
-from surefoot.check.server import get_server
+from surefoot.check.sandbox import Sandbox
+from surefoot.check.server import available, get_server
 from surefoot.errors import InputError
 
 pytestmark = pytest.mark.skipif(not available(), reason="the sandbox needs fork")

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.check.process import ending, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
-from surefoot.check.server import available, get_server
+from surefoot.check.server import get_server
 from surefoot.errors import InputError
 from surefoot.options import dtype_or_text
 
 if TYPE_CHECKING:
     from surefoot.trace import Script, Trace
 
-__all__ = ["Sandbox", "available"]
+__all__ = ["Sandbox"]
 
 LONGEST_ANSWER = 1 << 26  # bytes
 IMPORTS = 30.0  # seconds that importing the user's module may take

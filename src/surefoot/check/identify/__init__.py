@@ -193,7 +193,8 @@ def identify(
     """
     from surefoot.check.load import load
     from surefoot.check.patient import Here
-    from surefoot.check.sandbox import Sandbox, available
+    from surefoot.check.sandbox import Sandbox
+    from surefoot.check.server import available
 
     name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", "optimizer")
     if isinstance(optimizer, str) and sandbox is not False and available():
