@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from surefoot.check.protocol import Patient, Raised
@@ -33,15 +34,19 @@ PROBES = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What an optimizer did in each probe: the recordings, and how far w moved at each step.
+    """What an optimizer did in each probe.
 
     `spares`: weight decay reaches matrices alone; w was one in the probes about it. `decay`: its size there.
     """
 
     traces: Mapping[str, Trace]
-    moves: Mapping[str, tuple[float, ...]]
-    spares: bool = False
-    decay: Fraction = Fraction(0)
+    spares: bool
+    decay: Fraction
+
+    @cached_property
+    def moves(self) -> dict[str, tuple[float, ...]]:
+        """How far w moved at each step of each probe."""
+        return {name: moves(trace) for name, trace in self.traces.items()}
 
 
 def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
@@ -85,8 +90,7 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         again = {n: patient.record(script) for n, script in matrices.items()}
         if spares := any(moves(again["decay"])):
             traces |= again
-    size = decayed[decay] if decay else Fraction(0)
-    return Answers(traces, {name: moves(t) for name, t in traces.items()}, spares, size)
+    return Answers(traces, spares, decayed[decay] if decay else Fraction(0))
 
 
 def matters_in_matrices(patient: Patient, option: str, value: Fraction) -> bool:
