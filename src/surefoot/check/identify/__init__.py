@@ -7,14 +7,13 @@ held against the same recordings.
 
 from __future__ import annotations
 
-import html
-import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from surefoot.check.identify.fits import fit
+from surefoot.check.identify.identification import Identification, show
 from surefoot.check.identify.probes import ask, matters_in_matrices
 from surefoot.check.identify.readings import (
     LARGER,
@@ -25,143 +24,15 @@ from surefoot.check.identify.readings import (
     readings,
     still_readings,
 )
-from surefoot.check.protocol import Patient
+from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.renamed import understood
-from surefoot.check.wording import number
 from surefoot.check.words import Words
-from surefoot.errors import InputError, unknown
-from surefoot.rules import Rule, get
+from surefoot.errors import InputError
 from surefoot.trace.values import exact
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["Identification", "Reading", "identify", "identify_patient"]
 
-_DRAWN = ("torch", "keras", "ema")  # always in the picture, to compare with
-
 _LARGEST = 10**6  # an lr; beyond it decay alone may leave the floats within the probes
-
-
-@dataclass(frozen=True)
-class Identification:
-    """What an optimizer was found to be; print it.
-
-    Args:
-        subject: what the user named.
-        options: the options it was made with.
-        linear: whether twice the gradient moves w twice as far.
-        readings: what was read off.
-        fits: the rules that reproduce every recording.
-        ruled_out: rule → the first number that rules it out.
-        mistake: if no rule fits, the known mistake that does, and of which rule.
-        unused: options that it accepts and never uses; the rule, or the mistake, is what fits without them.
-        rough: the rule fits within float32 rounding, though w is float64.
-        impulse: −Δw / lr from one unit gradient at step 2, from that step on.
-    """
-
-    subject: str
-    options: Mapping[str, Any]
-    linear: bool
-    readings: tuple[Reading, ...]
-    fits: tuple[Rule, ...]
-    ruled_out: Mapping[str, str] = field(repr=False)
-    mistake: str | None = None
-    impulse: tuple[float, ...] = ()
-    unused: tuple[str, ...] = ()
-    rough: bool = False
-
-    @property
-    def rule(self) -> Rule | None:
-        """The rule that fits, the best known first."""
-        return self.fits[0] if self.fits else None
-
-    def __getitem__(self, what: str) -> str:
-        """Return the value of a reading, by its name.
-
-        Raises:
-            InputError: nothing of that name was read off.
-        """
-        for reading in self.readings:
-            if reading.what == what:
-                return reading.value
-        raise unknown("reading", what, [r.what for r in self.readings])
-
-    def __str__(self) -> str:
-        indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
-        options = ", ".join(f"{k}={_show(v)}" for k, v in self.options.items())
-        name = f"{self.subject}({options})"
-        lines = []
-        if self.unused:
-            change = "changes" if len(self.unused) == 1 else "change"
-            lines = [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
-        if self.rule is not None:
-            near = ", within float32 rounding" if self.rough else ""
-            lines.insert(0, f"{name} follows {self.rule.title} ({self.rule.name}){near}.")
-        elif self.mistake:
-            lines.insert(0, f"{name} follows no known rule, but {self.mistake}.")
-        else:
-            lines = [f"{name} follows no rule that is known here."]
-        width = max((len(r.what) for r in self.readings), default=0)
-        value = max((len(r.value) for r in self.readings), default=0)
-        lines += [
-            "",
-            *(f"  {r.what:<{width}}  {r.value:<{value}}  {r.because}".rstrip() for r in self.readings),
-        ]
-        if len(self.fits) > 1:
-            lines += ["", "The same here: " + ", ".join(r.name for r in self.fits[1:]) + "."]
-        if self.ruled_out:
-            lines += [
-                "",
-                "Ruled out:",
-                *(indented(f"{', '.join(names)}: {why}") for why, names in self._reasons()),
-            ]
-        return "\n".join(lines)
-
-    def _reasons(self) -> list[tuple[str, list[str]]]:
-        """What rules rules out, each reason with all the rules that it rules out."""
-        reasons: dict[str, list[str]] = {}
-        for name, why in self.ruled_out.items():
-            reasons.setdefault(why, []).append(name)
-        return list(reasons.items())
-
-    def _repr_html_(self) -> str:
-        head, *_ = str(self).splitlines()
-        rows = "".join(
-            f"<tr><td>{html.escape(r.what)}</td><td><b>{html.escape(r.value)}</b></td><td>{html.escape(r.because)}</td></tr>"
-            for r in self.readings
-        )
-        out = "".join(f"<li>{', '.join(names)}: {html.escape(why)}</li>" for why, names in self._reasons())
-        return f"<p><b>{html.escape(head)}</b></p><table>{rows}</table><p>Ruled out:</p><ul>{out}</ul>"
-
-    def plot(self) -> Figure:
-        """Draw how one unit gradient moves w, step by step, beside what known rules would make of it."""
-        from surefoot.plot.impulse import impulses
-
-        seen = list(self.impulse)
-        known = {x.name for rule in _DRAWN for x in get(rule).hypers}
-        given = {k: v for k, v in self.options.items() if k in known and not isinstance(v, str)}
-        drawn: dict[str, tuple[Rule | str, Mapping[str, Any]]] = {}
-        for rule in dict.fromkeys((*self.fits[:1], *map(get, _DRAWN))):
-            hears = {x.name for x in rule.hypers} - {"weight_decay"}
-            drawn[rule.name] = rule, {k: v for k, v in given.items() if k in hears}
-        return impulses(drawn, steps=len(seen), after=1, measured={self.subject: seen})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as plain data, for JSON."""
-        return {
-            "subject": self.subject,
-            "options": {k: _show(v) for k, v in self.options.items()},
-            "rule": self.rule.name if self.rule else None,
-            "fits": [r.name for r in self.fits],
-            "mistake": self.mistake,
-            "unused": list(self.unused),
-            "rough": self.rough,
-            "linear": self.linear,
-            "readings": {r.what: {"value": r.value, "because": r.because} for r in self.readings},
-            "ruled_out": dict(self.ruled_out),
-            "impulse": list(self.impulse),
-        }
 
 
 def identify(
@@ -224,16 +95,14 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
 
 def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     """What the optimizer shows of itself, with its options in these words."""
-    from surefoot.check.protocol import Died, Raised
-
     signature = patient.signature
     option = words.option("lr") or "lr"
     value = patient.given.get(option, words.values.get(option, 0.25))
     lr = exact(value, option)
     if not isinstance(lr, Fraction) or lr <= 0:
-        raise InputError(f"{option} is {_show(value)}, but must be positive for steps to be read.")
+        raise InputError(f"{option} is {show(value)}, but must be positive for steps to be read.")
     if lr > _LARGEST:
-        raise InputError(f"{option} is {_show(value)}, too large for steps to be read; use 1 or less.")
+        raise InputError(f"{option} is {show(value)}, too large for steps to be read; use 1 or less.")
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:
@@ -251,7 +120,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         seen = (*seen, SPARES)
     decay = words.option("weight_decay")
     if decay in words.held and (held := words.values.get(decay)):
-        told = f"{_show(held)}, by the function that makes it: it is in every probe, and hides the rest"
+        told = f"{show(held)}, by the function that makes it: it is in every probe, and hides the rest"
         seen = (*seen[:1], Reading("weight decay", "always on", told))
     found = fit(answers, words)
     if decay in found.unused and matters_in_matrices(patient, decay, answers.decay):
@@ -273,9 +142,3 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
 
 def _lr_first(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(options.items(), key=lambda pair: pair[0] != "lr"))
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return number(value)
