@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from surefoot.check.guess import conventions, guess
+from surefoot.check.guess import guess
 from surefoot.check.protocol import Signature
+from surefoot.check.variants import conventions
 from surefoot.check.words import Words
 
 SGD = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}

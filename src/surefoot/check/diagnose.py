@@ -10,10 +10,10 @@ from typing import Any
 
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
-from surefoot.check.guess import conventions
 from surefoot.check.mistakes import as_in, mistakes_in
 from surefoot.check.protocol import Options
 from surefoot.check.rounding import ROUGHLY, in_float32
+from surefoot.check.variants import conventions
 from surefoot.check.verdict import CHANGED
 from surefoot.rules import Rule
 from surefoot.trace import Script, Trace

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
 from surefoot.check.failure import Fault, fault_in, tell_death, tell_failure
-from surefoot.check.guess import Guess, precision
+from surefoot.check.followed import precision
+from surefoot.check.guess import Guess
 from surefoot.check.protocol import Died, Plan, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly

@@ -13,10 +13,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.check.claim import Claim
-from surefoot.check.guess import variants
 from surefoot.check.naming import named_after
 from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.scripts import few
+from surefoot.check.variants import variants
 from surefoot.check.wording import listed
 from surefoot.check.words import MEANT, PLAIN_NAMES, TRIED, Words
 from surefoot.rules import RULES, Rule

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from surefoot.check.claim import Claim
-from surefoot.check.guess import variants
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
 from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import MISTAKES
 from surefoot.check.rounding import in_float32
+from surefoot.check.variants import variants
 from surefoot.check.wording import apart
 from surefoot.check.words import Words
 from surefoot.errors import InputError

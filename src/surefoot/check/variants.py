@@ -1,0 +1,35 @@
+"""The forms in which a rule may be meant: with weight decay in each of its places, and with Nesterov."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from surefoot.check.naming import title
+from surefoot.check.words import Words
+from surefoot.rules import DECAYS, RULES, Rule
+
+__all__ = ["conventions", "variants"]
+
+
+def conventions(words: Words) -> Iterator[Rule]:
+    """Yield every rule that hears all of the optimizer's options, with weight decay in each of its places."""
+    for rule in RULES.values():
+        if rule.mistake or rule.name in ("adamw", "amsgrad") or words.unheard(rule):
+            continue
+        yield from variants(rule, words)
+
+
+def variants(rule: Rule, words: Words) -> Iterator[Rule]:
+    """Yield a rule with weight decay in each of its places, and with Nesterov if there is no such option."""
+    hypers = {x.name: x for x in rule.hypers}
+    always = [False, True] if "nesterov" in hypers and words.option("nesterov") is None else [None]
+    places = [hypers["decay"].default] if "decay" in hypers else [None]
+    if "decay" in hypers and words.option("weight_decay") is not None:
+        places += [d for d in DECAYS if d != places[0]]
+    for nesterov in always:
+        for place in places:
+            changes: dict[str, Any] = {"nesterov": True} if nesterov else {}
+            if place is not None and place != hypers["decay"].default:
+                changes["decay"] = place
+            yield rule.variant(title=title(rule, changes), **changes) if changes else rule
