@@ -11,20 +11,20 @@ from surefoot.rules import DECAYS, RULES, Rule, get
 
 __all__ = ["claims_momentum", "named_after", "title"]
 
-# class names that are no rule's own name
-NAMES = {
-    "sgdw": ("torch", "decoupled"),
-    "nag": ("torch", "l2"),
-    "momentum": ("torch", "l2"),
-    "momentumsgd": ("torch", "l2"),
-    "sgdmomentum": ("torch", "l2"),
-    "sgdm": ("torch", "l2"),
-    "sgdwithmomentum": ("torch", "l2"),
-    "gd": ("torch", "l2"),
-    "gradientdescent": ("torch", "l2"),
-    "stochasticgradientdescent": ("torch", "l2"),
-    "nesterov": ("torch", "l2"),
-}
+# class names that are no rule's own name, all of them torch's SGD
+OF_SGD = (
+    "sgdw",
+    "nag",
+    "momentum",
+    "momentumsgd",
+    "sgdmomentum",
+    "sgdm",
+    "sgdwithmomentum",
+    "gd",
+    "gradientdescent",
+    "stochasticgradientdescent",
+    "nesterov",
+)
 NESTEROV = "nesterov"
 # words that go with SGD's names and change nothing of what they claim
 MOMENTUM = {"momentum", "with"}
@@ -71,28 +71,24 @@ def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
     parts = [part for word in parts for part in _plainly(word)]
     parts = [NESTEROV if get_close_matches(part.lower(), [NESTEROV], cutoff=0.85) else part for part in parts]
     known = {
-        n.lower().replace("_", ""): (n, None)
-        for r in RULES.values()
-        for n in (r.name, *r.aliases)
-        if len(n) > 2
+        n.lower().replace("_", ""): n for r in RULES.values() for n in (r.name, *r.aliases) if len(n) > 2
     }
-    known |= NAMES  # type: ignore[arg-type]
+    known |= dict.fromkeys(OF_SGD, "torch")
     runs = [
         ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
     ]
     for run, i, j in sorted(runs, key=lambda r: (r[0] == NESTEROV, r[1] - r[2])):
         if run in known:
-            found, decay = known[run]
             changes: dict[str, Any] = {}
-            rule = get(found)  # Chainer's momentum is Keras's, but not its decay
+            rule = get(known[run])  # Chainer's momentum is Keras's, but not its decay
             rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
             if rule.name == "torch":
                 ahead = run == "nag" or NESTEROV in parts
                 rest -= AHEAD if ahead else MOMENTUM
                 if ahead and words.option("nesterov") is None:
                     changes["nesterov"] = True
-            if decay not in (None, "l2"):
-                changes["decay"] = decay
+            if run == "sgdw":
+                changes["decay"] = "decoupled"
             whole = rest <= PLAIN and rule.name != "muon"  # whose rule is only what it orthogonalises
             return (rule.variant(title=title(rule, changes), **changes) if changes else rule), whole
     return None, False
