@@ -57,40 +57,40 @@ def tell_failure(
 
     A diagnosis is told if it is true of that script too; else `said` is.
     """
-    first, fault = wrong[0]
+    first, found = wrong[0]
     script = first.script
-    if fault.step:  # what comes after it does not matter
-        script = dataclasses.replace(script, steps=script.steps[: fault.step])
-    smallest = shrink(script, _still_fails(recorder, claim, first.dtype, fault), off=recorder.off)
-    unwritten = _is_nan(fault)  # before zeros were put in, of which NaN is soon made
+    if found.step:  # what comes after it does not matter
+        script = dataclasses.replace(script, steps=script.steps[: found.step])
+    smallest = shrink(script, _still_fails(recorder, claim, first.dtype, found), off=recorder.off)
     shown = recorder.play(smallest, first.dtype)
     again = fault_in(shown, claim)
     if again is None:  # neither this nor what the first script shows can be relied upon
         smallest, said, diagnosis = script, NOT_REPEATABLE, None
-    fault = again or fault
-    unwritten = unwritten and _is_nan(fault)
-    mismatch = fault if isinstance(fault, Mismatch) else None
+    fault = again or found
+    # of zeros, which the smallest script may have put in, NaN is soon made: it must have been there before
+    unwritten = _is_nan(found) and _is_nan(fault)
     matter = wording.options_that_matter(smallest, recorder.off)
-    spare = sorted(set(recorder.off) - set(matter))
-    note = f"{runs[0]} of {runs[1]} runs {'part from the rule' if mismatch else 'end in an exception'}"
-    if spare and matter:
-        note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
     if diagnosis is not None and shown.trace is not None:
         said = diagnosis.told(shown.trace, matter) or said
+    mismatch, mend = None, ""
     if isinstance(fault, Mismatch):
+        mismatch, how = fault, "part from the rule"
         expected = wording.in_numbers(claim, smallest, fault)
         _, came = wording.apart(fault.expected, fault.got)
         got, where = f"{fault.place} = {came}", wording.where(fault, first.dtype)
     else:
+        clause, how = dataclasses.replace(clause, why=RAISES), "end in an exception"
         expected, said = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
+        mend = "The traceback of the lines below ends where it raises."
+    note = f"{runs[0]} of {runs[1]} runs {how}"
+    spare = sorted(set(recorder.off) - set(matter))
+    if spare and matter:
+        note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
     if unwritten and not said:
         said = READ_UNWRITTEN
-    mend = "" if mismatch else "The traceback of the lines below ends where it raises."
     if said.endswith(f"{ROUGHLY[1:]}."):
         mend = "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is."
-    if not mismatch:
-        clause = dataclasses.replace(clause, why=RAISES)
     return clause.verdict(
         FAILED,
         note=note,
