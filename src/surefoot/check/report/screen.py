@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable
 from typing import TextIO
 
-from surefoot.check.report.words import MARKS, count, echoes, groups, headline, parts, summary
+from surefoot.check.report.words import MARKS, count, echoes, groups, headline, parts, summary, worst
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Report, Verdict
 
 __all__ = ["colored", "progress", "table", "text"]
@@ -59,7 +59,7 @@ def table(reports: list[Report], *, color: bool = False) -> str:
         found = groups(report)
         for name in names:
             n = count(found.get(name, []))
-            outcome = next((o for o in (FAILED, DIFFERS, PASSED) if n[o]), NOT_APPLICABLE)
+            outcome = worst(n)
             number = str(n[outcome]) if outcome in (FAILED, DIFFERS) else ""
             cells.append(paint(outcome, f"{MARKS[outcome]} {number}".strip().ljust(len(name))))
         lines.append(f"{report.subject.ljust(first)}  " + "  ".join(cells))
@@ -93,8 +93,8 @@ def _group_line(
 ) -> list[str]:
     n = count(verdicts)
     examined = len(verdicts) - n[NOT_APPLICABLE]
-    worst = next((o for o in (FAILED, DIFFERS, PASSED) if n[o]), NOT_APPLICABLE)
-    if worst == FAILED:
+    outcome = worst(n)
+    if outcome == FAILED:
         failed = ", ".join(v.clause.id for v in verdicts if v.failed)
         said = f"{n[FAILED]} of {examined} failed: {failed}"
     elif not examined:
@@ -105,8 +105,8 @@ def _group_line(
         said = f"{examined - n['expected']} of {examined} kept"
     if n["expected"]:
         said += f"; as expected: {', '.join(v.clause.id for v in verdicts if v.expected_failure is not None)}"
-    lines = _wrap([f"{MARKS[worst]} {name}{said}"], width, " " * (len(name) + 2))
-    lines = [paint(worst, line) for line in lines]
+    lines = _wrap([f"{MARKS[outcome]} {name}{said}"], width, " " * (len(name) + 2))
+    lines = [paint(outcome, line) for line in lines]
     for v in verdicts:
         if v.outcome == DIFFERS:
             told = f"another convention: {v.note}" if v.note not in seen else f"as {seen[v.note]}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surefoot.check.protocol import Options
 from surefoot.check.verdict import CHANGED, DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Report, Verdict
 
-__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary"]
+__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary", "worst"]
 
 MARKS = {PASSED: "✓", FAILED: "✗", DIFFERS: "●", NOT_APPLICABLE: "–"}
 
@@ -41,6 +41,11 @@ def count(verdicts: list[Verdict]) -> dict[str, int]:
     for v in verdicts:
         counts["expected" if v.outcome == FAILED and not v.failed else v.outcome] += 1
     return counts
+
+
+def worst(counts: Mapping[str, int]) -> str:
+    """Return the outcome to show for a group, by its counts; expected failures aside."""
+    return next((o for o in (FAILED, DIFFERS, PASSED) if counts[o]), NOT_APPLICABLE)
 
 
 def summary(report: Report) -> str:
