@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import chosen, clauses
-from surefoot.check.protocol import Options, Plan
+from surefoot.check.protocol import Options, Plan, Signature
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.server import available, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
@@ -91,25 +91,13 @@ def check(
     notes: list[str] = []
     verdicts: list[Verdict] = []
     try:
-        taken = [*patient.signature.options, *patient.signature.required]
-        for option in () if patient.signature.swallows else (o for o in options or {} if o not in taken):
-            raise unknown(f"option of {patient.signature.name}", option, taken)
-        for option in (o for o in patient.signature.required if o not in patient.given):
-            raise InputError(
-                f"{patient.signature.name} needs a value for {option}, which has no default; give one with"
-                f" --option {option}=VALUE (in Python options={{{option!r}: VALUE}})."
-            )
+        _refuse(patient.signature, patient.given, options or {})
         notes += _filled_in(patient)
         against, coming = _examinations(patients, plan, rule, decay, notes)
         for verdict in coming:
             verdicts.append(verdict)
             if options and verdict.note.startswith(REFUSED):
-                given = ", ".join(f"{name}={value!r}" for name, value in options.items())
-                said = verdict.note.removeprefix(REFUSED).rstrip(".")
-                from surefoot.check.contract.mending import of_constructor
-
-                hint = f" {mend}" if (mend := of_constructor(said)) else ""
-                raise InputError(f"{patient.signature.name} cannot be made with {given}: {said}.{hint}")
+                raise _unmade(patient.signature.name, options, verdict.note.removeprefix(REFUSED))
             if progress:
                 progress(verdict.clause)
         if printed := patients.printed():
@@ -127,6 +115,30 @@ def check(
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     ).expecting(expected)
+
+
+def _refuse(signature: Signature, given: Options, options: Options) -> None:
+    """Refuse an option that there is not, and go without none that must be given."""
+    taken = [*signature.options, *signature.required]
+    for option in options:
+        if option not in taken and not signature.swallows:
+            raise unknown(f"option of {signature.name}", option, taken)
+    for option in signature.required:
+        if option not in given:
+            raise InputError(
+                f"{signature.name} needs a value for {option}, which has no default; give one with"
+                f" --option {option}=VALUE (in Python options={{{option!r}: VALUE}})."
+            )
+
+
+def _unmade(name: str, options: Options, said: str) -> InputError:
+    """What to say of a constructor that refuses the options that the user gave."""
+    from surefoot.check.contract.mending import of_constructor
+
+    given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+    said = said.rstrip(".")
+    hint = f" {mend}" if (mend := of_constructor(said)) else ""
+    return InputError(f"{name} cannot be made with {given}: {said}.{hint}")
 
 
 def _filled_in(patient: Here | Sandbox) -> list[str]:
