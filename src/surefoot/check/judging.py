@@ -13,7 +13,7 @@ from surefoot.check.guess import Guess
 from surefoot.check.protocol import Died, Plan, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
-from surefoot.check.situations import SITUATIONS, Situation
+from surefoot.check.situations import PLAIN, SITUATIONS, Situation
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
 from surefoot.errors import InputError
 from surefoot.rules import Rule
@@ -45,13 +45,13 @@ class Judgement:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause)]
         plain = self.recorder.plain
         if guessed.rule is None and isinstance(plain[-1].outcome, Died):
-            yield tell_death(self.recorder, SITUATIONS[0].clause, plain[-1])
+            yield tell_death(self.recorder, PLAIN.clause, plain[-1])
             return
         if guessed.rule is None:
-            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=guessed.why)
+            yield PLAIN.clause.verdict(NOT_APPLICABLE, note=guessed.why)
             return
         if (said := self.recorder.refusal) is not None:
-            yield SITUATIONS[0].clause.verdict(NOT_APPLICABLE, note=said)
+            yield PLAIN.clause.verdict(NOT_APPLICABLE, note=said)
             return
         claim = Claim(guessed.rule, self.recorder.heard, rough=guessed.rough)
         notes = []
@@ -83,7 +83,7 @@ class Judgement:
             if verdict.outcome == FAILED and s.clause.id in BUT_FOR and another:
                 note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
                 verdict = s.clause.verdict(DIFFERS, note=note)
-            if s is SITUATIONS[0] and verdict.outcome == PASSED and notes:
+            if s is PLAIN and verdict.outcome == PASSED and notes:
                 verdict = s.clause.verdict(DIFFERS, note="; ".join(notes))
             if verdict.outcome == FAILED:
                 self.failed.add(s.clause.id)
@@ -103,7 +103,7 @@ class Judgement:
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
         clause = situation.clause
-        if situation is SITUATIONS[0]:
+        if situation is PLAIN:
             recordings = self.recorder.plain
         else:
             near = 0 if self.plan.quick else situation.near
@@ -125,7 +125,7 @@ class Judgement:
             return clause.verdict(PASSED, note=note)
         count, many = len(wrong), len(recordings)
         traces = [t for r, _ in wrong if (t := r.trace)]
-        if situation is SITUATIONS[0]:
+        if situation is PLAIN:
             self.parts = True
         raised = len(traces) < count
         if not raised and (other := convention(claim, traces)):
@@ -142,7 +142,7 @@ class Judgement:
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
             note = f"{count} of {many} runs; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        if situation is not SITUATIONS[0]:  # with options that part in plain steps already, that is why
+        if situation is not PLAIN:  # with options that part in plain steps already, that is why
             parted = self.parted(claim)
             own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
             explained = self.fault is not None and self.fault.complete

@@ -11,7 +11,7 @@ from typing import Any
 
 from surefoot.check.protocol import SAYS_SO, Died, Patient, Raised
 from surefoot.check.scripts import few, longer
-from surefoot.check.situations import SITUATIONS, Situation, played
+from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
 from surefoot.trace.values import Value
@@ -61,16 +61,17 @@ class Recorder:
     def plain(self) -> list[Recording]:
         """Plain steps with every combination of the options; of matrices, where vectors are no good."""
         chosen = list(combinations(self.words, self.patient.given))
-        found = list(self.record(SITUATIONS[0], chosen))
+        found = list(self.record(PLAIN, chosen))
         if gentler := self._gentler(found):
             self.words = replace(self.words, gentler=gentler)
             chosen = list(combinations(self.words, self.patient.given))
-            found = list(self.record(SITUATIONS[0], chosen))
+            found = list(self.record(PLAIN, chosen))
         refused = all(r.refused for r in found)
         if refused or self._decays(found) is False:
             self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS
-            columns = list(self.record(SITUATIONS[0], chosen))
-            if not all(r.refused for r in columns) if refused else self._decays(columns):
+            columns = list(self.record(PLAIN, chosen))
+            better = not all(r.refused for r in columns) if refused else self._decays(columns)
+            if better:
                 return columns
             self.matrices = ""
         return found

@@ -13,7 +13,7 @@ from surefoot.check.verdict import Clause
 from surefoot.check.words import Words
 from surefoot.trace import Script
 
-__all__ = ["CLAUSES", "SITUATIONS", "Situation", "played"]
+__all__ = ["CLAUSES", "PLAIN", "SITUATIONS", "Situation", "played"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ SITUATIONS = (
         "Look for what goes by the number of steps, and make it an option, or a scheduler's.", near=0,
     ),
 )  # fmt: skip
+PLAIN = SITUATIONS[0]  # the steps that a rule is guessed by, and that show what all else builds on
 CLAUSES = {s.clause.id: s.clause for s in SITUATIONS}
 
 
