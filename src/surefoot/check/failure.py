@@ -49,11 +49,11 @@ def tell_failure(
     clause: Clause,
     claim: Claim,
     wrong: list[tuple[Recording, Fault]],
-    runs: tuple[int, int],
+    runs: str,
     diagnosis: Diagnosis | None = None,
     said: str = "",
 ) -> Verdict:
-    """Say what failed, in how many of how many `runs`, by the smallest script that still does.
+    """Say what failed, in how many `runs`, such as "2 of 3 runs", by the smallest script that still does.
 
     A diagnosis is told if it is true of that script too; else `said` is.
     """
@@ -83,7 +83,7 @@ def tell_failure(
         expected, said = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
         mend = "The traceback of the lines below ends where it raises."
-    note = f"{runs[0]} of {runs[1]} runs {how}"
+    note = f"{runs} {how}"
     spare = sorted(set(recorder.off) - set(matter))
     if spare and matter:
         note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"

@@ -14,7 +14,7 @@ from surefoot.check.protocol import Died, Plan, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
 from surefoot.errors import InputError
 from surefoot.rules import Rule
 from surefoot.trace.values import elements
@@ -108,13 +108,12 @@ class Judgement:
         else:
             near = 0 if self.plan.quick else situation.near
             recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
-        recordings = [r for r in recordings if not r.refused]
-        bounded = [r for r in recordings if not _runs_away(r, claim)]
-        if recordings and not bounded:
-            return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
-        recordings = bounded
-        if not recordings:
+        taken = [r for r in recordings if not r.refused]
+        if not taken:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
+        recordings = [r for r in taken if not _runs_away(r, claim)]
+        if not recordings:
+            return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
         if isinstance(recordings[-1].outcome, Died):
             self.deaths += 1
             return tell_death(self.recorder, clause, recordings[-1])
@@ -123,31 +122,31 @@ class Judgement:
             combined = len(set(map(_options, recordings)))
             note = f"runs: {len(recordings)}; combinations of options: {combined}"
             return clause.verdict(PASSED, note=note)
-        count, many = len(wrong), len(recordings)
+        runs = f"{len(wrong)} of {len(recordings)} runs"
         traces = [t for r, _ in wrong if (t := r.trace)]
         if situation is PLAIN:
             self.parts = True
-        raised = len(traces) < count
+        raised = len(traces) < len(wrong)
         if not raised and (other := convention(claim, traces)):
             return clause.verdict(DIFFERS, note=other)
         if not self.explains:
-            return clause.verdict(FAILED, note=f"{count} of {many} runs")
+            return clause.verdict(FAILED, note=runs)
         if raised:  # there is nothing to hold a diagnosis against
             exceptions = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
             if exceptions <= self.raised and not traces:
-                note = f"{count} of {many} runs end in an exception"
+                note = f"{runs} end in an exception"
                 return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
             self.raised |= exceptions
-            return tell_failure(self.recorder, clause, claim, wrong, (count, many))
+            return tell_failure(self.recorder, clause, claim, wrong, runs)
         if self.fault is not None and all(map(self.fault.claim.holds, traces)):
-            note = f"{count} of {many} runs; the fault is the one already named"
+            note = f"{runs}; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
         if situation is not PLAIN:  # with options that part in plain steps already, that is why
             parted = self.parted(claim)
             own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
             explained = self.fault is not None and self.fault.complete
             if not own and self.parts and not explained:
-                note = f"{count} of {many} runs part from the rule"
+                note = f"{runs} part from the rule"
                 return clause.verdict(
                     FAILED, note=note, diagnosis="The plain steps part from the rule already."
                 )
@@ -155,16 +154,16 @@ class Judgement:
             traces = [t for r, _ in wrong if (t := r.trace)]
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
             said = hint(clause.id, claim, traces, [])
-            return tell_failure(self.recorder, clause, claim, wrong, (count, many), None, said)
-        return self.explain(situation, claim, wrong, recordings, (count, many))
+            return tell_failure(self.recorder, clause, claim, wrong, runs, None, said)
+        return self.explain(clause, claim, wrong, recordings, runs)
 
     def explain(
         self,
-        situation: Situation,
+        clause: Clause,
         claim: Claim,
         wrong: list[tuple[Recording, Fault]],
         recordings: list[Recording],
-        runs: tuple[int, int],
+        runs: str,
     ) -> Verdict:
         """Tell a failure, with what reproduces it, if something known does."""
         traces = [t for r, _ in wrong if (t := r.trace)]
@@ -177,8 +176,8 @@ class Judgement:
             diagnosis = dataclasses.replace(found, first=True)
         said = ""
         if diagnosis is None or diagnosis.first:
-            said = hint(situation.clause.id, claim, traces, others)
-        verdict = tell_failure(self.recorder, situation.clause, claim, wrong, runs, diagnosis, said)
+            said = hint(clause.id, claim, traces, others)
+        verdict = tell_failure(self.recorder, clause, claim, wrong, runs, diagnosis, said)
         if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
             self.fault = self.fault or diagnosis
             left = sum(not diagnosis.claim.holds(t) for t in traces) if diagnosis.first else 0
