@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_THREAD", "Here"]
 
-# in a reproduction: the same as `tolerate` does here
+# in a reproduction: the same as `_tolerant` does here
 TOLERANT = """
 class {name}({name}):
     def step(self, closure=None):
@@ -44,16 +44,20 @@ class Here:
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)
         self.given = subject.signature.given(options or {})
-        self.subject = subject = without_closure(in_training(subject), self.given)
-        self.constructor: Callable[..., Any] = subject.make
-        self.signature: Signature = subject.signature
+        self.strict = without_closure(in_training(subject), self.given)  # with all that a step raises
+        self.subject = self.strict
+
+    @property
+    def signature(self) -> Signature:
+        """How its class is called."""
+        return self.subject.signature
 
     def make(self, options: Options) -> Callable[..., Any]:
         """Return the constructor with its options filled in."""
 
         def make(params: Any, **more: Any) -> Any:
             try:
-                return self.constructor(params, **{**self.signature.call(self.given), **options, **more})
+                return self.subject.make(params, **{**self.signature.call(self.given), **options, **more})
             except Exception as error:
                 if out_of_memory(error):
                     raise MemoryError(str(error)) from error
@@ -63,24 +67,7 @@ class Here:
 
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update; "" ends that."""
-        made = self.subject.make
-        self.constructor, self.signature = made, self.subject.signature
-        if not kind:
-            return
-        step = made.step  # type: ignore[attr-defined]
-
-        def tolerant(opt: Any, closure: Any = None) -> Any:
-            try:
-                return step(opt, closure) if closure else step(opt)
-            except Exception as error:
-                if type(error).__name__ != kind:
-                    raise
-                return None
-
-        name = self.signature.name
-        self.constructor = type(name, (made,), {"step": tolerant})  # type: ignore[arg-type]
-        lines = TOLERANT.format(name=name, kind=kind)
-        self.signature = dataclasses.replace(self.signature, imports=f"{self.signature.imports}\n{lines}")
+        self.subject = _tolerant(self.strict, kind) if kind else self.strict
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe or a fact; the answer is what it claims, or what it raised."""
@@ -125,6 +112,24 @@ class Here:
                 raise MemoryError(str(cause)) from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
+
+
+def _tolerant(subject: Subject, kind: str) -> Subject:
+    """The same without an exception of this kind, which every step() raises after its update."""
+    made, name = subject.make, subject.signature.name
+    step = made.step  # type: ignore[attr-defined]
+
+    def tolerant(opt: Any, closure: Any = None) -> Any:
+        try:
+            return step(opt, closure) if closure else step(opt)
+        except Exception as error:
+            if type(error).__name__ != kind:
+                raise
+            return None
+
+    imports = f"{subject.signature.imports}\n{TOLERANT.format(name=name, kind=kind)}"
+    signature = dataclasses.replace(subject.signature, imports=imports)
+    return Subject(type(name, (made,), {"step": tolerant}), signature)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
