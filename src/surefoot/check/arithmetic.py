@@ -17,7 +17,6 @@ from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
 from surefoot.check.verdict import Verdict
-from surefoot.check.words import Words
 from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
@@ -61,26 +60,30 @@ def examine(
         with_decay = (named or get("torch")).variant(decay=decay)  # raises where there is no such place
         named = with_decay if named else None
     recorder = Recorder(patient, plan.seed)
+    before = recorder.words
     if named is not None:
-        before = recorder.words
         if doubtful(before, named):
             recorder = Recorder(
                 patient, plan.seed, by_trial(patient, before, named) or as_usual(before, named)
             )
-        judged = Judgement(recorder, plan, explain)
-        why = f"{named.title}, as asked for{told(recorder.words, before)}."
-        return Examination(named, why, judged.verdicts(Guess(named, ""), claimed=True))
-    recorder, guessed = _guessed(patient, recorder)
-    judged = Judgement(recorder, plan, explain)
-    if decay is not None and guessed.rule is not None:
-        held = get(guessed.rule.family)
-        usual = {x.name: x.default for x in held.hypers} | {"decay": None}
-        inside = {x.name: x.default for x in guessed.rule.hypers if x.default != usual[x.name]}
-        held = held.variant(**{**inside, "decay": decay})
-        before = Words.of(patient.signature, patient.given)
-        why = f"{held.title}, as guessed, with decay={decay}, as asked for{told(recorder.words, before)}."
-        return Examination(held, why, judged.verdicts(Guess(held, ""), claimed=True))
-    return Examination(guessed.rule, guessed.why, judged.verdicts(guessed, claimed=False))
+        guessed = Guess(named, f"{named.title}, as asked for{told(recorder.words, before)}.")
+    else:
+        recorder, guessed = _guessed(patient, recorder)
+        if decay is not None and guessed.rule is not None:
+            held = _with_decay(guessed.rule, decay)
+            as_asked = f"with decay={decay}, as asked for{told(recorder.words, before)}"
+            guessed = Guess(held, f"{held.title}, as guessed, {as_asked}.")
+    claimed = named is not None or decay is not None
+    verdicts = Judgement(recorder, plan, explain).verdicts(guessed, claimed)
+    return Examination(guessed.rule, guessed.why, verdicts)
+
+
+def _with_decay(guessed: Rule, decay: str) -> Rule:
+    """The rule of a guessed one's family with decay in this place, and what the guessed one has fixed."""
+    rule = get(guessed.family)
+    usual = {x.name: x.default for x in rule.hypers} | {"decay": None}
+    inside = {x.name: x.default for x in guessed.hypers if x.default != usual[x.name]}
+    return rule.variant(**{**inside, "decay": decay})
 
 
 def _guessed(patient: Patient, recorder: Recorder) -> tuple[Recorder, Guess]:
