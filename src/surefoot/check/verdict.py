@@ -107,7 +107,7 @@ class Report:
         rule: the rule it was held against, or None.
         verdicts: in the order of examination.
         options: the options that the user gave.
-        notes: facts about the whole run: which rule was guessed and why, what was printed, versions.
+        notes: facts about the whole run: which rule was guessed and why, what it printed.
         seconds: how long it took.
     """
 
