@@ -109,6 +109,7 @@ class _Answerer:
         self.before = {name: dict(vars(place)) for name, place in _places().items()}
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        from surefoot.check.patient import NO_THREAD, describe
         from surefoot.check.protocol import Raised
         from surefoot.errors import InputError
 
@@ -119,12 +120,8 @@ class _Answerer:
         except Raised as error:
             return {"raised": vars(error)}
         except MemoryError as error:
-            from surefoot.check.patient import NO_THREAD
-
             return {"out_of_memory": True, "threads": NO_THREAD in str(error)}
         except BaseException as error:  # a KeyboardInterrupt, say, which nobody at a keyboard has caused
-            from surefoot.check.patient import describe
-
             if question["ask"] == "load":
                 name = type(error).__name__
                 return {"input_error": f"{question['subject']} cannot be imported: {name}: {error}"}

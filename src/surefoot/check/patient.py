@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
@@ -87,8 +89,6 @@ class Here:
     @functools.cached_property
     def grouped(self) -> bool:
         """Whether it has groups, as every torch.optim.Optimizer; one that cannot be made here will say so."""
-        import torch
-
         try:
             with _kept():
                 opt = self.make({})([torch.nn.Parameter(torch.ones(2, 2))])
@@ -139,8 +139,6 @@ def _kept(mode: str = "warn") -> Iterator[None]:
     Afterwards all is as it was, whatever the optimizer did: who turns autograd off, or sets a default dtype,
     must not make the next one look wrong, nor the program that has it checked.
     """
-    import torch
-
     before, dtype = torch.get_deterministic_debug_mode(), torch.get_default_dtype()
     torch.set_deterministic_debug_mode(mode)
     try:

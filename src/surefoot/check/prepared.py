@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from surefoot.check.load import Subject
 from surefoot.check.protocol import Options
 
@@ -52,8 +54,6 @@ def without_closure(subject: Subject, given: Options) -> Subject:
 
     The same where it says that it does without, and then calls the closure that is not there.
     """
-    import torch
-
     made, name, signature = subject.make, subject.signature.name, subject.signature
     if not isinstance(made, type):
         return subject
