@@ -53,24 +53,7 @@ class Judgement:
         if (said := self.recorder.refusal) is not None:
             yield PLAIN.clause.verdict(NOT_APPLICABLE, note=said)
             return
-        claim = Claim(guessed.rule, self.recorder.heard, rough=guessed.rough)
-        notes = []
-        other = guessed.behaves if guessed.behaves and guessed.behaves.name != guessed.rule.name else None
-        if other is not None and not claimed:
-            notes.append(self.another(guessed, other))
-            claim = dataclasses.replace(claim, rule=other)
-        traces = [r.trace for r in plain if r.trace]
-        wanted = precision(self.recorder.patient.given)
-        if not all(map(claim.holds, traces)):
-            if wanted and all(map(claim.roughly(wanted).holds, traces)):
-                claim = claim.roughly(wanted)
-            elif claimed and follows_roughly(claim, traces):
-                claim = claim.roughly()
-        if self.recorder.matrices:
-            notes.append(self.recorder.matrices)
-        if claim.rough:
-            notes.append(ROUGHLY.replace("float32", claim.rough))
-        claim = claim.with_slots([t for t in traces if claim.holds(t)][:8])
+        claim, notes = self.settled(guessed, guessed.rule, claimed)
         for s in situations:
             if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
                 yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
@@ -89,16 +72,35 @@ class Judgement:
                 self.failed.add(s.clause.id)
             yield verdict
 
-    def another(self, guessed: Guess, other: Rule) -> str:
+    def settled(self, guessed: Guess, rule: Rule, claimed: bool) -> tuple[Claim, list[str]]:
+        """The claim that recordings are held against, by the plain steps; and what of it is a convention."""
+        claim = Claim(rule, self.recorder.heard, rough=guessed.rough)
+        notes = []
+        if guessed.behaves and guessed.behaves.name != rule.name and not claimed:
+            notes.append(self.another(rule, guessed.behaves, guessed.by))
+            claim = dataclasses.replace(claim, rule=guessed.behaves)
+        traces = [r.trace for r in self.recorder.plain if r.trace]
+        wanted = precision(self.recorder.patient.given)
+        if not all(map(claim.holds, traces)):
+            if wanted and all(map(claim.roughly(wanted).holds, traces)):
+                claim = claim.roughly(wanted)
+            elif claimed and follows_roughly(claim, traces):
+                claim = claim.roughly()
+        if self.recorder.matrices:
+            notes.append(self.recorder.matrices)
+        if claim.rough:
+            notes.append(ROUGHLY.replace("float32", claim.rough))
+        return claim.with_slots([t for t in traces if claim.holds(t)][:8]), notes
+
+    def another(self, named: Rule, other: Rule, by: str) -> str:
         """Say that it follows another known convention than its name has it."""
-        assert guessed.rule is not None, "what is another convention was named"
-        if other.formula is guessed.rule.formula:  # its title says in what it is another
+        if other.formula is named.formula:  # its title says in what it is another
             return other.title
-        base = Claim(guessed.rule, self.recorder.heard)
+        base = Claim(named, self.recorder.heard)
         # what tells conventions apart was recorded in plain steps, and under a changed lr
         alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
         same = "the same while lr is constant" if alike else "not the same"
-        return f"{other.title}. By {guessed.by} it would be {guessed.rule.title}: {same}"
+        return f"{other.title}. By {by} it would be {named.title}: {same}"
 
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
