@@ -24,7 +24,7 @@ def shrink(
     script: Script,
     fails: Callable[[Script], bool],
     *,
-    off: Mapping[str, Any] | None = None,
+    off: Mapping[str, Any] = {},
     tries: int = 300,
     seconds: float = 5.0,
 ) -> Script:
@@ -52,7 +52,7 @@ def shrink(
     improved = True
     while improved:
         improved = False
-        for other in smaller(script, off or {}):
+        for other in smaller(script, off):
             if size(other, off) >= size(script, off):
                 continue
             if tries <= 0 or time.monotonic() > deadline:
@@ -64,11 +64,9 @@ def shrink(
     return script
 
 
-def size(script: Script, off: Mapping[str, Any] | None = None) -> Size:
+def size(script: Script, off: Mapping[str, Any] = {}) -> Size:
     """How large a script is, in the order in which scripts are made smaller."""
-    switched = sum(
-        v != (off or {}).get(k, ...) for g in script.groups if g.names for k, v in g.options.items()
-    )
+    switched = sum(v != off.get(k, ...) for g in script.groups if g.names for k, v in g.options.items())
     events = sum(len(s.events) for s in script.steps) + script.reuse_gradients + len(script.dtypes)
     values = [*script.start.values(), *(g for s in script.steps for g in (s.gradients or {}).values())]
     values += [e.value for s in script.steps for e in s.events if isinstance(e, Move)]
