@@ -161,7 +161,7 @@ class _Patients:
 
     @property
     def apart(self) -> list[Sandbox]:
-        return [p for p in {id(p): p for p in (self.first, self.twin)}.values() if isinstance(p, Sandbox)]
+        return [p for p in dict.fromkeys((self.first, self.twin)) if isinstance(p, Sandbox)]
 
     def split(self) -> None:
         """Make a twin, where it can have a process of its own."""
