@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "clauses"]
 
+NO_SANDBOX = "Without fork, which Windows lacks, the optimizer gets no process of its own"
 
 def check(
     optimizer: str | Callable[..., Any],
@@ -54,8 +55,8 @@ def check(
         skip: ids or groups to leave out.
         expected_failures: id → reason; such a failure does not count.
         seed: makes the random part of the scripts reproducible.
-        sandbox: run the optimizer in a process of its own; by default what is named by a string is, and a
-            class is not.
+        sandbox: run the optimizer in a process of its own; by default what is named by a string is, where
+            the system can, and a class is not.
         progress: called with each clause once it is judged, and with None at the end.
 
     Returns:
@@ -77,10 +78,10 @@ def check(
     plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
     if isinstance(optimizer, str) and apart:
         patients = _Patients(Sandbox(optimizer, options))
+    elif sandbox and isinstance(optimizer, str):
+        raise InputError(f"{NO_SANDBOX}; --no-sandbox (sandbox=False) runs it in this one.")
     elif sandbox:
-        raise InputError(
-            "A sandbox needs the optimizer as file.py:Class or module:Class, and a POSIX system."
-        )
+        raise InputError("A sandbox needs the optimizer as file.py:Class or module:Class.")
     else:
         from surefoot.check.load import load
         from surefoot.check.patient import Here
@@ -89,6 +90,8 @@ def check(
     patient = patients.first
     began = time.perf_counter()
     notes: list[str] = []
+    if isinstance(optimizer, str) and sandbox is None and not apart:
+        notes.append(f"{NO_SANDBOX}: it ran in this one, and nothing bounded its time and memory.")
     verdicts: list[Verdict] = []
     try:
         _refuse(patient.signature, patient.given, options or {})

@@ -28,7 +28,7 @@ def check(
     markdown: Flag = False,
     junit: Path | None = None,
     html: Path | None = None,
-    sandbox: bool = True,
+    sandbox: bool | None = None,
 ) -> int:
     """Examine a torch optimizer: does it compute what its rule says, and keep the contract of all optimizers?
 
@@ -77,7 +77,7 @@ def check(
     html
         Write the report to this file as a page, too.
     sandbox
-        Run the optimizer in a process of its own; --no-sandbox is for debugging.
+        Run the optimizer in a process of its own, where the system can; --no-sandbox is for debugging.
     """
     import sys
 
