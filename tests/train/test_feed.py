@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from surefoot.errors import InputError
+from surefoot.train import loaders
 from surefoot.train.data import order
 from surefoot.train.feed import feed
 
@@ -340,3 +341,16 @@ def test_a_dataset_without_a_length_goes_by_its_sampler() -> None:
 
     loader: Any = DataLoader(Endless(), 4, sampler=SubsetRandomSampler(range(10)))
     assert [len(y) for _, y in feed(loader, 4, device=CPU).epoch(1)] == [4, 4, 2]
+
+
+def test_to_apples_gpu_a_batch_is_copied_before_its_memory_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def to(tensor: Tensor, *_: Any, non_blocking: bool = False) -> Tensor:
+        asked.append(non_blocking)
+        return tensor
+
+    monkeypatch.setattr(Tensor, "to", to)
+    for device in ("mps", "cuda"):
+        loaders._moved((X, Y), torch.device(device), None, torch.float32)
+    assert asked == [False, False, True, True]

@@ -128,8 +128,10 @@ def _moved(
                 " of targets."
             ) from None
     x, y = pair
-    x = x.to(device, narrowed(x, floats), non_blocking=True)
-    y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=True)
+    # to Apple's GPU torch would copy from memory that may have been freed by then (pytorch issue 189690)
+    unwaited = device.type != "mps"
+    x = x.to(device, narrowed(x, floats), non_blocking=unwaited)
+    y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=unwaited)
     return (x if scaling is None else scaling(x)), y
 
 
