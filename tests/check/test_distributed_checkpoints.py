@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import sys
 
 import pytest
 import torch
 
 import surefoot
 from surefoot.check import check
+from surefoot.check.verdict import NOT_APPLICABLE
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available(), reason="torch was built without distributed"
@@ -184,3 +186,11 @@ def test_an_lr_that_is_not_read_is_told_once():
     report = check(Captured, only=["live-options", ID])
     assert "lr" in report["live-options"].note
     assert "live-options has named" in report[ID].diagnosis
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_sharding_is_not_asked_where_processes_cannot_be_forked(monkeypatch, system):
+    monkeypatch.setattr(sys, "platform", system)
+    report = check(torch.optim.SGD, only=["sharded"], deep=True)
+    assert report["sharded"].outcome == NOT_APPLICABLE
+    assert report["sharded"].note.startswith("Windows cannot fork the two processes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from typing import Any
 
@@ -11,6 +12,8 @@ from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import gradient, run, state, weight
 
 NO_DISTRIBUTED = "this torch is built without torch.distributed"
+# what Apple's libraries do to a forked process in which gloo begins (pytorch-lightning issue 21345)
+NO_FORK = "Windows cannot fork the two processes, and macOS may end them"
 
 
 @clause(
@@ -60,6 +63,8 @@ def distributed_checkpoint(make: Make) -> Claims:
 def sharded(make: Make) -> Claims:
     if not torch.distributed.is_available():
         return NO_DISTRIBUTED
+    if sys.platform in ("win32", "darwin"):
+        return NO_FORK
     w = weight(4, 2)
     run(make([w]), [w], range(2))
     context: Any = torch.multiprocessing.get_context("fork")
