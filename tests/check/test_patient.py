@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
+
+import pytest
 import torch
 
 from surefoot.check import check
 from surefoot.check.contract import examine
 from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.patient import Here, describe
 from surefoot.check.protocol import Plan
 from surefoot.check.verdict import FAILED
 
@@ -39,3 +42,15 @@ def test_a_right_optimizer_is_right_where_autograd_is_off():
         verdicts = examine(Here(load(torch.optim.Adagrad)), Plan()).verdicts
         assert not torch.is_grad_enabled()
     assert "nothing-else" not in {v.clause.id for v in verdicts if v.outcome == FAILED}
+
+
+@pytest.mark.parametrize("folder", ["/lib/torch/optim/", "C:\\lib\\torch\\optim\\"])
+def test_the_line_that_is_told_is_the_users_own_whatever_parts_a_path(monkeypatch, folder):
+    torchs, own, space = f"{folder}sgd.py", "homework.py", {}
+    for file, source in ((torchs, "def f(): raise ValueError('x')\n"), (own, "def step(): f()\n")):
+        monkeypatch.setitem(linecache.cache, file, (len(source), None, [source], file))
+        exec(compile(source, file, "exec"), space)
+    with pytest.raises(ValueError, match="x") as caught:
+        space["step"]()
+    # this file's own line comes first, and what torch was called by last
+    assert describe(caught.value)["line"] == "line 1: def step(): f()"

@@ -169,7 +169,8 @@ def describe(error: BaseException) -> dict[str, str]:
         action, error = "construction", error.__cause__
     line = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        if not any(part in frame.filename for part in ("/surefoot/", "/torch/", "<")) and frame.line:
+        file = frame.filename.replace("\\", "/")  # as on Windows
+        if not any(part in file for part in ("/surefoot/", "/torch/", "<")) and frame.line:
             line = f"line {frame.lineno}: {frame.line}"
     said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # torch writes some in colours
     said = re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", said)  # no two runs have the same
