@@ -8,7 +8,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["load_file", "load_module"]
+__all__ = ["load_file", "load_module", "parted"]
+
+
+def parted(spec: str) -> tuple[str, str]:
+    r"""`file.py:Class` or `module:Class` as its two parts; the second is empty where no class is named.
+
+    Example:
+        >>> parted(r"C:\mine.py:SGD"), parted(r"C:\mine.py"), parted("mine.py")
+        (('C:\\mine.py', 'SGD'), ('C:\\mine.py', ''), ('mine.py', ''))
+    """
+    where, colon, name = spec.rpartition(":")
+    return (where, name) if colon and "\\" not in name and "/" not in name else (spec, "")
 
 
 def load_file(path: Path, name: str) -> ModuleType:

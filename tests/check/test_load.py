@@ -130,6 +130,8 @@ def test_a_dtype_reaches_the_optimizer_in_its_own_process():
         (3, "3 is of type int; it must be a class"),
         (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be a class"),
         (torch.nn.Linear, r"Linear is no optimizer: the class has no step\(\)"),
+        (r"C:\sgd.py", r"sgd.py' names no class; write file.py:Class or package.module:Class."),
+        (r"C:\sgd.py:SGD", r"There is no file C:\\sgd.py."),
     ],
 )
 def test_what_is_no_class_of_an_optimizer_is_refused(given, said):

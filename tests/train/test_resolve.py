@@ -38,6 +38,13 @@ def test_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert resolve("mine_in_cwd:Net", "model", nn.Module).__name__ == "Net"
 
 
+def test_the_colon_of_a_drive_names_no_class() -> None:
+    assert sentence(r"C:\nets\net.py") == (
+        r"The model 'C:\nets\net.py' names no class; write file.py:Class or package.module:Class."
+    )
+    assert sentence(r"C:\nets\net.py:Net") == r"There is no file 'C:\nets\net.py' to take the model from."
+
+
 def test_a_file_that_is_not_there() -> None:
     assert sentence("nowhere.py:Net") == "There is no file 'nowhere.py' to take the model from."
 

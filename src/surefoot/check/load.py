@@ -17,7 +17,7 @@ from surefoot.check.imported import from_line, import_line
 from surefoot.check.protocol import Signature
 from surefoot.check.signature import describe
 from surefoot.errors import InputError, unknown
-from surefoot.loading import load_file, load_module
+from surefoot.loading import load_file, load_module, parted
 
 __all__ = ["Subject", "function", "load", "optimizers"]
 
@@ -45,8 +45,8 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     if not isinstance(subject, str):
         _refuse(subject, repr(subject) if not inspect.isclass(subject) else subject.__qualname__)
         return Subject(subject, describe(subject, import_line(subject)))
-    where, colon, name = subject.rpartition(":")
-    if not colon or not name:
+    where, name = parted(subject)
+    if not name:
         raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
     module = _module(where)
     if not hasattr(module, name):
@@ -64,8 +64,8 @@ def function(subject: str) -> Callable[[], Any]:
     Raises:
         InputError: there is no such file, module or function, or importing it raises.
     """
-    where, colon, name = subject.rpartition(":")
-    if not colon or not name:
+    where, name = parted(subject)
+    if not name:
         raise InputError(f"{subject!r} names no function; write file.py:function or package.module:function.")
     module = _module(where)
     if not hasattr(module, name):

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from surefoot.errors import InputError, headline, unknown
-from surefoot.loading import load_file, load_module
+from surefoot.loading import load_file, load_module, parted
 from surefoot.train import imports
 
 __all__ = ["absolute", "accepted", "resolve"]
@@ -24,9 +24,12 @@ def resolve(spec: str, kind: str, base: type) -> type[Any]:
         base: the class it must derive from.
 
     Raises:
-        InputError: the module or file does not import, or has no such class, or the class has another base.
+        InputError: no class is named, the module or file does not import, or has no such class, or the class
+            has another base.
     """
-    home, _, name = spec.rpartition(":")
+    home, name = parted(spec)
+    if not name:
+        raise InputError(f"The {kind} '{spec}' names no class; write file.py:Class or package.module:Class.")
     imports.whole()  # a user's code may ask anything of torch
     module = _load(home, kind)
     found = getattr(module, name, None)
