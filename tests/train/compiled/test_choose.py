@@ -204,6 +204,25 @@ def test_a_failing_compiler_is_a_warning(job, monkeypatch):
         assert chosen(job, []) == (False, "off")
 
 
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        "a.cpp:1:10: fatal error: 'omp.h' file not found",  # as on a Mac without OpenMP
+        "a.cpp(1): fatal error C1083: Cannot open include file: 'omp.h'",
+    ],
+)
+def test_what_a_compiler_writes_is_told_in_one_line(job, monkeypatch, lacks):
+    written = f"CppCompileError: C++ compile error\n\nCommand:\ncc a.cpp\n\nOutput:\n{lacks}\n{lacks}"
+
+    def fail(*_):
+        raise RuntimeError(written)
+
+    monkeypatch.setattr(package, "store", fail)
+    with pytest.warns(UserWarning, match="eagerly: ") as told:
+        assert chosen(job, []) == (False, "off")
+    assert str(told[0].message).partition("eagerly: ")[2] == f"CppCompileError: C++ compile error: {lacks}"
+
+
 def test_a_package_that_torch_does_not_load_is_a_warning(job, monkeypatch):
     def fail(_):
         raise RuntimeError("of another version")

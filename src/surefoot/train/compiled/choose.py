@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -29,6 +30,7 @@ __all__ = ["choose", "hint", "obstacle", "steps_at_once"]
 SAVING, COMPILING = 0.25, 30.0
 LONG = 3000  # steps; in a shorter run it is not worth asking whether compiling would pay
 CAPTURING = 100  # steps; trying and capturing a CUDA graph takes about fifteen, with some waiting
+_ERROR = re.compile(r"\berror\b( C\d+)?:")  # as clang and gcc, or as Microsoft's compiler writes it
 # options of SGD that a program does not know; a CUDA graph is of the optimizer's own step
 REFUSED = {"cpu": ("kahan", "state_dtype", "differentiable", "capturable"), "cuda": ("differentiable",)}
 
@@ -164,7 +166,8 @@ def _program(
         say(f"The training step runs eagerly: {reason}.")
         return None
     except Exception as error:  # whatever the compiler raises, or a user's Python that is looked through
-        warnings.warn(f"The training step could not be compiled and runs eagerly: {error}", stacklevel=2)
+        why = _cause(error)
+        warnings.warn(f"The training step could not be compiled and runs eagerly: {why}", stacklevel=2)
         return None
     if found is None:
         warnings.warn(f"Others may write to {package.folder()}; the step runs eagerly.", stacklevel=2)
@@ -172,6 +175,13 @@ def _program(
         warnings.warn(f"The compiled step differs from the eager one, which runs: {wrong}.", stacklevel=2)
         found = None
     return found
+
+
+def _cause(error: Exception) -> str:
+    """What was wrong, in one line: torch hands on all that a C++ compiler has written."""
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    told = next((line.strip() for line in rest if _ERROR.search(line)), "")
+    return f"{first}: {told}" if told else first
 
 
 def _grouped(batch: tuple[Tensor, Tensor], k: int, found: package.Package, job: Job) -> Grouped:
