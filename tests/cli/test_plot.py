@@ -40,6 +40,16 @@ def test_several_are_drawn_here(
     assert "<svg" in (tmp_path / "picture.svg").read_text()
 
 
+def test_a_pattern_that_the_shell_left_is_filled_in(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", "r*"]) == 0
+    assert capsys.readouterr().out == f"Drawn: {Path('run/curves.png')}\n"
+    assert main(["plot", "s*"]) == 2
+    assert capsys.readouterr().err == "surefoot: There is no run's folder 's*'.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -20,9 +20,17 @@ def plot(*run: Path, out: Path | None = None) -> None:
 
     if out is not None:
         check_picture(out)
+    run = tuple(folder for given in run for folder in _meant(given))
     from surefoot.plot.curves import curves
 
     figure = curves(run)
     file = out or (run[0] / "curves.png" if len(run) == 1 else free_name(Path("compared.png")))
     save_picture(figure, file)
     print(f"Drawn: {file}")
+
+
+def _meant(given: Path) -> list[Path]:
+    """The folders of runs that runs/* names; the shells of Windows leave that to the command."""
+    if given.exists() or not set("*?[") & set(given.name):
+        return [given]
+    return sorted(f for f in given.parent.glob(given.name) if (f / "metrics.jsonl").exists()) or [given]
