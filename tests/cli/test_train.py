@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from surefoot.cli import main
+from surefoot.train import job
 from surefoot.train.config import Config, read
+from surefoot.train.run import Interrupted, Run
 
 
 @pytest.fixture(autouse=True)
@@ -428,3 +430,21 @@ def test_options_that_would_do_nothing(small: str, capsys: pytest.CaptureFixture
         "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
     )
     assert failed(capsys, "--data", small, "--device", "meta").startswith("There is no device 'meta' here")
+
+
+@pytest.mark.parametrize(
+    ("system", "typed"),
+    [("linux", "'my runs/it'"), ("win32", '"my runs/it"')],  # cmd knows no single quotes
+)
+def test_how_to_go_on_can_be_typed_in_the_systems_shell(
+    system: str, typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: Config) -> None:
+        run = Run("it", "loss")
+        run.folder = Path("my runs/it")
+        monkeypatch.setattr(sys, "platform", system)
+        raise Interrupted("Stopped.", run)
+
+    monkeypatch.setattr(job, "train", stopped)
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == f"surefoot: Stopped.\nTo go on: surefoot resume {typed}\n"

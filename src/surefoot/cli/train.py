@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,7 +82,10 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
         except Interrupted as stopped:
             print(f"surefoot: {stopped}", file=sys.stderr)
             if stopped.goes_on:
-                print(f"To go on: surefoot resume {shlex.quote(str(stopped.run.folder))}", file=sys.stderr)
+                folder = str(stopped.run.folder)
+                # cmd takes a single quote for a part of the name, and a backslash needs none there
+                typed = subprocess.list2cmdline([folder]) if sys.platform == "win32" else shlex.quote(folder)
+                print(f"To go on: surefoot resume {typed}", file=sys.stderr)
             return stopped.exit_code
         print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0
