@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from surefoot.cli import main, streams
 
 TRAIN = [sys.executable, "-m", "surefoot", "train", "--data", "rows.npz", "--out", "run"]
 
@@ -33,6 +37,26 @@ def test_a_training_outlives_its_reader(unbuffered: str) -> None:
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert finished()
+
+
+class Unread(io.StringIO):
+    """A pipe of Windows whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+def test_a_reader_that_has_gone_is_known_on_windows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Unread())
+    assert main(["check", "--list"]) == 2  # here, an invalid argument is one
+    assert capsys.readouterr().err == "surefoot: Cannot read or write: Invalid argument.\n"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert main(["check", "--list"]) == 0
+    assert capsys.readouterr().err == ""
+    with streams.lasting():
+        print("the training goes on")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")

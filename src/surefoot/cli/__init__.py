@@ -15,7 +15,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 import surefoot
-from surefoot.cli.streams import lenient, let_go
+from surefoot.cli.streams import gone, lenient, let_go
 from surefoot.errors import InputError
 
 _PACKAGE = Path(surefoot.__file__).parent
@@ -71,10 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return 130
-    except BrokenPipeError:
-        let_go(sys.stdout)  # `surefoot … | head`: the reader has gone
-        return 0
-    except OSError as error:  # a full disk, most likely under `surefoot … > file`
+    except OSError as error:
+        if gone(error):  # `surefoot … | head`
+            let_go(sys.stdout)
+            return 0
+        # a full disk, most likely under `surefoot … > file`
         if debug:
             raise
         where = f" '{error.filename}'" if error.filename else ""

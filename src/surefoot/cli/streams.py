@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-__all__ = ["lasting", "lenient", "let_go"]
+__all__ = ["gone", "lasting", "lenient", "let_go"]
 
 
 _PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UTF-8 is turned off
@@ -20,6 +21,12 @@ def lenient() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in _PYTHONS:  # else somebody chose
             stream.reconfigure(errors="replace")
+
+
+def gone(error: OSError) -> bool:
+    """Whether the reader of a stream has gone; Windows calls that an invalid argument."""
+    windows = sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or windows
 
 
 def let_go(stream: TextIO) -> None:
@@ -65,5 +72,7 @@ class _Lasting:
     def _let_go(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
+            if not gone(error):
+                raise
             let_go(self._stream)
