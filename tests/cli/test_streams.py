@@ -80,6 +80,21 @@ def test_letters_that_the_terminal_lacks(encoding: dict[str, str]) -> None:
     assert "R?" in done.stdout
 
 
+@pytest.mark.parametrize(("chosen", "written"), [(None, "μ ✓"), ("cp1252", "? ?")])
+def test_what_windows_writes_to_a_file_is_utf_8(
+    chosen: str | None, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    if chosen:
+        monkeypatch.setenv("PYTHONIOENCODING", chosen)
+    with open("page.html", "w", encoding="cp1252") as page:
+        monkeypatch.setattr(sys, "stdout", page)
+        monkeypatch.setattr(sys, "platform", "win32")
+        streams.lenient()
+        print("μ ✓", end="")
+    assert Path("page.html").read_bytes().decode() == written
+
+
 def test_what_a_model_printed_before_it_failed_is_not_lost() -> None:
     Path("net.py").write_text(
         "from torch import nn\n"

@@ -20,7 +20,9 @@ def lenient() -> None:
     """Write a letter that the terminal's encoding lacks as ?, rather than fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in _PYTHONS:  # else somebody chose
-            stream.reconfigure(errors="replace")
+            # files and pipes have an old code page there, in which JSON or a page cannot be read again
+            old = sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+            stream.reconfigure(encoding="utf-8" if old else None, errors="replace")
 
 
 def gone(error: OSError) -> bool:
