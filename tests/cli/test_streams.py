@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,9 +91,21 @@ def test_what_windows_writes_to_a_file_is_utf_8(
     with open("page.html", "w", encoding="cp1252") as page:
         monkeypatch.setattr(sys, "stdout", page)
         monkeypatch.setattr(sys, "platform", "win32")
+        monkeypatch.setitem(sys.modules, "colorama", SimpleNamespace(just_fix_windows_console=lambda: None))
         streams.lenient()
         print("μ ✓", end="")
     assert Path("page.html").read_bytes().decode() == written
+
+
+def test_windows_console_is_asked_to_show_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    colorama = SimpleNamespace(just_fix_windows_console=lambda: asked.append("colours"))
+    monkeypatch.setitem(sys.modules, "colorama", colorama)
+    streams.lenient()
+    assert not asked
+    monkeypatch.setattr(sys, "platform", "win32")
+    streams.lenient()
+    assert asked == ["colours"]
 
 
 def test_what_a_model_printed_before_it_failed_is_not_lost() -> None:

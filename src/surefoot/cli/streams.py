@@ -23,6 +23,10 @@ def lenient() -> None:
             # files and pipes have an old code page there, in which JSON or a page cannot be read again
             old = sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
             stream.reconfigure(encoding="utf-8" if old else None, errors="replace")
+    if sys.platform == "win32":  # whose console shows the codes of colours as letters until it is asked
+        from colorama import just_fix_windows_console
+
+        just_fix_windows_console()
 
 
 def gone(error: OSError) -> bool:
