@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +27,24 @@ def test_what_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (noted["seed"], noted["torch"]) == (7, torch.__version__)
     assert (noted["surefoot"], noted["threads"]) == (surefoot.__version__, torch.get_num_threads())
     assert noted["git"] is None
+
+
+def test_a_branch_with_letters_that_the_system_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _git("init", "-q")
+    (tmp_path / "train.py").write_text("1\n")
+    _git("add", "train.py")
+    _git("commit", "-qm", "first")
+    _git("checkout", "-qb", "Áron")  # in UTF-8 a byte that the code page of western Windows lacks
+    commit, run = _git("rev-parse", "HEAD"), subprocess.run
+
+    def western(*args: Any, **how: Any) -> Any:
+        return run(*args, **how | ({"encoding": "cp1252"} if how.get("text") else {}))
+
+    monkeypatch.setattr(subprocess, "run", western)
+    assert environment(torch.device("cpu"), 0)["git"] == {"commit": commit, "changed": False}
 
 
 def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,9 +41,8 @@ def _git() -> dict[str, Any] | None:
     """The commit of the folder the run was started in, and whether files differ from it; None outside git."""
     command = ["git", "status", "--porcelain=v2", "--branch", "-uno"]
     try:
-        lines = subprocess.run(
-            command, capture_output=True, text=True, timeout=5, check=True
-        ).stdout.splitlines()
+        said = subprocess.run(command, capture_output=True, timeout=5, check=True).stdout
+        lines = said.decode("utf-8", "replace").splitlines()  # whatever the system's own encoding is
     except (OSError, subprocess.SubprocessError):
         return None
     about = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
