@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +95,16 @@ def test_no_mirror_can_be_reached(tiny, server, cache):
         f" {server.url('404')} answers 404 Not Found;"
         f" nonsense cannot be reached (unknown url type: 'nonsense/{FIRST}'); {OFFLINE}"
     )
+
+
+def test_a_python_without_certificates_is_told_how_to_get_them(tiny, cache, monkeypatch):
+    def refused(*_, **__):
+        raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "certificate verify failed"))
+
+    monkeypatch.setattr("urllib.request.urlopen", refused)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(InputError, match=r"until its 'Install Certificates\.command' was run; with"):
+        fetch(tiny, mirrors=["https://nowhere/"])
 
 
 def test_a_cut_connection_is_resumed_and_no_byte_comes_twice(tiny, server, cache, files):

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.client
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -174,6 +175,9 @@ def _why(error: Exception, timeout: float) -> str:
         return f"did not answer for {timeout:g} s"
     if isinstance(reason, http.client.IncompleteRead):
         return "broke off"
+    if isinstance(reason, ssl.SSLCertVerificationError) and sys.platform == "darwin":
+        # python.org's Python comes without certificates there
+        return "is not trusted by this Python until its 'Install Certificates.command' was run"
     what = "failed" if isinstance(error, ConnectionError) else "cannot be reached"
     return f"{what} ({getattr(reason, 'strerror', None) or reason})"
 
