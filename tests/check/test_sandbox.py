@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.check import process, sandbox
+from surefoot.check import process, sandbox, server
 from surefoot.check.protocol import Died
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox
@@ -320,11 +320,28 @@ def test_module_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, sourc
 
 def test_one_server_serves_all():
     first, second = Sandbox("torch.optim:SGD"), Sandbox("torch.optim:Adam")
-    server = get_server()
+    one = get_server()
     assert first.observe("steps", {}, {}) == second.observe("steps", {}, {})
     first.close()
     second.close()
-    assert get_server() is server
+    assert get_server() is one
+
+
+HANGS = "torch.manual_seed = lambda _: time.sleep(99)"
+
+
+@pytest.mark.parametrize("spoilt", ["pass", "torch.manual_seed = lambda _: os.abort()", HANGS])
+def test_on_a_mac_a_step_is_tried_before_any_optimizer_is_called_wrong(monkeypatch, spoilt):
+    mac = f"import os, time, torch._dynamo, surefoot.check.patient; sys.platform = 'darwin'; {spoilt}"
+    trial = "from surefoot.check import child; child.TRIAL = 8; child.main()"
+    monkeypatch.setattr(server, "_CHILD", "import sys; sys.path[:] = {paths}; " + f"{mac}; {trial}")
+    monkeypatch.setattr(server, "_server", None)
+    if spoilt != "pass":
+        with pytest.raises(InputError, match="could not be started; --no-sandbox runs without it"):
+            Sandbox("torch.optim:SGD")
+    else:
+        Sandbox("torch.optim:SGD").close()
+    server._server.close()
 
 
 def test_its_words_are_those_of_this_process():

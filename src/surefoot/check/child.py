@@ -21,6 +21,7 @@ from typing import Any
 
 OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
 FILE_LIMIT = 1 << 26  # bytes of any file that it may write
+TRIAL = 20.0  # seconds for a first step
 LIFETIME = 600  # seconds, should the parent die without a word
 
 
@@ -37,6 +38,8 @@ def serve(control: socket.socket) -> None:
     torch.ones(2).sum()
     gc.freeze()
     gc.enable()
+    if sys.platform == "darwin" and not _forks():
+        return  # rather than call every optimizer wrong
     control.sendall(b"ready")
     while True:
         message, fds, _, _ = socket.recv_fds(control, 1 << 20, 2)
@@ -55,6 +58,27 @@ def serve(control: socket.socket) -> None:
         for fd in fds:
             os.close(fd)
         control.sendall(str(pid).encode())
+
+
+def _forks() -> bool:
+    """Whether a forked process can take a step: Apple's libraries may end one, or keep it waiting."""
+    import torch
+
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        with contextlib.suppress(BaseException):
+            torch.manual_seed(0)
+            w = torch.nn.Parameter(torch.ones(64, 64))
+            (w @ w).sum().backward()  # type: ignore[no-untyped-call]
+            torch.optim.Adam([w]).step()
+            os._exit(0)
+        os._exit(1)
+    ended = _wait(pid, TRIAL)
+    if ended == "running":
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return ended == 0
 
 
 def _wait(pid: int, seconds: float) -> int | str:

@@ -134,7 +134,11 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         with theirs:
             order = {"memory": self.memory, "path": sys.path, "folder": os.getcwd()}
-            self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
+            try:
+                self._pid = server.fork(order, [theirs.fileno(), self.output.fileno()])
+            except BaseException:
+                ours.close()
+                raise
         self._connection, self.limit, self.fresh = ours, self.memory, True
         told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
         if self.tolerated:

@@ -34,10 +34,12 @@ class Server:
             paths = [p for p in sys.path if p]
             # not -m, by which a random.py in the current folder would stand for Python's
             command = [sys.executable, "-c", _CHILD.format(paths=paths), str(theirs.fileno())]
+            # or macOS ends a forked process that first uses a class of Apple's, as torch may
+            mac = {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"} if sys.platform == "darwin" else {}
             self.process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, **mac, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
