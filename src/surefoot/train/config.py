@@ -89,7 +89,7 @@ class Config:
         tuple[str, ...],
         Parameter(group=_OPTIMIZER, consume_multiple=True, negative=(), show_default=False),
     ] = ()
-    """Other options of the optimizer: --opt NAME=VALUE, as betas=(0.9,0.99) or state_dtype=torch.float32."""
+    """Other options of the optimizer: --opt NAME=VALUE, as betas=0.9,0.99 or state_dtype=torch.float32."""
 
     epochs: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 5
     """How often the training rows are gone through."""
