@@ -272,10 +272,11 @@ def test_what_could_not_be_examined_is_exit_code_2(capsys):
 
 
 def test_where_no_process_can_be_forked_it_is_examined_in_this_one(wrong, capsys, monkeypatch):
-    monkeypatch.setattr("surefoot.check.run.available", lambda: False)  # as on Windows
+    monkeypatch.setattr("surefoot.check.server.available", lambda: False)  # as on Windows
     assert main(["check", "mine.py:Fine", *ONLY]) == 0
     assert "nothing bounded its time and memory." in " ".join(capsys.readouterr().out.split())
     assert main(["check", "mine.py:Fine", *ONLY, "--no-sandbox"]) == 0
     assert "nothing bounded" not in capsys.readouterr().out
-    assert main(["check", "mine.py:Fine", *ONLY, "--sandbox"]) == 2
-    assert "--no-sandbox (sandbox=False) runs it in this one." in capsys.readouterr().err
+    for command in (["check", "mine.py:Fine", *ONLY], ["identify", "mine.py:Fine"]):
+        assert main([*command, "--sandbox"]) == 2
+        assert "--no-sandbox (sandbox=False) runs it in this one." in capsys.readouterr().err

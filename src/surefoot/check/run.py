@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.check.choose import chosen, clauses
 from surefoot.check.protocol import Options, Plan, Signature
 from surefoot.check.sandbox import Sandbox
-from surefoot.check.server import available, get_server
+from surefoot.check.server import NO_SANDBOX, apart, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
 from surefoot.check.verdict import REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "clauses"]
 
-NO_SANDBOX = "Without fork, which Windows lacks, the optimizer gets no process of its own"
 
 def check(
     optimizer: str | Callable[..., Any],
@@ -70,18 +69,14 @@ def check(
         >>> check(torch.optim.SGD, "torch", only=["hooks", "closure"]).ok
         True
     """
-    apart = isinstance(optimizer, str) and sandbox is not False and available()
-    if apart:
+    own = apart(optimizer, sandbox)
+    if own:
         get_server()  # imports torch while this process does
     expected = expected_failures or {}
     only, skip = chosen(only, skip, expected)
     plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
-    if isinstance(optimizer, str) and apart:
+    if isinstance(optimizer, str) and own:
         patients = _Patients(Sandbox(optimizer, options))
-    elif sandbox and isinstance(optimizer, str):
-        raise InputError(f"{NO_SANDBOX}; --no-sandbox (sandbox=False) runs it in this one.")
-    elif sandbox:
-        raise InputError("A sandbox needs the optimizer as file.py:Class or module:Class.")
     else:
         from surefoot.check.load import load
         from surefoot.check.patient import Here
@@ -90,7 +85,7 @@ def check(
     patient = patients.first
     began = time.perf_counter()
     notes: list[str] = []
-    if isinstance(optimizer, str) and sandbox is None and not apart:
+    if isinstance(optimizer, str) and sandbox is None and not own:
         notes.append(f"{NO_SANDBOX}: it ran in this one, and nothing bounded its time and memory.")
     verdicts: list[Verdict] = []
     try:

@@ -14,7 +14,9 @@ from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["available", "get_server"]
+__all__ = ["NO_SANDBOX", "apart", "available", "get_server"]
+
+NO_SANDBOX = "Without fork, which Windows lacks, the optimizer gets no process of its own"
 
 _CHILD = "import sys; sys.path[:] = {paths}; from surefoot.check import child; child.main()"
 STARTS = 120.0  # seconds that importing torch may take, however busy the machine is
@@ -23,6 +25,19 @@ STARTS = 120.0  # seconds that importing torch may take, however busy the machin
 def available() -> bool:
     """Whether this system can fork and pass open files, as the sandbox needs."""
     return hasattr(os, "fork") and hasattr(socket, "send_fds")
+
+
+def apart(optimizer: object, sandbox: bool | None) -> bool:
+    """Whether an optimizer, given as a class or named, gets a process of its own.
+
+    Raises:
+        InputError: it is to have one, and cannot.
+    """
+    if sandbox and not isinstance(optimizer, str):
+        raise InputError("A sandbox needs the optimizer as file.py:Class or module:Class.")
+    if sandbox and not available():
+        raise InputError(f"{NO_SANDBOX}; --no-sandbox (sandbox=False) runs it in this one.")
+    return isinstance(optimizer, str) and sandbox is not False and available()
 
 
 class Server:

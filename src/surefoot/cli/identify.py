@@ -16,7 +16,7 @@ def identify(
     option: Several = None,
     plot: Path | None = None,
     json: Flag = False,
-    sandbox: bool = True,
+    sandbox: bool | None = None,
 ) -> int:
     """Find out which rule a torch optimizer follows: its momentum, decay, Nesterov, read off exactly.
 
@@ -38,7 +38,7 @@ def identify(
     json
         Write the result as JSON.
     sandbox
-        Run it in a process of its own; --no-sandbox is for debugging.
+        Run it in a process of its own, where the system can; --no-sandbox is for debugging.
     """
     from surefoot.check.identify import identify
     from surefoot.options import parse_options

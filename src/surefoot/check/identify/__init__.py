@@ -48,13 +48,14 @@ def identify(
     Args:
         optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
         options: constructor options, e.g. `{"momentum": 0.9}`; lr is 1/4 unless given.
-        sandbox: run it in a process of its own; by default for files and modules, not for classes.
+        sandbox: run it in a process of its own; by default for files and modules, where the system
+            can, not for classes.
 
     Returns:
         Identification: prints as a page; `.rule`, `.readings`, `.ruled_out`.
 
     Raises:
-        InputError: it cannot be made, or it raises when it is stepped.
+        InputError: it cannot be made, raises when it is stepped, or can have no such process.
 
     Example:
         >>> import torch
@@ -65,10 +66,10 @@ def identify(
     from surefoot.check.load import load
     from surefoot.check.patient import Here
     from surefoot.check.sandbox import Sandbox
-    from surefoot.check.server import available
+    from surefoot.check.server import apart
 
     name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", "optimizer")
-    if isinstance(optimizer, str) and sandbox is not False and available():
+    if apart(optimizer, sandbox) and isinstance(optimizer, str):
         there = Sandbox(optimizer, options)
         try:
             return identify_patient(there, name)
