@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from surefoot.train.imports import intel
+from surefoot.train import imports
+from surefoot.train.imports import x86
 
 SHAPES = "'torch._meta_registrations' in sys.modules"
 # an operator whose shapes are told by that module alone
@@ -73,16 +75,19 @@ def test_a_user_s_own_code_finds_torch_whole(option: str, tmp_path: Path) -> Non
     assert "whole: True" in done.stdout
 
 
-def test_the_default_run_is_lean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_default_run_is_lean(threads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     said = _said(
         "import sys; from surefoot.cli import main\n"
         f"main(['train', '--model', 'linear', '--epochs', '1', '--out', {str(tmp_path / 'run')!r}])\n"
         f"print('torch' in sys.modules, {SHAPES})"
     )
     assert said[-1] == "True False"
+    assert ("up to 2 threads" in said[2]) == (threads == "2" and x86())
 
 
-@pytest.mark.skipif(not intel(), reason="not Intel's processor")
+@pytest.mark.skipif(not x86(), reason="neither Intel's processor nor AMD's")
 def test_strict_products_have_the_same_bits_by_any_number_of_threads() -> None:
     product = (
         "import torch, hashlib\n"
@@ -93,6 +98,15 @@ def test_strict_products_have_the_same_bits_by_any_number_of_threads() -> None:
         "print(found[0] == found[1])"
     )
     assert _said(f"from surefoot.train import imports; imports.strict()\n{product}") == ["True"]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "found"), [("GenuineIntel", True), ("AuthenticAMD", True), ("HygonGenuine", False)]
+)
+def test_whose_processor_it_is(vendor: str, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: 25\n"
+    monkeypatch.setattr(imports, "open", lambda *_: io.StringIO(said), raising=False)
+    assert imports.x86() == found
 
 
 def test_strict_keeps_what_the_user_set_and_comes_too_late_after_torch(

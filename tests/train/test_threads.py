@@ -26,7 +26,7 @@ CLASSES = LOSSES["cross-entropy"]
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # what MKL would promise: it has read the variable before
     monkeypatch.setenv("MKL_CBWR", STRICT)
-    monkeypatch.setattr(threads, "intel", lambda: True)
+    monkeypatch.setattr(threads, "x86", lambda: True)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     with threads.by(1):
         yield
@@ -134,7 +134,7 @@ def test_where_mkl_promises_nothing_one_takes_it(missing: str, monkeypatch: pyte
     if missing == "request":
         monkeypatch.delenv("MKL_CBWR")
     elif missing == "processor":
-        monkeypatch.setattr(threads, "intel", lambda: False)
+        monkeypatch.setattr(threads, "x86", lambda: False)
     else:
         monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     with threads.up_to(2):
@@ -160,6 +160,23 @@ def test_what_is_found_to_go_by_the_number_is_taken_by_one() -> None:
         assert isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=2), Shared)
         # an epoch's shorter last batch
         assert not isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=3), Shared)
+
+
+class _Order:
+    """A step whose sum is formed in another order by each number of threads; zeros do not show it."""
+
+    def __init__(self, job: Job) -> None:
+        self.step, self.whole, self.flush = eager(job), True, lambda: None
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.step(x, y) + x.sum() * torch.get_num_threads()
+
+
+def test_a_batch_of_zeros_hides_nothing() -> None:
+    with threads.up_to(2):
+        zeros = torch.zeros(4, 8), torch.arange(4) % 3
+        assert not isinstance(threads.shared(_Order, _job(_model()), zeros), Shared)
+        assert isinstance(threads.shared(eager, _job(_model()), zeros), Shared)
 
 
 def test_a_run_goes_by_one_thread_or_more_and_says_so(

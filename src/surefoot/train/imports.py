@@ -14,7 +14,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["STRICT", "intel", "lean", "strict", "whole"]
+__all__ = ["STRICT", "lean", "strict", "whole", "x86"]
 
 STRICT = "AUTO,STRICT"
 
@@ -47,20 +47,24 @@ def lean() -> None:
 def strict(setting: str | None = STRICT) -> None:
     """Before torch is imported: let products of matrices have the same bits by any number of threads.
 
-    Intel's MKL does so when asked, on processors of theirs; a small model's products take the same time. They
-    are other bits than those of one thread unasked.
+    Intel's MKL promises so when asked, on processors of theirs. On AMD's it does what it promises there, the
+    same bits each time by the same number of threads, and most products have the same by any: in a search on
+    Zen 3 98 % of shapes, and of the others nearly every try on random numbers showed it. So a step is tried
+    before it is shared. A small model's products take the same time. They are other bits than those of one
+    thread unasked.
 
     Args:
         setting: what MKL is asked; None asks nothing.
     """
-    if setting is not None and "torch" not in sys.modules and intel():
+    if setting is not None and "torch" not in sys.modules and x86():
         os.environ.setdefault("MKL_CBWR", setting)
 
 
-def intel() -> bool:
-    """Whether the processor is Intel's, where the system says so in a file."""
+def x86() -> bool:
+    """Whether the processor is Intel's or AMD's, where the system says so in a file."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        return "GenuineIntel" in file.read(200)  # of the first core; on a large machine the whole takes long
+        first = file.read(200)  # of the first core; on a large machine the whole takes long
+        return "GenuineIntel" in first or "AuthenticAMD" in first
     return False
 
 

@@ -17,7 +17,7 @@ from surefoot.optim import SGD
 from surefoot.train import modes
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
-from surefoot.train.imports import STRICT, intel
+from surefoot.train.imports import STRICT, x86
 from surefoot.train.losses import LOSSES
 from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared
@@ -29,7 +29,7 @@ AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_T
 # floating point operations of a step; below, threads may wait for each other more than they work
 _WORTH_SHARING = 1e8
 
-# What adds numbers up in products of matrices alone, for which MKL promises the same bits, or by one thread:
+# What adds numbers up in products of matrices alone, where MKL is asked for the same bits, or by one thread:
 # torch does so with fewer than 32,768 numbers, and a compiled loop with fewer than 4,096 for each thread.
 _PLAIN = (
     nn.Sequential, nn.Flatten, nn.Linear, nn.Dropout, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU,
@@ -109,7 +109,7 @@ def shared(
     Args:
         make: gives the step.
         job: what it does.
-        batch: a full batch; None where there is none to try it on before training.
+        batch: a full batch, as an example; None where there is none before training.
         tries: how many steps to try it for.
         rest: rows in an epoch's last batch, if it is a shorter one: its products may be parted otherwise.
     """
@@ -119,7 +119,12 @@ def shared(
     if _most == 1 or batch is None or not alike or not plain(job.model, job.optimizer, rows, job.clip):
         return step
     counts = [*itertools.takewhile(lambda n: n < _most, (2**k for k in itertools.count())), _most]
-    batches = [batch] * tries + [(batch[0][:rest], batch[1][:rest])] * (rest > 0)
+    x, y = batch
+    # random numbers: zeros and equal ones can hide that sums are formed in another order
+    with unmoved():
+        torch.manual_seed(0)
+        drawn = torch.randn(tries, *x.shape, dtype=x.dtype)
+    batches = [(given, y) for given in drawn] + [(drawn[0, :rest], y[:rest])] * (rest > 0)
     results = [_result(make, job, batches, count) for count in counts]
     same = all(torch.equal(a, b) for r in results[1:] for a, b in zip(results[0], r, strict=True))
     return Shared(step, counts) if same else step
@@ -130,9 +135,9 @@ def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None)
     modules = [*model.modules()]
     given = [module.out_features for module in modules if isinstance(module, nn.Linear)]
     own = all(type(module) in _PLAIN for module in modules) and bool(given)
-    # elsewhere, or by another library, the same request promises nothing
-    promised = os.environ.get("MKL_CBWR") == STRICT and intel() and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    if not own or clip is not None or not promised:
+    # elsewhere, or by another library, the same request means nothing
+    asked = os.environ.get("MKL_CBWR") == STRICT and x86() and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+    if not own or clip is not None or not asked:
         return False
     kind = type(optimizer)
     known = kind is SGD or kind in (getattr(torch.optim, name) for name in _ELEMENTWISE)

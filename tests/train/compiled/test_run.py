@@ -12,7 +12,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from surefoot.plot import painter
-from surefoot.train.imports import intel
+from surefoot.train.imports import x86
 from surefoot.train.loop import fit
 from surefoot.train.run import Interrupted
 
@@ -79,7 +79,7 @@ for most, out in ((1, "one"), (None, "two")):
 """
 
 
-@pytest.mark.skipif(not intel(), reason="not Intel's processor")
+@pytest.mark.skipif(not x86(), reason="neither Intel's processor nor AMD's")
 @pytest.mark.timeout(400)
 def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
     done = subprocess.run([sys.executable, "-c", BY_TWO], cwd=tmp_path, capture_output=True, text=True)
