@@ -59,6 +59,51 @@ def guess(
         moved: gives recordings of parameters that are moved from outside, by which conventions are told apart
             that agree in plain steps.
     """
+    found = _evidence(signature, words, plain, given, moved)
+    return _confirmed(found) or _claimed(found) or _followed(found) or _at_rest(found) or _unknown(found)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a guess goes by.
+
+    Args:
+        signature: of the class.
+        words: what its options mean.
+        plain: recordings of plain steps.
+        named: the rule that its name or an option names, if any.
+        whole: whether that is all that the name says.
+        by: what names it.
+        behaves: the rule that its plain steps follow, if they do.
+        rough: the dtype within whose rounding they do, if not exactly.
+        but: what is to be said beside that.
+        mistaken: whether `named` has an unusual ε of the code's own, found out through a known mistake.
+    """
+
+    signature: Signature
+    words: Words
+    plain: Sequence[Trace]
+    named: Rule | None
+    whole: bool
+    by: str
+    behaves: Rule | None
+    rough: str | None
+    but: str
+    mistaken: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is the algorithm named, and not another that is this one in plain steps."""
+        return self.whole or ("sgd" in self.signature.name.lower() and not self.words.others)
+
+
+def _evidence(
+    signature: Signature,
+    words: Words,
+    plain: Sequence[Trace],
+    given: Options,
+    moved: Callable[[], Sequence[Trace]],
+) -> _Evidence:
     (named, whole), by = named_after(signature.name, words), "its name"
     for option, value in given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
@@ -75,39 +120,75 @@ def guess(
         named = behaves or mistaken or named
     if whole and named is not None and behaves is not None and _denies(signature.name, named, behaves):
         behaves = None
-    by_part = "sgd" in signature.name.lower() and not words.others
-    if named is not None and behaves is not None and behaves.name == named.name:
-        agree = f"agree within {rough} rounding" if rough else "agree"
-        why = f"{named.title}, by {by}; its plain steps {agree}{but}."
-        return Guess(named, why, behaves, rough, by, sure=whole or by_part)
-    if named is not None and not words.unheard(named):
-        if behaves is not None:
-            return Guess(named, f"{named.title}, by {by}.", behaves, rough, by, sure=whole or by_part)
-        lacks = missing(named, words) if plain else []
-        if whole and not claims_momentum(signature.name):  # then it claims to have none
-            lacks = [name for name in lacks if name != "momentum"]
-        if lacks and mistaken is None and not _mistaken(words, plain):
-            why = (
-                f"By {by} it would be {named.title}, but none of its options is known to be "
-                f"{listed(lacks, 'or')}, and with none of the usual values does that rule reproduce its "
-                "plain steps: what the code has in their place cannot be told, so they are not judged; "
-                "--rule NAME holds it to a rule."
-            )
-            return Guess(None, why)
-        if whole or by_part:
-            return Guess(named, f"{named.title}, by {by} and options.")
-        if any(_mistaken_in(mistakes_in(named), words, plain)):
-            return Guess(named, f"{named.title}, by {by}, and since with a known mistake it is that.")
-    if behaves is not None:
-        follow = f"follow within {rough} rounding" if rough else "follow"
-        why = f"{behaves.title}, which its plain steps {follow}{but}."
-        return Guess(behaves, why, behaves, rough, sure=False)
-    if _is_sgd_at_rest(signature, words, plain):
-        sgd = RULES["torch"]
-        why = f"{sgd.title}, by its options, and since it is that while none of them is on."
-        return Guess(sgd, why, by="its options")
+    return _Evidence(
+        signature, words, plain, named, whole, by, behaves, rough, but, mistaken=mistaken is not None
+    )
+
+
+def _confirmed(e: _Evidence) -> Guess | None:
+    """The rule named, which it follows."""
+    if e.named is None or e.behaves is None or e.behaves.name != e.named.name:
+        return None
+    agree = f"agree within {e.rough} rounding" if e.rough else "agree"
+    why = f"{e.named.title}, by {e.by}; its plain steps {agree}{e.but}."
+    return Guess(e.named, why, e.behaves, e.rough, e.by, sure=e.sure)
+
+
+def _claimed(e: _Evidence) -> Guess | None:
+    """The rule named, which it does not follow; none, where what stands in place of options is unknown."""
+    if e.named is None or e.words.unheard(e.named):
+        return None
+    if e.behaves is not None:
+        return Guess(e.named, f"{e.named.title}, by {e.by}.", e.behaves, e.rough, e.by, sure=e.sure)
+    if (lacks := _lacking(e, e.named)) and not e.mistaken and not _mistaken(e.words, e.plain):
+        why = (
+            f"By {e.by} it would be {e.named.title}, but none of its options is known to be "
+            f"{listed(lacks, 'or')}, and with none of the usual values does that rule reproduce its "
+            "plain steps: what the code has in their place cannot be told, so they are not judged; "
+            "--rule NAME holds it to a rule."
+        )
+        return Guess(None, why)
+    if e.sure:
+        return Guess(e.named, f"{e.named.title}, by {e.by} and options.")
+    if any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
+        return Guess(e.named, f"{e.named.title}, by {e.by}, and since with a known mistake it is that.")
+    return None
+
+
+def _lacking(e: _Evidence, named: Rule) -> list[str]:
+    """The hyperparameters of the rule named that the class should have as options, and has not."""
+    lacks = missing(named, e.words) if e.plain else []
+    if e.whole and not claims_momentum(e.signature.name):  # then it claims to have none
+        lacks = [name for name in lacks if name != "momentum"]
+    return lacks
+
+
+def _followed(e: _Evidence) -> Guess | None:
+    """The rule that it follows, though another or none is named."""
+    if e.behaves is None:
+        return None
+    follow = f"follow within {e.rough} rounding" if e.rough else "follow"
+    why = f"{e.behaves.title}, which its plain steps {follow}{e.but}."
+    return Guess(e.behaves, why, e.behaves, e.rough, sure=False)
+
+
+def _at_rest(e: _Evidence) -> Guess | None:
+    """SGD, where its options are SGD's and with all of them off it is plain SGD."""
+    sgd = RULES["torch"]
+    others = {*e.signature.options, *e.signature.required} - e.words.hyper.keys() - IMPLEMENTATION
+    if others or e.words.unheard(sgd) or e.words.ambiguous or "momentum" not in e.words.hyper.values():
+        return None
+    switches = e.words.switchable({})
+    resting = [t for t in e.plain if not any(t.script.groups[0].options.get(o) for o in switches)]
+    if not resting or not all(map(Claim(sgd, e.words).holds, resting)):
+        return None
+    why = f"{sgd.title}, by its options, and since it is that while none of them is on."
+    return Guess(sgd, why, by="its options")
+
+
+def _unknown(e: _Evidence) -> Guess:
     why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
-    if plain and (known := _mistaken(words, plain)):
+    if e.plain and (known := _mistaken(e.words, e.plain)):
         why = f"No known rule reproduces its plain steps, but {known} does. --rule NAME holds it to a rule."
     return Guess(None, why)
 
@@ -140,18 +221,6 @@ def _denies(name: str, named: Rule, behaves: Rule) -> bool:
     if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
         return True
     return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
-
-
-def _is_sgd_at_rest(signature: Signature, words: Words, plain: Sequence[Trace]) -> bool:
-    """Whether an optimizer has SGD's options and no others, and with all of them off is plain SGD."""
-    sgd = RULES["torch"]
-    others = {*signature.options, *signature.required} - words.hyper.keys() - IMPLEMENTATION
-    if others or words.unheard(sgd) or words.ambiguous or "momentum" not in words.hyper.values():
-        return False
-    switches = words.switchable({})
-    resting = [t for t in plain if not any(t.script.groups[0].options.get(o) for o in switches)]
-    claim = Claim(sgd, words)
-    return bool(resting) and all(map(claim.holds, resting))
 
 
 def _mistaken(words: Words, plain: Sequence[Trace]) -> str:
