@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 
 import pytest
 import torch
@@ -44,9 +45,11 @@ def test_a_right_optimizer_is_right_where_autograd_is_off():
     assert "nothing-else" not in {v.clause.id for v in verdicts if v.outcome == FAILED}
 
 
-@pytest.mark.parametrize("folder", ["/lib/torch/optim/", "C:\\lib\\torch\\optim\\"])
-def test_the_line_that_is_told_is_the_users_own_whatever_parts_a_path(monkeypatch, folder):
-    torchs, own, space = f"{folder}sgd.py", "homework.py", {}
+@pytest.mark.parametrize(
+    "own", ["homework.py", "/home/me/torch/homework.py", "/home/me/surefoot/homework.py"]
+)
+def test_the_line_that_is_told_is_the_users_own_whatever_its_folder_is_called(monkeypatch, own):
+    torchs, space = os.path.join(torch.__path__[0], "optim", "sgd.py"), {}
     for file, source in ((torchs, "def f(): raise ValueError('x')\n"), (own, "def step(): f()\n")):
         monkeypatch.setitem(linecache.cache, file, (len(source), None, [source], file))
         exec(compile(source, file, "exec"), space)

@@ -17,6 +17,7 @@ from surefoot.check.situations import PLAIN, SITUATIONS, Situation
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
 from surefoot.errors import InputError
 from surefoot.rules import Rule
+from surefoot.trace import Trace
 from surefoot.trace.values import elements
 
 __all__ = ["Judgement"]
@@ -29,6 +30,31 @@ BUT_FOR = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class _Wrong:
+    """The first fault of each run that parts from the rule; and all runs that were judged."""
+
+    faults: list[tuple[Recording, Fault]]
+    recordings: list[Recording]
+
+    @property
+    def runs(self) -> str:
+        return f"{len(self.faults)} of {len(self.recordings)} runs"
+
+    @property
+    def traces(self) -> list[Trace]:
+        return [t for r, _ in self.faults if (t := r.trace)]
+
+    @property
+    def raises(self) -> bool:
+        """Whether a run ends in an exception, so that not all have a trace."""
+        return len(self.traces) < len(self.faults)
+
+    @property
+    def exceptions(self) -> set[str]:
+        return {f"{f.kind}: {f.said}\n{f.line}" for _, f in self.faults if isinstance(f, Raised)}
+
+
 class Judgement:
     """One examination under way: what was recorded, and the fault that has been explained already."""
 
@@ -36,7 +62,7 @@ class Judgement:
         self.recorder, self.plan, self.explains = recorder, plan, explains
         self.fault: Diagnosis | None = None
         self.raised: set[str] = set()  # exceptions that were told of
-        self.partings: set[str] | None = None  # see `parted`
+        self.partings: set[str] | None = None  # see `own`
         self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
         self.failed: set[str] = set()  # ids of clauses
@@ -105,12 +131,7 @@ class Judgement:
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
         clause = situation.clause
-        if situation is PLAIN:
-            recordings = self.recorder.plain
-        else:
-            near = 0 if self.plan.quick else situation.near
-            recordings = list(self.recorder.record(situation, self.recorder.accepted(near)))
-        taken = [r for r in recordings if not r.refused]
+        taken = [r for r in self.recordings(situation) if not r.refused]
         if not taken:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
         recordings = [r for r in taken if not _runs_away(r, claim)]
@@ -119,45 +140,64 @@ class Judgement:
         if isinstance(recordings[-1].outcome, Died):
             self.deaths += 1
             return tell_death(self.recorder, clause, recordings[-1])
-        wrong = [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None]
-        if not wrong:
+        wrong = _Wrong(
+            [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None], recordings
+        )
+        if not wrong.faults:
             combined = len(set(map(_options, recordings)))
             note = f"runs: {len(recordings)}; combinations of options: {combined}"
             return clause.verdict(PASSED, note=note)
-        runs = f"{len(wrong)} of {len(recordings)} runs"
-        traces = [t for r, _ in wrong if (t := r.trace)]
         if situation is PLAIN:
             self.parts = True
-        raised = len(traces) < len(wrong)
-        if not raised and (other := convention(claim, traces)):
+        if not wrong.raises and (other := convention(claim, wrong.traces)):
             return clause.verdict(DIFFERS, note=other)
         if not self.explains:
-            return clause.verdict(FAILED, note=runs)
-        if raised:  # there is nothing to hold a diagnosis against
-            exceptions = {f"{f.kind}: {f.said}\n{f.line}" for _, f in wrong if isinstance(f, Raised)}
-            if exceptions <= self.raised and not traces:
-                note = f"{runs} end in an exception"
-                return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
-            self.raised |= exceptions
-            return tell_failure(self.recorder, clause, claim, wrong, runs)
-        if self.fault is not None and all(map(self.fault.claim.holds, traces)):
-            note = f"{runs}; the fault is the one already named"
+            return clause.verdict(FAILED, note=wrong.runs)
+        return self.told_already(situation, claim, wrong) or self.tell(situation, claim, wrong)
+
+    def recordings(self, situation: Situation) -> list[Recording]:
+        if situation is PLAIN:
+            return self.recorder.plain
+        near = 0 if self.plan.quick else situation.near
+        return list(self.recorder.record(situation, self.recorder.accepted(near)))
+
+    def told_already(self, situation: Situation, claim: Claim, wrong: _Wrong) -> Verdict | None:
+        """A short verdict where another clause has told of all that is wrong here; else None."""
+        clause = situation.clause
+        if wrong.raises:
+            if wrong.traces or not wrong.exceptions <= self.raised:
+                return None
+            note = f"{wrong.runs} end in an exception"
+            return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
+        if self.fault is not None and all(map(self.fault.claim.holds, wrong.traces)):
+            note = f"{wrong.runs}; the fault is the one already named"
             return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
-        if situation is not PLAIN:  # with options that part in plain steps already, that is why
-            parted = self.parted(claim)
-            own = [(r, fault) for r, fault in wrong if _options(r) not in parted]
-            explained = self.fault is not None and self.fault.complete
-            if not own and self.parts and not explained:
-                note = f"{runs} part from the rule"
-                return clause.verdict(
-                    FAILED, note=note, diagnosis="The plain steps part from the rule already."
-                )
-            wrong = own or wrong
-            traces = [t for r, _ in wrong if (t := r.trace)]
+        explained = self.fault is not None and self.fault.complete
+        if situation is PLAIN or not self.parts or explained or self.own(claim, wrong):
+            return None
+        note = f"{wrong.runs} part from the rule"
+        return clause.verdict(FAILED, note=note, diagnosis="The plain steps part from the rule already.")
+
+    def own(self, claim: Claim, wrong: _Wrong) -> list[tuple[Recording, Fault]]:
+        """The faults of runs with options with which the plain steps do not part from the rule already."""
+        if self.partings is None:
+            failing = (r for r in self.recorder.plain if not r.refused and fault_in(r, claim) is not None)
+            self.partings = set(map(_options, failing))
+        return [(r, fault) for r, fault in wrong.faults if _options(r) not in self.partings]
+
+    def tell(self, situation: Situation, claim: Claim, wrong: _Wrong) -> Verdict:
+        """Tell of what is wrong in full."""
+        clause, runs = situation.clause, wrong.runs
+        if wrong.raises:  # there is nothing to hold a diagnosis against
+            self.raised |= wrong.exceptions
+            return tell_failure(self.recorder, clause, claim, wrong.faults, runs)
+        faults = wrong.faults
+        if situation is not PLAIN:
+            faults = self.own(claim, wrong) or faults
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
-            said = hint(clause.id, claim, traces, [])
-            return tell_failure(self.recorder, clause, claim, wrong, runs, None, said)
-        return self.explain(clause, claim, wrong, recordings, runs)
+            said = hint(clause.id, claim, [t for r, _ in faults if (t := r.trace)], [])
+            return tell_failure(self.recorder, clause, claim, faults, runs, None, said)
+        return self.explain(clause, claim, faults, wrong.recordings, runs)
 
     def explain(
         self,
@@ -187,13 +227,6 @@ class Judgement:
                 note = f"{verdict.note}; the diagnosis does not explain {left} of them"
                 verdict = dataclasses.replace(verdict, note=note)
         return verdict
-
-    def parted(self, claim: Claim) -> set[str]:
-        """The options with which the plain steps part from the rule already."""
-        if self.partings is None:
-            failing = (r for r in self.recorder.plain if not r.refused and fault_in(r, claim) is not None)
-            self.partings = set(map(_options, failing))
-        return self.partings
 
 
 def _options(recording: Recording) -> str:

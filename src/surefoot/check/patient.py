@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import re
 import traceback
 import warnings
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+import surefoot
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
@@ -38,6 +40,8 @@ class {name}({name}):
 
 
 NO_THREAD = "can't start new thread"
+# what an exception passes through that is not the user's: the two packages themselves, not what is called so
+_LIBRARIES = tuple(os.path.join(folder, "") for module in (surefoot, torch) for folder in module.__path__)
 
 
 class Here:
@@ -169,8 +173,7 @@ def describe(error: BaseException) -> dict[str, str]:
         action, error = "construction", error.__cause__
     line = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        file = frame.filename.replace("\\", "/")  # as on Windows
-        if not any(part in file for part in ("/surefoot/", "/torch/", "<")) and frame.line:
+        if not frame.filename.startswith((*_LIBRARIES, "<")) and frame.line:
             line = f"line {frame.lineno}: {frame.line}"
     said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # torch writes some in colours
     said = re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", said)  # no two runs have the same
