@@ -67,3 +67,19 @@ def test_who_cannot_be_driven_is_not_judged_step_by_step():
 def test_who_looks_whether_it_is_there_is_not_meant():
     assert not Here(load(Looks)).signature.calls_none
     assert not Here(load(torch.optim.LBFGS)).signature.calls_none
+
+
+class Insists(torch.optim.SGD):
+    """As the usual SAM, whose signature says that it does without a closure."""
+
+    def step(self, closure=None):
+        assert closure is not None, "SAM requires closure"
+        super().step(closure)
+        return super().step(closure)
+
+
+def test_who_insists_on_a_closure_in_words_is_no_broken_combination():
+    report = check(Insists)
+    assert report["steps"].outcome == "not applicable"
+    assert "needs a closure" in report["steps"].note
+    assert report["closure-called"].outcome == "passed"

@@ -57,6 +57,7 @@ WITNESS = {
     "gradient-pauses": "buffers_by_position",
     "late-gradient": "state_made_early_only",
     "in-place": "data_rebound",
+    "large": "large_without_momentum",
     "version-moves": "data_hides_change",
     "stays-leaf": "parameter_becomes_result",
     "frozen": "decays_frozen",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from surefoot.check import check
 from surefoot.check.guess import guess
 from surefoot.check.protocol import Signature
 from surefoot.check.variants import conventions
@@ -96,3 +98,27 @@ def test_an_option_that_names_a_rule_claims_it(word, rule):
     found = guess(signature, Words.of(signature, {}), [], {"convention": word})
     assert found.rule.name == rule
     assert (f"by convention={word!r}" in found.why) == (rule == word)
+
+
+class Mine(torch.optim.Optimizer):
+    """Its name says nothing; its steps lead uphill."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in (p for group in self.param_groups for p in group["params"] if p.grad is not None):
+            p.add_(p.grad, alpha=group_lr(self))
+
+
+def group_lr(opt):
+    return opt.param_groups[0]["lr"]
+
+
+def test_steps_uphill_are_a_fault_whatever_the_class_is_called():
+    verdict = check(Mine, only=["rule"])["rule"]
+    assert verdict.outcome == "failed"
+    assert "The step goes uphill" in verdict.diagnosis
+    ascent = check(type("GradientAscent", (Mine,), {}), only=["rule"])["rule"]
+    assert ascent.outcome == "not applicable"

@@ -42,6 +42,17 @@ def test_arguments_of_step_that_nobody_can_make_up_are_asked_for():
     assert not load(Passes).signature.needs_closure
 
 
+class TakesLoss(torch.optim.SGD):
+    def step(self, loss):
+        super().step()
+        return loss
+
+
+def test_a_loss_that_must_be_given_is_no_closure():
+    with pytest.raises(InputError, match=r"^TakesLoss.step\(\) asks for loss, which cannot .* gives it\.$"):
+        load(TakesLoss)
+
+
 def test_closure_that_must_be_given_is_seen():
     assert load("torch.optim:LBFGS").signature.needs_closure
 

@@ -91,3 +91,44 @@ def test_what_cannot_be_constructed_is_told_with_the_line_and_its_mending():
     assert found["rule"].note.startswith("It cannot be constructed: TypeError: Optimizer.__init__() got")
     with pytest.raises(InputError, match=r"cannot be made with lr=0\.1: TypeError.* dict\(lr=lr\)\)\.$"):
         check(Unmade, options={"lr": 0.1})
+
+
+class Named(torch.optim.SGD):
+    def __init__(self, params, lr=0.1):
+        params = list(params)
+        if not isinstance(params[0], tuple):
+            raise TypeError("Named wants model.named_parameters()")
+        super().__init__(params, lr=lr)
+
+
+def test_who_takes_named_parameters_is_told_how_to_be_examined():
+    with pytest.raises(InputError, match="Named takes named parameters") as caught:
+        check(Named)
+    _, _, told = str(caught.value).partition("such as ")
+    space = {"Named": Named}
+    exec(told.partition(", and name")[0].replace("): return", "):\n    return"), space)
+    assert check(space["make"], only=["steps"]).ok
+
+
+class Torchs(torch.optim.SGD):
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+
+
+def test_a_loading_that_names_its_argument_otherwise_is_told_the_name():
+    assert (
+        "def load_state_dict(self, state_dict)"
+        in check(Torchs, only=["distributed-checkpoint"])["distributed-checkpoint"].mend
+    )
+
+
+class Writes(torch.optim.SGD):
+    def step(self, closure=None):
+        for p in (p for group in self.param_groups for p in group["params"] if p.grad is not None):
+            p.grad.add_(p.detach())
+        return super().step(closure)
+
+
+def test_who_writes_into_an_expanded_gradient_is_not_told_of_indices():
+    report = check(Writes, only=["layouts", "grad-kept"])
+    assert report["layouts"].mend == report["grad-kept"].clause.mend

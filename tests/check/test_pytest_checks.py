@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from surefoot.check.pytest_checks import checks
+from surefoot.check.pytest_checks import _tell, checks
+from surefoot.check.report.words import echoes
 from surefoot.check.run import check, clauses
 from surefoot.errors import InputError
 
@@ -118,3 +119,25 @@ def test_clauses_have_ids_of_their_own():
 
     assert not set(arithmetic.CLAUSES) & set(contract.CLAUSES)
     assert len(clauses()) == len(arithmetic.CLAUSES) + len(contract.CLAUSES) + 1
+
+
+class Captured(torch.optim.SGD):
+    """The lr is the constructor's, and tensors are not looked for."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+        self.lr = lr
+
+    def step(self, closure=None):
+        for p in (p for group in self.param_groups for p in group["params"] if p.grad is not None):
+            p.data.sub_(self.lr * p.grad)
+
+
+def test_what_shows_a_fault_again_tells_of_the_one_that_names_it():
+    report = check(Captured, only=["live-options", "tensor-lr"])
+    again = next(v for v in report.failures if echoes(v))
+    with pytest.raises(pytest.fail.Exception) as caught:
+        _tell(report, again.clause.id)
+    (named,) = (v for v in report.failures if not echoes(v))
+    assert f"✗ {named.clause.id}: " in str(caught.value)
+    assert named.repro.splitlines()[-1] in str(caught.value)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -130,6 +131,12 @@ def test_junit_is_xml_with_the_right_counts():
     assert not list(cases["keep"])
     skipped = ElementTree.fromstring(junit([REPORT.expecting({"drop": "known"})]))[0]
     assert (skipped.get("failures"), skipped.get("skipped")) == ("0", "2")
+
+
+def test_a_claim_that_does_not_hold_is_not_told_as_if_it_did():
+    untrue = replace(REPORT.failures[0], note="betas changes w", expected="True", got="False")
+    (failure,) = ElementTree.fromstring(junit([replace(REPORT, verdicts=(untrue,))])).iter("failure")
+    assert failure.get("message") == "not true: betas changes w"
 
 
 class _Tags(HTMLParser):

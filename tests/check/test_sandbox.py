@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -385,6 +386,24 @@ def test_what_a_process_has_used_is_read_where_the_system_says_so():
     before = time.process_time()
     assert process.time_used(os.getpid()) == pytest.approx(before, abs=1.0)
     assert process.time_used(1 << 30) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say what runs")
+def test_time_that_a_compiler_takes_does_not_count(tmp_path, monkeypatch):
+    compiler = shutil.copy(shutil.which("sleep"), tmp_path / "cc1plus")
+    (tmp_path / "compiling.py").write_text(
+        "import subprocess, torch\n"
+        "class SGD(torch.optim.SGD):\n"
+        "    def zero_grad(self, set_to_none=True):\n"
+        f"        subprocess.run([{str(compiler)!r}, '2.5'])\n"
+        "        super().zero_grad(set_to_none)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(Sandbox("compiling.py:SGD", seconds=1.0)) as patient:
+        assert "claims" in patient.observe("zero-grad", {"kept": {}}, {})
+        patient.compiling = 0.0
+        with pytest.raises(Died, match="did not end within 1 s"):
+            patient.observe("zero-grad", {"kept": {}}, {})
 
 
 def test_threads_of_earlier_optimizers_are_no_refusal(patients):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.followed import followed, precision
 from surefoot.check.libraries import elsewhere
-from surefoot.check.mistakes import MISTAKES, as_in, mistakes_in
+from surefoot.check.mistakes import MISTAKES, as_in, climbs, mistakes_in
 from surefoot.check.naming import claims_momentum, named_after, title
 from surefoot.check.protocol import Options, Signature
 from surefoot.check.variants import variants
@@ -24,6 +25,8 @@ __all__ = ["Guess", "guess"]
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
 # options that say how a rule is computed, not which
 IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
+SOUND = ("torch", "adam", "rmsprop", "lion")  # of the families with known mistakes
+ASCENDS = re.compile("asce|ascent|maxim|climb", re.I)  # a class whose steps are meant to lead uphill
 
 
 @dataclass(frozen=True)
@@ -187,9 +190,16 @@ def _at_rest(e: _Evidence) -> Guess | None:
 
 
 def _unknown(e: _Evidence) -> Guess:
-    why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
-    if e.plain and (known := _mistaken(e.words, e.plain)):
-        why = f"No known rule reproduces its plain steps, but {known} does. --rule NAME holds it to a rule."
+    mistake = _mistaken(e.words, e.plain)
+    if mistake is None:
+        why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
+        return Guess(None, why)
+    rule = next(rule for rule in map(RULES.__getitem__, SOUND) if mistake in mistakes_in(rule))
+    if climbs(mistake) and not ASCENDS.search(e.signature.name):
+        return Guess(rule, f"{rule.title}, since with a known mistake it is that.", sure=False)
+    family = next(name for name, mistakes in MISTAKES.items() if mistake in mistakes)
+    known = f"{family} with a known mistake ({mistake.mistake})"
+    why = f"No known rule reproduces its plain steps, but {known} does. --rule NAME holds it to a rule."
     return Guess(None, why)
 
 
@@ -223,12 +233,10 @@ def _denies(name: str, named: Rule, behaves: Rule) -> bool:
     return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
 
 
-def _mistaken(words: Words, plain: Sequence[Trace]) -> str:
-    """The known mistake that reproduces plain steps, in words."""
-    for family, mistakes in MISTAKES.items():
-        for rule in _mistaken_in(mistakes, words, plain):
-            return f"{family} with a known mistake ({rule.mistake})"
-    return ""
+def _mistaken(words: Words, plain: Sequence[Trace]) -> Rule | None:
+    """The first known mistake that reproduces plain steps, if one does."""
+    every = (rule for mistakes in MISTAKES.values() for rule in _mistaken_in(mistakes, words, plain))
+    return next(every, None)
 
 
 def _mistaken_in(mistakes: Sequence[Rule], words: Words, plain: Sequence[Trace]) -> Iterator[Rule]:

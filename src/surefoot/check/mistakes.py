@@ -15,7 +15,7 @@ from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import zero
 
-__all__ = ["MISTAKES", "as_in", "mistakes_in"]
+__all__ = ["MISTAKES", "as_in", "climbs", "mistakes_in"]
 
 
 # The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
@@ -207,6 +207,11 @@ def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
     if {"beta1", "beta2"} <= known and "eps" not in known:
         return MISTAKES["Lion"]
     return MISTAKES["Adam" if "beta1" in known else "RMSprop" if "alpha" in known else "SGD"]
+
+
+def climbs(mistake: Rule) -> bool:
+    """Whether with this mistake no step can lead downhill."""
+    return "goes uphill" in (mistake.mistake or "")
 
 
 def as_in(mistake: Rule, held: Rule) -> Rule:

@@ -16,6 +16,7 @@ from surefoot.check.protocol import Options
 
 __all__ = ["in_training", "without_closure"]
 
+NOT_CALLABLE = "'NoneType' object is not callable"
 # a schedule-free optimizer steps in training mode alone
 TRAINING = """
 class {name}({name}):
@@ -52,7 +53,8 @@ def in_training(subject: Subject) -> Subject:
 def without_closure(subject: Subject, given: Options) -> Subject:
     """Where step() wants a closure and calls it once, as to get the loss, let it do without.
 
-    The same where it says that it does without, and then calls the closure that is not there.
+    The same where its signature says that it does without, and then it calls the closure that is not there,
+    or says that it must have one.
     """
     made, name, signature = subject.make, subject.signature.name, subject.signature
     if not isinstance(made, type):
@@ -71,10 +73,15 @@ def without_closure(subject: Subject, given: Options) -> Subject:
         return type(name, (made,), {})([p], **signature.call(given))
 
     if not signature.needs_closure:
-        if not _never_looks(made.step) or not _calls_none(optimizer):  # type: ignore[attr-defined]
+        said = _said_without(optimizer)
+        asks = "closure" in said and "positional argument" not in said
+        never = NOT_CALLABLE in said and _never_looks(made.step)  # type: ignore[attr-defined]
+        if not asks and not never:
             return subject
-        signature = dataclasses.replace(signature, needs_closure=True, calls_none=True)
+        signature = dataclasses.replace(signature, needs_closure=True, calls_none=never)
         subject = dataclasses.replace(subject, signature=signature)
+        if asks:  # what a step does with one that it insists on is not known
+            return subject
     try:
         opt = optimizer()
         for _ in range(2):
@@ -108,12 +115,14 @@ def _never_looks(step: Callable[..., Any]) -> bool:
     return called and not any(map(of_it, [*asked, *(n for n in nodes if isinstance(n, ast.BoolOp))]))
 
 
-def _calls_none(make: Callable[[], Any]) -> bool:
-    """Whether a step without a closure ends in calling None."""
+def _said_without(make: Callable[[], Any]) -> str:
+    """What a step without a closure says, if it raises."""
     try:
-        make().step()
-    except TypeError as error:
-        return "'NoneType' object is not callable" in str(error)
-    except Exception:
-        return False
-    return False
+        opt = make()
+    except Exception:  # that is told elsewhere
+        return ""
+    try:
+        opt.step()
+    except Exception as error:
+        return str(error)
+    return ""

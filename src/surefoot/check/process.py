@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
-__all__ = ["ending", "time_queued", "time_used"]
+__all__ = ["compilers", "ending", "time_queued", "time_used"]
+
+
+# as they are called while they run: what torch.compile starts
+COMPILERS = {"cc1plus", "g++", "c++", "clang++", "clang", "collect2", "ld", "as"}
 
 
 def time_queued(pid: int) -> float:
@@ -25,6 +30,24 @@ def time_used(pid: int) -> float:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def compilers(pid: int) -> bool:
+    """Whether a C++ compiler works for a process just now, started by it or by what it has started."""
+    parents, names = {}, {}
+    for entry in os.scandir("/proc") if os.path.isdir("/proc") else ():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{entry.name}/stat", encoding="ascii", errors="replace") as file:
+                name, _, rest = file.read().partition("(")[2].rpartition(")")
+            parents[int(entry.name)], names[int(entry.name)] = int(rest.split()[1]), name
+    for process, name in names.items():
+        while name in COMPILERS and process in parents:
+            process = parents[process]
+            if process == pid:
+                return True
+    return False
 
 
 def ending(code: int) -> str:

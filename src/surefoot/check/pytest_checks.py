@@ -82,6 +82,7 @@ def _tell(report: Report, id: str) -> None:
     import pytest
 
     from surefoot.check.report import text
+    from surefoot.check.report.words import echoes
 
     __tracebackhide__ = True
     verdict = next((v for v in report.verdicts if v.clause.id == id), None)
@@ -90,4 +91,8 @@ def _tell(report: Report, id: str) -> None:
     if verdict.outcome == NOT_APPLICABLE:
         pytest.skip(verdict.note)
     if verdict.outcome == FAILED:
-        pytest.fail(text(replace(report, verdicts=(verdict,))), pytrace=False)
+        told = [verdict]
+        if echoes(verdict):  # what it refers to comes first
+            others = [v for v in report.failures if not echoes(v)]
+            told = ([v for v in others if v.clause.id in verdict.diagnosis.split()] or others[:1]) + told
+        pytest.fail(text(replace(report, verdicts=tuple(told))), pytrace=False)

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.process import ending, time_queued, time_used
+from surefoot.check.process import compilers, ending, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import get_server
 from surefoot.errors import InputError
@@ -40,6 +40,8 @@ BUSY = 20  # times as long as allowed is the most that waiting for a processor m
 # control characters as JSON writes them: a terminal would obey them, and show what was never judged
 CONTROL = re.compile(rb"\\u00(?:[01][0-9a-f]|7f|[89][0-9a-f])")
 TORCHS_LOG = re.compile(r"[VIWEC]\d{4} [\d:.]+ \d+ torch/|Profiler record function")
+COMPILING = 120.0  # seconds that may be waited for a compiler, all answers together
+GLANCE = 0.25  # seconds between two looks for one
 LONG = 120.0  # seconds that a clause of --deep may take
 
 
@@ -61,6 +63,7 @@ class Sandbox:
         self.tolerated, self.closed = "", False
         self.patched: list[str] = []
         self.hangs = 0
+        self.compiling = COMPILING
         self.limit = memory  # of the present process
         self.fresh = True  # whether it has answered nothing yet
         self.output = tempfile.TemporaryFile()  # noqa: SIM115  (closed in close)
@@ -186,18 +189,25 @@ class Sandbox:
         return reply["answer"]
 
     def _line(self, seconds: float) -> bytes:
-        """Read one answer; time that its process waits for a processor, not for its own threads, is free."""
+        """Read one answer; waiting for a processor, not for its own threads, is free, and for a compiler."""
         assert self._connection is not None, "a question was asked before"
         began, queued, used = time.monotonic(), time_queued(self._pid), time_used(self._pid)
         deadline, read = began + seconds, bytearray()
+        compiled, looked = 0.0, began  # seconds that compilers worked, of those until the last look
         while not read.endswith(b"\n"):
             if time.monotonic() > deadline and time_used(self._pid) - used < seconds:
-                deadline = began + seconds + min(time_queued(self._pid) - queued, BUSY * seconds)
+                waited = min(time_queued(self._pid) - queued, BUSY * seconds)
+                deadline = began + seconds + waited + compiled
             left = deadline - time.monotonic()
             if left <= 0:
                 self.hangs += 1
                 raise self._died(f"it did not end within {seconds:g} s, and was stopped.")
-            if not select.select([self._connection], [], [], left)[0]:
+            if not select.select([self._connection], [], [], min(left, GLANCE))[0]:
+                now = time.monotonic()
+                if self.compiling > 0 and compilers(self._pid):
+                    compiled += now - looked
+                    self.compiling -= now - looked
+                looked = now
                 continue
             try:
                 part = self._connection.recv(1 << 16)

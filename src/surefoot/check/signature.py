@@ -15,6 +15,9 @@ from surefoot.errors import InputError
 
 __all__ = ["describe"]
 
+# what a step() may ask for that a closure does not stand for
+NO_CLOSURE = {"loss", "losses", "loss_value", "grad", "grads", "gradient", "gradients", "lr", "metrics"}
+
 
 def describe(make: Callable[..., Any], imports: str, name: str | None = None) -> Signature:
     """Read how an optimizer is called from its signature."""
@@ -46,10 +49,10 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     takes = takes[1:] if inspect.isclass(make) else takes  # without self
     called = name or str(getattr(make, "__name__", type(make).__name__))
     asked = [p.name for p in takes if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    if len(asked) > 1:
+    if len(asked) > 1 or NO_CLOSURE & {*asked}:
         raise InputError(
             f"{called}.step() asks for {' and '.join(asked)}, which cannot be made up here; examine a "
-            "subclass whose step(closure=None) gives them."
+            f"subclass whose step(closure=None) gives {'them' if len(asked) > 1 else 'it'}."
         )
     return Signature(
         name=called,

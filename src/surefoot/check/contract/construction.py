@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.settings import alternatives, contexts, everything, invalid
+from surefoot.check.contract.settings import MATRICES, VECTOR, alternatives, contexts, everything, invalid
 from surefoot.check.contract.tools import gradient, lacks, run, state, weight
+
+Shapes: TypeAlias = "list[list[int]]"  # of the weights that a probe steps
 
 
 @clause(
@@ -129,8 +131,8 @@ def refuses_names(make: Make) -> Claims:
     quick=True,
     needs=["repeatable", "visible"],
 )
-def option_effect(make: Make, option: str, value: Any, also: dict[str, Any]) -> Claims:
-    a, b = [weight(2, 2), weight(4, 4)], [weight(2, 2), weight(4, 4)]  # small matrices may be treated apart
+def option_effect(make: Make, option: str, value: Any, also: dict[str, Any], shapes: Shapes) -> Claims:
+    a, b = [weight(*shape) for shape in shapes], [weight(*shape) for shape in shapes]
     without, with_it = make(a, **also), make(b, **{**also, option: value})
     run(without, a, range(10))
     run(with_it, b, range(10))
@@ -190,16 +192,17 @@ def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     mend="Read the option from `group` at every step, not from an attribute set in __init__.",
     over="rich",
     cases=lambda signature: [
-        {"option": o, "value": v}
+        {"option": o, "value": v, "shapes": shapes}
         for o, v in alternatives(signature, again=True)
         if o in ("lr", "momentum", "weight_decay", "dampening", "betas", "alpha", "maximize", "nesterov")
+        for shapes in (MATRICES, VECTOR)
     ],
     refuses=("ValueError",),
     quick=True,
     needs=["repeatable", "visible"],
 )
-def live_options(make: Make, option: str, value: Any) -> Claims:
-    a, b = [weight(2, 2), weight(4, 4)], [weight(2, 2), weight(4, 4)]  # small matrices may be treated apart
+def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
+    a, b, c = ([weight(*shape) for shape in shapes] for _ in range(3))
     steady, edited = make(a), make(b)
     run(steady, a, range(1))
     run(edited, b, range(1))
@@ -212,6 +215,9 @@ def live_options(make: Make, option: str, value: Any) -> Claims:
     edited.param_groups[0][option] = value
     run(steady, a, range(1, 10))
     run(edited, b, range(1, 10))
+    run(make(c, **{option: value}), c, range(10))
+    if [w.tolist() for w in a] == [w.tolist() for w in c]:
+        return f"{option} changes nothing here, not even from the start"  # for option-effect to tell
     changed = [w.tolist() for w in a] != [w.tolist() for w in b]
     held = [k for k, v in first.items() if option == "lr" and v == [[old, old], [old, old]]]
     if held and not changed:

@@ -188,14 +188,19 @@ class _Work:
                 elif finding.outcome == PASSED:
                     shown.add(key)
             for key, (finding, case) in failed.items():
-                if key not in shown:
-                    return self.failure(clause, case, options, finding)
+                if key in shown:
+                    continue
+                if why := self.questions.again("unread", options, option=key):
+                    findings.append(Finding(NOT_APPLICABLE, why))
+                    continue
+                return self.failure(clause, case, options, finding)
         outcomes = [f.outcome for f in findings]
         if DIFFERS in outcomes:
             return clause.verdict(DIFFERS, note=findings[outcomes.index(DIFFERS)].note)
         if PASSED in outcomes:
             return clause.verdict(PASSED)
-        note = findings[0].note if findings else "it has no option that this is about"
+        notes = (f.note for f in findings if f.outcome == NOT_APPLICABLE)
+        note = next(notes, "it has no option that this is about")
         return clause.verdict(NOT_APPLICABLE, note=note)
 
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
@@ -205,7 +210,9 @@ class _Work:
         fault = "groups are mixed up" if mixed_up else self.fault(clause, case, finding)
         if fault in self.told:
             said = f"The fault is the one that {self.told[fault]} has named."
-            return clause.verdict(FAILED, note=finding.note, options=options, diagnosis=said)
+            untrue = (finding.expected, finding.got) == ("True", "False")
+            note = f"not true: {finding.note}" if untrue else finding.note
+            return clause.verdict(FAILED, note=note, options=options, diagnosis=said)
         if fault:
             self.told[fault] = clause.id
         with self.patient.hurried(1.0) if finding.died else contextlib.nullcontext():

@@ -9,6 +9,7 @@ import inspect
 import random
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -169,7 +170,30 @@ def moves_anyway(make: Make) -> str | None:
     return None
 
 
-FACTS = {
+def unread(make: Make, option: str) -> str | None:
+    """Whether an option that changed nothing is used nowhere: the code may read it for what is not tried."""
+    opt = make([weight(2, 2)])
+    if lacks(opt, "param_groups") or not _reads(type(opt), option):
+        return None
+    words = [f"{o}={v!r}" for o, v in opt.param_groups[0].items() if isinstance(v, str) and not _dtype(v)]
+    fed = [f"{m}() is called" for m in dir(opt) if "hess" in m.lower() and callable(getattr(opt, m, None))]
+    why = [*(f"with {word}" for word in words), *(f"before {called}" for called in fed)]
+    return f"{option} does nothing {why[0]}, but the code reads it" if why else None
+
+
+def _dtype(word: str) -> bool:
+    return isinstance(getattr(torch, word, None), torch.dtype)
+
+
+def _reads(cls: type, option: str) -> bool:
+    """Whether a method other than the constructor has the option's name in its code."""
+    own = (c for c in cls.__mro__ if c is not object and not c.__module__.startswith("torch."))
+    methods = (inspect.unwrap(f) for c in own for n, f in vars(c).items() if callable(f) and n != "__init__")
+    return any(option in getattr(getattr(f, "__code__", None), "co_consts", ()) for f in methods)
+
+
+FACTS: dict[str, Callable[..., str | None]] = {
+    "unread": unread,
     "an optimizer": an_optimizer,
     "a closure": a_closure,
     "groups": groups,

@@ -27,6 +27,12 @@ WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
 def instead(name: str, said: str) -> str:
     """Say what a constructor that raised this takes instead of parameters, and what to examine then."""
+    if "named_parameters" in said:
+        pairs = '[(f"p{i}", p) for i, p in enumerate(params)]'
+        return (
+            f"{name} takes named parameters: {said}. Write a function that makes it of parameters, such as "
+            f"def make(params): return {name}({pairs}), and name that function instead."
+        )
     wanted = WANTED.search(said)
     if not wanted:
         return ""
@@ -66,6 +72,10 @@ def of_failure(id: str, what: str, mixed_up: bool) -> str:
         return BY_PLACE
     if id == "checkpoint-file" and what.startswith("w after"):  # it was read, but says too little
         return CLAUSES["resume"].mend
+    if id == "distributed-checkpoint" and "unexpected keyword argument 'state_dict'" in what:
+        return "torch's distributed code gives it by its name: def load_state_dict(self, state_dict)."
+    if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into
+        return CLAUSES["grad-kept"].mend
     if id == "no-gradient" and what.startswith("the state of"):
         return "In the loop, before any state is made: if p.grad is None: continue."
     return ""

@@ -10,7 +10,7 @@ from typing import Any
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.facts import NO_OPTIMIZER
 from surefoot.check.contract.judge import Finding, judge
-from surefoot.check.contract.settings import FLAGS, PATHS, alternatives, settings
+from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, settings
 from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
 from surefoot.check.protocol import SAYS_SO, Died, Options, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
@@ -77,10 +77,10 @@ class Questions:
             return ""
         return f"{NEEDS}: it has no {found[1]}" if found[1] in OF_AN_OPTIMIZER else f"{NEEDS}: {found[0]}"
 
-    def again(self, name: str, options: Options) -> str:
+    def again(self, name: str, options: Options, **case: Any) -> str:
         """Say why a fact does not hold with other options; "" if it does, or cannot be told."""
         try:
-            answer = self.patient.observe(name, {}, {**self.base, **options})
+            answer = self.patient.observe(name, case, {**self.base, **options})
         except (Died, MemoryError):
             return ""
         return str(answer.get("claims") or "")
@@ -153,7 +153,7 @@ class Questions:
         refused |= bool({raised["kind"], "Exception"} & set(clause.refuses))
         if refused:
             return Finding(NOT_APPLICABLE, f"it says so: {note}")
-        if clause.each:
+        if clause.each or case.get("shapes") == VECTOR:  # if vectors cannot be stepped, others tell
             return Finding(NOT_APPLICABLE, note)
         return Finding(FAILED, note, "no exception", note, raised["line"], raised=raised)
 

@@ -8,7 +8,17 @@ from typing import Any
 
 from surefoot.check.protocol import Options, Signature
 
-__all__ = ["PATHS", "alternatives", "contexts", "everything", "invalid", "paths", "settings"]
+__all__ = [
+    "MATRICES",
+    "PATHS",
+    "VECTOR",
+    "alternatives",
+    "contexts",
+    "everything",
+    "invalid",
+    "paths",
+    "settings",
+]
 
 # option -> a value that shows in short runs that it does something: exact in binary, far from the default
 SHOWS: dict[str, Any] = {
@@ -53,6 +63,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
 }
 PATHS = ("foreach", "fused", "capturable")  # other implementations of the same rule
 BASE = ("lr",)  # given in every run, so no setting of its own
+# small matrices may be treated apart from larger ones, and vectors from both
+MATRICES, VECTOR = [[2, 2], [4, 4]], [[3]]
+SWITCHES = 3  # of unknown meaning, that are turned to see what another option does
 
 
 def alternatives(signature: Signature, again: bool = False) -> list[tuple[str, Any]]:
@@ -100,10 +113,19 @@ def contexts(signature: Signature) -> list[dict[str, Any]]:
     cases = []
     for option, value in alternatives(signature):
         others = [(o, v) for o, v in alternatives(signature) if o != option and o not in BASE]
-        for also in [{}, *({o: v} for o, v in others), dict(others[:2]), dict(others)]:
-            cases.append({"option": option, "value": value, "also": also})
-        cases += [{"option": option, "value": v, "also": {}} for v in MORE.get(option, ())]
+        company = [{}, *({o: v} for o, v in others), dict(others[:2]), dict(others)]
+        company += [{o: not v} for o, v in _unknown_switches(signature)]
+        ways = [(value, also, MATRICES) for also in company]
+        ways += [(v, {}, MATRICES) for v in MORE.get(option, ())] + [(value, {}, VECTOR)]
+        cases += [{"option": option, "value": v, "also": also, "shapes": shapes} for v, also, shapes in ways]
     return cases
+
+
+def _unknown_switches(signature: Signature) -> list[tuple[str, bool]]:
+    """Return the first options that are True or False, whose names do not say for what."""
+    known = {*SHOWS, *PATHS, "differentiable"}
+    found = [(o, v) for o, v in signature.options.items() if isinstance(v, bool) and o not in known]
+    return found[:SWITCHES]
 
 
 def paths(signature: Signature) -> list[dict[str, Any]]:

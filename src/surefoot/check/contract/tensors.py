@@ -31,6 +31,28 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
 
 @clause(
     "tensors",
+    "a large tensor is stepped as its parts would be",
+    why="Some code goes another way from a few thousand elements on, as with a state of 8 bits: small "
+    "tensors never show what is wrong there.",
+    mend="Compare the way for large tensors with that for small ones: the same formula, with every option.",
+    over="rich",
+    needs=["visible", "any shape", "repeatable", "elementwise"],
+)
+def large(make: Make) -> Claims:
+    w, part = weight(70_000), weight(35)  # 35 numbers again and again, as are the gradients
+    start = part.detach().clone()
+    run(make([w]), [w], range(5))
+    run(make([part]), [part], range(5))
+    rows = w.detach().view(-1, 35)
+    worst = rows[(rows - part.detach()).abs().amax(1).argmax()]
+    off = float((worst - part).abs().max() / (part - start).abs().max())
+    if 1e-5 < off < 0.05:
+        return {"differs": "tensors of 70,000 elements are rounded otherwise, as by a state of 8 bits"}
+    return [("35 of 70,000 elements after 5 steps, as they are alone", part.tolist(), worst.tolist(), 1e-5)]
+
+
+@clause(
+    "tensors",
     "memory layout does not matter",
     why="Channels-last models, transposed weights, expanded gradients: the same numbers, stored otherwise.",
     mend="Use tensor operations, which go by index; view(-1) and data_ptr arithmetic go by memory.",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
-from surefoot.check.report.words import MARKS, groups, headline, parts, summary
+from surefoot.check.report.words import MARKS, groups, headline, parts, short, summary
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, Report, Verdict
 
 __all__ = ["as_json", "junit", "markdown"]
@@ -89,7 +89,7 @@ def junit(reports: list[Report]) -> str:
             if (reason := _skipped(v)) is not None:
                 ElementTree.SubElement(case, "skipped", message=_xml(reason))
             elif v.failed:
-                failure = ElementTree.SubElement(case, "failure", message=_xml(v.note), type=v.clause.id)
+                failure = ElementTree.SubElement(case, "failure", message=_xml(short(v)), type=v.clause.id)
                 failure.text = _xml("\n".join(f"{label}: {words}" for label, words in parts(v)))
             elif v.note:
                 ElementTree.SubElement(case, "system-out").text = _xml(v.note)

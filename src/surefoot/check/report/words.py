@@ -8,7 +8,7 @@ from typing import Any
 from surefoot.check.protocol import Options
 from surefoot.check.verdict import CHANGED, DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Report, Verdict
 
-__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "summary", "worst"]
+__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "short", "summary", "worst"]
 
 MARKS = {PASSED: "✓", FAILED: "✗", DIFFERS: "●", NOT_APPLICABLE: "–"}
 
@@ -70,10 +70,20 @@ def echoes(verdict: Verdict) -> bool:
     return verdict.failed and bool(verdict.diagnosis) and not verdict.expected and not verdict.repro
 
 
+def _claim(verdict: Verdict) -> bool:
+    """Whether a failure is nothing but that something should be so, and is not."""
+    return (verdict.expected, verdict.got) == ("True", "False")
+
+
+def short(verdict: Verdict) -> str:
+    """Say in a line what a failure is about, where nothing stands beside it."""
+    return f"not true: {verdict.note}" if _claim(verdict) else verdict.note
+
+
 def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     """Yield what a failure says, part by part: a label and a text."""
     clause = verdict.clause
-    claim = (verdict.expected, verdict.got) == ("True", "False")  # nothing but that it should be so
+    claim = _claim(verdict)
     told: dict[str, Any] = {
         "not true" if claim else "raised" if verdict.expected == "no exception" else "what": verdict.note,
         "expected": "" if claim else verdict.expected,
