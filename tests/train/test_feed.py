@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomS
 from surefoot.errors import InputError
 from surefoot.train import loaders
 from surefoot.train.data import order
+from surefoot.train.data.scale import learn
 from surefoot.train.feed import feed
 
 CPU = torch.device("cpu")
@@ -172,6 +173,18 @@ def test_a_large_mapped_file_of_float64_stays_there_too(
     assert torch.equal(plain[0], X[:4])
     wide, *_ = feed((mapped, Y), 4, device=CPU, floats=torch.float64).epoch(1)
     assert wide[0].dtype == torch.float64
+
+
+def test_a_scaling_of_surefoots_own_gets_float64_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = 1.7e9 + X.double()
+    scaling = learn("standard", x)
+    expected = ((x - scaling.shift) / scaling.span).float()
+    for rows in ((x, Y), TensorDataset(x, Y), DataLoader(TensorDataset(x, Y), batch_size=4)):
+        found = torch.cat([x for x, _ in feed(rows, 4, device=CPU, scaling=scaling).epoch(1)])
+        assert torch.equal(found, expected)
+    monkeypatch.setattr("surefoot.train.feed._SMALL", 8)
+    found = torch.cat([x for x, _ in feed((x, Y), 4, device=CPU, scaling=scaling).epoch(1)])
+    assert torch.equal(found, expected)
 
 
 def test_targets_of_every_kind() -> None:

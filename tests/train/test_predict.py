@@ -190,3 +190,15 @@ def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="Cannot read the weights"):
         predict.load(tmp_path)
+
+
+def test_a_time_in_seconds_is_learned_and_predicted(tmp_path: Path) -> None:
+    t = np.random.RandomState(0).uniform(0, 20, 2000)
+    np.savez(tmp_path / "times.npz", x=(1.7e9 + t)[:, None], y=(t > 10).astype(int))
+    config = Config(data=str(tmp_path / "times.npz"), epochs=5, out=tmp_path / "run", threads=1)
+    run = train(config, progress=False)
+    assert run.last is not None
+    assert run.last > 0.98
+    trained = predict.load(tmp_path / "run")
+    x, y = predict.rows(tmp_path / "times.npz", trained)
+    assert (trained(x).argmax(1).numpy() == y).mean() > 0.98

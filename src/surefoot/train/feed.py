@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Batches, Feed, narrowed
-from surefoot.train.data import batches, order
+from surefoot.train.data import Scaling, batches, order
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.same import mark
 
@@ -67,12 +67,15 @@ def feed(
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
     if scaling is not None and not callable(scaling):
         raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
-    if x.dtype != wished and (device.type != "cpu" or 4 * x.numel() <= _SMALL):
+    wide = isinstance(scaling, Scaling) and scaling.wide(x)  # and narrowed after that
+    if not wide and x.dtype != wished and (device.type != "cpu" or 4 * x.numel() <= _SMALL):
         x = x.to(wished)
-    elif x.dtype != wished:  # batch by batch: a mapped file stays on disk
+    elif not wide and x.dtype != wished:  # batch by batch: a mapped file stays on disk
         scaling = partial(_narrowed, dtype=wished, scaling=scaling)
     given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, other rows may look the same
-    if scaling is None and x.dtype == torch.uint8:
+    if wide and scaling is not None and device.type != "cpu":
+        x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
+    elif scaling is None and x.dtype == torch.uint8:
         scaling = partial(Tensor.to, dtype=floats)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:

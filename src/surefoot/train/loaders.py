@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, defa
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Batches, Feed, narrowed
-from surefoot.train.data import order
+from surefoot.train.data import Scaling, order
 from surefoot.train.randomness import unmoved
 
 __all__ = ["of_dataset", "of_loader"]
@@ -130,6 +130,8 @@ def _moved(
     x, y = pair
     # to Apple's GPU torch would copy from memory that may have been freed by then (pytorch issue 189690)
     unwaited = device.type != "mps"
+    if isinstance(scaling, Scaling) and scaling.wide(x):
+        x, scaling = scaling(x), None
     x = x.to(device, narrowed(x, floats), non_blocking=unwaited)
     y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=unwaited)
     return (x if scaling is None else scaling(x)), y

@@ -28,7 +28,7 @@ def test_inputs_and_targets_by_their_usual_names(x, y, path):
     data = load(str(path))
     assert data.name == "own"
     assert repr(data) == "<Data own: 24 training and 6 validation rows of 4, 3 classes>"
-    assert data.train.x.dtype == torch.float32
+    assert data.train.x.dtype == torch.float64
     assert data.train.y.dtype == torch.int64
 
 
@@ -36,8 +36,8 @@ def test_inputs_and_targets_by_their_usual_names(x, y, path):
 def test_validation_rows_of_its_own(x, y, path):
     np.savez(path, x_train=X, y_train=Y, **{x: X[:5] + 1, y: Y[:5]})
     data = load(str(path))
-    assert torch.equal(data.train.x, torch.from_numpy(X).float())
-    assert torch.equal(data.valid.x, torch.from_numpy(X[:5] + 1).float())
+    assert torch.equal(data.train.x, torch.from_numpy(X))
+    assert torch.equal(data.valid.x, torch.from_numpy(X[:5] + 1))
     asked = load(str(path), train_fraction=0.5)
     assert (len(asked.train), len(asked.valid)) == (15, 15)
 
@@ -121,7 +121,7 @@ BAD = [
     ),
     (
         {"x": X, "y": Y, "x_test": X[:2, :3], "y_test": Y[:2]},
-        "The inputs to train on are float32 of shape (4,) but those to validate on are float32 of shape (3,)"
+        "The inputs to train on are float64 of shape (4,) but those to validate on are float64 of shape (3,)"
         " (x_test of {path}).",
     ),
     ({"a": X, "b": Y}, "{path} holds a, b; expected x and y (or images and labels, x_train and y_train)."),
@@ -194,3 +194,37 @@ def test_one_class_is_nothing_to_tell_apart(path, y, name):
     with pytest.raises(InputError) as caught:
         load(str(path))
     assert str(caught.value) == f"y of {path} holds one class only, {name!r}; expected two or more."
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.int64, np.float64])
+def test_what_float32_holds_is_float32(dtype, path):
+    np.savez(path, x=(4 * X).astype(int).astype(dtype), y=Y)
+    assert load(str(path)).train.x.dtype == torch.float32
+
+
+def test_rows_to_train_and_to_validate_on_are_of_one_dtype(path):
+    np.savez(path, x=X, y=Y, x_test=np.zeros((2, 4), np.float32), y_test=Y[:2])
+    data = load(str(path))
+    assert (data.train.x.dtype, data.valid.x.dtype) == (torch.float64, torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_a_column_far_from_zero_keeps_its_digits(dtype, path):
+    seconds = np.arange(30) % 20
+    np.savez(path, x=(1.7e9 + seconds)[:, None].astype(dtype), y=Y)
+    data = load(str(path))
+    z = data.scaling(data.train.x)
+    assert z.dtype == torch.float32
+    assert len(z.unique()) == len(data.train.x.unique()) > 15
+    assert z.mean().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_raw_values_that_become_equal_are_told(path):
+    np.savez(path, x=np.stack([X[:, 0], 1.7e9 + np.arange(30)], 1), y=Y)
+    with pytest.warns(UserWarning, match="apart") as caught:
+        load(str(path), scale="raw")
+    (said,) = [str(warning.message) for warning in caught]
+    assert said.startswith(f"column 1 of x of {path} holds values such as 17000000")
+    assert said.endswith("of which float32 tells only 1 of 24 apart; scale them by --scale standard")
+    np.savez(path, x=np.stack([X[:, 0], np.full(30, 1.7e9 + 1)], 1), y=Y)
+    load(str(path), scale="raw")  # nothing is lost of one value

@@ -69,8 +69,34 @@ def test_what_does_not_vary_stays_finite(kind, value):
         assert learn(kind, x)(x).isfinite().all()
 
 
+def test_float64_is_scaled_before_it_is_narrowed():
+    x = 1.7e9 + torch.rand(50, 2, dtype=torch.float64)
+    x[:, 1] = 0.1  # the mean of which is rounded
+    for kind in ("standard", "unit"):
+        scaling = learn(kind, x)
+        expected = (x - scaling.shift) / scaling.span
+        assert (scaling(x).dtype, scaling.shift.dtype) == (torch.float32, torch.float64)
+        assert torch.equal(scaling(x), expected.float())
+        assert scaling.span[1] == 1
+        assert scaling(x)[:, 0].std() > 0.2
+    old = Scaling("standard", torch.tensor(5.0), torch.tensor(2.0))  # learned from float32
+    assert torch.equal(old(x), ((x - 5) / 2).float())
+
+
+def test_float32_is_scaled_in_float32():
+    scaling = learn("standard", TABLE)
+    assert (scaling.shift.dtype, scaling.span.dtype) == (torch.float32, torch.float32)
+    assert torch.equal(scaling(TABLE), (TABLE - scaling.shift) / scaling.span)
+
+
+def test_a_map_saved_before_its_dtype_was_is_of_float32():
+    saved = learn("standard", TABLE).to_dict()
+    del saved["dtype"]
+    assert torch.equal(Scaling.from_dict(saved)(TABLE), learn("standard", TABLE)(TABLE))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("x", [PIXELS, TABLE], ids=["pixels", "table"])
+@pytest.mark.parametrize("x", [PIXELS, TABLE, TABLE.double() + 1e9], ids=["pixels", "table", "wide"])
 def test_saved_as_json_and_read_back(kind, x):
     scaling = learn(kind, x)
     back = Scaling.from_dict(json.loads(json.dumps(scaling.to_dict())))

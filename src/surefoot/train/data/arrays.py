@@ -53,14 +53,17 @@ class Arrays:
 
 
 def checked_inputs(rows: Rows) -> Array:
-    """The inputs as uint8 (pixels stay bytes) or finite float32.
+    """The inputs as uint8 (pixels stay bytes) or finite float32; float64 where float32 does not hold them.
 
     Raises:
         InputError: no numbers, or NaN or inf among them.
     """
     if rows.x.dtype == np.uint8:
         return rows.x
-    return _finite(rows.x, rows.x_from)
+    floats = _finite(rows.x, rows.x_from)
+    if np.can_cast(rows.x.dtype, np.float32) or bool((floats == rows.x).all()):
+        return floats
+    return rows.x.astype(np.float64)  # narrowed once it is scaled: near 1.7e9 float32 has each 128th number
 
 
 def checked_targets(rows: Rows) -> Array:

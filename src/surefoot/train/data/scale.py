@@ -19,7 +19,7 @@ _PART = 2**16  # bytes at once: as float64 they stay in the cache, and their squ
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """z = (x − shift) / span, in float32.
+    """z = (x − shift) / span, in float32; of inputs or a map in float64 in that, and then narrowed.
 
     Args:
         kind: "standard" (mean 0, deviation 1 on the training split), "unit" (0 … 1) or "raw" (x itself).
@@ -37,19 +37,26 @@ class Scaling:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Scale a tensor of any dtype, on its own device; returns a new float32 tensor."""
-        z = x.to(torch.float32, copy=True)
         if self.kind == "raw":
-            return z
-        return z.sub_(self.shift.to(x.device)).div_(self.span.to(x.device))
+            return x.to(torch.float32, copy=True)
+        z = x.to(torch.float64 if self.wide(x) else torch.float32, copy=True)
+        return z.sub_(self.shift.to(x.device)).div_(self.span.to(x.device)).float()
+
+    def wide(self, x: Tensor) -> bool:
+        """Whether these inputs are scaled in float64, which Apple's GPU has not: then it is done before."""
+        return self.kind != "raw" and torch.float64 in (x.dtype, self.shift.dtype)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain numbers, to be saved beside a model."""
-        return {"kind": self.kind, "shift": self.shift.tolist(), "span": self.span.tolist()}
+        dtype = str(self.shift.dtype).removeprefix("torch.")
+        return {"kind": self.kind, "dtype": dtype, "shift": self.shift.tolist(), "span": self.span.tolist()}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Scaling:
         """What `to_dict` gave, read back."""
-        return cls(saved["kind"], torch.tensor(saved["shift"]), torch.tensor(saved["span"]))
+        dtype = torch.float64 if saved.get("dtype") == "float64" else torch.float32  # once it was not noted
+        shift, span = (torch.tensor(saved[name], dtype=dtype) for name in ("shift", "span"))
+        return cls(saved["kind"], shift, span)
 
 
 def learn(kind: str, x: Tensor) -> Scaling:
@@ -65,7 +72,7 @@ def learn(kind: str, x: Tensor) -> Scaling:
         x: the training rows, (n, ...).
 
     Returns:
-        The map.
+        The map, in float64 for columns of that.
 
     Raises:
         InputError: `kind` is none of `KINDS`, or there are no numbers.
@@ -93,6 +100,10 @@ def learn(kind: str, x: Tensor) -> Scaling:
             span = values.amax(axes) - shift
         else:
             shift, span = values.mean(axes), values.std(axes, correction=0)
+        if x.dtype == torch.float64:
+            # of equal numbers too a deviation may be 1e-17, from the mean's rounding
+            varies = values.amin(axes) < values.amax(axes)
+            return Scaling(kind, shift, torch.where(varies & (span > 0), span, 1.0))
     span = torch.where(span > 0, span, 1.0)
     return Scaling(kind, shift.float(), span.float())
 

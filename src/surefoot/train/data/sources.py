@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +28,8 @@ class Split:
     """Rows to train or to validate on.
 
     Args:
-        x: inputs as they were read, uint8 or float32, (n, ...); `Data.scaling` makes model input of them.
+        x: inputs as they were read, (n, ...), uint8, float32, or float64 where float32 does not hold them;
+            `Data.scaling` makes model input of them.
         y: class numbers, int64, (n,); or targets, float32, (n, k).
     """
 
@@ -124,6 +127,8 @@ def load(
     train, classes = _tensors(found.train, task, classes)
     if found.valid is not None and train_fraction is None:
         valid, _ = _tensors(found.valid, task, classes)
+        if {train.x.dtype, valid.x.dtype} == {torch.float32, torch.float64}:
+            train, valid = (Split(part.x.double(), part.y) for part in (train, valid))
         if split_seed:
             raise InputError(
                 f"The data bring validation rows of their own, so a split-seed of {split_seed} does nothing;"
@@ -141,7 +146,25 @@ def load(
         train, valid = (
             Split(*(torch.from_numpy(t.numpy().take(rows, 0)) for t in (train.x, train.y))) for rows in picked
         )
+    if scale == "raw":
+        _warn_of_equals(train.x, found.train.x_from)
     return Data(name, task, train, valid, learn(scale, train.x), classes)
+
+
+def _warn_of_equals(x: Tensor, where: str) -> None:
+    """Of a thousand rows, evenly spaced, see whether a column's values are still different in float32."""
+    if x.dtype != torch.float64:
+        return
+    some = x[:: -(-len(x) // 1000)].flatten(1)
+    for column, values in enumerate(some.numpy().T):
+        count, left = len(np.unique(values)), len(np.unique(values.astype(np.float32)))
+        if 2 * left < count:
+            warnings.warn(
+                f"column {column} of {where} holds values such as {values[0]:.10g}, of which float32 tells"
+                f" only {left:,} of {count:,} apart; scale them by --scale standard",
+                stacklevel=3,
+            )
+            return
 
 
 def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...] | None]:
