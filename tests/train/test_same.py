@@ -39,6 +39,11 @@ def test_what_is_given_anew_is_told_apart() -> None:
     then = {"other rows to train on": "8 rows", "another loss": "huber_loss"}
     check_given(Path("run"), then, then)
     check_given(Path("run"), {}, then)  # of a checkpoint from before they were noted
+    check_given(Path("run"), then, {**then, "other rows to train on": "8 rows, checksum 1"})  # nor was that
+    with pytest.raises(InputError, match="8 rows, checksum 1, not 8 rows, checksum 2"):
+        check_given(Path("run"), {"rows": "8 rows, checksum 1"}, {"rows": "8 rows, checksum 2"})
+    with pytest.raises(InputError, match="8 rows, not 88 rows"):
+        check_given(Path("run"), {"rows": "8 rows"}, {"rows": "88 rows, checksum 2"})
     with pytest.raises(InputError) as caught:
         check_given(Path("run"), then, {"other rows to train on": "8 rows"})
     assert str(caught.value) == (

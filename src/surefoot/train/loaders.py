@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from surefoot.errors import InputError
+from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed, narrowed
 from surefoot.train.data import Scaling, order
 from surefoot.train.randomness import unmoved
@@ -59,8 +60,9 @@ def of_loader(
     def epoch(number: int, skip: int = 0) -> Batches:
         return _batches(loader, steps, moved, skip)
 
-    mark = f"{steps:,} batches"
-    return Feed(steps, rows, first[1], lambda: mark, epoch, sample=sample, generators=generators)
+    # opened by a worker, a file is the worker's own; opened here, it would be shared among them
+    mark = marks.of_loader(loader, steps, floats, plain or not loader.num_workers)
+    return Feed(steps, rows, first[1], mark, epoch, sample=sample, generators=generators)
 
 
 def of_dataset(
@@ -91,7 +93,7 @@ def of_dataset(
         loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
         return _batches(loader, len(loader), moved)
 
-    return Feed(-(-n // batch_size), n, sample[1], lambda: f"{n:,} rows", epoch, sample=sample)
+    return Feed(-(-n // batch_size), n, sample[1], marks.of_dataset(dataset, floats), epoch, sample=sample)
 
 
 def _first(dataset: Dataset[Any]) -> Any:

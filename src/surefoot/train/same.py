@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ __all__ = ["check_given", "check_options", "mark", "settled", "sources", "told"]
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
+_BARE = re.compile("[0-9,]+ (rows|batches)")  # all that was noted of a Dataset or a DataLoader once
 _ALWAYS = {field.name for field in dataclasses.fields(Config) if field.default is not None}  # in config.toml
 
 
@@ -44,20 +46,21 @@ def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -
             )
 
 
-def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None) -> str:
+def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None, count: int | None = None) -> str:
     """What tells rows from others: how many of what, and a checksum of a thousand of them, evenly spaced.
 
     Args:
         x: inputs.
         y: targets.
         dtype: of the inputs as they are trained on, if it is another.
+        count: how many there are, where these are a thousand of more.
     """
     picked, check = torch.arange(0, len(x), -(-len(x) // 1000)), 0
     for t, kind in ((x, dtype or x.dtype), (y, y.dtype)):
         some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind).contiguous()
         check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
     size, name = " × ".join(map(str, x.shape[1:])) or "one number", str(dtype or x.dtype)
-    return f"{len(x):,} rows of {size}, {name.removeprefix('torch.')}, checksum {check:08x}"
+    return f"{count or len(x):,} rows of {size}, {name.removeprefix('torch.')}, checksum {check:08x}"
 
 
 def told(**things: Any) -> dict[str, Callable[[], str]]:
@@ -96,7 +99,7 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
         now: the same.
     """
     for what, was in then.items():
-        if now.get(what) != was:
+        if now.get(what) != was and not (_BARE.fullmatch(was) and now.get(what, "").startswith(was)):
             raise InputError(
                 f"The run in '{path}' was begun with {what}: {was}, not {now.get(what, 'none')};"
                 " resume it with the same, or choose a new folder."

@@ -39,6 +39,19 @@ class Noisy(Dataset[tuple[Tensor, Tensor]]):
         return self.x[row] + 0.1 * noise, self.y[row]
 
 
+class Plain(Dataset[tuple[Tensor, Tensor]]):
+    """Rows that are the same each time."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x.tolist(), y.tolist()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return torch.tensor(self.x[row]), torch.tensor(self.y[row])
+
+
 def own_generator(job: Any) -> DataLoader[Any]:
     """Draws the order from the generator itself, again and again, and more than an epoch needs."""
     generator = torch.Generator().manual_seed(5)
@@ -89,6 +102,16 @@ def test_stopped_and_resumed_it_is_the_same_run(job: Any, tmp_path: Path, rows: 
         assert resumed.status == "finished"
 
 
+@pytest.mark.parametrize("form", [TensorDataset, lambda *rows: DataLoader(TensorDataset(*rows), 10), Plain])
+def test_other_rows_are_refused_in_every_form(job: Any, tmp_path: Path, form: Any) -> None:
+    x, y = job.rows
+    with pytest.raises(Interrupted):
+        job.run(tmp_path, train=form(x, y), stop=7)
+    with pytest.raises(InputError, match=r"was begun with other rows to train on: .*checksum"):
+        job.run(tmp_path, train=form(x + 1, y), resume=True)
+    job.run(tmp_path, train=form(x.clone(), y), resume=True)
+
+
 def test_rows_to_validate_on_that_are_shuffled(job: Any, tmp_path: Path) -> None:
     """Float sums depend on their order, and noise on what was drawn."""
 
@@ -123,6 +146,9 @@ def test_a_class_that_has_changed_is_told(job: Any, tmp_path: Path) -> None:
             job.run(out, model=module.Mine(6, 3), resume=True, stop=stop)
 
 
+LOOKED_AT = 2 + 4 * 2  # rows of a data set, before the first batch
+
+
 class Dying(Dataset[tuple[Tensor, Tensor]]):
     """Rows whose worker ends, by the signal that the run is sent as well, when it is asked for the last."""
 
@@ -143,7 +169,7 @@ class Dying(Dataset[tuple[Tensor, Tensor]]):
 
 @pytest.mark.parametrize("step", [0, 3, 5, 7, 10])
 def test_workers_that_end_before_a_batch_comes(job: Any, tmp_path: Path, step: int) -> None:
-    """Two rows are looked at before the first batch, of 10 rows as all."""
+    """Rows are looked at before the first batch, two of them and four twice; all batches are of 10."""
 
     def rows(asked: int = -1) -> Any:
         return DataLoader(Dying(job, asked), 10, shuffle=True)
@@ -151,7 +177,7 @@ def test_workers_that_end_before_a_batch_comes(job: Any, tmp_path: Path, step: i
     job.run(tmp_path / "whole", train=rows())
     out = tmp_path / "out"
     with pytest.raises(Interrupted, match=rf"^Stopped at step {step} of 15; ") as caught:
-        job.run(out, train=rows(2 + 10 * step + 1))
+        job.run(out, train=rows(LOOKED_AT + 10 * step + 1))
     assert caught.value.exit_code == 143
     assert caught.value.goes_on == (step > 0)
     assert caught.value.run.status == "interrupted"
@@ -168,7 +194,7 @@ def test_stopped_while_it_validates(job: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = r"^Stopped at step 4 of 15; the weights, and a checkpoint of step 3 to go on from, are saved in"
     with pytest.raises(Interrupted, match=said) as caught:
-        job.run(out, valid=valid(2 + 50 + 20), **options)
+        job.run(out, valid=valid(LOOKED_AT + 50 + 20), **options)
     assert caught.value.goes_on
     job.run(out, valid=valid(), resume=True, **options)
     assert job.same(tmp_path / "whole", out)
