@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from surefoot.errors import InputError
+from surefoot.train import fit
 from surefoot.train.losses import LOSSES, Loss
 from surefoot.train.objective import Objective, evaluate
 
@@ -72,6 +73,33 @@ def test_accuracy_is_a_share_of_the_targets_where_a_row_has_many() -> None:
     model, x, y = nn.Conv2d(1, 3, 1), torch.randn(20, 1, 5, 4), torch.randint(3, (20, 5, 4))
     _, accuracy = evaluate(model, [(x[:16], y[:16]), (x[16:], y[16:])], Objective.of(None, y)).tolist()
     assert accuracy == accuracy_score(y.reshape(-1), model(x).argmax(1).reshape(-1))
+
+
+def of_last(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A loss of the user's own, with the classes in the last dimension."""
+    return functional.cross_entropy(output.flatten(0, 1), target.flatten())
+
+
+def test_no_accuracy_where_the_classes_may_be_in_either_dimension() -> None:
+    output, target = torch.randn(4, 5, 5), torch.arange(20).reshape(4, 5) % 5
+    said = r"^Accuracy cannot be told of outputs \(n, 5, 5\) with a loss of your own, .* metric='loss'"
+    with pytest.raises(InputError, match=said):
+        Objective.of(of_last, target).measure(output, target)
+    for loss in (None, nn.CrossEntropyLoss(), partial(functional.cross_entropy, label_smoothing=0.1)):
+        right, counted = Objective.of(loss, target).measure(output, target)
+        assert (right, counted) == ((output.argmax(1) == target).sum(), 20)
+    Objective.of(of_last, target).measure(torch.randn(4, 3, 5), target)  # as classes in dimension 1
+    Objective.of(of_last, target, "loss").measure(output, target)
+
+
+def test_that_is_said_before_training() -> None:
+    model, x = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 5)), torch.arange(40).reshape(8, 5) % 9
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(InputError, match=r"^Accuracy cannot be told"):
+        fit(model, (x, x % 5), (x, x % 5), loss=of_last, epochs=1, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    run = fit(model, (x, x % 5), (x, x % 5), loss=of_last, metric="loss", epochs=1, progress=False)
+    assert run.status == "finished"
 
 
 def test_class_numbers_may_stand_in_a_column() -> None:

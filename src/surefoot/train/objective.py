@@ -18,6 +18,7 @@ from surefoot.train.losses import (
     flat,
     is_distance,
     measured,
+    of_classes,
     squared_error,
     weigher,
 )
@@ -94,6 +95,8 @@ class Objective:
             InputError: outputs and targets of which it cannot be told.
         """
         if self.metric == "accuracy":
+            if not of_classes(getattr(self.loss, "func", self.loss)):  # a partial's
+                _check_dimension(output, target)
             return _correct(output, target, self.ignored)
         return _moments(output, target, target[:1]) if self.metric == "r2" else None
 
@@ -178,6 +181,18 @@ def _correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tens
         )
     counted = target != ignored
     return _wide(((output.argmax(1) == target) & counted).sum()), counted.sum()
+
+
+def _check_dimension(output: Any, target: Tensor) -> None:
+    """Raise an InputError where classes may be in dimension 1, as for torch's losses, or in the last."""
+    if not isinstance(output, Tensor) or output.ndim < 3 or output.shape[:-1] != target.shape:
+        return
+    if output.shape[1] == output.shape[-1]:
+        raise InputError(
+            f"Accuracy cannot be told of outputs (n, {', '.join(map(str, output.shape[1:]))}) with a loss of"
+            " your own, which may take dimension 1 or the last for the classes; with metric='loss' the model"
+            " is judged by its loss, or give the classes in dimension 1 and a cross entropy of torch's."
+        )
 
 
 def _moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:
