@@ -352,6 +352,21 @@ def test_inputs_that_are_nan_are_blamed() -> None:
     )
 
 
+@pytest.mark.parametrize("form", [TensorDataset, lambda x, y: DataLoader(TensorDataset(x, y), 32)])
+@pytest.mark.parametrize("what", ["inputs", "targets"])
+def test_nan_in_rows_that_are_read_one_by_one_is_blamed(form: Any, what: str) -> None:
+    x, y = X.clone(), X[:, :1].clone()
+    (x if what == "inputs" else y)[40, 0] = float("nan")
+    text = rf"^The loss became NaN at step 2 \(epoch 1\); the {what} of that step's batch hold NaN; the model"
+    with pytest.raises(RunDiverged, match=text):
+        fit(nn.Linear(16, 1), form(x, y), shuffle=False, progress=False)
+
+
+def test_no_row_of_a_loader_is_blamed_for_a_model() -> None:
+    with pytest.raises(RunDiverged, match=r"at step 7 \(epoch 2\); try a smaller lr"):
+        fit(Spoilt(7), DataLoader(TensorDataset(X, Y), 10), optimizer=sgd, progress=False)
+
+
 def test_inputs_that_are_nan_are_blamed_whatever_the_targets() -> None:
     with pytest.raises(RunDiverged, match="the inputs of row 0 hold NaN"):
         fit(nn.Linear(16, 1), (X * torch.nan, 5000 * X[:, :1]), progress=False)

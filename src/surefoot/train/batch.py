@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
 
-__all__ = ["Batches", "Epoch", "Feed", "at_once", "copied", "narrowed", "unwritten"]
+__all__ = ["Batches", "Epoch", "Feed", "at_once", "copied", "narrowed", "unwritten", "watched"]
 
 _ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
 _SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
+_WATCHED = 1000  # batches: more than there are between two times that losses are fetched
 _WIDE = 64  # numbers that a layer makes of one whole number, such as a token
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -44,6 +46,8 @@ class Feed:
         targets: all of them, where they are in memory.
         generators: that a DataLoader draws its order from.
         flaw: says where NaN or inf is among the rows, and what is huge; None where they are not at hand.
+        seen: a step's number -> what NaN or inf was in its batch, if it is one of the latest; None where they
+            are not watched.
     """
 
     steps: int
@@ -56,6 +60,35 @@ class Feed:
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
+    seen: Callable[[int], str | None] | None = None
+
+
+def watched(feed: Feed) -> Feed:
+    """The same, but it can say of the latest batches whether NaN is in them, which are not kept for that."""
+    latest: deque[tuple[int, list[tuple[str, Any]]]] = deque(maxlen=_WATCHED)
+
+    def noted(found: Batches, step: int) -> Batches:
+        for number, (x, y) in enumerate(found, step):
+            # least and greatest of numbers among which is NaN are NaN; nothing waits for the device
+            ends = [
+                (what, torch.aminmax(t.detach()))
+                for what, t in (("inputs", x), ("targets", y))
+                if t.is_floating_point() and t.numel()
+            ]
+            latest.append((number, ends))
+            yield x, y
+
+    def batches(number: int, skip: int = 0) -> Batches:
+        return noted(feed.epoch(number, skip), (number - 1) * feed.steps + skip + 1)
+
+    def seen(step: int) -> str | None:
+        for what, ends in next((ends for number, ends in latest if number == step), []):
+            bad = [end for end in ends if not end.isfinite()]
+            if bad:
+                return f"the {what} of that step's batch hold {'NaN' if bad[0].isnan() else 'inf'}"
+        return None
+
+    return replace(feed, epoch=batches, seen=seen)
 
 
 def copied(epoch: Epoch) -> Epoch:

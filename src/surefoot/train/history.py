@@ -28,18 +28,23 @@ class NotFinite(Exception):
         super().__init__(what, value, step)
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
 
-    def advice(self, lr: float, targets: Tensor | None, flaw: str | None = None) -> str:
+    def advice(
+        self, lr: float, targets: Tensor | None, flaw: str | None = None, batch: str | None = None
+    ) -> str:
         """What went wrong and what to change.
 
         Args:
             lr: that training began with.
             targets: all of them, where squares of them are minimised and they are at hand.
             flaw: what is wrong with the numbers of the rows.
+            batch: what is wrong with those of the step's batch.
         """
         value = "NaN" if math.isnan(self.value) else "infinite"
         measured = targets is not None and targets.is_floating_point()
         size = float(targets.abs().max()) if measured and targets is not None else 0.0
-        if flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
+        if batch is not None and self.what == "loss":
+            change = batch
+        elif flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
             change = flaw
         elif self.bad > 1 and _LARGE <= size < math.inf:
             change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"

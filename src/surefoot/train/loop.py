@@ -281,6 +281,7 @@ def fit(
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        why = problem.advice(peak, rows.targets if objective.squares else None, what.flaw())
+        targets = rows.targets if objective.squares else None
+        why = problem.advice(peak, targets, what.flaw(), what.seen(problem.step))
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten
+from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows
@@ -54,6 +54,10 @@ class Material:
             missing = self.valid.flaw()[0]
             missing = missing and f"in the rows to validate on, {missing}"
         return missing or huge
+
+    def seen(self, step: int) -> str | None:
+        """What NaN or inf is known to have been in a step's batch."""
+        return None if self.rows.seen is None else self.rows.seen(step)
 
     def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
         """The first full batch; None where rows are not at hand, or fewer."""
@@ -110,4 +114,6 @@ def material(
         rows = replace(rows, epoch=copied(unwritten(rows.epoch)))
     if valid_rows is not None and valid_rows.first is not None:
         valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
+    if rows.flaw is None:
+        rows = watched(rows)
     return Material(rows, valid_rows, objective, compared, marks)
