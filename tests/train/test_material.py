@@ -1,23 +1,34 @@
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from surefoot.train.config import GIVEN, Config
+from surefoot.train.losses import Loss
 from surefoot.train.material import Material, material
 
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 2
 
 
-def looked_at(valid: object = None, batch_size: int = 4, metric: str | None = None) -> Material:
-    model, config = nn.Linear(2, 2), Config(data=GIVEN, batch_size=batch_size)
+def looked_at(
+    valid: object = None,
+    batch_size: int = 4,
+    metric: str | None = None,
+    loss: Loss | None = None,
+    accumulate: int = 1,
+) -> Material:
+    model, config = nn.Linear(2, 2), Config(data=GIVEN, batch_size=batch_size, accumulate=accumulate)
     place = torch.device("cpu")
     return material(
         model,
         (X, Y),
         valid,
         config,
-        loss=None,
+        loss=loss,
         metric=metric,
         scaling=None,
         device=place,
@@ -54,3 +65,13 @@ def test_a_full_batch_or_none() -> None:
     assert batch is not None
     assert batch[0].shape == (4, 2)
     assert found.batch(11) is None
+
+
+@pytest.mark.parametrize(
+    "loss", [nn.CrossEntropyLoss(reduction="sum"), partial(functional.cross_entropy, reduction="sum")]
+)
+def test_a_loss_that_is_a_sum_is_told(loss: Loss) -> None:
+    with pytest.warns(UserWarning, match=r"^The loss is a sum, .*; with reduction='mean' they are\.$"):
+        looked_at((X[:3], Y[:3]), loss=loss)
+    looked_at((X[:3], Y[:3]), loss=loss, accumulate=2)  # there the first step warns
+    looked_at((X[:3], Y[:3]), loss=nn.CrossEntropyLoss())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "of_classes",
     "of_torch",
     "squared_error",
+    "warn_of_sum",
     "weigher",
 ]  # fmt: skip
 
@@ -98,6 +100,17 @@ def check_loss(value: Any) -> None:
         raise InputError(
             f"The loss gives a tensor of shape {tuple(value.shape)}; it must give a scalar, as the mean over"
             " the batch is."
+        )
+
+
+def warn_of_sum(loss: Any) -> None:
+    """Warn of a loss that says of itself that it is a sum."""
+    given = loss.keywords if isinstance(loss, partial) else {}
+    if given.get("reduction", getattr(loss, "reduction", None)) == "sum":
+        warnings.warn(
+            "The loss is a sum, which grows with the rows of a batch: those of batches of different sizes, as"
+            " to train and to validate on, are not comparable; with reduction='mean' they are.",
+            stacklevel=2,
         )
 
 

@@ -14,7 +14,7 @@ from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten, watc
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows
-from surefoot.train.losses import Loss
+from surefoot.train.losses import Loss, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
 from surefoot.train.same import told
@@ -102,6 +102,8 @@ def material(
     check_rows(model, rows, valid_rows, config.batch_size, config.accumulate, wide=wide, writable=writable)
     objective = Objective.of(loss, rows.target, metric)
     check_objective(model, rows, valid_rows, objective)
+    if config.accumulate == 1:  # else the first step tells more of it
+        warn_of_sum(objective.loss)
     marks = {"other rows to train on": rows.mark}
     marks |= told(loss=objective.loss, scaling=scaling, metric=objective.metric)
     compared = None
