@@ -10,7 +10,7 @@ import pytest
 
 from surefoot.errors import InputError
 from surefoot.train import folder
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder import FolderGone, RunFolder
 
 
 def create(out: Path | None = None, name: str = "mlp") -> RunFolder:
@@ -92,3 +92,18 @@ def test_a_finished_run_is_not_noted_as_resumed(tmp_path: Path) -> None:
     assert again.create(resume=True)
     again.close()
     assert again.environment == {"seed": 0}
+
+
+def test_a_folder_that_was_moved_is_not_made_anew(tmp_path: Path) -> None:
+    made = create(tmp_path / "run")
+    made.write("a.txt", b"1")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert made.gone
+    for call in (made.check_there, lambda: made.write("a.txt", b"2")):
+        with pytest.raises(FolderGone, match=r"/run' was moved or removed during the run\.$"):
+            call()
+    assert not (tmp_path / "run").exists()
+    made.make_anew()
+    made.write("a.txt", b"3")
+    made.close()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["a.txt"]

@@ -101,6 +101,7 @@ class Checkpoints:
         """
         if self._folder is None or step == self.step or not self._sound():
             return
+        self._folder.check_there()
         self._best.write()
         plain, tensors = self._pack()
         about = {"step": step, "metrics": self._folder.metrics.sync(), "state": plain}

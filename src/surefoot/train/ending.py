@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from torch import nn
 
+from surefoot.errors import InputError
 from surefoot.plot import painter
 from surefoot.train import saved
 from surefoot.train.best import Best
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder import FolderGone, RunFolder
 from surefoot.train.history import History
 from surefoot.train.run import Interrupted, Run
 
-__all__ = ["failed", "interrupted", "written"]
+__all__ = ["failed", "interrupted", "rescuing", "written"]
 
 
 def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) -> None:
@@ -24,6 +27,7 @@ def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) ->
     """
     if folder is None:
         return
+    folder.check_there()
     # no records where the first loss is NaN
     curves = painter.begun(run.name, run.records) if run.records else None
     best.write()
@@ -40,6 +44,30 @@ def failed(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, his
         written(folder, model, best, run)
     with suppress(Exception):
         run.end("failed")
+
+
+@contextmanager
+def rescuing(folder: RunFolder | None, model: nn.Module, run: Run, history: History) -> Iterator[None]:
+    """Where the run's folder is gone when it ends, save the weights in its place: nothing else has them."""
+    try:
+        yield
+    except Exception as error:
+        if folder is None or not folder.gone:
+            raise
+        if run.status == "running":
+            with suppress(InputError):
+                run.end("failed")  # in a file that is open it is noted wherever that is now
+        said = f"The run's folder '{folder.path}' was moved or removed during the run, which ended at step"
+        said += f" {history.step:,}"
+        with suppress(InputError):
+            folder.make_anew()
+            saved.save(folder, model.state_dict())
+            said += f"; the last weights, and nothing else, are saved in '{folder.path / saved.LAST}'"
+        said += "; where it was moved to, it can be resumed from its last checkpoint."
+        if isinstance(error, InputError) and isinstance(error.__cause__ or error, (FolderGone, OSError)):
+            raise InputError(said) from error
+        warnings.warn(said, stacklevel=2)  # what was raised says more
+        raise
 
 
 def interrupted(

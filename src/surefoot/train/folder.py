@@ -27,9 +27,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["RunFolder"]
+__all__ = ["FolderGone", "RunFolder"]
 
 _BEFORE_CONFIG = {"environment.json", ".environment.json.partial", ".config.toml.partial"}
+
+
+class FolderGone(InputError):
+    """The folder was moved or removed while its run went on."""
 
 
 class RunFolder:
@@ -65,6 +69,7 @@ class RunFolder:
         }
         self.metrics = Metrics(self.path)
         self._lock: FileLock | None = None
+        self._begun = False  # config.toml is there
 
     def settled(self, name: str) -> Any:
         """An option of the run that the folder holds already; None if it holds none."""
@@ -99,6 +104,7 @@ class RunFolder:
         try:
             if self._holds_run(resume):
                 self._go_on()
+                self._begun = True
                 return True
             # config.toml last: a folder that has one has all
             for name, text in reversed(self._first.items()):
@@ -106,6 +112,7 @@ class RunFolder:
         except BaseException:
             self.close()
             raise
+        self._begun = True
         return False
 
     def may_hold_this_run(self, resume: bool = False) -> None:
@@ -177,7 +184,26 @@ class RunFolder:
         Raises:
             InputError: it cannot be written; a file of that name from before is as it was.
         """
+        self.check_there()
         whole(self.path / name, content)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was moved or removed since the run was begun."""
+        with contextlib.suppress(OSError):  # of which a write will tell
+            return self._begun and not (self.path / "config.toml").exists()
+        return False
+
+    def check_there(self) -> None:
+        """Raise FolderGone if it is: a folder made anew in its place would hide that."""
+        if self.gone:
+            raise FolderGone(f"The run's folder '{self.path}' was moved or removed during the run.")
+
+    def make_anew(self) -> None:
+        """Make it once more where it was, for what would be lost."""
+        self._begun = False
+        with told(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> RunFolder:
         return self

@@ -208,6 +208,7 @@ def fit(
     history = History(run, shown, rows.steps)
     with (
         folder or nullcontext(),
+        ending.rescuing(folder, model, run, history),
         Interruptible() as stop,
         Randomness(config.seed, place, what.generators) as random,
     ):
