@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -40,14 +41,31 @@ def serve(control: socket.socket) -> None:
     gc.enable()
     if sys.platform == "darwin" and not _forks():
         return  # rather than call every optimizer wrong
-    control.sendall(b"ready")
+    workers: set[int] = set()
+    try:
+        control.sendall(b"ready")
+        _orders(control, workers)
+    except ConnectionError:
+        return  # whom it served is gone
+    finally:
+        for pid in workers:
+            for kill in (os.killpg, os.kill):  # it may have no group yet
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    kill(pid, signal.SIGKILL)
+
+
+def _orders(control: socket.socket, workers: set[int]) -> None:
+    """Do what is ordered until the orders end; `workers` are those that may still run."""
     while True:
         message, fds, _, _ = socket.recv_fds(control, 1 << 20, 2)
         if not message:
             return
         order = json.loads(message)
         if "wait" in order:
-            control.sendall(str(_wait(order["wait"], order["seconds"])).encode())
+            code = _wait(order["wait"], order["seconds"], control)
+            if code != "running":
+                workers.discard(order["wait"])
+            control.sendall(str(code).encode())
             continue
         pid = os.fork()
         if pid == 0:
@@ -55,6 +73,7 @@ def serve(control: socket.socket) -> None:
             with contextlib.suppress(BaseException):
                 work(fds[0], fds[1], order)
             os._exit(0)
+        workers.add(pid)
         for fd in fds:
             os.close(fd)
         control.sendall(str(pid).encode())
@@ -81,8 +100,11 @@ def _forks() -> bool:
     return ended == 0
 
 
-def _wait(pid: int, seconds: float) -> int | str:
-    """Wait for a worker to end; return its exit code, negative for a signal, or "running"."""
+def _wait(pid: int, seconds: float, control: socket.socket | None = None) -> int | str:
+    """Wait for a worker to end; return its exit code, negative for a signal, or "running".
+
+    Nothing is ordered meanwhile: what `control` has to say is that nobody waits any more.
+    """
     deadline = time.monotonic() + seconds
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -92,7 +114,8 @@ def _wait(pid: int, seconds: float) -> int | str:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > deadline:
             return "running"
-        time.sleep(0.002)
+        if select.select([control] if control else [], [], [], 0.002)[0]:
+            return "running"
 
 
 def work(questions: int, output: int, order: dict[str, Any]) -> None:

@@ -6,10 +6,12 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from surefoot.errors import InputError
@@ -57,35 +59,65 @@ class Server:
                 env={**os.environ, **mac, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for this process; the server ends with its socket
             )
         self.control = ours
         self.ready = False
         self.owner = os.getpid()
+        self.workers: set[int] = set()
 
-    def fork(self, order: dict[str, Any], files: list[int]) -> int:
+    @property
+    def serves(self) -> bool:
+        """Whether it can be asked: it runs, and is this process's own."""
+        running = self.control.fileno() >= 0 and self.process.poll() is None
+        return running and self.owner == os.getpid()
+
+    def fork(self, order: dict[str, Any], files: Sequence[int]) -> int:
         """Start a worker; returns its process id."""
         with _lock:
-            if not self.ready:
-                self.control.settimeout(STARTS)
-                try:
-                    self.ready = self.control.recv(5) == b"ready"
-                except TimeoutError:
-                    self.process.kill()
-                if not self.ready:
-                    raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
-                self.control.settimeout(None)
-            socket.send_fds(self.control, [json.dumps(order).encode()], files)
-            return int(self.control.recv(32))
+            served = self.ready
+            if pid := self._ask(order, files):
+                self.workers.add(int(pid))
+                return int(pid)
+            if served:  # and has ended since: another takes its place
+                return get_server().fork(order, files)
+            raise InputError("The sandbox could not be started; --no-sandbox runs without it.")
 
     def wait(self, pid: int, seconds: float) -> int | None:
         """Return the exit code of a worker, negative for a signal; None if it still runs."""
         with _lock:
-            self.control.sendall(json.dumps({"wait": pid, "seconds": seconds}).encode())
-            code = self.control.recv(32)
-        return None if code == b"running" else int(code)
+            code = self._ask({"wait": pid, "seconds": seconds}) if pid in self.workers else b""
+            if code == b"running":
+                return None
+            self.workers.discard(pid)
+            if code:
+                return int(code)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # its server has ended, and so does it
+            os.killpg(pid, signal.SIGKILL)
+        return -signal.SIGKILL
+
+    def _ask(self, order: dict[str, Any], files: Sequence[int] = ()) -> bytes:
+        """Return the answer to an order; nothing if the server has ended, or does not start."""
+        answer = b""
+        try:
+            if not self.ready:
+                self.control.settimeout(STARTS)
+                self.ready = self.control.recv(5) == b"ready"
+                self.control.settimeout(None)
+            if self.ready:
+                socket.send_fds(self.control, [json.dumps(order).encode()], files)
+                answer = self.control.recv(32)
+        except OSError:
+            return b""
+        finally:
+            if not answer:  # also where Ctrl-C came between: the next order would get the answer to this one
+                self.control.close()
+                if not self.ready:
+                    self.process.kill()
+        return answer
 
     def close(self) -> None:
-        """End the server; it ends by itself when the socket is closed."""
+        """End the server; it ends by itself when the socket is closed, and its workers with it."""
         if self.owner == os.getpid():
             self.control.close()
             if not self.ready:
@@ -102,7 +134,7 @@ _lock = threading.RLock()
 def get_server() -> Server:
     """Return the server, started if need be: it imports torch meanwhile."""
     global _server
-    if _server is None or _server.process.poll() is not None or _server.owner != os.getpid():
+    if _server is None or not _server.serves:
         _server = Server()
         atexit.register(_server.close)
     return _server
