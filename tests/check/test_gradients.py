@@ -336,6 +336,7 @@ def test_it_displays_itself():
     assert report._repr_html_().startswith("<p ")
     assert report.to_dict()["verdict"] == "right"
     assert str(report).startswith("Gradients of Net under cross_entropy, in float64: right.")
+    assert repr(report) == "<GradientReport: Gradients of Net under cross_entropy, in float64: right>"
 
 
 def test_the_command(tmp_path, capsys):

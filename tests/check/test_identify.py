@@ -159,6 +159,7 @@ def test_a_reading_that_was_not_read_is_one_sentence():
 def test_it_displays_itself():
     found = identify(torch.optim.SGD, options={"momentum": 0.9})
     assert "<table>" in found._repr_html_()
+    assert repr(found) == ("<Identification: SGD(lr=0.25, momentum=0.9) follows PyTorch's SGD (torch)>")
 
 
 HOMEWORK = """

@@ -183,6 +183,16 @@ def test_report_finds_a_verdict_by_its_id():
     assert "<article" in REPORT._repr_html_()
 
 
+def test_a_prompt_shows_a_report_in_one_line():
+    assert repr(REPORT) == "<Report: mine.py:SGD, lr=0.5, against rule torch: 1 of 4 clauses failed>"
+    good, idle = (
+        Report("mine.py:SGD", None, tuple(clause.verdict(outcome) for clause in (KEEP, SKIP)))
+        for outcome in ("passed", "not applicable")
+    )
+    assert repr(good).endswith(": none of 2 clauses failed>")
+    assert repr(idle).endswith(": nothing could be examined>")
+
+
 @pytest.fixture
 def wrong(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(

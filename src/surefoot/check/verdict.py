@@ -160,6 +160,12 @@ class Report:
         notes += tuple(f"{id}, which was expected to fail, was not examined." for id in left)
         return replace(self, verdicts=tuple(marked), notes=(*self.notes, *notes))
 
+    def __repr__(self) -> str:
+        from surefoot.check.report.words import headline
+
+        failed = f"{len(self.failures) or 'none'} of {len(self.verdicts)} clauses failed"
+        return f"<Report: {headline(self)}: {failed if self.examined else 'nothing could be examined'}>"
+
     def __str__(self) -> str:
         from surefoot.check.report import text
 

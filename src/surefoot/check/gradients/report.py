@@ -127,6 +127,9 @@ class GradientReport:
         """Whether every gradient is right."""
         return self.verdict == "right"
 
+    def __repr__(self) -> str:
+        return f"<GradientReport: {self._headline().removesuffix('.')}>"
+
     def __str__(self) -> str:
         wrapper = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ")
         return "\n".join([self._headline(), *(wrapper.fill(line) for line in self._lines())])

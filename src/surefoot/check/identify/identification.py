@@ -65,21 +65,27 @@ class Identification:
                 return reading.value
         raise unknown("reading", what, [r.what for r in self.readings])
 
-    def __str__(self) -> str:
-        indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
-        options = ", ".join(f"{k}={show(v)}" for k, v in self.options.items())
-        name = f"{self.subject}({options})"
-        lines = []
-        if self.unused:
-            change = "changes" if len(self.unused) == 1 else "change"
-            lines = [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
+    def __repr__(self) -> str:
+        return f"<Identification: {self._headline().removesuffix('.')}>"
+
+    def _headline(self) -> str:
+        name = f"{self.subject}({', '.join(f'{k}={show(v)}' for k, v in self.options.items())})"
         if self.rule is not None:
             near = ", within float32 rounding" if self.rough else ""
-            lines.insert(0, f"{name} follows {self.rule.title} ({self.rule.name}){near}.")
-        elif self.mistake:
-            lines.insert(0, f"{name} follows no known rule, but {self.mistake}.")
-        else:
-            lines = [f"{name} follows no rule that is known here."]
+            return f"{name} follows {self.rule.title} ({self.rule.name}){near}."
+        if self.mistake:
+            return f"{name} follows no known rule, but {self.mistake}."
+        return f"{name} follows no rule that is known here."
+
+    def _idle(self) -> list[str]:
+        if not self.unused or (self.rule is None and not self.mistake):
+            return []
+        change = "changes" if len(self.unused) == 1 else "change"
+        return [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
+
+    def __str__(self) -> str:
+        indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
+        lines = [self._headline(), *self._idle()]
         width = max((len(r.what) for r in self.readings), default=0)
         value = max((len(r.value) for r in self.readings), default=0)
         lines += [
