@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,7 +162,20 @@ def test_a_reading_that_was_not_read_is_one_sentence():
 def test_it_displays_itself():
     found = identify(torch.optim.SGD, options={"momentum": 0.9})
     assert "<table>" in found._repr_html_()
-    assert repr(found) == ("<Identification: SGD(lr=0.25, momentum=0.9) follows PyTorch's SGD (torch)>")
+    assert repr(found) == "<Identification: SGD(lr=0.25, momentum=0.9) follows PyTorch's SGD (torch)>"
+
+
+def test_a_notebook_is_told_all_that_a_prompt_is():
+    found = replace(identify(torch.optim.SGD), unused=("weight_decay",))
+    shown = html.unescape(re.sub(r"<.*?>", "\n", found._repr_html_()))
+    said = [" ".join(line.split()) for line in str(found).replace("\n      ", " ").splitlines()]
+    assert "It accepts weight_decay, which changes nothing." in said
+    assert any(line.startswith("The same here: mlx") for line in said)
+    words = " ".join(shown.split())
+    assert [line for line in said if line not in words] == []
+    assert re.findall("<td[^>]*>", found._repr_html_()) == ['<td style="text-align: left">'] * (
+        3 * len(found.readings)
+    )
 
 
 HOMEWORK = """

@@ -92,8 +92,8 @@ class Identification:
             "",
             *(f"  {r.what:<{width}}  {r.value:<{value}}  {r.because}".rstrip() for r in self.readings),
         ]
-        if len(self.fits) > 1:
-            lines += ["", "The same here: " + ", ".join(r.name for r in self.fits[1:]) + "."]
+        if self.fits[1:]:
+            lines += ["", self._same()]
         if self.ruled_out:
             lines += [
                 "",
@@ -101,6 +101,9 @@ class Identification:
                 *(indented(f"{', '.join(names)}: {why}") for why, names in self._reasons()),
             ]
         return "\n".join(lines)
+
+    def _same(self) -> str:
+        return f"The same here: {', '.join(r.name for r in self.fits[1:])}."
 
     def _reasons(self) -> list[tuple[str, list[str]]]:
         """What rules rules out, each reason with all the rules that it rules out."""
@@ -110,13 +113,18 @@ class Identification:
         return list(reasons.items())
 
     def _repr_html_(self) -> str:
-        head, *_ = str(self).splitlines()
+        cell = '<td style="text-align: left">'  # a notebook aligns tables right
         rows = "".join(
-            f"<tr><td>{html.escape(r.what)}</td><td><b>{html.escape(r.value)}</b></td><td>{html.escape(r.because)}</td></tr>"
+            f"<tr>{cell}{html.escape(r.what)}</td>{cell}<b>{html.escape(r.value)}</b></td>"
+            f"{cell}{html.escape(r.because)}</td></tr>"
             for r in self.readings
         )
+        idle = "".join(f"<p>{html.escape(line)}</p>" for line in self._idle())
+        same = f"<p>{html.escape(self._same())}</p>" if self.fits[1:] else ""
         out = "".join(f"<li>{', '.join(names)}: {html.escape(why)}</li>" for why, names in self._reasons())
-        return f"<p><b>{html.escape(head)}</b></p><table>{rows}</table><p>Ruled out:</p><ul>{out}</ul>"
+        ruled_out = f"<p>Ruled out:</p><ul>{out}</ul>" if out else ""
+        head = f"<p><b>{html.escape(self._headline())}</b></p>"
+        return f"{head}{idle}<table>{rows}</table>{same}{ruled_out}"
 
     def plot(self) -> Figure:
         """Draw how one unit gradient moves w, step by step, beside what known rules would make of it."""
