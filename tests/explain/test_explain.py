@@ -172,6 +172,20 @@ def test_notebooks_get_html_and_latex() -> None:
     assert "<script" not in e.html()
 
 
+def test_what_styles_an_explanation_leaves_the_rest_of_its_page_as_it_is() -> None:
+    """Report and explanation share a notebook's page, and a style is the whole page's."""
+    report = surefoot.check(torch.optim.SGD, "torch", only="hooks")
+    shown = (explain("sgd", f="w**2", at={"w": 1})._repr_html_(), report._repr_html_())
+    rules = []
+    for html in shown:
+        style = re.sub(r"/\*.*?\*/", "", re.split("</?style>", html)[1], flags=re.DOTALL)
+        rules.append(",".join(re.findall(r"([^{}]+)\{", style)).split(","))
+    for selectors, html, other in zip(rules, shown, reversed(shown), strict=True):
+        (scope,) = {selector.split()[0] for selector in selectors}
+        assert f'class="{scope[1:]}"' in html
+        assert f'class="{scope[1:]}"' not in other
+
+
 def test_html_shows_what_was_typed_and_runs_none_of_it() -> None:
     @rule(title="<b>bold</b> & $5")
     def bold(w, g, *, lr):  # type: ignore[no-untyped-def]

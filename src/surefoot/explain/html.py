@@ -15,30 +15,32 @@ if TYPE_CHECKING:
 __all__ = ["html"]
 
 _STYLE = """
-.surefoot { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 72em; }
-.surefoot h2 { font-size: 1.25em; margin: .2em 0 .1em; }
-.surefoot h3 { font-size: 1.05em; margin: 1.4em 0 .3em; padding-top: .5em; border-top: 1px solid #8884; }
-.surefoot div { overflow-x: auto; } /* a wide table scrolls, not the page */
-.surefoot .facts span { display: inline-block; margin-right: 1.6em; }
-.surefoot .facts, .surefoot td, .surefoot th {
+.surefoot-explain { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 72em; }
+.surefoot-explain h2 { font-size: 1.25em; margin: .2em 0 .1em; }
+.surefoot-explain h3 { font-size: 1.05em; margin: 1.4em 0 .3em; padding-top: .5em;
+  border-top: 1px solid #8884; }
+.surefoot-explain div { overflow-x: auto; } /* a wide table scrolls, not the page */
+.surefoot-explain .facts span { display: inline-block; margin-right: 1.6em; }
+.surefoot-explain .facts, .surefoot-explain td, .surefoot-explain th {
   font-family: "STIX Two Math", "Cambria Math", "DejaVu Serif", serif; }
-.surefoot table { border-collapse: collapse; margin: .3em 0 .7em; background: none; }
-.surefoot td, .surefoot th { padding: .12em .9em .12em 0; white-space: nowrap; border: none;
+.surefoot-explain table { border-collapse: collapse; margin: .3em 0 .7em; background: none; }
+.surefoot-explain td, .surefoot-explain th { padding: .12em .9em .12em 0; white-space: nowrap; border: none;
   font-weight: normal; vertical-align: baseline; }
 /* stronger than a notebook's own tables */
-.surefoot tr, .surefoot td, .surefoot th { text-align: left !important; background: none !important; }
-.surefoot tbody + tbody > tr:first-child > * { padding-top: .6em; }
-.surefoot th.name { font-weight: bold; padding-right: 1.4em; }
-.surefoot thead th { opacity: .65; border-bottom: 1px solid #8886; }
-.surefoot td.numbers { opacity: .7; }
-.surefoot td.result { font-weight: 600; }
-.surefoot .parted { background: #ffd54f; color: #222; padding: 0 .3em; border-radius: .2em;
+.surefoot-explain tr, .surefoot-explain td, .surefoot-explain th { text-align: left !important;
+  background: none !important; }
+.surefoot-explain tbody + tbody > tr:first-child > * { padding-top: .6em; }
+.surefoot-explain th.name { font-weight: bold; padding-right: 1.4em; }
+.surefoot-explain thead th { opacity: .65; border-bottom: 1px solid #8886; }
+.surefoot-explain td.numbers { opacity: .7; }
+.surefoot-explain td.result { font-weight: 600; }
+.surefoot-explain .parted { background: #ffd54f; color: #222; padding: 0 .3em; border-radius: .2em;
   font-weight: 600; }
-.surefoot p { margin: .25em 0; }
-.surefoot p.new { border-left: 3px solid #0072b2; padding-left: .6em; }
-.surefoot p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
-.surefoot p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
-.surefoot p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
+.surefoot-explain p { margin: .25em 0; }
+.surefoot-explain p.new { border-left: 3px solid #0072b2; padding-left: .6em; }
+.surefoot-explain p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
+.surefoot-explain p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
+.surefoot-explain p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
 """.strip()
 
 _PAGE = """<!DOCTYPE html>
@@ -68,7 +70,7 @@ def html(explanation: Explanation, *, page: bool = True) -> str:
     """
     blocks = list(document(explanation, TextPen(explanation.numerals)))
     lines = [line for block in _together(blocks) for line in _write(block)]
-    body = "\n".join([f"<style>\n{_STYLE}\n</style>", '<div class="surefoot">', *lines, "</div>"])
+    body = "\n".join([f"<style>\n{_STYLE}\n</style>", '<div class="surefoot-explain">', *lines, "</div>"])
     if not page:
         return body
     title = " and ".join(b.text for b in blocks if isinstance(b, Heading) and b.level == 1)

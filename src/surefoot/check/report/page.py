@@ -11,27 +11,29 @@ __all__ = ["html", "html_fragment"]
 
 _CLASS = {PASSED: "kept", FAILED: "failed", DIFFERS: "differs", NOT_APPLICABLE: "none"}
 _STYLE = """
-.surefoot { font: 15px/1.5 system-ui, sans-serif; color: #1c2330; max-width: 62rem; }
-.surefoot h1 { font-size: 1.25rem; margin: 0 0 .3rem; }
-.surefoot p { margin: .2rem 0 .8rem; }
-.surefoot table { border-collapse: collapse; margin: .6rem 0 1rem; }
-.surefoot tr { background: none !important; }  /* a notebook stripes its tables, and aligns them right */
-.surefoot td { padding: .3rem .9rem .3rem 0; vertical-align: top; text-align: left !important;
+.surefoot-check { font: 15px/1.5 system-ui, sans-serif; color: #1c2330; max-width: 62rem; }
+.surefoot-check h1 { font-size: 1.25rem; margin: 0 0 .3rem; }
+.surefoot-check p { margin: .2rem 0 .8rem; }
+.surefoot-check table { border-collapse: collapse; margin: .6rem 0 1rem; }
+/* a notebook stripes its tables, and aligns them right */
+.surefoot-check tr { background: none !important; }
+.surefoot-check td { padding: .3rem .9rem .3rem 0; vertical-align: top; text-align: left !important;
   border-top: 1px solid #e3e6ec; }
-.surefoot .clause { display: inline-block; margin-right: .9rem; white-space: nowrap; cursor: help; }
-.surefoot .kept { color: #1a7f37; } .surefoot .failed { color: #c4162a; }
-.surefoot .differs { color: #1f5fbf; } .surefoot .none { color: #8a93a3; }
-.surefoot details { border-left: 3px solid #c4162a; padding: .3rem 0 .3rem .9rem; margin: .8rem 0; }
-.surefoot details.none { border-color: #8a93a3; color: inherit; }
-.surefoot summary { font-weight: 600; cursor: pointer; }
-.surefoot dl { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .3rem .8rem; }
-.surefoot dt { color: #5b6473; } .surefoot dd { margin: 0; } .surefoot dd pre { margin: 0; }
-.surefoot pre { background: #f4f6f9; padding: .6rem .8rem; overflow-x: auto; font-size: 13px;
+.surefoot-check .clause { display: inline-block; margin-right: .9rem; white-space: nowrap; cursor: help; }
+.surefoot-check .kept { color: #1a7f37; } .surefoot-check .failed { color: #c4162a; }
+.surefoot-check .differs { color: #1f5fbf; } .surefoot-check .none { color: #8a93a3; }
+.surefoot-check details { border-left: 3px solid #c4162a; padding: .3rem 0 .3rem .9rem; margin: .8rem 0; }
+.surefoot-check details.none { border-color: #8a93a3; color: inherit; }
+.surefoot-check summary { font-weight: 600; cursor: pointer; }
+.surefoot-check dl { display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .3rem .8rem; }
+.surefoot-check dt { color: #5b6473; } .surefoot-check dd { margin: 0; } .surefoot-check dd pre { margin: 0; }
+.surefoot-check pre { background: #f4f6f9; padding: .6rem .8rem; overflow-x: auto; font-size: 13px;
   font-family: ui-monospace, monospace !important; white-space: pre !important; }
 @media (prefers-color-scheme: dark) {
-  body { background: #14181f; } .surefoot { color: #dfe4ec; } .surefoot td { border-color: #333b47; }
-  .surefoot pre { background: #1e242e; } .surefoot .kept { color: #57c66f; }
-  .surefoot .failed { color: #ff7b83; }  .surefoot .differs { color: #7db0ff; }
+  body { background: #14181f; } .surefoot-check { color: #dfe4ec; }
+  .surefoot-check td { border-color: #333b47; }
+  .surefoot-check pre { background: #1e242e; } .surefoot-check .kept { color: #57c66f; }
+  .surefoot-check .failed { color: #ff7b83; }  .surefoot-check .differs { color: #7db0ff; }
 }
 """
 
@@ -68,7 +70,7 @@ def _article(report: Report) -> str:
     failures = "\n".join(_failure(v) for v in report.verdicts if v.outcome == FAILED)
     kind = "failed" if report.failures else "kept"
     return (
-        f'<article class="surefoot"><h1>{escape(headline(report))}</h1>'
+        f'<article class="surefoot-check"><h1>{escape(headline(report))}</h1>'
         f'<p class="{kind}">{escape(summary(report))}</p>{notes}'
         f"<table>{''.join(rows)}</table>\n{failures}</article>"
     )
