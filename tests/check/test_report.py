@@ -183,6 +183,14 @@ def test_report_finds_a_verdict_by_its_id():
     assert "<article" in REPORT._repr_html_()
 
 
+def test_a_page_tells_why_nothing_of_a_group_applies():
+    rule, hooks = Clause("rule", "arithmetic", "follows"), Clause("hooks", "tooling", "runs")
+    idle = [clause.verdict("not applicable", note="No rule <fits>.") for clause in (rule, hooks)]
+    shown = html_fragment(Report("mine.py:SGD", None, (*idle, KEEP.verdict("passed"))))
+    shown = " ".join(re.sub("<[^>]*>", " ", shown).split())
+    assert shown.endswith("arithmetic – rule No rule &lt;fits&gt;. tooling – hooks as above state ✓ keep")
+
+
 def test_a_prompt_shows_a_report_in_one_line():
     assert repr(REPORT) == "<Report: mine.py:SGD, lr=0.5, against rule torch: 1 of 4 clauses failed>"
     good, idle = (

@@ -58,6 +58,7 @@ def html_fragment(report: Report) -> str:
 
 def _article(report: Report) -> str:
     rows = []
+    seen: set[str] = set()
     for group, verdicts in groups(report).items():
         clauses = " ".join(_clause(v) for v in verdicts)
         notes = "".join(
@@ -65,6 +66,10 @@ def _article(report: Report) -> str:
             for v in verdicts
             if v.outcome == DIFFERS
         )
+        if all(v.outcome == NOT_APPLICABLE for v in verdicts):  # why, once
+            why = verdicts[0].note
+            notes = f'<div class="none">{"as above" if why in seen else escape(why)}</div>'
+            seen.add(why)
         rows.append(f"<tr><td>{escape(group)}</td><td>{clauses}{notes}</td></tr>")
     notes = "".join(f"<p>{escape(n)}</p>" for n in report.notes)
     failures = "\n".join(_failure(v) for v in report.verdicts if v.outcome == FAILED)
