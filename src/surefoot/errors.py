@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "unknown"]
+__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "rendered", "unknown"]
 
 
 class InputError(ValueError):
@@ -13,11 +14,36 @@ class InputError(ValueError):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return rendered(self)
+
 
 class Diverged(InputError):
     """Training ran into NaN or inf. The command line exits with 3."""
 
     exit_code = 3
+
+
+def rendered(error: BaseException) -> list[str]:
+    """What a notebook shows of an error of one sentence: the user's own line, and the sentence.
+
+    The frames inside surefoot, dozens of lines of them, say nothing of what to mend.
+    """
+    import traceback
+
+    own = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package == "surefoot":
+            break
+        if package != "torch":  # whose wrappers lead here
+            own = frame, line
+    lines = [f"{type(error).__name__}: {error}"]
+    if own is not None:
+        (told,) = traceback.StackSummary.extract([own])
+        file = [f"File {told.filename}:"] if os.path.exists(told.filename) else []  # a cell has none
+        lines = [*file, f"----> {told.lineno} {told.line}", "", *lines]
+    return lines
 
 
 def headline(error: BaseException) -> str:

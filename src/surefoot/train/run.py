@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surefoot.errors import Diverged
+from surefoot.errors import Diverged, rendered
 from surefoot.train.folder import RunFolder
 from surefoot.train.progress import METRICS
 
@@ -163,6 +163,9 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, text: str, run: Run, number: int | None = None, goes_on: bool = True) -> None:
         super().__init__(text)
         self.run, self.exit_code, self.goes_on = run, 128 + (number or signal.SIGINT), goes_on
+
+    def _render_traceback_(self) -> list[str]:
+        return rendered(self)
 
 
 class RunDiverged(Diverged):
