@@ -12,6 +12,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -163,6 +164,15 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError) as error:
         explain("sgd", **LECTURE).frame()
     assert str(error.value) == "A frame needs pandas, which is not installed; `pip install pandas`."
+
+
+@pytest.mark.parametrize(
+    "tenth", [torch.tensor(0.1), np.float32(0.1), np.float64(0.1), torch.tensor(0.1).half()]
+)
+def test_options_are_read_as_starts_are(tenth: Any) -> None:
+    said = explain("sgd", f="w**2", at={"w": 1}, lr=0.1, momentum=[0.1, 0.2], autograd=False).text()
+    read = explain("sgd", f="w**2", at={"w": 1}, lr=tenth, momentum=[tenth, 0.2], autograd=False).text()
+    assert read == said
 
 
 def test_notebooks_get_html_and_latex() -> None:

@@ -38,6 +38,22 @@ def test_reads_what_people_write(given_value, expected):
     assert exact(given_value) == expected
 
 
+@given(x=st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_float32_is_the_decimal_that_it_prints_as(x):
+    read = exact(np.float32(x))
+    assert np.float32(float(read)) == np.float32(x)
+    assert exact(torch.tensor([x])) == (read,)
+    if abs(x) >= np.finfo(np.float32).tiny:
+        assert read == Fraction(str(np.float32(x)))
+    assert exact_binary(torch.tensor(x)) == Fraction(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_tensor_of_any_dtype_holds_tenths(dtype):
+    assert exact(torch.tensor([0.1, -0.7], dtype=dtype)) == (Fraction(1, 10), Fraction(-7, 10))
+    assert exact(torch.tensor([math.inf], dtype=dtype)) == (math.inf,)
+
+
 def test_floats_of_a_machine_are_read_as_they_are():
     assert exact_binary(0.1) == Fraction(3602879701896397, 2**55)
     assert math.isnan(exact_binary(math.nan))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from surefoot.errors import InputError
@@ -38,7 +38,8 @@ Shape: TypeAlias = tuple[int, ...]
 def exact(value: Any, what: str = "a value") -> Value:
     """Read numbers, nested to any depth, as exact values; a float means the decimal that it prints as.
 
-    0.1 ↦ 1/10, although the float nearest to 0.1 is a little more; NaN and ±inf stay floats.
+    0.1 ↦ 1/10, although the float nearest to 0.1 is a little more; the same of float32 and the narrower
+    dtypes, each in its own digits. NaN and ±inf stay floats.
 
     Args:
         value: a number (int, float, Fraction, Decimal, mpmath), a string such as "1/3", nested lists of them,
@@ -75,6 +76,20 @@ def _decimal(x: float) -> Fraction:
     return Fraction(repr(x))
 
 
+_BITS = {"float32": 24, "float16": 11, "bfloat16": 8}  # of dtypes that have fewer than a float
+
+
+@lru_cache(4096)
+def _narrow(bits: int, x: float) -> Fraction:
+    """The shortest decimal that is x in a dtype of so many bits: as a float, float32's 0.1 has 17 digits."""
+    for digits in range(1, 10):
+        text = f"{x:.{digits}g}"
+        mantissa, exponent = math.frexp(float(text))
+        if math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits) == x:
+            return Fraction(text)
+    return Fraction(repr(x))
+
+
 @lru_cache(4096)
 def _binary(x: float) -> Fraction:
     return Fraction(*x.as_integer_ratio())  # Fraction(x) looks first whether x is a Rational, which is slow
@@ -95,6 +110,9 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
     if isinstance(value, float):
         return of_float(float(value)) if math.isfinite(value) else float(value)
     if hasattr(value, "tolist"):
+        bits = _BITS.get(str(getattr(value, "dtype", "")).removeprefix("torch."))
+        if bits and of_float is _decimal:
+            of_float = partial(_narrow, bits)
         return _read(value.tolist(), what, of_float)
     if hasattr(value, "man_exp"):  # mpmath's
         if value - value != 0:
