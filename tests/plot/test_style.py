@@ -43,7 +43,9 @@ def test_lines_differ_without_colour() -> None:
 
 def test_drawing_needs_neither_torch_nor_pyplot() -> None:
     code = (
-        "import sys; from surefoot.plot import curves, impulse, paths, rates, traces;"
+        "import sys; import surefoot; plot = surefoot.plot; assert 'matplotlib' not in sys.modules;"
+        "assert callable(plot.curves.curves); assert 'paths' in dir(plot); assert not hasattr(plot, 'no');"
+        "from surefoot.plot import curves, impulse, paths, rates, traces;"
         "impulse.impulses({'a': ('torch', {'lr': 0.1})});"
         "print(*sorted({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
