@@ -131,7 +131,7 @@ def test_looking_at_a_model_leaves_no_trace() -> None:
     net.layer.eval()
     state = torch.get_rng_state()
     models.look(net, "net.py:Net", torch.zeros(2, 4), 10)
-    threads.small(net, (4,), 32)
+    threads.small(net, torch.zeros(1, 4), 32)
     assert net.seen == 0
     assert net.training
     assert not net.layer.training

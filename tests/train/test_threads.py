@@ -47,7 +47,7 @@ def test_which_steps_are_small(
 ) -> None:
     model = models.build(name, (28, 28), 10, hidden=hidden)
     before = torch.get_rng_state()
-    assert threads.small(model, (28, 28), batch_size) == small
+    assert threads.small(model, torch.zeros(1, 28, 28), batch_size) == small
     assert torch.equal(before, torch.get_rng_state())
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
@@ -55,13 +55,49 @@ def test_which_steps_are_small(
 
 def test_validation_counts_too() -> None:
     model = models.build("mlp", (28, 28), 10)
-    assert threads.small(model, (28, 28), 32, validated=8)  # 2,000 rows every 250 steps
-    assert not threads.small(model, (28, 28), 32, validated=2000)  # after every step, as in the lecture
+    assert threads.small(model, torch.zeros(1, 28, 28), 32, validated=8)  # 2,000 rows every 250 steps
+    assert not threads.small(
+        model, torch.zeros(1, 28, 28), 32, validated=2000
+    )  # after every step, as in the lecture
+
+
+class Headed(nn.Module):
+    """Most of its work is that of a layer whose output is no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory, self.head = nn.LSTM(4, 512, batch_first=True), nn.Linear(512, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.memory(x)[0][:, -1])
+
+
+class Ends(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(3)
+
+
+class Scripted(nn.Linear):
+    def register_forward_hook(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("register_forward_hook is not supported on ScriptModules")
 
 
 def test_what_cannot_be_counted_is_not_small() -> None:
-    assert not threads.small(nn.LSTM(4, 4), (3, 4), 32)
-    assert not threads.small(nn.Linear(5, 1), (3,), 32)
+    assert not threads.small(Headed(), torch.zeros(1, 100, 4), 32)
+    assert not threads.small(Ends(3, 1), torch.zeros(1, 3), 32)
+    assert not threads.small(nn.LSTM(4, 4), torch.zeros(1, 3, 4), 32)
+    assert not threads.small(nn.Linear(5, 1), torch.zeros(1, 3), 32)
+    assert not threads.small(nn.Sequential(nn.Linear(3, 3), Scripted(3, 1)), torch.zeros(1, 3), 32)
+    compiled = nn.Linear(3, 1)
+    compiled._compiled_call_impl = lambda *_: 1 / 0  # would be compiled for a single row, as none trains on
+    assert not threads.small(compiled, torch.zeros(1, 3), 32)
+    assert threads.small(nn.Linear(3, 1), torch.zeros(1, 3), 32)
+
+
+def test_a_model_that_writes_into_its_input_leaves_the_row() -> None:
+    x = -torch.ones(1, 3)
+    assert threads.small(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 1)), x, 32)
+    assert x.eq(-1).all()
 
 
 class Own(nn.Module):

@@ -22,7 +22,6 @@ from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
 from surefoot.train.schedule import rise_of
-from surefoot.train.span import Span
 from surefoot.train.writing import at_home
 
 __all__ = ["complete", "resume", "train"]
@@ -75,16 +74,11 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if ":" in config.model:
         models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
-    most, count = 1, config.threads or torch.get_num_threads()
-    if config.threads is None and device.type == "cpu":
-        every = Span.parse(config.validate_every).steps(-(-len(data.train.x) // config.batch_size))
-        validated = len(data.valid.x) / every
-        if threads.small(model, data.shape, config.batch_size // config.accumulate, validated):
-            most, count = count, 1
-        else:
-            config = dataclasses.replace(config, threads=count)
-    with threads.by(count):
-        return _fit(config, data, model, device, most, progress=progress, resume=resume)
+    row = data.scaling(data.train.x[:1].to(device))
+    choice = threads.chosen(config, model, row, len(data.train.x), len(data.valid.x))
+    if device.type == "cpu" and not choice.small:
+        config = dataclasses.replace(config, threads=choice.threads)
+    return _fit(config, data, model, device, choice, progress=progress, resume=resume)
 
 
 def _fit(
@@ -92,27 +86,30 @@ def _fit(
     data: Data,
     model: nn.Module,
     device: torch.device,
-    most: int,
+    choice: threads.Choice,
     *,
     progress: bool,
     resume: bool,
 ) -> Run:
-    """Train the model, by the threads that are set, or where that is one by up to `most`."""
+    """Train the model, by the threads that fit will choose too: they are told before."""
     model.to(device)
     given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
+    most = choice.most
     if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
         most = 1
     steps = -(-len(data.train) // config.batch_size)
     rise_of(config.schedule, config.warmup, config.epochs, steps)  # said before anything is printed
+    with threads.by(choice.threads):
+        where, machine = devices.describe(device, most), environment(device, config.seed)
     if progress:
         print(data.description)
         print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         whole = ", all rows in one" if config.batch_size >= len(data.train) else ""
         batches = f"batches of {config.batch_size:,}{whole}{parts}"
-        print(f"{config.schedule}, {batches}; {devices.describe(device, most)}\n", flush=True)
+        print(f"{config.schedule}, {batches}; {where}\n", flush=True)
     folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
@@ -124,7 +121,7 @@ def _fit(
             data_dir=config.data_dir and config.data_dir.resolve(),
             out=None,  # where a run lies is no option to repeat
         ).save_text(),
-        environment=environment(device, config.seed),
+        environment=machine,
         about={
             "data": data.name,
             "task": data.task,
@@ -137,7 +134,7 @@ def _fit(
     )
     mine = {"model": config.model, "optimizer": config.optimizer}
     things = {"model": model, "optimizer": optimizer}
-    with threads.up_to(most), blaming(mine, things, folder):
+    with blaming(mine, things, folder):
         return fit(
             model,
             data.train,
@@ -156,6 +153,7 @@ def _fit(
             validate_every=config.validate_every,
             checkpoint_every=config.checkpoint_every,
             seed=config.seed,
+            threads=config.threads,
             device=device,
             precision=config.precision,
             compile=config.compile,

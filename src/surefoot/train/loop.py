@@ -17,6 +17,7 @@ from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import ending, modes, optimizers
 from surefoot.train import schedule as schedules
+from surefoot.train import threads as sharing
 from surefoot.train.alone import alone
 from surefoot.train.best import Best
 from surefoot.train.checkpoint import Checkpoints, ended
@@ -46,6 +47,7 @@ __all__ = ["fit"]
 @alone
 @torch.inference_mode(mode=False)
 @torch.enable_grad()
+@sharing.kept()
 @modes.keeping
 @schedules.lending
 def fit(
@@ -69,6 +71,7 @@ def fit(
     validate_every: str = "1 epoch",
     checkpoint_every: str = "1 minute",
     seed: int = 0,
+    threads: int | None = None,
     device: str | torch.device = "auto",
     precision: str = "float32",
     compile: str = "off",
@@ -108,6 +111,8 @@ def fit(
         checkpoint_every: such as "500 steps", "1 epoch" or "5 minutes"; "never" writes none, nor is any
             written without `out`.
         seed: of the order and of dropout; the random states outside (torch, numpy, Python) stay as they are.
+        threads: of the CPU, for this run. None takes small steps by one thread, or, where no bit of the
+            result goes by their number, by up to as many as torch has been set to; and others by so many.
         device: "auto" is cuda, mps or cpu, the first there is.
         precision: "float32", or "bfloat16" to autocast the forward pass.
         compile: "off"; "on" runs the step as one compiled program; "auto" does so where that pays.
@@ -154,12 +159,15 @@ def fit(
         validate_every=validate_every,
         checkpoint_every=checkpoint_every,
         seed=seed,
+        threads=threads,
         device=str(device),
         precision=precision,  # type: ignore[arg-type]
         compile=compile,  # type: ignore[arg-type]
     )
     epochs, batch_size = config.epochs, config.batch_size
     check_parts(batch_size, config.accumulate)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     modes.train(model)
     autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     with drawing(config.seed, place):  # as a scaling may, or a model that is looked at
@@ -173,6 +181,8 @@ def fit(
             scaling=scaling,
             device=place,
         )
+        taken = sharing.chosen(config, model, *what.seen)
+    torch.set_num_threads(taken.threads)
     rows, valid_rows, objective = what.rows, what.valid, what.objective
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
@@ -185,7 +195,7 @@ def fit(
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         machine = environment(place, config.seed)
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
-    with drawing(config.seed, place):
+    with drawing(config.seed, place), sharing.up_to(taken.most):
         step, compile = choose(
             (folder.settled("compile") if folder is not None and resume else None) or compile,
             Job(model, objective.loss, made, clip, autocast, config.accumulate),

@@ -47,6 +47,12 @@ class Material:
         feeds = [f for f in (self.rows, self.valid) if f is not None]
         return list({id(g): g for f in feeds for g in f.generators}.values())
 
+    @property
+    def seen(self) -> tuple[Tensor | None, int, int]:
+        """Inputs as the model gets them, if any are at hand; how many rows train, and how many validate."""
+        x = None if self.rows.sample is None else self.rows.sample[0]
+        return x, self.rows.rows, 0 if self.valid is None else self.valid.rows
+
     def flaw(self) -> str | None:
         """What is wrong with the numbers of the rows, if anything is and they are at hand."""
         missing, huge = self.rows.flaw() if self.rows.flaw is not None else (None, None)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.optim import SGD
+from surefoot.optim.threads import set_threads
 from surefoot.train import modes
+from surefoot.train.config import Config
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.given import looked_at
 from surefoot.train.imports import STRICT, x86
 from surefoot.train.losses import LOSSES
 from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared
+from surefoot.train.span import Span
 
-__all__ = ["AT_FIRST", "by", "plain", "shared", "small", "up_to"]
+__all__ = ["AT_FIRST", "Choice", "by", "chosen", "kept", "plain", "shared", "small", "up_to"]
 
 AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_THREADS
 
@@ -41,7 +45,33 @@ _ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAda
 _most = 1
 
 
-def small(model: nn.Module, shape: Sequence[int], batch_size: int, validated: float = 0) -> bool:
+class Choice(NamedTuple):
+    """How many threads take a run's steps, up to how many may share one, and whether steps are small."""
+
+    threads: int
+    most: int
+    small: bool
+
+
+def chosen(config: Config, model: nn.Module, x: Tensor | None, rows: int, valid: int) -> Choice:
+    """The threads of a run: as many as its options say, one for small steps, or what torch has been set to.
+
+    Args:
+        config: the options.
+        model: to be trained.
+        x: an input or some, as the model gets them, where the run computes; None where none is at hand.
+        rows: to train on, in an epoch.
+        valid: rows to validate on.
+    """
+    now = torch.get_num_threads()
+    if config.threads is not None or x is None or x.device.type != "cpu":
+        return Choice(config.threads or now, 1, False)
+    every = Span.parse(config.validate_every).steps(-(-rows // config.batch_size))
+    few = small(model, x[:1], min(config.batch_size, rows) // config.accumulate, valid / every)
+    return Choice(1, now, True) if few else Choice(now, 1, False)
+
+
+def small(model: nn.Module, x: Tensor, batch_size: int, validated: float = 0) -> bool:
     """Whether a step is so small that one thread may be the fastest: unless its matrix products are large.
 
     A count, not a measurement: results of others depend on the number of threads, so one seed must always get
@@ -49,41 +79,72 @@ def small(model: nn.Module, shape: Sequence[int], batch_size: int, validated: fl
 
     Args:
         model: to be trained, on the CPU.
-        shape: the shape of one input.
+        x: one input, as a batch of one.
         batch_size: rows in a step.
         validated: rows that validation goes through for each step, on average.
     """
     work = 0
+    counted: set[Tensor] = set()
 
     def count(module: nn.Module, _: Any, output: Any) -> None:
         nonlocal work
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
             work += 2 * output.numel() * weight[0].numel()
+            counted.add(weight)
 
-    hooks = [module.register_forward_hook(count) for module in model.modules()]
-    x = torch.zeros(1, *shape)
+    # it would be compiled anew for a single row, and with the hooks
+    if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
+        return False
+    hooks: list[Any] = []
     try:
+        for module in model.modules():
+            hooks.append(module.register_forward_hook(count))  # a scripted one refuses
         with looked_at(model, x.device):
-            model(x)
-    except Exception:  # what is wrong with the model will show when it trains
-        work = 0
+            model(x.clone())  # some write into it
+    except (Exception, SystemExit):  # what is wrong with the model will show when it trains
+        return False
     finally:
         for hook in hooks:
             hook.remove()
-    # forward once, backward twice as much; a model that cannot be counted keeps torch's choice
+    # what cannot be counted keeps torch's choice, as a matrix of which no layer's output tells
+    if any(p.ndim > 1 and p not in counted for p in model.parameters()):
+        return False
+    # forward once, backward twice as much
     return 0 < work * (3 * batch_size + validated) < _WORTH_SHARING
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Whatever happens inside, torch's number of threads is afterwards what it is now.
+
+    It is one of the whole process, which each thread of Python takes over when it first asks, and keeps: one
+    that began during another's training has that one's.
+    """
+    own, whole = torch.get_num_threads(), _whole()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(whole)
+        if own != whole:
+            set_threads(own)
+
+
+def _whole() -> int:
+    """The process's number, which a new thread has."""
+    found: list[int] = []
+    asking = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    asking.start()
+    asking.join()
+    return found[0]
 
 
 @contextmanager
 def by(count: int) -> Iterator[None]:
     """Work by so many threads inside `with`."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
+    with kept():
+        torch.set_num_threads(count)
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
