@@ -161,6 +161,28 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
     assert values == pytest.approx(list(x @ [1.0, 2.0, 3.0]), abs=0.01)
 
 
+def test_a_curve_is_learned_by_the_defaults_and_an_older_run_keeps_its_lr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.random.RandomState(0).uniform(0, 3000, (3000, 1))
+    np.savez("curve.npz", x=x, y=np.sin(x / 600))
+    for seed in "012":
+        args = ["--data", "curve.npz", "--task", "regression", "--threads", "1", "--seed", seed]
+        assert main(["train", *args, "--out", seed]) == 0  # by the lr of a classification it diverged
+        assert json.loads(Path(seed, "metrics.jsonl").read_text().splitlines()[-2])["valid_r2"] > 0.99
+    assert "SGD lr 0.01, momentum 0.9" in capsys.readouterr().out
+    assert "lr = 0.01\n" in Path("0/config.toml").read_text()
+    older = (
+        Path("0/config.toml")
+        .read_text()
+        .replace("lr = 0.01", "lr = 0.004")
+        .replace("epochs = 5", "epochs = 1")
+    )
+    Path("older.toml").write_text(older)
+    assert main(["train", "--config", "older.toml", "--out", "again"]) == 0
+    assert "SGD lr 0.004, momentum 0.9" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [

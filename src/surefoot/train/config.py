@@ -76,7 +76,7 @@ class Config:
     optimizer: Annotated[str, Parameter(group=_OPTIMIZER)] = "sgd"
     """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
     lr: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
-    """Learning rate. [default: 0.04 for sgd; else the optimizer's own, as for the next four]"""
+    """Learning rate. [default: 0.04 for sgd, regression: 0.01; else the optimizer's own, as the next four]"""
     momentum: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
     """Momentum. [default: 0.9 for sgd]"""
     dampening: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None

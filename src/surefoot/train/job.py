@@ -34,7 +34,7 @@ def complete(config: Config) -> Config:
         config,
         hidden=config.hidden or models.HIDDEN.get(config.model),
         dropout=models.DROPOUT.get(config.model) if config.dropout is None else config.dropout,
-        **optimizers.with_defaults(config.optimizer, given),
+        **optimizers.with_defaults(config.optimizer, given, config.task),
     )
 
 

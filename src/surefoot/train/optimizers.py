@@ -24,21 +24,27 @@ OPTIONS = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
 
 # found by trying: 10 seeds of the default run all end between 96.1 and 96.6 %
 _DEFAULTS = {"lr": 0.04, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.002}
+# squared errors have larger gradients. The largest by which seven made-up data sets all train, targets scaled
+# or not, from 3 seeds each: by twice as much some lose a fifth of R², by four times they diverge
+_REGRESSION_LR = 0.01
 
 
-def with_defaults(spec: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(spec: str, given: Mapping[str, Any], task: str = "classification") -> dict[str, Any]:
     """The options that were given, and for `sgd` the pipeline's defaults for the others.
 
     Example:
         >>> with_defaults("sgd", {"momentum": 0.0})
         {'lr': 0.04, 'momentum': 0.0, 'dampening': 0.0, 'weight_decay': 0.002, 'nesterov': False}
+        >>> with_defaults("sgd", {}, "regression")["lr"]
+        0.01
         >>> with_defaults("torch.optim:AdamW", {"lr": None})
         {}
     """
     said = {name: value for name, value in given.items() if value is not None}
     if spec != "sgd":
         return said
-    filled: dict[str, Any] = {**_DEFAULTS, **said}
+    lr = {"lr": _REGRESSION_LR} if task == "regression" else {}
+    filled: dict[str, Any] = {**_DEFAULTS, **lr, **said}
     filled.setdefault("nesterov", filled["momentum"] > 0 and filled["dampening"] == 0)
     return filled
 
