@@ -886,3 +886,18 @@ def test_a_scaling_in_place_leaves_the_rows() -> None:
 def test_bytes_for_a_model_of_float64() -> None:
     x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
     assert fit(nn.Linear(4, 1).double(), (x, torch.zeros(8)), epochs=1, progress=False).status == "finished"
+
+
+def test_bytes_that_are_not_scaled_are_told_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    x = torch.randint(200, 256, (8, 4), dtype=torch.uint8)
+    x[0, 0] = 255
+    rows = (x, torch.arange(8) % 2)
+    for scaling, shown, told in [(None, True, 1), (lambda x: x / 255, True, 0), (None, False, 0)]:
+        fit(nn.Linear(4, 2), rows, rows, epochs=1, optimizer=slow, scaling=scaling, progress=shown)
+        out = capsys.readouterr().out
+        assert out.count("The inputs are bytes as large as 255") == told
+        assert not told or out.startswith("The inputs")
+
+
+def slow(params: Any) -> SGD:
+    return SGD(params, lr=1e-6)

@@ -22,6 +22,7 @@ __all__ = ["feed", "floats"]
 
 
 _HUGE = 1e6  # beyond what is left unscaled on purpose
+_BRIGHT = 32  # bytes from which on they are pixels, not counts or a mask
 _SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
 
 
@@ -73,10 +74,11 @@ def feed(
     elif not wide and x.dtype != wished:  # batch by batch: a mapped file stays on disk
         scaling = partial(_narrowed, dtype=wished, scaling=scaling)
     given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, other rows may look the same
+    advice = None
     if wide and scaling is not None and device.type != "cpu":
         x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
     elif scaling is None and x.dtype == torch.uint8:
-        scaling = partial(Tensor.to, dtype=floats)
+        scaling, advice = partial(Tensor.to, dtype=floats), _advice(x)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
@@ -94,7 +96,7 @@ def feed(
 
     flaw = partial(_flaw, given, y, x if scaling is None else None)
     steps, sample = -(-len(x) // batch_size), next(first(2, 2))
-    return Feed(steps, len(x), y[:1], told, epoch, first, sample, targets=y, flaw=flaw)
+    return Feed(steps, len(x), y[:1], told, epoch, first, sample, targets=y, flaw=flaw, advice=advice)
 
 
 def floats(model: nn.Module) -> torch.dtype:
@@ -127,6 +129,17 @@ def _tensor(values: Any, what: str) -> Tensor:
     if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
     return tensor
+
+
+def _advice(x: Tensor) -> str | None:
+    """What to do about bytes that reach the model as they are, where they are large."""
+    largest = int(x.max()) if x.numel() else 0
+    if largest < _BRIGHT:
+        return None
+    return (
+        f"The inputs are bytes as large as {largest}, from which few models learn; give scaling=data.scaling,"
+        " where data is what load() gave, or scaling=lambda x: x / 255."
+    )
 
 
 def _flaw(x: Tensor, y: Tensor, scaled: Tensor | None) -> tuple[str | None, str | None]:

@@ -184,6 +184,8 @@ def fit(
         taken = sharing.chosen(config, model, *what.seen)
     torch.set_num_threads(taken.threads)
     rows, valid_rows, objective = what.rows, what.valid, what.objective
+    if progress and rows.advice:
+        print(rows.advice, flush=True)
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(
