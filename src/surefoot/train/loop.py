@@ -295,6 +295,6 @@ def fit(
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
         targets = rows.targets if objective.squares else None
-        why = problem.advice(peak, targets, what.flaw(), what.seen(problem.step))
+        why = problem.advice(peak, targets, what.flaw(), what.not_finite(problem.step))
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

@@ -61,7 +61,7 @@ class Material:
             missing = missing and f"in the rows to validate on, {missing}"
         return missing or huge
 
-    def seen(self, step: int) -> str | None:
+    def not_finite(self, step: int) -> str | None:
         """What NaN or inf is known to have been in a step's batch."""
         return None if self.rows.seen is None else self.rows.seen(step)
 
