@@ -94,7 +94,8 @@ def fit(
             own lr again after a schedule.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
         metric: what a validation is judged by: "accuracy", "r2" or "loss"; None is accuracy for class
-            numbers, R² for measures, and the loss where for measures there is a loss of your own.
+            numbers, R² for measures, and the loss where for measures there is a loss of your own. It is no
+            function.
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.

@@ -60,6 +60,12 @@ class Objective:
             known = loss is None or loss == "squared-error" or is_distance(loss)
             known &= not target.is_complex()
             metric = "accuracy" if not of_measures else "r2" if known else "loss"
+        elif callable(metric):
+            name = getattr(metric, "__name__", type(metric).__name__)
+            raise InputError(
+                f"The metric is one of {', '.join(map(repr, METRICS))}, or None for that which goes with the"
+                f" targets; functions, as {name}, are not taken."
+            )
         elif metric not in METRICS:
             raise unknown("metric", str(metric), METRICS)
         elif metric == ("accuracy" if of_measures else "r2"):
