@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import inspect
+import linecache
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
 from surefoot.errors import InputError
-from surefoot.train.same import check_given, check_options, mark
+from surefoot.train.same import check_given, check_options, mark, sources
 
 
 def test_another_option_is_named_with_both_values() -> None:
@@ -50,3 +55,46 @@ def test_what_is_given_anew_is_told_apart() -> None:
         "The run in 'run' was begun with another loss: huber_loss, not none; resume it with the"
         " same, or choose a new folder."
     )
+
+
+MODEL = """
+import torch
+
+class Mine(torch.nn.Module):
+    @property
+    def half(self):
+        return 1 / 2
+
+    @staticmethod
+    def known(x):
+        return x in {"a", "b", "c"}
+
+    def forward(self, x):
+        return (lambda y: 2 * y)(x)  # twice
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    ("was", "new"), [("1 / 2", "1 / 3"), ("in {", "not in {"), ("2 * y", "3 * y"), ('"c"', '"d"')]
+)
+def test_a_class_of_a_notebook_is_told_by_its_methods(
+    monkeypatch: pytest.MonkeyPatch, kept: bool, was: str, new: str
+) -> None:
+    """Its module has no file; a cell's own text is kept where the cell's functions find it."""
+    monkeypatch.setitem(sys.modules, "a_notebook", ModuleType("a_notebook"))
+
+    def of(cell: str, file: str) -> dict[str, str]:
+        if kept:
+            monkeypatch.setitem(linecache.cache, file, (len(cell), None, cell.splitlines(True), file))
+        defined: dict[str, Any] = {"__name__": "a_notebook"}
+        exec(compile(cell, file, "exec"), defined)
+        if sys.version_info < (3, 13):
+            with pytest.raises((OSError, TypeError)):
+                inspect.getsource(defined["Mine"])
+        return sources(model=defined["Mine"]())
+
+    first = of(MODEL, "<cell 1>")
+    assert first.keys() == {"model"}
+    assert of("\n\n" + MODEL, "<cell 2>") == first
+    assert of(MODEL.replace(was, new), "<cell 3>") != first

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import torch
@@ -83,11 +84,38 @@ def sources(**things: Any) -> dict[str, str]:
         check = 0
         for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
             if kind.__module__.partition(".")[0] not in ("torch", "surefoot"):
-                with contextlib.suppress(OSError, TypeError):  # as of a class made by calling type
-                    check = zlib.crc32(inspect.getsource(kind).encode(), check)
+                check = zlib.crc32(_written(kind).encode(), check)
         if check:
             found[what] = f"{check:08x}"
     return found
+
+
+def _written(kind: type) -> str:
+    """The Python of a class; of its methods where none is found, as of one from a notebook's cell."""
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(kind)
+    written = ""
+    for _, thing in sorted(vars(kind).items()):
+        whole = [thing.fget, thing.fset, thing.fdel] if isinstance(thing, property) else [thing]
+        for part in whole:
+            function = getattr(part, "__func__", part)  # of a static method, or a class's
+            if inspect.isfunction(function):
+                try:
+                    written += inspect.getsource(function)
+                except OSError:  # as of what exec has made
+                    written += _compiled(function.__code__)
+    return written
+
+
+def _compiled(code: CodeType) -> str:
+    """What a function does, without where it stands."""
+    consts = []
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            consts.append(_compiled(const))
+        else:  # a set's order is another in each process
+            consts.append(str(sorted(map(repr, const))) if isinstance(const, frozenset) else repr(const))
+    return f"{code.co_code.hex()} {code.co_names} {consts}"
 
 
 def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
