@@ -211,6 +211,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"lr": -1}, "lr is -1; it must be a number with γ ≥ 0."),
     ({"lr": [0.1, -1]}, "At step 2: lr is -1; it must be a number with γ ≥ 0."),
     ({"momentum": math.nan}, "momentum is nan; it must be a number with μ ≥ 0."),
+    ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
     ({"momentun": 0.9}, "Unknown hyperparameter 'momentun'; did you mean 'momentum'? Known: "),

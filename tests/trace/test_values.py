@@ -10,6 +10,7 @@ from typing import NamedTuple
 import mpmath
 import numpy as np
 import pytest
+import sympy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
         ("-2.5e-3", Fraction(-1, 400)),
         (Decimal("0.7"), Fraction(7, 10)),
         (mpmath.mpf("0.375"), Fraction(3, 8)),
+        ([sympy.Rational(-1, 3), sympy.Integer(2), sympy.S.Half], (Fraction(-1, 3), 2, Fraction(1, 2))),
         (np.array([[1, 2], [3, 4]]), ((1, 2), (3, 4))),
         (math.inf, math.inf),
         ("-inf", -math.inf),
@@ -59,7 +61,9 @@ def test_floats_of_a_machine_are_read_as_they_are():
     assert math.isnan(exact_binary(math.nan))
 
 
-@pytest.mark.parametrize("bad", ["two", True, None, 1j, "1/0", "1e99999", [1, "x"], {"a": 1}])
+@pytest.mark.parametrize(
+    "bad", ["two", True, None, 1j, "1/0", "1e99999", [1, "x"], {"a": 1}, sympy.pi, sympy.oo]
+)
 def test_refuses_what_is_no_number(bad):
     with pytest.raises(InputError, match=r"^a holds .*, which is not a number\.$"):
         exact(bad, "a")

@@ -123,6 +123,9 @@ def explain(
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
+    if isinstance(rule, str) and "," in rule and ":" not in rule:
+        names = [name.strip() for name in rule.split(",")]
+        raise InputError(f"rule is {rule!r}; several are given as a list: {names!r}.")
     rules = [get(r) for r in ([rule] if isinstance(rule, (str, Rule)) else rule)]
     if not rules:
         raise InputError("rule is empty; name at least one, such as 'sgd'.")

@@ -42,8 +42,8 @@ def exact(value: Any, what: str = "a value") -> Value:
     dtypes, each in its own digits. NaN and ±inf stay floats.
 
     Args:
-        value: a number (int, float, Fraction, Decimal, mpmath), a string such as "1/3", nested lists of them,
-            or anything with `tolist` (NumPy arrays, tensors).
+        value: a number (int, float, Fraction, Decimal, mpmath, sympy's rationals), a string such as "1/3",
+            nested lists of them, or anything with `tolist` (NumPy arrays, tensors).
         what: the name to use when something is wrong.
 
     Returns:
@@ -119,6 +119,8 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
             return float(value)
         mantissa, exponent = value.man_exp  # without its sign
         return Fraction(abs(mantissa)) * Fraction(2) ** exponent * (-1 if value < 0 else 1)
+    if getattr(value, "is_Rational", False):  # sympy's
+        return Fraction(int(value.p), int(value.q))
     if isinstance(value, (str, Decimal)):
         number = _parse(str(value))
         if number is not None:
