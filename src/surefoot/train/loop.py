@@ -198,13 +198,14 @@ def fit(
         about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
         machine = environment(place, config.seed)
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
+    begun = folder.settled("compile") if folder is not None and resume else None
     with drawing(config.seed, place), sharing.up_to(taken.most):
         step, compile = choose(
-            (folder.settled("compile") if folder is not None and resume else None) or compile,
+            begun or compile,
             Job(model, objective.loss, made, clip, autocast, config.accumulate),
             what.batch(batch_size),
             every=every,
-            last=last,
+            last=0 if begun else last,  # it is settled, and what it would save need not be said
             rest=rows.rows % batch_size,
             say=print if progress else lambda line: None,
         )

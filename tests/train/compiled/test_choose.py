@@ -107,8 +107,8 @@ def test_what_a_gpu_does_not_capture_runs_eagerly_with_a_warning(job, on_cuda, m
 def test_a_hint_only_where_it_would_save_something():
     assert hint(1e-3, 1000) is None
     assert hint(1e-3, 239_000) is None
-    assert hint(1e-3, 320_000) == "--compile on would save about 50 s."
-    assert hint(1e-2, 320_000) == "--compile on would save about 13 minutes."
+    assert hint(1e-3, 320_000) == "--compile on (in Python compile='on') would save about 50 s."
+    assert hint(1e-2, 320_000) == "--compile on (in Python compile='on') would save about 13 minutes."
 
 
 def chosen(job, said, mode="on", batch=..., last=10, **options):
@@ -141,7 +141,7 @@ def test_off_says_what_compiling_would_save_in_a_long_run(job):
     said: list[str] = []
     assert chosen(job, said, "off", last=10**9) == (False, "off")
     assert len(said) == 1
-    assert said[0].startswith("--compile on would save about ")
+    assert said[0].startswith("--compile on (in Python compile='on') would save about ")
 
 
 def test_what_stands_in_the_way_is_said_if_it_was_asked_for(job):

@@ -309,6 +309,18 @@ def test_a_finished_run_is_handed_back(job: Any, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
 
 
+def test_what_compiling_would_save_is_not_said_again(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("surefoot.train.compiled.choose.LONG", 1)
+    monkeypatch.setattr("surefoot.train.compiled.choose.hint", lambda *_: "Compiling would save much.")
+    options = {"loss": "cross-entropy", "progress": True}
+    job.run(tmp_path / "out", **options)
+    assert "would save much" in capsys.readouterr().out
+    job.run(tmp_path / "out", resume=True, **options)
+    assert "would save much" not in capsys.readouterr().out
+
+
 def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
     options: dict[str, Any] = {"optimizer": lambda p: SGD(p, lr=1e30)}
     with pytest.raises(RunDiverged):

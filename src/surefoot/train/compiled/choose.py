@@ -112,13 +112,12 @@ def obstacle(job: Job, batch: tuple[Tensor, Tensor] | None) -> str | None:
 
 
 def hint(seconds: float, steps: int) -> str | None:
-    """What --compile would save in so many steps of so many seconds, if it would."""
+    """What compiling would save in so many steps of so many seconds, if it would."""
     saved = seconds * steps * SAVING - COMPILING
     if saved < COMPILING:
         return None
-    return (
-        f"--compile on would save about {f'{saved:.0f} s' if saved < 120 else f'{saved / 60:.0f} minutes'}."
-    )
+    about = f"{saved:.0f} s" if saved < 120 else f"{saved / 60:.0f} minutes"
+    return f"--compile on (in Python compile='on') would save about {about}."
 
 
 def _captured(job: Job, batch: tuple[Tensor, Tensor]) -> Step | None:
