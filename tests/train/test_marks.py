@@ -103,6 +103,20 @@ def test_a_loader_is_told_by_its_sampler_and_its_rows() -> None:
     assert of_loader(own, 2, torch.float32, True)().startswith("2 batches by list of 50 rows, checksum ")
 
 
+def test_a_loader_of_what_has_no_length() -> None:
+    class Boundless(Dataset[Any]):
+        def __getitem__(self, i: int) -> Any:
+            return i, i
+
+    class Unsized(Boundless):
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+    for kind in (Boundless, Unsized):
+        loader: Any = DataLoader(kind(), batch_sampler=[[1], [2, 3]])
+        assert of_loader(loader, 2, torch.float32, True)() == "2 batches by list"
+
+
 def test_few_rows_are_all_read() -> None:
     rows = Squares(n=3)
     assert told(rows).startswith("3 rows, checksum ")

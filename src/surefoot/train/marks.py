@@ -67,9 +67,12 @@ def of_loader(loader: DataLoader[Any], steps: int, floats: torch.dtype, readable
     if isinstance(dataset, IterableDataset):
         return lambda: text
     text += f" by {sampler}"
-    if not readable or not hasattr(dataset, "__len__"):
+    if not readable:
         return lambda: text
-    rows = of_dataset(dataset, floats)
+    try:
+        rows = of_dataset(dataset, floats)
+    except (TypeError, NotImplementedError):  # it has no length, and a sampler of its own that needs none
+        return lambda: text
     return lambda: f"{text} of {rows()}"
 
 
@@ -83,10 +86,10 @@ def _picked(n: int, subsets: list[Any], count: int) -> Tensor:
 
 def _check_of_some(dataset: Dataset[Any], n: int) -> int | None:
     """A checksum of some rows; None where one is random, fails, or is of what has no checksum here."""
-    if n < 1 or _draws(dataset):
-        return None
     check = 0
     try:
+        if n < 1 or _draws(dataset):
+            return None
         with unmoved():
             for i in sorted({k * (n - 1) // (_READ - 1) for k in range(_READ)}):
                 before = _random_states()
@@ -118,7 +121,7 @@ def _draws(thing: Any) -> bool:
         seen.add(id(one))
         if isinstance(one, (list, tuple)):
             waiting += one[:100]
-        elif isinstance(one, Mapping):
+        elif isinstance(one, dict):  # a mapping of another kind, as a file of HDF5, may open what it holds
             waiting += [*one.values()][:100]
         else:
             waiting += getattr(one, "__dict__", {}).values()
