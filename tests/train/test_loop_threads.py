@@ -63,6 +63,7 @@ def test_fit_takes_small_steps_by_one_thread_and_others_by_torch_s() -> None:
     assert _trained(1, width=LARGE) == {1}
     # all rows in a batch: no more are in it
     assert _trained(2, batch_size=10**9) == {1}
+    assert _trained(2, batch_size=64, accumulate=64) == {1}
     assert _trained(2, valid=(X, Y)) == {1}
     assert _trained(2, valid=(X.repeat(30_000, 1), Y.repeat(30_000)), validate_every="step") == {2}
 

@@ -67,7 +67,8 @@ def chosen(config: Config, model: nn.Module, x: Tensor | None, rows: int, valid:
     if config.threads is not None or x is None or x.device.type != "cpu":
         return Choice(config.threads or now, 1, False)
     every = Span.parse(config.validate_every).steps(-(-rows // config.batch_size))
-    few = small(model, x[:1], min(config.batch_size, rows) // config.accumulate, valid / every)
+    part = max(1, min(config.batch_size, rows) // config.accumulate)
+    few = small(model, x[:1], part, valid / every)
     return Choice(1, now, True) if few else Choice(now, 1, False)
 
 
