@@ -73,9 +73,9 @@ def without_closure(subject: Subject, given: Options) -> Subject:
         return type(name, (made,), {})([p], **signature.call(given))
 
     if not signature.needs_closure:
-        said = _said_without(optimizer)
-        asks = "closure" in said and "positional argument" not in said
-        never = NOT_CALLABLE in said and _never_looks(made.step)  # type: ignore[attr-defined]
+        asks, never = _insists(made.step), _never_looks(made.step)  # type: ignore[attr-defined]
+        said = _said_without(optimizer) if asks or never else ""
+        asks, never = asks and "closure" in said, never and NOT_CALLABLE in said
         if not asks and not never:
             return subject
         signature = dataclasses.replace(signature, needs_closure=True, calls_none=never)
@@ -99,12 +99,23 @@ def without_closure(subject: Subject, given: Options) -> Subject:
     return dataclasses.replace(subject, make=type(name, (made,), {"step": step}), signature=signature)
 
 
+def _tree(step: Callable[..., Any]) -> ast.AST:
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(step))))
+    except (OSError, TypeError, SyntaxError):
+        return ast.Module([], [])
+
+
+def _insists(step: Callable[..., Any]) -> bool:
+    """Whether the code of step() raises something that speaks of its closure."""
+    raised = (n for n in ast.walk(_tree(step)) if isinstance(n, (ast.Raise, ast.Assert)))
+    words = (n.value for r in raised for n in ast.walk(r) if isinstance(n, ast.Constant))
+    return any("closure" in word for word in words if isinstance(word, str))
+
+
 def _never_looks(step: Callable[..., Any]) -> bool:
     """Whether the code of step() calls its closure, and has no condition about it."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(step))))
-    except (OSError, TypeError, SyntaxError):
-        return False
+    tree = _tree(step)
 
     def of_it(node: ast.AST) -> bool:
         return any(isinstance(n, ast.Name) and n.id == "closure" for n in ast.walk(node))
