@@ -185,6 +185,11 @@ def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     ]
 
 
+def _starts(state: dict[str, Any], value: Any) -> str | None:
+    """What of a state begins with this value."""
+    return next((name for name, held in state.items() if held == value), None)
+
+
 @clause(
     "options",
     "an option that is changed during the run takes effect",
@@ -219,7 +224,6 @@ def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
     if [w.tolist() for w in a] == [w.tolist() for w in c]:
         return f"{option} changes nothing here, not even from the start"  # for option-effect to tell
     changed = [w.tolist() for w in a] != [w.tolist() for w in b]
-    held = [k for k, v in first.items() if option == "lr" and v == [[old, old], [old, old]]]
-    if held and not changed:
-        return {"differs": f"lr is only the start value of state[{held[0]!r}], which then goes its own way"}
+    if option == "lr" and not changed and (held := _starts(first, torch.full_like(b[0], old).tolist())):
+        return {"differs": f"lr is only the start value of state[{held!r}], which then goes its own way"}
     return [(f"{option}={value}, written into the group after step 1, changes the next steps", True, changed)]
