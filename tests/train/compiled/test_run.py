@@ -79,6 +79,7 @@ for most, out in ((1, "one"), (None, "two")):
 """
 
 
+@pytest.mark.slow  # it compiles one more program; every run tries its own before it shares it
 @pytest.mark.skipif(not x86(), reason="neither Intel's processor nor AMD's")
 @pytest.mark.timeout(400)
 def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
