@@ -137,6 +137,7 @@ def test_a_claim_that_does_not_hold_is_not_told_as_if_it_did():
     untrue = replace(REPORT.failures[0], note="betas changes w", expected="True", got="False")
     (failure,) = ElementTree.fromstring(junit([replace(REPORT, verdicts=(untrue,))])).iter("failure")
     assert failure.get("message") == "not true: betas changes w"
+    assert "(not true: betas changes w)" in html_fragment(replace(REPORT, verdicts=(untrue,)))
 
 
 class _Tags(HTMLParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from surefoot.check.report.words import MARKS, echoes, groups, headline, parts, summary
+from surefoot.check.report.words import MARKS, echoes, groups, headline, parts, short, summary
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Report, Verdict
 
 __all__ = ["html", "html_fragment"]
@@ -82,7 +82,7 @@ def _article(report: Report) -> str:
 
 
 def _clause(v: Verdict) -> str:
-    hint = v.clause.title + (f" ({v.note})" if v.note else "")
+    hint = v.clause.title + (f" ({short(v)})" if v.note else "")
     kind = _CLASS[v.outcome] if v.outcome != FAILED or v.failed else "none"
     return (
         f'<span class="clause {kind}" title="{escape(hint)}">{MARKS[v.outcome]} {escape(v.clause.id)}</span>'
