@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["load_file", "load_module", "parted"]
+__all__ = ["before_torch", "load_file", "load_module", "parted"]
+
+
+def before_torch() -> None:
+    """Import numpy. Where torch's import does, it takes a Ctrl-C for numpy's being away, and goes on."""
+    importlib.import_module("numpy")
 
 
 def parted(spec: str) -> tuple[str, str]:
@@ -35,6 +40,7 @@ def load_file(path: Path, name: str) -> ModuleType:
     Raises:
         Exception: whatever the file raises.
     """
+    before_torch()
     path = path.resolve()
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -65,6 +71,7 @@ def load_module(name: str) -> ModuleType:
     Raises:
         Exception: whatever importing it raises.
     """
+    before_torch()
     here = str(Path.cwd())
     if "" in sys.path or here in sys.path:
         return importlib.import_module(name)

@@ -77,6 +77,53 @@ def test_a_warning_of_its_own_is_a_sentence_and_others_keep_their_place() -> Non
     assert done.stderr.startswith("<string>:1")
 
 
+LOOKS = """
+import os, sys
+class Looks:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print("numpy is there" if "numpy" in sys.modules else "torch comes first", flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Looks())
+from surefoot.cli import command
+command()
+"""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["check", "torch.optim:SGD"],
+        ["check", "torch.optim", "--all"],
+        ["identify", "torch.optim:SGD"],
+        ["gradients", "examples/wrong_backward.py:make"],
+        ["explain", "torch", "x**2", "--at", "x=1", "--lr", "0.1", "--autograd"],
+        ["predict", "no such run", "rows.npz"],
+        ["train"],
+    ],
+)
+def test_an_interrupt_while_torch_is_imported_is_not_lost(args: list[str], tmp_path: Path) -> None:
+    # torch's own code looks for numpy, and takes whatever its import raises for "there is none"
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKS, *args], stdout=subprocess.PIPE, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout == "numpy is there\n"
+
+
+def test_an_interrupt_in_a_callback_is_not_lost() -> None:
+    work = (
+        "import os, signal, time, weakref, surefoot.cli as cli\n"
+        "def work():\n"
+        "    thing = type('Thing', (), {})()\n"
+        "    ref = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))\n"
+        "    del thing\n"
+        "    time.sleep(30)\n"
+        "cli.build = lambda: lambda *args, **options: work()"
+    )
+    done = _command(work)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_flows(command: str) -> None:
     # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end

@@ -134,9 +134,9 @@ def optimizers(module: str) -> list[str]:
     Raises:
         InputError: it cannot be imported, or offers none.
     """
+    offered = _offered(_module(module), module)
     import torch
 
-    offered = _offered(_module(module), module)
     names = [n for n, v in offered.items() if issubclass(v, torch.optim.Optimizer)]
     if not names:
         raise InputError(f"{module} offers no subclass of torch.optim.Optimizer.")

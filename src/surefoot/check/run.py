@@ -18,6 +18,7 @@ from surefoot.check.server import NO_SANDBOX, apart, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
 from surefoot.check.verdict import REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
+from surefoot.loading import before_torch
 
 if TYPE_CHECKING:
     from surefoot.check.patient import Here
@@ -72,6 +73,7 @@ def check(
     own = apart(optimizer, sandbox)
     if own:
         get_server()  # imports torch while this process does
+    before_torch()
     expected = expected_failures or {}
     only, skip = chosen(only, skip, expected)
     plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)

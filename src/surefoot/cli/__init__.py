@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -92,6 +94,7 @@ def command() -> NoReturn:
         if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
         else told(message, category, filename, *more)
     )
+    sys.unraisablehook = _unraisable
     lenient()
     code = main()
     busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
@@ -102,6 +105,22 @@ def command() -> NoReturn:
                 let_go(stream)
         os._exit(code)
     sys.exit(code)
+
+
+def _unraisable(what: sys.UnraisableHookArgs) -> None:
+    """Let a Ctrl-C come again that came where Python can raise nothing, as in a weak reference's callback."""
+    if issubclass(what.exc_type, KeyboardInterrupt):
+        threading.Timer(0.05, _interrupt).start()
+    else:
+        sys.__unraisablehook__(what)
+
+
+def _interrupt() -> None:
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)  # which also ends a wait
+    else:
+        _thread.interrupt_main()
 
 
 def _sentence(error: Exception) -> str:

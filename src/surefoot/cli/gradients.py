@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot.cli.kinds import Flag, Whole
+from surefoot.loading import before_torch
 
 __all__ = ["gradients"]
 
@@ -39,6 +40,7 @@ def gradients(
     json
         Write the report as JSON.
     """
+    before_torch()
     from surefoot.check.gradients import check_gradients
     from surefoot.check.load import function
     from surefoot.errors import InputError, headline

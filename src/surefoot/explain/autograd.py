@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.explain.node import Node, exponent
 from surefoot.explain.problem import Problem
 from surefoot.explain.readings import OPERATORS
+from surefoot.loading import before_torch
 from surefoot.trace import Trace
 from surefoot.trace.values import Value, elements, map_value
 
@@ -36,6 +37,7 @@ def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
         >>> autograd(f, f.start)
         {'a': [18.0, 40.5], 'b': [-6.0, -4.0]}
     """
+    before_torch()
     import torch
 
     tensors = {

@@ -14,6 +14,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from surefoot.loading import before_torch
+
 __all__ = ["STRICT", "lean", "strict", "whole", "x86"]
 
 STRICT = "AUTO,STRICT"
@@ -34,6 +36,7 @@ def lean() -> None:
     """Import torch, but for the shapes; what is imported already stays as it is."""
     if "torch" in sys.modules:
         return
+    before_torch()
     later = sys.modules[_SHAPES] = _Later(_SHAPES)
     try:
         torch = importlib.import_module("torch")

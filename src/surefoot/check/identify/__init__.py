@@ -28,6 +28,7 @@ from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.renamed import understood
 from surefoot.check.words import Words
 from surefoot.errors import InputError
+from surefoot.loading import before_torch
 from surefoot.trace.values import exact
 
 __all__ = ["Identification", "Reading", "identify", "identify_patient"]
@@ -63,6 +64,7 @@ def identify(
         >>> found.rule.name, found["momentum"], found["Nesterov"]
         ('torch', '0.9', 'yes')
     """
+    before_torch()
     from surefoot.check.load import load
     from surefoot.check.patient import Here
     from surefoot.check.sandbox import Sandbox
