@@ -83,3 +83,28 @@ def test_who_insists_on_a_closure_in_words_is_no_broken_combination():
     assert report["steps"].outcome == "not applicable"
     assert "needs a closure" in report["steps"].note
     assert report["closure-called"].outcome == "passed"
+
+
+class Sharpness(torch.optim.SGD):
+    """SAM, shortened: it goes uphill by the gradients that there are, then a step by those of the closure."""
+
+    def step(self, closure=None):
+        assert closure is not None, "SAM requires closure"
+        params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        with torch.no_grad():
+            norm = torch.stack([p.grad.norm() for p in params]).norm()
+            held = [p.clone() for p in params]
+            for p in params:
+                p += 0.05 * p.grad / norm
+        with torch.enable_grad():
+            loss = closure()
+        with torch.no_grad():
+            for p, value in zip(params, held, strict=True):
+                p.copy_(value)
+        super().step()
+        return loss
+
+
+def test_who_goes_by_the_gradients_before_the_closure_has_some():
+    report = check(Sharpness)
+    assert report["closure-called"].outcome == report["closure-loss"].outcome == "passed"

@@ -22,6 +22,7 @@ from surefoot.check.verdict import SHARED_COUNT
 )
 def closure_called(make: Make) -> Claims:
     w = weight(2, 2)
+    w.grad = gradient(w, 1)  # of a backward before, which SAM's first move goes by
     opt = make([w])
     calls = []
 
@@ -68,6 +69,7 @@ def closure_once(make: Make) -> Claims:
 )
 def closure_loss(make: Make) -> Claims:
     w = weight(2, 2)
+    w.grad = gradient(w, 1)  # of a backward before, which SAM's first move goes by
     opt = make([w])
 
     def closure() -> Tensor:
