@@ -221,16 +221,6 @@ def test_a_metric_may_be_chosen() -> None:
         Objective.of(None, measured, "accuracy")
 
 
-def test_a_metric_is_no_function() -> None:
-    for metric in (accuracy_score, nn.MSELoss()):
-        with pytest.raises(InputError) as caught:
-            Objective.of(None, torch.tensor([1]), metric)  # type: ignore[arg-type]
-        assert str(caught.value) == (
-            "The metric is one of 'accuracy', 'r2', 'loss', or None for that which goes with the targets;"
-            f" functions, as {'accuracy_score' if metric is accuracy_score else 'MSELoss'}, are not taken."
-        )
-
-
 def test_the_loss_alone() -> None:
     x, y = torch.randn(10, 4), torch.rand(10, 1)
     found = evaluate(

@@ -17,7 +17,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
     """
     from surefoot.train.config import Config, read
     from surefoot.train.folder import RunFolder
-    from surefoot.train.progress import METRICS
+    from surefoot.train.progress import as_written
     from surefoot.train.run import Run
 
     if folder.exists() and not folder.is_dir():
@@ -43,7 +43,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
                 path.name,
                 "unfinished" if run.status == "running" else run.status,
                 f"{len(run.epochs)}/{config.epochs}",
-                f"{METRICS[run.metric][0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
+                f"{as_written(run.metric)[0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
                 f"epoch {best['epoch']}" if best else "",
                 config.optimizer.rpartition(":")[2],
                 "" if lr is None else f"{lr:g}",

@@ -21,7 +21,7 @@ __all__ = ["curves"]
 
 Points = tuple[list[float], list[float]]
 
-_METRICS = {"accuracy": "accuracy", "r2": "R²"}  # in the records' names → on the axis
+_AXES = {"r2": "R²"}  # in the records' names → on the axis, where it is written otherwise
 _POINTS = 20  # in an epoch, that a training loss is averaged to: single batches are too noisy to read
 _MOST = 200  # in all
 
@@ -63,7 +63,7 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         looks = (r for r in history.records if r.get("kind") in ("step", "epoch", "valid"))
         if not any(_finite(value) for r in looks for name, value in r.items() if name.endswith("loss")):
             raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
-    metrics = [m for m in _METRICS if any(_finite(r.get(f"valid_{m}")) for h in histories for r in h.records)]
+    metrics = _metrics(histories)
     figure, shown = panels(1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2, sharex=True)
     lengths = [_epoch(h) for h in histories]
     unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
@@ -88,7 +88,7 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     _scale_losses(shown[0])
     shown[0].set_ylabel("loss")
     for panel, metric in zip(shown[1:], metrics, strict=True):
-        panel.set_ylabel(_METRICS[metric])
+        panel.set_ylabel(_AXES.get(metric, metric))
         if metric == "accuracy":
             # room above 100 % is for what marks it
             panel.yaxis.set_major_formatter(
@@ -113,6 +113,17 @@ def _history(run: Path | str | RunLike | History) -> History:
         return History(run.name, run.records)
     found = read(run.folder)
     return History(run.name, run.records, found.config, found.path)
+
+
+def _metrics(histories: Sequence[History]) -> list[str]:
+    """What validations were judged by, but for the loss: the usual ones first, then the users' own."""
+    names = {"accuracy": False, "r2": False}  # → whether it was ever defined
+    for history in histories:
+        keys = {key: None for record in history.records for key in record if key.startswith("valid_")}
+        own = next((key.removeprefix("valid_") for key in keys if key != "valid_loss"), None)
+        if own is not None and any(_finite(record.get(f"valid_{own}")) for record in history.records):
+            names[own] = True
+    return [name for name, defined in names.items() if defined]
 
 
 def _epoch(history: History) -> float | None:

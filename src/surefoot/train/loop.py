@@ -39,6 +39,7 @@ from surefoot.train.randomness import Randomness, drawing
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run, RunDiverged
 from surefoot.train.same import sources
+from surefoot.train.scoring import Score
 from surefoot.train.span import Span
 
 __all__ = ["fit"]
@@ -57,7 +58,7 @@ def fit(
     *,
     optimizer: Optimizer | Maker | None = None,
     loss: str | Loss | None = None,
-    metric: str | None = None,
+    metric: str | Score | None = None,
     epochs: int = 5,
     batch_size: int = 32,
     shuffle: bool = True,
@@ -94,8 +95,8 @@ def fit(
             own lr again after a schedule.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
         metric: what a validation is judged by: "accuracy", "r2" or "loss"; None is accuracy for class
-            numbers, R² for measures, and the loss where for measures there is a loss of your own. It is no
-            function.
+            numbers, R² for measures, and the loss where for measures there is a loss of your own. Or a
+            function (outputs, targets) -> number of all rows to validate on at once, the larger the better.
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.

@@ -18,6 +18,7 @@ from surefoot.train.losses import Loss, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
 from surefoot.train.same import told
+from surefoot.train.scoring import Score
 
 __all__ = ["Material", "material"]
 
@@ -79,7 +80,7 @@ def material(
     config: Config,
     *,
     loss: str | Loss | None,
-    metric: str | None,
+    metric: str | Score | None,
     scaling: Callable[[Tensor], Tensor] | None,
     device: torch.device,
 ) -> Material:

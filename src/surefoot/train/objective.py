@@ -15,7 +15,6 @@ from surefoot.train.losses import (
     LOSSES,
     Loss,
     cross_entropy,
-    flat,
     is_distance,
     measured,
     of_classes,
@@ -24,6 +23,7 @@ from surefoot.train.losses import (
 )
 from surefoot.train.modes import evaluating
 from surefoot.train.progress import METRICS
+from surefoot.train.scoring import Score, check_dimension, correct, moments, name_of, number, whole, wide
 
 __all__ = ["Objective", "evaluate"]
 
@@ -34,40 +34,39 @@ class Objective:
 
     Args:
         loss: (output, target) -> a scalar, the mean over the batch.
-        metric: "accuracy" of class numbers, "r2" of measured targets, or "loss": there is no other.
+        metric: "accuracy" of class numbers, "r2" of measured targets, "loss", or the name of `score`.
         ignored: a class number that counts in neither, as in torch's cross entropy.
+        score: a metric of the user's own: (outputs, targets) of all rows -> a number, the larger the better.
     """
 
     loss: Loss
     metric: str
     ignored: int = -100
+    score: Score | None = None
 
     @classmethod
-    def of(cls, loss: str | Loss | None, target: Tensor, metric: str | None = None) -> Objective:
+    def of(cls, loss: str | Loss | None, target: Tensor, metric: str | Score | None = None) -> Objective:
         """The objective for a batch's `target`: integers are classes, floats are measured.
 
         Args:
             loss: its name, or a function; None goes by the targets.
             target: one target, or some.
-            metric: one of `METRICS`; None goes by the targets, and is "loss" where, of measured targets, a
-                loss of the user's own need not be a distance.
+            metric: one of `METRICS`, or a function; None goes by the targets, and is "loss" where, of
+                measured targets, a loss of the user's own need not be a distance.
 
         Raises:
             InputError: no loss or metric by that name, one for other targets, or a loss that can't be called.
         """
         of_measures = measured(target)
-        if metric is None:
+        score = None
+        if metric is not None and not isinstance(metric, str):
+            score, metric = metric, name_of(metric)
+        elif metric is None:
             known = loss is None or loss == "squared-error" or is_distance(loss)
             known &= not target.is_complex()
             metric = "accuracy" if not of_measures else "r2" if known else "loss"
-        elif callable(metric):
-            name = getattr(metric, "__name__", type(metric).__name__)
-            raise InputError(
-                f"The metric is one of {', '.join(map(repr, METRICS))}, or None for that which goes with the"
-                f" targets; functions, as {name}, are not taken."
-            )
         elif metric not in METRICS:
-            raise unknown("metric", str(metric), METRICS)
+            raise unknown("metric", metric, METRICS)
         elif metric == ("accuracy" if of_measures else "r2"):
             kind = "measured" if of_measures else "classes"
             raise InputError(f"The metric {metric!r} is for other targets: these are {kind}.")
@@ -87,7 +86,7 @@ class Objective:
             raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
         given = getattr(loss, "keywords", {}).get("ignore_index", cls.ignored)  # a partial's
         ignored = getattr(loss, "ignore_index", given)
-        return cls(loss, metric, ignored if isinstance(ignored, int) else cls.ignored)
+        return cls(loss, metric, ignored if isinstance(ignored, int) else cls.ignored, score)
 
     @property
     def squares(self) -> bool:
@@ -95,16 +94,23 @@ class Objective:
         return self.loss in (squared_error, functional.mse_loss) or isinstance(self.loss, nn.MSELoss)
 
     def measure(self, output: Tensor, target: Tensor) -> Any:
-        """What a batch adds to the metric.
+        """What a batch adds to the metric; of one of the user's own, outputs and targets.
 
         Raises:
             InputError: outputs and targets of which it cannot be told.
         """
+        if self.score is not None:
+            if not isinstance(output, Tensor):
+                raise InputError(
+                    f"The metric {self.metric} would be told from one tensor of all rows' outputs; the model"
+                    f" gives a {type(output).__name__}. With metric='loss' it is judged by its loss."
+                )
+            return output, target
         if self.metric == "accuracy":
             if not of_classes(getattr(self.loss, "func", self.loss)):  # a partial's
-                _check_dimension(output, target)
-            return _correct(output, target, self.ignored)
-        return _moments(output, target, target[:1]) if self.metric == "r2" else None
+                check_dimension(output, target)
+            return correct(output, target, self.ignored)
+        return moments(output, target, target[:1]) if self.metric == "r2" else None
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective) -> Tensor:
@@ -112,8 +118,9 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
 
     accuracy = share of targets at which the largest output is, but for those that the loss ignores;
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each target taken over all rows, and both sums over all
-    targets. A batch's loss counts as often as it has rows, or class numbers that are not ignored, or as much
-    as the weights of their classes, where it is a mean by these.
+    targets; a metric of the user's own is called once, with the outputs and targets of all rows. A batch's
+    loss counts as often as it has rows, or class numbers that are not ignored, or as much as the weights of
+    their classes, where it is a mean by these.
 
     Args:
         model: left in the mode that it is in.
@@ -129,12 +136,13 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     losses, parts, rows = [], [], 0
     weights: list[Tensor] = []
     right: list[Tensor] = []  # of how many it is told whether they are
+    given: list[tuple[Tensor, Tensor]] = []
     weigh = weigher(objective.loss)
     shift: Tensor | None = None  # a target near the mean, or Σy² − (Σy)²/n would lose all digits
     with evaluating(model):
         for x, y in batches:
             output = model(x)
-            loss = _wide(objective.loss(output, y))
+            loss = wide(objective.loss(output, y))
             rows += len(x)
             if weigh is not None:
                 weight = weigh(y)
@@ -142,20 +150,27 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
                 weight = torch.full((), len(x), device=loss.device)
             else:
                 weight = (y != objective.ignored).sum()
-            weights.append(_wide(weight))
+            weights.append(wide(weight))
             loss = torch.where(weight > 0, loss, 0)  # of nothing, the mean is NaN
-            if objective.metric == "accuracy":
-                correct, counted = objective.measure(output, y)
-                parts.append(correct)
+            if objective.score is not None:
+                given.append(objective.measure(output, y))
+            elif objective.metric == "accuracy":
+                hits, counted = objective.measure(output, y)
+                parts.append(hits)
                 right.append(counted)
-            if objective.metric == "r2":
+            elif objective.metric == "r2":
                 shift = y[:1] if shift is None else shift
-                parts.append(_moments(output, y, shift))
+                parts.append(moments(output, y, shift))
             losses.append(loss * weights[-1])
+        if objective.score is not None and rows:
+            outputs, targets = (whole(objective.metric, list(ts)) for ts in zip(*given, strict=True))
+            score = number(objective.metric, objective.score(outputs, targets))
     if not rows:
         raise InputError("The validation data hold no rows.")
     loss = torch.stack(losses).sum() / sum(weights)
-    if objective.metric == "accuracy":
+    if objective.score is not None:
+        metric = loss.new_tensor(score)
+    elif objective.metric == "accuracy":
         metric = torch.stack(parts).sum(0) / sum(right)
     elif objective.metric == "r2":
         total = torch.stack(parts).sum(0)
@@ -164,53 +179,3 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     else:
         metric = loss
     return torch.stack([loss, metric])
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.device.type == "mps" else values.double()
-
-
-def _correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tensor]:
-    """How many targets are at the largest output, and of how many; output (n, classes, …), target (n, …)."""
-    if not isinstance(output, Tensor):
-        raise InputError(
-            f"Accuracy is told from one tensor, (rows, classes); the model gives a {type(output).__name__}."
-            " With metric='loss' it is judged by its loss."
-        )
-    target = flat(output, target)
-    if output.ndim < 2 or output.shape[1] < 2 or output.select(1, 0).shape != target.shape:
-        hint = "; of rows with a 1 for their class, give y.argmax(1)" if target.shape == output.shape else ""
-        raise InputError(
-            f"The model gives {tuple(output.shape)} where the targets are classes {tuple(target.shape)};"
-            " accuracy needs an output for each class. Give it as many, or metric='loss'; for a regression,"
-            f" give the targets as floats{hint}."
-        )
-    counted = target != ignored
-    return _wide(((output.argmax(1) == target) & counted).sum()), counted.sum()
-
-
-def _check_dimension(output: Any, target: Tensor) -> None:
-    """Raise an InputError where classes may be in dimension 1, as for torch's losses, or in the last."""
-    if not isinstance(output, Tensor) or output.ndim < 3 or output.shape[:-1] != target.shape:
-        return
-    if output.shape[1] == output.shape[-1]:
-        raise InputError(
-            f"Accuracy cannot be told of outputs (n, {', '.join(map(str, output.shape[1:]))}) with a loss of"
-            " your own, which may take dimension 1 or the last for the classes; with metric='loss' the model"
-            " is judged by its loss, or give the classes in dimension 1 and a cross entropy of torch's."
-        )
-
-
-def _moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:
-    """Of each target, less its shift: squared residuals, squares and sum; (3, targets)."""
-    if not isinstance(output, Tensor) or output.numel() != target.numel():
-        given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        wanted = tuple(target.shape)
-        raise InputError(
-            f"R² needs an output for each target, {wanted}; the model gives {given}. With metric='loss' it is"
-            " judged by its loss."
-        )
-    y = _wide(target.reshape(len(target), -1))
-    residual = y - _wide(output.reshape(y.shape))
-    y = y - _wide(shift.reshape(1, -1))
-    return torch.stack([(residual**2).sum(0), (y**2).sum(0), y.sum(0)])

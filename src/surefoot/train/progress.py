@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-__all__ = ["METRICS", "Progress"]
+__all__ = ["METRICS", "Progress", "as_written"]
 
 _BAR = "{desc}   {bar:16} {percentage:3.0f} %   {remaining} left"
 _RATE = "   {rate_noinv_fmt}"  # where the line is long enough
@@ -23,13 +23,18 @@ METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
+def as_written(metric: str) -> tuple[str, Callable[[float], str]]:
+    """How a metric is headed, also one of the user's own, and how a value of it is written."""
+    return METRICS.get(metric, (metric, _number))
+
+
 class Progress:
     """A table with one line per epoch, and below it a bar for the epoch under way.
 
     Args:
         epochs: how many there will be.
         rows: training rows in an epoch.
-        metric: of the validation, one of `METRICS`; None where nothing is validated.
+        metric: of the validation, one of `METRICS`, or the name of another; None where nothing is validated.
         several: whether an epoch has more than one validation: then their mean is shown too.
         shown: False prints nothing.
     """
@@ -45,7 +50,7 @@ class Progress:
             "train_loss": ("training loss", _number),
         }
         if metric is not None:
-            heading, form = METRICS[metric]
+            heading, form = as_written(metric)
             columns["valid_loss"] = ("validation loss", _number)
             if metric != "loss":
                 columns[f"valid_{metric}"] = (f"{heading:>8}", form)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import Diverged, rendered
 from surefoot.train.folder import RunFolder
-from surefoot.train.progress import METRICS
+from surefoot.train.progress import as_written
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ class Run:
 
     Args:
         name: what it is called.
-        metric: what a validation is judged by: "accuracy", "r2" or "loss".
+        metric: what a validation is judged by: "accuracy", "r2", "loss" or the name of one of the user's own.
         folder: where it is written, if anywhere.
 
     Attributes:
@@ -55,9 +55,10 @@ class Run:
 
         history = read(path)
         records = [dict(record) for record in history.records]
-        keys = {key for record in records for key in record}
-        metric = next((m for m in METRICS if f"valid_{m}" in keys), "accuracy")
-        run = cls(history.name, metric)
+        measured = [key for record in records for key in record if key.startswith("valid_")]
+        # each has the loss, and after it what it is judged by
+        metric = next((key.removeprefix("valid_") for key in measured if key != "valid_loss"), "loss")
+        run = cls(history.name, metric if measured else "accuracy")
         run.folder = Path(path)
         run.records = [record for record in records if record.get("kind") != "end"]
         run.status = next((r["status"] for r in records if r.get("kind") == "end"), "running")
@@ -134,7 +135,7 @@ class Run:
         text = f"{_count(len(self.epochs), 'epoch')}, {_count(steps, 'step')}, {self.seconds:.1f} s"
         if self.last is None or self.best is None:
             return text
-        heading, best = METRICS[self.metric][0], self.best[f"valid_{self.metric}"]
+        heading, best = as_written(self.metric)[0], self.best[f"valid_{self.metric}"]
         last, best = self.say(self.last), self.say(best)
         where = "" if last == best else f" (best {best}, epoch {self.best['epoch']})"
         return f"validation {heading} {last}{where} after {text}"
@@ -145,7 +146,7 @@ class Run:
 
     def say(self, value: float) -> str:
         """A value of the metric as it is written: 96.50 %, or 0.8123."""
-        return METRICS[self.metric][1](value)
+        return as_written(self.metric)[1](value)
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]
