@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import Parameter
 
 import surefoot
@@ -118,6 +121,34 @@ def test_sparse_equals_dense(options: dict[str, Any], dtype: torch.dtype) -> Non
             optimizer.step()
         results.append(table.detach())
     assert torch.equal(*results)
+
+
+@given(
+    shape=st.sampled_from([(5,), (3, 2), (2, 2, 2)]),
+    places=st.lists(st.integers(0, 3), max_size=4),
+    coalesced=st.booleans(),
+    offset=st.integers(0, 9),
+    options=st.sampled_from(SPARSE),
+)
+def test_sparse_gradients_of_numbers_stay_within_a_view(
+    shape: tuple[int, ...], places: list[int], coalesced: bool, offset: int, options: dict[str, Any]
+) -> None:
+    """Torch writes beside it where there is one number, or where they are coalesced."""
+    size = math.prod(shape)
+    memory, results = torch.zeros(40), []
+    for view in (memory[offset : offset + size], torch.zeros(size)):
+        w = Parameter(view.view(shape))
+        optimizer = surefoot.SGD([w], lr=0.5, **options)
+        for t in range(2):
+            indices = torch.tensor([[(k + t) % n for k in places] for n in shape]).reshape(len(shape), -1)
+            values = torch.arange(1.0, len(places) + 1)
+            g = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+            w.grad = g.to_dense() if results else g.coalesce() if coalesced else g
+            optimizer.step()
+        results.append(w.detach())
+    assert torch.equal(*results)
+    memory[offset : offset + size] = 0
+    assert not memory.any()
 
 
 def test_sparse_gradients_cannot_carry_coupled_decay() -> None:

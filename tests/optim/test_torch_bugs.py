@@ -196,12 +196,15 @@ def test_a_learning_rate_of_numpy_s_makes_a_checkpoint_that_is_refused() -> None
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
-def test_a_coalesced_sparse_gradient_of_a_view_writes_beside_it(momentum: float) -> None:
+@pytest.mark.parametrize("entries", [4, 1])
+def test_a_coalesced_sparse_gradient_of_a_view_writes_beside_it(entries: int, momentum: float) -> None:
     def shows_bug(make: Make) -> bool:
         memory = torch.zeros(12)
         p = Parameter(memory[4:8])
-        p.grad = -torch.ones(4).to_sparse()
+        # one entry is coalesced, whatever it says
+        g = torch.sparse_coo_tensor([[*range(entries)]], [-1.0] * entries, (4,), check_invariants=True)
+        p.grad = g if entries == 1 else g.coalesce()
         make([p]).step()
-        return memory.tolist() != [0] * 4 + [1] * 4 + [0] * 4
+        return memory.tolist() != [0] * 4 + [1] * entries + [0] * (8 - entries)
 
     wrong_in_torch_right_here(shows_bug, lr=1.0, momentum=momentum)

@@ -73,10 +73,14 @@ def _sum(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
 def _add_(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
     """Add a·y to x."""
     if y.layout == torch.sparse_coo:
-        if x.layout == torch.strided and x.storage_offset() and y.is_coalesced() and not y.dense_dim():
-            # torch would count the offset twice, and write beside x
-            parts = y._indices(), y._values(), y.shape
-            y = torch.sparse_coo_tensor(*parts, is_coalesced=False, check_invariants=False)
+        if x.layout == torch.strided and x.storage_offset() and not y.dense_dim():
+            # torch would count the offset twice, and write beside x, where y is coalesced or one number
+            indices, values, coalesced = y._indices(), y._values().unsqueeze(-1), y.is_coalesced()
+            y = torch.sparse_coo_tensor(
+                indices, values, (*y.shape, 1), is_coalesced=coalesced, check_invariants=False
+            )
+            x.unsqueeze(-1).add_(y, alpha=a)  # type: ignore[arg-type]
+            return x
     elif isinstance(a, Tensor):
         return x.addcmul_(y, a)
     return x.add_(y, alpha=a)  # type: ignore[arg-type]
