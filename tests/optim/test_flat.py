@@ -131,9 +131,9 @@ def test_one_kernel_call_for_all() -> None:
     assert all(p is q for p, q in zip(net.parameters(), before, strict=True))
     assert optimizer._plan is not None
     (run,) = optimizer._plan.runs
-    assert run.whole is not None
-    assert [len(tensors) for tensors in run.whole] == [1, 1, 1]
-    assert run.whole[0][0].numel() == sum(p.numel() for p in before if p.requires_grad)
+    assert run._whole is not None
+    assert [len(tensors) for tensors in run._whole] == [1, 1, 1]
+    assert run._whole[0][0].numel() == sum(p.numel() for p in before if p.requires_grad)
     buffers = [optimizer.state[p]["momentum_buffer"] for p in before if p.requires_grad]
     assert len({b.untyped_storage().data_ptr() for b in buffers}) == 1
 
@@ -451,7 +451,7 @@ def test_taken_where_it_does_something(options: dict[str, Any]) -> None:
         sum(p.sum() for p in params).backward()  # type: ignore[union-attr]
         optimizer.step()
     assert optimizer._plan is not None
-    assert [run.whole is not None for run in optimizer._plan.runs] == [True]
+    assert [run._whole is not None for run in optimizer._plan.runs] == [True]
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ def test_first_flat_step_allocates_only_the_state() -> None:
     allocated = sum(max(e.self_cpu_memory_usage, 0) for e in prof.events())
     assert 80_000 <= allocated <= 88_000
     assert optimizer._plan is not None
-    assert [run.whole is not None for run in optimizer._plan.runs] == [True]
+    assert [run._whole is not None for run in optimizer._plan.runs] == [True]
 
 
 def test_flat_under_inference_mode() -> None:

@@ -237,9 +237,9 @@ def test_a_plan_is_reused_while_nothing_changes(monkeypatch: pytest.MonkeyPatch)
     made = []
 
     class Counted(Plan):
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **named: Any) -> None:
             made.append(self)
-            super().__init__(*args)
+            super().__init__(*args, **named)
 
     monkeypatch.setattr("surefoot.optim.sgd.Plan", Counted)
     model = Model()

@@ -1,19 +1,104 @@
-"""Which kernel steps a parameter: the fastest that is right for it."""
+"""Which kernel steps a parameter: the fastest that is right for it, and what else its layout tells."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN
-from surefoot.optim.kernel_group import local, local_grad, through_local, without_strides
+from surefoot.optim.guards import Check, guard
 from surefoot.optim.options import Options
+from surefoot.optim.views import local, local_grad, through_local, without_strides
 
-__all__ = ["fastest"]
+__all__ = ["Facts", "Known", "fastest"]
+
+_MOST = 100_000
+SMALL = 16384  # elements; for fewer, waking a second thread costs more than it saves
+
+
+class Facts(NamedTuple):
+    """What is known of a parameter, its gradient and its state by how they are laid out.
+
+    Args:
+        kernel: of kernels.py, the fastest that is right.
+        device: of the parameter.
+        dtype: of the parameter.
+        small: whether it is too small to be shared out to threads, by a kernel that would.
+        sparse: whether the gradient is sparse.
+        without_strides: whether one of them is not laid out by strides.
+        wrapped: whether it is stepped through plain, real tensors.
+    """
+
+    kernel: Callable[..., Any]
+    device: torch.device
+    dtype: torch.dtype
+    small: bool
+    sparse: bool
+    without_strides: bool
+    wrapped: bool
+
+
+class Known:
+    """The facts of a group's parameters, found once for each and true while its layout stays.
+
+    Args:
+        o: the group's options.
+    """
+
+    def __init__(self, o: Options) -> None:
+        self.o = o
+        self._found: dict[int, tuple[Check, Facts, int]] = {}
+        self._all: dict[Facts, Facts] = {}  # so that equal ones are the same
+
+    def under(self, o: Options) -> Known:
+        """The same under options that decide nothing otherwise, else none."""
+        if o.kind != self.o.kind:
+            return Known(o)
+        self.o = o
+        return self
+
+    def get(self, p: Tensor, g: Tensor, state: Sequence[Tensor | None]) -> Facts | None:
+        """What is known of a parameter with this gradient and state; None if they are laid out otherwise."""
+        if (found := self._found.get(id(p))) is None:
+            return None
+        same, facts, size = found
+        if not same(p, g, *state):
+            return None
+        if size:
+            at, grad = p.data_ptr(), g.data_ptr()
+            if -size < at - grad < size:
+                return None
+            for t in state:
+                if t is not None and (-size < at - t.data_ptr() < size or -size < grad - t.data_ptr() < size):
+                    return None
+        return facts
+
+    def note(self, p: Tensor, g: Tensor, state: Sequence[Tensor]) -> Facts:
+        """Find the facts of a parameter with this gradient and state, and keep them."""
+        o, b = self.o, state[0] if self.o.momentum != 0 else None
+        kernel = fastest(o, p, g, b)
+        fused = kernel is kernels.fused
+        facts = Facts(
+            kernel=kernel,
+            device=p.device,
+            dtype=p.dtype,
+            small=fused and p.device.type == "cpu" and p.numel() <= SMALL,
+            sparse=g.is_sparse,
+            without_strides=without_strides(p) or without_strides(g),
+            wrapped=not (o.differentiable or g.is_sparse) and through_local(p, g, *state),
+        )
+        facts = self._all.setdefault(facts, facts)
+        plain = all(type(t) in PLAIN for t in (p, g, *state))
+        if plain and not facts.without_strides and not p.is_inference():
+            if len(self._found) > _MOST:  # of many that are no more
+                self._found.clear()
+            self._found[id(p)] = guard(p, g, *state), facts, p.nbytes if fused else 0
+        return facts
 
 
 def fastest(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[..., Any]:
@@ -49,7 +134,7 @@ def _fusable(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> bool:
         and _dense(p)
         and not (p.is_neg() or g.is_neg())  # lazily, as complex networks do it
         and all(_alike(t, p) for t in (g, p if b is None else b))
-        and not _overlap(p, g, b)
+        and not _overlap(p.nbytes, p, g, b)
     )
 
 
@@ -57,10 +142,10 @@ def _alike(t: Tensor, p: Tensor) -> bool:
     return t.dtype == p.dtype and t.shape == p.shape and t.stride() == p.stride()
 
 
-def _overlap(*tensors: Tensor | None) -> bool:
-    """True if dense tensors have memory in common, as where a user has begun the buffer with the gradient."""
-    places = sorted((t.data_ptr(), t.data_ptr() + t.nbytes) for t in tensors if t is not None and t.numel())
-    return any(end > start for (_, end), (start, _) in itertools.pairwise(places))
+def _overlap(size: int, *tensors: Tensor | None) -> bool:
+    """True if dense tensors of so many bytes overlap, as where a user began the buffer with the gradient."""
+    places = sorted([t.data_ptr() for t in tensors if t is not None])
+    return any(end - start < size for start, end in itertools.pairwise(places))
 
 
 def _dense(t: Tensor) -> bool:

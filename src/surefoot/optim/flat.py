@@ -177,16 +177,25 @@ def refuse_useless(groups: Sequence[dict[str, Any]]) -> None:
 
 def joined(tensors: Sequence[Tensor]) -> Tensor | None:
     """The tensors as one of one dimension, if they lie end to end in the same memory."""
-    if len(tensors) < 2 or not all(type(t) in PLAIN and _gapless(t) for t in tensors):
+    if len(tensors) < 2:
         return None
-    first = next((t for t in tensors if t.numel()), tensors[0])
-    if any(t.dtype != first.dtype or t.device != first.device for t in tensors):
-        return None
-    storage, end = first.untyped_storage().data_ptr(), first.data_ptr()
-    for t in tensors:
-        if t.numel() and (t.data_ptr() != end or t.untyped_storage().data_ptr() != storage):
+    first: Tensor | None = None
+    end = storage = 0
+    for t in tensors:  # most do not, and the second tells
+        if type(t) not in PLAIN or not _gapless(t):
             return None
-        end += t.nbytes
+        if first is None or not first.numel():
+            if first is not None and (t.dtype != first.dtype or t.device != first.device):
+                return None
+            first, storage, end = t, t.untyped_storage().data_ptr(), t.data_ptr() + t.nbytes
+            continue
+        if t.dtype != first.dtype or t.device != first.device:
+            return None
+        if t.numel():
+            if t.data_ptr() != end or t.untyped_storage().data_ptr() != storage:
+                return None
+            end += t.nbytes
+    assert first is not None
     return first.detach().as_strided((_total(tensors),), (1,))
 
 

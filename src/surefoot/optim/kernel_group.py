@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from surefoot.optim import kernels
+from surefoot.optim.fastest import Facts
 from surefoot.optim.flat import joined, pack
 from surefoot.optim.guards import guard
 from surefoot.optim.options import Options
 from surefoot.optim.threads import set_threads
+from surefoot.optim.views import here, local, local_grad
 
 __all__ = [
     "BUFFER",
@@ -28,12 +30,8 @@ __all__ = [
     "KernelGroup",
     "Made",
     "Share",
-    "local",
-    "local_grad",
     "state_dtype",
-    "through_local",
     "version",
-    "without_strides",
 ]
 
 BUFFER, LOST = "momentum_buffer", "compensation"
@@ -41,6 +39,7 @@ SHORT = (torch.float16, torch.bfloat16)
 _buffer, _lost, _grad = itemgetter(BUFFER), itemgetter(LOST), attrgetter("grad")
 _address = Tensor.data_ptr
 Entry: TypeAlias = dict[str, Any]  # a parameter's state
+Whole: TypeAlias = "tuple[list[Tensor], list[Tensor], list[Tensor]]"
 Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
 
 
@@ -60,40 +59,6 @@ def state_dtype(key: str, p: Tensor, g: Tensor, o: Options) -> torch.dtype:
     return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
-def through_local(p: Tensor, *others: Tensor | None) -> bool:
-    """Whether a parameter is stepped through a plain, real tensor on its memory: complex, or distributed."""
-    if hasattr(p, "to_local"):
-        return True
-    return p.is_complex() and not p.is_conj() and all(t is None or t.is_complex() for t in others)
-
-
-def without_strides(t: Tensor) -> bool:
-    """Whether the tensor is sparse, nested or otherwise not laid out by strides."""
-    return t.layout != torch.strided or t.is_nested
-
-
-def local(t: Tensor) -> Tensor:
-    """The plain, real tensor on t's memory (this process's part of it): SGD works on each element alone.
-
-    Of a conjugated parameter it would be a copy; plan.py gives those to a kernel as they are.
-    """
-    if hasattr(t, "to_local"):
-        t = t.to_local()
-    return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
-
-
-def _here(t: Any) -> Any:
-    """What this process has of a tensor, as it is."""
-    return t.to_local() if hasattr(t, "to_local") else t
-
-
-def local_grad(g: Tensor, p: Tensor) -> Tensor:
-    """The same for p's gradient, which may still have to be summed over processes or laid out as p is."""
-    if hasattr(p, "to_local") and hasattr(g, "redistribute"):
-        g = g.redistribute(p.device_mesh, p.placements)  # type: ignore[attr-defined]
-    return local(g)
-
-
 class Call(NamedTuple):
     """What the kernel of a group of parameters is called with, at one step."""
 
@@ -111,19 +76,17 @@ class Share(NamedTuple):
 
     Args:
         group: number of the group in `param_groups`.
-        kernel: of kernels.py.
+        facts: of each of its parameters.
         small: whether its tensors are too small to be shared out to threads.
         undampened: whether their first buffer is torch's b = d.
-        wrapped: whether they are stepped through plain, real tensors.
         indices: places of its parameters in the group.
         made: state that is new.
     """
 
     group: int
-    kernel: Callable[..., Any]
+    facts: Facts
     small: bool
     undampened: bool
-    wrapped: bool
     indices: list[int]
     made: list[Made]
 
@@ -139,16 +102,17 @@ class KernelGroup:
     """
 
     def __init__(self, share: Share, params: Sequence[Tensor], places: dict[int, int], o: Options) -> None:
-        self.group, self.kernel, self.small, self.undampened, self.wrapped, indices, made = share
+        self.group, self.facts, self.small, self.undampened, indices, made = share
+        self.kernel, self.wrapped = self.facts.kernel, self.facts.wrapped
         self.made = made  # until its first step is done
         self._params = _picker(indices, len(params))
         mine = self._params(params)
         self._momentum, self._kahan = o.momentum != 0, o.kahan
         kept = [places[id(p)] for p in mine] if self._momentum or self._kahan else []
         self._entries = _picker(kept, len(places))
-        self.sparse = any(p.grad is not None and p.grad.is_sparse for p in mine)
-        self.without_strides = any(without_strides(t) for p in mine for t in (p, p.grad) if t is not None)
-        self.whole: tuple[list[Tensor], ...] | None = None
+        self._offsets: list[int] | None = None  # of parameters that lie end to end, in bytes
+        self._together = False  # whether gradients and buffers do so, too
+        self._whole: Whole | None = None
 
     def call(self, params: Sequence[Tensor], keys: list[Any], entries: list[Entry], o: Options) -> Call:
         """Its tensors as they are now, of the group's parameters and the entries of the state.
@@ -170,15 +134,20 @@ class KernelGroup:
                 lost = list(map(_lost, held))
         return Call(self, mine, list(map(_grad, mine)), held, buffers, lost, o)
 
-    def use_flat_memory(self, call: Call) -> Call:
-        """Take parameters, gradients and buffers as one tensor each, if flatten has laid them end to end."""
+    def use_flat_memory(self, call: Call, keep: bool) -> Call:
+        """Take parameters, gradients and buffers as one tensor each, if they have been laid end to end.
+
+        Args:
+            call: its first.
+            keep: whether these tensors may be kept, as of memory that `flatten` keeps alive anyway.
+        """
         params, grads, buffers = call.params, call.grads, call.buffers
-        if (
-            self.kernel is not kernels.fused
-            or self.wrapped
-            or joined(params) is None
-            or joined(grads) is None
-        ):
+        if self.kernel is not kernels.fused or self.wrapped or joined(params) is None:
+            return call
+        if not keep and not all(map(Tensor.numel, params)):  # one without elements lies nowhere
+            return call
+        self._offsets = _offsets(params)
+        if joined(grads) is None:
             return call
         if buffers and joined(buffers) is None:
             if len({b.data_ptr() for b in buffers if b.numel()}) < sum(b.numel() > 0 for b in buffers):
@@ -187,16 +156,18 @@ class KernelGroup:
             for entry, b in zip(call.entries, buffers, strict=True):
                 entry[BUFFER] = b
             self.made = [(entry, key, version(entry[key])) for entry, key, _ in self.made]
-        self._addresses = list(map(_address, [*grads, *params, *buffers]))
-        lists = (params, grads, buffers)
-        self.whole = tuple([one] if (one := joined(tensors)) is not None else [] for tensors in lists)
-        return call._replace(buffers=buffers)
+        call = call._replace(buffers=buffers)
+        self._together = True
+        if keep:
+            self._whole = _whole(call)
+            self._addresses = list(map(_address, [*grads, *params, *buffers]))
+        return call
 
     def guard(self, call: Call) -> None:
         """Note how all tensors are laid out and which state there is, for `fits`."""
         self._ids = list(map(id, call.buffers + call.lost))
         # of the state, too: its memory is the user's to change, and the fused kernel looks at no sizes
-        self._same = guard(*map(_here, itertools.chain(call.grads, call.params, call.buffers, call.lost)))
+        self._same = guard(*map(here, itertools.chain(call.grads, call.params, call.buffers, call.lost)))
 
     def fits(self, call: Call) -> bool:
         """True if all tensors are laid out as when they were noted, and the state is the same."""
@@ -204,10 +175,18 @@ class KernelGroup:
         if list(map(id, buffers + lost if lost else buffers)) != self._ids:
             return False
         if self.wrapped:
-            grads, params, buffers, lost = (list(map(_here, ts)) for ts in (grads, params, buffers, lost))
+            grads, params, buffers, lost = (list(map(here, ts)) for ts in (grads, params, buffers, lost))
         if not self._same(*grads, *params, *buffers, *lost):
             return False
-        return self.whole is None or list(map(_address, [*grads, *params, *buffers])) == self._addresses
+        if self._whole is not None:
+            return list(map(_address, [*grads, *params, *buffers])) == self._addresses
+        if self._offsets is not None:
+            # as a new plan would find it, or bits would go by what was before
+            together = _offsets(params) == _offsets(grads) == self._offsets
+            if together and not (self._together and (not buffers or _offsets(buffers) == self._offsets)):
+                return False
+            self._together = together
+        return True
 
     def step(self, call: Call, grad_scale: Tensor | None = None) -> None:
         """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
@@ -219,11 +198,12 @@ class KernelGroup:
         if self.wrapped:
             grads = list(map(local_grad, grads, params))
             params, buffers, lost = (list(map(local, tensors)) for tensors in (params, buffers, lost))
-        elif self.whole is not None and grad_scale is None:
-            params, grads, buffers = self.whole
+        whole = self._whole or _whole(call) if self._together and grad_scale is None else None
+        if whole is not None:
+            params, grads, buffers = whole
         if grad_scale is not None:  # not in the kernel, which would write the unscaled gradients back
             grads = [self._unscaled(g, grad_scale) for g in grads]
-        threads = torch.get_num_threads() if self.small else 1
+        threads = torch.get_num_threads() if self.small and whole is None else 1
         if threads == 1:
             new = self.kernel(params, grads, buffers, lost, o)
         else:
@@ -243,6 +223,26 @@ class KernelGroup:
         # in 16 bits, what the scale was to save would be lost at once
         dtype = g.dtype if self.kernel is kernels.fused else torch.promote_types(g.dtype, torch.float32)
         return g.to(dtype) / scale.to(g.device).squeeze()
+
+
+def _offsets(tensors: Sequence[Tensor]) -> list[int]:
+    """How far each begins behind the first, in bytes."""
+    places = list(map(_address, tensors))
+    return [place - places[0] for place in places]
+
+
+def _whole(call: Call) -> Whole | None:
+    """Parameters, gradients and buffers as one tensor each, which they are by their addresses."""
+    sizes = list(map(Tensor.numel, call.params))
+    total, first = sum(sizes), next((i for i, size in enumerate(sizes) if size), 0)
+    try:
+        p, g, b = (
+            [ts[first].detach().as_strided((total,), (1,))] if ts else []
+            for ts in (call.params, call.grads, call.buffers)
+        )
+    except RuntimeError:  # they are neighbours by chance
+        return None
+    return p, g, b
 
 
 def _picker(places: list[int], count: int) -> Callable[[Sequence[Any]], Sequence[Any]]:

@@ -102,8 +102,12 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
         if b is not None:
             u = _add_(b.mul_(o.momentum), c, d)
             if o.nesterov:
-                u = d * n
-                u = u.add_(b, alpha=o.momentum) if u.dtype == b.dtype else _sum(u, o.momentum, b)
+                if d.dtype == b.dtype and not d.is_sparse and o.convention == "torch":  # n is 1
+                    # in place, where d is no longer the gradient itself
+                    u = (d.add if d is g else d.add_)(b, alpha=o.momentum)
+                else:
+                    u = d * n
+                    u = u.add_(b, alpha=o.momentum) if u.dtype == b.dtype else _sum(u, o.momentum, b)
         if e is None:
             _add_(p, s, u)
         else:
@@ -131,11 +135,15 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
         _foreach_add_(buffers, c, d)
         u = buffers
         if o.nesterov:
-            u = torch._foreach_mul(d, n)
-            if all(x.dtype == b.dtype for x, b in zip(u, buffers, strict=True)):
+            same = all(x.dtype == b.dtype for x, b in zip(d, buffers, strict=True))
+            ours = o.maximize or o.coupled  # what is in d
+            if o.convention != "torch":
+                d, ours = torch._foreach_mul(d, n), True
+            if same and ours:
+                u = d
                 _foreach_add_(u, o.momentum, buffers)
             else:
-                u = torch._foreach_add(u, buffers, alpha=o.momentum)
+                u = torch._foreach_add(d, buffers, alpha=o.momentum)
     if not lost:
         _foreach_add_(params, s, u)
     else:

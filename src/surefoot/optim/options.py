@@ -55,7 +55,8 @@ class Options(NamedTuple):
             options = options._replace(nesterov=nesterov, maximize=maximize, decoupled_weight_decay=decoupled)
         if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
             keep = options.capturable or options.differentiable
-            lr, decay = (_number(x, keep) for x in (options.lr, options.weight_decay))
+            lr = _number("lr", options.lr, keep)
+            decay = _number("weight_decay", options.weight_decay, keep)
             options = options._replace(lr=lr, weight_decay=decay)
         return options
 
@@ -86,7 +87,8 @@ class Options(NamedTuple):
     @property
     def kind(self) -> tuple[Any, ...]:
         """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
-        return (self.momentum != 0, self.dampening != 0, *self[_NUMBERS:])
+        tensors = isinstance(self.lr, Tensor), isinstance(self.weight_decay, Tensor)
+        return (self.momentum != 0, self.dampening != 0, *tensors, *self[_NUMBERS:])
 
 
 _NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
@@ -126,9 +128,11 @@ def _float(x: Any, tensors: bool = False) -> Any:
     return float(x)  # type: ignore[arg-type]
 
 
-def _number(x: float | Tensor, keep: bool) -> float | Tensor:
+def _number(name: str, x: float | Tensor, keep: bool) -> float | Tensor:
     if not isinstance(x, Tensor):
         return x
+    if x.numel() != 1:
+        raise ValueError(f"Tensor {name} must be 1-element")
     if keep or x.device.type != "cpu":  # reading it would wait for the device
         return x.squeeze()
     return x.item()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
+from surefoot.optim.fastest import Known
 from surefoot.optim.flat import Home, lay_out, refuse_useless
-from surefoot.optim.kernel_group import BUFFER, LOST, SHORT
+from surefoot.optim.kernel_group import BUFFER, LOST, SHORT, Call
 from surefoot.optim.options import (
     Convention,
     Options,
@@ -22,7 +23,8 @@ from surefoot.optim.options import (
     refuse_idle_here,
     refuse_kernels,
 )
-from surefoot.optim.plan import Plan, forget
+from surefoot.optim.plan import Plan
+from surefoot.optim.state import State, forget
 
 __all__ = ["SGD"]
 
@@ -86,6 +88,8 @@ class SGD(LightOptimizer):
 
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
     _plan: Plan | None = None
+    _known: Sequence[Known] = ()  # of each group
+    _wait = _pause = 0  # for so many steps no plan is kept, and so many it was when one had not held
     _homes: Sequence[Home] = ()
     _foreign: Set[int] = frozenset()
     _lengths: Sequence[int] = ()  # of groups, when last looked at
@@ -221,9 +225,7 @@ class SGD(LightOptimizer):
         if work is None:
             if self._homes:
                 self._let_go()
-            plan = Plan(groups, state, [Options.of(group) for group in groups])
-            work = plan.fresh_work()
-            self._plan = plan if plan.lasting else None
+            work = self._planned(groups, state)
         done = 0
         try:
             for call in work:
@@ -234,11 +236,26 @@ class SGD(LightOptimizer):
             for call in work[done:]:
                 forget(state, call.run.made)
             self._plan = None
+            for call in work:  # a group's option may have been set to what it cannot be
+                check_domain(call.o)
             raise
         finally:
             if made:
                 for call in work:
                     call.run.made = []
+
+    def _planned(self, groups: list[dict[str, Any]], state: State) -> list[Call]:
+        """The work of a step by a new plan, which is kept where plans last."""
+        if self._plan is not None:  # it has not held; where none does, to note what it hangs on takes longest
+            self._pause = 0 if self._plan.uses >= 8 else min(2 * self._pause + 1, 63)
+            self._plan, self._wait = None, self._pause
+        once, self._wait = self._wait > 0, max(self._wait - 1, 0)
+        options = [Options.of(group) for group in groups]
+        known = [*self._known, *map(Known, options[len(self._known) :])]
+        self._known = [k.under(o) for k, o in zip(known, options, strict=False)]
+        plan = Plan(groups, state, options, self._known, flat=bool(self._homes), once=once)
+        self._plan = plan if plan.lasting else None
+        return plan.fresh_work()
 
     def _let_go(self) -> None:
         """Forget the flat memory of parameters that are no longer in a group, or have moved away."""
