@@ -137,7 +137,8 @@ def _training(history: History, what: str, scale: float) -> Points:
     if what == "loss":
         steps = [r for r in history.records if r.get("kind") == "step" and _finite(r.get("loss"))]
         if steps:
-            size = max(1, math.ceil(len(steps) / _MOST), round(scale / _POINTS))
+            each = len(steps) / (steps[-1]["step"] - steps[0]["step"] + 1)  # below 1 where they are means
+            size = max(1, math.ceil(len(steps) / _MOST), round(each * scale / _POINTS))
             parts = [steps[i : i + size] for i in range(0, len(steps), size)]
             x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
             return x, [sum(r["loss"] for r in part) / len(part) for part in parts]

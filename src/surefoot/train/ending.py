@@ -29,7 +29,7 @@ def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) ->
         return
     folder.check_there()
     # no records where the first loss is NaN
-    curves = painter.begun(run.name, run.records) if run.records else None
+    curves = painter.begun(run.name, run.records.drawn) if run.records else None
     best.write()
     saved.save(folder, model.state_dict())
     if curves is not None:

@@ -37,6 +37,7 @@ from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness, drawing
 from surefoot.train.ranges import check_parts
+from surefoot.train.records import Records
 from surefoot.train.run import Run, RunDiverged
 from surefoot.train.same import sources
 from surefoot.train.scoring import Score
@@ -244,7 +245,7 @@ def fit(
             best=best,
         )
         if folder is not None and resumed:
-            run.records = checkpoints.restore(folder)
+            run.records = Records(checkpoints.restore(folder))
         good = LastGood(model, history.step)
         try:
             for epoch in range(history.step // rows.steps + 1, epochs + 1):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.errors import Diverged, rendered
 from surefoot.train.folder import RunFolder
 from surefoot.train.progress import as_written
+from surefoot.train.records import Records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ class Run:
     def __init__(self, name: str, metric: str, folder: RunFolder | None = None) -> None:
         self.name, self.metric = name, metric
         self.folder = None if folder is None else folder.path
-        self.records: list[dict[str, Any]] = []
+        self.records = Records()
         self.status = "running"
         self._writer = folder
 
@@ -60,14 +61,14 @@ class Run:
         metric = next((key.removeprefix("valid_") for key in measured if key != "valid_loss"), "loss")
         run = cls(history.name, metric if measured else "accuracy")
         run.folder = Path(path)
-        run.records = [record for record in records if record.get("kind") != "end"]
+        run.records = Records(record for record in records if record.get("kind") != "end")
         run.status = next((r["status"] for r in records if r.get("kind") == "end"), "running")
         return run
 
     def add(self, records: Iterable[dict[str, Any]]) -> None:
         """Note what happened, in memory and in the folder."""
         records = list(records)
-        self.records += records
+        self.records.extend(records)
         if self._writer is not None and records:
             self._writer.metrics.append(records)
 
@@ -81,7 +82,7 @@ class Run:
     @property
     def steps(self) -> list[dict[str, Any]]:
         """One record per training step: step, epoch, loss, lr."""
-        return self._of("step")
+        return self.records.steps
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
@@ -91,12 +92,12 @@ class Run:
         validate on, also valid_loss and the metric of both, as train_accuracy and valid_accuracy; that of
         training rows only where they are tensors or arrays, and it can be told.
         """
-        return self._of("epoch")
+        return [record for record in self.records.others if record["kind"] == "epoch"]
 
     @property
     def validations(self) -> list[dict[str, Any]]:
         """Every record that has a validation loss, in order."""
-        return [record for record in self.records if "valid_loss" in record]
+        return [record for record in self.records.others if "valid_loss" in record]
 
     @property
     def last(self) -> float | None:
@@ -126,12 +127,12 @@ class Run:
         """The plot as a PNG picture."""
         from surefoot.plot import painter
 
-        return painter.begun(self.name, self.records)()
+        return painter.begun(self.name, self.records.drawn)()
 
     @property
     def closing(self) -> str:
         """What the run came to: the metric at its end, the best if that was before, and how long it took."""
-        steps = max((record["step"] for record in self.records), default=0)
+        steps = self.records.last
         text = f"{_count(len(self.epochs), 'epoch')}, {_count(steps, 'step')}, {self.seconds:.1f} s"
         if self.last is None or self.best is None:
             return text
@@ -147,9 +148,6 @@ class Run:
     def say(self, value: float) -> str:
         """A value of the metric as it is written: 96.50 %, or 0.8123."""
         return as_written(self.metric)[1](value)
-
-    def _of(self, kind: str) -> list[dict[str, Any]]:
-        return [record for record in self.records if record["kind"] == kind]
 
 
 class Interrupted(KeyboardInterrupt):
