@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from typing import Any
 
@@ -92,6 +94,23 @@ def test_a_watched_epoch_has_a_bar(
     assert "samples/s" in out.err
     assert "left" in out.err
     assert "left" not in out.out
+
+
+def test_a_bar_that_cannot_be_drawn_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(progress, "_watched", lambda: True)
+    monkeypatch.setattr(sys, "stderr", Gone())
+    shown = Progress(1, 100, None)
+    shown.begin(1)  # it cannot be made; a terminal may also go away later
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shown.begin(1)
+    shown._bar.mininterval = 0
+    monkeypatch.setattr(shown._bar.fp, "write", Gone().write)
+    shown.update(50, 0.5)
+    shown.end()
 
 
 def test_a_narrow_line_has_no_rate(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
+
+from surefoot.train.saying import gone
 
 __all__ = ["gone", "lasting", "lenient", "let_go"]
 
@@ -27,12 +28,6 @@ def lenient() -> None:
         from colorama import just_fix_windows_console
 
         just_fix_windows_console()
-
-
-def gone(error: OSError) -> bool:
-    """Whether the reader of a stream has gone; Windows calls that an invalid argument."""
-    windows = sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None
-    return isinstance(error, BrokenPipeError) or windows
 
 
 def let_go(stream: TextIO) -> None:

@@ -21,6 +21,7 @@ from surefoot.train.loop import fit
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
+from surefoot.train.saying import say
 from surefoot.train.schedule import rise_of
 from surefoot.train.writing import at_home
 
@@ -104,12 +105,11 @@ def _fit(
     with threads.by(choice.threads):
         where, machine = devices.describe(device, most), environment(device, config.seed)
     if progress:
-        print(data.description)
-        print(f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}")
+        made = f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}"
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
         whole = ", all rows in one" if config.batch_size >= len(data.train) else ""
         batches = f"batches of {config.batch_size:,}{whole}{parts}"
-        print(f"{config.schedule}, {batches}; {where}\n", flush=True)
+        say(f"{data.description}\n{made}\n{config.schedule}, {batches}; {where}\n", begun=False)
     folder = RunFolder(
         config.out,
         config.name or f"{config.model.rpartition(':')[2]}-{data.name}",
@@ -191,7 +191,7 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
     folder = RunFolder(path)
     if folder.status == "finished":
         if progress:
-            print(f"The run '{path}' is finished; there is nothing left to do.")
+            say(f"The run '{path}' is finished; there is nothing left to do.")
         return Run.load(path)
     if not any((path / "checkpoints").glob("step-*.safetensors")):
         if folder.status == "interrupted":
@@ -200,9 +200,9 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
                 f" --config {path / 'config.toml'}."
             )
         if progress:
-            print(f"The run '{path}' has no checkpoint yet; it begins anew.")
+            say(f"The run '{path}' has no checkpoint yet; it begins anew.")
     begun, now = folder.environment, environment(devices.pick(config.device), config.seed)
     for what in ("torch", "platform", "processor", "mkl"):
         if progress and begun.get(what, now[what]) != now[what]:
-            print(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
+            say(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
     return train(dataclasses.replace(config, out=path), progress=progress, resume=True)

@@ -40,6 +40,7 @@ from surefoot.train.ranges import check_parts
 from surefoot.train.records import Records
 from surefoot.train.run import Run, RunDiverged
 from surefoot.train.same import sources
+from surefoot.train.saying import say
 from surefoot.train.scoring import Score
 from surefoot.train.span import Span
 
@@ -188,7 +189,7 @@ def fit(
     torch.set_num_threads(taken.threads)
     rows, valid_rows, objective = what.rows, what.valid, what.objective
     if progress and rows.advice:
-        print(rows.advice, flush=True)
+        say(rows.advice)
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(
@@ -209,7 +210,7 @@ def fit(
             every=every,
             last=0 if begun else last,  # it is settled, and what it would save need not be said
             rest=rows.rows % batch_size,
-            say=print if progress else lambda line: None,
+            say=say if progress else lambda line: None,
         )
     resumed = folder is not None and folder.create(resume=resume, compile=compile)
 

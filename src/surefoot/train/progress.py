@@ -5,15 +5,19 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from surefoot.train.saying import say
+
 __all__ = ["METRICS", "Progress", "as_written"]
 
 _BAR = "{desc}   {bar:16} {percentage:3.0f} %   {remaining} left"
 _RATE = "   {rate_noinv_fmt}"  # where the line is long enough
+_LOST = (OSError, ValueError)  # what a bar raises where it cannot be drawn
 
 # metric -> how it is headed, and how a value of it is written
 METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -64,31 +68,38 @@ class Progress:
             return
         if not self._headed:
             self._headed = True
-            print("   ".join(heading for heading, _ in self._columns.values()), flush=True)
+            say("   ".join(heading for heading, _ in self._columns.values()))
         if _watched():
             self._epoch = epoch
             start = self._cells({"epoch": epoch}, 2)
             form = _BAR + _RATE * (shutil.get_terminal_size().columns >= 80)
-            self._bar = tqdm(
-                total=self._rows, desc=start, unit=" samples", unit_scale=True, bar_format=form, leave=False
-            )
+            with suppress(*_LOST):
+                self._bar = tqdm(
+                    total=self._rows,
+                    desc=start,
+                    unit=" samples",
+                    unit_scale=True,
+                    bar_format=form,
+                    leave=False,
+                )
 
     def update(self, rows: int, loss: float) -> None:
         """So many rows of the epoch are done, with this mean loss so far."""
         if self._bar is not None:
             # below the table's own columns
-            self._bar.set_description_str(
-                self._cells({"epoch": self._epoch, "train_loss": loss}, 2), refresh=False
-            )
-            self._bar.update(rows - self._bar.n)
+            start = self._cells({"epoch": self._epoch, "train_loss": loss}, 2)
+            with suppress(*_LOST):
+                self._bar.set_description_str(start, refresh=False)
+                self._bar.update(rows - self._bar.n)
 
     def end(self, record: dict[str, Any] | None = None) -> None:
         """The epoch is over; without a record, the run stopped within it."""
         if self._bar is not None:
-            self._bar.close()
+            with suppress(*_LOST):
+                self._bar.close()
             self._bar = None
         if self._shown and record is not None:
-            print(self._cells(record, len(self._columns)), flush=True)
+            say(self._cells(record, len(self._columns)))
 
     def _cells(self, record: dict[str, Any], count: int) -> str:
         cells = []

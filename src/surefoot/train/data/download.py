@@ -22,6 +22,7 @@ import surefoot
 from surefoot.errors import InputError
 from surefoot.train.cache import cache_folder
 from surefoot.train.data.published import FILES, Published
+from surefoot.train.saying import say
 
 __all__ = ["fetch"]
 
@@ -65,7 +66,7 @@ def fetch(
                 if not target.exists() or (recheck and _sha256(target) != data.sha256[name])
             ]
             if missing:
-                print(f"Downloading {data.name} to {folder} …", file=sys.stderr)
+                say(f"Downloading {data.name} to {folder} …", error=True)
             for name in missing:
                 good = _fetch_file(targets[name], data.sha256[name], mirrors, timeout)
                 mirrors = [good, *(mirror for mirror in mirrors if mirror != good)]
@@ -82,7 +83,7 @@ def _locked(folder: Path, name: str) -> Any:
     try:
         return lock.acquire(timeout=0)
     except Timeout:
-        print(f"Waiting for another process that is downloading {name} …", file=sys.stderr)
+        say(f"Waiting for another process that is downloading {name} …", error=True)
         return lock.acquire()
 
 
