@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from surefoot.cli import main, streams
+from surefoot.plot import painter
+from surefoot.train import progress
 
 TRAIN = [sys.executable, "-m", "surefoot", "train", "--data", "rows.npz", "--out", "run"]
 
@@ -58,6 +62,91 @@ def test_a_reader_that_has_gone_is_known_on_windows(
     assert capsys.readouterr().err == ""
     with streams.lasting():
         print("the training goes on")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals")
+@pytest.mark.parametrize("hung_up", [False, True], ids=["nohup", "SIGHUP"])
+def test_a_training_outlives_its_terminal(hung_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is closed right at an epoch's end; if the signal is not ignored, it stops the run as elsewhere."""
+    ours, its = os.openpty()
+    told = progress.say
+
+    def closing(text: str) -> None:
+        if text.startswith("  1/3"):
+            os.close(ours)
+            if hung_up:
+                signal.raise_signal(signal.SIGHUP)
+        told(text)
+
+    monkeypatch.setattr(progress, "say", closing)
+    monkeypatch.setattr(painter, "begun", lambda *_: bytes)  # drawing takes longer than all else here
+    with open(its, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        code = main(["train", "--data", "rows.npz", "--out", "run", "--epochs", "3"])
+        print("there is none", flush=True)
+    if hung_up:
+        assert code == 129
+        assert [path.name for path in Path("run/checkpoints").iterdir()] == ["step-000000002.safetensors"]
+        assert '"status": "interrupted"' in Path("run/metrics.jsonl").read_text()
+    else:
+        assert code == 0
+        assert finished()
+
+
+class Disk(io.RawIOBase):
+    """One that is full at times."""
+
+    def __init__(self) -> None:
+        self.full, self.content = False, b""
+        self._null = os.open(os.devnull, os.O_WRONLY)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._null
+
+    def write(self, data: Any) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.content += bytes(data)
+        return len(data)
+
+
+def test_a_log_whose_disk_is_full_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(disk)))
+    with streams.lasting():
+        print("heading", flush=True)
+        disk.full = True
+        print("first", flush=True)
+        disk.full = False
+        print("second", flush=True)
+        disk.full = True
+        print("third", flush=True)
+    disk.full = False
+    assert disk.content.split() == [b"heading", b"first", b"second"]
+    os.close(disk.fileno())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_disk_that_is_full_from_the_start_is_told_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        sys.stdout.flush()  # of nothing, which it takes
+        assert main(["train", "--data", "rows.npz", "--out", "run"]) == 2
+    assert capsys.readouterr().err == "surefoot: Cannot read or write: No space left on device.\n"
+    assert not Path("run").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_where_not_even_the_sentence_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert main(["train", "--lr", "fast"]) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")

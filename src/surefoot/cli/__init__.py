@@ -17,7 +17,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 import surefoot
-from surefoot.cli.streams import gone, lenient, let_go
+from surefoot.cli.streams import complain, gone, lenient, let_go
 from surefoot.errors import InputError
 
 _PACKAGE = Path(surefoot.__file__).parent
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, CycloptsError) as error:
         if debug:
             raise
-        print(f"surefoot: {_sentence(error)}", file=sys.stderr)
+        complain(_sentence(error))
         return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
         if debug:
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         where = f" '{error.filename}'" if error.filename else ""
-        print(f"surefoot: Cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)
+        complain(f"Cannot read or write{where}: {error.strerror or error}.")
         let_go(sys.stdout)
         return 2
 
@@ -90,7 +90,7 @@ def command() -> NoReturn:
     """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
     told = warnings.showwarning
     warnings.showwarning = lambda message, category, filename, *more: (
-        print(f"surefoot: {message}", file=sys.stderr)
+        complain(str(message))
         if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
         else told(message, category, filename, *more)
     )

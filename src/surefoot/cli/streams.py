@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-from surefoot.train.saying import gone
+from surefoot.train.saying import gone, unread
 
-__all__ = ["gone", "lasting", "lenient", "let_go"]
+__all__ = ["complain", "gone", "lasting", "lenient", "let_go"]
 
 
 _PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UTF-8 is turned off
@@ -40,40 +40,68 @@ def let_go(stream: TextIO) -> None:
         os.close(null)
 
 
+def complain(text: str) -> None:
+    """Say on stderr what went wrong; where nobody can be told, the exit code tells it."""
+    try:
+        print(f"surefoot: {text}", file=sys.stderr)
+    except OSError:
+        let_go(sys.stderr)
+
+
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
-    """Inside `with`, go on when the reader has gone, as after `| head -1`: no work is lost."""
+    """Inside `with`, go on whatever becomes of the output, as after `| head -1` or in a closed terminal.
+
+    Only what stdout does not take from the start, as a full disk, is raised: no work is lost by then.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, _Lasting(s)) if s is not None else s for s in before)
+    mine = [s if s is None else _Lasting(s, taken=s is sys.stderr) for s in before]
+    sys.stdout, sys.stderr = (cast(TextIO, s) for s in mine)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
+        for stream in mine:
+            if stream is not None:
+                stream.end()
 
 
 class _Lasting:
-    """A stream whose writes never fail for want of a reader; everything else is the stream's own."""
+    """A stream whose writes do not fail once it has taken some; everything else is the stream's own.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: what is written to.
+        taken: whether it counts as one that has taken some.
+    """
+
+    def __init__(self, stream: TextIO, taken: bool) -> None:
+        self._stream, self._taken, self._given = stream, taken, False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
         with self._let_go():
+            self._given = True
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         with self._let_go():
             self._stream.flush()
+            self._taken |= self._given  # of nothing, a flush to a full disk succeeds
+
+    def end(self) -> None:
+        """Nothing more is written: what a disk that was full has not taken yet is tried once more."""
+        if self._taken:
+            let_go(self._stream)
 
     @contextlib.contextmanager
     def _let_go(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if not gone(error):
+            if unread(error):
+                let_go(self._stream)
+            elif not self._taken:
                 raise
-            let_go(self._stream)

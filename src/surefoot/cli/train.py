@@ -64,7 +64,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
     """
     import gc
 
-    from surefoot.cli.streams import lasting
+    from surefoot.cli.streams import complain, lasting
     from surefoot.plot import painter
 
     with lasting(), painter.hired():
@@ -80,7 +80,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
         try:
             run = getattr(job, what)(*args)
         except Interrupted as stopped:
-            print(f"surefoot: {stopped}", file=sys.stderr)
+            complain(str(stopped))
             if stopped.goes_on:
                 folder = str(stopped.run.folder)
                 # cmd takes a single quote for a part of the name, and a backslash needs none there
