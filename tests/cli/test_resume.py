@@ -156,6 +156,8 @@ def test_sigterm_and_on() -> None:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
+    told, _, err = err.partition("\n")
+    assert told == "surefoot: stopping after this step; a second SIGTERM stops at once"
     assert err.startswith("surefoot: Stopped at step ")
     assert err.endswith("what was done is saved in run.\nTo go on: surefoot resume run\n")
     steps = int(err.split()[4].replace(",", ""))

@@ -331,6 +331,8 @@ def test_ctrl_c_saves_what_was_done() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    told, _, err = err.partition("\n")
+    assert told == "surefoot: stopping after this step; a second Ctrl-C stops at once"
     assert err.startswith("surefoot: Stopped at step ")
     assert err.endswith(" of 250,000; what was done is saved in run.\nTo go on: surefoot resume run\n")
     records = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]

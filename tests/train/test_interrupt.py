@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import pytest
 
-from surefoot.train.interrupt import Interruptible
+from surefoot.train.interrupt import Interruptible, Stopping
 
 
 def test_the_first_only_asks_and_the_second_interrupts() -> None:
@@ -99,6 +100,37 @@ def test_a_worker_that_cannot_be_started_any_more_ends_them_too(error: Exception
         signal.raise_signal(signal.SIGTERM)
         assert list(stop.through(batches())) == [1]
         assert stop.ends(error)
+
+
+def test_what_can_be_done_without_is_broken_off() -> None:
+    with Interruptible() as stop:
+        found = stop.until_asked(iter([1, 2]))
+        assert next(found) == 1
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopping):
+            next(found)
+        with pytest.raises(Stopping):  # nor is it begun
+            next(stop.until_asked(iter([1])))
+
+
+def test_the_first_signal_is_acknowledged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Interruptible(told=True):
+        signal.raise_signal(signal.SIGINT)
+        assert capsys.readouterr().err == (
+            "surefoot: stopping after this step; a second Ctrl-C stops at once\n"
+        )
+    with Interruptible(told=True):
+        signal.raise_signal(signal.SIGTERM)
+        assert "a second SIGTERM stops at once" in capsys.readouterr().err
+    with Interruptible():
+        signal.raise_signal(signal.SIGINT)
+        assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", None)
+    with Interruptible(told=True) as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked
 
 
 def test_another_thread_gets_no_signals() -> None:

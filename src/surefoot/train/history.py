@@ -67,11 +67,14 @@ class History:
 
     Attributes:
         step: how many steps are done.
+        owed: whether evaluations after the last step were broken off, and are still to be made.
     """
 
     def __init__(self, run: Run, progress: Progress, steps: int) -> None:
         self.run, self.progress, self.steps = run, progress, steps
         self.step = self._fetched = 0
+        self.owed = False
+        self._lr = 0.0  # of the last step
         self._steps: list[tuple[Tensor, float, int]] = []  # loss, lr, rows of those not yet fetched
         self._fresh()
 
@@ -88,10 +91,20 @@ class History:
         """Steps done of an epoch that is not complete."""
         return self.step % self.steps
 
+    @property
+    def current(self) -> int:
+        """The number of the epoch that is next gone on with, from 1 on; of one whose end is owed, its own."""
+        return (self.step - self.owed) // self.steps + 1
+
+    @property
+    def validated(self) -> bool:
+        """Whether there was a validation after the last step."""
+        return bool(self._seen) and self._seen[-1]["step"] == self.step
+
     def begin(self, epoch: int) -> None:
         """An epoch begins, or goes on in a resumed run."""
         self.epoch = epoch
-        if not self.inside:
+        if not self.inside and not self.owed:
             self._fresh()
         self._due = time.perf_counter() + _SECONDS
         self.progress.begin(epoch)
@@ -99,6 +112,7 @@ class History:
     def trained(self, loss: Tensor, lr: float, rows: int) -> None:
         """One step was made."""
         self.step += 1
+        self._lr = lr
         self._steps.append((loss, lr, rows))
 
     @property
@@ -151,10 +165,10 @@ class History:
         """Evaluate training rows as the validation rows are, dropout off, for the epoch's record."""
         _, self._train = self._evaluate(model, batches, objective)
 
-    def end(self, lr: float) -> None:
-        """The epoch is over, or the run stopped within it: then it gets no record."""
+    def end(self) -> None:
+        """The epoch is over, or the run stopped within it or its evaluations: then it gets no record yet."""
         self.fetch()
-        if self.inside:
+        if self.inside or self.owed:
             return
         metric = self.run.metric
         record = {
@@ -165,14 +179,14 @@ class History:
         }
         if self._train is not None:
             record[f"train_{metric}"] = self._train
-        if self._seen and self._seen[-1]["step"] == self.step:
+        if self.validated:
             record |= {key: value for key, value in self._seen[-1].items() if key.startswith("valid_")}
         values = [seen[f"valid_{metric}"] for seen in self._seen if seen[f"valid_{metric}"] is not None]
         if len(values) > 1:
             record[f"valid_{metric}_mean"] = math.fsum(values) / len(values)
         seconds = time.perf_counter() - self._began
         record |= {
-            "lr": lr,
+            "lr": self._lr,
             "seconds": round(seconds, 6),
             "train_seconds": round(seconds - self._evaluating, 6),
         }
@@ -187,6 +201,8 @@ class History:
         """How far the run is, and what is collected of an epoch under way, once all is fetched."""
         return {
             "step": self.step,
+            "owed": self.owed,
+            "lr": self._lr,
             "loss": self._loss,
             "rows": self._rows,
             "seen": list(self._seen),
@@ -198,6 +214,7 @@ class History:
         """Go on from there."""
         self.step, self._loss, self._rows = state["step"], state["loss"], state["rows"]
         self._seen, self._evaluating = state["seen"], state["evaluating"]
+        self.owed, self._lr = state.get("owed", False), state.get("lr", 0.0)  # older ones never owe
         self._began = time.perf_counter() - state["seconds"]
 
     def _evaluate(
@@ -205,6 +222,8 @@ class History:
     ) -> tuple[float, float | None]:
         self.fetch()  # the steps before it are no part of its time
         began = time.perf_counter()
-        loss, metric = evaluate(model, batches, objective).tolist()
-        self._evaluating += time.perf_counter() - began
+        try:
+            loss, metric = evaluate(model, batches, objective).tolist()
+        finally:
+            self._evaluating += time.perf_counter() - began
         return loss, metric if math.isfinite(metric) else None  # R² where the targets do not vary

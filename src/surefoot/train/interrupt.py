@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-__all__ = ["Interruptible"]
+from surefoot.train.saying import say
+
+__all__ = ["Interruptible", "Stopping"]
 
 T = TypeVar("T")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 # what starting a worker raises where the process that makes them has ended, as by Python 3.14's forkserver
 _LOST = (ConnectionError, EOFError)
+
+
+class Stopping(Exception):
+    """What was under way is broken off, since the run should stop."""
 
 
 class Interruptible:
@@ -24,12 +32,16 @@ class Interruptible:
     A second one does at once what the first would have done outside: interrupt, or end the process. Outside
     the main thread, where Python delivers no signals, nothing changes.
 
+    Args:
+        told: whether the first is acknowledged on stderr.
+
     Attributes:
         signal: the number of the one that came; None before.
         cut: whether batches have ended before their time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, told: bool = False) -> None:
+        self._told = told
         self.signal: int | None = None
         self.cut = False
         self._before: dict[int, Any] = {}
@@ -71,6 +83,15 @@ class Interruptible:
             if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is not None:
                 # a DataLoader's workers, sent the same signal, end: torch would raise that amid a step
                 self._children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if self._told:
+                self._acknowledge(number)
+
+    def _acknowledge(self, number: int) -> None:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        # RuntimeError: a bar is just being written there, amid which this handler came; others: no stream
+        with suppress(RuntimeError, ValueError, AttributeError):
+            line = "\n" if sys.stderr.isatty() else ""  # below the bar, and what the terminal makes of a key
+            say(f"{line}surefoot: stopping after this step; a second {name} stops at once", error=True)
 
     def through(self, batches: Iterator[T]) -> Iterator[T]:
         """The batches, until the run should stop and their workers have ended before it."""
@@ -80,6 +101,24 @@ class Interruptible:
             if not self.ends(error):
                 raise
             self.cut = True
+
+    def until_asked(self, batches: Iterator[T]) -> Iterator[T]:
+        """The batches, which the run can do without where it should stop.
+
+        Raises:
+            Stopping: it should, and they are not through.
+        """
+        try:
+            if self.asked:
+                raise Stopping
+            for batch in batches:
+                if self.asked:
+                    raise Stopping
+                yield batch
+        except (RuntimeError, *_LOST) as error:
+            if not self.ends(error):
+                raise
+            raise Stopping from error
 
     def ends(self, error: BaseException) -> bool:
         """Whether an error only says that a DataLoader's workers ended, as the run should."""

@@ -26,6 +26,7 @@ from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.engine import Job
 from surefoot.train.environment import environment
+from surefoot.train.evaluations import Evaluations
 from surefoot.train.folder import RunFolder
 from surefoot.train.given import check_model
 from surefoot.train.history import History, NotFinite
@@ -187,7 +188,7 @@ def fit(
         )
         taken = sharing.chosen(config, model, *what.seen)
     torch.set_num_threads(taken.threads)
-    rows, valid_rows, objective = what.rows, what.valid, what.objective
+    rows, objective = what.rows, what.objective
     if progress and rows.advice:
         say(rows.advice)
     last, peak = epochs * rows.steps, float(made.param_groups[0]["lr"])
@@ -226,7 +227,7 @@ def fit(
     with (
         folder or nullcontext(),
         ending.rescuing(folder, model, run, history),
-        Interruptible() as stop,
+        Interruptible(told=progress) as stop,
         Randomness(config.seed, place, what.generators) as random,
     ):
         if folder is not None and resumed and (whole := ended(folder, model)):
@@ -247,19 +248,22 @@ def fit(
         )
         if folder is not None and resumed:
             run.records = Records(checkpoints.restore(folder))
+        evaluations = Evaluations(model, what, history, best, random, stop, every=every, last=last)
         good = LastGood(model, history.step)
         try:
-            for epoch in range(history.step // rows.steps + 1, epochs + 1):
+            for epoch in range(history.current, epochs + 1):
                 history.begin(epoch)
                 first = history.step
-                for x, y in stop.through(random.batches(rows, epoch, skip=history.inside)):
+                batches = random.batches(rows, epoch, skip=first - (epoch - 1) * rows.steps)
+                evaluations.catch_up()
+                for x, y in () if history.owed else stop.through(batches):
                     lr = float(made.param_groups[0]["lr"])
                     history.trained(step(x, y), lr, len(x))
                     if scheduler is not None:
                         scheduler.step()
-                    if valid_rows is not None and (history.step % every == 0 or history.step == last):
+                    if evaluations.due:
                         step.flush()
-                        best.offer(history.validate(model, valid_rows.epoch(epoch), objective), history.step)
+                        evaluations.validate()
                         good.offer(history.step)  # the losses up to here have been fetched
                     if not step.whole:
                         continue
@@ -269,21 +273,21 @@ def fit(
                     if history.inside and checkpoints.due(history.step):
                         history.fetch()
                         checkpoints.write(history.step)
-                    if history.inside and stop.asked:
+                    if stop.asked and (history.inside or history.owed):
                         break
                 step.flush()
                 if stop.cut and history.step == first:  # no batch came
                     random.rewind()
                     checkpoints.write(history.step)
                     break
-                if what.compared is not None and not history.inside:
-                    history.compare(model, what.compared(), objective)
-                history.end(lr)
+                if not history.inside:
+                    evaluations.compare()
+                history.end()
                 if stop.asked or checkpoints.due(history.step):
                     checkpoints.write(history.step)
                 if stop.asked:
                     break
-            status = "interrupted" if stop.asked and history.step < last else "finished"
+            status = "interrupted" if history.owed or (stop.asked and history.step < last) else "finished"
         except NotFinite as found:
             status, problem, kept = "diverged", found, good.restore(found.bad)
         except (Exception, SystemExit) as error:  # a model that ends Python

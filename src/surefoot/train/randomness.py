@@ -75,40 +75,41 @@ class Randomness:
         self._begun: dict[str, Any] = {}  # the states at the epoch's begin, from which its order was drawn
 
     def __enter__(self) -> Randomness:
-        self._outside = self._now()
+        self._outside = self.now()
         _begin(self._seed)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._set(self._outside | {"loader": []})
+        self.go_back(self._outside | {"loader": []})
 
     def batches(self, rows: Feed, epoch: int, skip: int) -> Batches:
         """The epoch's batches, from its begin, or within it after `load_state_dict`."""
         if not skip:
-            self._begun = self._now()
+            self._begun = self.now()
             return rows.epoch(epoch)
-        now = self._now()
-        self._set(self._begun)  # a DataLoader draws the epoch's order anew, and leaves out what was done
+        now = self.now()
+        self.go_back(self._begun)  # a DataLoader draws the epoch's order anew, and leaves out what was done
         found = rows.epoch(epoch, skip)
-        self._set(now)
+        self.go_back(now)
         return found
 
     def rewind(self) -> None:
         """Go back to the epoch's begin, of which no batch came."""
-        self._set(self._begun)
+        self.go_back(self._begun)
 
     def state_dict(self) -> dict[str, Any]:
         """The states now, and at the epoch's begin."""
-        return {"now": self._now(), "begun": self._begun}
+        return {"now": self.now(), "begun": self._begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from those states."""
         self._begun = state["begun"]
-        self._set(state["now"])
+        self.go_back(state["now"])
 
-    def _now(self) -> dict[str, Any]:
+    def now(self) -> dict[str, Any]:
+        """The states as they are."""
         kind = self._device.type
         state = {
             "torch": torch.get_rng_state(),
@@ -122,7 +123,8 @@ class Randomness:
             state["mps"] = torch.mps.get_rng_state()
         return state
 
-    def _set(self, state: dict[str, Any]) -> None:
+    def go_back(self, state: dict[str, Any]) -> None:
+        """Set them as they were."""
         torch.set_rng_state(state["torch"])
         random.setstate(state["python"])
         np.random.set_state(state["numpy"])

@@ -90,7 +90,7 @@ ROWS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("rows", ROWS)
 def test_stopped_and_resumed_it_is_the_same_run(job: Any, tmp_path: Path, rows: str) -> None:
     job.run(tmp_path / "whole", train=ROWS[rows](job))
-    stops = [7] if rows == "workers" else range(1, job.last) if rows == "tensors" else [1, 5, 8, 14]
+    stops = [7] if rows == "workers" else range(1, job.last + 1) if rows == "tensors" else [1, 5, 8, 14]
     for stop in stops:
         out = tmp_path / f"stopped-{stop}"
         with pytest.raises(Interrupted) as caught:
@@ -192,24 +192,75 @@ def test_stopped_while_it_validates(job: Any, tmp_path: Path) -> None:
     options = {"validate_every": "2 steps", "checkpoint_every": "1 step"}
     job.run(tmp_path / "whole", valid=valid(), **options)
     out = tmp_path / "out"
-    said = r"^Stopped at step 4 of 15; the weights, and a checkpoint of step 3 to go on from, are saved in"
-    with pytest.raises(Interrupted, match=said) as caught:
-        job.run(out, valid=valid(LOOKED_AT + 50 + 20), **options)
-    assert caught.value.goes_on
+    for asked in (50 + 20, 20):  # within the validation of step 4, and again when it is made anew
+        with pytest.raises(Interrupted, match=r"^Stopped at step 4 of 15; what was done is saved") as caught:
+            job.run(out, valid=valid(LOOKED_AT + asked), resume=True, **options)
+        assert caught.value.goes_on
     job.run(out, valid=valid(), resume=True, **options)
     assert job.same(tmp_path / "whole", out)
+
+
+def evaluating(*after: int) -> Any:
+    """A loss for signals to come while it is evaluated, which is counted from the first step on."""
+    count, trained = 0, False
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        nonlocal count, trained
+        trained |= torch.is_grad_enabled()
+        if trained and not torch.is_grad_enabled():
+            count += 1
+            if count in after:
+                signal.raise_signal(signal.SIGTERM)
+        return functional.cross_entropy(output, target)
+
+    return loss
+
+
+def one_generator(job: Any) -> dict[str, Any]:
+    """Rows to train and to validate on whose order and noise come from the same random numbers."""
+    generator = torch.Generator().manual_seed(7)
+    loaders = [DataLoader(Noisy(job), size, shuffle=True, generator=generator) for size in (10, 20)]
+    return {"train": loaders[0], "valid": loaders[1]}
+
+
+def in_memory(job: Any) -> dict[str, Any]:
+    return {"valid": DataLoader(Noisy(job), 20)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "calls", "steps"),
+    [
+        # three calls a validation, after steps 2, 4 … 14 and 15
+        (one_generator, [1, 3, 13, 15, 22], [2, 2, 10, 10, 15]),
+        # and one more, of training rows, at each epoch's end
+        (in_memory, [14, 16, 26], [10, 10, 15]),
+    ],
+)
+def test_stopped_within_an_evaluation(
+    job: Any, tmp_path: Path, rows: Any, calls: list[int], steps: list[int]
+) -> None:
+    """It is broken off, and made anew from the random numbers that it began with."""
+    options = {"validate_every": "2 steps", "checkpoint_every": "1 epoch"}
+    job.run(tmp_path / "whole", **rows(job), **options, loss=evaluating())
+    for call, step in zip(calls, steps, strict=True):
+        out = tmp_path / f"stopped-{call}"
+        with pytest.raises(Interrupted, match="what was done is saved in") as caught:
+            job.run(out, **rows(job), **options, loss=evaluating(call))
+        assert caught.value.run.steps[-1]["step"] == step
+        job.run(out, **rows(job), **options, loss=evaluating(), resume=True)
+        assert job.same(tmp_path / "whole", out)
 
 
 def test_stopped_again_and_again(job: Any, tmp_path: Path) -> None:
     job.run(tmp_path / "whole", validate_every="2 steps")
     out = tmp_path / "often"
-    for _ in range(job.last - 1):  # each gets one step further
+    for _ in range(job.last):  # each gets one step further
         with pytest.raises(Interrupted):
             job.run(out, stop=1, validate_every="2 steps", resume=True)
-    job.run(out, stop=1, validate_every="2 steps", resume=True)
+    job.run(out, validate_every="2 steps", resume=True)
     assert job.same(tmp_path / "whole", out)
     environment = json.loads((out / "environment.json").read_text())
-    assert len(environment["resumed"]) == job.last - 1
+    assert len(environment["resumed"]) == job.last
 
 
 def test_batches_in_parts_go_on(job: Any, tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""What is evaluated between two steps, and broken off where the run should stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from surefoot.train.best import Best
+from surefoot.train.history import History
+from surefoot.train.interrupt import Interruptible, Stopping
+from surefoot.train.material import Material
+from surefoot.train.randomness import Randomness
+
+__all__ = ["Evaluations"]
+
+
+class Evaluations:
+    """The validations of a run, and at each epoch's end the same of training rows.
+
+    One that is broken off is owed: nothing is noted of it, random states are as they were before it, and a
+    resumed run makes it anew, before its next step.
+
+    Args:
+        model: the run's.
+        what: rows and objective.
+        history: told of what is found.
+        best: offered the weights of each validation.
+        random: the run's random states.
+        stop: says when the run should stop.
+        every: steps between validations.
+        last: the run's last step, which always validates.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        what: Material,
+        history: History,
+        best: Best,
+        random: Randomness,
+        stop: Interruptible,
+        *,
+        every: int,
+        last: int,
+    ) -> None:
+        self._model, self._what, self._history, self._best = model, what, history, best
+        self._random, self._stop = random, stop
+        self._every, self._last = every, last
+
+    @property
+    def due(self) -> bool:
+        """Whether a validation comes after this step, and has not been made."""
+        step = self._history.step
+        comes = self._what.valid is not None and (step % self._every == 0 or step == self._last)
+        return comes and not self._history.validated
+
+    def validate(self) -> None:
+        """Validate after this step."""
+        if self._what.valid is not None:
+            with self._owing():
+                batches = self._stop.until_asked(self._what.valid.epoch(self._history.epoch))
+                metric = self._history.validate(self._model, batches, self._what.objective)
+                self._best.offer(metric, self._history.step)
+
+    def compare(self) -> None:
+        """Evaluate training rows after the epoch's last step, unless its validation is owed."""
+        if self._what.compared is not None and not self._history.owed:
+            with self._owing():
+                batches = self._stop.until_asked(self._what.compared())
+                self._history.compare(self._model, batches, self._what.objective)
+
+    def catch_up(self) -> None:
+        """Make the validation that a resumed run owes; an epoch's other evaluation comes at its end."""
+        if self._history.owed:
+            self._history.owed = False
+            if self.due:
+                self.validate()
+
+    @contextmanager
+    def _owing(self) -> Iterator[None]:
+        before = self._random.now()
+        try:
+            yield
+        except Stopping:
+            self._random.go_back(before)
+            self._history.owed = True
