@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 if TYPE_CHECKING:  # the optimizer's own process reads options, too, and has no command line
     from cyclopts import Token
 
-__all__ = ["dtype_or_text", "parse_options", "whole_number", "whole_numbers"]
+__all__ = ["as_typed", "dtype_or_text", "parse_options", "whole_number", "whole_numbers"]
 
 
 def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
@@ -37,6 +37,11 @@ def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
 def whole_number(kind: Any, tokens: tuple[Token, ...]) -> Any:
     """The same of one number."""
     return whole_numbers(kind, tokens)[0]
+
+
+def as_typed(_: Any, tokens: tuple[Token, ...]) -> str:
+    """Command line text of a path: of an empty one, as of an unset $OUT, Path makes the current folder."""
+    return tokens[0].value
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, Any]:

@@ -223,6 +223,8 @@ def test_a_curve_is_learned_by_the_defaults_and_an_older_run_keeps_its_lr(
             ["--schedule", "one-cycle", "--warmup", "1 step"],
             "The one-cycle schedule has a warm-up of its own; ",
         ),
+        (["--out", ""], "The run's folder must be a path, not ''."),
+        (["--data-dir", ""], "The data dir must be a path, not ''."),
         (["--momentun", "0.5"], "Unknown option: --momentun. Did you mean --momentum?"),
         (["--schedule", "linear"], 'Invalid value "linear" for --schedule. Choose from: "constant", '),
         (["--lr", "fast"], 'Invalid value for --lr: unable to convert "fast" into float.'),

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from cyclopts import Group, Parameter
 
 from surefoot.errors import InputError, unknown
-from surefoot.options import whole_number, whole_numbers
+from surefoot.options import as_typed, whole_number, whole_numbers
 from surefoot.train.ranges import RANGES, check, spoken
 from surefoot.train.span import Span
 
@@ -52,7 +52,7 @@ class Config:
 
     data: Annotated[str, Parameter(group=_DATA)] = "mnist-10k"
     """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
-    data_dir: Annotated[Path | None, Parameter(group=_DATA)] = None
+    data_dir: Annotated[Path | None, Parameter(group=_DATA, converter=as_typed)] = None
     """A folder of IDX files, plain or gzipped, to read instead of downloading; alone, whatever it holds."""
     task: Annotated[Literal["classification", "regression"], Parameter(group=_DATA)] = "classification"
     """Classification: cross entropy and accuracy. Regression: squared error and R²."""
@@ -129,7 +129,7 @@ class Config:
 
     name: Annotated[str | None, Parameter(group=_OUTPUT)] = None
     """Name of the run. [default: model and data]"""
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    out: Annotated[Path | None, Parameter(group=_OUTPUT, converter=as_typed)] = None
     """The run's folder. [default: runs/TIME-NAME]"""
 
     def __post_init__(self) -> None:
@@ -217,7 +217,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is tuple:
         items = value if isinstance(value, (list, tuple)) else [value]
         return tuple(_typed(name, item, get_args(kind)[0]) for item in items)
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str) and value:
         return Path(value)
     if kind in (int, float) and not isinstance(value, bool):  # numpy's numbers are welcome
         if isinstance(value, Real if kind is float else Integral):
