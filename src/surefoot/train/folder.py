@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from filelock import FileLock
 from surefoot.errors import InputError
 from surefoot.train.lock import LOCK, locked
 from surefoot.train.metrics import Metrics
-from surefoot.train.same import check_options
+from surefoot.train.same import check_given, check_options
 from surefoot.train.writing import at_home, told, whole
 
 if sys.version_info >= (3, 11):
@@ -63,10 +63,7 @@ class RunFolder:
         )
         self.about = about or {}
         self._own = out is not None
-        self._first = {
-            "config.toml": config,
-            "environment.json": json.dumps(environment or {}, indent=2) + "\n",
-        }
+        self._first = {"config.toml": config, "environment.json": _json(environment or {})}
         self.metrics = Metrics(self.path)
         self._lock: FileLock | None = None
         self._begun = False  # config.toml is there
@@ -77,11 +74,14 @@ class RunFolder:
             return self.options.get(name)
         return None
 
-    def create(self, *, resume: bool = False, **settled: Any) -> bool:
+    def create(
+        self, *, resume: bool = False, given: Mapping[str, Callable[[], str]] | None = None, **settled: Any
+    ) -> bool:
         """Make the folder, and keep others from writing it until `close`.
 
         Args:
             resume: go on with the run that the folder holds, if it holds one with the same config.
+            given: "other rows to train on" and the like -> gives what tells that from others.
             settled: options that were decided since the config was written.
 
         Returns:
@@ -103,9 +103,13 @@ class RunFolder:
             self._lock = locked(self.path)
         try:
             if self._holds_run(resume):
-                self._go_on()
+                self._go_on(given or {})
                 self._begun = True
                 return True
+            if given:
+                told_by = {what: mark() for what, mark in given.items()}
+                environment = json.loads(self._first["environment.json"])
+                self._first["environment.json"] = _json(environment | {"given": told_by})
             # config.toml last: a folder that has one has all
             for name, text in reversed(self._first.items()):
                 self.write(name, text.encode())
@@ -136,7 +140,7 @@ class RunFolder:
             raise InputError(f"The folder '{self.path}' is not empty; a run needs a new one.")
         return False
 
-    def _go_on(self) -> None:
+    def _go_on(self, given: Mapping[str, Callable[[], str]]) -> None:
         """Check that the run in the folder is this one, and note that it is resumed."""
         with told(self.path):
             then, now = self.options, tomllib.loads(self._first["config.toml"])
@@ -148,14 +152,17 @@ class RunFolder:
             check_options(self.path, then, now)
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):
                 partial.unlink()
-        if self.status == "finished":
-            return  # it is only read
         environment = self.environment
+        if self.status == "finished":  # it is only read; of one that is not, the checkpoint tells
+            was = environment.get("given")  # in older ones it is not
+            if isinstance(was, dict):
+                check_given(self.path, was, {what: mark() for what, mark in given.items()})
+            return
         before = environment.get("resumed")
         environment["resumed"] = [
             *(before if isinstance(before, list) else []), json.loads(self._first["environment.json"])
         ]  # fmt: skip
-        self.write("environment.json", (json.dumps(environment, indent=2) + "\n").encode())
+        self.write("environment.json", _json(environment).encode())
 
     @property
     def options(self) -> dict[str, Any]:
@@ -219,6 +226,10 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _json(environment: Mapping[str, Any]) -> str:
+    return json.dumps(environment, indent=2) + "\n"
 
 
 def _made(path: Path) -> Path:

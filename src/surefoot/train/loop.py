@@ -213,7 +213,7 @@ def fit(
             rest=rows.rows % batch_size,
             say=say if progress else lambda line: None,
         )
-    resumed = folder is not None and folder.create(resume=resume, compile=compile)
+    resumed = folder is not None and folder.create(resume=resume, given=what.marks, compile=compile)
 
     run = Run(type(model).__name__ if folder is None else folder.path.name, objective.metric, folder)
     shown = Progress(

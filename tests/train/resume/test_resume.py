@@ -360,6 +360,21 @@ def test_a_finished_run_is_handed_back(job: Any, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
 
 
+def test_a_finished_run_of_other_things_is_not_handed_back(job: Any, tmp_path: Path) -> None:
+    x, y = job.rows
+    job.run(tmp_path)
+    for other, said in (
+        ({"train": (x + 1, y)}, "other rows to train on"),
+        ({"valid": (x[:19], y[:19])}, "other rows to validate on"),
+        ({"loss": functional.nll_loss}, "another loss"),
+    ):
+        with pytest.raises(InputError, match=f"was begun with {said}: "):
+            job.run(tmp_path, resume=True, **other)
+    file = tmp_path / "environment.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "given"}))
+    assert job.run(tmp_path, train=(x + 1, y), resume=True)[1].status == "finished"  # one from before that
+
+
 def test_what_compiling_would_save_is_not_said_again(
     job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
