@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
+from surefoot.train.batch import Batches
 from surefoot.train.best import Best
 from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible, Stopping
@@ -14,6 +17,8 @@ from surefoot.train.material import Material
 from surefoot.train.randomness import Randomness
 
 __all__ = ["Evaluations"]
+
+_SHORT = 0.2  # seconds
 
 
 class Evaluations:
@@ -48,6 +53,7 @@ class Evaluations:
         self._model, self._what, self._history, self._best = model, what, history, best
         self._random, self._stop = random, stop
         self._every, self._last = every, last
+        self._seconds = math.inf  # that the last one took
 
     @property
     def due(self) -> bool:
@@ -58,17 +64,17 @@ class Evaluations:
 
     def validate(self) -> None:
         """Validate after this step."""
-        if self._what.valid is not None:
-            with self._owing():
-                batches = self._stop.until_asked(self._what.valid.epoch(self._history.epoch))
+        valid = self._what.valid
+        if valid is not None:
+            # a loader's workers may be ended by the same signal, however short it takes
+            with self._owing(valid.epoch(self._history.epoch), loaded=valid.first is None) as batches:
                 metric = self._history.validate(self._model, batches, self._what.objective)
                 self._best.offer(metric, self._history.step)
 
     def compare(self) -> None:
         """Evaluate training rows after the epoch's last step, unless its validation is owed."""
         if self._what.compared is not None and not self._history.owed:
-            with self._owing():
-                batches = self._stop.until_asked(self._what.compared())
+            with self._owing(self._what.compared()) as batches:
                 self._history.compare(self._model, batches, self._what.objective)
 
     def catch_up(self) -> None:
@@ -79,10 +85,16 @@ class Evaluations:
                 self.validate()
 
     @contextmanager
-    def _owing(self) -> Iterator[None]:
-        before = self._random.now()
-        try:
-            yield
-        except Stopping:
-            self._random.go_back(before)
-            self._history.owed = True
+    def _owing(self, batches: Batches, *, loaded: bool = False) -> Iterator[Batches]:
+        """Batches that end where the run should stop, unless they are over before anybody has waited."""
+        began = time.perf_counter()
+        if self._seconds < _SHORT and not loaded:
+            yield batches  # to note the random states would take as long as a small evaluation
+        else:
+            before = self._random.now()
+            try:
+                yield self._stop.until_asked(batches)
+            except Stopping:
+                self._random.go_back(before)
+                self._history.owed = True
+        self._seconds = time.perf_counter() - began

@@ -22,7 +22,14 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, 
 from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.loading import load_file
+from surefoot.train import evaluations
 from surefoot.train.run import Interrupted, RunDiverged
+
+
+@pytest.fixture(autouse=True)
+def _each_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little time an evaluation takes."""
+    monkeypatch.setattr(evaluations, "_SHORT", 0.0)
 
 
 class Noisy(Dataset[tuple[Tensor, Tensor]]):
@@ -453,3 +460,17 @@ def test_what_is_given_anew_is_as_it_was(job: Any, tmp_path: Path, options: Any,
     with pytest.raises(InputError) as caught:
         job.run(tmp_path / "out", resume=True, **options)
     assert said in str(caught.value)
+
+
+def test_a_short_evaluation_is_made_to_its_end(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluations, "_SHORT", 60.0)
+    out, options = tmp_path / "run", {"validate_every": "2 steps", "accumulate": 2}  # four calls each
+    job.run(tmp_path / "whole", **options, loss=evaluating())
+    with pytest.raises(Interrupted) as caught:
+        job.run(out, **options, loss=evaluating(7))
+    run = caught.value.run
+    assert (run.steps[-1]["step"], run.validations[-1]["step"]) == (4, 4)
+    job.run(out, **options, loss=evaluating(), resume=True)
+    assert job.same(tmp_path / "whole", out)
