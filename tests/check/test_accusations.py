@@ -219,6 +219,21 @@ def test_a_state_dict_without_groups_is_not_asked_for_what_an_older_one_lacks():
     assert "forgets maximize" in diagnose("older-checkpoint", "KeyError: 'maximize'", None, None, {})
 
 
+def test_none_in_an_exception_is_no_missing_tensor_where_it_is_right_or_stands_for_a_number():
+    w = torch.ones(1, requires_grad=True)
+    w.grad = torch.ones(1)
+    sgd = torch.optim.SGD([w], momentum=0.9, nesterov="yes", fused=True)
+    with pytest.raises(TypeError) as switch:
+        sgd.step()
+    with pytest.raises(TypeError) as number:
+        torch.ones(1).add(torch.ones(1), alpha=None)
+    with pytest.raises(TypeError) as tensor:
+        torch.ones(1).add(None)
+    told = [diagnose("steps", f"TypeError: {e.value}", None, None, {}) for e in (switch, number, tensor)]
+    assert told[:2] == ["", ""]
+    assert "is taken for a tensor" in told[2]
+
+
 class Third(Loop):
     """As GrokFastAdamW: a third of the lr is what it steps by, and starts from."""
 

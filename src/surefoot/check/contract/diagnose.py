@@ -12,6 +12,9 @@ from surefoot.check.protocol import Options
 
 __all__ = ["diagnose"]
 
+# None that is taken for no tensor: an argument left out, in torch's list of all; what should be a number
+_NO_TENSOR = re.compile(r"\w+=NoneType|must be (real n|N)umber, not NoneType")
+
 
 def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> str:
     """Say what reproduces the numbers that came, if something known does.
@@ -34,7 +37,7 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
         return "Something that is None is called, such as a closure that was not given."
     if id.startswith("closure") and "number, not 'function'" in what:
         return "step(closure) returns the closure itself; write loss = closure()."
-    if not found and "NoneType" in what:
+    if not found and "NoneType" in _NO_TENSOR.sub("", what):
         return "Something that is None, p.grad or a buffer before its first gradient, is taken for a tensor."
     return found
 
