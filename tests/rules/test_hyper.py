@@ -82,3 +82,13 @@ def test_every_default_is_in_its_domain():
         x.check(x.default)
         assert x.meaning
         assert x.letter
+
+
+def test_what_a_number_keeps_is_said_of_the_rule_that_has_it():
+    def meaning(rule, name):
+        return next(x.meaning for x in get(rule).hypers if x.name == name)
+
+    assert "buffer" not in meaning("heavy_ball", "momentum")
+    assert "largest gradient" in meaning("adamax", "beta2")
+    assert "mean of gradients" in meaning("lion", "beta2")
+    assert "mean of squared gradients" in meaning("adam", "beta2")

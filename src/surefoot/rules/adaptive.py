@@ -6,9 +6,11 @@ d is the gradient, plus λw where weight decay goes there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.rules.define import rule
+from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import maximum, power, select, sqrt, variance, zero
 
 __all__ = ["ADAPTIVE"]
@@ -131,12 +133,16 @@ def adadelta(w, d, v=0, x=0, *, lr=1.0, rho, eps=1e-6):
     return w - lr * u
 
 
+# v is no mean here
+OF_LARGEST = replace(hyper_for("beta2"), meaning="how much of the largest gradient so far stays")
+
+
 @rule(
     title="Adamax",
     slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
     source="torch.optim.Adamax, after Kingma & Ba 2015, algorithm 2",
 )
-def adamax(w, d, t=0, m=0, v=0, *, lr=2e-3, beta1, beta2, eps):
+def adamax(w, d, t=0, m=0, v=0, *, lr=2e-3, beta1, beta2=OF_LARGEST, eps):
     t = yield "t", t + 1
     m = yield "m", beta1 * m + (1 - beta1) * d
     v = yield "v", maximum(beta2 * v, abs(d) + eps)

@@ -110,7 +110,6 @@ def _option(name: str, default: Any, meaning: str, choices: tuple[Any, ...] = (F
     return Hyper(name, default, name, rf"\text{{{name.replace('_', ' ')}}}", domain, meaning, choices)
 
 
-_SQUARED = "squared gradients (Lion: of gradients)"
 HYPERS = {
     x.name: x
     for x in (
@@ -120,7 +119,7 @@ HYPERS = {
         _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
         _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
         _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
-        _number("beta2", 0.999, "β₂", r"\beta_2", f"how much of the mean of {_SQUARED} stays", "[0,1)"),
+        _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
         _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
         _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays", "[0,"),
         _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),

@@ -7,6 +7,7 @@ reads. The letters P, K, … among the aliases are those of docs/rules.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from surefoot.rules.define import rule
@@ -153,6 +154,11 @@ muon = rows["ema"].variant(
     decay="decoupled",
 )
 
+# the same letters, where they keep something else
+REPEATING = replace(hyper_for("momentum"), meaning="how much of the last move is made again")
+MIXING = replace(hyper_for("beta1"), meaning="how much of the direction is the mean's, not the gradient's")
+OF_GRADIENTS = replace(hyper_for("beta2", 0.99), meaning="how much of the mean of gradients stays")
+
 
 @rule(
     title="Polyak's heavy ball",
@@ -160,7 +166,7 @@ muon = rows["ema"].variant(
     aliases=("HB", "polyak"),
     source="Polyak 1964, Some methods of speeding up the convergence of iteration methods",
 )
-def heavy_ball(w, d, p=None, *, lr, momentum):
+def heavy_ball(w, d, p=None, *, lr, momentum=REPEATING):
     p_old = w if p is None else p
     yield "p", w
     return w - lr * d + momentum * (w - p_old)
@@ -186,7 +192,7 @@ def ema_corrected(w, d, b=0, t=0, *, lr, momentum=AVERAGING):
     source="Chen et al. 2023, Symbolic discovery, algorithm 2",
     decay="decoupled",
 )
-def lion(w, d, m=0, *, lr=1e-4, beta1, beta2=0.99):
+def lion(w, d, m=0, *, lr=1e-4, beta1=MIXING, beta2=OF_GRADIENTS):
     u = yield "u", beta1 * m + (1 - beta1) * d
     yield "m", beta2 * m + (1 - beta2) * d
     return w - lr * sign(u)
