@@ -124,6 +124,12 @@ def test_what_momentum_did_is_computed() -> None:
     assert first.closing == (
         "What momentum did (μ = 0.5): nothing yet; after one step w is where it would be without it."
     )
+    both = {"f": "a**2 + b**2", "at": {"a": 3, "b": 4}, "lr": 0.125, "momentum": 0.5}
+    assert (
+        "after 2 steps all parameters together have come 2.8125 from their start"
+        in explain("sgd", **both, steps=2).closing
+    )
+    assert "after one step all parameters are where they would be" in explain("sgd", **both, steps=1).closing
     assert explain("sgd", f="w**2", at={"w": 1}).closing.startswith("No momentum here (μ = 0)")
     assert explain("rmsprop", f="w**2", at={"w": 1}).closing.startswith("No momentum here (μ = 0)")
     assert explain("adagrad", f="w**2", at={"w": 1}).closing.startswith("This rule has no momentum")

@@ -119,11 +119,14 @@ def _distance(trace: Trace, without: Trace, pen: TextPen) -> str:
     steps = len(trace.steps)
     far, alone = _length(trace), _length(without)
     after = f"after {steps} steps" if steps > 1 else "after one step"
+    several = len(trace.script.names) > 1
     if without.steps[-1].w == trace.steps[-1].w:
-        return f"nothing yet; {after} w is where it would be without it"
+        same = "all parameters are where they would be" if several else "w is where it would be"
+        return f"nothing yet; {after} {same} without it"
+    have, their = ("all parameters together have", "their") if several else ("w has", "its")
     if not math.isfinite(far):
-        return f"{after} w has run away"
-    came = f"{after} w has come {pen.result(far)} from its start"
+        return f"{after} {have} run away"
+    came = f"{after} {have} come {pen.result(far)} from {their} start"
     if not alone or not math.isfinite(far / alone):
         return came
     return f"{came}, {far / alone:.2f} times as far as without it ({pen.result(alone)})"
