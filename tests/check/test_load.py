@@ -8,6 +8,7 @@ import torch
 
 from surefoot.check.contract import CLAUSES
 from surefoot.check.contract.repro import reproduction
+from surefoot.check.identify import identify
 from surefoot.check.load import function, load, optimizers
 from surefoot.check.run import check
 from surefoot.check.verdict import DIFFERS
@@ -172,6 +173,13 @@ def test_class_that_cannot_step_is_no_optimizer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"other\.py:Other is no optimizer: the class has no step"):
         load("other.py:Other")
+
+
+@pytest.mark.parametrize("examine", [check, identify])
+@pytest.mark.parametrize("named", ["torch.optim:SGD", torch.optim.SGD])
+def test_a_word_for_what_is_on_or_off_is_refused_before_torch_takes_it(examine, named):
+    with pytest.raises(InputError, match=r"^nesterov is 'yes'; it must be True or False\.$"):
+        examine(named, options={"momentum": 0.5, "nesterov": "yes"})
 
 
 class Hidden(torch.optim.SGD):

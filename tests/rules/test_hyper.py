@@ -21,7 +21,7 @@ WRONG = [
     ("adadelta", {"rho": 1.5}, "rho is 1.5; it must be a number with 0 ≤ ρ ≤ 1."),
     ("ema", {"momentum": 1}, "momentum is 1; it must be a number with 0 ≤ μ < 1."),
     ("torch", {"nesterov": 1}, "nesterov is 1; it must be True or False."),
-    ("torch", {"nesterov": "yes"}, "Unknown nesterov 'yes'; known: False, True."),
+    ("torch", {"nesterov": "yes"}, "nesterov is 'yes'; it must be True or False."),
     ("torch", {"decay": "l3"}, "Unknown decay 'l3'; known: after_momentum, after_step, corrected, "),
     ("torch", {"lr_max": 0}, "lr_max is 0; it must be a number with γ_max > 0."),
     ("torch", {"mometum": 0.9}, "Unknown hyperparameter 'mometum'; did you mean 'momentum'? Known: "),

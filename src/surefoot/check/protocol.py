@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from surefoot.errors import InputError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -86,6 +88,12 @@ class Signature:
         if "lr" in self.options or "lr" in self.required:
             given.setdefault("lr", LR)
         return given
+
+    def refuse_words(self, given: Options) -> None:
+        """Refuse a word for an option that is on or off: as a string, even "no" would switch it on."""
+        for option, value in given.items():
+            if isinstance(value, str) and isinstance(self.options.get(option), bool):
+                raise InputError(f"{option} is {value!r}; it must be True or False.")
 
     def call(self, given: Options) -> dict[str, Any]:
         """The options that a call needs, of which the user gave some."""

@@ -129,6 +129,7 @@ def _refuse(signature: Signature, given: Options, options: Options) -> None:
                 f"{signature.name} needs a value for {option}, which has no default; give one with"
                 f" --option {option}=VALUE (in Python options={{{option!r}: VALUE}})."
             )
+    signature.refuse_words(options)
 
 
 def _unmade(name: str, options: Options, said: str) -> InputError:

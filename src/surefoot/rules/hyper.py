@@ -62,7 +62,7 @@ class Hyper:
         """Raise InputError unless the value is in the domain: a symbol is, a batch if each element is."""
         if self.choices:
             if isinstance(value, bool) != isinstance(self.choices[0], bool) or value not in self.choices:
-                if isinstance(value, str):
+                if isinstance(value, str) and not isinstance(self.choices[0], bool):
                     raise unknown(self.name, value, [str(c) for c in self.choices])
                 raise InputError(f"{self.name} is {value!r}; it must be {self.domain}.")
             return

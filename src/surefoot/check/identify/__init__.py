@@ -87,6 +87,7 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         raise InputError(
             f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
         )
+    signature.refuse_words(patient.given)
     words = Words.of(signature, patient.given)
     if words.ambiguous:
         return _identified(patient, subject, understood(patient, words, None) or words)
