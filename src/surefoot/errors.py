@@ -84,7 +84,7 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
     """Say that `name` is no known `kind`, and name the nearest one that is.
 
     Args:
-        kind: what it should have been, such as "rule".
+        kind: what it should have been, such as "rule" or "class in ada.py".
         name: what was given.
         choices: what is known; all of it is listed.
         also: what serves too, such as aliases: meant perhaps, but not listed.
@@ -92,8 +92,13 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
     Example:
         >>> print(unknown("rule", "tourch", ["torch", "keras"]))
         Unknown rule 'tourch'; did you mean 'torch'? Known: keras, torch.
+        >>> print(unknown("class in ada.py", "SGD", []))
+        There is no class 'SGD' in ada.py, nor any other.
     """
     known = sorted(choices)
+    if not known:
+        what, of, place = next((p for p in map(kind.partition, (" in ", " of ")) if p[1]), (kind, "", ""))
+        return InputError(f"There is no {what} {name!r}{of}{place}, nor any other.")
     near = nearest(name, [*known, *also])
     return InputError(
         f"Unknown {kind} {name!r}{f'{near}? Known' if near else '; known'}: {', '.join(known)}."

@@ -158,6 +158,15 @@ def test_where_there_is_no_optimizer_functions_are_named(tmp_path, monkeypatch):
         load("models.py:mk")
 
 
+def test_where_there_is_nothing_no_list_is_promised(tmp_path, monkeypatch):
+    (tmp_path / "empty.py").write_text("class Other:\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^There is no optimizer 'SGD' in empty\.py, nor any other\.$"):
+        load("empty.py:SGD")
+    with pytest.raises(InputError, match=r"^There is no function 'make' in empty\.py, nor any other\.$"):
+        function("empty.py:make")
+
+
 def test_what_a_file_imports_is_not_its_own(tmp_path, monkeypatch):
     source = "from torch.optim import SGD, Optimizer\nclass Mine(SGD):\n    pass\nclass Other:\n    pass\n"
     (tmp_path / "imports.py").write_text(source)

@@ -307,7 +307,7 @@ def test_what_is_printed_is_captured_and_told(patients, capfd):
         ("raise KeyboardInterrupt('x')", "cannot be imported: KeyboardInterrupt: x"),
         ("def SGD(:", "cannot be imported: SyntaxError"),
         ("import nonsense", "No module named 'nonsense'"),
-        ("x = 1", "Unknown class in mine.py 'SGD'"),
+        ("x = 1", "There is no optimizer 'SGD' in mine.py"),
         ("SGD = 3", "it must be a class"),
     ],
 )

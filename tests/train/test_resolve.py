@@ -85,6 +85,8 @@ def test_a_class_that_is_missing(tmp_path: Path) -> None:
     assert sentence(f"{file}:Netwrk") == (
         f"Unknown model in {file} 'Netwrk'; did you mean 'Network'? Known: Network."
     )
+    empty = write(tmp_path / "empty.py", "")
+    assert sentence(f"{empty}:Net") == f"There is no model 'Net' in {empty}, nor any other."
 
 
 def test_a_class_of_another_kind() -> None:

@@ -51,7 +51,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     module = _module(where)
     if not hasattr(module, name):
         classes, makers = [*_offered(module, where)], _functions(module)
-        kind = "function" if makers and not classes else "class"
+        kind = "class" if classes else "function" if makers else "optimizer"
         raise unknown(f"{kind} in {where}", name, classes or makers)
     made = getattr(module, name)
     _refuse(made, subject)
