@@ -66,6 +66,20 @@ def test_unknown_names_to_examine_or_leave_out_are_refused(how):
         checks(torch.optim.SGD, **how)
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"quick": True, "deep": True}, "quick and deep exclude each other"),
+        ({"only": ["closure"], "skip": ["closure"]}, "only=closure and skip=closure leave no clause"),
+        ({"skip": sorted({c.group for c in clauses().values()})}, "skip=.* leaves no clause to examine"),
+    ],
+)
+@pytest.mark.parametrize("make", [check, checks])
+def test_a_check_of_nothing_is_refused(make, how, said):
+    with pytest.raises(InputError, match=said):
+        make(torch.optim.SGD, **how)
+
+
 @checks(torch.optim.SGD, only=["closure-loss"], skip=None)
 def test_nothing_to_leave_out_may_be_none(check):
     check()

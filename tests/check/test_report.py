@@ -259,6 +259,11 @@ def test_command_lists_its_clauses(capsys):
         (["mine.py:SGD", "--expect-fail", "hooks"], "'hooks' is not of the form ID=reason."),
         (["mine.py:SGD", "--json", "--markdown"], "choose one"),
         (["mine.py:SGD", "--html", "nowhere/a.html"], "There is no folder"),
+        (["mine.py:SGD", "--quick", "--deep"], "--quick and --deep exclude each other; choose one."),
+        (["mine.py:SGD", "--only", "rule", "--skip", "rule"], "only=rule and skip=rule leave no clause to"),
+        (["mine.py:SGD", "--quick", "--only", "hooks"], "quick and only=hooks leave no clause to examine."),
+        (["mine.py", "--all", "--only", "rule", "--skip", "rule"], "only=rule and skip=rule leave no clause"),
+        (["mine.py:SGD", "--all"], "leave out ':SGD', or leave out --all."),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(wrong, capsys, args, said):

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from surefoot.check.protocol import Plan
 from surefoot.check.untouched import UNTOUCHED
 from surefoot.check.verdict import Clause
 from surefoot.errors import InputError, nearest
 
-__all__ = ["chosen", "clauses"]
+__all__ = ["clauses", "planned"]
 
 
-def chosen(
-    only: str | Sequence[str] | None, skip: str | Sequence[str] | None, expected: Collection[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of clauses and groups to examine and to leave out, one by one; `expected` are clauses.
+def planned(
+    only: str | Sequence[str] | None = None,
+    skip: str | Sequence[str] | None = None,
+    expected: Collection[str] = (),
+    *,
+    quick: bool = False,
+    deep: bool = False,
+    seed: int = 0,
+) -> Plan:
+    """What is to be examined; `only` and `skip` name clauses and groups, `expected` clauses.
 
     Raises:
-        InputError: there is no such clause, or no such group.
+        InputError: there is no such clause or group, or none is left.
     """
+    if quick and deep:
+        raise InputError("quick and deep exclude each other; choose one.")
     picked, left = _several(only), _several(skip)
     known = clauses()
     groups = dict.fromkeys(c.group for c in known.values())
@@ -28,7 +37,12 @@ def chosen(
         raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
     for name in (n for n in expected if n in groups):
         raise InputError(f"{name!r} is a group of clauses; what is expected to fail is one clause.")
-    return picked, left
+    plan = Plan(seed=seed, quick=quick, deep=deep, only=picked, skip=left)
+    if not any(map(plan.wants, known.values())):
+        named = {"only": ",".join(picked), "skip": ",".join(left)}
+        said = ["quick"] * quick + [f"{k}={v}" for k, v in named.items() if v]
+        raise InputError(f"{' and '.join(said)} leave{'s' * (len(said) == 1)} no clause to examine.")
+    return plan
 
 
 def clauses() -> dict[str, Clause]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.choose import chosen, clauses
-from surefoot.check.protocol import Plan
+from surefoot.check.choose import clauses, planned
 from surefoot.check.run import check
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Report
 
@@ -39,7 +38,8 @@ def checks(
         A decorator for a test function with the one argument `check`, which calls it.
 
     Raises:
-        InputError: there is no clause, or in `only` and `skip` no group of clauses, of a name given.
+        InputError: there is no clause, or in `only` and `skip` no group of clauses, of a name given; or no
+            clause is left.
 
     Example:
         >>> import torch
@@ -51,8 +51,8 @@ def checks(
     import pytest
 
     expected = expected_failures or {}
-    only, skip = chosen(how.get("only"), how.get("skip"), expected)
-    plan = Plan(quick=how.get("quick", False), only=only, skip=skip)
+    named = {k: how[k] for k in ("only", "skip", "quick", "deep") if k in how}
+    plan = planned(expected=expected, **named)
 
     @functools.cache
     def report() -> Report:

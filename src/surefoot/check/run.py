@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.choose import chosen, clauses
+from surefoot.check.choose import clauses, planned
 from surefoot.check.protocol import Options, Plan, Signature
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.server import NO_SANDBOX, apart, get_server
@@ -63,7 +63,7 @@ def check(
         The Report: `print` it, or look at `report.ok` and `report.failures`.
 
     Raises:
-        InputError: there is no such optimizer, rule, option or clause.
+        InputError: there is no such optimizer, rule, option or clause, or none is left to examine.
 
     Example:
         >>> import torch
@@ -75,8 +75,7 @@ def check(
         get_server()  # imports torch while this process does
     before_torch()
     expected = expected_failures or {}
-    only, skip = chosen(only, skip, expected)
-    plan = Plan(seed=seed, quick=quick, deep=deep, only=only, skip=skip)
+    plan = planned(only, skip, expected, quick=quick, deep=deep, seed=seed)
     if isinstance(optimizer, str) and own:
         patients = _Patients(Sandbox(optimizer, options))
     else:

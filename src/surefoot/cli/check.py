@@ -82,12 +82,14 @@ def check(
     import sys
 
     from surefoot.check import report as written
+    from surefoot.check.choose import planned
     from surefoot.check.load import optimizers
     from surefoot.check.report.screen import colored
     from surefoot.check.run import check as examine
     from surefoot.check.run import clauses
     from surefoot.check.verdict import Report
     from surefoot.errors import InputError
+    from surefoot.loading import parted
     from surefoot.options import parse_options
 
     if list:
@@ -98,9 +100,16 @@ def check(
         raise InputError("Name an optimizer: surefoot check file.py:Class, or package.module:Class.")
     if json and markdown:
         raise InputError("--json and --markdown both write to the screen; choose one.")
+    if quick and deep:
+        raise InputError("--quick and --deep exclude each other; choose one.")
+    if all and (name := parted(optimizer)[1]):
+        raise InputError(f"--all examines a whole module or file; leave out ':{name}', or leave out --all.")
     for file in (junit, html):
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
+    expected = _reasons(expect_fail or [])
+    if all:  # what is wrong for each is told once
+        planned(only, skip, expected, quick=quick, deep=deep)
     reports = []
     for subject in optimizers(optimizer) if all else [optimizer]:
         try:
@@ -113,7 +122,7 @@ def check(
                 deep=deep,
                 only=only or (),
                 skip=skip or (),
-                expected_failures=_reasons(expect_fail or []),
+                expected_failures=expected,
                 seed=seed,
                 sandbox=sandbox,
                 progress=written.progress(sys.stderr, subject if all else ""),
