@@ -23,6 +23,7 @@ WRONG = [
     ("torch", {"nesterov": 1}, "nesterov is 1; it must be True or False."),
     ("torch", {"nesterov": "yes"}, "nesterov is 'yes'; it must be True or False."),
     ("torch", {"decay": "l3"}, "Unknown decay 'l3'; known: after_momentum, after_step, corrected, "),
+    ("torch", {"decay": Fraction(1, 10)}, "decay is 0.1; it must be one of l2, decoupled, "),
     ("torch", {"lr_max": 0}, "lr_max is 0; it must be a number with γ_max > 0."),
     ("torch", {"mometum": 0.9}, "Unknown hyperparameter 'mometum'; did you mean 'momentum'? Known: "),
     ("torch", {"lr": 1j}, "lr is 1j; it must be a number with γ ≥ 0."),

@@ -64,7 +64,8 @@ class Hyper:
             if isinstance(value, bool) != isinstance(self.choices[0], bool) or value not in self.choices:
                 if isinstance(value, str) and not isinstance(self.choices[0], bool):
                     raise unknown(self.name, value, [str(c) for c in self.choices])
-                raise InputError(f"{self.name} is {value!r}; it must be {self.domain}.")
+                shown = f"{float(value):.12g}" if isinstance(value, Fraction) else repr(value)
+                raise InputError(f"{self.name} is {shown}; it must be {self.domain}.")
             return
         if value is None and self.default is None:
             return
