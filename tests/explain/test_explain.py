@@ -220,8 +220,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
-    ({"momentun": 0.9}, "Unknown hyperparameter 'momentun'; did you mean 'momentum'? Known: "),
-    ({"rule": ["torch", "adam"], "eps2": 1}, "Unknown hyperparameter 'eps2'; did you mean 'eps'? Known: "),
+    ({"momentun": 0.9}, "Unknown hyperparameter of torch 'momentun'; did you mean 'momentum'? Known: "),
+    (
+        {"rule": ["torch", "adam"], "eps2": 1},
+        "Unknown hyperparameter of torch and adam 'eps2'; did you mean 'eps'? Known: ",
+    ),
     ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 1000."),
     ({"steps": 2.5}, "steps is 2.5; it must be a whole number from 1 to 1000."),
     ({"digits": -1}, "digits is -1; it must be a whole number from 0 to 40."),
@@ -320,6 +323,14 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             ["sgd", "w**2"],
             "There is nothing to start at; give each variable a value, as in: "
             'surefoot explain sgd "a**2" --at a=3.',
+        ),
+        (
+            ["w**2", "--at", "w=1"],
+            "'w**2' is no rule; the rule comes first, as in: surefoot explain sgd \"w**2\" --at …",
+        ),
+        (
+            ["mean(a)", "adam", "--at", "a=1,2"],
+            "'mean(a)' is no rule; the rule comes first, as in: surefoot explain adam \"mean(a)\" --at …",
         ),
         (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w is given two start values; give it one."),
         (

@@ -49,7 +49,7 @@ def explain(
     Parameters
     ----------
     rule
-        The rule, such as sgd, keras or adam; several with commas are set beside each other.
+        The rule, such as sgd or adam; several with commas side by side. May be left out if F is, too.
     f
         The function: names, numbers, + - * / ** @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
     at
@@ -79,7 +79,7 @@ def explain(
     exact
         Write fractions instead of rounded decimals.
     digits
-        Decimals of results. [default: as many as show the first movements]
+        Decimals of results; with --exact of the last sentence alone. [default: enough for first movements]
     autograd
         Check the gradients against torch's autograd as well, which takes importing torch.
     format
@@ -94,6 +94,9 @@ def explain(
     from surefoot.explain.assignments import read_assignments, read_option_text
     from surefoot.plot.file import save_picture
 
+    if ":" not in rule and set(rule) & set("*+-/()[]@^"):
+        shown = f'surefoot explain {f or "sgd"} "{rule}" --at …'
+        raise InputError(f"{rule!r} is no rule; the rule comes first, as in: {shown}")
     start: dict[str, Any] = {}
     for text in at or []:
         for name, value in read_assignments(text).items():

@@ -54,7 +54,8 @@ def explain(
         steps: how many; by default 2, or as many as there are gradients or learning rates.
         optimizer: a torch optimizer's class, recorded on the same script and set beside the rule.
         exact: write fractions instead of rounded decimals.
-        digits: decimals of results; by default so many that the first movements show.
+        digits: decimals of results; by default so many that the first movements show. With exact they are
+            those of the last sentence, on what momentum did.
         autograd: compare each gradient with torch's autograd; by default if torch is there already, since
             importing it takes seconds. An independent check without torch is always made.
         options: hyperparameters. One given as a list has a value for each step: `lr=[0.1, 0.1, 0.01]`.
@@ -158,9 +159,10 @@ def _script(
 def _check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
     """Refuse an option that no rule has (an optimizer refuses its own), and a value outside its domain."""
     known = {x.name for r in rules for x in r.hypers}
+    kind = f"hyperparameter of {' and '.join(r.name for r in rules)}"
     for name in script.groups[0].options:
         if name not in known and optimizer is None and not (name == "betas" and {"beta1", "beta2"} <= known):
-            raise unknown("hyperparameter", name, known)
+            raise unknown(kind, name, known)
     for rule in rules:
         rule.hyper(**for_rule(script, rule).groups[0].options)
 
