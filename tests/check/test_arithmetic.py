@@ -370,7 +370,7 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     assert found.options == {"momentum": 0.75}
     assert found.note == (
         "36 of 60 runs part from the rule; "
-        "it takes momentum, whatever dampening, maximize, nesterov, weight_decay"
+        "the smallest needs momentum, and not dampening, maximize, nesterov or weight_decay"
     )
 
 

@@ -85,8 +85,8 @@ def tell_failure(
         mend = "The traceback of the lines below ends where it raises."
     note = f"{runs} {how}"
     spare = sorted(set(recorder.off) - set(matter))
-    if spare and matter:
-        note += f"; it takes {', '.join(matter)}, whatever {', '.join(spare)}"
+    if spare and matter and again is not None:  # else nothing was left out to see
+        note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
     if unwritten and not said:
         said = READ_UNWRITTEN
     if said.endswith(f"{ROUGHLY[1:]}."):
