@@ -234,6 +234,20 @@ def test_none_in_an_exception_is_no_missing_tensor_where_it_is_right_or_stands_f
     assert "is taken for a tensor" in told[2]
 
 
+class Undefined(Loop):
+    """As in a first lecture: what it returns was never defined."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        return result  # noqa: F821
+
+
+def test_what_cannot_be_asked_beside_an_exception_set_aside_says_so():
+    report = check(Undefined, only=["steps", "hooks", "pickles"])
+    assert [v.clause.id for v in report.failures] == ["steps"]
+    assert {report[id].note for id in ("hooks", "pickles")} == {"every step() raises NameError"}
+
+
 class Third(Loop):
     """As GrokFastAdamW: a third of the lr is what it steps by, and starts from."""
 

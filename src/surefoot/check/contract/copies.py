@@ -15,7 +15,7 @@ from surefoot.check.contract.tools import run, weight
     why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
     mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
     over="rich",
-    needs=["importable"],
+    needs=["a step that returns", "importable"],
     comparing=["repeatable"],
 )
 def pickles(make: Make) -> Claims:
