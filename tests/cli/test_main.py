@@ -124,6 +124,13 @@ def test_an_interrupt_in_a_callback_is_not_lost() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_the_first_help_page_leads_to_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "surefoot COMMAND --help shows a command's options" in said
+    assert "--debug" in said
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_flows(command: str) -> None:
     # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end

@@ -45,7 +45,8 @@ def build() -> App:
     """The whole command line, as a cyclopts App."""
     app = App(
         name="surefoot",
-        help="SGD with momentum that you can check, and use.",
+        help="SGD with momentum that you can check, and use.\n\n"
+        "surefoot COMMAND --help shows a command's options; --debug, with any of them, an error's traceback.",
         version=surefoot.__version__,
         help_format="plaintext",
     )
