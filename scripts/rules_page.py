@@ -58,11 +58,11 @@ These hold exactly, and where two part they part by exactly the amount given;
   `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
   `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
 
-Two steps tell them apart. Without `signsgd`, and `muon`, which is `ema` with Nesterov, the rules of the
-SGD family, each with and without Nesterov where it has it, are 17; times 6 places for the decay, less one
-(the heavy ball's (c) is its (a)), these are 101 variants.
-The probe of `tests/rules/test_variants.py` separates 83 classes of them; the rest are the identities
-above.
+All others part within two steps. Without `signsgd`, and `muon`, which is `ema` with Nesterov, the rules of
+the SGD family, each with and without Nesterov where it has it, are 17; times 6 places for the decay, less
+one (the heavy ball's (c) is its (a)), these are 101 variants. A run of two steps, with another γ in the
+second, has 83 different outcomes among them (`tests/rules/test_variants.py`); those that share an outcome
+are the same by the identities above.
 
 ## A rule of your own
 
@@ -114,6 +114,11 @@ def formula(r: Rule, **values: object) -> str:
     return f'\\[\n{r.latex(**values)}\n\\]\n\n??? note "As text"\n\n    ```text\n{text}\n    ```\n\n'
 
 
+ONLY_THE_FORMULA = """\
+`torch.optim.SGD` itself refuses `nesterov` with dampening, or without momentum; the formula has both.
+
+"""
+
 TABLE = "| hyperparameter | letter | default | domain | meaning |\n|---|---|---|---|---|\n"
 
 
@@ -138,6 +143,8 @@ def section(r: Rule) -> str:
     for x in r.hypers:
         if x.choices == (False, True) and x.name != "maximize" and not x.default:
             parts.append(f"With `{x.name}`:\n\n" + formula(r, **{x.name: True}))
+            if (r.name, x.name) == ("torch", "nesterov"):
+                parts.append(ONLY_THE_FORMULA)
     parts.append(TABLE)
     parts += [row(x) for x in r.hypers if x not in FRAME]
     kept = ", ".join(f"`{x.name}` ({x.letter})" for x in r.slots) or "nothing"
