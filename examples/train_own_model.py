@@ -1,7 +1,8 @@
-"""A model and an optimizer of your own, on MNIST, with a run's folder.
+r"""A model and an optimizer of your own, on MNIST, with a run's folder.
 
-On the command line:
-surefoot train --model train_own_model.py:TwoTowers --optimizer train_own_model.py:SignSGD --lr 1e-3
+On the command line, in the repository's folder:
+surefoot train --model examples/train_own_model.py:TwoTowers \
+    --optimizer examples/train_own_model.py:SignSGD --lr 1e-3
 """
 
 from pathlib import Path
