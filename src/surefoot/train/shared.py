@@ -35,7 +35,7 @@ class Shared:
     """A step, and how many threads it is taken by: found by the clock, again and again.
 
     Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
-    they wait for each other at every product, and it takes up to a hundred times as long. So the next larger
+    they wait for each other at every product, and it takes twelve to sixteen times as long. So the next larger
     number is tried for a few steps now and then where cores are idle, the next smaller one too, and several
     threads are left at once when they are late.
 
