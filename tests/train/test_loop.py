@@ -218,7 +218,9 @@ def test_a_regression_by_the_same_loop() -> None:
     assert run.last == pytest.approx(1.0, abs=1e-3)
 
 
-def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("weighed", [False, True])  # whether losses count by other than their rows
+def test_no_step_waits_for_the_device(weighed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = nn.CrossEntropyLoss(torch.arange(1.0, 4)) if weighed else None
     waits = []
     for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy"):
         real: Callable[..., Any] = getattr(Tensor, name)
@@ -229,9 +231,11 @@ def test_no_step_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(Tensor, name, counted)
     monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
-    fit(model(), (X, Y), VALID, batch_size=1, epochs=1, clip=1.0, progress=False)
-    # targets looked at first; the epoch's losses, its validation, and the same of training rows
-    assert waits == ["tolist", "tolist", "tolist", "tolist", "tolist"]
+    fit(model(), (X, Y), VALID, loss=loss, batch_size=1, epochs=1, clip=1.0, progress=False)
+    # targets looked at first, and for ignored ones; the losses, and their weights; a validation, and the same
+    # of training rows
+    more = ["tolist", "tolist"] if weighed else ["__bool__", "tolist"]
+    assert waits == ["tolist", "tolist", *more, "tolist", "tolist"]
 
 
 def test_bfloat16(tmp_path: Path) -> None:

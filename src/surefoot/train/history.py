@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -64,23 +65,31 @@ class History:
         run: where the records go.
         progress: what shows them.
         steps: steps in an epoch.
+        weigh: targets of a batch -> what its loss weighs in the mean over an epoch; None: its rows.
 
     Attributes:
         step: how many steps are done.
         owed: whether evaluations after the last step were broken off, and are still to be made.
     """
 
-    def __init__(self, run: Run, progress: Progress, steps: int) -> None:
-        self.run, self.progress, self.steps = run, progress, steps
+    def __init__(
+        self,
+        run: Run,
+        progress: Progress,
+        steps: int,
+        weigh: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.run, self.progress, self.steps, self._weigh = run, progress, steps, weigh
         self.step = self._fetched = 0
         self.owed = False
         self._lr = 0.0  # of the last step
-        self._steps: list[tuple[Tensor, float, int]] = []  # loss, lr, rows of those not yet fetched
+        # loss, lr, rows, weight of those not yet fetched
+        self._steps: list[tuple[Tensor, float, int, int | Tensor]] = []
         self._fresh()
 
     def _fresh(self) -> None:
         """What is collected of an epoch."""
-        self._loss, self._rows = 0.0, 0
+        self._loss, self._weight, self._rows = 0.0, 0.0, 0
         self._seen: list[dict[str, Any]] = []  # its validations
         self._train: float | None = None  # the metric on training rows
         self._evaluating = 0.0  # seconds
@@ -109,11 +118,11 @@ class History:
         self._due = time.perf_counter() + _SECONDS
         self.progress.begin(epoch)
 
-    def trained(self, loss: Tensor, lr: float, rows: int) -> None:
-        """One step was made."""
+    def trained(self, loss: Tensor, lr: float, x: Tensor, y: Tensor) -> None:
+        """One step was made, of these inputs and targets."""
         self.step += 1
-        self._lr = lr
-        self._steps.append((loss, lr, rows))
+        self._lr, rows = lr, len(x)
+        self._steps.append((loss, lr, rows, rows if self._weigh is None else self._weigh(y)))
 
     @property
     def due(self) -> bool:
@@ -128,22 +137,26 @@ class History:
         """
         if not self._steps:
             return
-        losses = torch.stack([loss for loss, _, _ in self._steps]).tolist()
+        losses = torch.stack([loss for loss, *_ in self._steps]).tolist()
+        weights: list[float] = [weight for *_, weight in self._steps]  # type: ignore[misc]
+        if self._weigh is not None:
+            weights = torch.stack(weights).tolist()  # type: ignore[arg-type]
         records: list[dict[str, Any]] = []
         try:
             first = self.step - len(self._steps) + 1
-            for step, loss, (_, lr, rows) in zip(
-                range(first, self.step + 1), losses, self._steps, strict=True
+            for step, loss, weight, (_, lr, rows, _) in zip(
+                range(first, self.step + 1), losses, weights, self._steps, strict=True
             ):
                 if not math.isfinite(loss):
                     raise NotFinite("loss", loss, step, self.epoch, bad=step)
                 records.append({"kind": "step", "step": step, "epoch": self.epoch, "loss": loss, "lr": lr})
-                self._loss += loss * rows
+                self._loss += loss * weight
+                self._weight += weight
                 self._rows += rows
         finally:
             self.run.add(records)
             self._steps, self._fetched = [], self.step
-        self.progress.update(self._rows, self._loss / self._rows)
+        self.progress.update(self._rows, self._loss / self._weight)
         self._due = time.perf_counter() + _SECONDS
 
     def validate(self, model: nn.Module, batches: Batches, objective: Objective) -> float | None:
@@ -175,7 +188,7 @@ class History:
             "kind": "epoch",
             "epoch": self.epoch,
             "step": self.step,
-            "train_loss": self._loss / self._rows,
+            "train_loss": self._loss / self._weight,
         }
         if self._train is not None:
             record[f"train_{metric}"] = self._train
@@ -204,6 +217,7 @@ class History:
             "owed": self.owed,
             "lr": self._lr,
             "loss": self._loss,
+            "weight": self._weight,
             "rows": self._rows,
             "seen": list(self._seen),
             "seconds": time.perf_counter() - self._began,
@@ -213,6 +227,7 @@ class History:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.step, self._loss, self._rows = state["step"], state["loss"], state["rows"]
+        self._weight = state.get("weight", self._rows)  # none in one from before anything else was a weight
         self._seen, self._evaluating = state["seen"], state["evaluating"]
         self.owed, self._lr = state.get("owed", False), state.get("lr", 0.0)  # older ones never owe
         self._began = time.perf_counter() - state["seconds"]

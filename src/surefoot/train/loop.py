@@ -223,7 +223,7 @@ def fit(
         several=every < rows.steps,
         shown=progress,
     )
-    history = History(run, shown, rows.steps)
+    history = History(run, shown, rows.steps, what.weigh)
     with (
         folder or nullcontext(),
         ending.rescuing(folder, model, run, history),
@@ -258,7 +258,7 @@ def fit(
                 evaluations.catch_up()
                 for x, y in () if history.owed else stop.through(batches):
                     lr = float(made.param_groups[0]["lr"])
-                    history.trained(step(x, y), lr, len(x))
+                    history.trained(step(x, y), lr, x, y)
                     if scheduler is not None:
                         scheduler.step()
                     if evaluations.due:

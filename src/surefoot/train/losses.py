@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +18,7 @@ __all__ = [
     "Loss",
     "check_differentiable",
     "check_loss",
+    "class_weights",
     "cross_entropy",
     "flat",
     "is_distance",
@@ -123,6 +125,13 @@ def check_differentiable(value: Tensor) -> None:
         )
 
 
+def class_weights(loss: Any) -> Tensor | None:
+    """What each class weighs in a loss, where one is not worth as much as another."""
+    given = loss.keywords if isinstance(loss, partial) else {}
+    found = given.get("weight", getattr(loss, "weight", None))
+    return found if isinstance(found, Tensor) else None
+
+
 def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
     """For a mean that is not one over rows: what a batch's targets weigh in it; None for all others.
 
@@ -145,7 +154,7 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
 
     def weigh(target: Tensor) -> Tensor:
         if measured(target):  # a probability for each class
-            return target.real.new_full((), len(target))
+            return torch.full((), len(target), device=target.device)
         counted = target.ne(ignored)
         if weight is None:
             return counted.sum()

@@ -14,7 +14,7 @@ from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten, watc
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows
-from surefoot.train.losses import Loss, warn_of_sum
+from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
 from surefoot.train.same import told
@@ -34,6 +34,8 @@ class Material:
         compared: gives training rows, as many as are validated on, for the metric on both; None where it is
             not told.
         marks: what tells this material from another's, by what it is called.
+        weigh: targets of a batch to train on -> what its loss weighs in the mean over an epoch; None where
+            that is known to be its rows.
     """
 
     rows: Feed
@@ -41,6 +43,7 @@ class Material:
     objective: Objective
     compared: Callable[[], Batches] | None
     marks: dict[str, Callable[[], str]]
+    weigh: Callable[[Tensor], Tensor] | None
 
     @property
     def generators(self) -> list[torch.Generator]:
@@ -125,4 +128,7 @@ def material(
         valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
     if rows.flaw is None:
         rows = watched(rows)
-    return Material(rows, valid_rows, objective, compared, marks)
+    # told once where all targets are at hand: a step of a small model is too short to count them each time
+    known = rows.target if measured(rows.target) else rows.targets
+    weigh = None if known is not None and objective.even(known) else objective.weigher()
+    return Material(rows, valid_rows, objective, compared, marks, weigh)

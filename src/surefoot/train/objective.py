@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from surefoot.errors import InputError, unknown
 from surefoot.train.losses import (
     LOSSES,
     Loss,
+    class_weights,
     cross_entropy,
     is_distance,
     measured,
@@ -93,6 +94,26 @@ class Objective:
         """Whether the loss grows with the square of targets, and its gradients with them."""
         return self.loss in (squared_error, functional.mse_loss) or isinstance(self.loss, nn.MSELoss)
 
+    def weigher(self) -> Callable[[Tensor], Tensor]:
+        """For a mean of batches' losses: targets -> what their loss weighs in it, on their device.
+
+        That is as much as there are rows, or class numbers that are not ignored, or as the weights of their
+        classes, where the loss is a mean by these.
+        """
+
+        def counted(target: Tensor) -> Tensor:
+            if measured(target):
+                return torch.full((), len(target), device=target.device)
+            return (target != self.ignored).sum()
+
+        return weigher(self.loss) or counted
+
+    def even(self, targets: Tensor) -> bool:
+        """Whether each of these targets weighs as much as any other, so that a batch weighs as its rows."""
+        if measured(targets):
+            return True
+        return class_weights(self.loss) is None and not bool((targets == self.ignored).any())
+
     def measure(self, output: Tensor, target: Tensor) -> Any:
         """What a batch adds to the metric; of one of the user's own, outputs and targets.
 
@@ -119,8 +140,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     accuracy = share of targets at which the largest output is, but for those that the loss ignores;
     R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², the mean ȳ of each target taken over all rows, and both sums over all
     targets; a metric of the user's own is called once, with the outputs and targets of all rows. A batch's
-    loss counts as often as it has rows, or class numbers that are not ignored, or as much as the weights of
-    their classes, where it is a mean by these.
+    loss counts as much as the objective's weigher says.
 
     Args:
         model: left in the mode that it is in.
@@ -137,19 +157,14 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     weights: list[Tensor] = []
     right: list[Tensor] = []  # of how many it is told whether they are
     given: list[tuple[Tensor, Tensor]] = []
-    weigh = weigher(objective.loss)
+    weigh = objective.weigher()
     shift: Tensor | None = None  # a target near the mean, or Σy² − (Σy)²/n would lose all digits
     with evaluating(model):
         for x, y in batches:
             output = model(x)
             loss = wide(objective.loss(output, y))
             rows += len(x)
-            if weigh is not None:
-                weight = weigh(y)
-            elif measured(y):
-                weight = torch.full((), len(x), device=loss.device)
-            else:
-                weight = (y != objective.ignored).sum()
+            weight = weigh(y)
             weights.append(wide(weight))
             loss = torch.where(weight > 0, loss, 0)  # of nothing, the mean is NaN
             if objective.score is not None:

@@ -88,9 +88,10 @@ class Run:
     def epochs(self) -> list[dict[str, Any]]:
         """One record per epoch: epoch, step, train_loss, lr, seconds and train_seconds (without validation).
 
-        train_loss is the mean of the steps' losses, each as often as it had rows. Where there are rows to
-        validate on, also valid_loss and the metric of both, as train_accuracy and valid_accuracy; that of
-        training rows only where they are tensors or arrays, and it can be told.
+        train_loss is the mean of the steps' losses, each as much as a batch weighs in a validation's loss: as
+        its rows, or as its class numbers that the loss does not ignore, or as the weights of their classes.
+        Where there are rows to validate on, also valid_loss and the metric of both, as train_accuracy and
+        valid_accuracy; that of training rows only where they are tensors or arrays, and it can be told.
         """
         return [record for record in self.records.others if record["kind"] == "epoch"]
 
