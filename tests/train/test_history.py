@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +13,11 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot import SGD
-from surefoot.train.history import History
+from surefoot.errors import InputError
+from surefoot.train.history import History, NotFinite
 from surefoot.train.loop import fit
 from surefoot.train.progress import Progress
-from surefoot.train.run import Run
+from surefoot.train.run import Run, RunDiverged
 
 
 def rows(ignored: int = -100) -> tuple[Tensor, Tensor]:
@@ -47,6 +51,64 @@ def test_a_training_loss_is_weighed_as_a_validation_loss_is(name: str, form: str
     run = fit(nn.Linear(4, 2), train, (x, y), optimizer=still, loss=ENTROPIES[name], batch_size=7, epochs=1,
               progress=False)  # fmt: skip
     assert run.epochs[0]["train_loss"] == pytest.approx(run.epochs[0]["valid_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("form", ["tensors", "loader"])
+@pytest.mark.parametrize("name", ["plain", "weights", "own"])
+def test_a_batch_whose_targets_are_all_ignored_is_no_divergence(
+    name: str, form: str, accumulate: int, tmp_path: Path
+) -> None:
+    """As in a plain loop, where its gradient is 0; momentum goes on."""
+    if name == "own" and accumulate > 1:
+        return  # parts of such a loss weigh as their rows
+    x, y = rows()
+    y[:16] = y[40:48] = -100
+    loss, nets = ENTROPIES[name] or functional.cross_entropy, []
+    for _ in range(2):
+        torch.manual_seed(0)
+        nets.append(nn.Linear(4, 2))
+    train: Any = (x, y) if form == "tensors" else DataLoader(TensorDataset(x, y), 8)
+    run = fit(nets[0], train, (x, y), loss=ENTROPIES[name], optimizer=lambda p: SGD(p, lr=0.1, momentum=0.9),
+              batch_size=8, accumulate=accumulate, shuffle=False, epochs=2, out=tmp_path / "run",
+              progress=False)  # fmt: skip
+    by_hand = SGD(nets[1].parameters(), lr=0.1, momentum=0.9)
+    for xs, ys in [*zip(x.split(8), y.split(8), strict=True)] * 2:
+        by_hand.zero_grad()
+        loss(nets[1](xs), ys).backward()
+        by_hand.step()
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5 * (accumulate > 1), atol=1e-6 * (accumulate > 1))
+    assert [record["step"] for record in run.steps if record["loss"] is None] == [1, 2, 6, 14, 15, 19]
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["loss"] is None
+
+
+def test_a_loss_that_is_nan_of_itself_is_a_divergence_still() -> None:
+    x, y = rows()
+    y[:16] = -100
+    loss = lambda output, target: output.sum() * math.nan  # noqa: E731
+    with pytest.raises(RunDiverged, match="became NaN at step 3 "):
+        fit(nn.Linear(4, 2), (x, y), loss=loss, shuffle=False, batch_size=8, progress=False)
+
+
+def test_an_epoch_in_which_nothing_is_learned_is_told() -> None:
+    x, y = rows()
+    train: Any = DataLoader(TensorDataset(x, torch.full_like(y, -100)), 8)
+    with pytest.raises(InputError, match="The loss ignores all targets of epoch 1, so nothing is learned"):
+        fit(nn.Linear(4, 2), train, progress=False)
+
+
+def test_a_step_that_learns_nothing_does_not_show_that_weights_are_good() -> None:
+    history = History(Run("run", "loss"), Progress(1, 9, None, shown=False), 9, lambda y: (y >= 0).sum())
+    history.begin(1)
+    x, y = torch.zeros(4, 2), torch.zeros(4)
+    for loss, target in ((1.0, y), (math.nan, y - 1), (math.nan, y - 1), (math.nan, y)):
+        history.trained(torch.tensor(loss), 0.1, x, target)
+    with pytest.raises(NotFinite) as caught:
+        history.fetch()
+    assert (caught.value.step, caught.value.bad) == (4, 2)
+    assert [record["loss"] for record in history.run.steps] == [1.0, None, None]
 
 
 def test_what_a_checkpoint_held_before_there_were_weights_counts_as_its_rows() -> None:

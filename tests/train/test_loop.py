@@ -232,10 +232,9 @@ def test_no_step_waits_for_the_device(weighed: bool, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(Tensor, name, counted)
     monkeypatch.setattr("surefoot.train.history._SECONDS", 1e9)
     fit(model(), (X, Y), VALID, loss=loss, batch_size=1, epochs=1, clip=1.0, progress=False)
-    # targets looked at first, and for ignored ones; the losses, and their weights; a validation, and the same
-    # of training rows
-    more = ["tolist", "tolist"] if weighed else ["__bool__", "tolist"]
-    assert waits == ["tolist", "tolist", *more, "tolist", "tolist"]
+    # targets looked at first, and for ignored ones, or for a batch that weighs anything; the losses, and
+    # their weights; a validation, and the same of training rows
+    assert waits == ["tolist", "tolist", "__bool__", *["tolist"] * weighed, "tolist", "tolist", "tolist"]
 
 
 def test_bfloat16(tmp_path: Path) -> None:

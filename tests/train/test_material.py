@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -39,6 +40,16 @@ def test_as_many_training_rows_are_compared_as_are_validated_on() -> None:
     found = looked_at((X[:3], Y[:3]))
     assert found.compared is not None
     assert torch.cat([x for x, _ in found.compared()]).equal(X[:3])
+
+
+def test_a_step_is_tried_on_a_batch_from_which_something_is_learned() -> None:
+    model, config, place = nn.Linear(2, 2), Config(data=GIVEN, batch_size=4), torch.device("cpu")
+    options: Any = {"loss": None, "metric": None, "scaling": None, "device": place}
+    for ignored, first in ((slice(0, 3), 0), (slice(0, 4), 4), (slice(0, 8), None)):
+        y = Y.clone()
+        y[ignored] = -100
+        batch = material(model, (X, y), None, config, **options).batch(4)
+        assert (None if batch is None else int(batch[0][0, 0]) // 2) == first
 
 
 def test_nothing_is_compared_without_a_metric_or_rows_to_validate_on() -> None:

@@ -16,10 +16,11 @@ from surefoot.plot.runs import History
 from surefoot.train.records import Records
 
 
-def of_step(step: int, loss: float = 0.5) -> dict[str, Any]:
+def of_step(step: int, loss: float | None = 0.5) -> dict[str, Any]:
     return {"kind": "step", "step": step, "epoch": 1 + step // 10, "loss": loss, "lr": 0.1}
 
 
+STEPS = st.builds(of_step, st.integers(1, 99), st.sampled_from([0.5, None]))
 OTHERS = [
     {"kind": "valid", "step": 3, "epoch": 1, "valid_loss": 1.0, "valid_accuracy": None},
     {"kind": "epoch", "epoch": 1, "step": 10, "train_loss": 0.5, "lr": 0.1, "seconds": 0.1},
@@ -27,7 +28,7 @@ OTHERS = [
 ]
 
 
-@given(st.lists(st.one_of(st.integers(1, 99).map(of_step), st.sampled_from(OTHERS))), st.integers(0, 9))
+@given(st.lists(st.one_of(STEPS, st.sampled_from(OTHERS))), st.integers(0, 9))
 def test_they_are_a_list_of_dicts(listed: list[dict[str, Any]], cut: int) -> None:
     records = Records(listed[:cut])
     records.extend(listed[cut:])
@@ -48,6 +49,11 @@ def test_a_step_takes_few_bytes() -> None:
     tracemalloc.stop()
     assert taken < 50_000 * 40
     assert records.last == 50_000
+
+
+def test_a_picture_leaves_out_steps_without_a_loss() -> None:
+    drawn = Records(of_step(i, None if i <= 3 or i % 3 == 2 else float(i)) for i in range(1, 60_001)).drawn
+    assert [record["loss"] for record in drawn[:3]] == [None, 5.0, 8.0]
 
 
 @pytest.mark.parametrize("epochs", [1, 8, 1000])

@@ -200,10 +200,10 @@ def parts(
 
 
 def weighted(value: Tensor, share: float | Tensor) -> Tensor:
-    """A part's loss by its share; nothing where that is nothing, of which the mean is NaN."""
+    """A part's loss by its share; nothing where that is nothing, of which the mean is NaN, or of nothing."""
     if not isinstance(share, Tensor):
         return value * share
-    return value.where(share > 0, 0.0) * share.to(value.dtype)
+    return value.where(share > 0, 0.0) * share.where(share > 0, 0.0).to(value.dtype)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from surefoot.errors import InputError
 from surefoot.train.batch import Batches
 from surefoot.train.objective import Objective, evaluate
 from surefoot.train.progress import Progress
@@ -83,6 +84,7 @@ class History:
         self.step = self._fetched = 0
         self.owed = False
         self._lr = 0.0  # of the last step
+        self._finite = 0  # the last step whose loss was
         # loss, lr, rows, weight of those not yet fetched
         self._steps: list[tuple[Tensor, float, int, int | Tensor]] = []
         self._fresh()
@@ -147,16 +149,21 @@ class History:
             for step, loss, weight, (_, lr, rows, _) in zip(
                 range(first, self.step + 1), losses, weights, self._steps, strict=True
             ):
-                if not math.isfinite(loss):
-                    raise NotFinite("loss", loss, step, self.epoch, bad=step)
-                records.append({"kind": "step", "step": step, "epoch": self.epoch, "loss": loss, "lr": lr})
-                self._loss += loss * weight
-                self._weight += weight
+                if weight and not math.isfinite(loss):
+                    raise NotFinite("loss", loss, step, self.epoch, bad=self._finite + 1)
+                # the mean over nothing is NaN, and its gradient 0
+                told = loss if weight else None
+                records.append({"kind": "step", "step": step, "epoch": self.epoch, "loss": told, "lr": lr})
                 self._rows += rows
+                if weight:
+                    self._loss += loss * weight
+                    self._weight += weight
+                    self._finite = step
         finally:
             self.run.add(records)
             self._steps, self._fetched = [], self.step
-        self.progress.update(self._rows, self._loss / self._weight)
+        if self._weight:
+            self.progress.update(self._rows, self._loss / self._weight)
         self._due = time.perf_counter() + _SECONDS
 
     def validate(self, model: nn.Module, batches: Batches, objective: Objective) -> float | None:
@@ -167,7 +174,7 @@ class History:
         """
         loss, metric = self._evaluate(model, batches, objective)
         if not math.isfinite(loss):
-            raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self.step + 1)
+            raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self._finite + 1)
         record = {"kind": "valid", "step": self.step, "epoch": self.epoch, "valid_loss": loss}
         self._seen.append(record | {f"valid_{objective.metric}": metric})  # of "loss", the same once more
         if self.inside:  # the epoch's own record has that of its last step
@@ -179,10 +186,16 @@ class History:
         _, self._train = self._evaluate(model, batches, objective)
 
     def end(self) -> None:
-        """The epoch is over, or the run stopped within it or its evaluations: then it gets no record yet."""
+        """The epoch is over, or the run stopped within it or its evaluations: then it gets no record yet.
+
+        Raises:
+            InputError: the loss ignores all its targets.
+        """
         self.fetch()
         if self.inside or self.owed:
             return
+        if not self._weight:
+            raise InputError(f"The loss ignores all targets of epoch {self.epoch}, so nothing is learned.")
         metric = self.run.metric
         record = {
             "kind": "epoch",
@@ -227,6 +240,7 @@ class History:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.step, self._loss, self._rows = state["step"], state["loss"], state["rows"]
+        self._finite = self.step  # a checkpoint is of finite weights
         self._weight = state.get("weight", self._rows)  # none in one from before anything else was a weight
         self._seen, self._evaluating = state["seen"], state["evaluating"]
         self.owed, self._lr = state.get("owed", False), state.get("lr", 0.0)  # older ones never owe

@@ -70,10 +70,12 @@ class Material:
         return None if self.rows.seen is None else self.rows.seen(step)
 
     def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
-        """The first full batch; None where rows are not at hand, or fewer."""
-        if self.rows.first is None or self.rows.rows < size:
-            return None
-        return next(self.rows.first(size, size))
+        """The first full batch that weighs anything; None where there is none, or rows are not at hand."""
+        whole = self.rows.rows // size * size
+        for x, y in self.rows.first(whole, size) if self.rows.first is not None and whole else ():
+            if self.weigh is None or bool(self.weigh(y) > 0):
+                return x, y
+        return None
 
 
 def material(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +40,7 @@ class Records(Sequence[Record]):
             if list(record) == _STEP and record["kind"] == "step":
                 self._step.append(record["step"])
                 self._epoch.append(record["epoch"])
-                self._loss.append(record["loss"])
+                self._loss.append(math.nan if record["loss"] is None else record["loss"])
                 self._lr.append(record["lr"])
             else:
                 self._places.append(len(self))
@@ -97,9 +98,11 @@ class Records(Sequence[Record]):
         for first in range(0, len(self._step), size):
             losses = self._loss[first : first + size]
             record = self._of_step(first + len(losses) // 2)
-            means.append(record | {"loss": sum(losses) / len(losses)})
+            told = [loss for loss in losses if not math.isnan(loss)]
+            means.append(record | {"loss": sum(told) / len(told) if told else None})
         return [*means, *self.others]
 
     def _of_step(self, i: int) -> Record:
-        numbers = self._step[i], self._epoch[i], self._loss[i], self._lr[i]
+        loss = None if math.isnan(self._loss[i]) else self._loss[i]  # of a batch that has none
+        numbers = self._step[i], self._epoch[i], loss, self._lr[i]
         return dict(zip(_STEP, ("step", *numbers), strict=True))

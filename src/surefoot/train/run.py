@@ -81,7 +81,10 @@ class Run:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """One record per training step: step, epoch, loss, lr."""
+        """One record per training step: step, epoch, loss, lr.
+
+        The loss is None where it ignores all targets of the batch.
+        """
         return self.records.steps
 
     @property

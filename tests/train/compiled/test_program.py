@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import surefoot
+from surefoot.train.compiled import verify
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import Untraceable, trace
 from surefoot.train.compiled.step import CompiledSteps
@@ -70,6 +71,20 @@ def test_batches_in_parts(job, clip, ignored):
     take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
     assert steps.disagreement(take, x, y, hyper(optimizer)) is None
     assert model.norm.num_batches_tracked - counted == 3 * K
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_batch_of_nothing_has_no_gradient(job, accumulate):
+    """Its loss is NaN, or 0 of parts; the weights go on by their momentum."""
+    model, optimizer, x, y = job(nesterov=True)
+    y[1] = -100
+    step = eager(Job(model, nn.functional.cross_entropy, optimizer, accumulate=accumulate))
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y, accumulate=accumulate)
+    ours = lambda: steps(x, y, hyper(optimizer)).nan_to_num()  # noqa: E731
+    take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)]).nan_to_num()  # noqa: E731
+    assert verify.difference(steps._state, ours, take) is None
+    assert model.first.weight.isfinite().all()
 
 
 def test_lr_and_momentum_are_inputs(job):

@@ -29,7 +29,8 @@ from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise
 from surefoot.train.compiled.options import constants
-from surefoot.train.engine import Job
+from surefoot.train.engine import Job, parts, weighted
+from surefoot.train.losses import weigher
 from surefoot.train.threads import AT_FIRST, by
 
 if TYPE_CHECKING:
@@ -76,20 +77,21 @@ def key(job: Job, x: Tensor, y: Tensor) -> str:
     tensors = [*model.named_parameters(), *model.named_buffers()]
     names = {p: n for n, p in model.named_parameters()}
     inputs = {id(t): name for name, t in tensors}
-    parts = [
+    found = [
         repr(model),
         [(n, tuple(t.shape), str(t.dtype), t.stride(), t.requires_grad) for n, t in tensors],
         [[names.get(p) for p in g["params"]] for g in groups],
         constants(groups),
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
         (job.clip, job.accumulate),
-        [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss"), fingerprint(sgd)],
+        [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss")],
+        [fingerprint(used) for used in (sgd, parts, weighted, weigher)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
         [platform.machine(), AT_FIRST, _COMPILER],
         torch.backends.cpu.get_cpu_capability(),
         hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest(),
     ]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
 
 
 def store(program: Program, name: str) -> None:
