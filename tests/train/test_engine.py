@@ -56,6 +56,20 @@ def test_the_way_past_backward_is_backward(monkeypatch: pytest.MonkeyPatch) -> N
         assert torch.equal(p, q)
 
 
+def test_what_is_not_trained_of_a_loss_gathers_no_gradients() -> None:
+    class Scaled(nn.Linear):
+        def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return functional.cross_entropy(super().forward(output), target)
+
+    net, loss, gradients = model(), Scaled(3, 3), []
+    step = engine.eager(Job(net, loss, SGD(net.parameters(), lr=1e-30)))
+    for _ in range(2):
+        step(X, Y)
+        assert loss.weight.grad is not None
+        gradients.append(loss.weight.grad.clone())
+    assert torch.equal(*gradients)
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [

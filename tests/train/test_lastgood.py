@@ -45,6 +45,14 @@ def test_buffers_come_back_too() -> None:
     assert torch.equal(model.running_mean, torch.zeros(2))
 
 
+def test_what_a_loss_holds_comes_back_with_them() -> None:
+    model, loss = nn.Linear(1, 1), nn.BatchNorm1d(2)
+    good = LastGood(model, loss=loss)
+    loss(torch.randn(8, 2))
+    good.restore(1)
+    assert loss.num_batches_tracked == 0
+
+
 class Remembers(nn.Linear):
     """Keeps what is no tensor, as get_extra_state allows."""
 

@@ -145,6 +145,17 @@ def test_dropout_is_off_and_on_again() -> None:
     assert model.training
 
 
+def test_a_loss_is_evaluated_as_the_model_is() -> None:
+    class Centred(nn.BatchNorm1d):
+        def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return functional.cross_entropy(super().forward(output), target)
+
+    loss, rows = Centred(2), [(torch.ones(8, 2), torch.zeros(8, dtype=torch.long))]
+    evaluate(nn.Linear(2, 2), rows, Objective.of(loss, rows[0][1]))
+    assert loss.training
+    assert loss.num_batches_tracked == 0
+
+
 def test_no_rows() -> None:
     with pytest.raises(InputError, match="The validation data hold no rows"):
         evaluate(nn.Linear(1, 1), [], Objective.of(None, torch.tensor([1.0])))

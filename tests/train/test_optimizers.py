@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+import surefoot
 from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.train import optimizers
@@ -122,3 +123,22 @@ def test_a_text_in_the_place_of_a_number(given: dict[str, Any], text: str) -> No
 def test_an_option_given_twice() -> None:
     with pytest.raises(InputError, match="The option 'a' is given twice"):
         optimizers.options(["a=1", "a=2"])
+
+
+def test_tensors_that_nothing_holds_are_told(tmp_path: Path) -> None:
+    """They are in no checkpoint; those of a loss are."""
+    model, x, y = torch.nn.Linear(2, 2), torch.randn(8, 2), torch.arange(8) % 2
+    extra = [torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(()))]
+    loss = torch.nn.CrossEntropyLoss(torch.ones(2))
+    optimizers.warn_of_others(SGD([*model.parameters(), loss.weight], lr=0.1), model, loss)  # type: ignore[list-item]
+
+    def go(**options: Any) -> None:
+        optimizer = SGD([*model.parameters(), *extra], lr=0.1)
+        surefoot.fit(model, (x, y), optimizer=optimizer, epochs=1, progress=False, **options)
+
+    go()  # nothing of it is saved anyway
+    said = (
+        r"^The optimizer has 2 tensors that neither the model nor the loss holds, of shape \(3,\) and others"
+    )
+    with pytest.warns(UserWarning, match=said):
+        go(out=tmp_path / "run")

@@ -17,6 +17,7 @@ from surefoot.errors import InputError, first_line
 from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
+from surefoot.train.losses import of_torch
 from surefoot.train.pack import pack
 from surefoot.train.run import Run
 from surefoot.train.same import check_given, check_options, settled
@@ -48,6 +49,7 @@ class Checkpoints:
         sources: "model", "optimizer" -> a checksum of its class's Python, where that is the user's.
         model: the run's.
         best: the weights of its best validation, which are written before a checkpoint that tells of them.
+        loss: the run's, where it has a state of its own.
         parts: name -> what else has a state; None has none.
 
     Attributes:
@@ -67,13 +69,14 @@ class Checkpoints:
         *,
         model: nn.Module,
         best: Best,
+        loss: nn.Module | None = None,
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
         self.step = 0
         self._marks, self._sources = given, dict(sources)
-        self._model, self._best = model, best
-        parts = {"model": model, **parts, "best": best}
+        self._modules, self._best = [m for m in (model, loss) if m is not None], best
+        parts = {"model": model, "loss": loss, **parts, "best": best}
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._at = time.monotonic()
         self._steps, self._seconds = math.inf, math.inf
@@ -128,6 +131,11 @@ class Checkpoints:
         check_options(folder.path, about.get("options", folder.options), folder.options)
         check_given(folder.path, about.get("given", {}), self._given)
         for name, part in self._parts.items():
+            if name == "loss" and name not in state:  # one from before they were kept
+                if not of_torch(part):
+                    said = f"the checkpoint '{path}' does not hold what the loss has learned or counted"
+                    warnings.warn(f"{said}; going on with what it has now", stacklevel=2)
+                continue
             try:
                 load(part, state[name])
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -153,11 +161,11 @@ class Checkpoints:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
 
     def _sound(self) -> bool:
-        return all(bool(p.isfinite().all()) for p in self._model.parameters())
+        return all(bool(p.isfinite().all()) for m in self._modules for p in m.parameters())
 
 
-def ended(folder: RunFolder, model: nn.Module) -> Run | None:
-    """The run in the folder if it has nothing to go on with; the model gets its weights.
+def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None = None) -> Run | None:
+    """The run in the folder if it has nothing to go on with; the model and the loss get their weights.
 
     Raises:
         InputError: it diverged.
@@ -169,6 +177,8 @@ def ended(folder: RunFolder, model: nn.Module) -> Run | None:
     if folder.status != "finished":
         return None
     saved.load(folder.path, model)
+    if loss is not None and (folder.path / saved.LOSS).exists():  # not of a run from before it was written
+        saved.load(folder.path, loss, saved.LOSS)
     return Run.load(folder.path)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
 
 from surefoot.errors import InputError
 
-__all__ = ["describe", "pick"]
+__all__ = ["describe", "move", "pick"]
 
 
 def pick(name: str | torch.device = "auto") -> torch.device:
@@ -31,6 +34,13 @@ def pick(name: str | torch.device = "auto") -> torch.device:
     except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
         raise InputError(f"There is no device '{name}' here; auto would take {pick()}.") from error
     return device
+
+
+def move(device: torch.device, *things: Any) -> None:
+    """Move the modules among the things to the device: a model, and a loss with tensors of its own."""
+    for thing in things:
+        if isinstance(thing, nn.Module):
+            thing.to(device)
 
 
 def describe(device: torch.device, most: int = 1) -> str:

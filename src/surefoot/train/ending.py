@@ -19,8 +19,10 @@ from surefoot.train.run import Interrupted, Run
 __all__ = ["failed", "interrupted", "rescuing", "written"]
 
 
-def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) -> None:
-    """Write the weights, the best ones, and the curves.
+def written(
+    folder: RunFolder | None, model: nn.Module, best: Best, run: Run, loss: nn.Module | None = None
+) -> None:
+    """Write the weights, those of a loss that has some, the best ones, and the curves.
 
     Raises:
         InputError: the folder cannot be written.
@@ -31,23 +33,32 @@ def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run) ->
     # no records where the first loss is NaN
     curves = painter.begun(run.name, run.records.drawn) if run.records else None
     best.write()
-    saved.save(folder, model.state_dict())
+    saved.save_last(folder, model, loss)
     if curves is not None:
         folder.write("curves.png", curves())
 
 
-def failed(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, history: History) -> None:
+def failed(
+    folder: RunFolder | None,
+    model: nn.Module,
+    best: Best,
+    run: Run,
+    history: History,
+    loss: nn.Module | None = None,
+) -> None:
     """Save what there is of a run that ends in an exception, which says more than any of its own would."""
     with suppress(Exception):
         history.fetch()
     with suppress(Exception):
-        written(folder, model, best, run)
+        written(folder, model, best, run, loss)
     with suppress(Exception):
         run.end("failed")
 
 
 @contextmanager
-def rescuing(folder: RunFolder | None, model: nn.Module, run: Run, history: History) -> Iterator[None]:
+def rescuing(
+    folder: RunFolder | None, model: nn.Module, run: Run, history: History, loss: nn.Module | None = None
+) -> Iterator[None]:
     """Where the run's folder is gone when it ends, save the weights in its place: nothing else has them."""
     try:
         yield
@@ -61,7 +72,7 @@ def rescuing(folder: RunFolder | None, model: nn.Module, run: Run, history: Hist
         said += f" {history.step:,}"
         with suppress(InputError):
             folder.make_anew()
-            saved.save(folder, model.state_dict())
+            saved.save_last(folder, model, loss)
             said += f"; the last weights, and nothing else, are saved in '{folder.path / saved.LAST}'"
         said += "; where it was moved to, it can be resumed from its last checkpoint."
         if isinstance(error, InputError) and isinstance(error.__cause__ or error, (FolderGone, OSError)):

@@ -92,7 +92,8 @@ def eager(job: Job) -> Step:
     unproven = accumulate > 1  # that the loss is a mean over the rows
     weigh = weigher(loss)
     trained = set(map(id, params))
-    others = [p for p in model.parameters() if p.requires_grad and id(p) not in trained]
+    held = [*model.parameters(), *(loss.parameters() if isinstance(loss, nn.Module) else ())]
+    others = [p for p in held if p.requires_grad and id(p) not in trained]
 
     def valued(output: Any, y: Tensor) -> Tensor:
         try:

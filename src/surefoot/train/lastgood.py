@@ -23,11 +23,12 @@ class LastGood:
     Args:
         model: whose weights.
         step: how many steps it has done.
+        loss: one that has some too, to go with them.
     """
 
-    def __init__(self, model: nn.Module, step: int = 0) -> None:
-        self._model = model
-        self._copies: deque[tuple[int, dict[str, Any]]] = deque(maxlen=2)
+    def __init__(self, model: nn.Module, step: int = 0, loss: nn.Module | None = None) -> None:
+        self._parts = [part for part in (model, loss) if part is not None]
+        self._copies: deque[tuple[int, list[dict[str, Any]]]] = deque(maxlen=2)
         self._copy(step)
 
     def offer(self, step: int) -> None:
@@ -38,10 +39,11 @@ class LastGood:
     def restore(self, bad: int) -> int:
         """The loss of step `bad` was not finite: put the newest good weights back; returns their step."""
         good = [copy for copy in self._copies if copy[0] + 1 < bad] or [self._copies[0]]
-        step, weights = good[-1]
-        self._model.load_state_dict(weights)
+        step, states = good[-1]
+        for part, state in zip(self._parts, states, strict=True):
+            part.load_state_dict(state)
         return step
 
     @torch.no_grad()
     def _copy(self, step: int) -> None:
-        self._copies.append((step, saved.copied(self._model)))
+        self._copies.append((step, [saved.copied(part) for part in self._parts]))

@@ -32,7 +32,7 @@ from surefoot.train.given import check_model
 from surefoot.train.history import History, NotFinite
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.losses import Loss
+from surefoot.train.losses import Loss, stateful
 from surefoot.train.material import material
 from surefoot.train.optimizers import Maker
 from surefoot.train.progress import Progress
@@ -97,6 +97,7 @@ def fit(
             surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step. One that is given ready-made has its
             own lr again after a schedule.
         loss: (output, target) -> scalar; "cross-entropy" or "squared-error"; None goes by the targets' type.
+            A module is moved to the device; it learns where the optimizer has its parameters.
         metric: what a validation is judged by: "accuracy", "r2" or "loss"; None is accuracy for class
             numbers, R² for measures, and the loss where for measures there is a loss of your own. Or a
             function (outputs, targets) -> number of all rows to validate on at once, the larger the better.
@@ -146,7 +147,7 @@ def fit(
     if resume and out is None:
         raise InputError("resume=True needs out, the folder of the run to go on with.")
     place = devices.pick(device)
-    model.to(place)
+    devices.move(place, model, loss)
     made = optimizers.over(model, optimizer)
     config = Config(
         data=GIVEN,
@@ -196,6 +197,8 @@ def fit(
     scheduler = schedules.make(
         schedule, made, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor
     )
+    if out is not None:
+        optimizers.warn_of_others(made, model, loss)
     if out is None or isinstance(out, RunFolder):
         folder = out
     else:
@@ -223,14 +226,15 @@ def fit(
         several=every < rows.steps,
         shown=progress,
     )
+    own = stateful(objective.loss)
     history = History(run, shown, rows.steps, what.weigh)
     with (
         folder or nullcontext(),
-        ending.rescuing(folder, model, run, history),
+        ending.rescuing(folder, model, run, history, own),
         Interruptible(told=progress) as stop,
         Randomness(config.seed, place, what.generators) as random,
     ):
-        if folder is not None and resumed and (whole := ended(folder, model)):
+        if folder is not None and resumed and (whole := ended(folder, model, own)):
             return whole
         best = Best(model, objective.metric, folder)
         checkpoints = Checkpoints(
@@ -240,6 +244,7 @@ def fit(
             what.marks,
             sources(model=model, optimizer=made),
             model=model,
+            loss=own,
             optimizer=made,
             schedule=scheduler,
             random=random,
@@ -249,7 +254,7 @@ def fit(
         if folder is not None and resumed:
             run.records = Records(checkpoints.restore(folder))
         evaluations = Evaluations(model, what, history, best, random, stop, every=every, last=last)
-        good = LastGood(model, history.step)
+        good = LastGood(model, history.step, own)
         try:
             for epoch in range(history.current, epochs + 1):
                 history.begin(epoch)
@@ -292,12 +297,12 @@ def fit(
             status, problem, kept = "diverged", found, good.restore(found.bad)
         except (Exception, SystemExit) as error:  # a model that ends Python
             if not stop.ends(error):  # else while it validated: it goes on from the last checkpoint
-                ending.failed(folder, model, best, run, history)
+                ending.failed(folder, model, best, run, history, own)
                 raise
             status = "interrupted"
         finally:
             history.close()
-        ending.written(folder, model, best, run)
+        ending.written(folder, model, best, run, own)
         run.end(status)
     if status == "interrupted":
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)

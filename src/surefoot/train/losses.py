@@ -26,6 +26,7 @@ __all__ = [
     "of_classes",
     "of_torch",
     "squared_error",
+    "stateful",
     "warn_of_sum",
     "weigher",
 ]  # fmt: skip
@@ -90,6 +91,11 @@ def of_torch(loss: Any) -> bool:
     home = getattr(loss, "__module__", None) or "" if not isinstance(loss, nn.Module) else ""
     own = loss in LOSSES.values()
     return own or home.startswith("torch.") or type(loss).__module__.startswith("torch.nn.")
+
+
+def stateful(loss: Any) -> nn.Module | None:
+    """The loss where it is a module that holds anything, such as a temperature to learn or a moving mean."""
+    return loss if isinstance(loss, nn.Module) and loss.state_dict() else None
 
 
 def check_loss(value: Any) -> None:

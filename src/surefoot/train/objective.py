@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +160,8 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     given: list[tuple[Tensor, Tensor]] = []
     weigh = objective.weigher()
     shift: Tensor | None = None  # a target near the mean, or Σy² − (Σy)²/n would lose all digits
-    with evaluating(model):
+    own = objective.loss
+    with evaluating(model), evaluating(own) if isinstance(own, nn.Module) else nullcontext():
         for x, y in batches:
             output = model(x)
             loss = wide(objective.loss(output, y))

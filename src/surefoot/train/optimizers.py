@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,17 @@ from surefoot.options import parse_options
 from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
 
-__all__ = ["OPTIONS", "Maker", "build", "describe", "options", "over", "told", "with_defaults"]
+__all__ = [
+    "OPTIONS",
+    "Maker",
+    "build",
+    "describe",
+    "options",
+    "over",
+    "told",
+    "warn_of_others",
+    "with_defaults",
+]
 
 Maker = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -133,6 +144,21 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
             " computed; a model's parameters are none, so leave it out."
         )
     return made  # type: ignore[no-any-return]
+
+
+def warn_of_others(optimizer: Optimizer, *modules: Any) -> None:
+    """Warn of tensors that the optimizer trains and none of the modules holds: a run saves them nowhere."""
+    held = [t for m in modules if isinstance(m, nn.Module) for t in m.state_dict(keep_vars=True).values()]
+    own = set(map(id, held))
+    others = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in own]
+    if others:
+        count = "a tensor" if len(others) == 1 else f"{len(others):,} tensors"
+        warnings.warn(
+            f"The optimizer has {count} that neither the model nor the loss holds, of shape"
+            f" {tuple(others[0].shape)}{' and others' * (len(others) > 1)}; the run's folder will not hold"
+            " what is learned there, and when the run is resumed it is lost.",
+            stacklevel=3,
+        )
 
 
 def told(optimizer: Optimizer) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack, unpack
 
-__all__ = ["BEST", "LAST", "about", "copied", "load", "save"]
+__all__ = ["BEST", "LAST", "LOSS", "about", "copied", "load", "save", "save_last"]
 
 _EXTRA = "extra of get_extra_state: "
-LAST, BEST = "model.safetensors", "best.safetensors"
+LAST, BEST, LOSS = "model.safetensors", "best.safetensors", "loss.safetensors"
 
 
 def save(
@@ -43,6 +43,17 @@ def save(
         about["extra"], inside = pack(others, "the model")
         tensors |= {_EXTRA + k: t for k, t in inside.items()}
     folder.write(name, safetensors.torch.save(tensors, {"surefoot": json.dumps(about)}))
+
+
+def save_last(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> None:
+    """Write what a model's weights are now, and what a loss holds, to the run's folder.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    save(folder, model.state_dict())
+    if loss is not None:
+        save(folder, loss.state_dict(), LOSS)
 
 
 def copied(model: nn.Module) -> dict[str, Any]:
@@ -69,7 +80,8 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"The weights in '{path}' are of another model than config.toml says.") from error
+        whose = "loss than this one" if name == LOSS else "model than config.toml says"
+        raise InputError(f"The weights in '{path}' are of another {whose}.") from error
 
 
 def about(folder: Path, name: str = LAST) -> dict[str, Any]:

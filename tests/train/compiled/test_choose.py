@@ -54,6 +54,34 @@ def test_what_stands_in_the_way():
     assert why(batch=(batch[0].to("meta"), batch[1])) == "it runs on meta"
 
 
+class Kept(nn.Module):
+    """A loss with a tensor of its own, which a step may change, in place or not."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+        self.change = change
+
+    def forward(self, output, target):
+        if self.change == "in place":
+            self.mean += output.detach().mean(0)
+        elif self.change:
+            self.mean = self.mean + output.detach().mean(0)
+        return nn.functional.cross_entropy(output - self.mean, target)
+
+
+@pytest.mark.parametrize("change", ["in place", "anew", ""])
+def test_a_loss_that_a_step_changes_runs_eagerly(job, monkeypatch, change):
+    """Its state would be a program's constant, and tracing the program would move it."""
+    monkeypatch.setattr("surefoot.train.compiled.choose._program", lambda *_, **__: None)
+    model, optimizer, x, y = job()
+    loss, said = Kept(change), []
+    choose("on", Job(model, loss, optimizer), (x[0], y[0]), every=5, last=10, say=said.append)
+    told = ["The training step runs eagerly: its loss holds what a step changes."]
+    assert said == (told if change else [])
+    assert not loss.mean.any()
+
+
 def test_a_graph_takes_the_optimizers_own_step(on_cuda):
     w = nn.Linear(2, 1)
     cast = torch.autocast("cpu", torch.bfloat16)

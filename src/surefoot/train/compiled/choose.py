@@ -21,6 +21,9 @@ from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
 from surefoot.train.engine import Job, Step, eager
+from surefoot.train.losses import of_torch, stateful
+from surefoot.train.pack import pack
+from surefoot.train.saved import copied
 from surefoot.train.threads import shared
 
 __all__ = ["choose", "hint", "obstacle", "steps_at_once"]
@@ -59,6 +62,8 @@ def choose(
     """
     if mode != "off" or last >= LONG:
         why = obstacle(job, batch)
+        if why is None and batch is not None and mode != "off" and changed(job, batch):
+            why = "its loss holds what a step changes"
         if why is not None or batch is None:
             if mode == "on":
                 say(f"The training step runs eagerly: {why}.")
@@ -109,6 +114,22 @@ def obstacle(job: Job, batch: tuple[Tensor, Tensor] | None) -> str | None:
             if group[option]:
                 return f"its optimizer has {option}={group[option]!r}"
     return None
+
+
+def changed(job: Job, batch: tuple[Tensor, Tensor]) -> bool:
+    """Whether a step changes what a loss of the user's own holds, as a moving mean; seen on a copy."""
+    if (loss := stateful(job.loss)) is None or of_torch(loss):
+        return False
+    try:
+        plain, tensors = pack(copied(loss))
+        trial = job.copied()
+        modes.train(trial.model)
+        with on_trial(batch[0].device):
+            eager(trial)(*batch)
+        after, moved = pack(copied(trial.loss))  # type: ignore[arg-type]
+        return after != plain or not all(torch.equal(t, moved[name]) for name, t in tensors.items())
+    except Exception:
+        return False  # whatever is wrong will show where it is compiled, or trains
 
 
 def hint(seconds: float, steps: int) -> str | None:

@@ -1,0 +1,88 @@
+"""A loss with weights or buffers of its own: they are saved, and a resumed run goes on with them."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from surefoot import SGD
+from surefoot.train import saved
+from surefoot.train.run import Interrupted
+
+
+class Own(nn.Module):
+    """A temperature to learn, and a moving mean; a signal comes within its step number `stop`."""
+
+    mean: Tensor
+
+    def __init__(self, stop: int = 0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.register_buffer("mean", torch.zeros(3))
+        self.stop = stop
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * output.detach().mean(0)
+            self.stop -= 1
+            if self.stop == 0:
+                signal.raise_signal(signal.SIGINT)
+        return functional.cross_entropy((output - self.mean) * self.scale, target)
+
+
+def run(job: Any, out: Path, stop: int = 0, **options: Any) -> Own:
+    """Train model and loss, and be told to stop in that step."""
+    loss = Own(stop)
+    both = lambda params: SGD([*params, *loss.parameters()], lr=0.1, momentum=0.9)  # noqa: E731
+    job.run(out, loss=loss, optimizer=both, **options)
+    return loss
+
+
+def test_what_a_loss_holds_goes_on(job: Any, tmp_path: Path) -> None:
+    loss = run(job, tmp_path / "whole")
+    assert not torch.equal(loss.scale, torch.ones(1))
+    kept = Own()
+    saved.load(tmp_path / "whole", kept, saved.LOSS)
+    assert all(map(torch.equal, loss.state_dict().values(), kept.state_dict().values()))
+    for stop in (2, 7):
+        out = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted):
+            run(job, out, stop)
+        run(job, out, resume=True)
+        assert job.same(tmp_path / "whole", out)
+        files = [(folder / saved.LOSS).read_bytes() for folder in (tmp_path / "whole", out)]
+        assert files[0] == files[1]
+
+
+def test_a_finished_run_gives_the_loss_its_weights(job: Any, tmp_path: Path) -> None:
+    first, again = run(job, tmp_path / "out"), run(job, tmp_path / "out", resume=True)
+    assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
+
+
+def test_a_checkpoint_from_before_losses_were_kept(
+    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on as it did then, but says so where a loss may have learned something."""
+    weighted = nn.CrossEntropyLoss(torch.tensor([1.0, 2.0, 3.0]))
+    with monkeypatch.context() as then:
+        then.setattr("surefoot.train.loop.stateful", lambda loss: None)
+        with pytest.raises(Interrupted):
+            run(job, tmp_path / "own", 7)
+        net, steps = job.model(), iter([False] * 6 + [True])
+
+        def stopping(*_: Any) -> None:
+            if torch.is_grad_enabled() and next(steps):
+                signal.raise_signal(signal.SIGINT)
+
+        net.register_forward_hook(stopping)
+        with pytest.raises(Interrupted):
+            job.run(tmp_path / "torch", model=net, loss=weighted)
+    with pytest.warns(UserWarning, match="does not hold what the loss has learned or counted; going on"):
+        run(job, tmp_path / "own", resume=True)
+    job.run(tmp_path / "torch", loss=weighted, resume=True)
