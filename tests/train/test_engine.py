@@ -222,3 +222,21 @@ def test_a_loss_that_is_no_mean_is_told_once(autocast: torch.autocast | None) ->
         warnings.simplefilter("error")
         step(X, Y)
     assert torch.equal(torch.get_rng_state(), after)
+
+
+@pytest.mark.parametrize("form", [lambda output: {"out": output}, lambda output: (output, output)])
+def test_parts_of_what_is_no_tensor(form: Callable[[torch.Tensor], Any]) -> None:
+    """Nobody can tell whether such a loss is a mean over rows, so nothing is said of it."""
+
+    class Net(nn.Linear):
+        def forward(self, x: torch.Tensor) -> Any:
+            return form(super().forward(x))
+
+    def loss(output: Any, target: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(output["out"] if isinstance(output, dict) else output[0], target)
+
+    nets = [Net(2, 3), Net(2, 3)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    for net, accumulate in zip(nets, (1, 2), strict=True):
+        engine.eager(Job(net, loss, SGD(net.parameters(), lr=0.5), accumulate=accumulate))(X, Y)
+    torch.testing.assert_close(nets[0].weight, nets[1].weight, rtol=1e-6, atol=1e-7)

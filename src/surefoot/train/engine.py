@@ -124,7 +124,7 @@ def eager(job: Job) -> Step:
             _backward(value)
             losses.append(value.detach())
             if unproven:
-                outputs.append(output.detach())
+                outputs.append(output.detach() if isinstance(output, Tensor) else output)
         total = torch.stack(losses).sum()
         if unproven:
             unproven = False
