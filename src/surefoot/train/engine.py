@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
+from surefoot.train import clipping
 from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, weigher
 from surefoot.train.randomness import forked
 
@@ -143,7 +144,7 @@ def eager(job: Job) -> Step:
         else:
             value = in_parts(x, y)
         if clip is not None:
-            torch.nn.utils.clip_grad_norm_(params, clip)
+            clipping.clip(params, clip)
         return value.detach()
 
     def step(x: Tensor, y: Tensor) -> Tensor:
