@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train import fit
@@ -218,6 +220,26 @@ def test_what_a_model_keeps_from_an_evaluation_can_be_trained_with() -> None:
 )
 def test_measures_are_judged_by_r2_where_outputs_are_guesses_at_them(loss: Loss, metric: str) -> None:
     assert Objective.of(loss, torch.tensor([0.5])).metric == metric
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+@pytest.mark.parametrize("form", [lambda x, y: (x, y), TensorDataset])
+@pytest.mark.parametrize(
+    "loss", [nn.BCEWithLogitsLoss(), nn.BCELoss(), partial(functional.binary_cross_entropy, reduction="mean")]
+)
+def test_a_binary_cross_entropy_takes_floats(loss: Loss, form: Any, dtype: torch.dtype) -> None:
+    x, y = torch.randn(8, 3), torch.eye(4).repeat(2, 1).to(dtype)
+    said = r"^The targets are whole numbers or booleans, and the binary cross entropy .* give y\.float\(\)\.$"
+    with pytest.raises(InputError, match=said):
+        fit(nn.Linear(3, 4), form(x, y), loss=loss, progress=False)
+
+
+def test_rows_in_several_classes_are_not_told_to_keep_one() -> None:
+    model, x, y = nn.Linear(3, 4), torch.randn(8, 3), torch.ones(8, 4).long()
+    with pytest.raises(
+        InputError, match=r"in several classes at once, give y\.float\(\) and loss=torch"
+    ):
+        fit(model, (x, y), (x, y), progress=False)
 
 
 def test_a_metric_may_be_chosen() -> None:

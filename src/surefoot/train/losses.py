@@ -21,6 +21,7 @@ __all__ = [
     "class_weights",
     "cross_entropy",
     "flat",
+    "is_binary",
     "is_distance",
     "measured",
     "of_classes",
@@ -61,6 +62,13 @@ _DISTANCES = (
     functional.smooth_l1_loss,
     functional.huber_loss,
 )
+# of shares between 0 and 1; torch takes no whole numbers for them
+_BINARY = (
+    nn.BCELoss,
+    nn.BCEWithLogitsLoss,
+    functional.binary_cross_entropy,
+    functional.binary_cross_entropy_with_logits,
+)
 # of what has an output for each class; a mean of one is over the weights of the classes, not over the rows
 _OF_CLASSES = (
     nn.CrossEntropyLoss,
@@ -79,6 +87,12 @@ def measured(target: Tensor) -> bool:
 def is_distance(loss: Any) -> bool:
     """Whether it is one of torch's between outputs and targets of the same shape."""
     return loss in _DISTANCES or type(loss) in _DISTANCES
+
+
+def is_binary(loss: Any) -> bool:
+    """Whether it is a binary cross entropy of torch's, or a partial of one."""
+    loss = loss.func if isinstance(loss, partial) else loss
+    return loss in _BINARY or type(loss) in _BINARY
 
 
 def of_classes(loss: Any) -> bool:

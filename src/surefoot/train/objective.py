@@ -17,6 +17,7 @@ from surefoot.train.losses import (
     Loss,
     class_weights,
     cross_entropy,
+    is_binary,
     is_distance,
     measured,
     of_classes,
@@ -60,6 +61,11 @@ class Objective:
             InputError: no loss or metric by that name, one for other targets, or a loss that can't be called.
         """
         of_measures = measured(target)
+        if is_binary(loss) and not of_measures:
+            raise InputError(
+                "The targets are whole numbers or booleans, and the binary cross entropy takes floats, 0 for"
+                " no and 1 for yes; give y.float()."
+            )
         score = None
         if metric is not None and not isinstance(metric, str):
             score, metric = metric, name_of(metric)
