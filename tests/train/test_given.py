@@ -165,6 +165,29 @@ def test_whole_numbers_are_for_a_model_that_takes_them() -> None:
     assert fit(Bag(), (x, y), epochs=1, progress=False).status == "finished"
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("form", ["tensors", "dataset"])
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [
+        (torch.uint8, "float32, which bytes become here too"),
+        (torch.int16, "int16"),
+        (torch.float32, "float32, which bytes become here too"),
+    ],
+)
+def test_numbers_of_tokens_are_whole_and_wide(
+    dtype: torch.dtype, text: str, form: str, precision: str
+) -> None:
+    net = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2))
+    x = torch.arange(24).reshape(8, 3) % 9
+    rows: Any = (x.to(dtype), x[:, 0] % 2)
+    if form == "dataset":  # whose bytes stay bytes
+        rows, text = TensorDataset(*rows), "uint8" if dtype == torch.uint8 else text
+    with pytest.raises(InputError) as caught:
+        fit(net, rows, precision=precision, progress=False)
+    assert str(caught.value) == f"The model takes whole numbers, and not {text}; give x.long()."
+
+
 def test_autocast_takes_floats_of_all_widths() -> None:
     x, y = torch.ones(8, 3, dtype=torch.float16), torch.zeros(8, dtype=torch.int64)
     run = fit(nn.Linear(3, 2), (x, y), epochs=1, progress=False, precision="bfloat16")

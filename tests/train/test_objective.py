@@ -236,9 +236,7 @@ def test_a_binary_cross_entropy_takes_floats(loss: Loss, form: Any, dtype: torch
 
 def test_rows_in_several_classes_are_not_told_to_keep_one() -> None:
     model, x, y = nn.Linear(3, 4), torch.randn(8, 3), torch.ones(8, 4).long()
-    with pytest.raises(
-        InputError, match=r"in several classes at once, give y\.float\(\) and loss=torch"
-    ):
+    with pytest.raises(InputError, match=r"in several classes at once, give y\.float\(\) and loss=torch"):
         fit(model, (x, y), (x, y), progress=False)
 
 

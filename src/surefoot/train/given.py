@@ -74,8 +74,7 @@ def check_rows(
         wide: whether floats reach the model in their own dtype: autocast narrows them.
         writable: whether the model may write into its rows.
     """
-    if wide:
-        check_takes(model, rows)
+    check_takes(model, rows, wide=wide)
     if valid is not None:
         check_valid(model, rows, valid)
     check_single_rows(model, rows, batch_size, accumulate)
@@ -105,16 +104,34 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
         )
 
 
-def check_takes(model: nn.Module, rows: Feed) -> None:
-    """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own."""
+def check_takes(model: nn.Module, rows: Feed, *, wide: bool = True) -> None:
+    """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own, or as int64.
+
+    Args:
+        model: to be trained.
+        rows: to train on.
+        wide: whether floats reach the model in their own dtype: autocast narrows them.
+    """
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    if own is None or rows.sample is None or (x := rows.sample[0].clone()).dtype == own:
+    numbered = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
+    if rows.sample is None or own is None or not (wide or numbered):
+        return
+    x = rows.sample[0].clone()
+    if x.dtype == own and not numbered:
         return
     with looked_at(model, x.device):
-        if _takes(model, x.clone()) or not _takes(model, x.to(own)):
-            return  # whatever else is wrong will show in training
+        if _takes(model, x.clone()):
+            return
+        floats = wide and x.dtype != own and _takes(model, x.to(own))
+        whole = numbered and not x.is_complex() and bool((x == x.long()).all()) and _takes(model, x.long())
     given, taken = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, own))
-    raise InputError(f"The model cannot take inputs of {given}; give it {taken}, as by x.to(torch.{taken}).")
+    if floats:
+        raise InputError(
+            f"The model cannot take inputs of {given}; give it {taken}, as by x.to(torch.{taken})."
+        )
+    if whole:
+        bytes_too = ", which bytes become here too" * x.is_floating_point()
+        raise InputError(f"The model takes whole numbers, and not {given}{bytes_too}; give x.long().")
 
 
 @contextmanager
