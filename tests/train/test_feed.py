@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -230,6 +230,26 @@ def test_batches_that_a_loader_puts_together_as_arrays() -> None:
     x, y = next(feed(loader, 4, device=CPU).epoch(1))
     assert torch.equal(x, X[:4])
     assert y.dtype == torch.int64
+
+
+BACKWARDS: dict[str, Callable[[Any], Any]] = {
+    "rows": lambda a: a[::-1].copy()[::-1],
+    "bytes": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "fields": lambda a: np.rec.fromarrays([a, np.zeros(a.shape, "i1")])["f0"],  # strides of 9 bytes
+}
+
+
+@pytest.mark.parametrize("kind", BACKWARDS)
+@pytest.mark.parametrize("form", ["arrays", "loader"])
+def test_arrays_whose_memory_torch_cannot_use(form: str, kind: str) -> None:
+    odd = BACKWARDS[kind]
+    x, y = odd(X.double().numpy()), odd(Y.numpy())
+    rows: Any = (x, y)
+    if form == "loader":
+        rows = DataLoader(TensorDataset(X, Y), batch_size=len(X), collate_fn=lambda _: (x, y))
+    found = next(feed(rows, len(X), device=CPU).epoch(1))
+    assert torch.equal(found[0], X)
+    assert torch.equal(found[1], Y)
 
 
 class Batched:

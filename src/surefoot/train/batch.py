@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
 
-__all__ = ["Batches", "Epoch", "Feed", "at_once", "copied", "narrowed", "unwritten", "watched"]
+__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "at_once", "copied", "narrowed", "unwritten", "watched"]
 
 _ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
 _SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
@@ -131,6 +132,24 @@ def unwritten(epoch: Epoch) -> Epoch:
         return first_watched(iter(found))
 
     return batches
+
+
+def as_tensor(values: Any) -> Tensor:
+    """Tensors as they are, and all else by way of an array: in its memory where torch can use that.
+
+    It cannot where the rows go backwards, as of x[::-1], or the bytes of a number do.
+
+    Raises:
+        TypeError, ValueError: they are no numbers.
+    """
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind in "biufc":
+        size = array.itemsize
+        usable = array.dtype.isnative and all(stride >= 0 and stride % size == 0 for stride in array.strides)
+        array = array if usable else array.astype(array.dtype.newbyteorder("="), order="C")
+    return torch.as_tensor(array)
 
 
 def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:

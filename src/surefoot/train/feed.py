@@ -7,13 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from surefoot.errors import InputError
-from surefoot.train.batch import Batches, Feed, narrowed
+from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.same import mark
@@ -116,7 +115,7 @@ def _tensor(values: Any, what: str) -> Tensor:
         with warnings.catch_warnings():
             # a file that is mapped read-only: nothing writes to the rows here
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+            tensor = as_tensor(values)
     except (TypeError, ValueError) as error:
         text = str(error).rstrip(".")
         raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error

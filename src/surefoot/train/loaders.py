@@ -6,13 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from surefoot.errors import InputError
 from surefoot.train import marks
-from surefoot.train.batch import Batches, Feed, narrowed
+from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, order
 from surefoot.train.randomness import unmoved
 
@@ -123,7 +124,8 @@ def _moved(
     pair = []
     for what, given in zip(("inputs", "targets"), _pair(batch), strict=True):
         try:
-            pair.append(torch.as_tensor(given))
+            # of a list of tensors, as for a model of several inputs, no array is made
+            pair.append(as_tensor(given) if isinstance(given, np.ndarray) else torch.as_tensor(given))
         except (TypeError, ValueError, RuntimeError):
             raise InputError(
                 f"The {what} of a batch are a {type(given).__name__}; fit takes one tensor of inputs and one"
