@@ -108,10 +108,11 @@ def check(
         if file is not None and not file.absolute().parent.is_dir():
             raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
     expected = _reasons(expect_fail or [])
+    subjects = optimizers(optimizer) if all else [optimizer]
     if all:  # what is wrong for each is told once
         planned(only, skip, expected, quick=quick, deep=deep)
     reports = []
-    for subject in optimizers(optimizer) if all else [optimizer]:
+    for subject in subjects:
         try:
             report = examine(
                 subject,

@@ -35,9 +35,9 @@ class Shared:
     """A step, and how many threads it is taken by: found by the clock, again and again.
 
     Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
-    they wait for each other at every product, and it takes twelve to sixteen times as long. So the next larger
-    number is tried for a few steps now and then where cores are idle, the next smaller one too, and several
-    threads are left at once when they are late.
+    they wait for each other at every product, and it takes twelve to sixteen times as long. So the next
+    larger number is tried for a few steps now and then where cores are idle, the next smaller one too, and
+    several threads are left at once when they are late.
 
     Args:
         step: taken by one thread; its results must be the same by any number.
