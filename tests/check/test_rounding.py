@@ -10,7 +10,7 @@ from surefoot.check.identify import identify
 from surefoot.check.load import load
 from surefoot.check.patient import Here
 from surefoot.check.protocol import Plan
-from surefoot.check.verdict import DIFFERS, FAILED
+from surefoot.check.verdict import DIFFERS, FAILED, PASSED
 
 
 class Adam(torch.optim.Optimizer):
@@ -97,6 +97,60 @@ def test_what_is_nearly_right_and_in_float64_is_wrong(rule):
     assert verdict.outcome == FAILED
     assert "within float32 rounding" not in f"{verdict.note}{verdict.diagnosis}"
     assert "or a small one is added" in verdict.diagnosis
+
+
+class Nesterov(torch.optim.Optimizer):
+    """Nesterov's momentum by its two points; `ahead` takes w, of the points and μ."""
+
+    ahead = staticmethod(lambda y, before, mu: (1 + mu) * y - mu * before)
+
+    def __init__(self, params, lr=0.01, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                y = p - group["lr"] * p.grad
+                before = self.state[p].get("y", p.clone())
+                self.state[p]["y"] = y
+                p.copy_(self.ahead(y, before, group["momentum"]))
+
+
+class ByDifference(Nesterov):
+    ahead = staticmethod(lambda y, before, mu: y + mu * (y - before))
+
+
+class Lossy(Nesterov):
+    ahead = staticmethod(lambda y, before, mu: 1024 * y - (1023 * y - mu * (y - before)))
+
+
+class DifferenceInFloat32(Nesterov):
+    ahead = staticmethod(lambda y, before, mu: y + mu * (y - before).float().double())
+
+
+def in_long_runs(optimizer):
+    patient = Here(load(type("Nesterov", (optimizer,), {})))
+    return {v.clause.id: v for v in examine(patient, Plan(only=("long", "later"))).verdicts}
+
+
+@pytest.mark.parametrize("optimizer", [Nesterov, ByDifference])
+def test_momentum_by_two_points_is_right(optimizer):
+    found = in_long_runs(optimizer)
+    assert {id: v.outcome for id, v in found.items()} == {"long": PASSED, "later": PASSED}
+
+
+def test_few_roundings_of_float64_are_none_of_float32():
+    verdict = in_long_runs(Lossy)["long"]
+    assert verdict.outcome == FAILED
+    assert "float32" not in verdict.diagnosis
+    assert verdict.diagnosis.startswith("It parts by a few roundings of float64")
+
+
+def test_a_difference_in_float32_is_still_found():
+    verdict = in_long_runs(DifferenceInFloat32)["long"]
+    assert verdict.outcome == FAILED
+    assert "by no more than float32 rounding" in verdict.diagnosis
 
 
 def test_identify_knows_the_same():

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.errors import InputError
+from surefoot.rules import get
 from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, compare, magnitudes, record, replay
+from surefoot.trace.compare import leeway
 
 DYADIC = st.integers(-16, 16).map(lambda k: Fraction(k, 8))
 GRADIENTS = [{"v": [1, 0, 2], "w": 1}, {"v": [0, 0, -1], "w": -0.5}, {"v": [0.5, 1, 0]}]
@@ -128,6 +130,69 @@ def test_the_bound_still_tells_a_wrong_momentum():
     got = record(script, wrong(momentum=0.9001))
     found = compare(replay(script, "torch"), got, bounds=magnitudes(script, "torch"))
     assert found.step == 2
+
+
+class TwoSequences(torch.optim.SGD):
+    """Nesterov's momentum by its two points, and no buffer; `narrow` has the gradient's move in float32."""
+
+    narrow = False
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            mu = group["momentum"]
+            for p in group["params"]:
+                move = group["lr"] * p.grad
+                y = p - (move.float().double() if self.narrow else move)
+                before = self.state[p].get("y", p.clone())
+                self.state[p]["y"] = y
+                p.copy_((1 + mu) * y - mu * before)
+
+
+class Narrow(TwoSequences):
+    narrow = True
+
+
+@pytest.mark.parametrize("mu", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("start", [0, 1, -4.375, 100])
+def test_another_form_of_momentum_stays_within_a_wider_bound(mu, start):
+    steps = [{"w": 1}] * 100
+    script = Script.of({"w": start}, gradients=steps, lr=0.001, momentum=mu, nesterov=True)
+    expected, bounds = replay(script, "torch", float), magnitudes(script, "torch")
+    torchs = record(script, torch.optim.SGD)
+    got, narrow = record(script, TwoSequences), record(script, Narrow)
+    rule = get("torch")
+    assert compare(expected, got, bounds=bounds, slots={}, forms=rule) is None
+    assert compare(expected, torchs, bounds=bounds) is None  # and torch's own within the narrow one
+    found = compare(expected, narrow, bounds=bounds, slots={}, forms=rule)
+    assert found is not None
+    assert found.step <= 2
+
+
+def test_how_much_wider_it_is():
+    steps = [Step({"w": 1}), Step({"w": 1}), Step({"w": 1}, (Set("momentum", 0),))]
+    script = Script({"w": 0}, (Group(("w",), {"lr": 1, "momentum": 0.5}),), steps)
+    bounds = magnitudes(script, "torch")
+    assert leeway(bounds, get("torch")) == [[4], [6], [2]]
+    assert leeway(bounds, get("adam")) == [[1]] * 3
+
+
+def test_a_velocity_may_be_kept_as_a_difference():
+    class Kept(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    v = self.state[p].get("velocity", torch.zeros_like(p))
+                    new = p + (group["momentum"] * v - group["lr"] * p.grad)
+                    self.state[p]["velocity"] = new - p
+                    p.copy_(new)
+
+    script = Script.of({"w": 1000}, gradients=[{"w": 1}] * 20, lr=0.001, momentum=0.9)
+    expected, bounds = replay(script, "keras", float), magnitudes(script, "keras")
+    got = record(script, Kept)
+    assert compare(expected, got, bounds=bounds).slot == "velocity"
+    assert compare(expected, got, bounds=bounds, forms=get("keras")) is None
 
 
 def test_nan_must_meet_nan():

@@ -12,7 +12,7 @@ from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.mistakes import as_in, mistakes_in
 from surefoot.check.protocol import Options
-from surefoot.check.rounding import ROUGHLY, in_float32
+from surefoot.check.rounding import ROUGHLY, by_ulps, in_float32
 from surefoot.check.variants import conventions
 from surefoot.check.verdict import CHANGED
 from surefoot.rules import Rule
@@ -97,6 +97,11 @@ def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Tr
     if all(map(claim.roughly().holds, failed)):
         if in_float32(claim, failed):
             return f"I{ROUGHLY[1:]}."
+        if all(by_ulps(claim, got) for got in failed):
+            return (
+                "It parts by a few roundings of float64: what is computed is the rule, or nearly, in a form"
+                " that loses more digits than the rule's own, as a difference of two large numbers does."
+            )
         return (
             "It parts by no more than float32 rounding: perhaps a number on the way, such as a bias"
             " correction, is computed in float32, or a small one is added."

@@ -92,7 +92,8 @@ SITUATIONS = (
     ),
     _situation(
         "long", "twenty steps with ordinary numbers, within rounding", scripts.long,
-        "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄.",
+        "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄, for momentum "
+        "2 (1 + 2μ)/(1 − μ) times that.",
         "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
     ),
     _situation(

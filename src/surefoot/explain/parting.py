@@ -194,7 +194,7 @@ def part_from_optimizer(script: Script, rule: Rule, got: Trace, number: Callable
 
 def _follow(given: Script, rule: Rule, got: Trace, number: Callable[[Any], Number]) -> Mismatch | None:
     script = for_rule(given, rule)
-    return compare(replay(script, rule, number), got, bounds=magnitudes(script, rule))
+    return compare(replay(script, rule, number), got, bounds=magnitudes(script, rule), forms=rule)
 
 
 def _explanation(given: Script, rule: Rule, got: Trace, number: Callable[[Any], Number]) -> str:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from surefoot.errors import InputError
+from surefoot.rules import Rule
 from surefoot.trace.trace import Moment, Trace
-from surefoot.trace.values import Number, Value, elements, exact_binary, indices, shape
+from surefoot.trace.values import Number, Value, elements, exact, exact_binary, indices, shape
 
 __all__ = ["UNIT_ROUNDOFF", "Mismatch", "compare"]
 
 # u: half the distance from 1 to the next number
 UNIT_ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+MOVE = "velocity"  # a rule's slot that is a move of w, and may be kept as a difference of two of them
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def compare(
     slots: Mapping[str, str] | None = None,
     local: bool = False,
     partial: bool = False,
+    forms: Rule | None = None,
 ) -> Mismatch | None:
     """Find the first number in which a trace differs from what was expected: |got − expected| ≤ (4 + t)·u·Θ̄.
 
@@ -74,6 +78,8 @@ def compare(
             default those of one name that both have, and that have the parameter's shape.
         local: each step began from `got`'s own values (`replay(..., follow=got)`), so t = 1 throughout.
         partial: one of them may have fewer steps than the other; those that both have are compared.
+        forms: the rule, if its momentum may be computed in another form, as from the last two parameters: w
+            and velocities in float64 may then differ by more, see `leeway`.
 
     Returns:
         The first Mismatch in the order step, tensor, slot, element; None if there is none.
@@ -101,32 +107,64 @@ def compare(
             f"The traces have {len(expected.steps)} and {len(got.steps)} steps; give both as many, or "
             "partial=True to compare those that both have."
         )
+    wider = leeway(bounds, forms) if bounds and forms else None
     for t, (want, have) in enumerate(zip(expected.steps, got.steps, strict=False), 1):
         for name in expected.script.names:
-            factor = (4 + (1 if local else t)) * UNIT_ROUNDOFF[got.dtypes.get(name, "float64")]
-            for slot, ours, theirs, limits in _values(
-                name, want, have, bounds.steps[t - 1] if bounds else None, slots
-            ):
+            dtype = got.dtypes.get(name, "float64")
+            factor = (4 + (1 if local else t)) * UNIT_ROUNDOFF[dtype]
+            # in narrower dtypes it would leave no fault to see, and the runs in them are short
+            more = wider[t - 1][expected.script.group_of(name)] if wider and dtype == "float64" else 1.0
+            limiting = bounds.steps[t - 1] if bounds else None
+            for slot, rules, ours, theirs, limits in _values(name, want, have, limiting, slots):
+                wide = 1.0
+                if slot == "w" or (more > 1 and rules == MOVE):
+                    wide, limits = more, limiting.w[name] if limiting else limits
                 places = indices(shape(ours))
                 rows = zip(places, elements(ours), elements(theirs), elements(limits), strict=True)
                 for index, x, y, limit in rows:
-                    allowed = factor * float(limit) if bounds else 0.0
+                    allowed = factor * wide * float(limit) if bounds else 0.0
                     if not _agree(x, y, allowed):
                         return Mismatch(t, name, index, slot, x, y, allowed)
     return None
 
 
+def leeway(bounds: Trace, rule: Rule) -> list[list[float]]:
+    """How many times Θ̄ another form of a rule's momentum may take: 2 (1 + 2μ) (1 + μ + μ² + … + μᵗ⁻¹).
+
+    (1 + μ) y − μ y′, of w's own size, stands for a velocity that is far smaller: each of both products is
+    rounded, and so is its factor. The next step takes what that leaves for velocity, and keeps μ of it.
+
+    Args:
+        bounds: Θ̄, with the options of each step.
+        rule: the rule; of one that has no momentum, or is not linear, there are no other forms.
+
+    Returns:
+        A factor for each step and group.
+    """
+    usual = next((x.default for x in rule.hypers if x.name == "momentum"), None)
+    if usual is None or not rule.exact:
+        return [[1.0] * len(m.options) for m in bounds.steps]
+    carried = [0.0] * len(bounds.script.groups)
+    found = []
+    for moment in bounds.steps:
+        mus = [float(exact(options.get("momentum", usual))) for options in moment.options]
+        carried = [1 + mu * before for mu, before in zip(mus, carried, strict=True)]
+        found.append([2 * (1 + 2 * mu) * h for mu, h in zip(mus, carried, strict=True)])
+    return found
+
+
 def _values(
     name: str, want: Moment, have: Moment, bounds: Moment | None, slots: Mapping[str, str] | None
-) -> Iterator[tuple[str, Value, Value, Value]]:
-    """Yield what both moments say of a tensor: slot, expected, got, Θ̄ (or got, if nothing bounds it)."""
+) -> Iterator[tuple[str, str, Value, Value, Value]]:
+    """Yield what both moments say of a tensor: slot, the rule's, expected, got, Θ̄ (or got, if unbounded)."""
     size = shape(want.w[name])
     ours, theirs = want.state.get(name, {}), have.state.get(name, {})
     pairs = {s: s for s in theirs if s in ours} if slots is None else slots
     for there, here in pairs.items():
         if here in ours and there in theirs and shape(ours[here]) == shape(theirs[there]) == size:
-            yield there, ours[here], theirs[there], bounds.state[name][here] if bounds else theirs[there]
-    yield "w", want.w[name], have.w[name], bounds.w[name] if bounds else have.w[name]
+            limits = bounds.state[name][here] if bounds else theirs[there]
+            yield there, here, ours[here], theirs[there], limits
+    yield "w", "w", want.w[name], have.w[name], bounds.w[name] if bounds else have.w[name]
 
 
 def _agree(expected: Number, got: Number, allowed: float) -> bool:
