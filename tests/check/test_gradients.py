@@ -285,6 +285,57 @@ def test_what_cannot_be_checked_is_one_sentence(model, loss, sentence):
         check_gradients(model, loss, batch())
 
 
+class Of(nn.Module):
+    """A function of one parameter."""
+
+    def __init__(self, function, start):
+        super().__init__()
+        self.w, self.function = nn.Parameter(torch.tensor(start)), function
+
+    def forward(self, _):
+        return self.function(self.w)
+
+
+class Cut(torch.autograd.Function):
+    """A backward that returns a gradient of the wrong shape."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad[:, :2]
+
+
+def failing_later():
+    """A loss that computes at the start, and not a step away from it."""
+    start = []
+
+    def loss(out, y):
+        start.append(out.sum().item())
+        return mse_loss(out, [y][0 if start[-1] == start[0] else 1])
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "sentence"),
+    [
+        (
+            Of(Cut.apply, [[1.0, 2.0, 3.0]]),
+            lambda out, y: out.sum(),
+            "RuntimeError: Function CutBackward",
+        ),
+        (Of(lambda w: w, [1.0]), failing_later(), "The loss cannot be computed in float64: IndexError: list"),
+        (nn.Linear(3, 2), lambda out, y: {}[3], "The loss cannot be computed in float64: KeyError: 3.$"),
+    ],
+)
+def test_what_a_pass_raises_is_one_sentence(model, loss, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_gradients(model, loss, (torch.ones(2, 3), torch.ones(1)))
+
+
 def test_a_batch_without_a_tensor_is_one_sentence():
     with pytest.raises(InputError, match=r"A batch is \(\*inputs, target\), or one tensor; it is \(\)"):
         check_gradients(nn.Linear(3, 2), mse_loss, ())
@@ -352,6 +403,12 @@ def test_the_command(tmp_path, capsys):
         "    return 1\n"
         "def broken():\n"
         "    raise KeyError('x')\n"
+        "class Cut(torch.autograd.Function):\n"
+        "    forward = staticmethod(lambda ctx, x: x * 2)\n"
+        "    backward = staticmethod(lambda ctx, grad: grad[:2])\n"
+        "def crashes():\n"
+        "    model, loss, batch = right()\n"
+        "    return model, lambda out, y: loss(Cut.apply(out), y), batch\n"
         "def quits():\n"
         "    raise SystemExit(5)\n"
     )
@@ -364,19 +421,12 @@ def test_the_command(tmp_path, capsys):
     assert "must return (model, loss, batch)" in capsys.readouterr().err
     assert main(["gradients", f"{file}:broken"]) == 2
     assert "raised KeyError" in capsys.readouterr().err
+    assert main(["gradients", f"{file}:crashes"]) == 2
+    said = capsys.readouterr().err
+    assert "The backward pass cannot be computed: RuntimeError: Function CutBackward returned" in said
+    assert "Traceback" not in said
     assert main(["gradients", f"{file}:quits"]) == 2
     assert capsys.readouterr().err.endswith(":quits() raised SystemExit: 5.\n")
-
-
-class Of(nn.Module):
-    """A function of one parameter."""
-
-    def __init__(self, function, start):
-        super().__init__()
-        self.w, self.function = nn.Parameter(torch.tensor(start)), function
-
-    def forward(self, _):
-        return self.function(self.w)
 
 
 @pytest.mark.parametrize(

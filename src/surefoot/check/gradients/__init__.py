@@ -53,8 +53,8 @@ def check_gradients(
         GradientReport: prints as sentences; `.ok`; `.parameters` with every slope measured.
 
     Raises:
-        InputError: there is no model or no loss, nothing to differentiate or to measure, or the loss is no
-            finite scalar in float64.
+        InputError: there is no model or no loss, nothing to differentiate or to measure, the loss is no
+            finite scalar in float64, or the forward or backward pass raises an exception.
 
     Example:
         >>> model = nn.Linear(3, 1)

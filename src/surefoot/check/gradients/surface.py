@@ -40,12 +40,9 @@ class Surface:
             raise InputError(
                 "The model has no parameter that requires a gradient, so there is nothing to check."
             )
-        try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
-                free = self._evaluate().item(), self._evaluate().item()
-            start = self.value()
-        except (RuntimeError, TypeError, IndexError) as error:
-            raise InputError(f"The loss cannot be computed in float64: {headline(error)}.") from error
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            free = self._evaluate().item(), self._evaluate().item()
+        start = self.value()
         if not math.isfinite(start):
             raise InputError(
                 f"The loss is {start} at the start, so it has no slope; start from finite numbers."
@@ -75,11 +72,14 @@ class Surface:
         with torch.no_grad():
             for name, buffer in self.model.named_buffers():
                 buffer.copy_(self.buffers[name])
-        if isinstance(self.batch, Tensor):
-            value = self.loss(self.model(self.batch))
-        else:
-            *inputs, target = self.batch
-            value = self.loss(self.model(*inputs), target)
+        try:
+            if isinstance(self.batch, Tensor):
+                value = self.loss(self.model(self.batch))
+            else:
+                *inputs, target = self.batch
+                value = self.loss(self.model(*inputs), target)
+        except Exception as error:
+            raise InputError(f"The loss cannot be computed in float64: {headline(error)}.") from error
         if not isinstance(value, Tensor) or value.numel() != 1:
             what = (
                 f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
@@ -114,7 +114,10 @@ class Surface:
             wanted = list(self.parameters.values())
             got: Sequence[Tensor | None] = [None] * len(wanted)
             if value.requires_grad:
-                got = torch.autograd.grad(value.reshape(()), wanted, allow_unused=True)
+                try:
+                    got = torch.autograd.grad(value.reshape(()), wanted, allow_unused=True)
+                except Exception as error:  # a backward may raise what it likes
+                    raise InputError(f"The backward pass cannot be computed: {headline(error)}.") from error
         return {
             name: _cells(torch.zeros_like(p) if g is None else g.to_dense()).to(torch.float64).clone()
             for (name, p), g in zip(self.parameters.items(), got, strict=True)
