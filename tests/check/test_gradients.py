@@ -51,6 +51,17 @@ class Net(nn.Module):
         return self.second(self.middle(self.first(x)))
 
 
+class Of(nn.Module):
+    """A function of one parameter."""
+
+    def __init__(self, function, start):
+        super().__init__()
+        self.w, self.function = nn.Parameter(torch.tensor(start)), function
+
+    def forward(self, _):
+        return self.function(self.w)
+
+
 def verdicts(report) -> dict[str, str]:
     return {p.name: p.verdict for p in report.parameters}
 
@@ -95,6 +106,39 @@ def test_the_worst_element_of_a_large_parameter_is_found():
 
     report = check_gradients(Wide(), mse_loss, (torch.randn(6, 50), torch.randn(6, 40)))
     assert report.parameters[0].worst.index == (17, 23)
+    assert "wrong along 4 of these directions and in 1 of these elements: [17, 23]." in str(
+        report.parameters[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "off", "said"),
+    [
+        (4, [2], "wrong in 1 of them: [2]. Worst at element [2]: autograd says"),
+        (4, [0, 2], "wrong in 2 of them: [0] and [2]. Worst"),
+        (4, [0, 1, 2, 3], "wrong. Worst"),
+        (9, [0, 1, 2, 3, 4], "wrong in 5 of them. Worst"),
+        (1, [0], "its one element: wrong. Worst"),
+    ],
+)
+def test_it_is_told_how_many_elements_are_wrong(size, off, said):
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, w):
+            return w.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            grad = grad.clone()
+            grad[off] *= 2
+            return grad
+
+    start = [1.0 + i for i in range(size)]
+    model = Of(lambda w: Doubled.apply(w), start)
+    report = check_gradients(model, lambda out, _: (out**2).sum(), (torch.ones(1), torch.ones(1)))
+    text = str(report.parameters[0])
+    assert said in text
+    assert text.endswith(f"It is 2 times what it should be{', everywhere' if len(off) == size > 1 else ''}.")
 
 
 @pytest.mark.parametrize(
@@ -283,17 +327,6 @@ class Silent:
 def test_what_cannot_be_checked_is_one_sentence(model, loss, sentence):
     with pytest.raises(InputError, match=sentence):
         check_gradients(model, loss, batch())
-
-
-class Of(nn.Module):
-    """A function of one parameter."""
-
-    def __init__(self, function, start):
-        super().__init__()
-        self.w, self.function = nn.Parameter(torch.tensor(start)), function
-
-    def forward(self, _):
-        return self.function(self.w)
 
 
 class Cut(torch.autograd.Function):

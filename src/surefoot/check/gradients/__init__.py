@@ -134,8 +134,10 @@ def _measure_all(
     for n, g in gradients.items():
         count = int(surface.checked(n).sum())
         if any(s.verdict == "wrong" for s in found[n]) and len(found[n]) < count:
-            plan[n].append(_descend(surface, n, g, generator))
-            found[n].append(surface.slope(n, plan[n][-1], g))
+            element = _descend(surface, n, g, generator)
+            if element not in {s.index for s in found[n]}:
+                plan[n].append(element)
+                found[n].append(surface.slope(n, element, g))
     if any(s.verdict in ("kink", "wrong") for slopes in found.values() for s in slopes):
         # at a kink autograd follows a convention (ReLU has slope 0 at 0); a step aside it must be right
         surface.step_aside(generator)

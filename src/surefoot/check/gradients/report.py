@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from surefoot.check.gradients.slope import Slope, Verdict
+from surefoot.check.wording import listed
 
 _WORST_FIRST: tuple[Verdict, ...] = ("wrong", "jump", "unclear", "kink", "right")
+NAMED = 4  # so many wrong elements are named; more are counted
 _MARK = {"right": "✓", "kink": "✓", "wrong": "✗", "jump": "✗", "unclear": "?"}
 
 
@@ -58,7 +60,7 @@ class ParameterGradient:
         if s.verdict == "wrong":
             beside = ", a step beside a kink" if s.aside else ""
             return (
-                f"wrong. Worst at {where}{beside}: autograd says {s.autograd:.9g}, "
+                f"wrong{self._how_many()}. Worst at {where}{beside}: autograd says {s.autograd:.9g}, "
                 f"the loss itself has the slope {measured}.{self._hint()}"
             )
         if s.verdict == "jump":
@@ -75,6 +77,20 @@ class ParameterGradient:
             )
         return f"right, to {s.off:.1g} of {abs(s.numeric):.3g}." if s.off else "right, to the last digit."
 
+    def _how_many(self) -> str:
+        """In how many of what was measured it is wrong, unless in all; few elements are named."""
+        wrong = [s for s in self.slopes if s.verdict == "wrong"]
+        if len(wrong) == len(self.slopes):
+            return ""
+        elements = [list(s.index) for s in wrong if s.index is not None]
+        named = f": {listed(map(str, elements))}" if 0 < len(elements) <= NAMED else ""
+        if self.whole:
+            return f" in {len(elements)} of them{named}"
+        along = len(wrong) - len(elements)
+        parts = [f"along {along} of these directions"] if along else []
+        parts += [f"in {len(elements)} of these elements{named}"] if elements else []
+        return f" {' and '.join(parts)}"
+
     def _hint(self) -> str:
         wrong = [s for s in self.slopes if s.verdict == "wrong"]
         if not all(math.isfinite(s.autograd) for s in wrong):
@@ -88,7 +104,8 @@ class ParameterGradient:
             return ""
         if abs(ratios[0] + 1) < 1e-5:
             return " The sign is turned."
-        return f" It is {ratios[0]:.6g} times what it should be{', everywhere' if len(wrong) > 1 else ''}."
+        everywhere = ", everywhere" if len(wrong) == len(self.slopes) > 1 else ""
+        return f" It is {ratios[0]:.6g} times what it should be{everywhere}."
 
 
 @dataclass(frozen=True)
