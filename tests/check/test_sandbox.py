@@ -278,6 +278,19 @@ def test_replaced_functions_are_named(patients):
     assert done.stderr.rstrip().endswith("AssertionError")
 
 
+def test_a_changed_default_dtype_is_told_and_no_function_of_torchs_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = "import torch\ntorch.set_default_dtype(torch.float64)\nclass Wide(torch.optim.SGD): pass\n"
+    (tmp_path / "wide.py").write_text(file)
+    verdict = check("wide.py:Wide", only=["hooks", "torch-untouched"])["torch-untouched"]
+    assert (verdict.outcome, verdict.note) == ("failed", "it changes the default dtype")
+    assert "torch.set_default_dtype" in verdict.clause.why
+    assert "Storage" not in f"{verdict}"
+    assert "name of its own" not in f"{verdict}"
+    done = subprocess.run([sys.executable, "-c", verdict.repro], capture_output=True, text=True)
+    assert done.stderr.rstrip().endswith("AssertionError")
+
+
 def test_its_own_processes_are_ended_with_it(patients):
     sandbox = Sandbox("patients.py:ForksAway")
     sandbox.observe("zero-grad", {"kept": {}}, {})

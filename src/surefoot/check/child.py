@@ -154,6 +154,7 @@ class _Answerer:
     def __init__(self) -> None:
         self.patient: Any = None
         self.before = {name: dict(vars(place)) for name, place in _places().items()}
+        self.dtype = sys.modules["torch"].get_default_dtype()
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         from surefoot.check.patient import NO_THREAD, describe
@@ -193,7 +194,9 @@ class _Answerer:
 
     def patched(self) -> list[str]:
         """Return the names in torch and surefoot that are no longer what they were."""
-        found = []
+        from surefoot.check.protocol import DEFAULT_DTYPE
+
+        found = [] if sys.modules["torch"].get_default_dtype() is self.dtype else [DEFAULT_DTYPE]
         for name, place in _places().items():
             now = vars(place)
             if name not in self.before:
@@ -209,7 +212,9 @@ class _Answerer:
 
 
 def _torchs_own(function: Any) -> bool:
-    """Whether torch itself put it there, as it does when parts of it are imported later."""
+    """Whether torch put it there: it imports parts later, and torch.Storage goes by the default dtype."""
+    if isinstance(function, type):
+        return function.__module__ == "torch"
     code = getattr(function, "__code__", None)
     return code is not None and code.co_filename.startswith(
         os.path.dirname(sys.modules["torch"].__file__ or "?")

@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     from surefoot.check.verdict import Clause
     from surefoot.trace import Script, Trace
 
-__all__ = ["LR", "SAYS_SO", "Answer", "Died", "Options", "Patient", "Plan", "Raised", "Signature"]
+__all__ = [
+    "DEFAULT_DTYPE",
+    "LR",
+    "SAYS_SO",
+    "Answer",
+    "Died",
+    "Options",
+    "Patient",
+    "Plan",
+    "Raised",
+    "Signature",
+]
 
 # what a step may raise to say that it does not do something; anything else is a fault
 SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
+
+DEFAULT_DTYPE = "torch.get_default_dtype()"  # among the names of what was replaced: it is another one
 
 LR = 0.25  # short in binary, and large enough to show
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
-from surefoot.check.protocol import Patient
+from surefoot.check.protocol import DEFAULT_DTYPE, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
 
 __all__ = ["UNTOUCHED", "untouched"]
@@ -16,6 +17,13 @@ UNTOUCHED = Clause(
     why="A module that replaces functions of torch changes every program that imports it.",
     mend="Give your function a name of its own.",
     quick=True,
+)
+WHY_DTYPE = (
+    "A module that calls torch.set_default_dtype changes the dtype of every tensor and layer that a program"
+    " makes after importing it."
+)
+MEND_DTYPE = (
+    "Leave the default dtype, and give a dtype to what you make: torch.zeros(3, dtype=torch.float64)."
 )
 # a replaced function, shown: by importing, or by a step
 REPLACED = """import torch
@@ -42,15 +50,18 @@ def untouched(patient: Patient, patched: Collection[str] | None) -> Verdict:
         return UNTOUCHED.verdict(NOT_APPLICABLE, note="seen only from outside, when it runs in the sandbox")
     if not patched:
         return UNTOUCHED.verdict(PASSED)
-    names = sorted(set(patched), key=lambda name: (not name.startswith("torch."), name))
-    name, signature = names[0], patient.signature
+    names = sorted(set(patched) - {DEFAULT_DTYPE}, key=lambda name: (not name.startswith("torch."), name))
+    name, signature = names[0] if names else DEFAULT_DTYPE, patient.signature
+    says = [f"it replaces {', '.join(names[:5])}"] * bool(names)
+    says += ["it changes the default dtype"] * (DEFAULT_DTYPE in patched)
     module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
     given = "".join(f", {k}={v!r}" for k, v in signature.call(patient.given).items())
-    return UNTOUCHED.verdict(
+    clause = UNTOUCHED if names else replace(UNTOUCHED, why=WHY_DTYPE, mend=MEND_DTYPE)
+    return clause.verdict(
         FAILED,
-        note=f"it replaces {', '.join(names[:5])}",
-        expected=f"{name} as torch has it",
-        got=f"another {name}",
+        note=" and ".join(says),
+        expected=f"{name} as torch has it" if names else "the default dtype that torch has",
+        got=f"another {name}" if names else "another default dtype",
         repro=REPLACED.format(
             import_it="" if module == "torch" else f"import {module}\n",
             place=name,
