@@ -103,10 +103,47 @@ def test_its_faults_are_found_all_the_same():
     assert failed == {"no-gradient", "gradient-pauses", "zero-grad"}
 
 
-def test_nothing_is_forgiven_to_a_subclass_of_optimizer():
-    found = check(Unready, only=["is-optimizer", "resume", "hooks", "live-options"])
-    assert {v.clause.id for v in found.failures} == {"is-optimizer", "resume", "hooks", "live-options"}
-    assert found["is-optimizer"].got == "[param_groups, state]"
+class Uncalled(Plain, torch.optim.Optimizer):
+    """Derived from torch's, whose __init__ is not called; its step() is its own."""
+
+
+class Groupless(torch.optim.Optimizer):
+    """The same, but step() goes through the groups that are not there."""
+
+    def __init__(self, params, lr=0.1):
+        self.params, self.lr = list(params), lr
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data -= group["lr"] * p.grad
+
+
+def test_a_subclass_that_was_never_made_an_optimizer_is_told_so_once():
+    found = check(Uncalled)
+    assert [v.clause.id for v in found.failures] == ["is-optimizer"]
+    verdict = found["is-optimizer"]
+    assert verdict.got == "[param_groups, state]"
+    assert verdict.diagnosis == "Its __init__ does not call super().__init__(params, defaults)."
+    assert verdict.mend.startswith("Begin __init__ with super().__init__(params, dict(lr=lr))")
+    assert found.notes[0].startswith("Uncalled is a torch.optim.Optimizer by its base alone: it has no")
+    assert found["hooks"].outcome == NOT_APPLICABLE
+    for id, name in (("resume", "param_groups"), ("deep-copies", "defaults")):
+        assert (found[id].outcome, found[id].note) == (
+            NOT_APPLICABLE,
+            f"needs a torch.optim.Optimizer: it has no {name}",
+        )
+
+
+def test_groups_that_were_never_made_are_told_where_a_step_misses_them():
+    found = check(Groupless)
+    assert [v.clause.id for v in found.failures] == ["steps"]
+    assert found["steps"].diagnosis == "Its __init__ does not call super().__init__(params, defaults)."
+
+
+def test_other_faults_of_such_a_subclass_are_found_all_the_same():
+    failed = {v.clause.id for v in check(Unready, only=["gradients", "tooling"]).failures}
+    assert failed == {"no-gradient", "gradient-pauses", "late-gradient"}
 
 
 def test_it_is_identified():

@@ -98,7 +98,9 @@ class Here:
                 opt = self.make({})([torch.nn.Parameter(torch.ones(2, 2))])
         except Exception:
             return True
-        return isinstance(opt, torch.optim.Optimizer) or hasattr(opt, "add_param_group")
+        return hasattr(opt, "add_param_group") and (
+            hasattr(opt, "param_groups") or not isinstance(opt, torch.optim.Optimizer)
+        )
 
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; see `Patient.record`."""

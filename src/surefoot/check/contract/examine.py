@@ -10,10 +10,12 @@ from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.contract.facts import UNREADY
 from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.mending import (
     MEND_CLOSURE,
     MEND_UNMADE,
+    MEND_UNREADY,
     NOT_MADE,
     UNMADE,
     instead,
@@ -137,9 +139,12 @@ class _Work:
         if not self.questions.of_its_own:
             return ""
         _, missing = self.questions.ask(CLAUSES["is-optimizer"], {}, {}).values
-        lacks = f": it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
+        lacks = f"it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
+        what = f"is no torch.optim.Optimizer{lacks and ': '}{lacks}"
+        if self.questions.fact("an optimizer") == UNREADY:
+            what = f"is a torch.optim.Optimizer by its base alone: {lacks}, since {UNREADY}"
         return (
-            f"{self.patient.signature.name} is no torch.optim.Optimizer{lacks}. "
+            f"{self.patient.signature.name} {what}. "
             "What asks for that is not applicable; the rest is examined."
         )
 
@@ -232,6 +237,9 @@ class _Work:
         if clause.id == "steps" and finding.raised and finding.raised["action"] == "construction":
             clause = dataclasses.replace(clause, why=UNMADE)
             diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
+        of_groups = clause.id == "steps" and "has no attribute 'param_groups'" in finding.note
+        if (of_groups or clause.id == "is-optimizer") and self.questions.fact("an optimizer") == UNREADY:
+            diagnosis, mend = f"{UNREADY.capitalize()}.", MEND_UNREADY
         if finding.died:
             clause, mend = dataclasses.replace(clause, why=ENDS), MEND_END
         return clause.verdict(

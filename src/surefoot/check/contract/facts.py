@@ -15,22 +15,25 @@ from typing import Any
 import torch
 
 from surefoot.check.contract.clause import Make
-from surefoot.check.contract.tools import NEEDS, gradient, lacks, run, weight
+from surefoot.check.contract.tools import NEEDS, gradient, is_one, lacks, run, weight
 
-__all__ = ["FACTS", "NO_OPTIMIZER"]
+__all__ = ["FACTS", "NO_OPTIMIZER", "UNREADY"]
 
 NO_OPTIMIZER = "it is no torch.optim.Optimizer"
+UNREADY = "its __init__ does not call super().__init__(params, defaults)"
 
 
 def an_optimizer(make: Make) -> str | None:
     opt = make([weight(2, 2)])
-    return None if isinstance(opt, torch.optim.Optimizer) else NO_OPTIMIZER
+    if not isinstance(opt, torch.optim.Optimizer):
+        return NO_OPTIMIZER
+    return None if is_one(opt) else UNREADY
 
 
 def a_closure(make: Make) -> str | None:
     """Whether a closure can be asked for: whoever derives from Optimizer has a step(closure) to override."""
     opt = make([weight(2, 2)])
-    if isinstance(opt, torch.optim.Optimizer) or "closure" in inspect.signature(opt.step).parameters:
+    if is_one(opt) or "closure" in inspect.signature(opt.step).parameters:
         return None
     return f"{NEEDS}: its step() takes no closure"
 

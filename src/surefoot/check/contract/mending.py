@@ -7,12 +7,25 @@ import re
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 
-__all__ = ["MEND_CLOSURE", "MEND_UNMADE", "NOT_MADE", "UNMADE", "instead", "of_constructor", "of_failure"]
+__all__ = [
+    "MEND_CLOSURE",
+    "MEND_UNMADE",
+    "MEND_UNREADY",
+    "NOT_MADE",
+    "UNMADE",
+    "instead",
+    "of_constructor",
+    "of_failure",
+]
 
 MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
 UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
 NOT_MADE = "It cannot be constructed."
 MEND_UNMADE = "The traceback of the lines below ends in __init__ where it raises."
+MEND_UNREADY = (
+    "Begin __init__ with super().__init__(params, dict(lr=lr)), with every option in the dict; it makes "
+    "self.param_groups and self.state."
+)
 LOST = (
     "self.{} is lost: torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone. Keep "
     "options in the group, and what changes in self.state[p]; or define __getstate__."

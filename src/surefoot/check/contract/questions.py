@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
-from surefoot.check.contract.facts import NO_OPTIMIZER
+from surefoot.check.contract.facts import NO_OPTIMIZER, UNREADY
 from surefoot.check.contract.judge import Finding, judge
 from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, settings
 from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
@@ -43,8 +43,8 @@ class Questions:
 
     @property
     def of_its_own(self) -> bool:
-        """Whether it is of a class of its own, no torch.optim.Optimizer."""
-        return self.fact("an optimizer") == NO_OPTIMIZER
+        """Whether it is of a class of its own, no torch.optim.Optimizer, or was never made one."""
+        return self.fact("an optimizer") in (NO_OPTIMIZER, UNREADY)
 
     def fact(self, name: str) -> str | Died | None:
         """Return None if a fact holds, else the sentence why not."""
@@ -72,8 +72,9 @@ class Questions:
     def lacking(self, raised: Mapping[str, str]) -> str:
         """Say what was asked for that a class of its own need not have; "" if nothing was."""
         found = MISSING.search(raised["said"])
-        outside = raised["kind"] in ("AttributeError", "TypeError") and not raised["line"]
-        if not outside or not found or not self.of_its_own:
+        if raised["kind"] not in ("AttributeError", "TypeError") or not found or not self.of_its_own:
+            return ""
+        if raised["line"] and self.fact("an optimizer") != UNREADY:  # its own line, and its own fault
             return ""
         return f"{NEEDS}: it has no {found[1]}" if found[1] in OF_AN_OPTIMIZER else f"{NEEDS}: {found[0]}"
 
@@ -143,7 +144,7 @@ class Questions:
                 return Finding(NOT_APPLICABLE, str(incomparable))
             return judge(answer["claims"])
         raised = answer["raised"]
-        if why := self.lacking(raised):
+        if clause.id != "steps" and (why := self.lacking(raised)):
             return Finding(NOT_APPLICABLE, why)
         note = f"{raised['kind']}: {_brief(raised['said'])}"
         says_so = raised["kind"] in SAYS_SO

@@ -71,9 +71,14 @@ def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) 
     return w.tolist()
 
 
+def is_one(opt: Any) -> bool:
+    """Whether it is an Optimizer, and was made one: a subclass may forget super().__init__()."""
+    return isinstance(opt, torch.optim.Optimizer) and hasattr(opt, "param_groups") and hasattr(opt, "state")
+
+
 def lacks(opt: Any, *names: str) -> str | None:
     """What a class of its own does not have of these; from an Optimizer they are expected."""
-    if isinstance(opt, torch.optim.Optimizer):
+    if is_one(opt):
         return None
     return next((f"{NEEDS}: it has no {name}" for name in names if not hasattr(opt, name)), None)
 
