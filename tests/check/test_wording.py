@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from surefoot.check.claim import Claim
 from surefoot.check.load import load
-from surefoot.check.wording import reproduction
+from surefoot.check.wording import in_numbers, number, reproduction
+from surefoot.check.words import Words
+from surefoot.rules import get
 from surefoot.trace import Group, Mismatch, Script, Step
 
 
@@ -17,3 +20,15 @@ def test_a_second_group_says_what_it_must_not_inherit_from_the_first():
     code = reproduction(script, signature, {}, "float64", right)
     assert "dict(params=[b], lr=1.0, maximize=False)" in code
     exec(code, {})  # torch's SGD is right, so nothing is raised
+
+
+def test_a_count_is_told_once():
+    options = {"lr": 1, "betas": (0.5, 0.5), "eps": 1}
+    script = Script({"w": 0}, (Group(("w",), {"lr": 1}),), (Step({"w": 1}),))
+    claim = Claim(get("adam"), Words.of(load(torch.optim.Adam).signature, options))
+    found = Mismatch(step=1, name="w", index=(), slot="w", expected=-1, got=1, allowed=0.0)
+    assert in_numbers(claim, script, found).splitlines()[0] == "t = 1"
+
+
+def test_zero_has_no_sign():
+    assert [number(x) for x in (-0.0, 0, -1)] == ["0", "0", "−1"]

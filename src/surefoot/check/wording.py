@@ -35,7 +35,7 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 def number(x: Any) -> str:
     """A number as one would write it: all digits where they are few, else nine."""
-    return f"{float(x):.9g}".replace("-", "−")
+    return f"{float(x) + 0.0:.9g}".replace("-", "−")  # −0 is 0
 
 
 def apart(a: Any, b: Any) -> tuple[str, str]:
@@ -68,7 +68,9 @@ def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
             put_in, result = e.text(lambda letter: _inside(values[letter])), number(values[str(e.left)])
             line = f"{e.left} = {e.text()}"
             lines.append(
-                line
+                f"{e.left} = {result}"
+                if e.text() == str(e.left)  # Adam's t
+                else line
                 if put_in == e.text()
                 else f"{line} = {put_in}" + ("" if put_in == result else f" = {result}")
             )
