@@ -505,6 +505,15 @@ def test_latex_of_small_numbers_names_and_primes() -> None:
     assert r"\alpha" in said
 
 
+def test_f_has_as_many_digits_as_show_its_first_movement() -> None:
+    start = {"w": [1, 2], "y": 1, "x": [3, 4]}
+    said = str(explain("sgd", f="log(1+exp(-y*(w@x)))", at=start, lr=0.1))
+    assert "f(w₀) = 0.0000167016" in said
+    assert "f(w₁) = 0.0000166973, was 0.0000167016" in said
+    assert "f(w₁) = 0.6400, was 1" in str(explain("sgd", f="w**2", at={"w": 1}, lr=0.1))
+    assert "f(w₁) = 1.00, was 1.00" in str(explain("sgd", f="w**2", at={"w": 1}, lr=1e-6, digits=2))
+
+
 def test_what_has_no_derivative_is_said() -> None:
     with pytest.raises(InputError, match="has no derivative that can be written down everywhere"):
         explain("sgd", f="0**x", at={"x": 2}, lr=0.1)

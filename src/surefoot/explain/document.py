@@ -12,6 +12,7 @@ from surefoot.explain.pen import Pen
 from surefoot.explain.worked import Tensor, Worked
 from surefoot.explain.written import write_line, write_news
 from surefoot.trace import Trace
+from surefoot.trace.values import Number
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
@@ -147,8 +148,9 @@ def _problem(explanation: Explanation, pen: Pen) -> Iterator[Block]:
     if problem is None:
         yield Facts(tuple(facts))
         return
-    value = explanation.worked[0].value
-    yield Facts((f"f = {pen.function(problem)}", *facts, f"{pen.f_after(0)} = {pen.result(value)}"))
+    worked = explanation.worked[0]
+    value = _value(worked, worked.value, pen)
+    yield Facts((f"f = {pen.function(problem)}", *facts, f"{pen.f_after(0)} = {value}"))
     for name in problem.names:
         if not pen.slope(problem, name)[1]:
             yield Facts(tuple(pen.slopes(problem, name)))
@@ -161,8 +163,15 @@ def _work(explanation: Explanation, worked: Worked, t: int, pen: Pen) -> Iterato
             yield _tensor(explanation, tensor, pen)
     if step.value is not None:
         before = worked.value if t == 1 else worked.steps[t - 2].value
-        after = f"{pen.f_after(t)} = {pen.result(step.value)}"
-        yield Note("value", f"{pen.math(after)}, was {pen.math(pen.result(before))}")
+        after = f"{pen.f_after(t)} = {_value(worked, step.value, pen)}"
+        yield Note("value", f"{pen.math(after)}, was {pen.math(_value(worked, before, pen))}")
+
+
+def _value(worked: Worked, value: Number, pen: Pen) -> str:
+    """A value of f, with as many digits as show that the first step changes it."""
+    first = worked.steps[0].value if worked.steps else None
+    numerals = pen.numerals if first is None else pen.numerals.to_show(worked.value, first)
+    return pen.number(numerals.result(value))
 
 
 def _tensor(explanation: Explanation, tensor: Tensor, pen: Pen) -> Work:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 from fractions import Fraction
 
@@ -76,6 +76,17 @@ class Numerals:
         if "." in text:
             text = text.rstrip("0").rstrip(".") if strip else _shorten(text, decimals - self.digits)
         return text
+
+    def to_show(self, before: Number, after: Number) -> Numerals:
+        """The same with as many decimals as show that a number has changed, unless the user chose them.
+
+        Example:
+            >>> Numerals(4, significant=3).to_show(0.1234561, 0.1234562).result(0.1234562)
+            '0.12345620'
+        """
+        if not self.significant or before == after or self.result(before) != self.result(after):
+            return self
+        return replace(self, digits=max(self.digits, sensible_digits([after - before])))
 
 
 def _fixed(q: Fraction, decimals: int) -> str:
