@@ -417,6 +417,7 @@ UNDEFINED = [
     ("sqrt(a - 1)", "'sqrt(a - 1)' cannot be worked out: it has no derivative here, or an infinite one."),
     ("(-a)**0.5", "'(-a)**0.5' cannot be worked out: power 0.5 of -1, which is negative."),
     ("(a - 1)**-2", "'(a - 1)**-2' cannot be worked out: division by zero."),
+    ("a**2/0", "∂f/∂a cannot be worked out: division by zero."),
     ("exp(1e7*a)", "'exp(1e7*a)' cannot be worked out: it overflows."),
     (
         "(a/3e100)**450",
@@ -432,6 +433,12 @@ def test_where_f_is_undefined_the_part_is_named(f: str, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         problem.gradient(problem.start, Fraction if problem.exact else float)
     assert str(caught.value) == sentence
+
+
+def test_an_element_without_a_derivative_is_named_by_its_index() -> None:
+    problem = parse("sum(a**2/0)", {"a": [[1, 2]]})
+    with pytest.raises(InputError, match=r"^∂f/∂a\[0, 0\] cannot be worked out: division by zero.$"):
+        problem.gradient(problem.start)
 
 
 def test_no_fractions_for_a_root() -> None:

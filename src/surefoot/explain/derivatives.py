@@ -152,6 +152,8 @@ def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str
         return Node("sum", (Node("array", args, (len(args),), text),), (), text)
     if expression.is_Mul:
         return functools.reduce(lambda x, y: Node("*", (x, y), (), text), args)
+    if kind == "ComplexInfinity":
+        raise InputError(f"{text} cannot be worked out: division by zero.")
     if expression.is_finite is False or kind == "NaN":
         raise InputError(f"{text} has no derivative that can be written down everywhere: {expression}.")
     if kind not in _READINGS:

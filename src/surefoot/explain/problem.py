@@ -17,7 +17,7 @@ from surefoot.explain.expression import read
 from surefoot.explain.node import Node, absolutes, is_exact, names
 from surefoot.explain.readings import grid, numbers, symbols
 from surefoot.explain.slopes import settled, slopes_at
-from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
+from surefoot.trace.values import Number, Shape, Value, build, elements, exact, indices, shape
 
 __all__ = ["Problem", "parse"]
 
@@ -232,8 +232,15 @@ class Problem:
     def _derivatives(self) -> dict[str, list[Node]]:
         """The partial derivatives, as expressions of our own, to be read on any kind of number."""
         places = {s: (name, i) for name, row in self._symbols.items() for i, s in enumerate(row)}
+
+        def called(name: str, index: tuple[int, ...]) -> str:
+            return f"∂f/∂{name}[{', '.join(map(str, index))}]" if index else f"∂f/∂{name}"
+
         return {
-            name: [derivatives.from_sympy(d, places, f"∂f/∂{name}[{i}]") for i, d in enumerate(row)]
+            name: [
+                derivatives.from_sympy(d, places, called(name, index))
+                for d, index in zip(row, indices(self.shapes[name]), strict=True)
+            ]
             for name, row in self._slopes.items()
         }
 
