@@ -22,6 +22,22 @@ CORRECT = Path(__file__).parent / "correct"
 MUTANTS = Path(__file__).parents[1] / "mutants"
 
 
+class MeanAhead(torch.optim.Optimizer):
+    """The mean of gradients, read one step ahead, as Muon does before it orthogonalises."""
+
+    def __init__(self, params, lr=0.01, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            lr, mu = group["lr"], group["momentum"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                b = mu * self.state[p].get("b", torch.zeros_like(p)) + (1 - mu) * p.grad
+                self.state[p]["b"] = b
+                p -= lr * (mu * b + (1 - mu) * p.grad)
+
+
 @given(
     lr=st.sampled_from([0.1, 0.25, 0.5]),
     momentum=st.sampled_from([0.5, 0.75, 0.9]),
@@ -83,6 +99,13 @@ def test_conventions_are_named(subject, options, rule, readings):
     assert found.rule.name == rule
     assert {k: found[k] for k in readings} == readings
     assert rule not in found.ruled_out
+
+
+def test_a_mean_with_a_look_ahead_is_named_before_the_optimizer_that_has_it():
+    found = identify(MeanAhead)
+    assert [r.name for r in found.fits] == ["ema(nesterov=True)", "muon"]
+    assert "follows mean of gradients with Nesterov (ema(nesterov=True))." in str(found)
+    assert "The same here: muon." in str(found)
 
 
 def test_what_is_ruled_out_says_by_which_number():

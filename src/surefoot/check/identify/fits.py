@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from surefoot.check.claim import Claim
 from surefoot.check.identify.probes import PROBES, Answers, moves
@@ -21,6 +22,7 @@ from surefoot.rules import RULES, Rule
 __all__ = ["Fit", "fit"]
 
 SPARE = ("weight_decay", "momentum", "nesterov", "dampening", "maximize")  # what may be accepted and unused
+DECAYING = ("lr", "lr_max", "weight_decay", "decay")
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,15 @@ def _fitting(
                 nearest = why
         if nearest is not None:
             out[rule.name] = nearest[1]
-    fits.sort(key=lambda r: (r.mistake is not None, "(" in r.name))
-    formulas = [r.formula for r in fits]  # Adam with its decay elsewhere is AdamW: say it once
-    return tuple(r for i, r in enumerate(fits) if r.formula not in formulas[:i]), out
+    # with a look-ahead, and nothing else, it is as well known as without: the mean of gradients before Muon's
+    fits.sort(key=lambda r: (r.mistake is not None, "(" in r.name.removesuffix("(nesterov=True)")))
+    told = [_but_for_decay(r) for r in fits]  # Adam with its decay elsewhere is AdamW: say it once
+    return tuple(r for i, r in enumerate(fits) if told[i] not in told[:i]), out
+
+
+def _but_for_decay(rule: Rule) -> Any:
+    """What a rule computes, and its own defaults, but for those of its weight decay and learning rate."""
+    return rule.formula, [(x.name, x.default) for x in rule.hypers if x.name not in DECAYING]
 
 
 def _form(answers: Answers, words: Words) -> Rule | None:
