@@ -243,3 +243,36 @@ def test_a_wrong_momentum_sgd_is_judged_by_its_name():
     report = check(own, only=["rule"], sandbox=False)
     assert report["rule"].outcome == FAILED
     assert "gamma is read as its momentum" in notes(report)
+
+
+def fading(**options):
+    def step(p, g, s, group):
+        lr = group["lr"] / (1 + group["fade"] * s["t"]) + group.get("floor", 0.0)
+        s["b"].mul_(group["momentum"]).add_(g)
+        p.sub_(lr * s["b"])
+
+    return made("SGD", step, state=["b"], lr=0.01, momentum=0.9, fade=0.0, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {},
+            "fade is no hyperparameter of PyTorch's SGD; it stayed at 0.0, and what it does was not judged.",
+        ),
+        (
+            {"floor": 0.0, "foreach": False},
+            "fade and floor are no hyperparameters of PyTorch's SGD; they stayed at 0.0 and 0.0, and what"
+            " they do was not judged.",
+        ),
+    ],
+)
+def test_numbers_that_no_rule_has_are_named(options, said):
+    report = check(fading(**options), only=["rule"])
+    assert report["rule"].outcome == PASSED
+    assert report.notes[-1] == said
+
+
+def test_what_a_rule_has_is_not_named():
+    assert "hyperparameter" not in notes(check(torch.optim.SGD, only=["rule"]))

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from surefoot.check.contract.settings import alternatives
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
-from surefoot.check.protocol import Died, Patient, Plan
+from surefoot.check.protocol import Died, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
 from surefoot.check.verdict import Verdict
+from surefoot.check.wording import listed
+from surefoot.check.words import Words
 from surefoot.rules import Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
@@ -24,11 +27,15 @@ __all__ = ["CLAUSES", "Examination", "examine"]
 
 @dataclass(frozen=True)
 class Examination:
-    """An examination about to be made: against which rule, why that one, and its verdicts as they come."""
+    """An examination about to be made: against which rule, why that one, and its verdicts as they come.
+
+    `aside`: which options it is silent about.
+    """
 
     rule: Rule | None
     why: str
     verdicts: Iterator[Verdict] = field(repr=False)
+    aside: str = ""
 
 
 def examine(
@@ -75,7 +82,24 @@ def examine(
             guessed = Guess(held, f"{held.title}, as guessed, {as_asked}.")
     claimed = named is not None or decay is not None
     verdicts = Judgement(recorder, plan, explain).verdicts(guessed, claimed)
-    return Examination(guessed.rule, guessed.why, verdicts)
+    aside = _unjudged(guessed.rule, recorder.words, before, patient.signature) if guessed.rule else ""
+    return Examination(guessed.rule, guessed.why, verdicts, aside)
+
+
+def _unjudged(rule: Rule, words: Words, before: Words, signature: Signature) -> str:
+    """Say which numbers the rule has no place for, and that nobody has told of, or tried, otherwise."""
+    tried = {option for option, _ in alternatives(signature)}
+    known = {*tried, *before.hyper}
+    left = {o: words.values[o] for o in words.others if o in words.values and o not in known}
+    if not left:
+        return ""
+    values = listed(map(repr, left.values()))
+    rules = rule.title.partition(":")[0]
+    if len(left) == 1:
+        said = f"is no hyperparameter of {rules}; it stayed at {values}, and what it does was not judged."
+    else:
+        said = f"are no hyperparameters of {rules}; they stayed at {values}, and what they do was not judged."
+    return f"{listed(left)} {said}"
 
 
 def _with_decay(guessed: Rule, decay: str) -> Rule:

@@ -207,6 +207,7 @@ def _examinations(
         computed = examination.verdicts
         if examination.rule:  # else the verdict says why there is none
             notes.append(f"Rule: {examination.why}")
+        notes += [examination.aside] * bool(examination.aside)
 
     def last() -> Iterator[Verdict]:  # when all has been asked
         if plan.wants(UNTOUCHED):
