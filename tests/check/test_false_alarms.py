@@ -618,6 +618,41 @@ def test_what_is_moved_from_outside_tells_a_heavy_ball():
     assert {v.clause.id for v in report.failures} == {"option-effect"}
 
 
+class Nesterov(torch.optim.Optimizer):
+    """Nesterov's own form: a point, and from the one before it a point ahead, at which w is."""
+
+    def __init__(self, params, lr=1e-3, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    y = p - group["lr"] * p.grad
+                    before = self.state[p].get("y", p.clone())
+                    self.state[p]["y"] = y
+                    p.copy_((1 + group["momentum"]) * y - group["momentum"] * before)
+        return loss
+
+
+@pytest.mark.parametrize("name", ["Nesterov", "Own"])
+def test_nesterov_by_two_points_is_a_convention(name):
+    report = check(type(name, (Nesterov,), {}), only=["arithmetic"])
+    assert not report.failures
+    assert "by its two points, where w moved from outside counts as a step" in " ".join(str(report).split())
+    assert report["moved"].outcome == report["changed-options"].outcome == PASSED
+
+
+def test_a_look_ahead_is_no_form_of_a_rule_without_one():
+    report = check(Nesterov, "torch", only=["rule"])
+    assert report["rule"].outcome == FAILED
+
+
 class Velocity(PositionsWithSwitch):
     """Keras's SGD, that takes nesterov and does nothing with it."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from surefoot.check.claim import Claim
-from surefoot.check.libraries import elsewhere
+from surefoot.check.libraries import elsewhere, two_points
 from surefoot.check.protocol import Options
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.scripts import LARGE
@@ -105,3 +105,5 @@ def _first(named: Rule | None, words: Words) -> Iterator[Rule]:
         yield from own
         yield from (other for rule in own for other in elsewhere(rule) if not words.unheard(other))
     yield from conventions(words)
+    if not words.unheard(two_points):  # Keras's with Nesterov, until w is moved
+        yield two_points

@@ -227,7 +227,7 @@ def _denies(name: str, named: Rule, behaves: Rule) -> bool:
     AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
     """
     of = {x.name: x.default for x in behaves.hypers}
-    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag")
+    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
     if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
         return True
     return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))

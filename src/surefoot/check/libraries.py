@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from surefoot.rules import Rule, rule
 from surefoot.rules.numbers import maximum, sqrt
 
-__all__ = ["elsewhere"]
+__all__ = ["elsewhere", "two_points"]
 
 
 @rule(
@@ -136,8 +136,20 @@ def adamax_after(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
     return w - lr / (1 - beta1**t) * m / (v + eps)
 
 
+@rule(
+    title="Nesterov's momentum by its two points, where w moved from outside counts as a step",
+    slots={"y": "point"},
+    source="Nesterov 1983; Beck & Teboulle 2009, FISTA",
+)
+def two_points(w, d, y=None, *, lr, momentum):
+    y_old = w if y is None else y
+    y = yield "y", w - lr * d
+    return y + momentum * (y - y_old)
+
+
 _OF = {
-    "torch": (sgd_falling,),
+    "torch": (sgd_falling, two_points),
+    "keras": (two_points,),
     "rmsprop": (rmsprop_under, rmsprop_keras, rmsprop_tf),
     "adagrad": (adagrad_under,),
     "adamax": (adamax_after,),
@@ -148,7 +160,10 @@ _OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), (amsgrad_corrected, adam_hat)
 
 def elsewhere(held: Rule) -> Iterator[Rule]:
     """Yield the forms that a rule has in other libraries, with its own defaults: its decay, its options."""
+    ahead = any(x.name == "nesterov" and x.default for x in held.hypers)
     for found in _OF.get(held.family, ()):
+        if found is two_points and not ahead:  # without Nesterov it is no form of that
+            continue
         known = {x.name for x in found.hypers}
         defaults = {x.name: x.default for x in held.hypers if x.name in known and x.default is not None}
         yield found.variant(found.name, **defaults)
