@@ -116,5 +116,5 @@ def test_what_a_checkpoint_held_before_there_were_weights_counts_as_its_rows() -
     history.load_state_dict({"step": 1, "loss": 6.0, "rows": 4, "seen": [], "seconds": 1, "evaluating": 0})
     history.begin(1)
     history.trained(torch.tensor(2.5), 0.1, torch.zeros(4), torch.zeros(4))
-    history.end(0.1)
+    history.end()
     assert history.run.epochs[0]["train_loss"] == 2.0
