@@ -12,7 +12,7 @@ import torch
 from torch.nn import Parameter
 
 import surefoot
-from surefoot.optim.fastest import Facts, Known
+from surefoot.optim.fastest import Found, Known
 from surefoot.optim.plan import Plan
 
 Grads = Callable[[list[Parameter], int, random.Random], None]
@@ -106,7 +106,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Plan], list[Any]]:
         noted.append(plan)
         real_remember(plan, *given)
 
-    def note(known: Known, p: Any, *given: Any) -> Facts:
+    def note(known: Known, p: Any, *given: Any) -> Found:
         looked.append(p)
         return real_note(known, p, *given)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from surefoot.optim.guards import Check, guard
 from surefoot.optim.options import Options
 from surefoot.optim.views import local, local_grad, through_local, without_strides
 
-__all__ = ["Facts", "Known", "fastest"]
+__all__ = ["Facts", "Found", "Known", "fastest"]
 
 _MOST = 100_000
 SMALL = 16384  # elements; for fewer, waking a second thread costs more than it saves
@@ -28,7 +28,6 @@ class Facts(NamedTuple):
         kernel: of kernels.py, the fastest that is right.
         device: of the parameter.
         dtype: of the parameter.
-        small: whether it is too small to be shared out to threads, by a kernel that would.
         sparse: whether the gradient is sparse.
         without_strides: whether one of them is not laid out by strides.
         wrapped: whether it is stepped through plain, real tensors.
@@ -37,10 +36,13 @@ class Facts(NamedTuple):
     kernel: Callable[..., Any]
     device: torch.device
     dtype: torch.dtype
-    small: bool
     sparse: bool
     without_strides: bool
     wrapped: bool
+
+
+# the facts, and whether it is too small to be shared out to threads, by a kernel that would
+Found: TypeAlias = tuple[Facts, bool]
 
 
 class Known:
@@ -52,7 +54,7 @@ class Known:
 
     def __init__(self, o: Options) -> None:
         self.o = o
-        self._found: dict[int, tuple[Check, Facts, int]] = {}
+        self._found: dict[int, tuple[Check, Found, int]] = {}
         self._all: dict[Facts, Facts] = {}  # so that equal ones are the same
 
     def under(self, o: Options) -> Known:
@@ -62,11 +64,11 @@ class Known:
         self.o = o
         return self
 
-    def get(self, p: Tensor, g: Tensor, state: Sequence[Tensor | None]) -> Facts | None:
+    def get(self, p: Tensor, g: Tensor, state: Sequence[Tensor | None]) -> Found | None:
         """What is known of a parameter with this gradient and state; None if they are laid out otherwise."""
-        if (found := self._found.get(id(p))) is None:
+        if (known := self._found.get(id(p))) is None:
             return None
-        same, facts, size = found
+        same, found, size = known
         if not same(p, g, *state):
             return None
         if size:
@@ -76,9 +78,9 @@ class Known:
             for t in state:
                 if t is not None and (-size < at - t.data_ptr() < size or -size < grad - t.data_ptr() < size):
                     return None
-        return facts
+        return found
 
-    def note(self, p: Tensor, g: Tensor, state: Sequence[Tensor]) -> Facts:
+    def note(self, p: Tensor, g: Tensor, state: Sequence[Tensor]) -> Found:
         """Find the facts of a parameter with this gradient and state, and keep them."""
         o, b = self.o, state[0] if self.o.momentum != 0 else None
         kernel = fastest(o, p, g, b)
@@ -87,18 +89,18 @@ class Known:
             kernel=kernel,
             device=p.device,
             dtype=p.dtype,
-            small=fused and p.device.type == "cpu" and p.numel() <= SMALL,
             sparse=g.is_sparse,
             without_strides=without_strides(p) or without_strides(g),
             wrapped=not (o.differentiable or g.is_sparse) and through_local(p, g, *state),
         )
-        facts = self._all.setdefault(facts, facts)
+        small = fused and p.device.type == "cpu" and p.numel() <= SMALL
+        found = self._all.setdefault(facts, facts), small
         plain = all(type(t) in PLAIN for t in (p, g, *state))
         if plain and not facts.without_strides and not p.is_inference():
             if len(self._found) > _MOST:  # of many that are no more
                 self._found.clear()
-            self._found[id(p)] = guard(p, g, *state), facts, p.nbytes if fused else 0
-        return facts
+            self._found[id(p)] = guard(p, g, *state), found, p.nbytes if fused else 0
+        return found
 
 
 def fastest(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
 """Which tensors go to which kernel: worked out once, and used again while nothing has changed.
 
 Whatever a user may change between two steps (gradients, parameters, state, options) is compared before each
-use, in a few passes over lists and without looking up a parameter in a dict: that every object is the one it
-was, and every tensor laid out as it was. Any difference means a new plan.
+use, in a few passes over lists and without looking up a parameter in a dict: that there are as many as there
+were, each state is the one it was, and every tensor is laid out as it was. Any difference means a new plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from surefoot.optim.fastest import Facts, Known
+from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
 from surefoot.optim.kernel_group import BUFFER, LOST, Call, KernelGroup, Made, Share
 from surefoot.optim.options import Options, check_convention, read
@@ -82,9 +82,9 @@ class Plan:
             self._remember(groups, state)
 
     def _remember(self, groups: Groups, state: State) -> None:
-        params = _in_order(groups)
-        self._ids, self._count = list(map(id, params)), len(state)
-        self._idle = [i for i, p in enumerate(params) if p is not None and p.grad is None]
+        self._lengths, self._count = [len(group["params"]) for group in groups], len(state)
+        places = ((i, place, p) for i, group in enumerate(groups) for place, p in enumerate(group["params"]))
+        self._idle = [(i, place) for i, place, p in places if p.grad is None]
         mine = weakref.ref(self)
 
         def gone(_: Any) -> None:
@@ -98,8 +98,8 @@ class Plan:
 
     def work(self, groups: Groups, state: State) -> Work | None:
         """Each run's tensors and options, or None if anything is not as it was."""
-        params = _in_order(groups)
-        if list(map(id, params)) != self._ids or len(state) != self._count:
+        # which parameters they are does not matter, so long as their state and all layouts are the same
+        if [len(group["params"]) for group in groups] != self._lengths or len(state) != self._count:
             return None
         for i, group in enumerate(groups):
             last = self.options[i]
@@ -107,8 +107,8 @@ class Plan:
                 o = self.options[i] = Options.of(group)
                 if o.kind != last.kind:
                     return None
-        for i in self._idle:
-            if params[i].grad is not None:
+        for i, place in self._idle:
+            if groups[i]["params"][place].grad is not None:
                 return None
         keys, entries, work = list(state), list(state.values()), []
         try:
@@ -128,15 +128,6 @@ class Plan:
         return work
 
 
-def _in_order(groups: Groups) -> list[Any]:
-    """All parameters, in an order that tells of which group they are."""
-    params: list[Any] = []
-    for group in groups:
-        params.append(None)
-        params += group["params"]
-    return params
-
-
 def _share_out(
     group: int, params: list[Tensor], state: State, o: Options, made: list[Made], known: Known
 ) -> Iterable[Share]:
@@ -146,26 +137,26 @@ def _share_out(
     keys = [key for key, needed in ((BUFFER, o.momentum != 0), (LOST, o.kahan)) if needed]
     held: list[Tensor | None] = []
     buffers: dict[int, Tensor] | None = None
-    found: list[tuple[int, Facts, list[Made]]] = []
+    found: list[tuple[int, Found, list[Made]]] = []
     for place, p, g in stepped:
         if keys:
             entry = state.get(p, {})
             held = [entry.get(key) for key in keys]
-        facts, new = known.get(p, g, held), _NONE
-        if facts is None:
+        one, new = known.get(p, g, held), _NONE
+        if one is None:
             if buffers is None:
                 flat = end_to_end and o.momentum != 0
                 buffers = flat_buffers([p for _, p, _ in stepped], state, o) if flat else {}
-            facts, new = _find_out(p, g, state, o, known, keys, buffers, made)
-        found.append((place, facts, new))
-    many_small = sum([facts.small for _, facts, _ in found]) >= 4
+            one, new = _find_out(p, g, state, o, known, keys, buffers, made)
+        found.append((place, one, new))
+    many_small = sum([small for _, (_, small), _ in found]) >= 4
     dampened = o.convention == "torch" and o.dampening != 0
-    shares: dict[tuple[int, bool], Share] = {}
-    for place, facts, new in found:
+    shares: dict[tuple[int, bool, bool], Share] = {}
+    for place, (facts, small), new in found:
         undampened = dampened and any(key == BUFFER for _, key, _ in new)
-        key = id(facts), undampened
+        small = small and many_small
+        key = id(facts), small, undampened
         if (share := shares.get(key)) is None:
-            small = many_small and facts.small
             share = shares[key] = Share(group, facts, small, undampened, [], [])
         share.indices.append(place)
         if new:
@@ -182,7 +173,7 @@ def _find_out(
     keys: list[str],
     buffers: dict[int, Tensor],
     made: list[Made],
-) -> tuple[Facts, list[Made]]:
+) -> tuple[Found, list[Made]]:
     """A parameter's facts, and what had to be made of its state."""
     if p.is_inference() and not torch.is_inference_mode_enabled():
         raise RuntimeError(
