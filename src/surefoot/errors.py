@@ -96,10 +96,9 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
         There is no class 'SGD' in ada.py, nor any other.
     """
     known = sorted(choices)
+    what, of, place = next((p for p in map(kind.partition, (" in ", " of ")) if p[1]), (kind, "", ""))
+    named = f"{what} {name!r}{of}{place}"
     if not known:
-        what, of, place = next((p for p in map(kind.partition, (" in ", " of ")) if p[1]), (kind, "", ""))
-        return InputError(f"There is no {what} {name!r}{of}{place}, nor any other.")
+        return InputError(f"There is no {named}, nor any other.")
     near = nearest(name, [*known, *also])
-    return InputError(
-        f"Unknown {kind} {name!r}{f'{near}? Known' if near else '; known'}: {', '.join(known)}."
-    )
+    return InputError(f"Unknown {named}{f'{near}? Known' if near else '; known'}: {', '.join(known)}.")

@@ -154,7 +154,7 @@ def test_what_is_no_class_of_an_optimizer_is_refused(given, said):
 def test_where_there_is_no_optimizer_functions_are_named(tmp_path, monkeypatch):
     (tmp_path / "models.py").write_text("from torch import nn\ndef make():\n    return nn.Linear(2, 1)\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"Unknown function in models\.py 'mk'.* [Kk]nown: make\.$"):
+    with pytest.raises(InputError, match=r"Unknown function 'mk' in models\.py.* [Kk]nown: make\.$"):
         load("models.py:mk")
 
 
@@ -210,7 +210,7 @@ def test_defaults_that_kwargs_hide_are_read_off():
     ("named", "said"),
     [
         ("mine.py", "'mine.py' names no function; write file.py:function or package.module:function."),
-        ("mine.py:mke", "Unknown function in mine.py 'mke'; did you mean 'make'?"),
+        ("mine.py:mke", "Unknown function 'mke' in mine.py; did you mean 'make'?"),
         ("mine.py:three", "mine.py:three is of type int; it must be a function."),
         ("nowhere.py:make", "There is no file nowhere.py."),
     ],

@@ -252,7 +252,7 @@ def test_command_lists_its_clauses(capsys):
         (["mine.py"], "'mine.py' names no class; write file.py:Class or package.module:Class."),
         (["nowhere.py:SGD"], "There is no file nowhere.py."),
         (["no.such.module:SGD"], "There is no module no.such.module"),
-        (["mine.py:Find"], "Unknown class in mine.py 'Find'; did you mean 'Fine'?"),
+        (["mine.py:Find"], "Unknown class 'Find' in mine.py; did you mean 'Fine'?"),
         (["mine.py:SGD", "--only", "zero-grads"], "Unknown clause 'zero-grads'; did you mean 'zero-grad'?"),
         (["mine.py:SGD", "--option", "momentum"], "'momentum' is not of the form name=value"),
         (["mine.py:SGD", "--option", "momentun=1"], "did you mean 'momentum'?"),

@@ -191,10 +191,10 @@ def test_a_curve_is_learned_by_the_defaults_and_an_older_run_keeps_its_lr(
         (["--model", "net.py:Net"], "There is no file 'net.py' to take the model from."),
         (
             ["--optimizer", "torch.optim:Adan"],
-            "Unknown optimizer in torch.optim 'Adan'; did you mean 'Adam'? Known: ASGD, ",
+            "Unknown optimizer 'Adan' in torch.optim; did you mean 'Adam'? Known: ASGD, ",
         ),
         (["--optimizer", "adam"], "Unknown optimizer 'adam'; did you mean 'torch.optim:Adam'?"),
-        (["--opt", "momentun=0.9"], "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
+        (["--opt", "momentun=0.9"], "Unknown option 'momentun' of SGD; did you mean 'momentum'? Known: "),
         (["--opt", "lr"], "The option 'lr' is not of the form name=value, such as momentum=0.9."),
         (["--opt", "lr=1"], "The optimizer's lr has an option of its own: --lr, not --opt."),
         (["--preset", "lectur"], "Unknown preset 'lectur'; did you mean 'lecture'? Known: lecture."),

@@ -220,10 +220,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
-    ({"momentun": 0.9}, "Unknown hyperparameter of torch 'momentun'; did you mean 'momentum'? Known: "),
+    ({"momentun": 0.9}, "Unknown hyperparameter 'momentun' of torch; did you mean 'momentum'? Known: "),
     (
         {"rule": ["torch", "adam"], "eps2": 1},
-        "Unknown hyperparameter of torch and adam 'eps2'; did you mean 'eps'? Known: ",
+        "Unknown hyperparameter 'eps2' of torch and adam; did you mean 'eps'? Known: ",
     ),
     ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 1000."),
     ({"steps": 2.5}, "steps is 2.5; it must be a whole number from 1 to 1000."),

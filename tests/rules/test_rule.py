@@ -148,7 +148,7 @@ def test_what_a_rule_of_ones_own_may_get_wrong():
 
     with pytest.raises(InputError, match=r"forgets returned 1\.0; it must return w, b, all new"):
         forgets.step(forgets.hyper(lr=1.0), 2.0, 1.0, {"b": 0})
-    with pytest.raises(InputError, match="Unknown slot of the rule 'misnamed' 'c'"):
+    with pytest.raises(InputError, match="Unknown slot 'c' of the rule 'misnamed'"):
 
         @rule(slots={"c": "momentum_buffer"})
         def misnamed(w, g, b=0, *, lr):
@@ -161,7 +161,7 @@ def test_a_rule_of_ones_own_from_a_file(tmp_path):
         "from surefoot import rule\n\nONE = 1\n\n@rule\ndef mine(w, g, *, lr):\n    return w - lr * ONE * g\n"
     )
     assert get(f"{file}:mine").step(get("torch").hyper(lr=1), 3, 1, {}) == (2, {})
-    with pytest.raises(InputError, match=r"Unknown rule in .*mine\.py 'mien'; did you mean 'mine'"):
+    with pytest.raises(InputError, match=r"Unknown rule 'mien' in .*mine\.py; did you mean 'mine'"):
         get(f"{file}:mien")
     with pytest.raises(InputError, match=r"none.py cannot be imported: FileNotFoundError"):
         get("none.py:mine")

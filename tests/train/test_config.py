@@ -94,7 +94,7 @@ def test_an_unknown_key_is_told_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read(path)
     assert str(caught.value).startswith(
-        f"Unknown option in '{path}' 'momentun'; did you mean 'momentum'? Known: "
+        f"Unknown option 'momentun' in '{path}'; did you mean 'momentum'? Known: "
     )
 
 

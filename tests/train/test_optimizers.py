@@ -42,10 +42,10 @@ def test_nesterov_is_the_default_only_where_it_can_be() -> None:
 @pytest.mark.parametrize(
     ("spec", "given", "text"),
     [
-        ("sgd", {"beta": 1}, "Unknown option of SGD 'beta'; known: "),
-        ("sgd", {"momentun": 1}, "Unknown option of SGD 'momentun'; did you mean 'momentum'? Known: "),
-        ("torch.optim:Adam", {"momentum": 0.9}, "Unknown option of Adam 'momentum'; known: "),
-        ("torch.optim:AdamX", {}, "Unknown optimizer in torch.optim 'AdamX'; did you mean 'Adam'? Known: "),
+        ("sgd", {"beta": 1}, "Unknown option 'beta' of SGD; known: "),
+        ("sgd", {"momentun": 1}, "Unknown option 'momentun' of SGD; did you mean 'momentum'? Known: "),
+        ("torch.optim:Adam", {"momentum": 0.9}, "Unknown option 'momentum' of Adam; known: "),
+        ("torch.optim:AdamX", {}, "Unknown optimizer 'AdamX' in torch.optim; did you mean 'Adam'? Known: "),
         ("adm", {}, "Unknown optimizer 'adm'; did you mean 'torch.optim:Adam'?"),
         ("adamw", {}, "Unknown optimizer 'adamw'; did you mean 'torch.optim:AdamW'?"),
         (

@@ -83,7 +83,7 @@ def test_a_module_that_does_not_import() -> None:
 def test_a_class_that_is_missing(tmp_path: Path) -> None:
     file = write(tmp_path / "net.py", "from torch import nn\nclass Network(nn.Module): pass")
     assert sentence(f"{file}:Netwrk") == (
-        f"Unknown model in {file} 'Netwrk'; did you mean 'Network'? Known: Network."
+        f"Unknown model 'Netwrk' in {file}; did you mean 'Network'? Known: Network."
     )
     empty = write(tmp_path / "empty.py", "")
     assert sentence(f"{empty}:Net") == f"There is no model 'Net' in {empty}, nor any other."
