@@ -356,6 +356,21 @@ def test_sparse_gradients_reach_their_own_parameter(options: dict[str, Any]) -> 
     assert params[1].tolist() == [0, moved, moved, 0, 0, 0]
 
 
+def test_small_and_large_tensors_are_stepped_by_one_call() -> None:
+    sizes = [30_000, 10, 20_000, 10, 10, 10, 40_000, 10]
+    params = [nn.Parameter(torch.ones(size)) for size in sizes]
+    optimizer = surefoot.SGD(params, lr=0.5, momentum=0.5, flatten=True)
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.autograd.backward([p.sum() for p in params])
+        optimizer.step()
+    assert optimizer._plan is not None
+    (run,) = optimizer._plan.runs
+    assert run._whole is not None
+    assert run._whole[0][0].numel() == sum(sizes)
+    assert all(p.eq(1 - (1 + 1.5) / 2).all() for p in params)
+
+
 def test_what_left_the_model_is_let_go() -> None:
     net = model()
     optimizer = surefoot.SGD(net.parameters(), flatten=True, **OPTIONS)

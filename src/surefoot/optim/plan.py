@@ -149,7 +149,10 @@ def _share_out(
                 buffers = flat_buffers([p for _, p, _ in stepped], state, o) if flat else {}
             one, new = _find_out(p, g, state, o, known, keys, buffers, made)
         found.append((place, one, new))
-    many_small = sum([small for _, (_, small), _ in found]) >= 4
+    count = sum([small for _, (_, small), _ in found])
+    many_small, mixed = count >= 4, count < len(found)
+    if end_to_end and mixed:  # to part them would part their memory
+        many_small = False
     dampened = o.convention == "torch" and o.dampening != 0
     shares: dict[tuple[int, bool, bool], Share] = {}
     for place, (facts, small), new in found:
