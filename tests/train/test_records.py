@@ -42,6 +42,12 @@ def test_they_are_a_list_of_dicts(listed: list[dict[str, Any]], cut: int) -> Non
         records[len(listed)]
 
 
+@pytest.mark.parametrize("edited", [{"lr": None}, {"step": 1.0}, {"loss": "much"}, {"epoch": None}])
+def test_a_line_that_was_edited_is_kept_as_it_is(edited: dict[str, Any]) -> None:
+    listed = [of_step(1), of_step(2) | edited, of_step(3)]
+    assert Records(listed) == listed
+
+
 def test_a_step_takes_few_bytes() -> None:
     tracemalloc.start()
     records = Records(map(of_step, range(1, 50_001)))

@@ -58,6 +58,9 @@ def test_letters_that_an_encoding_lacks(monkeypatch: pytest.MonkeyPatch) -> None
     assert raw.getvalue().split() == [b"R?", b"0.9"]
 
 
-def test_without_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_stream(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    say("nothing", error=True)
+    assert capsys.readouterr().out == ""
     monkeypatch.setattr(sys, "stdout", None)
     say("nothing")

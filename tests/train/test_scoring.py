@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from surefoot.cli import main
 from surefoot.errors import InputError
 from surefoot.train import fit
 from surefoot.train.run import Run
@@ -62,6 +63,19 @@ def test_it_is_shown_under_its_name(tmp_path: Path, capsys: pytest.CaptureFixtur
     back = Run.load(tmp_path / "run")
     assert (back.metric, back.last, back.best) == ("f1", run.last, run.best)
     assert [axes.get_ylabel() for axes in run.plot().axes] == ["loss", "f1"]
+
+
+def test_of_the_loss_alone_there_is_one_column_and_one_panel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its mean over the validations of an epoch is no metric."""
+    run = trained("loss", out=tmp_path / "run", validate_every="1 steps")
+    assert "valid_loss_mean" in run.epochs[-1]
+    back = Run.load(tmp_path / "run")
+    assert (back.metric, back.last, repr(back)) == ("loss", run.last, repr(run))
+    assert [axes.get_ylabel() for axes in back.plot().axes] == ["loss"]
+    assert main(["runs", str(tmp_path)]) == 0
+    assert f"loss {back.say(back.best['valid_loss'])}" in capsys.readouterr().out  # type: ignore[index]
 
 
 def test_more_is_better() -> None:

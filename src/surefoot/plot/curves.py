@@ -120,7 +120,8 @@ def _metrics(histories: Sequence[History]) -> list[str]:
     names = {"accuracy": False, "r2": False}  # → whether it was ever defined
     for history in histories:
         keys = {key: None for record in history.records for key in record if key.startswith("valid_")}
-        own = next((key.removeprefix("valid_") for key in keys if key != "valid_loss"), None)
+        others = [key for key in keys if key not in ("valid_loss", "valid_loss_mean")]
+        own = others[0].removeprefix("valid_") if others else None
         if own is not None and any(_finite(record.get(f"valid_{own}")) for record in history.records):
             names[own] = True
     return [name for name, defined in names.items() if defined]

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
 from surefoot.train import clipping
-from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, weigher
+from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, stateful, weigher
 from surefoot.train.randomness import forked
 
 __all__ = ["NO_MEAN", "Job", "Step", "eager", "parts", "weighted"]
@@ -212,6 +212,8 @@ def weighted(value: Tensor, share: float | Tensor) -> Tensor:
 def _warn_unless_mean(loss: Loss, outputs: list[Tensor], y: Tensor, parted: float) -> None:
     """Hold the loss of a whole batch against that of its parts, from the same outputs."""
     if not all(isinstance(output, Tensor) for output in outputs):
+        return
+    if stateful(loss) is not None and not of_torch(loss):  # it would count once more, from another state
         return
     with forked(y.device):
         whole = float(loss(torch.cat(outputs), y))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
 from surefoot.train.batch import Batches
 from surefoot.train.best import Best
@@ -91,10 +91,19 @@ class Evaluations:
         if self._seconds < _SHORT and not loaded:
             yield batches  # to note the random states would take as long as a small evaluation
         else:
-            before = self._random.now()
+            before, buffers = self._random.now(), self._buffers()
+            kept = {name: buffer.clone() for name, buffer in buffers.items()}
             try:
                 yield self._stop.until_asked(batches)
             except Stopping:
                 self._random.go_back(before)
+                for name, buffer in self._buffers().items():
+                    if name in kept:
+                        buffer.copy_(kept[name])
                 self._history.owed = True
         self._seconds = time.perf_counter() - began
+
+    def _buffers(self) -> dict[tuple[int, str], Tensor]:
+        """What the model and the loss may count, also while they are evaluated."""
+        parts = [p for p in (self._model, self._what.objective.loss) if isinstance(p, nn.Module)]
+        return {(i, name): b for i, part in enumerate(parts) for name, b in part.named_buffers()}

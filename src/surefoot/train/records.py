@@ -15,6 +15,19 @@ _STEP = ["kind", "step", "epoch", "loss", "lr"]
 _DRAWN = 20_000  # steps that a picture is made of
 
 
+def _is_step(record: Record) -> bool:
+    """Whether it is a step's, as a run writes it; a line may have been edited."""
+    if list(record) != _STEP or record["kind"] != "step":
+        return False
+    step, epoch, loss, lr = list(record.values())[1:]
+    number = (int, float)
+    return (
+        type(step) is type(epoch) is int
+        and isinstance(lr, number)
+        and isinstance(loss, (*number, type(None)))
+    )
+
+
 class Records(Sequence[Record]):
     """Records in order, as dicts when they are read; a step takes 28 bytes.
 
@@ -37,7 +50,7 @@ class Records(Sequence[Record]):
     def extend(self, records: Iterable[Record]) -> None:
         """Add them behind the others."""
         for record in records:
-            if list(record) == _STEP and record["kind"] == "step":
+            if _is_step(record):
                 self._step.append(record["step"])
                 self._epoch.append(record["epoch"])
                 self._loss.append(math.nan if record["loss"] is None else record["loss"])

@@ -57,8 +57,9 @@ class Run:
         history = read(path)
         records = [dict(record) for record in history.records]
         measured = [key for record in records for key in record if key.startswith("valid_")]
-        # each has the loss, and after it what it is judged by
-        metric = next((key.removeprefix("valid_") for key in measured if key != "valid_loss"), "loss")
+        # each has the loss, and after it what it is judged by, if that is another thing
+        own = [key for key in measured if key not in ("valid_loss", "valid_loss_mean")]
+        metric = own[0].removeprefix("valid_") if own else "loss"
         run = cls(history.name, metric if measured else "accuracy")
         run.folder = Path(path)
         run.records = Records(record for record in records if record.get("kind") != "end")

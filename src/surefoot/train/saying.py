@@ -28,6 +28,8 @@ def say(text: str, *, error: bool = False, begun: bool = True) -> None:
         begun: whether the run has begun. Before, a full disk under `> file` is better told than let go of.
     """
     stream = sys.stderr if error else sys.stdout
+    if stream is None:  # closed, and print would take the other
+        return
     try:
         try:
             print(text, file=stream, flush=True)

@@ -33,7 +33,7 @@ def name_of(score: Score) -> str:
             f" targets of all rows to validate on, the larger the better; not {is_}."
         )
     name = getattr(getattr(score, "func", score), "__name__", type(score).__name__)  # a partial's
-    return name if name.isidentifier() and name != "loss" else "metric"
+    return name if name.isidentifier() and name not in ("loss", "loss_mean") else "metric"
 
 
 def number(name: str, value: Any) -> float:
