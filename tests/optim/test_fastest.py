@@ -12,7 +12,10 @@ import torch
 from torch.nn import Parameter
 
 import surefoot
+from surefoot.optim import kernels
 from surefoot.optim.fastest import Found, Known
+from surefoot.optim.kernel_group import KernelGroup
+from surefoot.optim.options import Options
 from surefoot.optim.plan import Plan
 
 Grads = Callable[[list[Parameter], int, random.Random], None]
@@ -145,18 +148,53 @@ def test_gradients_packed_anew_each_time_keep_their_plan(monkeypatch: pytest.Mon
     assert len(noted) == 1
 
 
-def test_memory_that_comes_to_be_shared_is_seen_with_the_next_gradients() -> None:
+@pytest.mark.parametrize("lasts", [False, True])
+def test_memory_that_comes_to_be_shared_is_seen(lasts: bool) -> None:
     ours, theirs = ([Parameter(torch.zeros(64)), Parameter(torch.zeros(64))] for _ in range(2))
     a = surefoot.SGD(ours, lr=1.0, momentum=0.5)
     b = torch.optim.SGD(theirs, lr=1.0, momentum=0.5, foreach=False)
     for params, optimizer in ((ours, a), (theirs, b)):
         for t in range(6):
             params[0].grad = torch.ones(64)
-            params[1].grad = torch.ones(64) if t % 2 else None
+            params[1].grad = torch.ones(64) if lasts or t % 2 else None
             if t == 5:  # the gradient is what the step writes
                 params[0].grad = optimizer.state[params[0]]["momentum_buffer"].detach()
             optimizer.step()
     assert torch.equal(ours[0], theirs[0])
+
+
+def test_memory_that_was_shared_leaves_no_other_kernel() -> None:
+    """A run that is resumed later takes the fused one, and its bits."""
+    p = Parameter(numbers((37,), 0))
+    optimizer = surefoot.SGD([p], lr=0.1, momentum=0.9)
+    p.grad = numbers((37,), 1)
+    optimizer.state[p]["momentum_buffer"] = p.grad
+    for t in range(5):
+        optimizer.step()
+        assert (optimizer._plan is None) == (t == 0)
+        p.grad = numbers((37,), t)
+    assert optimizer._plan is not None
+    assert [run.kernel for run in optimizer._plan.runs] == [kernels.fused]
+
+
+def test_an_lr_of_another_dtype_is_another_kind() -> None:
+    """On a GPU the fused kernel takes one of float32 alone."""
+    kinds = {Options(lr=lr).kind for lr in (0.1, 1, torch.tensor(0.1), torch.tensor(0.1).double())}
+    assert len(kinds) == 3
+
+
+def test_an_interrupt_stays_one_whatever_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = Parameter(torch.ones(4))
+    p.grad = torch.ones(4)
+    optimizer = surefoot.SGD([p], lr=0.1)
+    optimizer.param_groups[0]["lr"] = -0.1
+
+    def interrupted(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(KernelGroup, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step()
 
 
 def test_what_the_user_lets_go_of_is_free() -> None:

@@ -31,6 +31,7 @@ class Facts(NamedTuple):
         sparse: whether the gradient is sparse.
         without_strides: whether one of them is not laid out by strides.
         wrapped: whether it is stepped through plain, real tensors.
+        shared: whether they have memory in common, which may be over with the next gradient.
     """
 
     kernel: Callable[..., Any]
@@ -39,6 +40,7 @@ class Facts(NamedTuple):
     sparse: bool
     without_strides: bool
     wrapped: bool
+    shared: bool
 
 
 # the facts, and whether it is too small to be shared out to threads, by a kernel that would
@@ -85,6 +87,7 @@ class Known:
         o, b = self.o, state[0] if self.o.momentum != 0 else None
         kernel = fastest(o, p, g, b)
         fused = kernel is kernels.fused
+        plain = all(type(t) in PLAIN and not without_strides(t) for t in (p, g, *state))
         facts = Facts(
             kernel=kernel,
             device=p.device,
@@ -92,11 +95,11 @@ class Known:
             sparse=g.is_sparse,
             without_strides=without_strides(p) or without_strides(g),
             wrapped=not (o.differentiable or g.is_sparse) and through_local(p, g, *state),
+            shared=plain and not fused and p.numel() > 0 and _overlap(p.nbytes, p, g, *state),
         )
         small = fused and p.device.type == "cpu" and p.numel() <= SMALL
         found = self._all.setdefault(facts, facts), small
-        plain = all(type(t) in PLAIN for t in (p, g, *state))
-        if plain and not facts.without_strides and not p.is_inference():
+        if plain and not facts.shared and not p.is_inference():
             if len(self._found) > _MOST:  # of many that are no more
                 self._found.clear()
             self._found[id(p)] = guard(p, g, *state), found, p.nbytes if fused else 0

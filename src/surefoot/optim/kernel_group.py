@@ -113,6 +113,7 @@ class KernelGroup:
         self._offsets: list[int] | None = None  # of parameters that lie end to end, in bytes
         self._together = False  # whether gradients and buffers do so, too
         self._whole: Whole | None = None
+        self._written: set[int] = set()  # where its parameters and buffers lay
 
     def call(self, params: Sequence[Tensor], keys: list[Any], entries: list[Entry], o: Options) -> Call:
         """Its tensors as they are now, of the group's parameters and the entries of the state.
@@ -168,6 +169,8 @@ class KernelGroup:
         self._ids = list(map(id, call.buffers + call.lost))
         # of the state, too: its memory is the user's to change, and the fused kernel looks at no sizes
         self._same = guard(*map(here, itertools.chain(call.grads, call.params, call.buffers, call.lost)))
+        if self.kernel is kernels.fused and not self.wrapped:  # which would write what it reads
+            self._written = {_address(t) for t in [*call.params, *call.buffers] if t.numel()}
 
     def fits(self, call: Call) -> bool:
         """True if all tensors are laid out as when they were noted, and the state is the same."""
@@ -180,6 +183,8 @@ class KernelGroup:
             return False
         if self._whole is not None:
             return list(map(_address, [*grads, *params, *buffers])) == self._addresses
+        if self._written and not self._written.isdisjoint(map(_address, grads)):
+            return False
         if self._offsets is not None:
             # as a new plan would find it, or bits would go by what was before
             together = _offsets(params) == _offsets(grads) == self._offsets

@@ -87,7 +87,7 @@ class Options(NamedTuple):
     @property
     def kind(self) -> tuple[Any, ...]:
         """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
-        tensors = isinstance(self.lr, Tensor), isinstance(self.weight_decay, Tensor)
+        tensors = [x.dtype if isinstance(x, Tensor) else None for x in (self.lr, self.weight_decay)]
         return (self.momentum != 0, self.dampening != 0, *tensors, *self[_NUMBERS:])
 
 

@@ -76,7 +76,9 @@ class Plan:
             forget(state, made + [new for run in self.runs for new in run.made])
             raise
         self.uses = 0
-        fleeting = any(r.undampened or r.facts.sparse or r.facts.without_strides for r in self.runs)
+        fleeting = any(
+            r.undampened or r.facts.sparse or r.facts.without_strides or r.facts.shared for r in self.runs
+        )
         self.lasting = not (once or fleeting)
         if self.lasting:
             self._remember(groups, state)

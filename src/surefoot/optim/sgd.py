@@ -232,12 +232,13 @@ class SGD(LightOptimizer):
                 torch._C._set_grad_enabled(call.o.differentiable)
                 call.run.step(call, grad_scale)
                 done += 1
-        except BaseException:
+        except BaseException as error:
             for call in work[done:]:
                 forget(state, call.run.made)
             self._plan = None
-            for call in work:  # a group's option may have been set to what it cannot be
-                check_domain(call.o)
+            if isinstance(error, (TypeError, RuntimeError)):  # an option may be what it cannot be
+                for call in work:
+                    check_domain(call.o)
             raise
         finally:
             if made:
