@@ -17,6 +17,7 @@ from surefoot.optim.fastest import Found, Known
 from surefoot.optim.kernel_group import KernelGroup
 from surefoot.optim.options import Options
 from surefoot.optim.plan import Plan
+from surefoot.optim.plans import Plans
 
 Grads = Callable[[list[Parameter], int, random.Random], None]
 
@@ -91,8 +92,7 @@ def test_what_was_known_before_changes_no_bit(grads: Grads, options: dict[str, A
         for t in range(30):
             grads(params, t, draw)
             if forgets:
-                optimizer._plan, optimizer._known = None, ()
-                optimizer._wait = 0
+                optimizer._plans = Plans()
             optimizer.step()
         buffers = (s["momentum_buffer"] for s in optimizer.state.values())
         results.append([*params, *(b.to_dense() if b.is_sparse else b for b in buffers)])
@@ -133,8 +133,8 @@ def test_where_no_plan_lasts_few_are_kept(grads: Grads, monkeypatch: pytest.Monk
     for _ in range(100):  # as soon as they last again
         some(params, 0, random.Random(0))
         optimizer.step()
-    assert optimizer._plan is not None
-    assert optimizer._plan.uses > 30
+    assert optimizer._plans.kept is not None
+    assert optimizer._plans.kept.uses > 30
 
 
 def test_gradients_packed_anew_each_time_keep_their_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,10 +171,10 @@ def test_memory_that_was_shared_leaves_no_other_kernel() -> None:
     optimizer.state[p]["momentum_buffer"] = p.grad
     for t in range(5):
         optimizer.step()
-        assert (optimizer._plan is None) == (t == 0)
+        assert (optimizer._plans.kept is None) == (t == 0)
         p.grad = numbers((37,), t)
-    assert optimizer._plan is not None
-    assert [run.kernel for run in optimizer._plan.runs] == [kernels.fused]
+    assert optimizer._plans.kept is not None
+    assert [run.kernel for run in optimizer._plans.kept.runs] == [kernels.fused]
 
 
 def test_an_lr_of_another_dtype_is_another_kind() -> None:

@@ -129,8 +129,8 @@ def test_one_kernel_call_for_all() -> None:
         backward(net, i)
         optimizer.step()
     assert all(p is q for p, q in zip(net.parameters(), before, strict=True))
-    assert optimizer._plan is not None
-    (run,) = optimizer._plan.runs
+    assert optimizer._plans.kept is not None
+    (run,) = optimizer._plans.kept.runs
     assert run._whole is not None
     assert [len(tensors) for tensors in run._whole] == [1, 1, 1]
     assert run._whole[0][0].numel() == sum(p.numel() for p in before if p.requires_grad)
@@ -364,8 +364,8 @@ def test_small_and_large_tensors_are_stepped_by_one_call() -> None:
         optimizer.zero_grad()
         torch.autograd.backward([p.sum() for p in params])
         optimizer.step()
-    assert optimizer._plan is not None
-    (run,) = optimizer._plan.runs
+    assert optimizer._plans.kept is not None
+    (run,) = optimizer._plans.kept.runs
     assert run._whole is not None
     assert run._whole[0][0].numel() == sum(sizes)
     assert all(p.eq(1 - (1 + 1.5) / 2).all() for p in params)
@@ -465,8 +465,8 @@ def test_taken_where_it_does_something(options: dict[str, Any]) -> None:
         optimizer.zero_grad()
         sum(p.sum() for p in params).backward()  # type: ignore[union-attr]
         optimizer.step()
-    assert optimizer._plan is not None
-    assert [run._whole is not None for run in optimizer._plan.runs] == [True]
+    assert optimizer._plans.kept is not None
+    assert [run._whole is not None for run in optimizer._plans.kept.runs] == [True]
 
 
 @pytest.mark.parametrize(
@@ -540,8 +540,8 @@ def test_first_flat_step_allocates_only_the_state() -> None:
         optimizer.step()
     allocated = sum(max(e.self_cpu_memory_usage, 0) for e in prof.events())
     assert 80_000 <= allocated <= 88_000
-    assert optimizer._plan is not None
-    assert [run._whole is not None for run in optimizer._plan.runs] == [True]
+    assert optimizer._plans.kept is not None
+    assert [run._whole is not None for run in optimizer._plans.kept.runs] == [True]
 
 
 def test_flat_under_inference_mode() -> None:

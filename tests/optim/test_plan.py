@@ -241,7 +241,7 @@ def test_a_plan_is_reused_while_nothing_changes(monkeypatch: pytest.MonkeyPatch)
             made.append(self)
             super().__init__(*args, **named)
 
-    monkeypatch.setattr("surefoot.optim.sgd.Plan", Counted)
+    monkeypatch.setattr("surefoot.optim.plans.Plan", Counted)
     model = Model()
     optimizer = optimizer_for(surefoot.SGD, model)
     for i in range(10):
@@ -258,9 +258,9 @@ def test_channels_last_stays_fused(memory_format: torch.memory_format) -> None:
     for _ in range(3):
         optimizer.zero_grad()
         conv(torch.ones(1, 8, 5, 5).to(memory_format=memory_format)).sum().backward()
-        plan = optimizer._plan
+        plan = optimizer._plans.kept
         optimizer.step()
-    assert optimizer._plan is plan
+    assert optimizer._plans.kept is plan
     assert {run.kernel for run in plan.runs} == {kernels.fused}
     assert optimizer.state[conv.weight]["momentum_buffer"].is_contiguous(memory_format=memory_format)
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from surefoot.train.clipping import clip
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 
 
 @pytest.mark.parametrize("norm", [0.1, 1e9])

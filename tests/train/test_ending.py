@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train import saved
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 from surefoot.train.run import Run
 
 X, Y = torch.randn(20, 4), torch.arange(20) % 3

@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train.feed import feed
+from surefoot.train.fitting import fit
 from surefoot.train.given import check_keeps_rows, check_model, check_single_rows
-from surefoot.train.loop import fit
 
 CPU = torch.device("cpu")
 

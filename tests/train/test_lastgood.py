@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from surefoot.train import saved
+from surefoot.train.fitting import fit
 from surefoot.train.lastgood import LastGood
-from surefoot.train.loop import fit
 
 
 @pytest.mark.parametrize(

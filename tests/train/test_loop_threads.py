@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train import threads
+from surefoot.train.fitting import fit
 from surefoot.train.imports import STRICT
-from surefoot.train.loop import fit
 from surefoot.train.run import Interrupted
 
 

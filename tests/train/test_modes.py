@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from surefoot.train import modes
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 
 X = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()

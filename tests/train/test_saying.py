@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 from surefoot.train.saying import say
 
 

@@ -10,26 +10,22 @@ import torch
 from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
-from surefoot.optim.fastest import Known
 from surefoot.optim.flat import Home, lay_out, refuse_useless
-from surefoot.optim.kernel_group import BUFFER, LOST, SHORT, Call
 from surefoot.optim.options import (
     Convention,
     Options,
-    as_dtype,
     check_domain,
     keep_on_device,
     refuse_idle,
     refuse_idle_here,
     refuse_kernels,
 )
-from surefoot.optim.plan import Plan
-from surefoot.optim.state import State, forget
+from surefoot.optim.plans import Plans
+from surefoot.optim.saved import adopt, dtype_of_loaded
+from surefoot.optim.state import forget
 
 __all__ = ["SGD"]
 
-# What an older torch lacks in its checkpoints was off; what only surefoot has stays as this optimizer has it.
-_OFF = {"nesterov": False, "maximize": False, "foreach": None, "fused": None, "differentiable": False}
 _differentiable = itemgetter("differentiable")
 
 
@@ -87,9 +83,6 @@ class SGD(LightOptimizer):
     """
 
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
-    _plan: Plan | None = None
-    _known: Sequence[Known] = ()  # of each group
-    _wait = _pause = 0  # for so many steps no plan is kept, and so many it was when one had not held
     _homes: Sequence[Home] = ()
     _foreign: Set[int] = frozenset()
     _lengths: Sequence[int] = ()  # of groups, when last looked at
@@ -131,6 +124,7 @@ class SGD(LightOptimizer):
             state_dtype=state_dtype,
             kahan=kahan,
         )
+        self._plans = Plans()
         super().__init__(params, options._asdict())
         refuse_idle(self.param_groups)
         if flatten:
@@ -164,7 +158,8 @@ class SGD(LightOptimizer):
                             key: value.clone() if isinstance(value, Tensor) else value
                             for key, value in self.state[p].items()
                         }
-        self._homes, self._plan = [], None
+        self._homes = []
+        self._plans.drop()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop all gradients, or fill them with 0: with `set_to_none=False`, and always after `flatten`.
@@ -181,7 +176,7 @@ class SGD(LightOptimizer):
             self._let_go()
         came_home = [home.zero() for home in self._homes]
         if any(came_home):
-            self._plan = None
+            self._plans.drop()
         for group in self.param_groups:
             for p in group["params"]:
                 if id(p) not in self._flat and p.grad is not None:
@@ -197,7 +192,7 @@ class SGD(LightOptimizer):
             refuse_idle_here(param_group, options, self.defaults)
         super().add_param_group(param_group)
         keep_on_device(self.param_groups[-1])
-        self._plan = None
+        self._plans.drop()
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -220,12 +215,12 @@ class SGD(LightOptimizer):
 
     def _update(self, grad_scale: Tensor | None) -> None:
         groups, state = self.param_groups, self.state
-        work = self._plan.work(groups, state) if self._plan is not None else None
+        work = self._plans.work(groups, state)
         made = work is None
         if work is None:
             if self._homes:
                 self._let_go()
-            work = self._planned(groups, state)
+            work = self._plans.new_work(groups, state, flat=bool(self._homes))
         done = 0
         try:
             for call in work:
@@ -235,7 +230,7 @@ class SGD(LightOptimizer):
         except BaseException as error:
             for call in work[done:]:
                 forget(state, call.run.made)
-            self._plan = None
+            self._plans.drop()
             if isinstance(error, (TypeError, RuntimeError)):  # an option may be what it cannot be
                 for call in work:
                     check_domain(call.o)
@@ -244,19 +239,6 @@ class SGD(LightOptimizer):
             if made:
                 for call in work:
                     call.run.made = []
-
-    def _planned(self, groups: list[dict[str, Any]], state: State) -> list[Call]:
-        """The work of a step by a new plan, which is kept where plans last."""
-        if self._plan is not None:  # it has not held; where none does, to note what it hangs on takes longest
-            self._pause = 0 if self._plan.uses >= 8 else min(2 * self._pause + 1, 63)
-            self._plan, self._wait = None, self._pause
-        once, self._wait = self._wait > 0, max(self._wait - 1, 0)
-        options = [Options.of(group) for group in groups]
-        known = [*self._known, *map(Known, options[len(self._known) :])]
-        self._known = [k.under(o) for k, o in zip(known, options, strict=False)]
-        plan = Plan(groups, state, options, self._known, flat=bool(self._homes), once=once)
-        self._plan = plan if plan.lasting else None
-        return plan.fresh_work()
 
     def _let_go(self) -> None:
         """Forget the flat memory of parameters that are no longer in a group, or have moved away."""
@@ -273,38 +255,13 @@ class SGD(LightOptimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         # written by an optimizer that has no such option
         self._foreign = {id(group) for group in state["param_groups"] if "state_dtype" not in group}
-        own_groups = self.__dict__.get("param_groups", [{}] * len(state["param_groups"]))
-        for own, group in zip(own_groups, state["param_groups"], strict=True):
-            if group["params"] and not {"momentum", "dampening"} <= group.keys():
-                raise ValueError(
-                    "this checkpoint is of another optimizer: a group of it holds"
-                    f" {', '.join(sorted(group.keys() - {'params'})) or 'no options'}, and no momentum"
-                )
-            saved = group.get("convention", "torch")
-            entries = (entry for entry in state["state"].values() if isinstance(entry, dict))
-            buffers = any(getattr(b := entry.get(BUFFER), "value", b) is not None for entry in entries)
-            if saved != own.get("convention", saved) and buffers:
-                raise ValueError(
-                    f"this checkpoint's momentum follows convention={saved!r}, this optimizer's "
-                    f"{own['convention']!r}; build the optimizer with convention={saved!r}"
-                )
-            for name, default in Options._field_defaults.items():
-                group.setdefault(name, _OFF.get(name, own.get(name, default)))
-            group["state_dtype"] = as_dtype(group["state_dtype"])
-            keep_on_device(group)
-        self._plan = None
+        adopt(state, self.__dict__.get("param_groups", [{}] * len(state["param_groups"])))
+        self._plans = Plans()
         try:
             super().__setstate__(state)
         finally:
             del self._foreign
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
-        dtype, wish = value.dtype, group["state_dtype"]
-        if key in (BUFFER, LOST):
-            if wish is None and group["kahan"] and p.dtype in SHORT:
-                dtype = torch.float32
-            elif wish is not None and id(group) in self._foreign:
-                dtype = wish.to_complex() if p.is_complex() else wish
-            elif wish is None and not (p.dtype in SHORT and torch.promote_types(dtype, p.dtype) == dtype):
-                dtype = p.dtype
+        dtype = dtype_of_loaded(key, value, p, group, id(group) in self._foreign)
         return value.to(device=p.device, dtype=dtype, copy=True)

@@ -10,7 +10,7 @@ _HOME = {
     "Interrupted": "run",
     "Run": "run",
     "RunDiverged": "run",
-    "fit": "loop",
+    "fit": "fitting",
     "resume": "job",
     "train": "job",
 }
@@ -18,8 +18,8 @@ __all__ = ["Config", "Interrupted", "Run", "RunDiverged", "fit", "resume", "trai
 
 if TYPE_CHECKING:
     from surefoot.train.config import Config
+    from surefoot.train.fitting import fit
     from surefoot.train.job import resume, train
-    from surefoot.train.loop import fit
     from surefoot.train.run import Interrupted, Run, RunDiverged
 
 

@@ -16,8 +16,8 @@ from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
+from surefoot.train.fitting import fit
 from surefoot.train.folder import RunFolder
-from surefoot.train.loop import fit
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run

@@ -12,8 +12,8 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from surefoot.plot import painter
+from surefoot.train.fitting import fit
 from surefoot.train.imports import x86
-from surefoot.train.loop import fit
 from surefoot.train.run import Interrupted
 
 from .conftest import BATCH, K

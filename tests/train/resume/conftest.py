@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from surefoot import SGD
 from surefoot.plot import painter
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 from surefoot.train.run import Run
 
 

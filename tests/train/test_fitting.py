@@ -23,7 +23,7 @@ from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.train.compiled import choose
 from surefoot.train.data import order
-from surefoot.train.loop import fit
+from surefoot.train.fitting import fit
 from surefoot.train.run import Interrupted, Run, RunDiverged
 
 torch.manual_seed(0)
@@ -571,7 +571,7 @@ def test_the_step_is_made_for_a_whole_batch(monkeypatch: pytest.MonkeyPatch) -> 
         seen.append(len(batch[0]))
         return choose.choose(compile, job, batch, *given, **named)
 
-    monkeypatch.setattr("surefoot.train.loop.choose", chosen)
+    monkeypatch.setattr("surefoot.train.fitting.choose", chosen)
     rows = torch.randn(2500, 16), torch.zeros(2500, dtype=torch.long)
     fit(model(), rows, optimizer=sgd, batch_size=2000, epochs=1)
     assert seen == [2000]  # more than are evaluated at once

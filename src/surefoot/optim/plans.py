@@ -1,0 +1,51 @@
+"""When a plan is kept for the next step: where plans last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surefoot.optim.fastest import Known
+from surefoot.optim.options import Options
+from surefoot.optim.plan import Groups, Plan, Work
+from surefoot.optim.state import State
+
+__all__ = ["Plans"]
+
+_HELD = 8  # steps by one plan, after which the next one is tried again at once
+_LONGEST = 63
+
+
+class Plans:
+    """The plan of the last step, if it was kept, and what is known for the next one.
+
+    Where one plan after the other does not hold, to note what each hangs on takes longest: then none is kept
+    for ever more steps. What is known of a parameter stays through all of it.
+    """
+
+    def __init__(self) -> None:
+        self.kept: Plan | None = None
+        self._known: Sequence[Known] = ()  # of each group
+        self._wait = self._pause = (
+            0  # for so many steps none is kept, and so many it was when one had not held
+        )
+
+    def drop(self) -> None:
+        """Keep none, though nothing was found that it does not hold for."""
+        self.kept = None
+
+    def work(self, groups: Groups, state: State) -> Work | None:
+        """A step's work by the plan that was kept; None where there is none that still holds."""
+        return None if self.kept is None else self.kept.work(groups, state)
+
+    def new_work(self, groups: Groups, state: State, *, flat: bool) -> Work:
+        """A step's work by a new plan, which is kept where plans last."""
+        if self.kept is not None:  # it has not held
+            self._pause = 0 if self.kept.uses >= _HELD else min(2 * self._pause + 1, _LONGEST)
+            self.kept, self._wait = None, self._pause
+        once, self._wait = self._wait > 0, max(self._wait - 1, 0)
+        options = [Options.of(group) for group in groups]
+        known = [*self._known, *map(Known, options[len(self._known) :])]
+        self._known = [k.under(o) for k, o in zip(known, options, strict=False)]
+        plan = Plan(groups, state, options, self._known, flat=flat, once=once)
+        self.kept = plan if plan.lasting else None
+        return plan.fresh_work()
