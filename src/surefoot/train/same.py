@@ -24,7 +24,7 @@ __all__ = ["check_given", "check_options", "mark", "settled", "sources", "told"]
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
-_BARE = re.compile("[0-9,]+ (rows|batches)")  # all that was noted of a Dataset or a DataLoader once
+_BARE = re.compile("[0-9,]+ (rows|batches)")  # all that an earlier version noted of a DataLoader
 _ALWAYS = {field.name for field in dataclasses.fields(Config) if field.default is not None}  # in config.toml
 
 
@@ -65,14 +65,32 @@ def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None, count: int | No
 
 
 def told(**things: Any) -> dict[str, Callable[[], str]]:
-    """For `check_given`: what each thing is told from others by: a function's name, an object's class."""
+    """For `check_given`: what each thing is told from others by.
 
-    def name(thing: Any) -> str:
-        if thing is None or isinstance(thing, str):
-            return thing or "none"
-        return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    That is a function's name, or an object's class; of a partial and of torch's losses, what they were given,
+    too, such as the weights of classes.
+    """
+    return {f"another {what}": partial(_name, thing) for what, thing in things.items()}
 
-    return {f"another {what}": partial(name, thing) for what, thing in things.items()}
+
+def _name(thing: Any) -> str:
+    if thing is None or isinstance(thing, str):
+        return thing or "none"
+    name = str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    given: dict[str, Any] = {}
+    if isinstance(thing, partial):
+        given = thing.keywords
+    elif isinstance(thing, nn.Module) and type(thing).__module__.startswith("torch.nn."):
+        given = {key: v for key, v in vars(thing).items() if key[0] != "_" and key != "training"}
+        given |= dict(thing.named_buffers())
+    words = []
+    for key, value in sorted(given.items()):
+        if isinstance(value, Tensor):
+            numbers = value.detach().cpu().double().contiguous()
+            words.append(f"{key}=checksum {zlib.crc32(numbers.numpy().tobytes()):08x}")
+        elif value is None or isinstance(value, (bool, int, float, str)):
+            words.append(f"{key}={value!r}")
+    return f"{name}({', '.join(words)})" if words else name
 
 
 def sources(**things: Any) -> dict[str, str]:
@@ -127,8 +145,14 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
         now: the same.
     """
     for what, was in then.items():
-        if now.get(what) != was and not (_BARE.fullmatch(was) and now.get(what, "").startswith(was)):
+        new = now.get(what, "none")
+        # by an earlier version less was noted
+        if (
+            new != was
+            and not (_BARE.fullmatch(was) and new.startswith(was))
+            and not new.startswith(f"{was}(")
+        ):
             raise InputError(
-                f"The run in '{path}' was begun with {what}: {was}, not {now.get(what, 'none')};"
+                f"The run in '{path}' was begun with {what}: {was}, not {new};"
                 " resume it with the same, or choose a new folder."
             )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import json
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -460,6 +463,43 @@ def test_what_is_given_anew_is_as_it_was(job: Any, tmp_path: Path, options: Any,
     with pytest.raises(InputError) as caught:
         job.run(tmp_path / "out", resume=True, **options)
     assert said in str(caught.value)
+
+
+def test_what_a_loss_was_given_is_as_it_was(job: Any, tmp_path: Path) -> None:
+    """Else the numbers of a checkpoint would take the place of those that were given, without a word."""
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    same = [nn.CrossEntropyLoss(weights), partial(functional.cross_entropy, label_smoothing=0.1)]
+    others = [
+        nn.CrossEntropyLoss(weights / 2),
+        nn.CrossEntropyLoss(weights, ignore_index=1),
+        partial(functional.cross_entropy, label_smoothing=0.2),
+    ]
+    for at, loss in enumerate(same):
+        out, net, passes = tmp_path / str(at), job.model(), itertools.count(1)
+
+        def stop(*_: Any, passes: Any = passes) -> None:
+            if torch.is_grad_enabled() and next(passes) == 7:
+                signal.raise_signal(signal.SIGINT)
+
+        net.register_forward_hook(stop)
+        with pytest.raises(Interrupted):
+            job.run(out, model=net, loss=loss)
+        for other in others:
+            with pytest.raises(InputError, match="was begun with another loss: "):
+                job.run(out, resume=True, loss=other)
+        job.run(out, resume=True, loss=copy.deepcopy(loss))
+
+
+def test_a_run_from_before_that_was_noted_goes_on(job: Any, tmp_path: Path) -> None:
+    job.run(tmp_path, loss=nn.CrossEntropyLoss())
+    file = tmp_path / "environment.json"
+    noted = json.loads(file.read_text())
+    assert noted["given"]["another loss"].startswith("CrossEntropyLoss(ignore_index=-100, ")
+    noted["given"]["another loss"] = "CrossEntropyLoss"
+    file.write_text(json.dumps(noted))
+    assert job.run(tmp_path, resume=True, loss=nn.CrossEntropyLoss())[1].status == "finished"
+    with pytest.raises(InputError, match="was begun with another loss: CrossEntropyLoss, not NLLLoss"):
+        job.run(tmp_path, resume=True, loss=nn.NLLLoss())
 
 
 def test_a_short_evaluation_is_made_to_its_end(
