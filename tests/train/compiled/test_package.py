@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,56 +22,6 @@ from surefoot.train.threads import by
 from .conftest import K
 
 
-def prepare(job, said, mode="on"):
-    model, optimizer, x, y = job()
-    ours = Job(model, nn.functional.cross_entropy, optimizer)
-    return choose(mode, ours, (x[0], y[0]), every=K, last=1000, say=said.append)[1]
-
-
-@pytest.mark.timeout(400)
-def test_compiled_once_then_loaded_and_trusted_only_while_it_is_ours(job, cache):
-    said: list[str] = []
-    assert prepare(job, said) == "on"  # compiled, and found equal to eager steps
-    assert said in ([], ["Compiling the training step, once for this model and batch size: 15 to 30 s …"])
-    said.clear()
-    assert prepare(job, said, "auto") == "on"  # it is at hand now
-    assert said == []
-
-    model, optimizer, x, y = job()
-    xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
-    name = package.key(Job(model, nn.functional.cross_entropy, optimizer), xs, ys)
-    folder = cache / "compiled"
-    (file,) = folder.glob(f"{name}-*.pt2")
-    assert package.load(name) is not None
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o777)
-    assert package.load(name) is None  # anybody might have put it there
-    folder.chmod(0o700)
-    file.chmod(0o622)
-    assert package.load(name) is None
-    file.chmod(0o600)
-    assert package.load(name) is not None
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1] + b"?")
-    assert package.load(name) is None  # not what was written down
-    file.write_bytes(whole)
-    note = folder / f"{name}.json"
-    about = note.read_text()
-    note.write_text("{")
-    assert package.load(name) is None
-    note.write_text(json.dumps({"sha256": "0"}))
-    assert package.load(name) is None
-    note.write_text(about)
-
-    code = (
-        "import sys, torch; from surefoot.train.compiled import package;"
-        f"assert package.load({name!r}) is not None;"
-        "print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 @pytest.fixture
 def compiler(tmp_path, monkeypatch):
     """One that is quick: the n-th package that it writes holds the number n."""
@@ -86,6 +34,33 @@ def compiler(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.export, "export", lambda graph, example: None)
     monkeypatch.setattr(torch, "_inductor", SimpleNamespace(aoti_compile_and_package=compiled), raising=False)
     monkeypatch.setattr(package, "_loaded", lambda path: SimpleNamespace(run=path.read_text()))
+
+
+def test_loaded_only_while_it_is_ours(compiler):
+    folder = package.folder()
+    package.store(Program(None, [], (), ()), "name")
+    (file,) = folder.glob("name-*.pt2")
+    assert package.load("name") is not None
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert package.load("name") is None  # anybody might have put it there
+    folder.chmod(0o700)
+    file.chmod(0o622)
+    assert package.load("name") is None
+    file.chmod(0o600)
+    assert package.load("name") is not None
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + b"?")
+    assert package.load("name") is None  # not what was written down
+    file.write_bytes(whole)
+    note = folder / "name.json"
+    about = note.read_text()
+    note.write_text("{")
+    assert package.load("name") is None
+    note.write_text(json.dumps({"sha256": "0"}))
+    assert package.load("name") is None
+    note.write_text(about)
+    assert package.load("name") is not None
 
 
 def test_what_nobody_will_load_is_dropped_after_a_day(compiler):
@@ -133,8 +108,10 @@ def test_nothing_is_compiled_for_a_folder_that_others_may_write_to(job, tmp_path
     monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
     package.folder().chmod(0o777)
     monkeypatch.setattr(package, "store", lambda program, name: pytest.fail("half a minute for nothing"))
+    model, optimizer, x, y = job()
+    ours = Job(model, nn.functional.cross_entropy, optimizer)
     with pytest.warns(UserWarning, match="^Others may write to .*compiled; the step runs eagerly.$"):
-        assert prepare(job, []) == "off"
+        assert choose("on", ours, (x[0], y[0]), every=K, last=1000, say=lambda line: None)[1] == "off"
 
 
 class Other(nn.Module):

@@ -9,9 +9,13 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from surefoot.plot import painter
+from surefoot.train.compiled import package
+from surefoot.train.compiled.choose import choose
+from surefoot.train.engine import Job
 from surefoot.train.fitting import fit
 from surefoot.train.imports import x86
 from surefoot.train.run import Interrupted
@@ -26,7 +30,7 @@ def _no_picture(monkeypatch):
     monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
 
 
-def run(job, out, compile="on", stop=0, **options):
+def run(job, out, compile="on", stop=0, progress=False, **options):
     """Train, and be told to stop after the step number `stop`."""
     model, optimizer, _, _ = job()
     random = torch.Generator().manual_seed(2)
@@ -45,7 +49,7 @@ def run(job, out, compile="on", stop=0, **options):
     rows, valid = (x, y), (x[:20], y[:20])
     return fit(
         model, rows, valid, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH, compile=compile,
-        progress=False, out=out, **options,
+        progress=progress, out=out, **options,
     )  # fmt: skip
 
 
@@ -90,10 +94,29 @@ def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
     assert 'compile = "on"' in (tmp_path / "two" / "config.toml").read_text()
 
 
+def is_at_hand(job):
+    """What was compiled is found again without a word, and loaded without a compiler."""
+    model, optimizer, x, y = job()
+    ours, said = Job(model, nn.functional.cross_entropy, optimizer), []
+    xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
+    assert choose("auto", ours, (x[0], y[0]), every=K, last=1000, say=said.append)[1] == "on"
+    assert said == []
+    code = (
+        "import sys, torch; from surefoot.train.compiled import package;"
+        f"assert package.load({package.key(ours, xs, ys)!r}) is not None;"
+        "print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.timeout(400)
-def test_runs_with_the_compiled_step(job, tmp_path):
+def test_runs_with_the_compiled_step(job, tmp_path, capsys):
     one, other, eager = (tmp_path / name for name in ("one", "other", "eager"))
-    compiled = run(job, one)
+    compiled = run(job, one, progress=True)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "Compiling the training step, once for this model and batch size: 15 to 30 s …"
+    is_at_hand(job)
     plain = run(job, eager, compile="off")
     assert 'compile = "on"' in (one / "config.toml").read_text()
     assert 'compile = "off"' in (eager / "config.toml").read_text()
