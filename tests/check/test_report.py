@@ -164,6 +164,11 @@ def test_html_is_whole_and_self_contained(page):
     assert "<b>" not in page
 
 
+def test_a_report_writes_itself():
+    written = REPORT.json(), REPORT.markdown(), REPORT.junit(), REPORT.html()
+    assert written == (as_json([REPORT]), markdown([REPORT]), junit([REPORT]), html([REPORT]))
+
+
 def test_table_has_a_line_for_each():
     clean = Report("other.py:SGD", None, (KEEP.verdict("passed"),))
     lines = table([REPORT, clean]).splitlines()

@@ -160,6 +160,30 @@ class Report:
         notes += tuple(f"{id}, which was expected to fail, was not examined." for id in left)
         return replace(self, verdicts=tuple(marked), notes=(*self.notes, *notes))
 
+    def json(self) -> str:
+        """Write it as JSON."""
+        from surefoot.check.report import as_json
+
+        return as_json([self])
+
+    def markdown(self) -> str:
+        """Write it as Markdown: a table of groups, then the failures."""
+        from surefoot.check.report import markdown
+
+        return markdown([self])
+
+    def html(self) -> str:
+        """Write it as a page of HTML, complete in itself."""
+        from surefoot.check.report import html
+
+        return html([self])
+
+    def junit(self) -> str:
+        """Write it as JUnit XML: a case for each clause."""
+        from surefoot.check.report import junit
+
+        return junit([self])
+
     def __repr__(self) -> str:
         from surefoot.check.report.words import headline
 
