@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 import surefoot
 from surefoot.plot import painter
-from surefoot.train import engine, loop
+from surefoot.train import engine, fitting
 from surefoot.train.compiled import graph
 from surefoot.train.engine import Job
 from surefoot.train.run import Interrupted
@@ -256,7 +256,9 @@ def test_without_cuda_there_is_nothing_to_capture():
 def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, monkeypatch, tmp_path):
     monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
     if device.type == "cpu":  # what choose does on a GPU
-        monkeypatch.setattr(loop, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on"))
+        monkeypatch.setattr(
+            fitting, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on")
+        )
     x = torch.randn(BATCH * 6 - 3, 6, generator=torch.Generator().manual_seed(4))
     y = x[:, :3].argmax(1)
 
@@ -269,7 +271,7 @@ def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, mo
                 signal.raise_signal(signal.SIGINT)
             return 1 / (1 + 0.1 * step)
 
-        return loop.fit(
+        return fitting.fit(
             job(device).model, (x, y), (x[:20], y[:20]), epochs=3, batch_size=BATCH, device=device,
             compile="on", optimizer=lambda p: surefoot.SGD(p, lr=0.1, momentum=0.9),
             schedule=lambda optimizer: LambdaLR(optimizer, falling),
