@@ -544,7 +544,7 @@ def test_a_process_that_ends_is_told_by_the_smallest_script_and_a_reproduction(t
     assert subprocess.run([sys.executable, "-c", late.repro], check=False).returncode == 3
 
 
-@pytest.mark.parametrize("rule", [None, "torch"])
+@pytest.mark.parametrize("rule", [None, pytest.param("torch", marks=pytest.mark.slow)])
 def test_a_crash_needs_its_option_and_its_two_steps(tmp_path, rule):
     found = dying(tmp_path, "Crashes", rule, only=("rule", "moved"))
     assert found["rule"].outcome == FAILED

@@ -195,6 +195,7 @@ def test_who_hangs_in_many_clauses_is_waited_for_twice(patients, monkeypatch):
     assert said == [f"It did not end within {s} s, and was stopped." for s in ("0.5", "0.5", "0.25")]
 
 
+@pytest.mark.slow
 def test_what_uses_up_the_memory_is_shrunk_with_less_of_it(patients, monkeypatch):
     died = []
 
@@ -344,7 +345,10 @@ def test_one_server_serves_all():
 HANGS = "torch.manual_seed = lambda _: time.sleep(99)"
 
 
-@pytest.mark.parametrize("spoilt", ["pass", "torch.manual_seed = lambda _: os.abort()", HANGS])
+@pytest.mark.parametrize(
+    "spoilt",
+    ["pass", "torch.manual_seed = lambda _: os.abort()", pytest.param(HANGS, marks=pytest.mark.slow)],
+)
 def test_on_a_mac_a_step_is_tried_before_any_optimizer_is_called_wrong(monkeypatch, spoilt):
     mac = f"import os, time, torch._dynamo, surefoot.check.patient; sys.platform = 'darwin'; {spoilt}"
     trial = "from surefoot.check import child; child.TRIAL = 8; child.main()"
