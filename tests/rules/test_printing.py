@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from surefoot.rules.printing import latex_name, latex_style, text_style
+from surefoot.rules.printing import latex_style, text_style
 
 NAMES = {
     "w": "wₜ₋₁",
@@ -44,25 +44,6 @@ CASES = [
 def test_text_and_latex(expression, text, latex):
     assert text_style().print(expression) == text
     assert latex_style().print(expression) == latex
-
-
-@pytest.mark.parametrize(
-    ("name", "latex"),
-    [
-        ("bₜ₋₁", "b_{t-1}"),
-        ("b₁", "b_1"),
-        ("w̃ₜ", r"\tilde{w}_t"),
-        ("\u0175ₜ", r"\hat{w}_t"),
-        ("w\u0302ₜ", r"\hat{w}_t"),
-        ("μ′ₜ", r"\mu'_t"),
-        ("ρ∞", r"\rho_\infty"),
-        ("γ_max", r"\gamma_{\max}"),
-        ("my_rate", r"\mathrm{my\_rate}"),
-        ("x_old", r"x_{\mathrm{old}}"),
-    ],
-)
-def test_names(name, latex):
-    assert latex_name(name) == latex
 
 
 def test_cases():

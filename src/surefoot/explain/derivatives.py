@@ -10,7 +10,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.formula import subscript
 from surefoot.explain.node import Node
-from surefoot.rules.printing import latex_name
+from surefoot.rules.names import latex_name
 from surefoot.trace.values import Shape, indices
 
 __all__ = ["from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text", "symbol_latex"]

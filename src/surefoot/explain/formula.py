@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from surefoot.explain.node import Node, names
-from surefoot.rules.printing import latex_name
+from surefoot.rules.names import latex_name
 from surefoot.trace.values import indices
 
 __all__ = ["latex", "subscript"]

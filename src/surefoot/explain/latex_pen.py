@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from surefoot.explain.pen import PLAIN, Pen
+from surefoot.rules.names import latex_name
 from surefoot.trace.values import Value
 
 if TYPE_CHECKING:
@@ -46,14 +47,12 @@ class LatexPen(Pen):
         """Write it upright."""
         return rf"\text{{{text.replace('_', ' ')}}}"
 
-    def tensor(self, items: list[str], depth: int) -> str:
+    def tensor(self, items: list[str]) -> str:
         """Write (1, 2) with a little space."""
         return "(" + r",\, ".join(items) + ")"
 
     def letter(self, name: str, step: int | None = None) -> str:
         """Write b_{2} for bₜ at step 2."""
-        from surefoot.rules.printing import latex_name
-
         stem = name.removesuffix("ₜ₋₁").removesuffix("ₜ")
         if step is None or stem == name:
             return latex_name(stem)

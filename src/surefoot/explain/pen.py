@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from surefoot.explain.numerals import Numerals
-from surefoot.trace.values import Number, Value, shape
+from surefoot.trace.values import Number, Value
 
 if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
@@ -37,7 +37,7 @@ class Pen:
             return write(value)
         items = value if len(value) <= MOST else (*value[:3], None, value[-1])
         written = [self.dots if v is None else self.value(v, write) for v in items]
-        return self.tensor(written, len(shape(value)))
+        return self.tensor(written)
 
     def result(self, x: Number) -> str:
         """Write a result."""
@@ -86,7 +86,7 @@ class Pen:
         """Write an option's value."""
         raise NotImplementedError
 
-    def tensor(self, items: list[str], depth: int) -> str:
+    def tensor(self, items: list[str]) -> str:
         """Write a tensor of written items."""
         raise NotImplementedError
 
@@ -143,7 +143,7 @@ class TextPen(Pen):
         """Write the word."""
         return text
 
-    def tensor(self, items: list[str], depth: int) -> str:
+    def tensor(self, items: list[str]) -> str:
         """Write (1, 2)."""
         return f"({', '.join(items)})"
 
