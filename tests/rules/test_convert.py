@@ -181,6 +181,56 @@ def test_a_rule_of_the_users_own_takes_part():
     assert convert("torch", halved, lr=1, momentum=0.5).hyper.lr == 2
 
 
+def test_a_rule_without_slots_is_converted():
+    @rule
+    def square(w, g, *, lr):
+        return w - lr * lr * g
+
+    there = convert(square, "torch", lr=0.5)
+    assert there.hyper is not None
+    assert there.hyper.lr == Fraction(1, 4)
+    assert there.schedule == "A changed lr parts them: these values are for this one."
+    assert there.state == ""
+
+
+def test_a_rule_without_lr_is_refused():
+    @rule
+    def own(w, g, *, rate):
+        return w - rate * g
+
+    for pair in (own, "torch"), ("torch", own):
+        with pytest.raises(InputError, match=r"takes rate, .*; only one that takes lr can be converted"):
+            convert(*pair)
+
+
+def test_a_rule_with_weight_decay_of_its_own_is_converted():
+    @rule
+    def shrinks(w, g, *, lr, weight_decay=0.5):
+        return (1 - lr * weight_decay) * w - lr * g
+
+    @rule
+    def fades(w, g, *, lr, decay=0.5):
+        return w - lr * (g + decay * w)
+
+    there = convert(shrinks, "torch", lr=0.5)
+    assert there.hyper is not None
+    assert (there.hyper.lr, there.hyper.weight_decay) == (Fraction(1, 2), Fraction(1, 2))
+    assert convert("torch", shrinks, lr=0.5, weight_decay=0.5).hyper is None
+    assert convert("torch", fades, lr=0.5, weight_decay=0.5).hyper is None
+    assert "fades(lr=0.5, decay=0.25)" in str(convert(fades, "torch", lr=0.5, decay=0.25))
+
+
+def test_a_rule_of_the_users_own_is_none_of_ours_of_its_name():
+    @rule
+    def lion(w, g, m=0, *, lr, beta1=0.5):
+        m = beta1 * m + g
+        return w - lr * m, m
+
+    there = convert(lion, "optax", lr=0.5, beta1=0.25)
+    assert there.hyper is not None
+    assert there.hyper.momentum == Fraction(1, 4)
+
+
 def test_what_must_stay_is_told_in_good_english() -> None:
     assert (
         "while lr and momentum stay as they are"

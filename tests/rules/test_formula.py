@@ -8,8 +8,10 @@ import pytest
 import sympy
 from matplotlib.mathtext import MathTextParser
 
+from surefoot.errors import InputError
 from surefoot.rules import DECAYS, RULES, get, rule
 from surefoot.rules.formula import formulas, known
+from surefoot.rules.names import latex_name
 
 every_rule = pytest.mark.parametrize("r", RULES.values(), ids=lambda r: r.name)
 
@@ -50,7 +52,7 @@ def test_latex_can_be_set(r):
     for chosen in options(r):
         for e in formulas(r, r.hyper(weight_decay=0.5, **chosen)):
             if not e.right.has(sympy.Piecewise):  # matplotlib has no cases; MathJax has
-                parser.parse(f"${e.letter_latex} = {e.latex()}$")
+                parser.parse(f"${latex_name(e.left.name)} = {e.latex()}$")
         assert r.latex(**chosen).count("&=") == len(r.text(**chosen).splitlines())
 
 
@@ -70,6 +72,20 @@ def test_values_given_are_put_in():
         get("torch").text(lr="fast")
 
 
+def test_betas_are_put_in_as_beta1_and_beta2():
+    assert get("adam").text(betas=(0.5, 0.75)) == get("adam").text(beta1=0.5, beta2=0.75)
+    with pytest.raises(InputError, match=r"betas are \(0.5, 0.75\), and beta1 is 0.25 beside them"):
+        get("adam").text(betas=(0.5, 0.75), beta1=0.25)
+    with pytest.raises(InputError, match="betas are two numbers"):
+        get("adam").latex(betas=0.9)
+
+
+@pytest.mark.parametrize("value", [float("inf"), sympy.Symbol("x")])
+def test_only_finite_numbers_are_put_in(value):
+    with pytest.raises(InputError, match=rf"lr is {value}; a formula has finite numbers put in"):
+        get("torch").text(lr=value)
+
+
 def test_zeros_and_options_choose_the_lines():
     h = get("torch").hyper(lr=0.5, momentum=0.5)
     assert [e.name for e in formulas(get("torch"), h)] == ["momentum_buffer", "w"]
@@ -85,7 +101,7 @@ def test_numbers_written_into_a_formula():
     v, u, w = formulas(r, h, s)
     assert v.text(lambda x: f"{values[x]:g}") == "0.75·(-8) − 0.5·(-3)"
     assert w.latex(lambda x: f"{values[x]:g}") == "1 + (-1.875)"
-    assert (u.letter, u.letter_latex) == ("uₜ", "u_t")
+    assert u.left.name == "uₜ"
 
 
 def test_a_rule_of_ones_own_is_printed():

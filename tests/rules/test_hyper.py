@@ -71,6 +71,16 @@ def test_betas_as_torch_writes_them():
         get("torch").hyper(betas=(0.5, 0.75))
 
 
+def test_betas_beside_one_of_them_are_refused():
+    said = r"betas are \(0.9, 0.99\), and beta1 is 0.5 beside them; give either betas, or beta1 and beta2"
+    with pytest.raises(InputError, match=said):
+        get("adam").hyper(betas=(0.9, 0.99), beta1=0.5)
+    h = get("adam").hyper(beta1=0.5).replace(betas=(0.75, 0.5))
+    assert (h.beta1, h.beta2) == (0.75, 0.5)
+    with pytest.raises(InputError, match=said):
+        h.replace(betas=(0.9, 0.99), beta1=0.5)
+
+
 def test_map_leaves_options_alone():
     h = get("torch").hyper(lr=0.5, nesterov=True).map(Fraction)
     assert isinstance(h.lr, Fraction)

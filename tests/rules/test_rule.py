@@ -141,6 +141,47 @@ def test_a_signature_that_is_none(wrong):
         rule(wrong)
 
 
+@pytest.mark.parametrize("decay", [0.5, "l2"])
+def test_a_rule_with_a_decay_of_its_own(decay):
+    @rule
+    def fade(w, g, *, lr, decay=decay):
+        return w - lr * (g + (decay if decay != "l2" else 0.5) * w)
+
+    assert not fade.framed
+    assert fade.step(fade.hyper(lr=1), 3.0, 4.0, {}) == (-2.5, {})
+    assert [line.name for line in fade.lines(fade.hyper(lr=1), 3.0, 4.0, {})] == ["w"]
+
+
+def test_a_decay_of_its_own_is_a_number_like_any_other():
+    @rule
+    def fade(w, g, *, lr, decay=0.5):
+        return w - lr * (g + decay * w)
+
+    assert fade.step(fade.hyper(lr=1, decay=0.25), 4.0, 4.0, {}) == (-1.0, {})
+    assert fade.text() == "gₜ = ∇f(wₜ₋₁)\nwₜ = wₜ₋₁ − γ (gₜ + decay wₜ₋₁)"
+
+
+@pytest.mark.parametrize("called", ["g", "d", "w", "ascent"])
+def test_a_slot_called_as_a_line_of_every_step_is_refused(called):
+    named = {"p": called}
+    with pytest.raises(
+        InputError, match=f"has a slot '{called}', which is what the .* call the slot otherwise"
+    ):
+
+        @rule(slots=named)
+        def mine(w, d, p=0, *, lr):
+            yield "p", d
+            return w - lr * (2 * d - p)
+
+
+def test_a_slot_whose_letter_is_the_gradients_is_refused():
+    with pytest.raises(InputError, match="has a slot 'g', which is what the gradient is called"):
+
+        @rule(slots={"g": "last"})
+        def mine(w, d, g=0, *, lr):
+            return w - lr * (2 * d - g), d
+
+
 def test_what_a_rule_of_ones_own_may_get_wrong():
     @rule
     def forgets(w, g, b=0, *, lr):

@@ -74,10 +74,8 @@ def _same(sides: Sequence[tuple[Rule, H, H | None]], gradients: Sequence[Fractio
                 run(r, h.map(to_mpmath), fine, w, then=later and later.map(to_mpmath), moved=moved)[0]
                 for r, h, later in sides
             )
-        except (
-            ArithmeticError,
-            ValueError,
-        ):  # no steps at all, as with eps 0 or the root of what is negative
+        # no steps at all, as with eps 0 or the root of what is negative
+        except (ArithmeticError, ValueError):
             return False
         return all(abs(x - y) <= abs(x) * mpmath.mpf(10) ** -30 for x, y in zip(ours, theirs, strict=True))
 

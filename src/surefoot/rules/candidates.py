@@ -11,6 +11,7 @@ from surefoot.errors import InputError
 from surefoot.rules.agree import response
 from surefoot.rules.hyper import DECAYS, H
 from surefoot.rules.rule import Rule
+from surefoot.rules.table import get
 
 __all__ = ["candidates", "exact", "shapes"]
 
@@ -26,11 +27,10 @@ def exact(x: Any) -> Fraction:
 def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
     names = {x.name for x in target.hypers}
-    kind = source.family
-    if "beta2" not in names and kind == "lion" and h.beta1 not in (0, h.beta2):
+    if "beta2" not in names and source.formula is get("lion").formula and h.beta1 not in (0, h.beta2):
         # The sign of a mix of two means: no run of gradients proves that it is always that of a single one.
         return
-    if "beta2" not in names and kind == "radam" and h.beta2 > Fraction(2, 3):
+    if "beta2" not in names and source.formula is get("radam").formula and h.beta2 > Fraction(2, 3):
         return  # ρ∞ > 5: it divides by √v from some step on, be that late
     known = {k: v for k, v in h.items() if k in names and k not in ("lr", "weight_decay", "decay", "lr_max")}
     if "beta1" in names and "momentum" in h:  # Lion with equal betas is Signum
@@ -38,17 +38,15 @@ def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     elif "momentum" in names and "beta1" in h:
         known["momentum"] = h.beta1
     ours = response(source, h)
-    later = (
-        ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
-    )  # what a later gradient counts, against the first
+    # what a later gradient counts, against the first
+    later = ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
     options = {
         "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
         "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
     }
     if "momentum" in names and ours and not any(ours[0][1:]):
-        options["momentum"] = dict.fromkeys(
-            (known.get("momentum", 0), Fraction(0))
-        )  # no past gradient counts
+        # no past gradient counts
+        options["momentum"] = dict.fromkeys((known.get("momentum", 0), Fraction(0)))
     varied = {k: v for k, v in options.items() if k in names}
     for choice in product(*varied.values()):
         values = {**known, **dict(zip(varied, choice, strict=True)), "lr": 1, "weight_decay": 0}
@@ -73,8 +71,8 @@ def candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
         plain = shape.replace(lr=h.lr * scale)
         if not h.get("weight_decay"):
             yield plain
-        elif "decay" in plain and scale:
+        elif target.framed and scale:
             lr_max = (h.get("lr_max") or h.lr or 1) * scale
-            for decay in dict.fromkeys((plain.decay, h.decay, *DECAYS)):
+            for decay in dict.fromkeys((plain.decay, h.decay if source.framed else plain.decay, *DECAYS)):
                 for weight_decay in dict.fromkeys((h.weight_decay, h.weight_decay / scale)):
                     yield plain.replace(decay=decay, weight_decay=weight_decay, lr_max=lr_max)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from surefoot.errors import InputError
 from surefoot.rules.agree import agree, response, run
 from surefoot.rules.candidates import candidates, exact, shapes
 from surefoot.rules.hyper import DECAYS, HYPERS, H
@@ -80,7 +81,7 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
         A Conversion; its `hyper` is None where there is no equivalent, and `holds` says why.
 
     Raises:
-        InputError: an unknown rule or hyperparameter, or a value outside its domain.
+        InputError: an unknown rule or hyperparameter, a value outside its domain, or a rule without lr.
 
     Example:
         >>> print(convert("ema", "torch", lr=0.1, momentum=0.9))
@@ -91,9 +92,14 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
         In the middle of a run: momentum_buffer of torch = 10 × momentum_buffer of ema.
     """
     source, target = get(source), get(target)
-    known = {x.name for x in source.hypers}
+    for rule in (source, target):
+        if "lr" not in (known := [x.name for x in rule.hypers]):
+            raise InputError(
+                f"The rule {rule.name!r} takes {', '.join(known)}; only one that takes lr can be converted."
+            )
+    own = {x.name for x in source.hypers}
     # what other rules have and this one has not may be 0
-    h = source.hyper(**{k: v for k, v in given.items() if v or k in known or k not in HYPERS}).map(exact)
+    h = source.hyper(**{k: v for k, v in given.items() if v or k in own or k not in HYPERS}).map(exact)
     found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
     if found:  # best one that goes on agreeing where a schedule changes lr
         h2 = next((h2 for h2 in found if _agree_under("lr", source, h, target, h2)), found[0])
@@ -120,7 +126,7 @@ def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]
         "A changed lr: multiply both by the same factor, and they go on agreeing."
         if lr
         else "A changed lr parts them: these values are for this one."
-        if h.get("weight_decay")
+        if h.get("weight_decay") or not (source.slots and target.slots)
         else _parting(source, target, h.get("nesterov") or h2.get("nesterov"))
     )
     if not momentum:
@@ -173,7 +179,7 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
     if (ours is None) != (default is None):
         linear, other = (target, source) if ours is None else (source, target)
         return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
-    if (source.name, target.name) == ("lion", "signsgd"):
+    if (source.formula, target.formula) == (get("lion").formula, get("signsgd").formula):
         betas = f"β₁ = {_show(h.beta1)} and β₂ = {_show(h.beta2)}"
         return f"Both step by a sign, but with {betas} lion's is that of no mean which signsgd keeps."
     if ours is None:
@@ -196,7 +202,7 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
             )
             refused = (
                 " (torch.optim.SGD itself refuses nesterov with dampening)"
-                if target.name == "torch" and fit.get("nesterov") and fit.get("dampening")
+                if target.formula is get("torch").formula and fit.get("nesterov") and fit.get("dampening")
                 else ""
             )
             return f"{_call(target, fit)}{refused} agrees on every gradient but the first, {times}."
@@ -214,7 +220,7 @@ def _show(x: Any) -> str:
 def _call(rule: Rule, h: H) -> str:
     """`torch(lr=0.1, momentum=0.9)`: lr, momentum, and what is not as usual."""
     usual = rule.hyper().map(exact)
-    hidden = set() if h.get("weight_decay") else {"decay"}
-    hidden |= set() if h.get("weight_decay") and h.decay == "corrected" else {"lr_max"}
+    hidden = {"decay"} if h.get("weight_decay") == 0 else set()
+    hidden |= set() if h.get("weight_decay") and h.get("decay") == "corrected" else {"lr_max"}
     shown = {k: v for k, v in h.items() if (k in ("lr", "momentum") or v != usual[k]) and k not in hidden}
     return f"{rule.name}({', '.join(f'{k}={_show(v)}' for k, v in shown.items())})"

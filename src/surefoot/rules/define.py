@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
@@ -12,6 +13,16 @@ from surefoot.rules.hyper import FRAME, H, hyper_for
 from surefoot.rules.rule import LETTERS, Formula, Rule, Slot, State
 
 __all__ = ["rule"]
+
+# what a step's own lines are called, which a slot of the same name would be taken for
+_TAKEN = {
+    "w": "the parameter",
+    "g": "the gradient",
+    "d": "the gradient with weight decay",
+    "ascent": "the gradient turned for maximize",
+    "w_decayed": "the parameter after weight decay",
+    "w_stepped": "the parameter before weight decay",
+}
 
 
 @overload
@@ -43,7 +54,7 @@ def rule(
     The function returns the new w, followed by the new value of each slot; or it is a generator that yields
     `("b", value)` for each quantity it names and returns the new w, and then explanations show each of them.
     The default of a slot is its value before the first gradient, None for "not there yet". `weight_decay`,
-    `decay` and `maximize` are added, unless the function takes one of them itself.
+    `decay`, `lr_max` and `maximize` are added, unless the function takes one of them itself.
 
     Args:
         function: the formula; or leave it out and give any of the following, all of them keywords.
@@ -56,7 +67,8 @@ def rule(
         The Rule; anything in surefoot that takes a rule's name takes it too.
 
     Raises:
-        InputError: the signature is not of that form.
+        InputError: the signature is not of that form, or a slot is called as a line of every step is, such
+            as g.
 
     Example:
         >>> from surefoot.rules import rule
@@ -93,6 +105,12 @@ def _make(
         if letter not in names:
             raise unknown(f"slot of the rule {name!r}", letter, names)
         names[letter] = slot
+    for called in itertools.chain(names, names.values()):
+        if called in _TAKEN:
+            raise InputError(
+                f"The rule {name!r} has a slot {called!r}, which is what {_TAKEN[called]} is called in every "
+                "rule; call the slot otherwise, such as 'b'."
+            )
     kept = tuple(
         Slot(names[p.name], LETTERS.get(p.name, p.name), 0 if p.default is p.empty else p.default)
         for p in placed[2:]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 
-from surefoot.rules.hyper import H, Hyper
+from surefoot.errors import InputError
+from surefoot.rules.hyper import H, Hyper, each_beta
 from surefoot.rules.numbers import zero
-from surefoot.rules.printing import Style, latex_name, latex_style, text_style
+from surefoot.rules.printing import Style, latex_style, text_style
 
 if TYPE_CHECKING:
     from surefoot.rules.rule import Rule
@@ -32,16 +33,6 @@ class Equation(NamedTuple):
     name: str
     left: Any
     right: Any
-
-    @property
-    def letter(self) -> str:
-        """The left-hand side as plain text: `bₜ`."""
-        return str(self.left.name)
-
-    @property
-    def letter_latex(self) -> str:
-        """The left-hand side as LaTeX: `b_t`."""
-        return latex_name(self.left.name)
 
     def text(self, write: Write | None = None) -> str:
         """The right-hand side as plain text; `write` turns a letter (`bₜ₋₁`) into what is put in (`18.0`)."""
@@ -103,6 +94,12 @@ def text(rule: Rule, **values: Any) -> str:
         rule: any rule.
         values: options to choose and numbers to put in; what is not given stays a letter.
 
+    Returns:
+        The lines.
+
+    Raises:
+        InputError: an unknown hyperparameter, a value outside its domain, or a number that is not finite.
+
     Example:
         >>> from surefoot.rules import get
         >>> print(text(get("torch"), weight_decay=0, nesterov=True))
@@ -116,7 +113,17 @@ def text(rule: Rule, **values: Any) -> str:
 
 
 def latex(rule: Rule, **values: Any) -> str:
-    r"""The formula as LaTeX: an `aligned` environment with a line per named quantity; `values` as in `text`.
+    r"""The formula as LaTeX: an `aligned` environment with a line per named quantity.
+
+    Args:
+        rule: any rule.
+        values: options to choose and numbers to put in; what is not given stays a letter.
+
+    Returns:
+        The LaTeX, to stand in mathematics.
+
+    Raises:
+        InputError: an unknown hyperparameter, a value outside its domain, or a number that is not finite.
 
     Example:
         >>> from surefoot.rules import get
@@ -130,6 +137,14 @@ def latex(rule: Rule, **values: Any) -> str:
     """
     rows = _rows(rule, values, latex_style(), r"\nabla f({})")
     return "\\begin{aligned}\n" + " \\\\\n".join(f"{a} &= {b}" for a, b in rows) + "\n\\end{aligned}"
+
+
+def lookahead(rule: Rule) -> Equation | None:
+    """Where the gradient is taken, as an equation; None where that is w itself."""
+    if rule.look is None:
+        return None
+    s = {x.name: _before(x.letter) for x in rule.slots}
+    return Equation("point", _now("p"), rule.look(_letters(rule.hypers, {}), _before("w"), s))
 
 
 def _symbol(letter: str) -> Any:
@@ -149,6 +164,22 @@ def _letters(hypers: tuple[Hyper, ...], fixed: Mapping[str, Any]) -> H:
     return H(hypers, {x.name: _symbol(x.letter) for x in hypers if x.is_number} | dict(fixed))
 
 
+def _put_in(hypers: tuple[Hyper, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they are written, so that 0.1 is 1/10; checked here, while they are no symbols."""
+    fixed = each_beta(hypers, values)
+    for x in hypers:
+        if x.name in fixed:
+            x.check(fixed[x.name])
+            if x.is_number:
+                try:
+                    fixed[x.name] = sympy.sympify(Fraction(str(fixed[x.name])))
+                except ValueError:
+                    raise InputError(
+                        f"{x.name} is {fixed[x.name]!r}; a formula has finite numbers put in, such as 0.1."
+                    ) from None
+    return fixed
+
+
 def _equations(rule: Rule, h: H, none: set[str]) -> list[Equation]:
     equations: list[Equation] = []
 
@@ -164,13 +195,7 @@ def _equations(rule: Rule, h: H, none: set[str]) -> list[Equation]:
 
 def _rows(rule: Rule, values: Mapping[str, Any], style: Style, gradient: str) -> Iterator[tuple[str, str]]:
     """The gradient, then each line, after where its slot starts and how it is at the first gradient."""
-    for x in rule.hypers:
-        if x.name in values:
-            x.check(values[x.name])
-    fixed = {
-        k: v if isinstance(v, (bool, str)) else sympy.sympify(Fraction(str(v))) for k, v in values.items()
-    }
-    h = _letters(rule.hypers, fixed)
+    h = _letters(rule.hypers, _put_in(rule.hypers, values))
     start = rule.init(h, _before("w"))
     at_first = replace(style, name=lambda x: style.name(x.replace("ₜ₋₁", "₀").replace("ₜ", "₁")))
     first = {

@@ -10,7 +10,7 @@ from typing import Any
 from surefoot.errors import InputError, unknown
 from surefoot.rules.numbers import zero
 
-__all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "H", "Hyper", "hyper_for"]
+__all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "H", "Hyper", "each_beta", "hyper_for"]
 
 # where weight decay enters; the letters are those of the table in docs/rules.md
 DECAYS = {
@@ -64,8 +64,7 @@ class Hyper:
             if isinstance(value, bool) != isinstance(self.choices[0], bool) or value not in self.choices:
                 if isinstance(value, str) and not isinstance(self.choices[0], bool):
                     raise unknown(self.name, value, [str(c) for c in self.choices])
-                shown = f"{float(value):.12g}" if isinstance(value, Fraction) else repr(value)
-                raise InputError(f"{self.name} is {shown}; it must be {self.domain}.")
+                raise InputError(f"{self.name} is {_shown(value)}; it must be {self.domain}.")
             return
         if value is None and self.default is None:
             return
@@ -115,14 +114,14 @@ HYPERS = {
     x.name: x
     for x in (
         _number("lr", 1e-3, "γ", r"\gamma", "learning rate"),
-        _number("momentum", 0, "μ", r"\mu", "how much of the buffer stays", "[0,"),
+        _number("momentum", 0, "μ", r"\mu", "how much of the buffer stays"),
         _number("dampening", 0, "τ", r"\tau", "how much of the gradient is held back from the buffer", ","),
         _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
         _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
         _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
         _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
         _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
-        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays", "[0,"),
+        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays"),
         _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),
         _number("lr_decay", 0, "η", r"\eta", "how fast the learning rate falls with the step count"),
         _number("initial_accumulator_value", 0, "τ", r"\tau", "where the sum of squares starts"),
@@ -147,6 +146,8 @@ def hyper_for(name: str, default: Any = ...) -> Hyper:
     if isinstance(default, Hyper):
         return default
     known = HYPERS.get(name)
+    if known and known.choices and default is not ... and default not in known.choices:
+        known = None  # another thing of the same name, as a decay that is a number
     if known is None:
         known = (
             _option(name, False, "")
@@ -156,6 +157,28 @@ def hyper_for(name: str, default: Any = ...) -> Hyper:
     return known if default is ... else replace(known, default=default)
 
 
+def each_beta(hypers: tuple[Hyper, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values given, with `betas`, as torch writes them, as beta1 and beta2 where a rule has these."""
+    values = dict(given)
+    if "betas" not in values or not {"beta1", "beta2"} <= {x.name for x in hypers}:
+        return values
+    betas = values.pop("betas")
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise InputError(f"betas are two numbers, as (0.9, 0.999), not {_shown(betas)}.")
+    for name in ("beta1", "beta2"):
+        if name in values:
+            raise InputError(
+                f"betas are ({', '.join(map(_shown, betas))}), and {name} is {_shown(values[name])} beside "
+                "them; give either betas, or beta1 and beta2."
+            )
+    values["beta1"], values["beta2"] = betas
+    return values
+
+
+def _shown(value: Any) -> str:
+    return f"{float(value):.12g}" if isinstance(value, Fraction) else repr(value)
+
+
 class H(Mapping[str, Any]):
     """Checked values of a rule's hyperparameters: `h.lr` or `h["lr"]`; immutable; made by `rule.hyper(…)`.
 
@@ -163,14 +186,7 @@ class H(Mapping[str, Any]):
     """
 
     def __init__(self, hypers: tuple[Hyper, ...], given: Mapping[str, Any]) -> None:
-        given = dict(given)
-        names = {x.name for x in hypers}
-        if "betas" in given and {"beta1", "beta2"} <= names:  # as torch writes them
-            betas = given.pop("betas")
-            if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-                shown = f"{float(betas):.12g}" if isinstance(betas, Fraction) else repr(betas)
-                raise InputError(f"betas are two numbers, as (0.9, 0.999), not {shown}.")
-            given["beta1"], given["beta2"] = betas
+        given, names = each_beta(hypers, given), {x.name for x in hypers}
         for name in given:
             if name not in names:
                 raise unknown("hyperparameter", name, names)
@@ -182,7 +198,8 @@ class H(Mapping[str, Any]):
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.get("decay") == "corrected" and self.lr_max is None and not zero(self.weight_decay):
+        lr_max = self.get("lr_max", 0)  # a rule may have a decay of its own, and no lr_max
+        if lr_max is None and self.get("decay") == "corrected" and not zero(self.weight_decay):
             raise InputError("decay='corrected' needs lr_max, the highest learning rate of the schedule.")
         off: Any = self.get("momentum") == 0
         if (
@@ -198,7 +215,7 @@ class H(Mapping[str, Any]):
 
     def replace(self, **changes: Any) -> H:
         """The same values but for these; checked again."""
-        return H(self._hypers, {**self, **changes})
+        return H(self._hypers, {**self, **each_beta(self._hypers, changes)})
 
     def map(self, number: Callable[[Any], Any]) -> H:
         """Every number put through `number` (say Fraction or float); options stay as they are."""

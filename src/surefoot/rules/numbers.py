@@ -1,7 +1,8 @@
 """The few functions beyond + − × ÷ that rules need, on every kind of number, chosen by the number's type.
 
 A formula that uses them still never branches on w or g: the same line runs on Fraction, float, mpmath, torch,
-numpy and sympy. They import nothing: whoever made a tensor or a symbol has imported its library already.
+numpy and sympy. But for `to_mpmath` they import nothing: whoever made a tensor or a symbol has imported its
+library already.
 """
 
 from __future__ import annotations

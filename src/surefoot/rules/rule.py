@@ -26,10 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot.errors import unknown
-from surefoot.rules.hyper import H, Hyper
+from surefoot.rules.hyper import FRAME, H, Hyper
 from surefoot.rules.numbers import zero
 
 if TYPE_CHECKING:
@@ -166,6 +167,11 @@ class Rule:
         """The name without the options that `variant` puts behind it."""
         return self.name.partition("(")[0]
 
+    @cached_property
+    def framed(self) -> bool:
+        """Whether maximize and weight decay are those of every rule; a rule may have its own instead."""
+        return {x.name for x in FRAME} <= {x.name for x in self.hypers}
+
     def variant(
         self,
         name: str | None = None,
@@ -176,6 +182,19 @@ class Rule:
         **defaults: Any,
     ) -> Rule:
         """The same rule with other defaults, called `torch(nesterov=True)` unless a name is given.
+
+        Args:
+            name: what it is called.
+            title: its own; as before if not given.
+            source: its own; as before if not given.
+            aliases: other names of its own.
+            defaults: hyperparameter → its new default.
+
+        Returns:
+            The new Rule.
+
+        Raises:
+            InputError: an unknown hyperparameter, or a value outside its domain.
 
         Example:
             >>> from surefoot.rules import get
@@ -220,14 +239,13 @@ class Rule:
 
     def _framed(self, h: H, w: Any, g: Any, s: State) -> Formula:
         """The formula within what every rule has in common: maximize, and weight decay in its six places."""
-        decay = h.get("decay")
-        if decay is None:  # the rule has its own
+        if not self.framed:
             return (yield "w", (yield from self.formula(h, w, g, s)))
         if h.maximize:
             g = yield "ascent", -g
         if zero(h.weight_decay):
             return (yield "w", (yield from self.formula(h, w, g, s)))
-        old = w
+        old, decay = w, h.decay
         if decay == "l2":
             g = yield "d", g + h.weight_decay * self.point(h, w, s)
         elif decay == "decoupled":

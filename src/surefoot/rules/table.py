@@ -41,7 +41,7 @@ def get(name: str | Rule) -> Rule:
     if not isinstance(name, str):
         raise InputError(f"A rule is named by a string, such as 'torch', or is a Rule; {name!r} is neither.")
     for found in (CLASSICAL, *RULES.values()):  # its names are keras's too, with another decay
-        if name in found.aliases or name.lower() in (found.name, *map(str.lower, found.aliases)):
+        if name.lower() in (found.name, *map(str.lower, found.aliases)):
             return found
     where, colon, own = name.rpartition(":")
     if not colon:
