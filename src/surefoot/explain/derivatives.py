@@ -13,7 +13,10 @@ from surefoot.explain.node import Node
 from surefoot.rules.names import latex_name
 from surefoot.trace.values import Shape, indices
 
-__all__ = ["from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text", "symbol_latex"]
+__all__ = [
+    "differentiate", "from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text",
+    "symbol_latex", "trees",
+]  # fmt: skip
 
 MOST = 6  # elements that are written out; after them …
 
@@ -28,6 +31,29 @@ def make_symbols(shapes: Mapping[str, Shape]) -> dict[str, list[Any]]:
             for key in indices(shape)
         ]
         for name, shape in shapes.items()
+    }
+
+
+def differentiate(f: Any, symbols: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the partial derivatives of f; only the terms that have an element are differentiated by it."""
+    import sympy
+
+    terms: dict[Any, list[Any]] = {}
+    for term in sympy.Add.make_args(f):
+        for symbol in term.free_symbols:
+            terms.setdefault(symbol, []).append(term)
+    return {
+        name: [sympy.Add(*(term.diff(s) for term in terms.get(s, ()))) for s in row]
+        for name, row in symbols.items()
+    }
+
+
+def trees(symbols: Mapping[str, list[Any]], slopes: Mapping[str, list[Any]]) -> dict[str, list[Node]]:
+    """Return partial derivatives as trees of our own, each called ∂f/∂ of its symbol."""
+    places = {s: (name, i) for name, row in symbols.items() for i, s in enumerate(row)}
+    return {
+        name: [from_sympy(d, places, f"∂f/∂{s}") for s, d in zip(symbols[name], row, strict=True)]
+        for name, row in slopes.items()
     }
 
 

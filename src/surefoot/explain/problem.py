@@ -17,7 +17,7 @@ from surefoot.explain.expression import read
 from surefoot.explain.node import Node, absolutes, is_exact, names
 from surefoot.explain.readings import grid, numbers, symbols
 from surefoot.explain.slopes import settled, slopes_at
-from surefoot.trace.values import Number, Shape, Value, build, elements, exact, indices, shape
+from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
 
 __all__ = ["Problem", "parse"]
 
@@ -53,7 +53,7 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
             raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
     shapes = {name: shape(value, name) for name, value in start.items()}
     _check_names(shapes)
-    count = sum(1 for value in start.values() for _ in elements(value))
+    count = sum(map(math.prod, shapes.values()))
     if count > SIZE:
         raise InputError(
             f"The variables have {count} numbers in all; {SIZE} are the most that are worked out."
@@ -123,14 +123,20 @@ class Problem:
             point: name → value, of the shapes of `start`, in fractions or in what `number` makes.
             number: makes a constant of f a number: Fraction, float, or a function to mpmath numbers.
 
+        Returns:
+            f, in those numbers.
+
         Raises:
             InputError: f has no value there (the part is named), or no exact one and `number` is Fraction.
         """
         self._check_kind(number)
+
+        def work() -> list[Number]:
+            return evaluate(self.tree, self._flat(point, number), numbers(number))
+
         if hasattr(number(Fraction(1)), "man_exp"):
-            work = lambda: evaluate(self.tree, self._flat(point, number), numbers(number))  # noqa: E731
             return settled(work, self.tree, self._flat(point, number))[0]
-        return evaluate(self.tree, self._flat(point, number), numbers(number))[0]
+        return work()[0]
 
     def gradient(
         self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
@@ -216,33 +222,13 @@ class Problem:
 
     @cached_property
     def _slopes(self) -> dict[str, list[Any]]:
-        """The partial derivatives in sympy; only the terms that have an element are differentiated by it."""
-        import sympy
-
-        terms: dict[Any, list[Any]] = {}
-        for term in sympy.Add.make_args(evaluate(self.tree, self._symbols, symbols())[0]):
-            for symbol in term.free_symbols:
-                terms.setdefault(symbol, []).append(term)
-        return {
-            name: [sympy.Add(*(term.diff(s) for term in terms.get(s, ()))) for s in row]
-            for name, row in self._symbols.items()
-        }
+        """The partial derivatives in sympy."""
+        return derivatives.differentiate(evaluate(self.tree, self._symbols, symbols())[0], self._symbols)
 
     @cached_property
     def _derivatives(self) -> dict[str, list[Node]]:
         """The partial derivatives, as expressions of our own, to be read on any kind of number."""
-        places = {s: (name, i) for name, row in self._symbols.items() for i, s in enumerate(row)}
-
-        def called(name: str, index: tuple[int, ...]) -> str:
-            return f"∂f/∂{name}[{', '.join(map(str, index))}]" if index else f"∂f/∂{name}"
-
-        return {
-            name: [
-                derivatives.from_sympy(d, places, called(name, index))
-                for d, index in zip(row, indices(self.shapes[name]), strict=True)
-            ]
-            for name, row in self._slopes.items()
-        }
+        return derivatives.trees(self._symbols, self._slopes)
 
     def _flat(
         self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
