@@ -89,6 +89,9 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
         choices: what is known; all of it is listed.
         also: what serves too, such as aliases: meant perhaps, but not listed.
 
+    Returns:
+        The InputError, to be raised.
+
     Example:
         >>> print(unknown("rule", "tourch", ["torch", "keras"]))
         Unknown rule 'tourch'; did you mean 'torch'? Known: keras, torch.

@@ -605,6 +605,11 @@ def test_climbing_is_not_told_as_descent() -> None:
         ),
         ("sum(x)*x2", {"x": [1, 2], "x2": 1}, "x2 and element 2 of x would be written alike; call one of"),
         ("γ**2", {"γ": 1}, "γ is written for lr here; call the variable otherwise, such as w."),
+        (
+            "\N{MICRO SIGN}**2",
+            {"\N{MICRO SIGN}": 1},
+            "μ is written for momentum here; call the variable otherwise, such as w.",
+        ),
         ("μ**2", {"μ": 1}, "μ is written for momentum here; call the variable otherwise, such as w."),
     ],
 )
@@ -612,6 +617,55 @@ def test_variables_that_would_be_taken_for_others(f: str, at: dict[str, Any], sa
     with pytest.raises(InputError) as caught:
         explain("sgd", f=f, at=at, momentum=0.5)
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("name", ["ema", "torch"])
+def test_what_is_known_of_a_rule_is_not_said_of_ones_own_of_its_name(name: str) -> None:
+    @rule(name=name)
+    def own(w: Any, g: Any, b: Any = 0, *, lr: Any, momentum: Any = 0.5) -> Any:
+        b = momentum * b + g
+        return w - lr * b, b
+
+    done = explain(own, f="x**2", at={"x": 1}, lr=1.9, momentum=0.5, steps=1, autograd=False)
+    assert done.theory[1].startswith("Unstable: in the end each step multiplies the error by 2.057")
+    assert "torch.optim" not in done.closing
+    idle = explain(own, f="x**2", at={"x": 1}, lr=0.1, momentum=0, steps=1, autograd=False)
+    assert idle.closing.startswith("No momentum here (μ = 0)")
+
+
+def test_a_rule_with_a_decay_of_its_own() -> None:
+    @rule
+    def fade(w: Any, g: Any, *, lr: Any, decay: Any = 0.5) -> Any:
+        return w - lr * (g + decay * w)
+
+    done = explain(fade, f="x**2", at={"x": 1}, lr=0.1, decay=0.25, steps=1, autograd=False)
+    assert "decay = 0.25" in str(done)
+    assert done.traces[0].steps[0].w["x"] == Fraction("0.775")
+    assert done.plot("impulse").axes
+
+
+def test_a_rule_without_lr() -> None:
+    @rule
+    def own(w: Any, g: Any, *, rate: Any) -> Any:
+        return w - rate * g
+
+    done = explain(own, f="x**2", at={"x": 1}, rate=0.1, steps=1, autograd=False)
+    assert done.theory[1].startswith("Stable")
+    with pytest.raises(InputError, match="but no lr, in units of which a response is given"):
+        done.plot("impulse")
+
+
+def test_betas_are_for_the_rules_that_have_them() -> None:
+    given: dict[str, Any] = {"f": "w**2", "at": {"w": 1}, "lr": 0.1, "steps": 1, "autograd": False}
+    both = explain(["adam", "torch"], betas=(0.5, 0.9), **given)
+    assert both.traces[0].steps[0].w == explain("adam", beta1=0.5, beta2=0.9, **given).traces[0].steps[0].w
+    assert float(both.traces[1].steps[0].w["w"]) == 0.8
+
+
+def test_an_exponent_that_is_no_number_leaves_the_theory_out() -> None:
+    done = explain("sgd", f="x**(2 + 0*y)", at={"x": 1, "y": 1}, lr=0.1, steps=1, autograd=False)
+    assert done.theory == ()
+    assert float(done.traces[0].steps[0].w["x"]) == pytest.approx(0.8)
 
 
 def test_a_variable_is_no_step_of_w_and_keeps_its_accent_in_latex() -> None:

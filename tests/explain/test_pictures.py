@@ -10,9 +10,11 @@ from surefoot.errors import InputError
 from surefoot.explain import Explanation, explain
 from surefoot.explain.pictures import picture
 
+BOWL: dict[str, Any] = {"f": "x**2/2 + 8*y**2", "at": {"x": -3, "y": 1}, "lr": 0.05, "steps": 4}
+
 
 def work(rule: Any = "torch", **options: Any) -> Explanation:
-    return explain(rule, f="x**2/2 + 8*y**2", at={"x": -3, "y": 1}, **{"lr": 0.05, "steps": 4, **options})
+    return explain(rule, **{**BOWL, **options})
 
 
 def legend(figure: Any) -> list[str]:
@@ -87,6 +89,16 @@ BAD: list[tuple[Any, str]] = [
         "A map of rates needs an f that is quadratic and has a minimum.",
     ),
     (
+        lambda: picture("rates", work(), work(f="x**2 + 8*y**2")),
+        "The rates drawn are those of one f, but here f is x**2/2 + 8*y**2 and x**2 + 8*y**2; draw them "
+        "apart.",
+    ),
+    (
+        lambda: picture("path", work(), work(f="x**2 + 8*y**2")),
+        "The contours drawn are those of one f, but here f is x**2/2 + 8*y**2 and x**2 + 8*y**2; draw them "
+        "apart.",
+    ),
+    (
         lambda: picture("path", explain(f="x**4", at={"x": 1}, lr=1)),
         "A path is drawn of two numbers, but there is 1: x.",
     ),
@@ -98,6 +110,12 @@ def test_bad_input(draw: Any, sentence: str) -> None:
     with pytest.raises(InputError) as caught:
         draw()
     assert str(caught.value) == sentence
+
+
+def test_one_f_from_two_starts_and_written_in_two_ways_is_one() -> None:
+    other = work(f="x**2/2+8*y**2", at={"x": 2, "y": 1}, lr=0.1)
+    assert legend(picture("path", work(), other)) == ["lr 0.05", "lr 0.1", "last step"]
+    assert picture("over-time", work(), work(f="x**2 + 8*y**2", lr=0.1)).axes
 
 
 def test_an_explanation_draws_itself() -> None:

@@ -371,6 +371,11 @@ def test_the_micro_sign_of_a_keyboard_is_a_name_like_any_other() -> None:
     assert parse("\N{MICRO SIGN}**2", {"\N{MICRO SIGN}": 3}).gradient_text() == {"μ": "∂f/∂μ = 2*μ"}
 
 
+def test_an_index_that_is_no_python_value_is_told_as_any_other() -> None:
+    with pytest.raises(InputError, match="an element of it takes one whole number in"):
+        parse("x[{[1]: 2}]", {"x": [1, 2]})
+
+
 def test_a_tower_of_powers_is_refused_and_not_begun() -> None:
     problem = parse("a**a**a**a", {"a": 9})
     with pytest.raises(InputError, match=r"the exponent is 3\.8742e\+08, and a million is the most"):

@@ -6,6 +6,7 @@ import pytest
 
 from surefoot.errors import InputError
 from surefoot.plot.impulse import impulses, response
+from surefoot.rules import rule
 
 MU, TAU = 0.75, 0.25
 
@@ -51,6 +52,11 @@ def test_the_picture_has_a_line_per_rule_with_those_numbers() -> None:
     [
         (lambda: impulses({}), "There is no rule to draw; give at least one."),
         (lambda: response("torch", steps=0, lr=1), "steps is 0, but an impulse response needs at least 1."),
+        (
+            lambda: response(rule(lambda w, g, *, rate: w - rate * g), rate=1),
+            "The rule '<lambda>' takes rate, weight_decay, decay, lr_max, maximize, but no lr, in units of "
+            "which a response is given.",
+        ),
         (lambda: response("torch", lr=0), "lr is 0, so nothing would move; give one above 0."),
     ],
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
 from surefoot.explain.numerals import all_digits
+from surefoot.explain.parting import Parting
 from surefoot.explain.pen import TextPen
 from surefoot.explain.worked import Tensor, Worked
 from surefoot.explain.written import write_line, write_news
@@ -82,7 +83,7 @@ def _recorded(trace: Trace) -> dict[str, Any]:
     }
 
 
-def _parting(parting: Any, exact: bool) -> dict[str, Any]:
+def _parting(parting: Parting, exact: bool) -> dict[str, Any]:
     m = parting.mismatch
     where = None
     if m is not None:

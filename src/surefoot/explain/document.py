@@ -132,7 +132,7 @@ def _settings(worked: Worked, pen: Pen) -> Iterator[str]:
     """The hyperparameters that are on."""
     for hyper in worked.rule.hypers:
         value = worked.h[hyper.name]
-        if hyper.name == "decay" and worked.h["weight_decay"] == 0:
+        if hyper.name == "decay" and worked.h.get("weight_decay") == 0:
             continue
         if (
             hyper.name == "lr"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
@@ -86,8 +87,9 @@ def explain(
         raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
     if (f is None) == (gradients is None):
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
+    names = {unicodedata.normalize("NFKC", str(name)) for name in at}  # as parse reads them
     for hyper in (x for r in rules for x in r.hypers if x.is_number and not x.letter.isascii()):
-        if hyper.letter in at and (hyper.name == "lr" or options.get(hyper.name)):
+        if hyper.letter in names and (hyper.name == "lr" or options.get(hyper.name)):
             raise InputError(
                 f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
             )

@@ -95,7 +95,18 @@ class Explanation:
         return frame(self)
 
     def plot(self, kind: str = "path", *others: Explanation) -> Picture:
-        """Draw its "path", "over-time", "impulse" or "rates", over others; see `explain.pictures`."""
+        """Draw it, or it and others over each other; see `explain.pictures`.
+
+        Args:
+            kind: "path", "over-time", "impulse" or "rates".
+            others: further explanations, of the same f where f is drawn.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            InputError: an unknown kind, or one that cannot be drawn of these.
+        """
         from surefoot.explain.pictures import picture
 
         return picture(kind, self, *others)
@@ -104,9 +115,7 @@ class Explanation:
         """Write it as plain text."""
         return self.text()
 
-    def __repr__(self) -> str:
-        """Write it as plain text, since a prompt shows this."""
-        return self.text(color=False)
+    __repr__ = __str__  # a prompt shows this
 
     def _repr_html_(self) -> str:
         return self.html(page=False)

@@ -16,17 +16,8 @@ from surefoot.trace.values import Shape
 
 __all__ = ["FUNCTIONS", "read"]
 
-FUNCTIONS = (
-    "mean",
-    "sum",
-    "dot",
-    "exp",
-    "log",
-    "sin",
-    "cos",
-    "sqrt",
-    "abs",
-)  # those after dot are of each element
+# those after dot are of each element
+FUNCTIONS = ("mean", "sum", "dot", "exp", "log", "sin", "cos", "sqrt", "abs")
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
 
 # What no problem worked out by hand comes near, and what would take exact arithmetic minutes
@@ -220,7 +211,7 @@ class _Reader:
         inner = self.node(tree.value, depth + 1)
         try:
             index = ast.literal_eval(tree.slice)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError):
             index = None
         key: Key = index if isinstance(index, tuple) else (index,)
         if not all(type(i) is int for i in key) or len(key) != len(inner.shape):

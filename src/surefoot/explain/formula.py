@@ -141,6 +141,7 @@ def _matrix(node: Node, letters: _Letters) -> str:
 
 
 def subscript(text: str, index: Sequence[str]) -> str:
+    """A letter with an index behind it, as LaTeX; as it is without one."""
     if not index:
         return text
     if text.endswith("}") and "_{" in text:  # x_{1} of a variable named x1

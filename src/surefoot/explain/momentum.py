@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.errors import InputError
 from surefoot.explain.numerals import Numerals
 from surefoot.explain.pen import TextPen
-from surefoot.rules import H, Rule
+from surefoot.rules import H, Rule, get
 from surefoot.trace import Group, Script, Set, Step, Trace, replay
 from surefoot.trace.values import Number, elements, exact
 
@@ -71,7 +71,7 @@ def closing_line(
     if len(settings) > 3:
         settings[1:-1] = ["…"]
     said = f"What momentum did ({option.letter} = {', '.join(settings)}): {said}." if said else ""
-    if rule.family == "torch" and h.nesterov and h.dampening:
+    if _is_torch(rule) and h.nesterov and h.dampening:
         said += (
             " torch.optim.SGD itself refuses nesterov with dampening; these are the numbers of its formula."
         )
@@ -87,12 +87,17 @@ def _remembers(rule: Rule, h: H) -> bool:
     return any(f"{x.letter}ₜ₋₁" in reached for x in rule.slots)
 
 
+def _is_torch(rule: Rule) -> bool:
+    """Whether a rule is torch's by its formula; one of the user's own may have its name."""
+    return rule.formula is get("torch").formula
+
+
 def _idle(rule: Rule, h: H) -> str:
     """Name the options that were given and change nothing without momentum."""
     idle = [name for name in ("dampening", "nesterov") if h.get(name)]
     if not idle:
         return ""
-    refused = "; torch.optim.SGD refuses nesterov then" if rule.family == "torch" and h.nesterov else ""
+    refused = "; torch.optim.SGD refuses nesterov then" if _is_torch(rule) and h.nesterov else ""
     return f" {' and '.join(idle)} change{'s' * (len(idle) == 1)} nothing without it{refused}."
 
 

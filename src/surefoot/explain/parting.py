@@ -61,7 +61,8 @@ def for_rule(script: Script, rule: Rule) -> Script:
 
     Conventions are set beside each other with the options that each has; `explain` refuses one that none has.
     """
-    have = {x.name for x in rule.hypers} | {"betas"}
+    have = {x.name for x in rule.hypers}
+    have |= {"betas"} if {"beta1", "beta2"} <= have else set()
     groups = (
         dataclasses.replace(g, options={k: v for k, v in g.options.items() if k in have})
         for g in script.groups

@@ -30,7 +30,8 @@ def picture(kind: str, *explanations: Explanation) -> Picture:
         A matplotlib figure.
 
     Raises:
-        InputError: an unknown kind, or one that cannot be drawn of this.
+        InputError: an unknown kind, one that cannot be drawn of this, or explanations of different f where
+            f is drawn.
 
     Example:
         >>> from surefoot.explain import explain
@@ -50,6 +51,7 @@ def path(*explanations: Explanation) -> Picture:
     """Draw w's path over the contours of f."""
     from surefoot.plot.paths import paths
 
+    _same_f("contours", explanations)
     return paths(_traces(explanations))
 
 
@@ -65,7 +67,7 @@ def impulse(*explanations: Explanation) -> Picture:
     from surefoot.plot.impulse import impulses
 
     named = _named(explanations)
-    return impulses({label: (w.rule, {**dict(w.h), "weight_decay": 0}) for label, w in named.items()})
+    return impulses({label: (w.rule, _undecayed(w)) for label, w in named.items()})
 
 
 def rates(*explanations: Explanation) -> Picture:
@@ -76,6 +78,7 @@ def rates(*explanations: Explanation) -> Picture:
     """
     from surefoot.plot.rates import rates as draw
 
+    _same_f("rates", explanations)
     problem = explanations[0].problem
     f = Quadratic.of(problem) if problem is not None else None
     if f is None or not f.convex:
@@ -113,6 +116,19 @@ PICTURES: dict[str, Callable[..., Picture]] = {
     "impulse": impulse,
     "rates": rates,
 }
+
+
+def _undecayed(worked: Worked) -> dict[str, Any]:
+    return {name: 0 if name == "weight_decay" else value for name, value in worked.h.items()}
+
+
+def _same_f(what: str, explanations: tuple[Explanation, ...]) -> None:
+    """Refuse explanations of several f, where the picture can show what is drawn of one."""
+    problems = [e.problem for e in explanations if e.problem is not None]
+    seen = {(p.text.replace(" ", ""), tuple(p.shapes.items())): p.text for p in problems}
+    if len(seen) > 1:
+        fs = " and ".join(seen.values())
+        raise InputError(f"The {what} drawn are those of one f, but here f is {fs}; draw them apart.")
 
 
 def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:

@@ -71,6 +71,8 @@ class Quadratic:
     @classmethod
     def of(cls, problem: Problem) -> Quadratic | None:
         """Return the quadratic that f is; None if its second derivatives vary, or are beyond 10^±100."""
+        if not problem.exact:  # x**(2 + 0·y) has a Hessian of fractions, but no gradient in them
+            return None
         hessian = problem.hessian()
         if not hessian:
             return None
@@ -91,6 +93,9 @@ class Quadratic:
 
         Args:
             hessian: a symmetric n × n matrix.
+
+        Returns:
+            The quadratic; its curvatures are the eigenvalues of H.
 
         Raises:
             InputError: it is not square and symmetric.

@@ -49,7 +49,7 @@ class _Page:
     def write(self) -> str:
         for before, block in zip([None, *self.blocks], self.blocks, strict=False):
             if isinstance(block, Heading):
-                self.heading(block, before)
+                self.heading(block)
             elif isinstance(block, Facts):
                 self.facts(block)
             elif isinstance(block, Work):
@@ -67,7 +67,7 @@ class _Page:
     def paint(self, text: str, style: str) -> str:
         return f"\033[{_STYLES[style]}m{text}\033[0m" if self.color and text else text
 
-    def heading(self, block: Heading, before: Block | None) -> None:
+    def heading(self, block: Heading) -> None:
         if block.level == 2:
             self.lines.append("")
         self.lines.append("   ".join([self.paint(block.text, "bold"), *block.facts]))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from surefoot.explain.quadratic import Quadratic, in_range
 from surefoot.explain.roots import characteristic, gap, stable
-from surefoot.rules import H, Rule
+from surefoot.rules import H, Rule, get
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import exact
 
@@ -17,18 +17,17 @@ __all__ = ["Momentum", "as_momentum", "report", "transition"]
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
-# rule → the factor that makes its lr that of classical momentum (or of Nesterov's), and how formulas write it
-_GAIN: dict[str, tuple[Callable[[H], Any], str]] = {
-    "torch": (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
-    "mlx": (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
-    "optax": (lambda h: 1, ""),
-    "keras": (lambda h: 1, ""),
-    "classical": (lambda h: 1, ""),
-    "sutskever": (lambda h: 1, ""),
-    "heavy_ball": (lambda h: 1, ""),
-    "ema": (lambda h: 1 - h.momentum, "(1 − μ)"),
-    "ema_first": (lambda h: 1 - h.momentum, "(1 − μ)"),
-    "muon": (lambda h: 1 - h.momentum, "(1 − μ)"),
+# formula → the factor that makes its lr that of classical momentum (or Nesterov's), and how that is written;
+# by the formula, since a rule of the user's own may have any name
+_GAIN: dict[Any, tuple[Callable[[H], Any], str]] = {
+    **dict.fromkeys(
+        (get(x).formula for x in ("torch", "mlx")),
+        (lambda h: 1 - h.dampening if h.momentum else 1, "(1 − τ)"),
+    ),
+    **dict.fromkeys(
+        (get(x).formula for x in ("optax", "keras", "sutskever", "heavy_ball")), (lambda h: 1, "")
+    ),
+    **dict.fromkeys((get(x).formula for x in ("ema", "ema_first")), (lambda h: 1 - h.momentum, "(1 − μ)")),
 }
 
 
@@ -39,6 +38,9 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         f: the quadratic.
         rule: the rule.
         h: its hyperparameters.
+
+    Returns:
+        The lines: what f is, whether the rule is stable and how fast, what would be best.
 
     Example:
         >>> from surefoot.rules import get
@@ -113,7 +115,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
     if lr <= 0:
         away = "w climbs" if lr else "nothing moves"
-        if not gain and h.lr and rule.family == "torch":
+        if not gain and h.lr and rule.formula is get("torch").formula:
             away = "no gradient moves w but the first, which is not dampened"
         return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
     most, fewest = limit / (curvatures[-1] + shift) / gain, least / (curvatures[0] + shift) / gain
@@ -137,12 +139,11 @@ class Momentum(NamedTuple):
 
 def as_momentum(rule: Rule, h: H) -> Momentum | None:
     """Return how a rule reads as momentum, or None if it is no such rule."""
-    name = rule.family
-    if name not in _GAIN or h.get("maximize") or (h.get("weight_decay") and h.get("decay") != "l2"):
+    if rule.formula not in _GAIN or h.get("maximize") or (h.get("weight_decay") and h.get("decay") != "l2"):
         return None
-    find, written = _GAIN[name]
+    find, written = _GAIN[rule.formula]
     gain = find(h)
-    nesterov = bool(h.get("nesterov", False)) or name == "sutskever"
+    nesterov = bool(h.get("nesterov", False)) or rule.look is not None
     if nesterov and written == "(1 − τ)" and gain != 1:
         return None  # torch refuses it, and its gradient then counts in two ways
     return Momentum(gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov)

@@ -164,8 +164,10 @@ def _lines(
     for x in rule.slots:
         before = [s[x.name] for s in states]
         known[f"{x.letter}ₜ₋₁"] = before[0] if f"{x.letter}ₜ₋₁" in scalars else build(sizes, before)
+    from surefoot.rules.formula import lookahead
+
     lines = []
-    if ahead := _lookahead(rule):
+    if ahead := lookahead(rule):
         point = [rule.point(computing, x, s) for x, s in zip(ws, states, strict=True)]
         lines.append(Line("point", t, ahead, dict(known), scalars, build(sizes, point)))
     lines.append(Line("gradient", t, None, {}, scalars, g))
@@ -176,17 +178,3 @@ def _lines(
             lines.append(Line(e.name, t, e, dict(known), scalars, value))
         known[e.left.name] = value
     return tuple(lines)
-
-
-def _lookahead(rule: Rule) -> Equation | None:
-    """Where the gradient is taken, as an equation; None where that is w itself."""
-    if rule.look is None:
-        return None
-    import sympy
-
-    from surefoot.rules.formula import Equation
-
-    h = H(rule.hypers, {x.name: sympy.Symbol(x.letter, real=True) for x in rule.hypers if x.is_number})
-    s = {x.name: sympy.Symbol(f"{x.letter}ₜ₋₁", real=True) for x in rule.slots}
-    point = rule.look(h, sympy.Symbol("wₜ₋₁", real=True), s)
-    return Equation("point", sympy.Symbol("pₜ", real=True), point)

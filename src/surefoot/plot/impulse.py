@@ -27,7 +27,7 @@ def response(rule: Rule | str, *, steps: int = 40, after: int = 0, **hypers: Any
         One number per step.
 
     Raises:
-        InputError: unknown rule or hyperparameter, lr 0, or fewer than one step.
+        InputError: unknown rule or hyperparameter, no lr or lr 0, or fewer than one step.
 
     Example:
         >>> [round(x, 3) for x in response("torch", steps=4, lr=0.1, momentum=0.5)]
@@ -35,8 +35,12 @@ def response(rule: Rule | str, *, steps: int = 40, after: int = 0, **hypers: Any
     """
     if steps < 1:
         raise InputError(f"steps is {steps}, but an impulse response needs at least 1.")
-    rule = get(rule) if isinstance(rule, str) else rule
+    rule = get(rule)
     h = rule.hyper(**hypers).map(float)
+    if "lr" not in h:
+        raise InputError(
+            f"The rule {rule.name!r} takes {', '.join(h)}, but no lr, in units of which a response is given."
+        )
     if not h.lr:
         raise InputError("lr is 0, so nothing would move; give one above 0.")
     w, state, moves = 0.0, rule.init(h, 0.0), []

@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 from surefoot.plot.style import INK, QUIET, Picture, legend, look, panels, styled
 from surefoot.plot.traces import as_float
 from surefoot.trace.trace import Trace
-from surefoot.trace.values import Value, elements
+from surefoot.trace.values import Value, elements, shape
 
 __all__ = ["paths"]
 
@@ -28,7 +28,7 @@ class Surface(Protocol):
 
 @styled
 def paths(runs: Mapping[str, Trace]) -> Picture:
-    """Draw the paths of several traces over the contours of the function that they descend.
+    """Draw the paths of several traces over the contours of the function that they descend, the first's.
 
     A path that leaves the picture is cut where it does, and its label says so.
 
@@ -89,7 +89,7 @@ def _coordinates(trace: Trace) -> list[str]:
     """Return the names of the two numbers of a trace."""
     names = []
     for name, value in trace.start.items():
-        size = sum(1 for _ in elements(value))
+        size = math.prod(shape(value))
         names += [f"{name}[{i}]" for i in range(size)] if isinstance(value, tuple) else [name]
     if len(names) != 2:
         here = ", ".join(names[:6]) + ", …" * (len(names) > 6)

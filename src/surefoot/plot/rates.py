@@ -66,9 +66,8 @@ def rates(
     bar.outline.set_visible(False)
     at: dict[tuple[float, float], list[str]] = {}
     for label, place in (points or {}).items():
-        at.setdefault((float(place[0]), float(place[1])), []).append(
-            label
-        )  # two in one place stand side by side
+        # two in one place stand side by side
+        at.setdefault((float(place[0]), float(place[1])), []).append(label)
     for place, labels in at.items():
         _mark(panel, ", ".join(labels), place, marker="X", size=9)
     if best is not None:

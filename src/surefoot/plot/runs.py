@@ -46,6 +46,9 @@ def read(folder: Path | str) -> History:
     Args:
         folder: the run's.
 
+    Returns:
+        The History: its records and its options.
+
     Raises:
         InputError: there is no such folder, or no metrics in it that can be read.
     """
@@ -126,9 +129,8 @@ def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: in
         return list(names)  # a list cut short would tell less
     told = []
     for setting in settings:
-        said = [
-            key for key in differing if setting.get(key) is not False
-        ] or differing  # "nesterov" or nothing
+        # "nesterov" or nothing
+        said = [key for key in differing if setting.get(key) is not False] or differing
         parts = [_setting(key, setting.get(key)) for key in said]
         told.append(", ".join(parts[:most] + ["…"] * (len(parts) > most)))
     count = Counter(told)

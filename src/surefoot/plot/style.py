@@ -99,6 +99,9 @@ def panels(
         width: of the picture, in inches.
         height: of the picture, in inches.
         options: for `Figure.subplots`.
+
+    Returns:
+        The picture, and its panels in a list.
     """
     figure = Picture(
         figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.04, w_pad=0.06, h_pad=0.05)

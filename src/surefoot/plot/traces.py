@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from surefoot.errors import InputError, unknown
 from surefoot.plot.style import INK, Picture, legend, look, panels, styled
 from surefoot.trace.trace import Trace
-from surefoot.trace.values import elements
+from surefoot.trace.values import elements, shape
 
 __all__ = ["as_float", "traces"]
 
@@ -64,7 +64,7 @@ def traces(
     shown[-1].set_xlim(1 - 0.02 * longest, longest * 1.02)
     if len(runs) > 1:
         legend(figure, shown[-1].get_legend_handles_labels()[0])
-    size = sum(1 for _ in elements(first.start[name]))
+    size = math.prod(shape(first.start[name]))
     shown[0].set_title(f"parameter {name}" + (f"[{element}]" if size > 1 else ""), loc="left")
     return figure
 
@@ -91,16 +91,14 @@ def _series(trace: Trace, name: str, element: int, slot: str | None) -> _Series:
         raise InputError(f"The trace {trace.label!r} has no steps to draw.")
     if name not in trace.start:
         raise unknown("parameter", name, trace.start)
-    size = sum(1 for _ in elements(trace.start[name]))
+    size = math.prod(shape(trace.start[name]))
     if not 0 <= element < size:
         raise InputError(f"element is {element}, but {name!r} has the elements 0 to {size - 1}.")
 
     def number(value: object) -> float:
         return math.nan if value is None else as_float(list(elements(value))[element])
 
-    slots = [
-        s for m in trace.steps for s, v in m.state.get(name, {}).items() if len(list(elements(v))) == size
-    ]
+    slots = [s for m in trace.steps for s, v in m.state.get(name, {}).items() if math.prod(shape(v)) == size]
     if slot is not None and slot not in slots:
         raise unknown("slot", slot, sorted(set(slots)))
     chosen = slot or next((s for s in slots if s != "step"), None)  # which only counts
