@@ -8,6 +8,8 @@ from fractions import Fraction
 import pytest
 import torch
 
+from surefoot.errors import InputError
+from surefoot.explain.problem import parse
 from surefoot.trace import (
     Group,
     Mismatch,
@@ -45,6 +47,16 @@ SCRIPTS = {
         {"v": 1, "w": 2},
         (Group(("v",), {"lr": 0.25}), Group(("w",), {"lr": 0.5}, joins=2)),
         (Step({"v": 1}), Step({"v": 1, "w": 1}), Step({"v": 1, "w": 1}, (Set("lr", 1, 1),))),
+    ),
+    "a late group whose lr was set before": Script(
+        {"v": 1, "w": 2},
+        (Group(("v",), {"lr": 0.5, "momentum": 0.5}), Group(("w",), {"lr": 0.5, "momentum": 0.5}, joins=3)),
+        (
+            Step({"v": 1}),
+            Step({"v": 1}, (Set("lr", 0.25), Set("momentum", 0.25, 1))),
+            Step({"v": 1, "w": 1}, (Reload(),)),
+            Step({"v": 1, "w": 1}),
+        ),
     ),
     "the second group first": Script(
         {"v": 1, "w": 2},
@@ -105,6 +117,35 @@ def test_it_can_name_any_optimizer_and_end_with_the_finding():
     )
     with pytest.raises(AssertionError, match=r"^should be 0\.0, but is 0\.5$"):
         exec(code, {})
+
+
+def test_a_new_optimizer_is_made_with_the_options_of_then():
+    script = Script(
+        {"w": 1}, (Group(("w",), {"lr": 0.5}),), (Step({"w": 1}), Step({"w": 1}, (Set("lr", 0.25), Reload())))
+    )
+    assert "optimizer = torch.optim.SGD([w], lr=0.25)\noptimizer.load" in to_torch_code(script)
+
+
+def test_a_script_with_a_function_is_refused():
+    script = Script.of({"w": 3}, function=parse("w**2", {"w": 3}), steps=2, lr=0.1)
+    with pytest.raises(InputError, match="differentiates a function cannot be written as code"):
+        to_torch_code(script)
+
+
+def test_a_finding_in_a_state_that_is_no_tensor_can_be_run():
+    class Plain(torch.optim.SGD):
+        def step(self):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    state = self.state[p]
+                    state["momentum_buffer"] = 0.25 * state.get("momentum_buffer", 0.0) + float(p.grad)
+                    with torch.no_grad():
+                        p.sub_(group["lr"] * state["momentum_buffer"])
+
+    script = Script.of({"w": 1}, gradients=[{"w": 1}] * 3, lr=0.5, momentum=0.5)
+    found = compare(replay(script, "torch"), record(script, Plain))
+    with pytest.raises(AssertionError, match=r"^should be 1\.5, but is 1\.25$"):
+        exec(to_torch_code(script, "Plain", mismatch=found), {"Plain": Plain})
 
 
 def test_a_finding_within_bounds_is_asserted_with_its_tolerance():

@@ -126,3 +126,9 @@ def test_what_does_not_fit_is_said_in_a_sentence(make, sentence):
     with pytest.raises(InputError) as error:
         make()
     assert str(error.value) == sentence
+
+
+def test_groups_join_before_their_step_and_empty_ones_never() -> None:
+    groups = (Group(("a",)), Group(()), Group(("b",), joins=2), Group(("c",), joins=0))
+    script = Script({"a": 1, "b": 1, "c": 1}, groups, (Step({"a": 1}),))
+    assert [script.joining(t) for t in (1, 2, 3)] == [[0, 3], [2], []]

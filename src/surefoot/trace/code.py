@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surefoot.errors import InputError
 from surefoot.trace.compare import Mismatch
 from surefoot.trace.events import Event, Group, Move, Option, Set, Step, runs
 from surefoot.trace.script import Script
@@ -44,6 +45,9 @@ def to_torch_code(
         The lines, as one string. Parameters whose names are none in Python, or are taken, get such as are:
         `layer.weight` is layer_weight.
 
+    Raises:
+        InputError: the script has a function to differentiate.
+
     Example:
         >>> script = Script.of({"w": 1}, gradients=[{"w": 1}, {"w": 2}], lr=[0.5, 0.25], momentum=0.5)
         >>> print(to_torch_code(script))
@@ -61,6 +65,10 @@ def to_torch_code(
         w.grad = torch.tensor(2.0, dtype=torch.float64)
         optimizer.step()
     """
+    if script.function is not None:
+        raise InputError(
+            "A script that differentiates a function cannot be written as code; give it gradients instead."
+        )
     brought = re.findall(r"(?:import|as) (\w+)|^(\w+) =", "\n".join(imports), re.MULTILINE)
     taken = {*itertools.chain(*brought), optimizer.partition(".")[0], *_OWN}
     names = _identifiers(script.names, taken)
@@ -108,13 +116,14 @@ class _Writer:
     def __init__(self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str) -> None:
         self.script, self.optimizer, self.extra = script, optimizer, extra
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
-        self.live: list[int] = []  # the groups that the optimizer has, in its order
+        self.groups = list(script.groups)  # with their options as they are by now
+        self.live: list[int] = []  # those that the optimizer has, in its order
 
     def lines(self, imports: Sequence[str], mismatch: Mismatch | None) -> list[str]:
         lines = ["import torch", *imports, ""]
         for name, value in self.script.start.items():
             lines.append(f"{name} = {self.tensor(name, value, ', requires_grad=True')}")
-        self.live = [i for i, g in enumerate(self.script.groups) if g.joins <= 1 and g.names]
+        self.live = self.script.joining(1)
         lines.append(f"optimizer = {self.construct()}")
         steps = self.script.steps[: mismatch.step] if mismatch else self.script.steps
         for first, last, step in runs([self.step(t, step) for t, step in enumerate(steps, 1)]):
@@ -126,7 +135,7 @@ class _Writer:
         return [*lines, *self.finding(mismatch)] if mismatch else lines
 
     def construct(self) -> str:
-        groups = [self.script.groups[i] for i in self.live]
+        groups = [self.groups[i] for i in self.live]
         options = _keywords({**(groups[0].options if groups else {}), **self.extra})
         if len(groups) == 1:
             parameters = f"[{', '.join(groups[0].names)}]"
@@ -136,10 +145,9 @@ class _Writer:
 
     def step(self, t: int, step: Step) -> list[str]:
         lines = []
-        for index, group in enumerate(self.script.groups):
-            if group.joins == t > 1 and group.names:
-                lines.append(f"optimizer.add_param_group({_group(group)})")
-                self.live.append(index)
+        for index in self.script.joining(t) if t > 1 else []:
+            lines.append(f"optimizer.add_param_group({_group(self.groups[index])})")
+            self.live.append(index)
         for event in step.events:
             lines += self.event(event)
         gradients = step.gradients or {}
@@ -161,7 +169,11 @@ class _Writer:
 
     def event(self, event: Event) -> list[str]:
         if isinstance(event, Set):
-            groups = self.live if event.group is None else [i for i in self.live if i == event.group]
+            meant = range(len(self.groups)) if event.group is None else [event.group]
+            for i in meant:
+                g = self.groups[i]
+                self.groups[i] = dataclasses.replace(g, options={**g.options, event.option: event.value})
+            groups = [i for i in self.live if i in meant]
             value = _option(event.value)
             return [
                 f'optimizer.param_groups[{self.live.index(i)}]["{event.option}"] = {value}' for i in groups
@@ -177,9 +189,10 @@ class _Writer:
 
     def finding(self, mismatch: Mismatch) -> list[str]:
         index = f"[{', '.join(map(str, mismatch.index))}]" if mismatch.index else ""
-        source = (
-            mismatch.name if mismatch.slot == "w" else f'optimizer.state[{mismatch.name}]["{mismatch.slot}"]'
-        )
+        got = f"{mismatch.name}{index}.item()"
+        if mismatch.slot != "w":
+            slot = f'optimizer.state[{mismatch.name}]["{mismatch.slot}"]'
+            got = f"{slot}{index}.item()" if index else f"float({slot})"  # which may be no tensor
         expected = _number(mismatch.expected)
         if expected == _number(math.nan):
             test = "got != got"
@@ -189,7 +202,7 @@ class _Writer:
             test = f"got == {expected}"
         return [
             "",
-            f"got = {source}{index}.item()",
+            f"got = {got}",
             f'assert {test}, f"should be {expected}, but is {{got}}"',
         ]
 

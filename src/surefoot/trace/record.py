@@ -107,8 +107,7 @@ class _Recording:
         self.options = [dict(group.options) for group in script.groups]
         self.state_dtypes: dict[str, str] = {}
         self.optimizer: Any = None
-        # groups as the optimizer numbers them: in the order of joining
-        self.live = [i for i, group in enumerate(script.groups) if group.joins <= 1 and group.names]
+        self.live = script.joining(1)  # groups as the optimizer numbers them: in the order of joining
 
     def play(self) -> Trace:
         with self.raising("construction", 0):
@@ -145,11 +144,10 @@ class _Recording:
 
     def begin(self, t: int, step: Step) -> None:
         """Let what happens before a step happen."""
-        for index, group in enumerate(self.script.groups):
-            if group.joins == t > 1 and group.names:
-                with self.raising("add_param_group", t):
-                    self.optimizer.add_param_group(self.group(index))
-                self.live.append(index)
+        for index in self.script.joining(t) if t > 1 else []:
+            with self.raising("add_param_group", t):
+                self.optimizer.add_param_group(self.group(index))
+            self.live.append(index)
         for event in step.events:
             if isinstance(event, Set):
                 self.set(event, t)

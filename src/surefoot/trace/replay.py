@@ -53,7 +53,7 @@ def replay(
         >>> replay(script, "torch").steps[1].state
         {'w': {'momentum_buffer': Fraction(166, 5)}}
     """
-    rule = get(rule) if isinstance(rule, str) else rule
+    rule = get(rule)
     if getattr(number, "__module__", "").startswith("mpmath"):  # its mpf takes no Fraction
         number = to_mpmath
     shapes = {n: shape(v) for n, v in script.start.items()}
@@ -111,7 +111,19 @@ def replay(
 
 
 def magnitudes(script: Script, rule: Rule | str, *, follow: Trace | None = None) -> Trace:
-    """Run the rule on absolute values: the Θ̄ of `compare`, for every number of the rule's trace."""
+    """Run the rule on absolute values: the Θ̄ of `compare`, for every number of the rule's trace.
+
+    Args:
+        script: what to play.
+        rule: a rule or its name.
+        follow: as in `replay`.
+
+    Returns:
+        The Trace, in numbers that carry such a bound; `float` gives it.
+
+    Raises:
+        InputError: an option that the rule does not have or allow; a step that cannot be computed.
+    """
 
     def hyper_number(x: Fraction) -> Number:  # 0.9 is rounded, so 1 − 0.9 is a cancellation; 0.75 is not
         return float(x) if x == float(x) else Magnitude.of(x)

@@ -94,6 +94,9 @@ class Script:
             steps: how many steps; by default as many as there are gradients.
             options: the group's hyperparameters. `lr=[0.1, 0.1, 0.01]` is a schedule: the last value stays.
 
+        Returns:
+            The Script.
+
         Raises:
             InputError: neither or both of gradients and function, or gradients for another number of steps.
         """
@@ -125,6 +128,10 @@ class Script:
     def group_of(self, name: str) -> int:
         """Return the index of the group that holds a parameter."""
         return next(i for i, group in enumerate(self.groups) if name in group.names)
+
+    def joining(self, t: int) -> list[int]:
+        """Return the indices of the groups that join before step t; an empty one never does."""
+        return [i for i, group in enumerate(self.groups) if group.names and max(group.joins, 1) == t]
 
     def map(self, change: Callable[[str, Value], Value]) -> Script:
         """Change every value of every tensor (start, gradients, moves) in the same way; shapes may change.

@@ -45,6 +45,7 @@ def dtype_of(value: Any) -> str:
 
 
 def read(value: torch.Tensor | int | float) -> Value:
+    """The exact value of a tensor or number; NaN and the infinities stay floats."""
     return exact_binary(value.detach() if hasattr(value, "detach") else value)
 
 
