@@ -120,7 +120,7 @@ def fastest(o: Options, p: Tensor, g: Tensor, b: Tensor | None) -> Callable[...,
         return kernels.loop
     if o.foreach:
         return kernels.foreach
-    if not o.fused and (o.foreach is False or o.fused is False):
+    if o.one_by_one:
         return kernels.loop
     if through_local(p, g, b):
         p, g, b = local(p), local_grad(g, p), None if b is None else local(b)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from surefoot.optim.kernels import fused_takes, fuses
+from surefoot.optim.kernels import fused_takes, fuses, knows_momentum
 from surefoot.optim.options import Options
 
 __all__ = ["PLAIN", "Home", "joined", "lay_out", "pack", "refuse_useless", "zeros_end_to_end"]
@@ -158,9 +158,9 @@ def refuse_useless(groups: Sequence[dict[str, Any]]) -> None:
         fusable = [kind for kind in kinds if fuses(o, *kind)]
         if o.differentiable or o.kahan:
             why = "kahan=True" if o.kahan else "differentiable=True"
-        elif o.foreach or (not o.fused and (o.foreach is False or o.fused is False)):
+        elif o.foreach or o.one_by_one:
             why = f"foreach={o.foreach}" if o.foreach is not None else "fused=False"
-        elif o.momentum != 0 and (o.convention == "keras" or (o.convention == "ema" and o.nesterov)):
+        elif not knows_momentum(o):
             why = f"convention={o.convention!r}{' with nesterov' * (o.convention == 'ema')}"
         elif not any(fused_takes(*kind) for kind in kinds):
             why = " and ".join(sorted(f"{dtype} on {device.type}" for dtype, device in kinds))
@@ -200,7 +200,7 @@ def joined(tensors: Sequence[Tensor]) -> Tensor | None:
 
 
 def zeros_end_to_end(like: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors of −0 like these that lie end to end; see `plan._prepare`."""
+    """Tensors of −0 like these that lie end to end; see `state.prepare`."""
     whole = torch.full((_total(like),), -0.0, dtype=like[0].dtype, device=like[0].device)
     return _views(whole, like)
 

@@ -19,44 +19,15 @@ from surefoot.optim.fastest import Facts
 from surefoot.optim.flat import joined, pack
 from surefoot.optim.guards import guard
 from surefoot.optim.options import Options
+from surefoot.optim.state import BUFFER, LOST, Entry, Made, version
 from surefoot.optim.threads import set_threads
 from surefoot.optim.views import here, local, local_grad
 
-__all__ = [
-    "BUFFER",
-    "LOST",
-    "Call",
-    "Entry",
-    "KernelGroup",
-    "Made",
-    "Share",
-    "state_dtype",
-    "version",
-]
+__all__ = ["Call", "KernelGroup", "Share"]
 
-BUFFER, LOST = "momentum_buffer", "compensation"
-SHORT = (torch.float16, torch.bfloat16)
 _buffer, _lost, _grad = itemgetter(BUFFER), itemgetter(LOST), attrgetter("grad")
 _address = Tensor.data_ptr
-Entry: TypeAlias = dict[str, Any]  # a parameter's state
 Whole: TypeAlias = "tuple[list[Tensor], list[Tensor], list[Tensor]]"
-Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
-
-
-def version(t: Tensor) -> int:
-    """How often the tensor has been written to; 0 where that is not counted."""
-    return 0 if t.is_inference() else t._version
-
-
-def state_dtype(key: str, p: Tensor, g: Tensor, o: Options) -> torch.dtype:
-    """The dtype of p's state: as wished, else the gradient's; with kahan, 8 or 11 bits would lose it all."""
-    own = p.dtype
-    if key == BUFFER:  # torch's is g, or g + λθ
-        own = torch.promote_types(g.dtype, p.dtype) if o.coupled else g.dtype
-    if o.state_dtype is None and o.kahan and own in SHORT:
-        return torch.float32
-    dtype = o.state_dtype or own
-    return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
 class Call(NamedTuple):
@@ -193,7 +164,7 @@ class KernelGroup:
             self._together = together
         return True
 
-    def step(self, call: Call, grad_scale: Tensor | None = None) -> None:
+    def step(self, call: Call, grad_scale: Tensor | None) -> None:
         """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
         _, params, grads, entries, buffers, lost, o = call
         if self.undampened:

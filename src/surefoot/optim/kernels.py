@@ -27,17 +27,21 @@ from torch.autograd.graph import increment_version
 
 from surefoot.optim.options import Options
 
-__all__ = ["FUSED", "coefficients", "differentiable", "foreach", "fused", "fused_takes", "fuses", "loop"]
+__all__ = [
+    "FUSED", "SHORT", "coefficients", "differentiable", "foreach", "fused", "fused_takes", "fuses",
+    "knows_momentum", "loop",
+]  # fmt: skip
 
 Scalar: TypeAlias = "float | Tensor"
 Tensors: TypeAlias = "list[Tensor] | tuple[Tensor, ...]"
 
+SHORT = (torch.float16, torch.bfloat16)
 FUSED = hasattr(torch, "_fused_sgd_")  # private in torch: where it is missing, foreach and loop serve
 
 
 def fused_takes(dtype: torch.dtype, device: torch.device) -> bool:
     """True where torch's fused kernel is right for parameters of this kind."""
-    if device.type == "cuda" and dtype in (torch.float16, torch.bfloat16):
+    if device.type == "cuda" and dtype in SHORT:
         return True  # on the CPU it leaves whole vectors of these as they are (pytorch issue 191763)
     return device.type in ("cpu", "cuda") and dtype in (torch.float32, torch.float64)
 
@@ -48,10 +52,15 @@ def fuses(o: Options, dtype: torch.dtype, device: torch.device) -> bool:
     return (
         fused_takes(dtype, device)
         and not o.kahan
-        and (o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov))
+        and knows_momentum(o)
         and not isinstance(o.weight_decay, Tensor)
         and (not isinstance(lr, Tensor) or (lr.dtype == torch.float32 and device.type == "cuda"))
     )
+
+
+def knows_momentum(o: Options) -> bool:
+    """True if the fused kernel has this momentum: not Keras's, nor Nesterov's of a mean."""
+    return o.momentum == 0 or o.convention == "torch" or (o.convention == "ema" and not o.nesterov)
 
 
 def coefficients(o: Options) -> tuple[Scalar, Scalar, Scalar]:
@@ -170,7 +179,7 @@ def _foreach_add_(x: Tensors, a: Scalar, y: Tensors) -> None:
 
 def fused(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options) -> None:
     """One pass over the memory by torch's own kernel, nothing allocated; it knows neither Kahan nor Keras."""
-    assert not lost, "plan.py gives these to another kernel"
+    assert not lost, "fastest.py gives these to another kernel"
     if o.decoupled:
         torch._foreach_mul_(params, 1 - o.lr * o.weight_decay)
     lr: Any = o.lr  # torch declares it a number here, a tensor there

@@ -81,6 +81,11 @@ class Options(NamedTuple):
         return self.state_dtype is not None or self.kahan
 
     @property
+    def one_by_one(self) -> bool:
+        """True if a kernel for many tensors is ruled out and none asked for, `foreach` aside."""
+        return not self.fused and (self.foreach is False or self.fused is False)
+
+    @property
     def _decays(self) -> bool:
         return isinstance(self.weight_decay, Tensor) or self.weight_decay != 0
 
@@ -139,7 +144,7 @@ def _number(name: str, x: float | Tensor, keep: bool) -> float | Tensor:
 
 
 def keep_on_device(group: dict[str, Any]) -> None:
-    """For capturable: lr and weight decay as tensors beside the parameters."""
+    """For capturable: lr as a tensor, and it and a weight decay that is one beside the parameters."""
     if not (group["capturable"] and group["params"]):
         return
     device = group["params"][0].device

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
-from surefoot.optim.kernel_group import BUFFER, LOST, Call, KernelGroup, Made, Share
+from surefoot.optim.kernel_group import Call, KernelGroup, Share
 from surefoot.optim.options import Options, check_convention, read
-from surefoot.optim.state import State, flat_buffers, forget, prepare, refuse_sizes
+from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_sizes
 
 __all__ = ["Plan"]
 
@@ -28,7 +28,7 @@ Work: TypeAlias = "list[Call]"
 
 
 class Plan:
-    """The runs of all groups, and everything they were worked out from.
+    """The kernel groups of all groups, and everything they were worked out from.
 
     Args:
         groups: as in `param_groups`.
@@ -39,6 +39,7 @@ class Plan:
         once: for one step, since it will not last: nothing is noted to compare the next one with.
 
     Attributes:
+        runs: the kernel groups.
         lasting: whether `work` may be asked.
         uses: how often it had the answer.
 
@@ -53,8 +54,8 @@ class Plan:
         options: list[Options],
         known: list[Known],
         *,
-        flat: bool = False,
-        once: bool = False,
+        flat: bool,
+        once: bool,
     ) -> None:
         for o in options:
             check_convention(o)
@@ -99,7 +100,7 @@ class Plan:
             call.run.guard(call)
 
     def work(self, groups: Groups, state: State) -> Work | None:
-        """Each run's tensors and options, or None if anything is not as it was."""
+        """Each kernel group's tensors and options, or None if anything is not as it was."""
         # which parameters they are does not matter, so long as their state and all layouts are the same
         if [len(group["params"]) for group in groups] != self._lengths or len(state) != self._count:
             return None
@@ -152,9 +153,8 @@ def _share_out(
             one, new = _find_out(p, g, state, o, known, keys, buffers, made)
         found.append((place, one, new))
     count = sum([small for _, (_, small), _ in found])
-    many_small, mixed = count >= 4, count < len(found)
-    if end_to_end and mixed:  # to part them would part their memory
-        many_small = False
+    # to part small from large would part their memory, where they lie end to end
+    many_small = count >= 4 and not (end_to_end and count < len(found))
     dampened = o.convention == "torch" and o.dampening != 0
     shares: dict[tuple[int, bool, bool], Share] = {}
     for place, (facts, small), new in found:

@@ -25,9 +25,8 @@ class Plans:
     def __init__(self) -> None:
         self.kept: Plan | None = None
         self._known: Sequence[Known] = ()  # of each group
-        self._wait = self._pause = (
-            0  # for so many steps none is kept, and so many it was when one had not held
-        )
+        # for so many steps none is kept, and so many it was when one had not held
+        self._wait = self._pause = 0
 
     def drop(self) -> None:
         """Keep none, though nothing was found that it does not hold for."""

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from surefoot.optim.kernel_group import BUFFER, LOST, SHORT
+from surefoot.optim.kernels import SHORT
 from surefoot.optim.options import Options, as_dtype, keep_on_device
+from surefoot.optim.state import BUFFER, LOST
 
 __all__ = ["adopt", "dtype_of_loaded"]
 

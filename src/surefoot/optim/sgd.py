@@ -65,7 +65,7 @@ class SGD(LightOptimizer):
         ValueError: for a value outside its domain, and for an option that does nothing or does not go beside
             the others.
         TypeError: for a value of another kind, such as lr="x".
-        RuntimeError: as torch.optim.SGD, for `foreach` with `fused`, and `differentiable` with `fused`.
+        RuntimeError: as torch.optim.SGD, for `foreach` with `fused`, and `differentiable` with either.
 
     Example:
         >>> import torch, surefoot
@@ -174,7 +174,7 @@ class SGD(LightOptimizer):
             return
         if [len(group["params"]) for group in self.param_groups] != self._lengths:
             self._let_go()
-        came_home = [home.zero() for home in self._homes]
+        came_home = [home.zero() for home in self._homes]  # of all: each fills its own gradients
         if any(came_home):
             self._plans.drop()
         for group in self.param_groups:
@@ -183,7 +183,12 @@ class SGD(LightOptimizer):
                     p.grad = None if set_to_none else p.grad.detach().zero_()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with options of their own, at any time; if refused, nothing has changed."""
+        """Add parameters with options of their own, at any time; if refused, nothing has changed.
+
+        Raises:
+            ValueError, TypeError, RuntimeError: as the optimizer itself, for these options; for a parameter
+                that is in a group already, or is no leaf.
+        """
         if isinstance(param_group, dict):
             given = {**self.defaults, **param_group}
             options = Options(**{name: given[name] for name in Options._fields})

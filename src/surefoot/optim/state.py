@@ -9,13 +9,43 @@ import torch
 from torch import Tensor
 
 from surefoot.optim.flat import zeros_end_to_end
-from surefoot.optim.kernel_group import BUFFER, LOST, Entry, Made, state_dtype, version
+from surefoot.optim.kernels import SHORT
 from surefoot.optim.options import Options
 from surefoot.optim.views import without_strides
 
-__all__ = ["State", "flat_buffers", "forget", "prepare", "refuse_sizes"]
+__all__ = [
+    "BUFFER",
+    "LOST",
+    "Entry",
+    "Made",
+    "State",
+    "flat_buffers",
+    "forget",
+    "prepare",
+    "refuse_sizes",
+    "version",
+]
 
+BUFFER, LOST = "momentum_buffer", "compensation"
+Entry: TypeAlias = dict[str, Any]  # a parameter's state
+Made: TypeAlias = tuple[Entry, str, int]  # new state: where it is, its key and its version
 State: TypeAlias = MutableMapping[Any, Entry]
+
+
+def version(t: Tensor) -> int:
+    """How often the tensor has been written to; 0 where that is not counted."""
+    return 0 if t.is_inference() else t._version
+
+
+def _dtype(key: str, p: Tensor, g: Tensor, o: Options) -> torch.dtype:
+    """The dtype of p's state: as wished, else the gradient's; with kahan, 8 or 11 bits would lose it all."""
+    own = p.dtype
+    if key == BUFFER:  # torch's is g, or g + λθ
+        own = torch.promote_types(g.dtype, p.dtype) if o.coupled else g.dtype
+    if o.state_dtype is None and o.kahan and own in SHORT:
+        return torch.float32
+    dtype = o.state_dtype or own
+    return dtype.to_complex() if p.is_complex() and not dtype.is_complex else dtype
 
 
 def forget(state: State, made: list[Made]) -> None:
@@ -54,7 +84,7 @@ def flat_buffers(params: list[Tensor], state: State, o: Options) -> dict[int, Te
     """New buffers that lie end to end as their parameters do, by the ids of these; none if one has one."""
     for p in params:
         g, kept = p.grad, state.get(p, {}).get(BUFFER)
-        if kept is not None or g is None or g.is_sparse or state_dtype(BUFFER, p, g, o) != p.dtype:
+        if kept is not None or g is None or g.is_sparse or _dtype(BUFFER, p, g, o) != p.dtype:
             return {}
     return {id(p): b for p, b in zip(params, zeros_end_to_end(params), strict=True)}
 
@@ -77,7 +107,7 @@ def prepare(
                 )
             t = buffer if key == BUFFER else None
             if t is None:
-                dtype = state_dtype(key, p, g, o)
+                dtype = _dtype(key, p, g, o)
                 if key == BUFFER and not (g.is_sparse or without_strides(p)):
                     t = torch.full_like(p, -0.0, dtype=dtype)  # −0 + d is d to the bit, also where d is −0
                 else:

@@ -25,7 +25,7 @@ def without_strides(t: Tensor) -> bool:
 def local(t: Tensor) -> Tensor:
     """The plain, real tensor on t's memory (this process's part of it): SGD works on each element alone.
 
-    Of a conjugated parameter it would be a copy; plan.py gives those to a kernel as they are.
+    Of a conjugated parameter it would be a copy; fastest.py gives those to a kernel as they are.
     """
     if hasattr(t, "to_local"):
         t = t.to_local()
