@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 if TYPE_CHECKING:  # the optimizer's own process reads options, too, and has no command line
     from cyclopts import Token
 
-__all__ = ["as_typed", "dtype_or_text", "parse_options", "whole_number", "whole_numbers"]
+__all__ = ["as_typed", "dtype_or_text", "parse_options", "split_options", "whole_number", "whole_numbers"]
 
 
 def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
@@ -54,15 +54,28 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
         >>> parse_options(["momentum=0.9", "nesterov=true", "betas=0.9,0.99", "mode=fast"])
         {'momentum': 0.9, 'nesterov': True, 'betas': (0.9, 0.99), 'mode': 'fast'}
     """
-    options: dict[str, Any] = {}
+    return {name: _value(text) for name, text in split_options(pairs).items()}
+
+
+def split_options(pairs: Iterable[str], given: Collection[str] = ()) -> dict[str, str]:
+    """Split `name=value` pairs, the values as text; `given` has the names that have a value already.
+
+    Raises:
+        InputError: a pair without an equals sign, or a name given twice.
+
+    Example:
+        >>> split_options(["eps = 1e-8", "betas=0.9,0.99"])
+        {'eps': '1e-8', 'betas': '0.9,0.99'}
+    """
+    options: dict[str, str] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
             raise InputError(f"The option {pair!r} is not of the form name=value, such as momentum=0.9.")
-        if name in options:
+        if name in options or name in given:
             raise InputError(f"The option {name!r} is given twice.")
-        options[name] = _value(text.strip())
+        options[name] = text.strip()
     return options
 
 

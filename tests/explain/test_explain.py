@@ -350,7 +350,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["sgd", "w**2", "--at", "w=1", "--lr", "fast"], "lr is 'fast'; it must be a number with γ ≥ 0."),
         (
             ["sgd", "w**2", "--at", "w=1", "--option", "eps"],
-            "The option 'eps' is not of the form name=value, such as eps=1e-8.",
+            "The option 'eps' is not of the form name=value, such as momentum=0.9.",
         ),
         (["sgd", "w***2", "--at", "w=1"], "f does not parse: invalid syntax.\n    w***2\n       ^"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surefoot.cli.kinds import Flag, Several, Whole
+from surefoot.errors import InputError
 
 __all__ = ["check"]
 
@@ -88,7 +89,6 @@ def check(
     from surefoot.check.run import check as examine
     from surefoot.check.run import clauses
     from surefoot.check.verdict import Report
-    from surefoot.errors import InputError
     from surefoot.loading import parted
     from surefoot.options import parse_options
 
@@ -151,8 +151,6 @@ def check(
 
 
 def _reasons(pairs: list[str]) -> dict[str, str]:
-    from surefoot.errors import InputError
-
     for pair in pairs:
         if not all(pair.partition("=")):
             raise InputError(f"--expect-fail {pair!r} is not of the form ID=reason.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from surefoot.cli.kinds import Flag
+from surefoot.errors import InputError
 
 __all__ = ["completion"]
 
@@ -24,7 +25,6 @@ def completion(
     from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
     from surefoot.cli import build
-    from surefoot.errors import InputError
 
     try:
         shell = shell or detect_shell()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from surefoot.cli.kinds import Flag, Several, Whole
+from surefoot.errors import InputError
 
 __all__ = ["explain"]
 
@@ -89,9 +90,9 @@ def explain(
     """
     import sys
 
-    from surefoot.errors import InputError
     from surefoot.explain import explain as work_out
     from surefoot.explain.assignments import read_assignments, read_option_text
+    from surefoot.options import split_options
     from surefoot.plot.file import save_picture
 
     if ":" not in rule and set(rule) & set("*+-/()[]@^"):
@@ -113,13 +114,7 @@ def explain(
     if lr is not None:
         options["lr"] = lr.split(",") if "," in lr else lr
     options |= {k: True for k, v in {"nesterov": nesterov, "maximize": maximize}.items() if v}
-    for pair in option or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise InputError(f"The option {pair!r} is not of the form name=value, such as eps=1e-8.")
-        if name.strip() in options:
-            raise InputError(f"The option {name.strip()!r} is given twice.")
-        options[name.strip()] = read_option_text(value.strip())
+    options |= {k: read_option_text(text) for k, text in split_options(option or [], options).items()}
     given: dict[str, Any] = {
         "f": f,
         "at": start,
@@ -169,7 +164,6 @@ def _write(explanation: Any, format: str) -> str:
 
 def _picture(pair: str) -> tuple[str, Path]:
     """Read kind=FILE."""
-    from surefoot.errors import InputError
     from surefoot.plot.file import check_picture
 
     kind, equals, name = pair.partition("=")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot.cli.kinds import Flag, Whole
+from surefoot.errors import InputError, headline
 from surefoot.loading import before_torch
 
 __all__ = ["gradients"]
@@ -43,7 +44,6 @@ def gradients(
     before_torch()
     from surefoot.check.gradients import check_gradients
     from surefoot.check.load import function
-    from surefoot.errors import InputError, headline
 
     try:
         made = function(make)()
