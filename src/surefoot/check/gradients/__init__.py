@@ -3,24 +3,24 @@
 A slope is measured with two steps, h and h/4, and Richardson's extrapolation, whose correction is also
 the error estimate; the rounding noise of the loss is measured, not assumed. Where autograd and the first
 two steps part, a ladder of steps decides: a wrong gradient, a kink or a jump of the loss at that very
-point, or too much noise to tell.
+point, or too much noise to tell. At a kink, and where a slope is lost in noise, a step aside decides.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from surefoot.check.gradients.report import GradientReport, ParameterGradient
-from surefoot.check.gradients.slope import Slope, resolution
-from surefoot.check.gradients.surface import Direction, Surface, random_direction
+from surefoot.check.gradients.parameter import ParameterGradient
+from surefoot.check.gradients.report import GradientReport
+from surefoot.check.gradients.search import descend, directions_of
+from surefoot.check.gradients.settle import settle
+from surefoot.check.gradients.slope import Slope
+from surefoot.check.gradients.surface import Direction, Surface
 from surefoot.errors import InputError
 
 __all__ = ["GradientReport", "ParameterGradient", "Slope", "check_gradients"]
@@ -87,11 +87,18 @@ def check_gradients(
     if spread == 0:
         masks = {n: surface.checked(n) for n in first}
         plan = {
-            n: list(_directions(g, masks[n], generator, each, directions, samples)) for n, g in first.items()
+            n: list(directions_of(g, masks[n], generator, each, directions, samples))
+            for n, g in first.items()
         }
-        found = _hidden(_measure_all(surface, first, plan, generator), resolution(surface.unit))
+        found = _measure_all(surface, first, plan, generator)
         parameters = tuple(
-            ParameterGradient(n, tuple(g.shape), tuple(found[n]), whole=int(masks[n].sum()) <= each)
+            ParameterGradient(
+                n,
+                tuple(g.shape),
+                tuple(found[n]),
+                whole=int(masks[n].sum()) <= each,
+                complex=surface.parameters[n].is_complex(),
+            )
             for n, g in first.items()
         )
     return GradientReport(
@@ -107,23 +114,6 @@ def check_gradients(
     )
 
 
-def _hidden(found: dict[str, list[Slope]], least: float) -> dict[str, list[Slope]]:
-    """Slopes are "unclear" if their error is over `least` of the largest, as beside a large constant.
-
-    If it is a quarter of the largest or more, all is noise: the point is a minimum, and nothing is hidden.
-    """
-    largest = max((abs(s.numeric) for slopes in found.values() for s in slopes), default=0.0)
-    return {
-        name: [
-            replace(s, verdict="unclear")
-            if s.verdict == "right" and least * largest < s.error < largest / 4
-            else s
-            for s in slopes
-        ]
-        for name, slopes in found.items()
-    }
-
-
 def _measure_all(
     surface: Surface,
     gradients: dict[str, Tensor],
@@ -134,64 +124,9 @@ def _measure_all(
     for n, g in gradients.items():
         count = int(surface.checked(n).sum())
         if any(s.verdict == "wrong" for s in found[n]) and len(found[n]) < count:
-            element = _descend(surface, n, g, generator)
+            element = descend(surface, n, g, generator)
             if element not in {s.index for s in found[n]}:
                 plan[n].append(element)
                 found[n].append(surface.slope(n, element, g))
-    if any(s.verdict in ("kink", "wrong") for slopes in found.values() for s in slopes):
-        # at a kink autograd follows a convention (ReLU has slope 0 at 0); a step aside it must be right
-        surface.step_aside(generator)
-        beside = surface.gradients()
-        for n, slopes in found.items():
-            for i, s in enumerate(slopes):
-                if s.verdict in ("kink", "wrong"):
-                    again = surface.slope(n, plan[n][i], beside[n])
-                    slopes[i] = _both(s, again)
+    settle(surface, gradients, plan, found, generator)
     return found
-
-
-def _both(here: Slope, aside: Slope) -> Slope:
-    """One verdict from a slope that is wrong or at a kink here, and the same slope a step aside."""
-    if here.verdict == "kink" and aside.verdict == "wrong":
-        return replace(aside, aside=True)
-    # NaN is wrong everywhere, and so is another number where the two sides have one slope
-    kinked = math.isfinite(here.autograd) and not here.meets
-    if here.verdict == "wrong" and aside.verdict == "right" and kinked:
-        return replace(here, verdict="kink")
-    return here
-
-
-def _directions(
-    gradient: Tensor, mask: Tensor, generator: torch.Generator, each: int, directions: int, samples: int
-) -> Iterator[Direction]:
-    """Every element of a small parameter; random directions and some elements of a large one."""
-    places = mask.flatten().nonzero().flatten()
-    if len(places) <= each:
-        yield from (index for index in itertools.product(*map(range, gradient.shape)) if mask[index])
-        return
-    for _ in range(directions):
-        yield random_direction(mask, generator)
-    largest = places[gradient.abs().flatten()[places].topk(min(samples // 2, len(places))).indices]
-    others = places[torch.randint(len(places), (samples - samples // 2,), generator=generator)]
-    for flat in dict.fromkeys([*largest.tolist(), *others.tolist()]):
-        yield _unravel(flat, gradient)
-
-
-def _descend(surface: Surface, name: str, gradient: Tensor, generator: torch.Generator) -> Direction:
-    """From a wrong direction to a wrong element: halve it, follow the half that is further off."""
-    candidates = surface.checked(name).flatten().nonzero().flatten()
-    while len(candidates) > 1:
-        off = []
-        halves = candidates.chunk(2)
-        for half in halves:
-            mask = (
-                torch.zeros(gradient.numel(), dtype=torch.float64).index_fill_(0, half, 1.0).view_as(gradient)
-            )
-            s = surface.slope(name, random_direction(mask, generator), gradient)
-            off.append(s.off * math.sqrt(len(half)))
-        candidates = halves[0] if off[0] >= off[1] else halves[1]
-    return _unravel(int(candidates[0]), gradient)
-
-
-def _unravel(flat: int, like: Tensor) -> tuple[int, ...]:
-    return tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), like.shape))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from surefoot.check.gradients.pair import UNIT, Pair, Rung, resolution
+
+__all__ = ["UNIT", "Slope", "Verdict", "measure", "resolution"]
 
 FIRST = (2.0**-13, 2.0**-15)  # tried first: near the best step for a smooth loss in float64
 LADDER = tuple(
     2.0**-6 * 4.0**-k for k in range(12)
 )  # 2e-2 … 4e-9, when the first two do not agree with autograd
 WIDE = (2.0**-2, 2.0**-4)  # before those, where the loss is in float32
+WIDER = (2.0**-4, 2.0**-2, 1.0, 4.0)  # where noise hides a slope; beyond, θ + h itself is rounded as much
 MEETING = 1e-3  # relative; one-sided slopes are known less well than central ones
-TOLERANCE = 1e-5  # relative; far above what the ladder resolves, far below any mistake in a backward
-UNIT = 2.0**-53
 
 Verdict = Literal["right", "wrong", "kink", "jump", "unclear"]
 
@@ -25,8 +28,9 @@ class Slope:
     """What autograd says of one slope and what the loss itself does.
 
     `index` is the element, or None for a random direction; `error` the estimated error of `numeric`, measured
-    with `step`; `left` and `right` the slopes on either side; `aside`: it was measured a step from a kink;
-    `bent`: from one step to a fourth of it, the slopes of the two sides come no nearer to each other.
+    with `step`; `left` and `right` the slopes on either side, NaN where the loss is not defined, infinite
+    where they grow as steps shrink; `aside`: it was measured a step from a kink or a minimum; `bent`: from
+    one step to a fourth of it, the slopes of the two sides come no nearer to each other.
     """
 
     index: tuple[int, ...] | None
@@ -52,82 +56,20 @@ class Slope:
         size = max(abs(self.left), abs(self.right), abs(self.autograd))
         return not self.bent or abs(self.right - self.left) <= 8 * self.error + MEETING * size
 
-
-@dataclass(frozen=True)
-class _Rung:
-    """The loss one step to either side."""
-
-    h: float
-    up: float
-    middle: float
-    down: float
+    @property
+    def lost(self) -> bool:
+        """Whether autograd agrees with it, but within a noise that is as large as itself."""
+        return self.verdict == "unclear" and not self.singular and self.off <= 4 * self.error
 
     @property
-    def central(self) -> float:
-        return (self.up - self.down) / (2 * self.h)
+    def singular(self) -> bool:
+        """Whether the loss has no slope: it is not defined on one side, or infinitely steep."""
+        return not math.isfinite(self.numeric)
 
     @property
-    def right(self) -> float:
-        return (self.up - self.middle) / self.h
-
-    @property
-    def left(self) -> float:
-        return (self.middle - self.down) / self.h
-
-    @property
-    def jump(self) -> float:
-        return max(abs(self.up - self.middle), abs(self.middle - self.down))
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two steps, h and h/4: Richardson's extrapolation takes away the leading error of each difference."""
-
-    coarse: _Rung
-    fine: _Rung
-    noise: float
-    unit: float
-
-    @property
-    def slope(self) -> float:
-        return (16 * self.fine.central - self.coarse.central) / 15
-
-    @property
-    def rounding(self) -> float:
-        return 2 * self.noise / self.fine.h
-
-    @property
-    def error(self) -> float:
-        # the extrapolation's correction bounds what it leaves, for a smooth loss
-        return abs(self.slope - self.fine.central) + self.rounding
-
-    @property
-    def left(self) -> float:
-        return (4 * self.fine.left - self.coarse.left) / 3
-
-    @property
-    def right(self) -> float:
-        return (4 * self.fine.right - self.coarse.right) / 3
-
-    @property
-    def bent(self) -> bool:
-        """Whether the sides' slopes part as far at the fine step; of a smooth loss they do by a fourth."""
-        return abs(self.fine.right - self.fine.left) > 0.75 * abs(self.coarse.right - self.coarse.left)
-
-    def agrees(self, autograd: float) -> bool:
-        return abs(autograd - self.slope) <= 4 * self.error + TOLERANCE * max(abs(autograd), abs(self.slope))
-
-    def resolves(self, autograd: float, size: float) -> bool:
-        """Whether the error is small enough for agreement to mean something."""
-        return self.error <= resolution(self.unit) * max(abs(autograd), abs(self.slope), size)
-
-
-def resolution(unit: float) -> float:
-    """How well a slope must be known for agreement to mean something, as a share of its size.
-
-    In float32 slopes are known less well; a hundredth is still far below any mistake in a backward.
-    """
-    return 1e-3 if unit == UNIT else 1e-2
+    def steepest(self) -> float:
+        """The largest number here that is a slope."""
+        return max((abs(s) for s in (self.autograd, self.left, self.right) if math.isfinite(s)), default=0.0)
 
 
 def measure(
@@ -168,25 +110,33 @@ def measure(
     shake = max(4 * UNIT * abs(middle), noise or 0.0)
     ladder = LADDER if unit == UNIT else (*WIDE, *LADDER)
 
-    def rung(h: float) -> _Rung:
-        return _Rung(h * scale, loss(h * scale), middle, loss(-h * scale))
+    def rung(h: float) -> Rung:
+        return Rung(h * scale, loss(h * scale), middle, loss(-h * scale))
 
-    pair = _Pair(rung(FIRST[0]), rung(FIRST[1]), shake, unit)
+    pair = wide = Pair(rung(FIRST[0]), rung(FIRST[1]), shake, unit)
     verdict: Verdict = "right"
     if unit != UNIT or not (pair.agrees(autograd) and pair.resolves(autograd, size)):
-        # beside a large loss, a slope of 0 is one that is lost in its noise
-        size = max(size, TOLERANCE * abs(middle) / scale)
         rungs = [rung(h) for h in ladder]
-        pair = min((_Pair(a, b, shake, unit) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error)
+        pair = wide = min(
+            (Pair(a, b, shake, unit) for a, b in itertools.pairwise(rungs)), key=lambda p: p.error
+        )
+        if found := _singular(index, autograd, pair, rungs):
+            return found
         verdict = _judge(autograd, pair, rungs, size)
+        if verdict == "unclear":
+            wide, rungs = _widened(pair, rungs, (rung(h) for h in WIDER if h > ladder[0]))
+            still = autograd == 0 and all(r.flat for r in rungs)  # it does not move at all
+            known = wide.error <= resolution(unit) * max(abs(autograd), abs(wide.slope), size)
+            verdict = "right" if still or (known and wide.agrees(autograd)) else "unclear"
     found = Slope(
-        index, autograd, pair.slope, pair.error, pair.fine.h, pair.left, pair.right, verdict, bent=pair.bent
-    )
+        index, autograd, wide.slope, wide.error, wide.fine.h, pair.left, pair.right, verdict,
+        bent=pair.bent and wide is pair,
+    )  # fmt: skip
     # as at the tip of |x|, where autograd's 0 is the mean of both sides
     return replace(found, verdict="kink") if verdict == "right" and not found.meets else found
 
 
-def _judge(autograd: float, pair: _Pair, rungs: list[_Rung], size: float) -> Verdict:
+def _judge(autograd: float, pair: Pair, rungs: list[Rung], size: float) -> Verdict:
     near = [r.jump for r in rungs[-4:]]
     if min(near) > 0.99 * max(near) and min(near) > 1e-6 * abs(rungs[0].middle):
         return "jump"  # 64 times closer, and the loss differs by as much
@@ -196,3 +146,37 @@ def _judge(autograd: float, pair: _Pair, rungs: list[_Rung], size: float) -> Ver
     if gap > 8 * pair.rounding and gap > off / 10:
         return "kink"  # the slopes of the two sides do not meet, and by enough to explain autograd's number
     return "wrong"
+
+
+def _widened(pair: Pair, rungs: list[Rung], wider: Iterable[Rung]) -> tuple[Pair, list[Rung]]:
+    """The best of the wider pairs too, up to the first that contradicts it; and the rungs up to there.
+
+    Far out another piece of the loss may be as straight as this one: it is believed as far as it agrees.
+    """
+    coarsest = rungs[0]
+    for r in wider:
+        new = Pair(r, coarsest, pair.noise, pair.unit)
+        if not new.meets(pair):
+            break
+        if new.error < pair.error:
+            pair, rungs = new, [r, *rungs]
+        coarsest = r
+    return pair, rungs
+
+
+def _singular(index: tuple[int, ...] | None, autograd: float, pair: Pair, rungs: list[Rung]) -> Slope | None:
+    """What is said where the loss has no slope, on one side or none, or an infinite one, as autograd says."""
+    left, right = _limit([r.left for r in rungs]), _limit([r.right for r in rungs])
+    defined = math.isfinite(pair.error)
+    steep = math.isinf(autograd) and left == right == autograd
+    if defined and not steep:
+        return None
+    return Slope(index, autograd, left if steep else math.nan, math.nan, rungs[-1].h, left, right, "unclear")
+
+
+def _limit(slopes: list[float]) -> float:
+    """Of slopes over ever smaller steps: the last; infinite if each is steeper by far than the one before."""
+    last = slopes[-1] if math.isfinite(slopes[-1]) else math.nan
+    near = slopes[-6:]  # 1000 times closer
+    grows = 0.0 not in near and all(b / a > 1.3 for a, b in itertools.pairwise(near))
+    return math.copysign(math.inf, last) if grows else last

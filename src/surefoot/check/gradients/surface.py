@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from surefoot.check.gradients.copied import rehook, to_double
 from surefoot.check.gradients.flow import flow
+from surefoot.check.gradients.noise import noise_of
 from surefoot.check.gradients.precision import unit_of
 from surefoot.check.gradients.slope import UNIT, Slope, measure
 from surefoot.errors import InputError, headline
@@ -29,9 +32,9 @@ class Surface:
         self.model = copy.deepcopy(model)
         for tensors in (self.model.parameters(), self.model.buffers()):
             for t in tensors:
-                t.data = _to_double(t.data)
-        self.hooked = _rehook(model, self.model)
-        self.batch = _to_double(batch)
+                t.data = to_double(t.data)
+        self.hooked = rehook(model, self.model)
+        self.batch = to_double(batch)
         self.parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad and p.numel()}
         self.padding = self._padding()
         self.parameters = {n: p for n, p in self.parameters.items() if self.checked(n).any()}
@@ -142,27 +145,56 @@ class Surface:
         finally:
             cells.copy_(before)
 
-    def slope(self, name: str, direction: Direction, gradient: Tensor) -> Slope:
-        """Measure one slope, and judge by it the one that `gradient` gives."""
+    def slope(self, name: str, direction: Direction, gradient: Tensor, size: float = 0.0) -> Slope:
+        """Measure one slope, and judge by it the one that `gradient` gives; `size` counts as large."""
         index = direction if isinstance(direction, tuple) else None
         autograd = gradient[direction] if isinstance(direction, tuple) else (gradient * direction).sum()
         return measure(
-            lambda t: self.along(name, direction, t),
+            partial(self.along, name, direction),
             autograd.item(),
             scale=self._scale(name, direction),
-            size=gradient.abs().nan_to_num(0.0, 0.0).max().item(),
+            size=max(size, largest(gradient)),
             noise=self.noise[name],
             unit=self.unit,
             index=index,
         )
 
-    def step_aside(self, generator: torch.Generator) -> None:
-        """Move every parameter a little, at random, away from kinks that come of exact zeros."""
-        for p in self.parameters.values():
-            cells = _cells(p.detach())
-            away = torch.rand(cells.shape, generator=generator, dtype=torch.float64) - 0.5
-            cells.add_(away * 2.0**-6 * (1 + cells.abs()))
-        self.noise = {n: self._measure_noise(n) for n in self.parameters}
+    def step_aside(self, generator: torch.Generator) -> bool:
+        """Move every parameter a little, at random, away from kinks that come of exact zeros.
+
+        Up or down alone where the loss is not defined there, as of a root; False if it is nowhere.
+        """
+        sizes = {n: _cells(p.detach()).abs() + 1 for n, p in self.parameters.items()}
+        away = {n: (_random(s, generator) - 0.5) * 2.0**-6 * s for n, s in sizes.items()}
+        for way in (away, {n: a.abs() for n, a in away.items()}, {n: -a.abs() for n, a in away.items()}):
+            before = self._move(way)
+            if math.isfinite(self.value()):
+                self.noise = {n: self._measure_noise(n) for n in self.parameters}
+                return True
+            self._put_back(before)
+        return False
+
+    def rounded(self, gradients: dict[str, Tensor], generator: torch.Generator) -> set[str]:
+        """Parameters whose gradient is rounding alone: zero, or another one altogether next to here."""
+        drift = dict.fromkeys(gradients, 0.0)
+        for _ in range(3):
+            sizes = {n: _cells(p.detach()).abs() + 1 for n, p in self.parameters.items()}
+            before = self._move({n: (_random(s, generator) - 0.5) * 2.0**-20 * s for n, s in sizes.items()})
+            for n, g in self.gradients().items():
+                drift[n] = max(drift[n], largest(g - gradients[n]))
+            self._put_back(before)
+        return {n for n, g in gradients.items() if g.isfinite().all() and drift[n] >= largest(g) / 8}
+
+    def _move(self, away: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Move all parameters; and where they were."""
+        before = {n: p.detach().clone() for n, p in self.parameters.items()}
+        for n, a in away.items():
+            _cells(self.parameters[n].detach()).add_(a)
+        return before
+
+    def _put_back(self, before: dict[str, Tensor]) -> None:
+        for n, b in before.items():
+            self.parameters[n].detach().copy_(b)
 
     def _scale(self, name: str, direction: Direction) -> float:
         cells = _cells(self.parameters[name].detach())
@@ -170,27 +202,15 @@ class Surface:
         return float(2.0 ** math.floor(math.log2(max(1.0, size))))
 
     def _measure_noise(self, name: str) -> float:
-        """Rounding noise of one evaluation: fourth differences, over steps too small to see more.
-
-        In float32 such steps may move nothing at all, so they grow there until they do; and no noise is
-        taken to be below one rounding of the loss.
-
-        Source: Moré and Wild, Estimating Computational Noise (2011), section 3.
-        """
         generator = torch.Generator().manual_seed(self.seed)
-        estimates = []
-        for _ in range(2):  # the smaller of two: one direction may cross a kink
-            v = random_direction(torch.ones(_cells(self.parameters[name]).shape), generator)
-            h = 2.0**-20 * self._scale(name, v)
-            while True:
-                values = [self.along(name, v, k * h) for k in range(-3, 4)]
-                if self.unit == UNIT or len(set(values)) > 3 or h > 2.0**-9:
-                    break
-                h *= 8
-            fourth = torch.tensor(values, dtype=torch.float64).diff(n=4)
-            estimates.append((fourth.square().mean() / math.comb(8, 4)).sqrt().item())
-        least = 0.0 if self.unit == UNIT else self.unit * abs(values[3])
-        return max(min(estimates), least)
+        shape = _cells(self.parameters[name]).shape
+        ways = [random_direction(torch.ones(shape), generator) for _ in range(2)]
+        return max(noise_of(partial(self.along, name, v), self._scale(name, v), self.unit) for v in ways)
+
+
+def largest(gradient: Tensor) -> float:
+    """The size of its largest finite number."""
+    return gradient.abs().nan_to_num(0.0, 0.0).max().item()
 
 
 def random_direction(mask: Tensor, generator: torch.Generator) -> Tensor:
@@ -199,36 +219,10 @@ def random_direction(mask: Tensor, generator: torch.Generator) -> Tensor:
     return signs * mask / mask.sum().sqrt()
 
 
+def _random(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=generator, dtype=torch.float64)
+
+
 def _cells(t: Tensor) -> Tensor:
     """The real numbers of a tensor, sharing its storage."""
     return torch.view_as_real(t) if t.is_complex() else t
-
-
-def _to_double(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        if value.is_complex():
-            return value.to(torch.complex128)
-        return value.to(torch.float64) if value.is_floating_point() else value
-    if isinstance(value, dict):
-        return {k: _to_double(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_to_double(v) for v in value]
-    return value
-
-
-def _rehook(model: nn.Module, copied: nn.Module) -> dict[str, bool]:
-    """Put hooks of parameters, which copying drops, on the copy; which have some, and whether all are there.
-
-    Those that run after accumulation run on `.grad`, which nothing here fills.
-    """
-    found = {}
-    for (name, p), q in zip(model.named_parameters(), copied.parameters(), strict=True):
-        if not p.requires_grad:
-            continue
-        hooks = getattr(p, "_backward_hooks", None) or {}
-        later = getattr(p, "_post_accumulate_grad_hooks", None) or {}
-        for hook in hooks.values():
-            q.register_hook(hook)  # type: ignore[no-untyped-call]
-        if hooks or later:
-            found[name] = not later
-    return found

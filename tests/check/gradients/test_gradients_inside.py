@@ -1,0 +1,70 @@
+"""Casts, differentiation and complex numbers inside a model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from surefoot.check.gradients import check_gradients
+
+
+def squared(factor, narrow):
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return narrow(x).square().to(x.dtype)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return factor * grad * x
+
+    return Square.apply
+
+
+class Net(nn.Module):
+    def __init__(self, middle):
+        super().__init__()
+        self.first, self.second, self.middle = nn.Linear(3, 4), nn.Linear(4, 2), middle
+
+    def forward(self, x):
+        return self.second(self.middle(self.first(x)))
+
+
+def check(model):
+    return check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
+
+
+class Complex(nn.Module):
+    def __init__(self, shape, middle):
+        super().__init__()
+        self.w, self.middle = nn.Parameter(torch.randn(shape, dtype=torch.cfloat)), middle
+
+    def forward(self, x):
+        return self.middle(self.w).real.sum()
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        (3, "w (3, complex), all 6 real and imaginary parts: wrong in 3 of them: [0].imag, [1].imag"),
+        ((), "wrong in 1 of them: its imaginary part. Worst at its imaginary part: autograd"),
+        ((20, 20), "real and imaginary parts: wrong along"),
+    ],
+)
+def test_a_missing_conjugate_is_named(shape, said):
+    torch.manual_seed(0)
+    model = Complex(shape, squared(2, lambda z: z))
+    text = " ".join(str(check_gradients(model, lambda out: out, torch.ones(1))).split())
+    assert said in text
+    assert "The sign of the imaginary parts is turned: is a conjugate missing?" in text
+
+
+def test_another_mistake_is_no_missing_conjugate():
+    torch.manual_seed(0)
+    model = Complex(3, lambda w: 2 * (w * w).detach() - w * w)
+    text = str(check_gradients(model, lambda out: out, torch.ones(1)))
+    assert "The sign is turned." in text
