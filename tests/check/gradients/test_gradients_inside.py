@@ -38,6 +38,37 @@ def check(model):
     return check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(2.0, "right"), (2.1, "wrong")])
+def test_a_cast_inside_a_function_is_seen(factor, verdict):
+    torch.manual_seed(0)
+    report = check(Net(squared(factor, torch.Tensor.float)))
+    assert (report.verdict, report.dtype) == (verdict, "float32"), str(report)
+    assert "kink" not in {p.verdict for p in report.parameters}
+
+
+def test_what_is_cast_beside_the_loss_is_no_loss_of_digits():
+    torch.manual_seed(0)
+    kept = []
+
+    def middle(x):
+        kept.append(x.float().mean())
+        mask = torch.ones_like(x, dtype=torch.float32)
+        return x.tanh() * mask
+
+    assert check(Net(middle)).dtype == "float64"
+
+
+def test_a_cast_in_place_is_seen():
+    torch.manual_seed(0)
+
+    def middle(x):
+        out = torch.zeros(8, 4, dtype=torch.float64)
+        out[:] = x.float().tanh()
+        return out
+
+    assert check(Net(middle)).dtype == "float32"
+
+
 class Complex(nn.Module):
     def __init__(self, shape, middle):
         super().__init__()

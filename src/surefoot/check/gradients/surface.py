@@ -105,7 +105,7 @@ class Surface:
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed)
-                return unit_of(self._evaluate)
+                return unit_of(self._evaluate, self.parameters.values())
         except Exception:  # what cannot be watched is taken to compute in float64, as its copy is
             return UNIT
 
