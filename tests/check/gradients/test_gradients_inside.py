@@ -69,6 +69,58 @@ def test_a_cast_in_place_is_seen():
     assert check(Net(middle)).dtype == "float32"
 
 
+class Penalty(nn.Module):
+    """The square of a gradient, taken in the forward pass."""
+
+    def __init__(self, middle):
+        super().__init__()
+        self.first, self.second, self.middle = nn.Linear(3, 4), nn.Linear(4, 1), middle
+
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        y = self.second(self.middle(self.first(x))).sum()
+        (slope,) = torch.autograd.grad(y, x, create_graph=True)
+        return slope.square().sum()
+
+
+class Cube(torch.autograd.Function):
+    """x³, with a backward that forgets its own slope."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return 3 * grad * x.detach() * x
+
+
+@pytest.mark.parametrize(("middle", "verdict"), [(torch.tanh, "right"), (Cube.apply, "wrong")])
+def test_a_model_that_differentiates_inside_is_checked(middle, verdict):
+    torch.manual_seed(0)
+    report = check_gradients(Penalty(middle), lambda out, _: out, (torch.randn(2, 3), torch.ones(1)))
+    assert report.verdict == verdict, str(report)
+
+
+def test_a_loss_that_is_another_without_gradients_is_evaluated_with_them():
+    torch.manual_seed(0)
+    assert check(Net(lambda x: x.tanh() if torch.is_grad_enabled() else x.sin())).ok
+
+
+def test_other_losses_are_evaluated_without_a_graph():
+    torch.manual_seed(0)
+    enabled = []
+
+    def middle(x):
+        enabled.append(torch.is_grad_enabled())
+        return x.tanh()
+
+    assert check(Net(middle)).ok
+    assert sum(enabled) < 8 < len(enabled)
+
+
 class Complex(nn.Module):
     def __init__(self, shape, middle):
         super().__init__()

@@ -43,7 +43,8 @@ class Surface:
             raise InputError(
                 "The model has no parameter that requires a gradient, so there is nothing to check."
             )
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        self.graph = self._needs_graph()
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(self.graph):
             free = self._evaluate().item(), self._evaluate().item()
         start = self.value()
         if not math.isfinite(start):
@@ -53,6 +54,16 @@ class Surface:
         self.unit = self._unit()
         self.draws = free[0] != free[1]  # it draws random numbers; setting the seed makes it repeat
         self.noise = {n: self._measure_noise(n) for n in self.parameters}
+
+    def _needs_graph(self) -> bool:
+        """Whether without gradients the loss is another one or none, as of a model that differentiates."""
+        self.graph = True
+        whole = self.value()
+        self.graph = False
+        try:
+            return self.value() != whole
+        except InputError:
+            return True
 
     def _padding(self) -> dict[str, int]:
         """The row of each embedding's weight that autograd leaves without a gradient, as asked for."""
@@ -92,7 +103,7 @@ class Surface:
 
     def value(self) -> float:
         """The loss at the present parameters; with the same random numbers for dropout each time."""
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(self.graph):
             torch.manual_seed(self.seed)
             return self._evaluate().item()
 
