@@ -59,3 +59,28 @@ def test_numbers_put_in_keep_the_meaning():
     style = text_style(numbers.__getitem__)
     assert style.print(w - lr * (d + mu * b)) == "1 − 0.5·((−2)·(1/3) + 4)"
     assert style.print(b**2 / d) == "(1/3)² / 4"
+
+
+@pytest.mark.parametrize(
+    ("put_in", "text"),
+    [
+        ("4·10¹⁸", "(4·10¹⁸)² / (4·10¹⁸)"),
+        ("10¹⁰", "(10¹⁰)² / 10¹⁰"),
+        ("10⁻⁵", "(10⁻⁵)² / 10⁻⁵"),
+        ("−4·10¹⁸", "(−4·10¹⁸)² / (−4·10¹⁸)"),
+        ("(10¹⁰, 2)", "(10¹⁰, 2)² / (10¹⁰, 2)"),
+        ("10", "10² / 10"),
+    ],
+)
+def test_a_power_of_ten_as_a_base_and_below(put_in, text):
+    style = text_style({"wₜ₋₁": put_in, "bₜ₋₁": put_in, "μ": "2.5·10⁻⁵"}.__getitem__)
+    assert style.print(w**2 / b) == text
+    assert style.print(mu * w) == (f"2.5·10⁻⁵·({put_in})" if put_in[0] == "−" else f"2.5·10⁻⁵·{put_in}")
+
+
+def test_roots_and_powers_of_what_has_an_exponent_or_a_bar():
+    put_in = {"bₜ₋₁": "10¹⁰", "dₜ": "4", "vₜ": "2.5·10⁻⁵"}.__getitem__
+    assert [text_style(put_in).print(sympy.sqrt(x)) for x in (b, d, v)] == ["√(10¹⁰)", "√4", "√(2.5·10⁻⁵)"]
+    put_in = {"bₜ₋₁": r"\tfrac{1}{3}", "dₜ": r"4 \cdot 10^{18}"}.__getitem__
+    assert latex_style(put_in).print(b**2 * d) == r"(\tfrac{1}{3})^{2} \cdot 4 \cdot 10^{18}"
+    assert latex_style(put_in).print(d**2) == r"(4 \cdot 10^{18})^{2}"

@@ -16,7 +16,9 @@ from surefoot.rules.names import latex_name
 
 __all__ = ["Style", "latex_style", "text_style"]
 
-_SUM, _PRODUCT, _POWER, _ATOM = range(4)  # how tightly a printed piece holds together
+# how tightly a printed piece holds together; a number times a power of ten is a factor as it is, but neither
+# what is divided by nor a base
+_SUM, _PRODUCT, _SCALED, _POWER, _ATOM = range(5)
 _SUPERSCRIPTS = str.maketrans("0123456789t", "⁰¹²³⁴⁵⁶⁷⁸⁹ᵗ")
 _SCALARS = ("μ", "μ′", "ρ", "r", "P")  # change from step to step, and are placed like hyperparameters
 
@@ -43,11 +45,7 @@ class Style:
     def _print(self, e: Any) -> tuple[str, int]:
         if e.is_Symbol:
             text = self.name(e.name)
-            if text[:1] in "-−":
-                return text, _SUM
-            if text[:1] == "(":  # a tensor: (1/2, 3)
-                return text, _ATOM
-            return text, _PRODUCT if "/" in text else _POWER if "10⁻" in text or "10^" in text else _ATOM
+            return text, _tightness(text)
         if e.is_Number:
             return self._number(e)
         if e.is_Add:
@@ -104,7 +102,7 @@ class Style:
         if self.fraction is not None:
             return self.fraction(top, bottom), _PRODUCT
         upper = top[0] if top[1] >= _PRODUCT else self.brackets(top[0])
-        lower = bottom[0] if bottom[1] > _PRODUCT else self.brackets(bottom[0])
+        lower = bottom[0] if bottom[1] > _SCALED else self.brackets(bottom[0])
         return f"{upper} / {lower}", _PRODUCT
 
     def _quotient_part(self, factors: list[Any]) -> tuple[str, int]:
@@ -114,7 +112,7 @@ class Style:
 
     def _factors(self, factors: list[Any]) -> str:
         text = ""
-        for piece in (self._at_least(f, _POWER) for f in sorted(factors, key=_place_in_product)):
+        for piece in (self._at_least(f, _SCALED) for f in sorted(factors, key=_place_in_product)):
             numbers = text[-1:].isdigit() and piece[:1].isdigit()
             text += (self.dot if numbers else self.times if text else "") + piece
         return text
@@ -126,6 +124,19 @@ class Style:
         if _negative(exponent):
             return self._product(sympy.Mul(e, 1, evaluate=False))
         return self.power(self._at_least(base, _ATOM), self.print(exponent)), _POWER
+
+
+def _tightness(text: str) -> int:
+    """How tightly a letter holds together, or what was put in for it: −1.5, 1/3, 2.5·10⁻⁵, 10¹⁰, (1/2, 3)."""
+    if text[:1] in "-−":
+        return _SUM
+    if text[:1] == "(":
+        return _ATOM
+    if "/" in text:
+        return _PRODUCT
+    if "·10" in text or r"\cdot 10" in text or r"\tfrac" in text:
+        return _SCALED
+    return _POWER if text[:2] == "10" and (text[2:3] == "^" or not text.isascii()) else _ATOM
 
 
 def _negative(e: Any) -> bool:
@@ -166,7 +177,7 @@ def _place_in_product(factor: Any) -> tuple[Any, ...]:
 
 def _is_one(text: str) -> bool:
     """Whether a text needs no brackets of its own: a letter, a number, a tensor."""
-    return not set(text) & set(" −·(") or (text[0] == "(" and text[-1] == ")" and text.count("(") == 1)
+    return not set(text) & set(" −·(⁻⁰¹²³⁴⁵⁶⁷⁸⁹") or (text[0] == "(" and text[-1] == ")" and text.count("(") == 1)
 
 
 def text_style(name: Callable[[str], str] | None = None) -> Style:
