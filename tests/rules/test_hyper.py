@@ -17,6 +17,8 @@ WRONG = [
     ("torch", {"lr": "fast"}, "lr is 'fast'; it must be a number with γ ≥ 0."),
     ("torch", {"lr": None}, "lr is None; it must be a number with γ ≥ 0."),
     ("torch", {"lr": True}, "lr is True; it must be a number with γ ≥ 0."),
+    ("torch", {"dampening": "x"}, "dampening is 'x'; it must be a number."),
+    ("torch", {"dampening": float("nan")}, "dampening is nan; it must be a number."),
     ("adam", {"beta1": 1}, "beta1 is 1; it must be a number with 0 ≤ β₁ < 1."),
     ("adadelta", {"rho": 1.5}, "rho is 1.5; it must be a number with 0 ≤ ρ ≤ 1."),
     ("ema", {"momentum": 1}, "momentum is 1; it must be a number with 0 ≤ μ < 1."),

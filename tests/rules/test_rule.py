@@ -9,13 +9,14 @@ import sys
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.errors import InputError
-from surefoot.rules import DECAYS, RULES, Rule, get, rule
+from surefoot.rules import DECAYS, RULES, Rule, convert, get, rule
 from surefoot.rules.sgd import CLASSICAL
 
 every_rule = pytest.mark.parametrize("r", RULES.values(), ids=lambda r: r.name)
@@ -41,6 +42,28 @@ def test_every_kind_of_number_gives_the_same(r):
         exact = run(r, Fraction)[0]
         assert isinstance(exact, Fraction)
         assert float(exact) == pytest.approx(want, rel=1e-14)
+
+
+@every_rule
+@pytest.mark.parametrize("decay", DECAYS)
+def test_fractions_as_hyperparameters_meet_any_number(r, decay):
+    """What `convert` returns is fractions, and the same lines run on tensors."""
+    h = r.hyper(**HYPER, decay=decay, lr_max=0.5).map(lambda x: Fraction(str(x)))
+    rough = h.map(float)
+    kinds = [float, np.float64, mpmath.mpf, lambda x: torch.tensor([x, x], dtype=torch.float64)]
+    for number in [*kinds, lambda x: np.array([x, x])]:
+        w, v = number(1.5), 1.5
+        s, state = r.init(h, w), r.init(rough, v)
+        for g in GRADIENTS:
+            w, s = r.step(h, w, number(g), s)
+            v, state = r.step(rough, v, g, state)
+            assert np.all(abs(np.asarray(r.point(h, w, s), float) - r.point(rough, v, state)) < 1e-13)
+            assert not any(isinstance(x, Fraction) for x in s.values())
+    h = convert("keras", "torch", lr=0.01, momentum=0.9).hyper
+    w = torch.ones(2)
+    w, s = get("torch").step(h, w, w, get("torch").init(h, w))
+    assert torch.equal(w, torch.ones(2) - 0.01 * torch.ones(2))
+    assert torch.equal(s["momentum_buffer"], torch.ones(2))
 
 
 @pytest.mark.parametrize("name", [r.name for r in RULES.values() if not r.exact and r.name != "radam"])

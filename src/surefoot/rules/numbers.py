@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError
 
-__all__ = ["maximum", "power", "select", "sign", "sqrt", "to_mpmath", "variance", "zero"]
+__all__ = ["maximum", "meet", "power", "select", "sign", "sqrt", "to_mpmath", "variance", "zero"]
 
 _LIBRARIES = frozenset({"torch", "numpy", "sympy", "mpmath"})
 
@@ -33,6 +34,25 @@ def to_mpmath(x: Any) -> Any:
     import mpmath
 
     return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, (Fraction, int)) else x
+
+
+def meet(h: Any, s: Mapping[str, Any], *values: Any) -> tuple[Any, dict[str, Any]]:
+    """Hyperparameters and a state as a w and a gradient take them: a Fraction times a tensor is no product.
+
+    Beside tensors and floats a fraction becomes a float, beside mpmath's numbers one of these; all else stays.
+    """
+    if Fraction not in map(type, (*vars(h).values(), *s.values())):  # looked up so, it costs next to nothing
+        return h, dict(s)
+    library = _library(*values)
+    name = library.__name__ if library else ""
+    if name == "sympy" or (not name and float not in map(type, values)):
+        return h, dict(s)
+    number = to_mpmath if name == "mpmath" else float
+
+    def fit(x: Any) -> Any:
+        return number(x) if type(x) is Fraction else x  # isinstance asks its metaclass, which takes long
+
+    return h.map(fit), {name: fit(x) for name, x in s.items()}
 
 
 def sqrt(x: Any) -> Any:

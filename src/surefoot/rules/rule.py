@@ -19,7 +19,8 @@ What a caller uses (elementwise and pure; `s` is a dict slot name -> value, `Non
     rule.text(), rule.latex()     the formula printed
 
 A parameter without a gradient is not stepped. In a schedule use `h.replace(lr=…)`, which keeps `lr_max`.
-Defaults are floats or ints: put them through `h.map(number)` before exact work.
+Defaults are floats or ints: put them through `h.map(number)` before exact work. `meet` makes fractions, as
+`convert` returns them, what tensors take.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot.errors import unknown
 from surefoot.rules.hyper import FRAME, H, Hyper
-from surefoot.rules.numbers import zero
+from surefoot.rules.numbers import meet, zero
 
 if TYPE_CHECKING:
     from surefoot.rules.formula import Equation
@@ -124,7 +125,10 @@ class Rule:
 
     def point(self, h: H, w: Any, s: Mapping[str, Any]) -> Any:
         """Where the gradient is taken."""
-        return w if self.look is None else self.look(h, w, dict(s))
+        if self.look is None:
+            return w
+        h, s = meet(h, s, w)
+        return self.look(h, w, s)
 
     def step(self, h: H, w: Any, g: Any, s: Mapping[str, Any]) -> tuple[Any, State]:
         """One step: the new w and the new state; nothing given is changed."""
@@ -150,7 +154,8 @@ class Rule:
 
     def run(self, h: H, w: Any, g: Any, s: Mapping[str, Any], note: Callable[[str, Any], Any]) -> Any:
         """One step; each quantity goes to `note(name, value)`, and what that returns goes on in its place."""
-        steps = self._framed(h, w, g, dict(s))
+        h, s = meet(h, s, w, g)
+        steps = self._framed(h, w, g, s)
         value = None
         try:
             while True:
