@@ -60,7 +60,14 @@ def test_no_equivalent_is_exit_code_1(capsys):
         ("--from keras --to torch --dampening 0.5", "Unknown hyperparameter 'dampening'"),
         ("--from keras --to torch --lr -1", "lr is -1.0; it must be a number with γ ≥ 0."),
         ("--from keras --to torch --weight-decay 0.1 --decay decouple", "did you mean 'decoupled'?"),
-        ("--from keras --to torch --lr much", "much"),
+        (
+            "--from keras --to torch --lr much",
+            "Invalid value for --lr: 'much' must be a number, such as 0.01.",
+        ),
+        (
+            "--from keras --to torch --lr 0.01,0.02",
+            "Invalid value for --lr: '0.01,0.02' are several; convert takes one number, such as 0.01.",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, line, message):

@@ -339,7 +339,19 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         ),
         (
             ["sgd", "w**2", "--at", "w=1", "--steps", "1.5"],
-            'Invalid value for --steps: unable to convert "1.5" into int.',
+            "steps is '1.5'; it must be a whole number from 1 to 1000.",
+        ),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--digits", "many"],
+            "digits is 'many'; it must be a whole number from 0 to 40.",
+        ),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--lr", "0.1,0.2,0.3", "--steps", "2"],
+            "lr has 3 values, but there are 2 steps; give at most one for each step, of which the last stays.",
+        ),
+        (
+            ["sgd", "--at", "w=1", "--gradient", "w=1", "--lr", "0.1,0.2"],
+            "lr has 2 values, but there is 1 step; give at most one for each step, of which the last stays.",
         ),
         (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),

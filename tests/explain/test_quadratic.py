@@ -263,6 +263,7 @@ REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
     ((1, 100), "keras", {"lr": 0.1, "momentum": 1.25, "nesterov": True}),
     ((2,), "torch", {"lr": 0.01, "momentum": 0.9, "dampening": 1}),
     ((2,), "mlx", {"lr": 0.01, "momentum": 0.9, "dampening": 1}),
+    ((2, 2), "torch", {"lr": 0.1}),
     ((2, 8), "caffe", {"lr": 0.1, "momentum": 0.9, "weight_decay": 1}),
 ]
 

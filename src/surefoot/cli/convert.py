@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from surefoot.cli.kinds import Flag
 
+if TYPE_CHECKING:
+    from cyclopts import Token
+
 __all__ = ["convert"]
+
+
+def _one_number(_: Any, tokens: tuple[Token, ...]) -> float:
+    """Command line text as one number; several with commas are a schedule elsewhere, and not here."""
+    text = tokens[0].value
+    try:
+        return float(text)
+    except ValueError:
+        from cyclopts import CoercionError
+
+        wanted = "are several; convert takes one number" if "," in text else "must be a number"
+        raise CoercionError(msg=f"{text!r} {wanted}, such as 0.01.", token=tokens[0]) from None
+
+
+Number = Annotated[float, Parameter(converter=_one_number)]
 
 
 def convert(
     *,
     from_: Annotated[str, Parameter(name="--from")],
     to: str | None = None,
-    lr: float | None = None,
-    momentum: float | None = None,
-    dampening: float | None = None,
+    lr: Number | None = None,
+    momentum: Number | None = None,
+    dampening: Number | None = None,
     nesterov: bool | None = None,
-    weight_decay: float | None = None,
+    weight_decay: Number | None = None,
     decay: str | None = None,
-    lr_max: float | None = None,
-    beta1: float | None = None,
-    beta2: float | None = None,
-    eps: float | None = None,
+    lr_max: Number | None = None,
+    beta1: Number | None = None,
+    beta2: Number | None = None,
+    eps: Number | None = None,
     maximize: bool | None = None,
     json: Flag = False,
 ) -> int:

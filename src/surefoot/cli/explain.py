@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from surefoot.cli.kinds import Flag, Several, Whole
+from surefoot.cli.kinds import Flag, Several
 from surefoot.errors import InputError
+from surefoot.options import whole_number
+
+if TYPE_CHECKING:
+    from cyclopts import Token
 
 __all__ = ["explain"]
 
+
+def _count(kind: Any, tokens: tuple[Token, ...]) -> Any:
+    """Command line text as a whole number; any other as it is, for `explain` says what would be right."""
+    from cyclopts import CoercionError
+
+    try:
+        return whole_number(kind, tokens)
+    except CoercionError:
+        return tokens[0].value
+
+
+Count = Annotated[int, Parameter(converter=_count)]
 Number = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # text, and so exact; -1 is no option
 
 
@@ -22,7 +38,7 @@ def explain(
     *,
     at: Several = None,
     gradient: Several = None,
-    steps: Whole | None = None,
+    steps: Count | None = None,
     lr: Number = None,
     momentum: Number = None,
     dampening: Number = None,
@@ -33,7 +49,7 @@ def explain(
     option: Several = None,
     optimizer: str | None = None,
     exact: Flag = False,
-    digits: Whole | None = None,
+    digits: Count | None = None,
     autograd: Flag = False,
     format: Literal["text", "markdown", "latex", "html", "json"] = "text",
     picture: Several = None,

@@ -154,6 +154,13 @@ def _script(
         raise InputError("gradients is empty; give at least those of one step.")
     if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
         raise InputError("gradients must be a list with, for each step, {name: gradient}.")
+    count = steps if steps is not None else len(gradients or ())
+    for name, values in options.items():
+        if isinstance(values, list) and len(values) > count:
+            raise InputError(
+                f"{name} has {len(values)} values, but there {'are' if count > 1 else 'is'} {count} "
+                f"step{'s' * (count > 1)}; give at most one for each step, of which the last stays."
+            )
     start = problem.start if problem is not None else at
     return Script.of(start, gradients=gradients, function=problem, steps=steps, **options)
 

@@ -54,7 +54,8 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         if several
         else "curvature λ, its second derivative, is"
     )
-    head = f"f is quadratic; its {known} {f.span()}"
+    alike = "all " if several and len(set(f.curvatures)) == 1 else ""
+    head = f"f is quadratic; its {known} {alike}{f.span()}"
     if not any(f.curvatures):
         return ["f is linear: it has no curvature, and no minimum." if f.sloped else "f is constant."]
     if h.get("maximize"):

@@ -76,7 +76,7 @@ class Hyper:
             if above and below and value == value:
                 return
         if isinstance(value, (bool, str, complex, list, tuple, dict)) or value is None:
-            raise InputError(f"{self.name} is {value!r}; it must be a number with {self.domain}.")
+            raise InputError(f"{self.name} is {value!r}; it must be {self._wanted}.")
         if kind.__module__.partition(".")[0] == "sympy":
             return
         inside = [value == value]  # NaN is nowhere
@@ -86,7 +86,11 @@ class Hyper:
             inside.append(value < self.high if self.open_high else value <= self.high)
         if not all(bool(i.all()) if hasattr(i, "all") else bool(i) for i in inside):
             shown = f"{float(value):.12g}" if isinstance(value, Fraction) else value
-            raise InputError(f"{self.name} is {shown}; it must be a number with {self.domain}.")
+            raise InputError(f"{self.name} is {shown}; it must be {self._wanted}.")
+
+    @property
+    def _wanted(self) -> str:
+        return "a number" if self.low is self.high is None else f"a number with {self.domain}"
 
 
 def _number(name: str, default: Any, letter: str, latex: str, meaning: str, bounds: str = "[0,") -> Hyper:
