@@ -62,7 +62,7 @@ def test_no_equivalent_is_exit_code_1(capsys):
         ("--from keras --to torch --weight-decay 0.1 --decay decouple", "did you mean 'decoupled'?"),
         (
             "--from keras --to torch --lr much",
-            "Invalid value for --lr: 'much' must be a number, such as 0.01.",
+            "for --lr: 'much' must be a number, such as 0.01.",
         ),
         (
             "--from keras --to torch --lr 0.01,0.02",

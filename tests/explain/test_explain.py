@@ -347,11 +347,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         ),
         (
             ["sgd", "w**2", "--at", "w=1", "--lr", "0.1,0.2,0.3", "--steps", "2"],
-            "lr has 3 values, but there are 2 steps; give at most one for each step, of which the last stays.",
+            "lr has 3 values, but there are 2 steps; give at most one for each step.",
         ),
         (
             ["sgd", "--at", "w=1", "--gradient", "w=1", "--lr", "0.1,0.2"],
-            "lr has 2 values, but there is 1 step; give at most one for each step, of which the last stays.",
+            "lr has 2 values, but there is 1 step; give at most one for each step.",
         ),
         (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),

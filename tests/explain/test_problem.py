@@ -427,7 +427,7 @@ UNDEFINED = [
     (
         "(a/3e100)**450",
         "'(a/3e100)**450' cannot be worked out: its exact value has more than 20,000 digits; "
-        "take fewer steps, or rounded numbers.",
+        "leave out exact for rounded numbers.",
     ),
 ]
 

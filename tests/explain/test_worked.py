@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 
+from surefoot.errors import InputError
 from surefoot.explain import explain
 from surefoot.explain.latex_pen import LatexPen
 from surefoot.explain.numerals import Numerals
@@ -147,3 +148,26 @@ def test_fractions_that_grow_beyond_reading_give_way_to_digits() -> None:
     trace = explain("sgd", f="w**4/4", at={"w": "1/3"}, lr=0.1, steps=25, autograd=False).traces[0]
     assert not isinstance(trace.steps[-1].w["w"], Fraction)
     assert 0.25 < float(trace.steps[-1].w["w"]) < 1 / 3
+
+
+ROSENBROCK = {"f": "100*(y-x**2)**2 + (1-x)**2", "at": {"x": "-1.2", "y": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("sgd", {"f": "(x-1)**10", "at": {"x": 2}, "lr": 0.01, "steps": 5}),  # f after the last step
+        ("ema", {**ROSENBROCK, "lr": 0.01, "momentum": 0.99, "nesterov": True, "steps": 7}),
+        ("adamax", {"f": "(x-1)**10", "at": {"x": 2}, "lr": [0.01, 0.001, 0.0005], "steps": 4}),
+    ],
+)
+def test_where_f_alone_grows_beyond_reading_digits_do_too(name: str, given: dict[str, object]) -> None:
+    e = explain(name, **given, autograd=False)
+    assert not isinstance(e.worked[0].steps[-1].value, Fraction)
+    with pytest.raises(InputError, match=r"20,000 digits; leave out exact for rounded numbers\.$"):
+        explain(name, **given, exact=True, autograd=False)
+
+
+def test_where_a_run_without_momentum_grows_beyond_reading_digits_do_too() -> None:
+    e = explain("ema", **ROSENBROCK, lr=0.01, momentum=0.99, steps=7, autograd=False)
+    assert "; f is 16.2104, without it 9.591·10⁹⁴⁰" in e.closing

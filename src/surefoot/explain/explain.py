@@ -8,23 +8,22 @@ from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError
 from surefoot.explain.autograd import compare_with_autograd
 from surefoot.explain.explanation import Explanation
+from surefoot.explain.given import check_digits, check_options, read_rules, read_script
 from surefoot.explain.momentum import closing_line
 from surefoot.explain.numerals import Numerals, sensible_digits
 from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
 from surefoot.explain.problem import Problem, parse
 from surefoot.explain.worked import Worked, work_out
-from surefoot.rules import Rule, get
+from surefoot.rules import Rule
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace import OptimizerRaised, Script, Trace, record, replay
 from surefoot.trace.values import Number, elements
 
 __all__ = ["explain"]
 
-MOST_STEPS = 1000
-MOST_DIGITS = 40  # of 50 that are computed
 # fractions grow with each step; beyond this, 50 digits serve unless fractions were asked for
 _EXACT_STEPS = 30
 Make = Callable[[Any], Number]
@@ -82,7 +81,7 @@ def explain(
         <BLANKLINE>
         ∇f is exact, checked at each step by dual numbers.
     """
-    rules = _rules(rule)
+    rules = read_rules(rule)
     if not isinstance(at, Mapping):
         raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
     if (f is None) == (gradients is None):
@@ -94,86 +93,45 @@ def explain(
                 f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
             )
     problem = None if f is None else parse(f, at)
-    script = _script(at, problem, gradients, steps, options)
-    _check_options(rules, script, optimizer)
+    script = read_script(at, problem, gradients, steps, options)
+    check_options(rules, script, optimizer)
     number = _kind(rules, problem, script, exact)
-    with _precision(number):
-        traces, number = _replay(rules, script, number, exact)
-    with _precision(number):
-        worked = tuple(
-            work_out(r, trace, problem, number, _values(problem, trace, number))
-            for r, trace in zip(rules, traces, strict=True)
-        )
-        recorded = None if optimizer is None else _record(script, optimizer)
-        partings = [part_rules(script, rules[0], other, number) for other in rules[1:]]
-        if recorded is not None:
-            partings.append(part_from_optimizer(script, rules[0], recorded, number))
-        if digits is None:
-            numerals = Numerals(sensible_digits(_movements(traces)), exact, significant=3)
-        else:
-            numerals = Numerals(_digits(digits), exact)
-        return Explanation(
-            script=script,
-            problem=problem,
-            worked=worked,
-            recorded=recorded,
-            partings=tuple(partings),
-            theory=_theory(problem, worked[0]),
-            closing=closing_line(rules[0], traces[0], problem, number, numerals),
-            checks=compare_with_autograd(problem, traces, autograd, optimizer),
-            numerals=numerals,
-        )
+    decimals = None if digits is None else check_digits(digits)
+    recorded = None if optimizer is None else _record(script, optimizer)
 
-
-def _rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
-    if isinstance(rule, str) and "," in rule and ":" not in rule:
-        names = [name.strip() for name in rule.split(",")]
-        raise InputError(f"rule is {rule!r}; several are given as a list: {names!r}.")
-    rules = [get(r) for r in ([rule] if isinstance(rule, (str, Rule)) else rule)]
-    if not rules:
-        raise InputError("rule is empty; name at least one, such as 'sgd'.")
-    return rules
-
-
-def _script(
-    at: Mapping[str, Any],
-    problem: Problem | None,
-    gradients: Sequence[Mapping[str, Any]] | None,
-    steps: int | None,
-    options: dict[str, Any],
-) -> Script:
-    if isinstance(options.get("betas"), list):
-        options["betas"] = tuple(options["betas"])
-    if steps is None and gradients is None:
-        steps = max([2, *(len(v) for v in options.values() if isinstance(v, list))])
-    if steps is not None and (
-        isinstance(steps, bool) or not isinstance(steps, int) or not 0 < steps <= MOST_STEPS
-    ):
-        raise InputError(f"steps is {steps!r}; it must be a whole number from 1 to {MOST_STEPS}.")
-    if gradients is not None and not len(gradients):
-        raise InputError("gradients is empty; give at least those of one step.")
-    if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
-        raise InputError("gradients must be a list with, for each step, {name: gradient}.")
-    count = steps if steps is not None else len(gradients or ())
-    for name, values in options.items():
-        if isinstance(values, list) and len(values) > count:
-            raise InputError(
-                f"{name} has {len(values)} values, but there {'are' if count > 1 else 'is'} {count} "
-                f"step{'s' * (count > 1)}; give at most one for each step, of which the last stays."
+    def work(number: Make) -> Explanation:
+        with _precision(number):
+            traces = [replay(for_rule(script, r), r, number) for r in rules]
+            numerals = (
+                Numerals(sensible_digits(_movements(traces)), exact, significant=3)
+                if decimals is None
+                else Numerals(decimals, exact)
             )
-    start = problem.start if problem is not None else at
-    return Script.of(start, gradients=gradients, function=problem, steps=steps, **options)
+            worked = tuple(
+                work_out(r, trace, problem, number, _values(problem, trace, number))
+                for r, trace in zip(rules, traces, strict=True)
+            )
+            partings = [part_rules(script, rules[0], other, number) for other in rules[1:]]
+            if recorded is not None:
+                partings.append(part_from_optimizer(script, rules[0], recorded, number))
+            return Explanation(
+                script=script,
+                problem=problem,
+                worked=worked,
+                recorded=recorded,
+                partings=tuple(partings),
+                theory=_theory(problem, worked[0]),
+                closing=closing_line(rules[0], traces[0], problem, number, numerals),
+                checks=compare_with_autograd(problem, traces, autograd, optimizer),
+                numerals=numerals,
+            )
 
-
-def _check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
-    """Refuse an option that no rule has (an optimizer refuses its own), and a value outside its domain."""
-    known = {x.name for r in rules for x in r.hypers}
-    kind = f"hyperparameter of {' and '.join(r.name for r in rules)}"
-    for name in script.groups[0].options:
-        if name not in known and optimizer is None and not (name == "betas" and {"beta1", "beta2"} <= known):
-            raise unknown(kind, name, known)
-    for rule in rules:
-        rule.hyper(**for_rule(script, rule).groups[0].options)
+    try:
+        return work(number)
+    except InputError:  # fractions may grow beyond reading, in a step or in f alone
+        if exact or number is to_mpmath:
+            raise
+    return work(to_mpmath)
 
 
 def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: bool) -> Make:
@@ -194,17 +152,6 @@ def _precision(number: Make) -> AbstractContextManager[Any]:
     import mpmath
 
     return mpmath.workdps(50)  # type: ignore[no-any-return]
-
-
-def _replay(rules: list[Rule], script: Script, number: Make, exact: bool) -> tuple[list[Trace], Make]:
-    """Replay on each rule; where fractions grow beyond reading and were not asked for, on 50 digits."""
-    try:
-        return [replay(for_rule(script, r), r, number) for r in rules], number
-    except InputError:
-        if exact or number is to_mpmath:
-            raise
-    with _precision(to_mpmath):
-        return [replay(for_rule(script, r), r, to_mpmath) for r in rules], to_mpmath
 
 
 def _values(problem: Problem | None, trace: Trace, number: Make) -> tuple[Number | None, ...]:
@@ -235,12 +182,6 @@ def _movements(traces: list[Trace]) -> list[Number]:
     moments = [trace.steps[0] for trace in traces if trace.steps]
     pairs = (zip(elements(m.before[n]), elements(m.w[n]), strict=True) for m in moments for n in m.w)
     return [y - x for pair in pairs for x, y in pair]
-
-
-def _digits(digits: int) -> int:
-    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
-        raise InputError(f"digits is {digits!r}; it must be a whole number from 0 to {MOST_DIGITS}.")
-    return digits
 
 
 def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
@@ -53,6 +54,10 @@ def closing_line(
     try:
         without = replay(without_momentum(trace.script, option.name), rule, number)
     except InputError:  # an option that needs momentum, or a run that leaves f's domain
+        if (
+            number is Fraction and not numerals.exact
+        ):  # rounded numbers may do, and `explain` takes these then
+            raise
         without = None
     parts = []
     if without is not None:

@@ -26,9 +26,7 @@ def _divide(x: Any, y: Any) -> Any:
 
 
 def _too_long() -> ArithmeticError:
-    return ArithmeticError(
-        "its exact value has more than 20,000 digits; take fewer steps, or rounded numbers"
-    )
+    return ArithmeticError("its exact value has more than 20,000 digits; leave out exact for rounded numbers")
 
 
 def _exact_multiply(x: Fraction, y: Fraction) -> Fraction:

@@ -39,7 +39,7 @@ def to_mpmath(x: Any) -> Any:
 def meet(h: Any, s: Mapping[str, Any], *values: Any) -> tuple[Any, dict[str, Any]]:
     """Hyperparameters and a state as a w and a gradient take them: a Fraction times a tensor is no product.
 
-    Beside tensors and floats a fraction becomes a float, beside mpmath's numbers one of these; all else stays.
+    Beside tensors and floats a fraction becomes a float, beside mpmath's numbers one of these.
     """
     if Fraction not in map(type, (*vars(h).values(), *s.values())):  # looked up so, it costs next to nothing
         return h, dict(s)

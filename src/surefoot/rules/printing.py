@@ -177,9 +177,9 @@ def _place_in_product(factor: Any) -> tuple[Any, ...]:
 
 def _is_one(text: str) -> bool:
     """Whether a text needs no brackets of its own: a letter, a number, a tensor."""
-    return not set(text) & set(" −·(⁻⁰¹²³⁴⁵⁶⁷⁸⁹") or (
-        text[0] == "(" and text[-1] == ")" and text.count("(") == 1
-    )
+    if text[0] == "(":
+        return text[-1] == ")" and text.count("(") == 1
+    return not set(text) & set(" −·(⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def text_style(name: Callable[[str], str] | None = None) -> Style:

@@ -1,0 +1,77 @@
+"""What `explain` is given: read, and refused in a sentence where it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from surefoot.errors import InputError, unknown
+from surefoot.explain.parting import for_rule
+from surefoot.explain.problem import Problem
+from surefoot.rules import Rule, get
+from surefoot.trace import Script
+
+__all__ = ["check_digits", "check_options", "read_rules", "read_script"]
+
+MOST_STEPS = 1000
+MOST_DIGITS = 40  # of 50 that are computed
+
+
+def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
+    """Find the rules by their names."""
+    if isinstance(rule, str) and "," in rule and ":" not in rule:
+        names = [name.strip() for name in rule.split(",")]
+        raise InputError(f"rule is {rule!r}; several are given as a list: {names!r}.")
+    rules = [get(r) for r in ([rule] if isinstance(rule, (str, Rule)) else rule)]
+    if not rules:
+        raise InputError("rule is empty; name at least one, such as 'sgd'.")
+    return rules
+
+
+def read_script(
+    at: Mapping[str, Any],
+    problem: Problem | None,
+    gradients: Sequence[Mapping[str, Any]] | None,
+    steps: int | None,
+    options: dict[str, Any],
+) -> Script:
+    """Make the script of what happens in each step."""
+    if isinstance(options.get("betas"), list):
+        options["betas"] = tuple(options["betas"])
+    if steps is None and gradients is None:
+        steps = max([2, *(len(v) for v in options.values() if isinstance(v, list))])
+    if steps is not None and (
+        isinstance(steps, bool) or not isinstance(steps, int) or not 0 < steps <= MOST_STEPS
+    ):
+        raise InputError(f"steps is {steps!r}; it must be a whole number from 1 to {MOST_STEPS}.")
+    if gradients is not None and not len(gradients):
+        raise InputError("gradients is empty; give at least those of one step.")
+    if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
+        raise InputError("gradients must be a list with, for each step, {name: gradient}.")
+    count = steps if steps is not None else len(gradients or ())
+    for name, values in options.items():
+        if isinstance(values, list) and len(values) > count:
+            raise InputError(
+                f"{name} has {len(values)} values, but there {'are' if count > 1 else 'is'} {count} "
+                f"step{'s' * (count > 1)}; give at most one for each step."
+            )
+    start = problem.start if problem is not None else at
+    return Script.of(start, gradients=gradients, function=problem, steps=steps, **options)
+
+
+def check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
+    """Refuse an option that no rule has (an optimizer refuses its own), and a value outside its domain."""
+    known = {x.name for r in rules for x in r.hypers}
+    kind = f"hyperparameter of {' and '.join(r.name for r in rules)}"
+    for name in script.groups[0].options:
+        if name not in known and optimizer is None and not (name == "betas" and {"beta1", "beta2"} <= known):
+            raise unknown(kind, name, known)
+    for rule in rules:
+        rule.hyper(**for_rule(script, rule).groups[0].options)
+
+
+def check_digits(digits: int) -> int:
+    """Refuse what is no number of decimals."""
+    if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
+        raise InputError(f"digits is {digits!r}; it must be a whole number from 0 to {MOST_DIGITS}.")
+    return digits
