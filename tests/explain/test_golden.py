@@ -96,6 +96,9 @@ CASES: dict[str, Callable[[], str]] = {
         steps=1,
         autograd=False,
     ).text(width=140),
+    "powers_of_ten.txt": lambda: explain(
+        "adam", f="x**4", at={"x": 10**10}, lr=1e-5, steps=2, autograd=False
+    ).text(width=140),
     "mistake.txt": lambda: explain(
         "chainer_nag", f="w**2", at={"w": 1}, lr=0.1, momentum=0.5, autograd=False
     ).text(),

@@ -10,7 +10,7 @@ import mpmath
 import pytest
 
 from surefoot.explain.latex_pen import LatexPen
-from surefoot.explain.numerals import Numerals, all_digits, sensible_digits, six_digits
+from surefoot.explain.numerals import Numerals, all_digits, six_digits
 from surefoot.explain.pen import TextPen
 
 THIRD = Fraction(1, 3)
@@ -63,7 +63,6 @@ def test_exact() -> None:
     assert numerals.result(THIRD**100) == "1.94032521748…e-48"
     assert numerals.result(Fraction(1, 10**9000)) == "1…e-9000"
     assert numerals.setting(Fraction(10**400)) == "1e400"
-    assert sensible_digits([Fraction(10**400), Fraction(1, 10**6)]) == 7
     assert Numerals(4).result(Fraction(10**900, 3)) == "3.333e899"  # beyond floats
 
 
@@ -106,11 +105,26 @@ def test_powers_of_ten_beyond_a_million_are_written_at_once() -> None:
 
 
 def test_digits_show_the_first_movements() -> None:
-    assert sensible_digits([0.5]) == 4
-    assert sensible_digits([0.0018, 0]) == 4
-    assert sensible_digits([3e-6]) == 7
-    assert sensible_digits([1e-30]) == 10
-    assert sensible_digits([]) == 4
+    def digits(*movements: tuple[object, object]) -> tuple[int, int]:
+        shown = Numerals(significant=3).showing(movements)
+        return shown.digits, shown.scaled
+
+    assert digits((1, 0.5)) == digits((1, 0.998), (2, 2)) == digits() == (4, 3)
+    assert digits((1, 1 - Fraction(3, 10**6))) == (7, 3)
+    assert digits((1, 1 - Fraction(1, 10**30))) == (31, 3)
+    assert digits((1, 1 - Fraction(1, 10**60))) == (40, 3)  # no more are written
+    assert digits((math.nan, 1), (1, math.inf)) == (4, 3)
+    # of what is written with a power of ten, what stands before it
+    assert digits((10**12, 10**12 - 2 * 10**5)) == (4, 8)
+    assert digits((0, Fraction(1, 10**30)), (Fraction(10**400), 0)) == (4, 3)
+    assert digits((Fraction(1, 10**30), Fraction(99999, 10**35)), (1, 1 + Fraction(1, 10**6))) == (7, 6)
+
+
+def test_digits_that_the_user_chose_are_those_before_a_power_of_ten_too() -> None:
+    numerals = Numerals(12, scaled=12)
+    assert numerals.result(Fraction("1234567891.5")) == "1.2345678915e9"
+    assert Numerals(2, scaled=2).result(Fraction("0.00012345")) == "1.23e-4"
+    assert Numerals(0, scaled=0).put_in(Fraction("0.00012345")) == "1e-4"
 
 
 @pytest.mark.parametrize(

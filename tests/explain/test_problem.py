@@ -137,7 +137,7 @@ def test_a_grid_has_the_values_of_its_points(f: str, a: list[Fraction], s: Fract
 
 def test_a_wrong_derivative_is_noticed() -> None:
     problem = parse("x**2", {"x": 3})
-    problem._derivatives["x"][0] = Node("number", value=Fraction(7))
+    problem.slope_trees["x"][0] = Node("number", value=Fraction(7))
     with pytest.raises(AssertionError, match=r"∂f/∂x\[0\] of f = x\*\*2: sympy gives 7, dual numbers 6"):
         problem.gradient(problem.start)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
+from surefoot.explain.digits import hides
+from surefoot.explain.numerals import MOST_DIGITS
 from surefoot.explain.pen import Pen
 from surefoot.explain.worked import Tensor, Worked
 from surefoot.explain.written import write_line, write_news
@@ -116,6 +118,8 @@ def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
         yield from _theory(explanation, pen)
     if alone and explanation.closing:
         yield Note("closing", pen.prose(explanation.closing))
+    if hides(pen.numerals, explanation.traces):
+        yield Note("checks", f"A movement of step 1 is too small for {MOST_DIGITS} digits, the most written.")
     if explanation.checks:
         yield Note("checks", pen.prose(explanation.checks))
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.explain.autograd import compare_with_autograd
+from surefoot.explain.digits import choose
 from surefoot.explain.explanation import Explanation
 from surefoot.explain.given import check_digits, check_options, read_rules, read_script
 from surefoot.explain.momentum import closing_line
-from surefoot.explain.numerals import Numerals, sensible_digits
 from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
 from surefoot.explain.problem import Problem, parse
 from surefoot.explain.worked import Worked, work_out
 from surefoot.rules import Rule
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace import OptimizerRaised, Script, Trace, record, replay
-from surefoot.trace.values import Number, elements
+from surefoot.trace.values import Number
 
 __all__ = ["explain"]
 
@@ -102,11 +102,7 @@ def explain(
     def work(number: Make) -> Explanation:
         with _precision(number):
             traces = [replay(for_rule(script, r), r, number) for r in rules]
-            numerals = (
-                Numerals(sensible_digits(_movements(traces)), exact, significant=3)
-                if decimals is None
-                else Numerals(decimals, exact)
-            )
+            numerals = choose(traces, decimals, exact)
             worked = tuple(
                 work_out(r, trace, problem, number, _values(problem, trace, number))
                 for r, trace in zip(rules, traces, strict=True)
@@ -176,12 +172,6 @@ def _record(script: Script, optimizer: Callable[..., Any]) -> Trace:
     except OptimizerRaised as error:
         name = getattr(optimizer, "__name__", str(optimizer))
         raise InputError(f"{name} cannot be recorded: {error}.") from error
-
-
-def _movements(traces: list[Trace]) -> list[Number]:
-    moments = [trace.steps[0] for trace in traces if trace.steps]
-    pairs = (zip(elements(m.before[n]), elements(m.w[n]), strict=True) for m in moments for n in m.w)
-    return [y - x for pair in pairs for x, y in pair]
 
 
 def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:

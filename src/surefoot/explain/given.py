@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surefoot.errors import InputError, unknown
+from surefoot.explain.numerals import MOST_DIGITS
 from surefoot.explain.parting import for_rule
 from surefoot.explain.problem import Problem
 from surefoot.rules import Rule, get
@@ -14,7 +15,6 @@ from surefoot.trace import Script
 __all__ = ["check_digits", "check_options", "read_rules", "read_script"]
 
 MOST_STEPS = 1000
-MOST_DIGITS = 40  # of 50 that are computed
 
 
 def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:

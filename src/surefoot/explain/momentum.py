@@ -54,9 +54,7 @@ def closing_line(
     try:
         without = replay(without_momentum(trace.script, option.name), rule, number)
     except InputError:  # an option that needs momentum, or a run that leaves f's domain
-        if (
-            number is Fraction and not numerals.exact
-        ):  # rounded numbers may do, and `explain` takes these then
+        if number is Fraction and not numerals.exact:  # `explain` takes rounded numbers then
             raise
         without = None
     parts = []

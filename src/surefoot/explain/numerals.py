@@ -10,11 +10,12 @@ from fractions import Fraction
 
 from surefoot.trace.values import Number, exact_binary
 
-__all__ = ["Numerals", "all_digits", "sensible_digits", "six_digits"]
+__all__ = ["MOST_DIGITS", "Numerals", "all_digits", "six_digits"]
 
 _BITS = 200  # more than any number of digits written needs
 _SMALL, _LARGE = Fraction(1, 10**300), Fraction(10**300)  # between them, floats serve
 _LONGEST = 40  # characters of a fraction that is written out
+MOST_DIGITS = 40  # of 50 that are computed
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Numerals:
         digits: decimals of a result.
         exact: write fractions, where there are fractions.
         significant: digits that a small number shows at least, with more decimals where it needs them:
-            0.0003 / 0.001 = 0.25 would be no arithmetic.
+            0.0003 / 0.001 = 0.25 would be no arithmetic. 0 if the user chose the digits.
+        scaled: decimals of what stands before a power of ten.
 
     Example:
         >>> Numerals(4).result(Fraction(991, 500)), Numerals(4).put_in(Fraction(991, 500))
@@ -39,6 +41,7 @@ class Numerals:
     digits: int = 4
     exact: bool = False
     significant: int = 0
+    scaled: int = 3
 
     def result(self, x: Number) -> str:
         """Write a result: always all its decimals, so that columns align."""
@@ -67,8 +70,8 @@ class Numerals:
         if self.exact:
             return _fraction(q)
         size = abs(q)
-        if size >= 10**9 or 0 < size < Fraction(1, 2 * 10**self.digits):
-            return _power_of_ten(q, 4)
+        if size and self._is_scaled(size):
+            return _power_of_ten(q, self.scaled + 1)
         decimals = self.digits
         if size and self.significant:
             decimals = max(decimals, self.significant - 1 - math.floor(math.log10(size)))
@@ -77,8 +80,44 @@ class Numerals:
             text = text.rstrip("0").rstrip(".") if strip else _shorten(text, decimals - self.digits)
         return text
 
+    def _is_scaled(self, size: Fraction) -> bool:
+        """Whether a number of this size is written with a power of ten."""
+        return size >= 10**9 or size < Fraction(1, 2 * 10**self.digits)
+
+    def finer(self, more: int) -> Numerals:
+        """The same with so many more digits of every number.
+
+        Example:
+            >>> Numerals(4).finer(2).result(Fraction(2, 3))
+            '0.666667'
+        """
+        significant = self.significant and self.significant + more
+        return replace(self, digits=self.digits + more, significant=significant, scaled=self.scaled + more)
+
+    def showing(self, movements: Iterable[tuple[Number, Number]]) -> Numerals:
+        """The same with digits enough, up to 40, to show each movement from one number to another with two.
+
+        Example:
+            >>> Numerals(4).showing([(1, 1 - Fraction(1, 10**6)), (0, Fraction(1, 10**30))]).digits
+            7
+            >>> Numerals(4).showing([(10**10, 10**10 - 2 * 10**5)]).result(10**10 - 2 * 10**5)
+            '9.9998e9'
+        """
+        shown = self
+        pairs = [(exact_binary(x), exact_binary(y)) for x, y in movements]
+        finite = [(x, y) for x, y in pairs if x != y and float not in (type(x), type(y))]
+        # the largest first, so that none is written otherwise in the end
+        for size, step in sorted(((max(abs(x), abs(y)), abs(x - y)) for x, y in finite), reverse=True):
+            if shown._is_scaled(size):
+                needed = min(MOST_DIGITS, _exponent(size) - _exponent(step) + 1)
+                shown = replace(shown, scaled=max(shown.scaled, needed))
+            else:
+                needed = min(MOST_DIGITS, 1 - _exponent(step))
+                shown = replace(shown, digits=max(shown.digits, needed))
+        return shown
+
     def to_show(self, before: Number, after: Number) -> Numerals:
-        """The same with as many decimals as show that a number has changed, unless the user chose them.
+        """The same with as many digits as show that a number has changed, unless the user chose them.
 
         Example:
             >>> Numerals(4, significant=3).to_show(0.1234561, 0.1234562).result(0.1234562)
@@ -86,7 +125,7 @@ class Numerals:
         """
         if not self.significant or before == after or self.result(before) != self.result(after):
             return self
-        return replace(self, digits=max(self.digits, sensible_digits([after - before])))
+        return self.showing([(before, after)])
 
 
 def _fixed(q: Fraction, decimals: int) -> str:
@@ -114,6 +153,11 @@ def _power_of_ten(q: Fraction, digits: int) -> str:
         mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+def _exponent(q: Fraction) -> int:
+    """The power of ten that a number is written with."""
+    return int(_power_of_ten(q, 4).partition("e")[2])
 
 
 def six_digits(x: Number) -> str:
@@ -145,15 +189,3 @@ def _fraction(q: Fraction) -> str:
         return text
     mantissa, e, exponent = _power_of_ten(q, 12).partition("e")
     return f"{float(q):.12g}…" if abs(int(exponent)) < 12 else f"{mantissa}…{e}{exponent}"
-
-
-def sensible_digits(movements: Iterable[Number]) -> int:
-    """Choose the decimals that show the smallest first movement with two digits: from 4 up to 10.
-
-    Example:
-        >>> sensible_digits([Fraction(18, 1000), Fraction(-4, 1000)]), sensible_digits([1e-6])
-        (4, 7)
-    """
-    sizes = [abs(float(m)) for m in movements if abs(m) < 1e300]  # beyond all floats there is no doubt
-    smallest = min((s for s in sizes if s > 0 and math.isfinite(s)), default=1.0)
-    return max(4, min(10, math.ceil(-math.log10(smallest) - 1e-9) + 1))

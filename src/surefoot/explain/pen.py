@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from surefoot.explain.digits import MOST
 from surefoot.explain.numerals import Numerals
 from surefoot.trace.values import Number, Value
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAIN", "Pen", "TextPen"]
 
-MOST = 6  # elements that are written; of more, the first three and the last
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NAME = re.compile(r"[^\W\d][^\W⁰¹²³⁴⁵⁶⁷⁸⁹]*")  # a² is a and a power

@@ -156,7 +156,7 @@ class Problem:
             InputError: f or its derivative has no value there, or no exact one and `number` is Fraction.
         """
         self._check_kind(number)
-        slopes = slopes_at(self.tree, self._derivatives, lambda n: self._flat(point, n), number)
+        slopes = slopes_at(self.tree, self.slope_trees, lambda n: self._flat(point, n), number)
         return {name: build(self.shapes[name], slopes[name]) for name in self.names}
 
     def corners(self, point: Mapping[str, Value], number: Callable[[Fraction], Number]) -> list[str]:
@@ -226,7 +226,7 @@ class Problem:
         return derivatives.differentiate(evaluate(self.tree, self._symbols, symbols())[0], self._symbols)
 
     @cached_property
-    def _derivatives(self) -> dict[str, list[Node]]:
+    def slope_trees(self) -> dict[str, list[Node]]:
         """The partial derivatives, as expressions of our own, to be read on any kind of number."""
         return derivatives.trees(self._symbols, self._slopes)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from surefoot.explain.digits import to_follow
 from surefoot.explain.news import News
+from surefoot.explain.node import names
 from surefoot.explain.pen import Pen
 from surefoot.explain.worked import Line, Tensor
 
@@ -20,12 +23,16 @@ def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) ->
     if equation is None:
         slope, formula = pen.slope(problem, tensor.name) if problem else ("", "")
         named = formula in map(pen.letter, tensor.point)  # g = x needs no x put in
-        numbers = (
-            pen.slope_numbers(problem, tensor.name, tensor.point) if problem and formula and not named else ""
-        )
+        numbers = ""
+        if problem and formula and not named and names(problem.slope_trees[tensor.name][0]):
+            fine = replace(pen, numerals=to_follow(line, tensor, problem, pen.numerals))
+            numbers = fine.slope_numbers(problem, tensor.name, tensor.point)
         return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
     plain = equation.right.is_Symbol or equation.right.is_number
-    numbers = "" if plain else pen.numbers(equation, line.known, line.scalars)
+    numbers = ""
+    if not plain:
+        fine = replace(pen, numerals=to_follow(line, tensor, problem, pen.numerals))
+        numbers = fine.numbers(equation, line.known, line.scalars)
     return (
         pen.letter(equation.left.name, line.step),
         pen.formula(equation, line.step),
