@@ -98,12 +98,15 @@ def _line(line: Line, finer: Numerals) -> Callable[[int], Number]:
     """Return what works out an element of a rule's line, from the numbers as they are written."""
     assert line.equation is not None
     right = line.equation.right
-    written: dict[str, list[Number]] = {}
+    written: dict[str, tuple[Callable[[Number], str], list[Number]]] = {}
     for name in (x.name for x in right.free_symbols):
         fixed = name in line.scalars and not name.endswith(("ₜ", "ₜ₋₁"))
-        write = finer.setting if fixed else finer.put_in
-        written[name] = [_read(write(x)) for x in elements(line.known[name])]
-    return lambda i: _value(right, {name: xs[i] if len(xs) > 1 else xs[0] for name, xs in written.items()})
+        written[name] = finer.setting if fixed else finer.put_in, list(elements(line.known[name]))
+
+    def work(i: int) -> Number:
+        return _value(right, {n: _read(write(xs[i * (len(xs) > 1)])) for n, (write, xs) in written.items()})
+
+    return work
 
 
 def _slope(tensor: Tensor, problem: Problem | None, finer: Numerals) -> Callable[[int], Number]:
@@ -115,7 +118,9 @@ def _slope(tensor: Tensor, problem: Problem | None, finer: Numerals) -> Callable
 
 
 def _read(text: str) -> Number:
-    return to_mpmath(Fraction(text))
+    import mpmath
+
+    return to_mpmath(Fraction(text)) if "/" in text else mpmath.mpf(text)
 
 
 def _value(e: Any, known: Mapping[str, Number]) -> Any:
