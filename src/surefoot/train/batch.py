@@ -37,7 +37,7 @@ class Feed:
     Args:
         steps: batches in an epoch.
         rows: rows in an epoch, or nearly so.
-        target: one target (or some), to see of which type they are.
+        target: one target (or some), to see of which type they are; None where the first validation shows it.
         mark: gives what tells these rows from others.
         epoch: the batches of each.
         first: how many rows, and how many in a batch -> batches of the first ones; None where rows are not
@@ -54,7 +54,7 @@ class Feed:
 
     steps: int
     rows: int
-    target: Tensor
+    target: Tensor | None
     mark: Callable[[], str]
     epoch: Epoch
     first: Callable[[int, int], Batches] | None = None

@@ -34,6 +34,7 @@ def feed(
     seed: int = 0,
     scaling: Callable[[Tensor], Tensor] | None = None,
     floats: torch.dtype = torch.float32,
+    training: bool = True,
 ) -> Feed:
     """Batches of `rows`.
 
@@ -46,14 +47,15 @@ def feed(
         seed: of that order.
         scaling: applied to the inputs, on the device.
         floats: what float64 becomes: numpy makes it of itself, and few models are of it.
+        training: whether each epoch is told to what has a set_epoch; else they are rows to validate on.
 
     Raises:
         InputError: nothing that holds rows, no rows, or inputs and targets of different counts.
     """
     if isinstance(rows, DataLoader):
-        return of_loader(rows, device, scaling, floats)
+        return of_loader(rows, device, scaling, floats, training)
     if isinstance(rows, Dataset):
-        return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats)
+        return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     if isinstance(rows, (tuple, list)) and len(rows) == 2:
         x, y = rows
     elif hasattr(rows, "x") and hasattr(rows, "y"):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import modes, optimizers
+from surefoot.train import modes, opened, optimizers
 from surefoot.train import schedule as schedules
 from surefoot.train import threads as sharing
 from surefoot.train.alone import alone
@@ -43,6 +43,7 @@ __all__ = ["fit"]
 @torch.inference_mode(mode=False)
 @torch.enable_grad()
 @sharing.kept()
+@opened.closing()
 @modes.keeping
 @schedules.lending
 def fit(

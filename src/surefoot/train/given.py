@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from surefoot.errors import InputError
 from surefoot.train import modes
-from surefoot.train.batch import Feed
+from surefoot.train.batch import Batches, Feed
 from surefoot.train.losses import measured
 from surefoot.train.randomness import forked
 
@@ -26,6 +27,7 @@ __all__ = [
     "check_takes",
     "check_valid",
     "looked_at",
+    "of_one_kind",
 ]
 
 
@@ -159,9 +161,8 @@ def _takes(model: nn.Module, x: torch.Tensor) -> bool:
 
 def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
-    kinds = ["measured" if measured(feed.target) else "classes" for feed in (rows, valid)]
-    if kinds[0] != kinds[1]:
-        raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
+    if valid.target is not None:
+        _check_kind(rows, valid.target)
     if rows.sample is None or valid.sample is None:
         return
     x, other = (feed.sample[0][:1].clone() for feed in (rows, valid) if feed.sample is not None)
@@ -174,6 +175,24 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     raise InputError(
         f"The model takes the rows to train on, {told[0]}, but not those to validate on, {told[1]}."
     )
+
+
+def of_one_kind(rows: Feed, valid: Feed) -> Feed:
+    """The rows to validate on; where their targets could not be looked at, they are when they first come."""
+
+    def checked(number: int, skip: int = 0) -> Batches:
+        for x, y in valid.epoch(number, skip):
+            _check_kind(rows, y)
+            yield x, y
+
+    return valid if valid.target is not None else replace(valid, epoch=checked)
+
+
+def _check_kind(rows: Feed, target: torch.Tensor) -> None:
+    assert rows.target is not None  # those to train on are always looked at
+    kinds = ["measured" if measured(y) else "classes" for y in (rows.target, target)]
+    if kinds[0] != kinds[1]:
+        raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
 
 
 def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:

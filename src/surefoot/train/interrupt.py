@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from surefoot.train.saying import say
 
-__all__ = ["Interruptible", "Stopping"]
+__all__ = ["Interruptible", "Stopping", "leaving_ctrl_c"]
 
 T = TypeVar("T")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -127,3 +127,22 @@ class Interruptible:
         if not self.asked:
             time.sleep(0.2)  # they may have been sent it first
         return self.asked
+
+
+@contextmanager
+def leaving_ctrl_c() -> Iterator[None]:
+    """Processes that are forked inside leave Ctrl-C to this one, which will end them."""
+    before, process = signal.getsignal(signal.SIGINT), os.getpid()
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

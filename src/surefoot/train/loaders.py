@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from surefoot.errors import InputError
 from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, order
+from surefoot.train.opened import Opened, leaves_traces, tell_epoch
 from surefoot.train.randomness import unmoved
 
 __all__ = ["of_dataset", "of_loader"]
@@ -27,6 +29,7 @@ def of_loader(
     device: torch.device,
     scaling: Callable[[Tensor], Tensor] | None,
     floats: torch.dtype,
+    training: bool = True,
 ) -> Feed:
     try:
         steps = len(loader)
@@ -49,21 +52,40 @@ def of_loader(
         and hasattr(loader.dataset, "__len__")
     )
     moved = partial(_moved, device=device, scaling=scaling, floats=floats)
-    with unmoved(generators):
-        first = moved(_first(loader.dataset) if plain else next(iter(loader)))
+    told = (*samplers[1:], loader.dataset) if training else ()  # rows to validate on are of no epoch
+    opened = sample = first = None
+    if plain:
+        with unmoved(generators):
+            first = moved(_first(loader.dataset))
+    elif training or not leaves_traces(loader):  # else the first validation sees what its rows are like
+        tell_epoch(1, *told)
+        opened = Opened(loader, generators)
+        with unmoved(generators):
+            first = moved(_copied(opened.batch))
+        if not training:  # it would wait, workers and all, for a validation, which begins at other states
+            opened.drop()
     rows = steps * (loader.batch_size or 1)
-    sample = None
     if plain and loader.batch_size is not None:
         sample = first
         if not loader.drop_last:
             rows = len(loader.sampler)  # type: ignore[arg-type]
 
+    def begun(number: int) -> Iterator[Any]:
+        found = opened.taken() if opened is not None and number == 1 else None
+        if found is None:
+            if opened is not None:
+                opened.drop()
+            tell_epoch(number, *told)
+            found = iter(loader)
+        return found
+
     def epoch(number: int, skip: int = 0) -> Batches:
-        return _batches(loader, steps, moved, skip)
+        return _batches(partial(begun, number), steps, moved, skip)
 
     # opened by a worker, a file is the worker's own; opened here, it would be shared among them
     mark = marks.of_loader(loader, steps, floats, plain or not loader.num_workers)
-    return Feed(steps, rows, first[1], mark, epoch, sample=sample, generators=generators)
+    target = None if first is None else first[1]
+    return Feed(steps, rows, target, mark, epoch, sample=sample, generators=generators)
 
 
 def of_dataset(
@@ -74,6 +96,7 @@ def of_dataset(
     seed: int,
     scaling: Callable[[Tensor], Tensor] | None,
     floats: torch.dtype,
+    training: bool = True,
 ) -> Feed:
     try:
         n = len(dataset)  # type: ignore[arg-type]
@@ -92,7 +115,13 @@ def of_dataset(
         # its own generator: the loader draws a number, which must not disturb the model's
         rest: Any = rows[skip * batch_size :]
         loader = DataLoader(dataset, batch_size, sampler=rest, generator=torch.Generator())
-        return _batches(loader, len(loader), moved)
+
+        def begun() -> Iterator[Any]:
+            if training:
+                tell_epoch(number, dataset)
+            return iter(loader)
+
+        return _batches(begun, len(loader), moved)
 
     return Feed(-(-n // batch_size), n, sample[1], marks.of_dataset(dataset, floats), epoch, sample=sample)
 
@@ -115,6 +144,11 @@ def _pair(given: Any) -> Any:
             " Wrap it in one that returns them."
         )
     return given
+
+
+def _copied(batch: Any) -> Any:
+    """A batch to look at, of which a scaling may write into the inputs."""
+    return [part.clone() if isinstance(part, Tensor) else copy.copy(part) for part in _pair(batch)]
 
 
 def _moved(
@@ -142,16 +176,19 @@ def _moved(
 
 
 def _batches(
-    loader: DataLoader[Any], steps: int, moved: Callable[[Any], tuple[Tensor, Tensor]], skip: int = 0
+    begun: Callable[[], Iterator[Any]],
+    steps: int,
+    moved: Callable[[Any], tuple[Tensor, Tensor]],
+    skip: int = 0,
 ) -> Batches:
-    """The loader's batches, as many as it promised; those left out are gone through here and now."""
-    found = iter(loader) if skip else None
+    """A loader's batches, as many as it promised; those left out are gone through here and now."""
+    found = begun() if skip else None
     for _ in range(skip):
         next(found)  # type: ignore[arg-type]
 
     def rest() -> Batches:
         count = skip
-        for count, batch in enumerate(loader if found is None else found, skip + 1):
+        for count, batch in enumerate(begun() if found is None else found, skip + 1):
             if count > steps:
                 break
             yield moved(batch)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
-from surefoot.train.given import check_rows
+from surefoot.train.given import check_rows, of_one_kind
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
@@ -107,12 +107,14 @@ def material(
     fed = partial(feed, device=device, scaling=scaling, floats=floats(model))
     rows = fed(train, config.batch_size, shuffle=config.shuffle, seed=config.seed)
     some = at_once(rows.sample, config.batch_size, config.accumulate)
-    valid_rows = None if valid is None else fed(valid, some)
+    valid_rows = None if valid is None else of_one_kind(rows, fed(valid, some, training=False))
     # shuffled rows are gathered anew in each epoch
     writable = config.shuffle and valid is None
     wide = config.precision == "float32"
     check_rows(model, rows, valid_rows, config.batch_size, config.accumulate, wide=wide, writable=writable)
-    objective = Objective.of(loss, rows.target, metric)
+    target = rows.target
+    assert target is not None  # those to train on are always looked at
+    objective = Objective.of(loss, target, metric)
     check_objective(model, rows, valid_rows, objective)
     if config.accumulate == 1:  # else the first step tells more of it
         warn_of_sum(objective.loss)
@@ -131,6 +133,6 @@ def material(
     if rows.flaw is None:
         rows = watched(rows)
     # told once where all targets are at hand: a step of a small model is too short to count them each time
-    known = rows.target if measured(rows.target) else rows.targets
+    known = target if measured(target) else rows.targets
     weigh = None if known is not None and objective.even(known) else objective.weigher()
     return Material(rows, valid_rows, objective, compared, marks, weigh)

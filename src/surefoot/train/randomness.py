@@ -14,22 +14,46 @@ import torch
 if TYPE_CHECKING:
     from surefoot.train.batch import Batches, Feed
 
-__all__ = ["Randomness", "drawing", "forked", "unmoved"]
+__all__ = ["Randomness", "drawing", "forked", "go_to", "same", "states", "unmoved"]
+
+
+def states(generators: Sequence[torch.Generator] = ()) -> dict[str, Any]:
+    """The random states on the CPU, of torch, Python and numpy, and of these generators."""
+    return {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "loader": [generator.get_state() for generator in generators],
+    }
+
+
+def go_to(state: dict[str, Any], generators: Sequence[torch.Generator] = ()) -> None:
+    """Set them as they were."""
+    torch.set_rng_state(state["torch"])
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    for generator, own in zip(generators, state["loader"], strict=False):
+        generator.set_state(own)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the states are those of the other time."""
+    tensors = zip([one["torch"], *one["loader"]], [other["torch"], *other["loader"]], strict=True)
+    return (
+        all(a.equal(b) for a, b in tensors)
+        and one["python"] == other["python"]
+        and all(np.array_equal(a, b) for a, b in zip(one["numpy"], other["numpy"], strict=True))
+    )
 
 
 @contextmanager
 def unmoved(generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
     """Leave torch's, Python's and numpy's random states, and these generators, as they are now."""
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()
-    own = [generator.get_state() for generator in generators]
+    before = states(generators)
     try:
         yield
     finally:
-        torch.set_rng_state(before[0])
-        random.setstate(before[1])
-        np.random.set_state(before[2])
-        for generator, state in zip(generators, own, strict=True):
-            generator.set_state(state)
+        go_to(before, generators)
 
 
 @contextmanager
@@ -111,12 +135,7 @@ class Randomness:
     def now(self) -> dict[str, Any]:
         """The states as they are."""
         kind = self._device.type
-        state = {
-            "torch": torch.get_rng_state(),
-            "python": random.getstate(),
-            "numpy": np.random.get_state(),
-            "loader": [generator.get_state() for generator in self._generators],
-        }
+        state = states(self._generators)
         if kind == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self._device)
         elif kind == "mps":
@@ -125,11 +144,7 @@ class Randomness:
 
     def go_back(self, state: dict[str, Any]) -> None:
         """Set them as they were."""
-        torch.set_rng_state(state["torch"])
-        random.setstate(state["python"])
-        np.random.set_state(state["numpy"])
-        for generator, own in zip(self._generators, state["loader"], strict=False):
-            generator.set_state(own)
+        go_to(state, self._generators)
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self._device)
         if "mps" in state:
