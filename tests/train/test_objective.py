@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, r2_score
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train import fit
@@ -277,3 +277,36 @@ def test_targets_that_the_loss_ignores_count_in_neither(loss: Loss | None, ignor
     parts = zip(x.split(16), some.split(16), strict=True)
     got = evaluate(model, parts, Objective.of(loss, y)).tolist()
     assert got == pytest.approx(evaluate(model, [(x[kept], y[kept])], Objective.of(None, y)).tolist())
+
+
+class Half(nn.Module):
+    """Only under autocast do its parts fit together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2).bfloat16()
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.second(self.first(x))
+        return output
+
+
+def test_an_evaluation_is_under_the_autocast_of_training() -> None:
+    seen = set()
+
+    def score(outputs: Tensor, targets: Tensor) -> float:
+        seen.add(outputs.dtype)
+        return float((outputs.argmax(1) == targets).numpy().mean())
+
+    x, y = torch.randn(40, 3), torch.arange(40) % 2
+    for form in ((x, y), DataLoader(TensorDataset(x, y), 8)):
+        model = Half()
+        run = fit(model, form, (x, y), metric=score, precision="bfloat16", epochs=2, progress=False)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            expected = functional.cross_entropy(model(x), y)
+        assert run.epochs[-1]["valid_loss"] == pytest.approx(float(expected), rel=1e-6)
+    assert seen == {torch.float32}
+    with pytest.raises(
+        InputError, match="accuracy needs an output for each class"
+    ):  # by a try before training
+        fit(Half(), (x, y[:, None].repeat(1, 3)), (x, y), precision="bfloat16", progress=False)

@@ -123,7 +123,7 @@ class Config:
     threads: Annotated[int | None, Parameter(group=_MACHINE, converter=whole_number)] = None
     """Threads of the CPU. [default: as many as are fastest where steps are small, else torch's choice]"""
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
-    """bfloat16: autocast the forward pass."""
+    """bfloat16: autocast the forward pass, of validations too."""
     compile: Annotated[Literal["off", "on", "auto"], Parameter(group=_MACHINE)] = "off"
     """Take the training steps by one compiled program (a GPU: a CUDA graph): on, or auto, where it pays."""
 

@@ -112,7 +112,7 @@ def fit(
         threads: of the CPU, for this run. None takes small steps by one thread, or, where no bit of the
             result goes by their number, by up to as many as torch has been set to; and others by so many.
         device: "auto" is cuda, mps or cpu, the first there is.
-        precision: "float32", or "bfloat16" to autocast the forward pass.
+        precision: "float32", or "bfloat16" to autocast the forward pass, of validations too.
         compile: "off"; "on" runs the step as one compiled program; "auto" does so where that pays.
         progress: print a line per epoch, and a bar where somebody watches.
         out: a folder to write the run to, created here.
@@ -167,7 +167,6 @@ def fit(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     modes.train(model)
-    autocast = torch.autocast(place.type, torch.bfloat16) if precision == "bfloat16" else None
     with drawing(config.seed, place):  # as a scaling may, or a model that is looked at
         what = material(
             model,
@@ -199,7 +198,7 @@ def fit(
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
     begun = folder.settled("compile") if folder is not None and resume else None
     with drawing(config.seed, place), sharing.up_to(taken.most):
-        job = Job(model, objective.loss, made, clip, autocast, config.accumulate)
+        job = Job(model, objective.loss, made, clip, objective.autocast, config.accumulate)
         step, compile = choose(
             begun or compile,
             job,

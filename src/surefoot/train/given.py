@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +62,7 @@ def check_rows(
     batch_size: int,
     accumulate: int,
     *,
-    wide: bool = True,
+    autocast: torch.autocast | None = None,
     writable: bool = False,
 ) -> None:
     """Raise an InputError for rows that the model would fail on late, or change.
@@ -73,18 +73,18 @@ def check_rows(
         valid: to validate on.
         batch_size: rows in a step.
         accumulate: parts of it.
-        wide: whether floats reach the model in their own dtype: autocast narrows them.
+        autocast: under which the model is called.
         writable: whether the model may write into its rows.
     """
-    check_takes(model, rows, wide=wide)
+    check_takes(model, rows, autocast)
     if valid is not None:
-        check_valid(model, rows, valid)
-    check_single_rows(model, rows, batch_size, accumulate)
+        check_valid(model, rows, valid, autocast)
+    check_single_rows(model, rows, batch_size, accumulate, autocast)
     if not writable:
-        check_keeps_rows(model, rows, valid)
+        check_keeps_rows(model, rows, valid, autocast=autocast)
 
 
-def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
+def check_keeps_rows(model: nn.Module, *feeds: Feed | None, autocast: torch.autocast | None = None) -> None:
     """Raise an InputError for a model that writes into its input: batches are slices of the rows themselves.
 
     It would change them at each evaluation, and with them all that is measured on them.
@@ -95,7 +95,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
     x = sample[0].clone()
     version = x._version
     try:
-        with looked_at(model, x.device):
+        with looked_at(model, x.device, autocast):
             model(x)
     except Exception:
         return  # whatever is wrong will show in training
@@ -106,14 +106,15 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None) -> None:
         )
 
 
-def check_takes(model: nn.Module, rows: Feed, *, wide: bool = True) -> None:
+def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None = None) -> None:
     """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own, or as int64.
 
     Args:
         model: to be trained.
         rows: to train on.
-        wide: whether floats reach the model in their own dtype: autocast narrows them.
+        autocast: under which it is called, and which narrows floats before they reach it.
     """
+    wide = autocast is None
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     numbered = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
     if rows.sample is None or own is None or not (wide or numbered):
@@ -121,7 +122,7 @@ def check_takes(model: nn.Module, rows: Feed, *, wide: bool = True) -> None:
     x = rows.sample[0].clone()
     if x.dtype == own and not numbered:
         return
-    with looked_at(model, x.device):
+    with looked_at(model, x.device, autocast):
         if _takes(model, x.clone()):
             return
         floats = wide and x.dtype != own and _takes(model, x.to(own))
@@ -137,12 +138,14 @@ def check_takes(model: nn.Module, rows: Feed, *, wide: bool = True) -> None:
 
 
 @contextmanager
-def looked_at(model: nn.Module, device: torch.device) -> Iterator[None]:
+def looked_at(
+    model: nn.Module, device: torch.device, autocast: torch.autocast | None = None
+) -> Iterator[None]:
     """Call the model as an evaluation does, and leave it and the random numbers as they were."""
     # some count what they are shown
     buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
     try:
-        with modes.evaluating(model), forked(device):
+        with modes.evaluating(model), forked(device), autocast or nullcontext():
             yield
     finally:
         with torch.no_grad():
@@ -159,7 +162,7 @@ def _takes(model: nn.Module, x: torch.Tensor) -> bool:
     return True
 
 
-def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
+def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autocast | None = None) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
     if valid.target is not None:
         _check_kind(rows, valid.target)
@@ -168,7 +171,7 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed) -> None:
     x, other = (feed.sample[0][:1].clone() for feed in (rows, valid) if feed.sample is not None)
     if x.shape[1:] == other.shape[1:] and x.dtype == other.dtype:
         return
-    with looked_at(model, x.device):
+    with looked_at(model, x.device, autocast):
         if _takes(model, other) or not _takes(model, x):
             return  # whatever else is wrong will show in training
     told = [f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape[1:])}" for t in (x, other)]
@@ -195,7 +198,13 @@ def _check_kind(rows: Feed, target: torch.Tensor) -> None:
         raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
 
 
-def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate: int) -> None:
+def check_single_rows(
+    model: nn.Module,
+    rows: Feed,
+    batch_size: int,
+    accumulate: int,
+    autocast: torch.autocast | None = None,
+) -> None:
     """Raise an InputError where batch norm would meet a single row, which it cannot normalise.
 
     That is mostly an epoch's last batch: a run would fail only there.
@@ -207,7 +216,7 @@ def check_single_rows(model: nn.Module, rows: Feed, batch_size: int, accumulate:
     try:
         trial, x = copy.deepcopy(model), rows.sample[0][:1].clone()
         modes.train(trial)
-        with torch.no_grad(), forked(x.device):
+        with torch.no_grad(), forked(x.device), autocast or nullcontext():
             trial(x)
     except Exception as error:
         if "more than 1 value per channel" not in str(error):

@@ -110,11 +110,19 @@ def material(
     valid_rows = None if valid is None else of_one_kind(rows, fed(valid, some, training=False))
     # shuffled rows are gathered anew in each epoch
     writable = config.shuffle and valid is None
-    wide = config.precision == "float32"
-    check_rows(model, rows, valid_rows, config.batch_size, config.accumulate, wide=wide, writable=writable)
+    autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else None
+    check_rows(
+        model,
+        rows,
+        valid_rows,
+        config.batch_size,
+        config.accumulate,
+        autocast=autocast,
+        writable=writable,
+    )
     target = rows.target
     assert target is not None  # those to train on are always looked at
-    objective = Objective.of(loss, target, metric)
+    objective = Objective.of(loss, target, metric, autocast)
     check_objective(model, rows, valid_rows, objective)
     if config.accumulate == 1:  # else the first step tells more of it
         warn_of_sum(objective.loss)

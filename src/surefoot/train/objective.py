@@ -40,15 +40,23 @@ class Objective:
         metric: "accuracy" of class numbers, "r2" of measured targets, "loss", or the name of `score`.
         ignored: a class number that counts in neither, as in torch's cross entropy.
         score: a metric of the user's own: (outputs, targets) of all rows -> a number, the larger the better.
+        autocast: entered around the model and the loss.
     """
 
     loss: Loss
     metric: str
     ignored: int = -100
     score: Score | None = None
+    autocast: torch.autocast | None = None
 
     @classmethod
-    def of(cls, loss: str | Loss | None, target: Tensor, metric: str | Score | None = None) -> Objective:
+    def of(
+        cls,
+        loss: str | Loss | None,
+        target: Tensor,
+        metric: str | Score | None = None,
+        autocast: torch.autocast | None = None,
+    ) -> Objective:
         """The objective for a batch's `target`: integers are classes, floats are measured.
 
         Args:
@@ -56,6 +64,7 @@ class Objective:
             target: one target, or some.
             metric: one of `METRICS`, or a function; None goes by the targets, and is "loss" where, of
                 measured targets, a loss of the user's own need not be a distance.
+            autocast: entered around the model and the loss.
 
         Raises:
             InputError: no loss or metric by that name, one for other targets, or a loss that can't be called.
@@ -94,7 +103,8 @@ class Objective:
             raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
         given = getattr(loss, "keywords", {}).get("ignore_index", cls.ignored)  # a partial's
         ignored = getattr(loss, "ignore_index", given)
-        return cls(loss, metric, ignored if isinstance(ignored, int) else cls.ignored, score)
+        ignored = ignored if isinstance(ignored, int) else cls.ignored
+        return cls(loss, metric, ignored, score, autocast)
 
     @property
     def squares(self) -> bool:
@@ -133,7 +143,8 @@ class Objective:
                     f"The metric {self.metric} would be told from one tensor of all rows' outputs; the model"
                     f" gives a {type(output).__name__}. With metric='loss' it is judged by its loss."
                 )
-            return output, target
+            # of which numpy has none
+            return output.float() if output.dtype == torch.bfloat16 else output, target
         if self.metric == "accuracy":
             if not of_classes(getattr(self.loss, "func", self.loss)):  # a partial's
                 check_dimension(output, target)
@@ -169,8 +180,10 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     own = objective.loss
     with evaluating(model), evaluating(own) if isinstance(own, nn.Module) else nullcontext():
         for x, y in batches:
-            output = model(x)
-            loss = wide(objective.loss(output, y))
+            with objective.autocast or nullcontext():
+                output = model(x)
+                loss = objective.loss(output, y)
+            loss = wide(loss)
             rows += len(x)
             weight = weigh(y)
             weights.append(wide(weight))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
         return
     x, y = (t.clone() for t in rows.sample)
     try:
-        with looked_at(model, x.device):
+        with looked_at(model, x.device, objective.autocast):
             output = model(x)
     except Exception:
         return  # whatever is wrong will show in training
@@ -33,7 +33,8 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
     _check_shapes(output, y, objective)
     if of_torch(objective.loss):  # one of the user's own may note that it was called
         loss = None
-        with suppress(Exception), torch.no_grad():  # that shows in training
+        # that shows in training
+        with suppress(Exception), torch.no_grad(), objective.autocast or nullcontext():
             loss = objective.loss(output, y)
         if loss is not None:
             check_loss(loss)
