@@ -13,12 +13,9 @@ from torch import Tensor
 
 from surefoot.errors import InputError
 
-__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "at_once", "copied", "narrowed", "unwritten", "watched"]
+__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "copied", "narrowed", "unwritten", "watched"]
 
-_ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
-_SMALL, _LARGE = 2**10, 2**18  # numbers in a small row; in a batch of larger ones
 _WATCHED = 1000  # batches: more than there are between two times that losses are fetched
-_WIDE = 64  # numbers that a layer makes of one whole number, such as a token
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -155,15 +152,3 @@ def as_tensor(values: Any) -> Tensor:
 def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:
     """The dtype that a model gets: float64 only where its own floats are."""
     return floats if tensor.dtype == torch.float64 else tensor.dtype
-
-
-def at_once(sample: tuple[Tensor, Tensor] | None, batch_size: int, accumulate: int = 1) -> int:
-    """How many rows are evaluated at once: many small ones, and of large ones no more than are trained on.
-
-    Where a gradient is taken in parts, for want of memory, no more than a part has.
-    """
-    part = max(1, batch_size // accumulate)
-    if sample is None or accumulate > 1:
-        return part
-    numbers = sample[0][0].numel() * (1 if sample[0].is_floating_point() else _WIDE)
-    return _ROWS if numbers <= _SMALL else max(part, min(_ROWS, _LARGE // numbers))

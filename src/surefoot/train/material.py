@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.train.batch import Batches, Feed, at_once, copied, unwritten, watched
+from surefoot.train.batch import Batches, Feed, copied, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows, of_one_kind
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
+from surefoot.train.portions import at_once
 from surefoot.train.same import told
 from surefoot.train.scoring import Score
 
@@ -106,11 +107,11 @@ def material(
     """
     fed = partial(feed, device=device, scaling=scaling, floats=floats(model))
     rows = fed(train, config.batch_size, shuffle=config.shuffle, seed=config.seed)
-    some = at_once(rows.sample, config.batch_size, config.accumulate)
+    autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else None
+    some = at_once(model, rows.sample, config.batch_size, config.accumulate, autocast)
     valid_rows = None if valid is None else of_one_kind(rows, fed(valid, some, training=False))
     # shuffled rows are gathered anew in each epoch
     writable = config.shuffle and valid is None
-    autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else None
     check_rows(
         model,
         rows,

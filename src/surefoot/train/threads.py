@@ -19,9 +19,9 @@ from surefoot.optim.threads import set_threads
 from surefoot.train import modes
 from surefoot.train.config import Config
 from surefoot.train.engine import NO_MEAN, Job, Step
-from surefoot.train.given import looked_at
 from surefoot.train.imports import STRICT, x86
 from surefoot.train.losses import LOSSES
+from surefoot.train.passing import passed
 from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared
 from surefoot.train.span import Span
@@ -87,27 +87,15 @@ def small(model: nn.Module, x: Tensor, batch_size: int, validated: float = 0) ->
     work = 0
     counted: set[Tensor] = set()
 
-    def count(module: nn.Module, _: Any, output: Any) -> None:
+    def count(module: nn.Module, output: Any) -> None:
         nonlocal work
         weight = getattr(module, "weight", None)
         if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
             work += 2 * output.numel() * weight[0].numel()
             counted.add(weight)
 
-    # it would be compiled anew for a single row, and with the hooks
-    if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
+    if not passed(model, x, count):
         return False
-    hooks: list[Any] = []
-    try:
-        for module in model.modules():
-            hooks.append(module.register_forward_hook(count))  # a scripted one refuses
-        with looked_at(model, x.device):
-            model(x.clone())  # some write into it
-    except (Exception, SystemExit):  # what is wrong with the model will show when it trains
-        return False
-    finally:
-        for hook in hooks:
-            hook.remove()
     # what cannot be counted keeps torch's choice, as a matrix of which no layer's output tells
     if any(p.ndim > 1 and p not in counted for p in model.parameters()):
         return False
