@@ -74,7 +74,7 @@ def test_what_cannot_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("fit").mkdir()
     Path("fit/config.toml").write_text('data = "given to fit"')
     for name, sentence in {
-        "nowhere": "'nowhere' is no run's folder: it holds no config.toml.",
+        "nowhere": "There is no run's folder 'nowhere'.",
         "empty": "'empty' is no run's folder: it holds no config.toml.",
         "fit": "The run 'fit' was made by fit(), which alone has its model and data; call it again with"
         " resume=True.",

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from surefoot import SGD, fit
 from surefoot.cli import main
 
 
@@ -52,6 +56,11 @@ def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == (
         "surefoot: There is no folder 'runs'; the first run makes it: surefoot train.\n"
     )
+    assert main(["runs", "nothing"]) == 2
+    assert capsys.readouterr().err == (
+        "surefoot: There is no folder 'nothing'; surefoot train writes runs into 'runs', unless --out says"
+        " where.\n"
+    )
     Path("runs").mkdir()
     assert main(["runs"]) == 2
     assert capsys.readouterr().err == "surefoot: There is no run in 'runs'.\n"
@@ -68,3 +77,14 @@ def test_a_default_lr_is_the_one_that_a_warm_up_rises_to(capsys: pytest.CaptureF
     Path("runs/a/metrics.jsonl").write_text("".join(records))
     assert main(["runs"]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[-2:] == ["0.001", "32"]
+
+
+def test_one_optimizer_has_one_name(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
+    makers: list[Any] = [None, lambda p: SGD(p, lr=0.1), lambda p: torch.optim.SGD(p, lr=0.1)]
+    for name, maker in zip("abc", makers, strict=True):
+        fit(nn.Linear(2, 2), rows, optimizer=maker, epochs=1, out=f"runs/{name}", progress=False)
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    column = lines[0].index("optimizer")
+    assert [line[column:].split()[0] for line in lines[1:]] == ["sgd", "sgd", "SGD"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
@@ -397,3 +398,23 @@ def test_to_apples_gpu_a_batch_is_copied_before_its_memory_is_freed(monkeypatch:
     for device in ("mps", "cuda"):
         loaders._moved((X, Y), torch.device(device), None, torch.float32)
     assert asked == [False, False, True, True]
+
+
+class Pictures(Dataset[Any]):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, row: int) -> Any:
+        return Image.fromarray(np.zeros((6, 6), np.uint8)), row % 2
+
+
+@pytest.mark.parametrize("sampler", [None, [[0, 1], [2, 3]]])
+def test_pictures_are_to_become_tensors(sampler: Any) -> None:
+    for rows in (Pictures(), DataLoader(Pictures(), 4), DataLoader(Pictures(), batch_sampler=sampler)):
+        with pytest.raises(InputError) as caught:
+            feed(rows, 4, device=CPU)
+        assert str(caught.value) == (
+            "The data set gives a PIL.Image.Image, of which torch makes no batch; let the data set return"
+            " tensors, arrays or numbers, as torchvision.transforms.ToTensor() makes of a picture, or"
+            " numpy.asarray(picture)."
+        )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -146,18 +148,47 @@ class Bag(nn.Module):
 @pytest.mark.parametrize(
     ("dtype", "net", "text"),
     [
-        (torch.int64, nn.Linear(3, 2), "int64; give it float32, as by x.to(torch.float32)."),
-        (torch.float16, nn.Linear(3, 2), "float16; give it float32, as by x.to(torch.float32)."),
-        (torch.bool, nn.Linear(3, 2), "bool; give it float32, as by x.to(torch.float32)."),
-        (torch.float32, nn.Linear(3, 2).double(), "float32; give it float64, as by x.to(torch.float64)."),
-        (torch.float32, nn.Linear(3, 2).bfloat16(), "float32; give it bfloat16, as by x.to(torch.bfloat16)."),
+        (
+            torch.int64,
+            nn.Linear(3, 2),
+            "int64; give it float32, as by scaling=lambda x: x.to(torch.float32).",
+        ),
+        (
+            torch.float16,
+            nn.Linear(3, 2),
+            "float16; give it float32, as by scaling=lambda x: x.to(torch.float32).",
+        ),
+        (torch.bool, nn.Linear(3, 2), "bool; give it float32,"),
+        (
+            torch.float32,
+            nn.Linear(3, 2).double(),
+            "float32; give it float64, as by scaling=lambda x: x.to(torch.float64).",
+        ),
+        (
+            torch.float32,
+            nn.Linear(3, 2).bfloat16(),
+            "float32; give it bfloat16, as by scaling=lambda x: x.to(torch.bfloat16).",
+        ),
     ],
 )
 def test_inputs_of_a_dtype_that_the_model_cannot_take(dtype: torch.dtype, net: nn.Module, text: str) -> None:
     x, y = torch.ones(8, 3).to(dtype), torch.zeros(8, dtype=torch.int64)
     with pytest.raises(InputError) as caught:
         fit(net, (x, y), epochs=1, progress=False)
-    assert str(caught.value) == f"The model cannot take inputs of {text}"
+    wanted = text.split()[-1].rstrip(",")
+    assert str(caught.value) == (
+        f"The model cannot take inputs of {text} as by scaling=lambda x: x.to(torch.{wanted})."
+    )
+
+
+def test_a_mapped_file_of_float16_is_widened_batch_by_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("surefoot.train.feed._SMALL", 8)
+    np.save(tmp_path / "x.npy", np.ones((8, 3), np.float16))
+    x, y = np.load(tmp_path / "x.npy", mmap_mode="r"), np.zeros(8, np.int64)
+    scaling = lambda x: x.to(torch.float32)  # noqa: E731  as the sentence has it
+    fit(nn.Linear(3, 2), (x, y), (x, y), scaling=scaling, epochs=1, progress=False)
 
 
 def test_whole_numbers_are_for_a_model_that_takes_them() -> None:

@@ -178,6 +178,8 @@ def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         predict.load(tmp_path)
     assert str(caught.value) == f"'{tmp_path}' is no run's folder: it holds no config.toml."
+    with pytest.raises(InputError, match=r"There is no run's folder '.*nowhere'"):
+        predict.load(tmp_path / "nowhere")
     (tmp_path / "config.toml").write_text("")
     with pytest.raises(InputError, match="Cannot read the weights"):
         predict.load(tmp_path)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from surefoot.errors import InputError
-from surefoot.train.same import check_given, check_options, mark, sources
+from surefoot.train.same import check_given, check_options, mark, named, sources
 
 
 def test_another_option_is_named_with_both_values() -> None:
@@ -59,6 +60,7 @@ def test_what_is_given_anew_is_told_apart() -> None:
 
 MODEL = """
 import torch
+from torch import nn
 
 class Mine(torch.nn.Module):
     @property
@@ -98,3 +100,14 @@ def test_a_class_of_a_notebook_is_told_by_its_methods(
     assert first.keys() == {"model"}
     assert of("\n\n" + MODEL, "<cell 2>") == first
     assert of(MODEL.replace(was, new), "<cell 3>") != first
+
+
+def test_a_compiled_model_is_called_by_what_is_in_it(tmp_path: Path) -> None:
+    inner = nn.Linear(2, 2)
+    assert named(torch.compile(inner, backend="eager")) == named(inner) == "torch.nn.modules.linear:Linear"  # type: ignore[arg-type]
+    before = {"model": "torch._dynamo.eval_frame:OptimizedModule", "epochs": 3}  # by an earlier version
+    check_options(tmp_path, before, {"model": named(inner), "epochs": 3})
+    with pytest.raises(InputError, match="begun with epochs 3, not 4"):
+        check_options(tmp_path, before, {"model": named(inner), "epochs": 4})
+    with pytest.raises(InputError, match="begun with model 'a:B', not "):
+        check_options(tmp_path, {"model": "a:B"}, {"model": named(inner)})

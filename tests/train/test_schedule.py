@@ -142,6 +142,21 @@ def test_a_lent_optimizer_is_what_it_was(name: str, lr: Any) -> None:
     assert float(optimizer.param_groups[0]["lr"]) == 0.5
 
 
+def test_what_torchs_other_schedules_write_is_put_back_too() -> None:
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.5, momentum=0.9)
+    before = dict(optimizer.param_groups[0])
+    for make in (
+        lambda o: torch.optim.swa_utils.SWALR(o, 0.01),
+        lambda o: torch.optim.lr_scheduler.CyclicLR(o, 0.001, 0.1, 5),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=20),
+    ):
+        with schedule.lent(optimizer):
+            made = make(optimizer)  # type: ignore[no-untyped-call]
+            optimizer.step()
+            made.step()
+        assert optimizer.param_groups[0] == before
+
+
 def test_what_an_optimizer_counts_in_its_groups_is_its_own() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
     with schedule.lent(optimizer):

@@ -110,8 +110,8 @@ def test_what_it_is_called() -> None:
         (nn.MSELoss, "; not the class MSELoss; make one of it."),
         (3, "The metric is one of 'accuracy', 'r2', 'loss', or a function of the outputs and targets of all "
             "rows to validate on, the larger the better; not 3."),
-        (lambda o, t: o, "The metric metric returned a tensor of shape (40, 2); it must return a number."),
-        (lambda o, t: None, "The metric metric returned NoneType; it must return a number."),
+        (lambda o, t: o, "The metric returned a tensor of shape (40, 2); it must return a number."),
+        (lambda o, t: None, "The metric returned NoneType; it must return a number."),
     ],
 )  # fmt: skip
 def test_what_is_none(metric: Any, said: str) -> None:

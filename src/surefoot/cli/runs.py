@@ -23,7 +23,10 @@ def runs(folder: Path = Path("runs"), /) -> int:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"'{folder}' is a file; runs are listed of a folder, such as runs.")
     if not folder.is_dir():
-        raise InputError(f"There is no folder '{folder}'; the first run makes it: surefoot train.")
+        made = "the first run makes it: surefoot train"
+        if folder != Path("runs"):
+            made = "surefoot train writes runs into 'runs', unless --out says where"
+        raise InputError(f"There is no folder '{folder}'; {made}.")
     table: list[tuple[str, ...]] = [
         ("run", "status", "epochs", "best", "", "optimizer", "lr", "momentum", "batch")
     ]
@@ -45,7 +48,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
                 f"{len(run.epochs)}/{config.epochs}",
                 f"{as_written(run.metric)[0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
                 f"epoch {best['epoch']}" if best else "",
-                config.optimizer.rpartition(":")[2],
+                _short(config.optimizer),
                 "" if lr is None else f"{lr:g}",
                 "" if config.momentum is None else f"{config.momentum:g}",
                 str(config.batch_size),
@@ -57,3 +60,9 @@ def runs(folder: Path = Path("runs"), /) -> int:
     for row in table:
         print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _short(optimizer: str) -> str:
+    """An optimizer's name: of surefoot's own the one that chooses it, also where it was given to fit."""
+    package, _, name = optimizer.rpartition(":")
+    return "sgd" if name == "SGD" and package.partition(".")[0] == "surefoot" else name

@@ -32,6 +32,7 @@ from surefoot.train.optimizers import Maker
 from surefoot.train.randomness import drawing
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run
+from surefoot.train.same import named
 from surefoot.train.saying import say
 from surefoot.train.scoring import Score
 from surefoot.train.span import Span
@@ -143,7 +144,7 @@ def fit(
     made = optimizers.over(model, optimizer)
     config = Config(
         data=GIVEN,
-        model=f"{type(model).__module__}:{type(model).__qualname__}",
+        model=named(model),
         **optimizers.told(made) | ({"optimizer": "sgd"} if optimizer is None else {}),
         epochs=epochs,
         batch_size=(isinstance(train, DataLoader) and train.batch_size) or batch_size,

@@ -130,7 +130,8 @@ def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None = 
     given, taken = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, own))
     if floats:
         raise InputError(
-            f"The model cannot take inputs of {given}; give it {taken}, as by x.to(torch.{taken})."
+            f"The model cannot take inputs of {given}; give it {taken}, as by"
+            f" scaling=lambda x: x.to(torch.{taken})."
         )
     if whole:
         bytes_too = ", which bytes become here too" * x.is_floating_point()

@@ -21,6 +21,7 @@ from surefoot.train.folder import RunFolder
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
+from surefoot.train.saved import check_run
 from surefoot.train.saying import say
 from surefoot.train.schedule import rise_of
 from surefoot.train.writing import at_home
@@ -180,8 +181,7 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
         RunDiverged, Interrupted: as for fit.
     """
     path = Path(run)
-    if not (path / "config.toml").is_file():
-        raise InputError(f"'{path}' is no run's folder: it holds no config.toml.")
+    check_run(path)
     config = Config(**read(path / "config.toml"))
     if config.data == GIVEN:
         raise InputError(

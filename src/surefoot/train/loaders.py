@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -59,7 +61,8 @@ def of_loader(
             first = moved(_first(loader.dataset))
     elif training or not leaves_traces(loader):  # else the first validation sees what its rows are like
         tell_epoch(1, *told)
-        opened = Opened(loader, generators)
+        with _told_of_kinds():
+            opened = Opened(loader, generators)
         with unmoved(generators):
             first = moved(_copied(opened.batch))
         if not training:  # it would wait, workers and all, for a validation, which begins at other states
@@ -129,10 +132,27 @@ def of_dataset(
 def _first(dataset: Dataset[Any]) -> Any:
     """A batch of the first two rows, or of one where there are no two, or they do not fit together."""
     pairs = [_pair(dataset[i]) for i in range(min(2, len(dataset)))]  # type: ignore[arg-type]
+    with _told_of_kinds():
+        try:
+            return default_collate(pairs)
+        except RuntimeError:
+            return default_collate(pairs[:1])
+
+
+@contextmanager
+def _told_of_kinds() -> Iterator[None]:
+    """What torch cannot put in a batch is told in a sentence."""
     try:
-        return default_collate(pairs)
-    except RuntimeError:
-        return default_collate(pairs[:1])
+        yield
+    except TypeError as error:
+        found = re.search("default_collate: .* found <class '(.*)'>", str(error))
+        if found is None:
+            raise
+        kind = found[1].removeprefix("builtins.")
+        advice = "let the data set return tensors, arrays or numbers"
+        if kind.startswith("PIL."):
+            advice += ", as torchvision.transforms.ToTensor() makes of a picture, or numpy.asarray(picture)"
+        raise InputError(f"The data set gives a {kind}, of which torch makes no batch; {advice}.") from None
 
 
 def _pair(given: Any) -> Any:

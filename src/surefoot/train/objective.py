@@ -26,7 +26,17 @@ from surefoot.train.losses import (
 )
 from surefoot.train.modes import evaluating
 from surefoot.train.progress import METRICS
-from surefoot.train.scoring import Score, check_dimension, correct, moments, name_of, number, whole, wide
+from surefoot.train.scoring import (
+    Score,
+    check_dimension,
+    correct,
+    moments,
+    name_of,
+    number,
+    said,
+    whole,
+    wide,
+)
 
 __all__ = ["Objective", "evaluate"]
 
@@ -140,7 +150,7 @@ class Objective:
         if self.score is not None:
             if not isinstance(output, Tensor):
                 raise InputError(
-                    f"The metric {self.metric} would be told from one tensor of all rows' outputs; the model"
+                    f"{said(self.metric)} would be told from one tensor of all rows' outputs; the model"
                     f" gives a {type(output).__name__}. With metric='loss' it is judged by its loss."
                 )
             # of which numpy has none

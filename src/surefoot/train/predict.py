@@ -54,8 +54,7 @@ def load(run: Path, *, best: bool = False) -> Trained:
     Raises:
         InputError: the folder is no run's, or its model cannot be made again.
     """
-    if not (run / "config.toml").is_file():
-        raise InputError(f"'{run}' is no run's folder: it holds no config.toml.")
+    saved.check_run(run)
     name = saved.BEST if best else saved.LAST
     about = saved.about(run, name)
     if "shape" not in about:

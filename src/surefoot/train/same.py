@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 
-__all__ = ["check_given", "check_options", "mark", "settled", "sources", "told"]
+__all__ = ["check_given", "check_options", "mark", "named", "settled", "sources", "told"]
 
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
 _BARE = re.compile("[0-9,]+ (rows|batches)")  # all that an earlier version noted of a DataLoader
+_WRAPPED = "torch._dynamo.eval_frame:OptimizedModule"  # all that an earlier version noted of a compiled model
 _ALWAYS = {field.name for field in dataclasses.fields(Config) if field.default is not None}  # in config.toml
 
 
@@ -33,9 +34,17 @@ def settled(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _FREE}
 
 
+def named(model: nn.Module) -> str:
+    """What config.toml calls a model: by its class, which torch.compile wraps in one of its own."""
+    kind = type(getattr(model, "_orig_mod", model))
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
 def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise an InputError for the first option that the run in the folder `path` was begun otherwise with."""
     then, now = settled(then), settled(now)
+    if then.get("model") == _WRAPPED:
+        then |= {"model": now.get("model")}
     for name in sorted(then.keys() | now.keys(), key=lambda name: (name not in ("model", "optimizer"), name)):
         if then.get(name) != now.get(name):
             if name not in then and name in _ALWAYS:

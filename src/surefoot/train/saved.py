@@ -16,7 +16,7 @@ from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack, unpack
 
-__all__ = ["BEST", "LAST", "LOSS", "about", "copied", "load", "save", "save_last"]
+__all__ = ["BEST", "LAST", "LOSS", "about", "check_run", "copied", "load", "save", "save_last"]
 
 _EXTRA = "extra of get_extra_state: "
 LAST, BEST, LOSS = "model.safetensors", "best.safetensors", "loss.safetensors"
@@ -97,3 +97,11 @@ def about(folder: Path, name: str = LAST) -> dict[str, Any]:
             return found
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"Cannot read the weights '{path}': {error}.") from error
+
+
+def check_run(path: Path) -> None:
+    """Raise an InputError for what is no run's folder."""
+    if not path.exists():
+        raise InputError(f"There is no run's folder '{path}'.")
+    if not (path / "config.toml").is_file():
+        raise InputError(f"'{path}' is no run's folder: it holds no config.toml.")

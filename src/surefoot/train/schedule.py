@@ -25,7 +25,8 @@ T = TypeVar("T")
 SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
 _FACTOR = 0.1
 # options of a group that torch's schedules write; all others are the optimizer's own
-CHANGED = {"lr", "initial_lr", "max_lr", "min_lr", "momentum", "betas", "base_momentum", "max_momentum"}
+CHANGED = {"lr", "initial_lr", "max_lr", "min_lr", "swa_lr"}
+CHANGED |= {"momentum", "betas", "base_momentum", "max_momentum"}
 
 
 def make(

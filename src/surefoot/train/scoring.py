@@ -13,7 +13,7 @@ from surefoot.errors import InputError
 from surefoot.train.losses import flat
 from surefoot.train.progress import METRICS
 
-__all__ = ["Score", "check_dimension", "correct", "moments", "name_of", "number", "whole", "wide"]
+__all__ = ["Score", "check_dimension", "correct", "moments", "name_of", "number", "said", "whole", "wide"]
 
 _SEVERAL = "; of rows in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss()"
 
@@ -36,6 +36,11 @@ def name_of(score: Score) -> str:
     return name if name.isidentifier() and name not in ("loss", "loss_mean") else "metric"
 
 
+def said(name: str) -> str:
+    """A metric of the user's own at the beginning of a sentence; one without a name is called "metric"."""
+    return "The metric" if name == "metric" else f"The metric {name}"
+
+
 def number(name: str, value: Any) -> float:
     """What a metric of the user's own returned.
 
@@ -45,7 +50,7 @@ def number(name: str, value: Any) -> float:
     with suppress(TypeError, ValueError, RuntimeError):
         return float(value)
     kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-    raise InputError(f"The metric {name} returned {kind}; it must return a number.")
+    raise InputError(f"{said(name)} returned {kind}; it must return a number.")
 
 
 def whole(name: str, parts: list[Tensor]) -> Tensor:
@@ -58,7 +63,7 @@ def whole(name: str, parts: list[Tensor]) -> Tensor:
     if len(shapes) > 1:
         one, other = (f"({', '.join(['n', *map(str, shape)])})" for shape in shapes[:2])
         raise InputError(
-            f"The metric {name} is told of all rows to validate on at once, and their batches are {one} and"
+            f"{said(name)} is told of all rows to validate on at once, and their batches are {one} and"
             f" {other}. Pad them to one length, or give metric='loss'."
         )
     return torch.cat(parts)
