@@ -151,23 +151,23 @@ class Bag(nn.Module):
         (
             torch.int64,
             nn.Linear(3, 2),
-            "int64; give it float32, as by scaling=lambda x: x.to(torch.float32).",
+            "int64; give it float32,",
         ),
         (
             torch.float16,
             nn.Linear(3, 2),
-            "float16; give it float32, as by scaling=lambda x: x.to(torch.float32).",
+            "float16; give it float32,",
         ),
         (torch.bool, nn.Linear(3, 2), "bool; give it float32,"),
         (
             torch.float32,
             nn.Linear(3, 2).double(),
-            "float32; give it float64, as by scaling=lambda x: x.to(torch.float64).",
+            "float32; give it float64,",
         ),
         (
             torch.float32,
             nn.Linear(3, 2).bfloat16(),
-            "float32; give it bfloat16, as by scaling=lambda x: x.to(torch.bfloat16).",
+            "float32; give it bfloat16,",
         ),
     ],
 )
