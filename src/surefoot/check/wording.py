@@ -88,8 +88,12 @@ def reproduction(
     dtype: str,
     found: Mismatch | None,
     before: Sequence[str] = (),
+    keys: Mapping[str, str] = {},
 ) -> str:
-    """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first."""
+    """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first.
+
+    `keys`: under which keys the groups hold options, where these are others.
+    """
     said = {o for g in script.groups for o in g.options}
     extra = {k: v for k, v in signature.call(given).items() if k not in said}
     worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
@@ -104,6 +108,7 @@ def reproduction(
         extra=extra,
         dtype=dtype,
         mismatch=found,
+        keys=keys,
     )
 
 

@@ -30,6 +30,7 @@ def to_torch_code(
     extra: Mapping[str, Any] | None = None,
     dtype: str = "float64",
     mismatch: Mismatch | None = None,
+    keys: Mapping[str, str] = {},
 ) -> str:
     """Write a script as torch code, without surefoot.
 
@@ -40,6 +41,7 @@ def to_torch_code(
         extra: constructor options that the script does not have, e.g. {"foreach": True}.
         dtype: of the parameters that the script gives none.
         mismatch: ends the code with an assert on this number, which holds for a right optimizer.
+        keys: the constructor's option → the key under which groups hold it, where that is another.
 
     Returns:
         The lines, as one string. Parameters whose names are none in Python, or are taken, get such as are:
@@ -75,7 +77,7 @@ def to_torch_code(
     script = _renamed(script, names)
     if mismatch is not None:
         mismatch = dataclasses.replace(mismatch, name=names[mismatch.name])
-    return "\n".join(_Writer(script, optimizer, dict(extra or {}), dtype).lines(imports, mismatch))
+    return "\n".join(_Writer(script, optimizer, dict(extra or {}), dtype, keys).lines(imports, mismatch))
 
 
 def _identifiers(names: Sequence[str], taken: set[str]) -> dict[str, str]:
@@ -113,8 +115,10 @@ def _renamed(script: Script, names: Mapping[str, str]) -> Script:
 class _Writer:
     """The code being written: which names, which optimizer, which dtypes."""
 
-    def __init__(self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str) -> None:
-        self.script, self.optimizer, self.extra = script, optimizer, extra
+    def __init__(
+        self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str, keys: Mapping[str, str]
+    ) -> None:
+        self.script, self.optimizer, self.extra, self.keys = script, optimizer, extra, keys
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
         self.groups = list(script.groups)  # with their options as they are by now
         self.live: list[int] = []  # those that the optimizer has, in its order
@@ -140,13 +144,13 @@ class _Writer:
         if len(groups) == 1:
             parameters = f"[{', '.join(groups[0].names)}]"
         else:
-            parameters = "[" + ", ".join(_group(g) for g in groups) + "]"
+            parameters = "[" + ", ".join(self.group(g) for g in groups) + "]"
         return f"{self.optimizer}({parameters}{options})"
 
     def step(self, t: int, step: Step) -> list[str]:
         lines = []
         for index in self.script.joining(t) if t > 1 else []:
-            lines.append(f"optimizer.add_param_group({_group(self.groups[index])})")
+            lines.append(f"optimizer.add_param_group({self.group(self.groups[index])})")
             self.live.append(index)
         for event in step.events:
             lines += self.event(event)
@@ -175,9 +179,8 @@ class _Writer:
                 self.groups[i] = dataclasses.replace(g, options={**g.options, event.option: event.value})
             groups = [i for i in self.live if i in meant]
             value = _option(event.value)
-            return [
-                f'optimizer.param_groups[{self.live.index(i)}]["{event.option}"] = {value}' for i in groups
-            ]
+            key = self.keys.get(event.option, event.option)
+            return [f'optimizer.param_groups[{self.live.index(i)}]["{key}"] = {value}' for i in groups]
         if isinstance(event, Move):
             move = f"{event.name}.copy_({self.tensor(event.name, event.value)})"
             return ["with torch.no_grad():", f"    {move}"]
@@ -206,14 +209,14 @@ class _Writer:
             f'assert {test}, f"should be {expected}, but is {{got}}"',
         ]
 
+    def group(self, group: Group) -> str:
+        options = {self.keys.get(o, o): v for o, v in group.options.items()}
+        return f"dict(params=[{', '.join(group.names)}]{_keywords(options)})"
+
     def tensor(self, name: str, value: Value, more: str = "") -> str:
         number = constant(value)
         made = f"tensor({_numbers(value)}" if number is None else f"full({shape(value)}, {_number(number)}"
         return f"torch.{made}, dtype=torch.{self.dtypes[name]}{more})"
-
-
-def _group(group: Group) -> str:
-    return f"dict(params=[{', '.join(group.names)}]{_keywords(group.options)})"
 
 
 def _keywords(options: Mapping[str, Option]) -> str:

@@ -51,6 +51,7 @@ def record(
     dtype: str = "float64",
     label: str | None = None,
     translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    keys: Mapping[str, str] = {},
     caught: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Trace:
     """Play a script on a torch optimizer and record w, the gradients and the state after each step, exactly.
@@ -64,6 +65,7 @@ def record(
         dtype: of the parameters that the script gives none, e.g. "float32".
         label: what to call the trace; by default the optimizer's class and dtype.
         translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
+        keys: the constructor's option → the key under which groups hold it, where that is another.
         caught: what it may raise and become OptimizerRaised; a KeyboardInterrupt is the user's, and passes.
 
     Returns:
@@ -79,7 +81,7 @@ def record(
         >>> record(script, torch.optim.SGD).steps[0].w
         {'w': (Fraction(-5, 2), Fraction(-57, 8))}
     """
-    return _Recording(script, make_optimizer, dtype, label, translate, caught).play()
+    return _Recording(script, make_optimizer, dtype, label, translate, keys, caught).play()
 
 
 class _Recording:
@@ -92,12 +94,13 @@ class _Recording:
         dtype: str,
         label: str | None,
         translate: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        keys: Mapping[str, str],
         caught: tuple[type[BaseException], ...],
     ) -> None:
         import torch
 
         self.script, self.make, self.label, self.translate = script, make, label, translate
-        self.caught = caught
+        self.keys, self.caught = keys, caught
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
         self.parameters = {
             n: torch.nn.Parameter(to_tensor(v, self.dtypes[n])) for n, v in script.start.items()
@@ -133,7 +136,8 @@ class _Recording:
         """Make an optimizer of the groups that have joined, with their present options."""
         groups = [self.group(i) for i in self.live]
         options = {k: v for k, v in groups[0].items() if k != "params"} if groups else {}
-        return self.make(groups[0]["params"] if len(groups) == 1 else groups, **options)
+        params = groups[0]["params"] if len(groups) == 1 else [self.keyed(g) for g in groups]
+        return self.make(params, **options)
 
     def group(self, index: int) -> dict[str, Any]:
         options = {k: plain(v) for k, v in self.options[index].items()}
@@ -142,11 +146,15 @@ class _Recording:
             **self.translate(options),
         }
 
+    def keyed(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """A group with the keys that its options have in the optimizer's groups."""
+        return {self.keys.get(k, k): v for k, v in group.items()}
+
     def begin(self, t: int, step: Step) -> None:
         """Let what happens before a step happen."""
         for index in self.script.joining(t) if t > 1 else []:
             with self.raising("add_param_group", t):
-                self.optimizer.add_param_group(self.group(index))
+                self.optimizer.add_param_group(self.keyed(self.group(index)))
             self.live.append(index)
         for event in step.events:
             if isinstance(event, Set):
@@ -159,10 +167,11 @@ class _Recording:
 
     def set(self, event: Set, t: int) -> None:
         for index in range(len(self.options)) if event.group is None else [event.group]:
-            before = self.group(index)
+            key = self.keys.get(event.option, event.option)
+            before = self.keyed(self.group(index))
             self.options[index][event.option] = event.value
-            after = self.group(index)
-            changed = {k for k in after if k != "params" and (k == event.option or after[k] != before.get(k))}
+            after = self.keyed(self.group(index))
+            changed = {k for k in after if k != "params" and (k == key or after[k] != before.get(k))}
             if index in self.live:
                 with self.raising("set", t):
                     target = self.optimizer.param_groups[self.live.index(index)]

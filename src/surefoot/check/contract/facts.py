@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from surefoot.check.contract.clause import Make
+from surefoot.check.contract.keys import group_keys
 from surefoot.check.contract.tools import NEEDS, gradient, is_one, lacks, run, weight
 
 __all__ = ["FACTS", "NO_OPTIMIZER", "UNREADY"]
@@ -195,7 +196,8 @@ def _reads(cls: type, option: str) -> bool:
     return any(option in getattr(getattr(f, "__code__", None), "co_consts", ()) for f in methods)
 
 
-FACTS: dict[str, Callable[..., str | None]] = {
+FACTS: dict[str, Callable[..., Any]] = {
+    "group keys": group_keys,
     "unread": unread,
     "an optimizer": an_optimizer,
     "a closure": a_closure,
