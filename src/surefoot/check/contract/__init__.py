@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 # the order of these is the order of examination
-from surefoot.check.contract import construction, gradients, parameters, resume, tensors, numerics  # isort: skip
+from surefoot.check.contract import construction, gradients, parameters, resume, joining, tensors  # isort: skip
+from surefoot.check.contract import sparse, numerics  # isort: skip
 from surefoot.check.contract import tooling, distributed, copies  # isort: skip
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.examine import examine
@@ -15,9 +16,11 @@ __all__ = [
     "distributed",
     "examine",
     "gradients",
+    "joining",
     "numerics",
     "parameters",
     "resume",
+    "sparse",
     "tensors",
     "tooling",
 ]

@@ -42,10 +42,25 @@ def distributed_checkpoint(make: Make) -> Claims:
     how = by_torch.StateDictOptions(full_state_dict=True, cpu_offload=True)
     saved = by_torch.get_optimizer_state_dict(nets[1], first, options=how)
     fresh.detach().copy_(twin.detach())
-    by_torch.set_optimizer_state_dict(nets[2], second, saved, options=how)
+    still = weight(2, 2)
+    still.grad = torch.zeros_like(still)
+    idle = make([still])
+    for group in idle.param_groups:
+        if "lr" in group:
+            group["lr"] = 0.0
+    idle.step()  # as torch does before it loads
+    made = bool(state(idle, still))
+    if made:
+        by_torch.set_optimizer_state_dict(nets[2], second, saved, options=how)
     loaded = fresh.tolist()
     run(second, [fresh], range(2, 4))
     return [
+        ("a step with lr 0 and gradients of 0 makes state", True, made),
+        (
+            "the groups have the key 'lr', which torch sets to 0 for that step",
+            True,
+            "lr" in idle.param_groups[0] or loaded == twin.tolist(),
+        ),
         ("w, when the state has been loaded", twin.tolist(), loaded, 1e-5),
         ("w after 4 steps, saved and loaded after 2", w.tolist(), fresh.tolist(), 1e-5),
     ]

@@ -34,6 +34,50 @@ BY_PLACE = (
     "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
     "under the parameter itself, self.state[p], not in a list by its position."
 )
+# clause, what its claim says, and how that is mended
+OF_CLAIMS = (
+    (
+        "no-gradient",
+        "the state of",
+        "In the loop, before any state is made: if p.grad is None: continue.",
+    ),
+    (
+        "resume",
+        "the dtypes of",
+        "In state_dict(), leave each tensor in the dtype in which it is kept.",
+    ),
+    (
+        "checkpoint-file",
+        "the dtypes of",
+        "torch's load_state_dict casts state to the parameter's dtype: after super().load_state_dict(saved) "
+        "put the tensors of saved['state'] back as they were.",
+    ),
+    (
+        "dtype-state",
+        "the count",
+        "Count by a number, or by torch.tensor(0.0) in float32: bfloat16 counts to 256, and stays there.",
+    ),
+    (
+        "add-group",
+        "options of its own",
+        "Read every option from the group itself; what is noted of groups in __init__ lacks later ones.",
+    ),
+    (
+        "sparse",
+        "twice",
+        "Begin with grad = p.grad.coalesce(): it sums the rows that a sparse gradient has twice.",
+    ),
+    (
+        "distributed-checkpoint",
+        "have the key 'lr'",
+        "Keep the learning rate under the key 'lr' in the groups, whatever the constructor calls it.",
+    ),
+    (
+        "distributed-checkpoint",
+        "makes state",
+        "Skip no step because lr or its gradients are 0: state is made in the first one, whatever it is.",
+    ),
+)
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
@@ -89,6 +133,4 @@ def of_failure(id: str, what: str, mixed_up: bool) -> str:
         return "torch's distributed code gives it by its name: def load_state_dict(self, state_dict)."
     if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into
         return CLAUSES["grad-kept"].mend
-    if id == "no-gradient" and what.startswith("the state of"):
-        return "In the loop, before any state is made: if p.grad is None: continue."
-    return ""
+    return next((mend for clause, words, mend in OF_CLAIMS if clause == id and words in what), "")

@@ -101,13 +101,25 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
     why="A step counter that every parameter advances makes the rule depend on the model's size.",
     mend="Count steps once per step(), or in each parameter's own state; keep every buffer there, too.",
     over="rich",
+    cases=[{"shape": (2, 2)}, {"shape": (2, 1, 2, 2)}],  # buffers of kernels alone may be found by shape
     needs=["repeatable", "uncoupled"],
 )
-def company(make: Make) -> Claims:
-    w, other, twin, alone = weight(2, 2), weight(2, 3), weight(2, 2), weight(2, 2)
+def company(make: Make, shape: tuple[int, ...]) -> Claims:
+    w, other, twin, alone = weight(*shape), weight(2, 3), weight(*shape), weight(*shape)
+    if len(shape) > 2 and not _steps(make, alone):
+        return f"a parameter of shape {shape} is not stepped"  # that is for shapes to tell
     run(make([w, other, twin]), [w, other, twin], range(3))
     run(make([alone]), [alone], range(3))
     return [("a parameter beside others, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
+
+
+def _steps(make: Make, like: torch.Tensor) -> bool:
+    w = weight(*like.shape)
+    try:
+        run(make([w]), [w], range(3))
+    except Exception:
+        return False
+    return True
 
 
 @clause(

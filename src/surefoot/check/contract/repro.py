@@ -153,7 +153,7 @@ def _small_constants(body: list[ast.stmt]) -> dict[str, Any]:
 
 def _helpers(text: str) -> list[str]:
     """Return the source of the tools that a text uses, and of those that they use."""
-    wanted = [n for n in ("weight", "gradient", "run", "state") if f"{n}(" in text]
+    wanted = [n for n in ("weight", "gradient", "run", "state", "buffer_dtypes") if f"{n}(" in text]
     if "run" in wanted and "gradient" not in wanted:
         wanted.insert(wanted.index("run"), "gradient")
     found = []

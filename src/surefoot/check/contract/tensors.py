@@ -1,4 +1,4 @@
-"""Clauses on what parameters may look like: shapes, layouts, dtypes, complex and sparse."""
+"""Clauses on what parameters may look like: shapes, layouts, dtypes, complex numbers."""
 
 from __future__ import annotations
 
@@ -40,15 +40,32 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
 )
 def large(make: Make) -> Claims:
     w, part = weight(70_000), weight(35)  # 35 numbers again and again, as are the gradients
-    start = part.detach().clone()
-    run(make([w]), [w], range(5))
-    run(make([part]), [part], range(5))
+    for p in (w, part):
+        opt = make([p])
+        for t in range(5):
+            p.grad = gradient(p, t) / 3  # short fractions would fit in a state of 16 bits
+            opt.step()
     rows = w.detach().view(-1, 35)
     worst = rows[(rows - part.detach()).abs().amax(1).argmax()]
-    off = float((worst - part).abs().max() / (part - start).abs().max())
-    if 1e-5 < off < 0.05:
-        return {"differs": "tensors of 70,000 elements are rounded otherwise, as by a state of 8 bits"}
+    off = float((worst - part).abs().max() / (part - weight(35)).abs().max())
+    if 1e-5 < off < 0.05 and _rounded(make):
+        return {"differs": "tensors of 70,000 elements are rounded otherwise, as by a state of fewer bits"}
     return [("35 of 70,000 elements after 5 steps, as they are alone", part.tolist(), worst.tolist(), 1e-5)]
+
+
+def _rounded(make: Make) -> bool:
+    """Whether what a large tensor is off by is chance, and no factor: that hardly changes with gradients."""
+    offs = []
+    for change in (0.0, 0.03):  # not one for all: a state that is scaled by its maximum keeps its error
+        ends = []
+        for p in (weight(70_000), weight(35)):
+            opt = make([p])
+            for t in range(5):
+                p.grad = gradient(p, t) / 3 * (1 + change * (torch.arange(p.numel()) % 35 % 4 - 1.5))
+                opt.step()
+            ends.append(p.detach())
+        offs.append(ends[0].view(-1, 35)[0] - ends[1])
+    return bool((offs[1] - offs[0]).abs().max() > offs[0].abs().max() / 3)
 
 
 @clause(
@@ -118,13 +135,27 @@ def dtype_state(make: Make, dtype: str) -> Claims:
     exact, rough = state(other, single), state(opt, w)
     exact = {k: v for k, v in exact.items() if v is not None}  # what only low precision needs may be added
     rough = {k: v for k, v in rough.items() if k in exact}
-    return [(f"the state after 1 step, in {dtype} against float32", exact, rough, 0.1)]
+    narrow = [k for k, v in opt.state.get(w, {}).items() if torch.is_tensor(v) and v.dtype == torch.bfloat16]
+    counts = [k for k in narrow if rough.get(k) in (1.0, [1.0])]
+    if counts:  # bfloat16 does not count beyond 256
+        run(opt, [w], range(1, 300))
+        run(other, [single], range(1, 300))
+    counts = [k for k in counts if state(other, single)[k] in (300.0, [300.0])]
+    return [
+        (f"the state after 1 step, in {dtype} against float32", exact, rough, 0.1),
+        (
+            f"the count after 300 steps, in {dtype} against float32",
+            {k: state(other, single)[k] for k in counts},
+            {k: state(opt, w)[k] for k in counts},
+        ),
+    ]
 
 
 @clause(
     "tensors",
     "a complex parameter is stepped as its real and imaginary parts",
-    why="A real loss has a gradient for each part; squaring a complex number is not squaring its parts.",
+    why="A real loss has a gradient for each part; the square, the sign or the cast of a complex number is "
+    "none of its parts.",
     mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or refuse complex parameters.",
     over="singles",
     refusal="complex",
@@ -197,32 +228,3 @@ def _by_size(make: Make) -> bool:
         opt.step()
     by_parts = not apart(torch.view_as_real(moved(1)).reshape(3, 2), parts.detach())
     return not turned and not by_parts and apart(moved(2), 2 * moved(1))
-
-
-@clause(
-    "tensors",
-    "sparse gradients work, or are refused in words",
-    why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
-    mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
-    over="singles",
-    refusal="sparse",
-    needs=["repeatable"],
-)
-def sparse(make: Make) -> Claims:
-    dense, w = weight(4, 2), weight(4, 2)
-    a, b = make([dense]), make([w])
-    for t in range(3):
-        rows = gradient(dense, t) * torch.tensor([[1.0], [0.0], [1.0], [0.0]])
-        dense.grad = rows
-        w.grad = rows.clone().to_sparse(1)
-        a.step()
-        b.step()
-    if _rests(w, dense):
-        return {"differs": "rows that a sparse gradient leaves out rest, as in SparseAdam: not even decayed"}
-    return [("w after 3 steps with sparse gradients, against dense", dense.tolist(), w.tolist(), 1e-6)]
-
-
-def _rests(w: torch.Tensor, dense: torch.Tensor) -> bool:
-    """Whether only rows that had no gradient part from the dense ones, and these stayed as they were."""
-    near = torch.isclose(w, dense, rtol=1e-6, atol=1e-6)
-    return bool(w[1::2].equal(weight(4, 2)[1::2]) and near[::2].all() and not near.all())

@@ -58,6 +58,11 @@ def state(opt: Any, w: Tensor) -> dict[str, Any]:
     return {k: plain(v) for k, v in getattr(opt, "state", {}).get(w, {}).items()}
 
 
+def buffer_dtypes(states: Any) -> list[str]:
+    held = [s for s in states.values() if isinstance(s, dict)] if isinstance(states, dict) else []
+    return [str(v.dtype) for s in held for v in s.values() if torch.is_tensor(v) and v.dim()]
+
+
 def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) -> Any:
     """What becomes of a parameter that is there from the start, and has no gradient in the first steps."""
     w = weight(*shape)
