@@ -134,7 +134,7 @@ class Recorder:
     def moved(self) -> list[Trace]:
         """What tells conventions apart that agree on all else: parameters that are moved from outside."""
         situation = next(s for s in SITUATIONS if s.clause.id == "moved")
-        return [r.trace for r in self.record(situation, self.accepted(0)) if r.trace]
+        return [r.trace for r in self.record(situation, self.accepted(0)) if r.trace and not r.script.dtypes]
 
     @property
     def refusal(self) -> str | None:

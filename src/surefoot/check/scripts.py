@@ -6,6 +6,7 @@ order of operations; sizes lie around the widths of vector registers, where fast
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.check.protocol import Options
-from surefoot.check.words import Words
+from surefoot.check.words import TRIED, Words
 from surefoot.trace import Group, Move, Script, Set, Step
 from surefoot.trace.values import build
 
@@ -26,6 +27,7 @@ SMOOTH = ((1, HALF, 2), (-HALF, 1, -1), (1, -2, HALF), (-1, HALF, 1))  # never 0
 # means are about to change their signs: which of them has had a gradient already shows in a rule of signs
 FALLING = (1, Fraction(-3, 16), Fraction(-5, 32))
 TINY = Fraction(1, 2**21)
+NEAR_1 = Fraction(127, 128)  # some hold momentum to what they think is usual
 LARGE = 4096  # what is clipped or clamped on the way shows in numbers of this size
 OTHER = ((-1, 2), (HALF, 0), (1, 1), (0, -2))
 
@@ -50,9 +52,11 @@ def _one(
 
 
 def plain(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
-    """Constant options; with zeros among the gradients, and without; and large numbers, then smaller ones."""
+    """Constant options; zeros among the gradients, and a momentum near 1; large numbers, then small."""
     yield _one(options)
-    yield _one(options, gradients=GRADIENTS)
+    mu = words.option("momentum")
+    high = {mu: NEAR_1} if mu and options.get(mu) == TRIED["momentum"][0] else {}
+    yield _one({**options, **high}, gradients=GRADIENTS)
     falling = [tuple(LARGE * share * x for x in SMOOTH[0]) for share in FALLING]
     yield _one(options, start=tuple(LARGE * x for x in START), gradients=falling)
 
@@ -87,7 +91,10 @@ def changed_options(words: Words, options: Options, rng: random.Random) -> Itera
 
 def moved(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """Parameters changed from outside, as when weights are clipped or averaged."""
-    yield _one(options, {3: (Move("w", (2, -1, HALF)),)})
+    plain = _one(options, {3: (Move("w", (2, -1, HALF)),)})
+    yield plain
+    # beside a parameter of half precision some keep a copy in single, and write over what was done to it
+    yield dataclasses.replace(plain, dtypes={"w": "bfloat16"})
 
 
 def late(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
