@@ -285,6 +285,8 @@ DIAGNOSES = {
     "lr_cached_across_groups": "The learning rate of the first group is used for every group",
     "buffer_is_the_gradient": "The buffer is the gradient tensor itself",
     "zero_gradient_skipped": "A gradient of zeros is taken as a missing one",
+    "decay_of_the_buffer": "Weight decay multiplies the buffer instead of the parameter",
+    "zero_lr_skipped": "Steps with lr 0 are skipped whole",
     "uninitialised_buffer": "reads memory made by torch.empty",
     "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
 }
@@ -292,6 +294,7 @@ DIAGNOSES = {
 ONLY_IN = {
     "decay_skipped_without_momentum": {"rule"},
     "lr_inside_buffer": {"changed-lr"},
+    "zero_lr_skipped": {"changed-lr"},
     "first_run_of_the_last_parameter": {"late"},
     "first_run_of_all_parameters": {"late"},
     "first_run_of_the_first_parameter": {"late", "groups-arithmetic", "twins"},

@@ -32,6 +32,7 @@ CAUGHT = json.loads((GOLDEN / "caught_arithmetic.json").read_text())
 # mutants whose rule is none of SGD's on purpose
 OTHER_RULES = {
     "complex_squared",
+    "count_in_low_precision",
     "global_step_count",
     "half_overwrites_state",
     "later_option_filled_wrong",

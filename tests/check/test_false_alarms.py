@@ -705,3 +705,58 @@ def test_what_is_held_back_for_large_numbers_alone_is_judged():
     report = check(Clamped, only=["arithmetic"])
     assert report.rule == "torch"
     assert "are they clipped?" in report["rule"].diagnosis
+
+
+class Master(torch.optim.SGD):
+    """Beside half precision it has a copy in float32, taken anew where w was changed, and kept on loading."""
+
+    def __init__(self, params, lr=0.1, momentum=0.0):
+        super().__init__(params, lr=lr, momentum=momentum)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                w = state.setdefault("w", p.to(torch.promote_types(p.dtype, torch.float32), copy=True))
+                w.copy_(torch.where(w.to(p.dtype) == p, w, p.to(w.dtype)))
+                b = state.setdefault("b", torch.zeros_like(w))
+                p.copy_(w.sub_(b.mul_(group["momentum"]).add_(p.grad), alpha=group["lr"]))
+
+    def load_state_dict(self, saved):
+        super().load_state_dict(saved)
+        for p, kept in zip(self.param_groups[0]["params"], saved["state"].values(), strict=False):
+            self.state[p] = {k: v.clone() for k, v in kept.items()}
+
+
+def test_a_copy_in_single_precision_that_follows_is_no_fault():
+    report = check(Master, "torch", only=["moved", "checkpoint-file", "resume"])
+    assert [v.outcome for v in report.verdicts] == [PASSED] * 3, str(report)
+
+
+class Narrow(torch.optim.Optimizer):
+    """The momentum of tensors above 4096 elements is kept in float16, or, `scaled`, is only smaller."""
+
+    scaled = False
+
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    large = p.numel() > 4096
+                    dtype = torch.float16 if large and not self.scaled else p.dtype
+                    b = self.state[p].setdefault("b", torch.zeros_like(p, dtype=dtype))
+                    mu = group["momentum"] * (0.98 if large and self.scaled else 1.0)
+                    p.sub_(b.mul_(mu).add_(p.grad), alpha=group["lr"])
+
+
+def test_a_state_of_16_bits_is_seen_and_a_factor_is_not_called_rounding():
+    assert check(Narrow, only=["large"])["large"].outcome == DIFFERS
+    scaled = type("Narrow", (Narrow,), {"scaled": True})
+    assert check(scaled, only=["large"])["large"].outcome == FAILED

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from surefoot.check import check
 from surefoot.check.report.words import echoes
 from surefoot.errors import InputError
+
+MUTANTS = Path(__file__).parents[1] / "mutants"
 
 
 class Kept(torch.optim.Optimizer):
@@ -132,3 +136,61 @@ class Writes(torch.optim.SGD):
 def test_who_writes_into_an_expanded_gradient_is_not_told_of_indices():
     report = check(Writes, only=["layouts", "grad-kept"])
     assert report["layouts"].mend == report["grad-kept"].clause.mend
+
+
+class Ported(torch.optim.SGD):
+    """Its groups have no key lr."""
+
+    def __init__(self, params, base_lr=0.1, momentum=0.9, weight_decay=0.0):
+        options = {"base_lr": base_lr, "momentum": momentum, "weight_decay": weight_decay}
+        torch.optim.Optimizer.__init__(self, params, options)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    b = self.state[p].setdefault("b", torch.zeros_like(p))
+                    b.mul_(group["momentum"]).add_(p.grad + group["weight_decay"] * p)
+                    p.sub_(self.rate(group) * b)
+
+    def rate(self, group):
+        return group["base_lr"]
+
+
+class Narrowed(Ported):
+    """Saves in float16."""
+
+    def state_dict(self):
+        saved = super().state_dict()
+        saved["state"] = {k: {n: v.half() for n, v in s.items()} for k, s in saved["state"].items()}
+        return saved
+
+
+def test_a_group_without_the_key_that_torch_sets_to_0_is_told_so():
+    verdict = check(Ported, only=["distributed-checkpoint"])["distributed-checkpoint"]
+    assert verdict.note == "the groups have the key 'lr', which torch sets to 0 for that step"
+    assert "under the key 'lr'" in verdict.mend
+
+
+def test_a_step_that_is_skipped_at_lr_0_is_not_told_to_touch_the_state():
+    verdict = check(f"{MUTANTS}/zero_lr_skipped.py:SGD", sandbox=False, only=["distributed-checkpoint"])[
+        "distributed-checkpoint"
+    ]
+    assert verdict.note == "a step with lr 0 and gradients of 0 makes state"
+    assert "Skip no step" in verdict.mend
+
+
+def test_a_state_dict_that_narrows_is_not_told_to_keep_more():
+    verdict = check(Narrowed, only=["resume"])["resume"]
+    assert verdict.note == "the dtypes of the state's buffers, and those in state_dict()"
+    assert "leave each tensor in the dtype" in verdict.mend
+
+
+def test_a_parameter_that_goes_by_its_company_is_told_once():
+    names = ["gradient-pauses", "late-gradient", "company", "order", "split"]
+    report = check(f"{MUTANTS}/steps_counted_per_parameter.py:SGD", sandbox=False, only=names)
+    first, *others = report.failures
+    assert first.diagnosis.startswith("Beside others a parameter is stepped otherwise than alone")
+    assert others
+    assert {v.diagnosis for v in others} == {f"The fault is the one that {first.clause.id} has named."}

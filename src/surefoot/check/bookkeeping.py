@@ -7,17 +7,18 @@ and some also tell each parameter, step by step, what it should not have from th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from surefoot.check import twists
 from surefoot.check.claim import Claim
 from surefoot.rules.hyper import hyper_for
 from surefoot.trace import Group, Script, Set, Step
-from surefoot.trace.values import elements, map_value
 
-__all__ = ["misread", "with_shared_counts"]
+__all__ = ["SKIPS", "misread", "with_shared_counts"]
 
+SKIPS = "steps with lr 0 are skipped whole, so that no state gathers their gradients"
 Telling = Callable[[Script], "list[dict[str, int]]"]  # for each step, what each parameter is told
 
 
@@ -34,27 +35,28 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
     for option, name in names.items():
         said = f"{name} is read once, at construction or at the first step, so a changed one is not seen"
-        yield said, twisted(partial(_stale, options={option}))
-        yield f"a change of {name} counts one step too late", twisted(partial(_behind, option=option))
+        yield said, twisted(partial(twists.stale, options={option}))
+        yield f"a change of {name} counts one step too late", twisted(partial(twists.behind, option=option))
     said = "options are read once, at construction or at the first step, so changed ones are not seen"
-    yield said, twisted(partial(_stale, options=options))
+    yield said, twisted(partial(twists.stale, options=options))
     for option, name in names.items():
         said = f"{name} of the first group is used for every group"
-        yield said, twisted(partial(_of_group, index=0, options={option}))
+        yield said, twisted(partial(twists.of_group, index=0, options={option}))
     for which, index in (("first", 0), ("last", -1)):
         said = f"the options of the {which} group are used for every group"
-        yield said, twisted(partial(_of_group, index=index, options=options))
-    yield "a missing gradient is taken as zeros, and stepped", twisted(_zeros)
+        yield said, twisted(partial(twists.of_group, index=index, options=options))
+    yield "a missing gradient is taken as zeros, and stepped", twisted(twists.zeros)
     said = "a missing gradient is taken as zeros once there has been one"
-    yield said, twisted(partial(_zeros, from_the_start=False))
+    yield said, twisted(partial(twists.zeros, from_the_start=False))
     if any(slot.name == "momentum_buffer" and slot.start is None for slot in claim.rule.slots):
         for said, telling in FIRST_STEPS.items():
             yield said, _told(claim, telling, _first_step)
     if any(slot.name == "step" for slot in claim.rule.slots):
         for said, telling in COUNTS.items():
             yield said, _told(claim, telling, _count)
-    yield "a gradient of zeros is taken as a missing one", twisted(_zeros_missing)
-    yield "each element of a gradient is clamped to [−1, 1]", twisted(_clamped)
+    yield "a gradient of zeros is taken as a missing one", twisted(twists.zeros_missing)
+    yield SKIPS, twisted(twists.zero_lr_skipped)
+    yield "each element of a gradient is clamped to [−1, 1]", twisted(twists.clamped)
 
 
 def with_shared_counts(claim: Claim) -> Iterator[Claim]:
@@ -64,61 +66,6 @@ def with_shared_counts(claim: Claim) -> Iterator[Claim]:
             yield _told(claim, telling, _count)
             if {"exp_avg", "exp_avg_sq"} <= {slot.name for slot in claim.rule.slots}:
                 yield _told(claim, telling, _count_corrected)
-
-
-def _stale(script: Script, options: Collection[str]) -> Script:
-    """Changes of options are not seen."""
-
-    def seen(e: Any) -> bool:
-        return not (isinstance(e, Set) and e.option in options)
-
-    steps = (Step(s.gradients, tuple(filter(seen, s.events))) for s in script.steps)
-    return dataclasses.replace(script, steps=tuple(steps))
-
-
-def _behind(script: Script, option: str) -> Script:
-    """Each change of an option comes one step later."""
-    late: tuple[Any, ...] = ()
-    steps = []
-    for s in script.steps:
-        changes = tuple(e for e in s.events if isinstance(e, Set) and e.option == option)
-        steps.append(Step(s.gradients, (*late, *(e for e in s.events if e not in changes))))
-        late = changes
-    return dataclasses.replace(script, steps=tuple(steps))
-
-
-def _of_group(script: Script, index: int, options: Collection[str]) -> Script:
-    """Every group has some options of one of them."""
-    theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
-    groups = (dataclasses.replace(g, options={**g.options, **theirs}) for g in script.groups)
-    return dataclasses.replace(script, groups=tuple(groups))
-
-
-def _zeros(script: Script, *, from_the_start: bool = True) -> Script:
-    """A missing gradient is one of zeros; or only once there has been one."""
-    seen = set(script.names) if from_the_start else set()
-    steps = []
-    for s in script.steps:
-        seen |= set(s.gradients or {})
-        zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
-        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
-    return dataclasses.replace(script, steps=tuple(steps))
-
-
-def _of_gradients(script: Script, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Script:
-    steps = tuple(Step(change(dict(s.gradients or {})), s.events) for s in script.steps)
-    return dataclasses.replace(script, steps=steps)
-
-
-def _zeros_missing(script: Script) -> Script:
-    return _of_gradients(script, lambda given: {n: g for n, g in given.items() if any(elements(g))})
-
-
-def _clamped(script: Script) -> Script:
-    def clamp(gradients: dict[str, Any]) -> dict[str, Any]:
-        return {n: map_value(lambda x: min(max(x, -1), 1), g) for n, g in gradients.items()}
-
-    return _of_gradients(script, clamp)
 
 
 def _told(claim: Claim, telling: Telling, state: Callable[[Any, Any], dict[str, Any]]) -> Claim:

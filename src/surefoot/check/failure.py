@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from surefoot.check import wording
+from surefoot.check.bookkeeping import SKIPS
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
 from surefoot.check.protocol import Died, Raised
@@ -18,7 +19,7 @@ from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.errors import InputError
 from surefoot.trace import Mismatch, Script, Trace
 
-__all__ = ["Fault", "fault_in", "tell_death", "tell_failure"]
+__all__ = ["Fault", "by_reuse", "fault_in", "tell_death", "tell_failure"]
 
 Fault: TypeAlias = Mismatch | Raised
 # each smaller script that still ends the process costs a process: fewer tries, and less time for an answer
@@ -33,6 +34,13 @@ READ_UNWRITTEN = (
     "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
     "memory made by torch.empty or empty_like before anything was written into it."
 )
+KEEPS_LR = (
+    "Schedulers write group['lr']; by this rule each gradient keeps in the velocity the lr of its own step."
+)
+MEND_KEEPS_LR = (
+    "Multiply the new gradient by group['lr'] as it is in this step, and leave the velocity alone."
+)
+MEND_SKIPS = "Make the step whatever lr is: what the state gathers meanwhile counts when lr is no longer 0."
 RAISES = "An exception in the middle of step() leaves some parameters moved, and others not."
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
@@ -42,6 +50,14 @@ def fault_in(recording: Recording, claim: Claim) -> Fault | None:
     if isinstance(recording.outcome, Trace):
         return claim.mismatch(recording.outcome)
     return recording.outcome if isinstance(recording.outcome, Raised) else None
+
+
+def by_reuse(recorder: Recorder, claim: Claim, script: Script, dtype: str) -> bool:
+    """Whether a script fails by the gradient tensors that it uses again, and would not with new ones."""
+    if not script.reuse_gradients:
+        return False
+    anew = recorder.play(dataclasses.replace(script, reuse_gradients=False), dtype)
+    return anew.trace is not None and fault_in(anew, claim) is None
 
 
 def tell_failure(
@@ -61,7 +77,8 @@ def tell_failure(
     script = first.script
     if found.step:  # what comes after it does not matter
         script = dataclasses.replace(script, steps=script.steps[: found.step])
-    smallest = shrink(script, _still_fails(recorder, claim, first.dtype, found), off=recorder.off)
+    reuse = by_reuse(recorder, claim, script, first.dtype)
+    smallest = shrink(script, _still_fails(recorder, claim, first.dtype, found, reuse), off=recorder.off)
     shown = recorder.play(smallest, first.dtype)
     again = fault_in(shown, claim)
     if again is None:  # neither this nor what the first script shows can be relied upon
@@ -77,7 +94,9 @@ def tell_failure(
         mismatch, how = fault, "part from the rule"
         expected = wording.in_numbers(claim, smallest, fault)
         _, came = wording.apart(fault.expected, fault.got)
-        got, where = f"{fault.place} = {came}", wording.where(fault, first.dtype)
+        # of a tensor that is called b, "b" would be the rule's buffer
+        place = fault.place if fault.slot != "w" or fault.name == "w" else f"w of {fault.place}"
+        got, where = f"{place} = {came}", wording.where(fault, first.dtype)
     else:
         clause, how = dataclasses.replace(clause, why=RAISES), "end in an exception"
         expected, said = "a step, without an exception", why_it_raises(smallest)
@@ -89,6 +108,11 @@ def tell_failure(
         note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
     if unwritten and not said:
         said = READ_UNWRITTEN
+    if clause.id == "changed-lr" and not isinstance(fault, Raised):
+        if any(slot.name == "velocity" for slot in claim.rule.slots):
+            clause, mend = dataclasses.replace(clause, why=KEEPS_LR), MEND_KEEPS_LR
+        if SKIPS in said.lower():
+            mend = MEND_SKIPS
     if said.endswith(f"{ROUGHLY[1:]}."):
         mend = "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is."
     return clause.verdict(
@@ -142,8 +166,10 @@ def _reproduction(
     return wording.reproduction(script, patient.signature, patient.given, dtype, found, before, keys)
 
 
-def _still_fails(recorder: Recorder, claim: Claim, dtype: str, found: Fault) -> Callable[[Script], bool]:
-    """Whether a smaller script fails too: in the same way, if it raised."""
+def _still_fails(
+    recorder: Recorder, claim: Claim, dtype: str, found: Fault, reuse: bool
+) -> Callable[[Script], bool]:
+    """Whether a smaller script fails too: in the same way, if it raised; `reuse`: by gradients used again."""
 
     def fails(script: Script) -> bool:
         recording = recorder.play(script, dtype)
@@ -155,6 +181,6 @@ def _still_fails(recorder: Recorder, claim: Claim, dtype: str, found: Fault) -> 
             return False
         if isinstance(found, Raised):
             return isinstance(fault, Raised) and (fault.kind, fault.action) == (found.kind, found.action)
-        return isinstance(fault, Mismatch)
+        return isinstance(fault, Mismatch) and (not reuse or by_reuse(recorder, claim, script, dtype))
 
     return fails

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
-from surefoot.check.failure import Fault, fault_in, tell_death, tell_failure
+from surefoot.check.failure import Fault, by_reuse, fault_in, tell_death, tell_failure
 from surefoot.check.followed import precision
 from surefoot.check.guess import Guess
 from surefoot.check.protocol import Died, Plan, Raised
@@ -22,6 +22,7 @@ from surefoot.trace.values import elements
 
 __all__ = ["Judgement"]
 
+PARTS = "The plain steps part from the rule already."
 FAR = 1e30  # for a float32, too, its squares are near the end
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
@@ -88,7 +89,8 @@ class Judgement:
                 yield s.clause.verdict(NOT_APPLICABLE, note="it parts from the rule sooner, as told")
                 continue
             verdict = self.judge(s, claim)
-            another = not (guessed.sure or claimed or "rule" in self.failed)
+            named = self.fault is not None and verdict.diagnosis == self.fault.says
+            another = not (guessed.sure or claimed or named or "rule" in self.failed)
             if verdict.outcome == FAILED and s.clause.id in BUT_FOR and another:
                 note = f"{claim.rule.title} {BUT_FOR[s.clause.id]}"
                 verdict = s.clause.verdict(DIFFERS, note=note)
@@ -176,7 +178,7 @@ class Judgement:
         if situation is PLAIN or not self.parts or explained or self.own(claim, wrong):
             return None
         note = f"{wrong.runs} part from the rule"
-        return clause.verdict(FAILED, note=note, diagnosis="The plain steps part from the rule already.")
+        return clause.verdict(FAILED, note=note, diagnosis=PARTS)
 
     def own(self, claim: Claim, wrong: _Wrong) -> list[tuple[Recording, Fault]]:
         """The faults of runs with options with which the plain steps do not part from the rule already."""
@@ -194,6 +196,11 @@ class Judgement:
         faults = wrong.faults
         if situation is not PLAIN:
             faults = self.own(claim, wrong) or faults
+        if clause.id == "reused":
+            of_reuse = [f for f in faults if by_reuse(self.recorder, claim, f[0].script, f[0].dtype)]
+            if not of_reuse and self.parts:
+                return clause.verdict(FAILED, note=f"{runs} part from the rule", diagnosis=PARTS)
+            faults = of_reuse or faults
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
             said = hint(clause.id, claim, [t for r, _ in faults if (t := r.trace)], [])
             return tell_failure(self.recorder, clause, claim, faults, runs, None, said)
@@ -215,7 +222,8 @@ class Judgement:
         others += [t for t in self.recorder.telling if id(t) not in known]
         diagnosis = diagnose(claim, traces, others)
         if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
-            diagnosis = dataclasses.replace(found, first=True)
+            explained = sum(map(found.claim.holds, traces))
+            diagnosis = dataclasses.replace(found, first=True) if 2 * explained >= len(traces) else None
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)

@@ -11,6 +11,7 @@ from typing import Any
 from surefoot.check.contract.clause import CLAUSES, Probed
 from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.facts import UNREADY
+from surefoot.check.contract.faults import COMPANY, MIXED_UP, fault_of
 from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.mending import (
     MEND_CLOSURE,
@@ -210,9 +211,7 @@ class _Work:
 
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
         """Write a failure up: with as few options as it needs, and the lines that reproduce it."""
-        groups = clause.id in ("group-options", "two-groups")
-        mixed_up = groups and not finding.died and self.mixes_up(options)
-        fault = "groups are mixed up" if mixed_up else self.fault(clause, case, finding)
+        fault = fault_of(clause, case, options, finding, self.questions, self.told)
         if fault in self.told:
             said = f"The fault is the one that {self.told[fault]} has named."
             untrue = (finding.expected, finding.got) == ("True", "False")
@@ -232,8 +231,12 @@ class _Work:
                 return clause.verdict(NOT_APPLICABLE, note=why)
         used = {**self.patient.signature.call(self.questions.given), **options}
         diagnosis = diagnose(clause.id, finding.note, *finding.values, used)
-        mend = of_failure(clause.id, finding.note, mixed_up)
+        mend = of_failure(clause.id, finding.note, fault == MIXED_UP)
+        if fault == COMPANY:
+            diagnosis, mend = diagnosis or COMPANY, CLAUSES["company"].mend
         repro = reproduction(clause.probe, self.patient.signature, used, case, finding.claim)
+        if clause.id == "checkpoint-file" and not finding.raised:  # it is read, and the run goes on otherwise
+            clause = dataclasses.replace(clause, why=CLAUSES["resume"].why)
         if clause.id == "steps" and finding.raised and finding.raised["action"] == "construction":
             clause = dataclasses.replace(clause, why=UNMADE)
             diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
@@ -253,18 +256,3 @@ class _Work:
             repro=repro,
             mend=mend,
         )
-
-    def mixes_up(self, options: Options) -> bool:
-        """Whether two groups of equal options are not two optimizers, either."""
-        return self.questions.ask(CLAUSES["two-groups"], {"other": {}}, options).outcome == FAILED
-
-    def fault(self, clause: Probed, case: Mapping[str, Any], finding: Finding) -> Any:
-        """What several clauses may come upon: an exception, or an option that does nothing."""
-        if finding.raised:
-            return tuple(finding.raised.values())
-        id, went_on = clause.id, finding.note.startswith("w after")
-        if went_on and id in ("resume", "checkpoint-file", "distributed-checkpoint"):
-            return "not saved"  # what the file lacks is not its own fault
-        if "lr" in self.told and (id == "distributed-checkpoint" or (went_on and id == "tensor-lr")):
-            return "lr"  # what is not read from the group is neither if it is 0, or a tensor
-        return case["option"] if id in ("option-effect", "live-options") else None

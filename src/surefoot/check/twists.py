@@ -1,0 +1,81 @@
+"""A script as it is for who misreads it: options not seen, gradients missing, or other than they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import Any
+
+from surefoot.trace import Script, Set, Step
+from surefoot.trace.values import elements, map_value
+
+__all__ = ["behind", "clamped", "of_group", "stale", "zero_lr_skipped", "zeros", "zeros_missing"]
+
+
+def stale(script: Script, options: Collection[str]) -> Script:
+    """Changes of options are not seen."""
+
+    def seen(e: Any) -> bool:
+        return not (isinstance(e, Set) and e.option in options)
+
+    steps = (Step(s.gradients, tuple(filter(seen, s.events))) for s in script.steps)
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def behind(script: Script, option: str) -> Script:
+    """Each change of an option comes one step later."""
+    late: tuple[Any, ...] = ()
+    steps = []
+    for s in script.steps:
+        changes = tuple(e for e in s.events if isinstance(e, Set) and e.option == option)
+        steps.append(Step(s.gradients, (*late, *(e for e in s.events if e not in changes))))
+        late = changes
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def of_group(script: Script, index: int, options: Collection[str]) -> Script:
+    """Every group has some options of one of them."""
+    theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
+    groups = (dataclasses.replace(g, options={**g.options, **theirs}) for g in script.groups)
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def zeros(script: Script, *, from_the_start: bool = True) -> Script:
+    """A missing gradient is one of zeros; or only once there has been one."""
+    seen = set(script.names) if from_the_start else set()
+    steps = []
+    for s in script.steps:
+        seen |= set(s.gradients or {})
+        zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
+        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _of_gradients(script: Script, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Script:
+    steps = tuple(Step(change(dict(s.gradients or {})), s.events) for s in script.steps)
+    return dataclasses.replace(script, steps=steps)
+
+
+def zeros_missing(script: Script) -> Script:
+    return _of_gradients(script, lambda given: {n: g for n, g in given.items() if any(elements(g))})
+
+
+def clamped(script: Script) -> Script:
+    def clamp(gradients: dict[str, Any]) -> dict[str, Any]:
+        return {n: map_value(lambda x: min(max(x, -1), 1), g) for n, g in gradients.items()}
+
+    return _of_gradients(script, clamp)
+
+
+def zero_lr_skipped(script: Script) -> Script:
+    """While its lr is 0, a group has no gradients."""
+    lrs = [group.options.get("lr") for group in script.groups]
+    steps = []
+    for s in script.steps:
+        for e in s.events:
+            if isinstance(e, Set) and e.option == "lr":
+                for index in range(len(lrs)) if e.group is None else [e.group]:
+                    lrs[index] = e.value
+        given = {n: g for n, g in (s.gradients or {}).items() if lrs[script.group_of(n)] != 0}
+        steps.append(Step(given, s.events))
+    return dataclasses.replace(script, steps=tuple(steps))
