@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -760,3 +761,10 @@ def test_a_state_of_16_bits_is_seen_and_a_factor_is_not_called_rounding():
     assert check(Narrow, only=["large"])["large"].outcome == DIFFERS
     scaled = type("Narrow", (Narrow,), {"scaled": True})
     assert check(scaled, only=["large"])["large"].outcome == FAILED
+
+
+def test_buffers_that_loading_rounds_beside_bfloat16_are_told_and_no_fault():
+    file = Path(__file__).parent / "correct" / "radam_in_float32.py"
+    verdict = check(f"{file}:RAdam", sandbox=False, only=["checkpoint-file"])["checkpoint-file"]
+    assert verdict.outcome == DIFFERS
+    assert "rounds the buffers of torch.float32" in verdict.note

@@ -47,12 +47,6 @@ OF_CLAIMS = (
         "In state_dict(), leave each tensor in the dtype in which it is kept.",
     ),
     (
-        "checkpoint-file",
-        "the dtypes of",
-        "torch's load_state_dict casts state to the parameter's dtype: after super().load_state_dict(saved) "
-        "put the tensors of saved['state'] back as they were.",
-    ),
-    (
         "dtype-state",
         "the count",
         "Count by a number, or by torch.tensor(0.0) in float32: bfloat16 counts to 256, and stays there.",
