@@ -222,8 +222,7 @@ class Judgement:
         others += [t for t in self.recorder.telling if id(t) not in known]
         diagnosis = diagnose(claim, traces, others)
         if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
-            explained = sum(map(found.claim.holds, traces))
-            diagnosis = dataclasses.replace(found, first=True) if 2 * explained >= len(traces) else None
+            diagnosis = dataclasses.replace(found, first=True)
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
