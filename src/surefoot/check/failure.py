@@ -162,8 +162,8 @@ def _is_nan(fault: Fault) -> bool:
 def _reproduction(
     recorder: Recorder, script: Script, dtype: str, found: Mismatch | None, before: Sequence[str] = ()
 ) -> str:
-    patient, keys = recorder.patient, recorder.keys_of(script)
-    return wording.reproduction(script, patient.signature, patient.given, dtype, found, before, keys)
+    patient = recorder.patient
+    return wording.reproduction(script, patient.signature, patient.given, dtype, found, before)
 
 
 def _still_fails(

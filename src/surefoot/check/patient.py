@@ -52,7 +52,6 @@ class Here:
         self.given = subject.signature.given(options or {})
         self.strict = without_closure(in_training(subject), self.given)  # with all that a step raises
         self.subject = self.strict
-        self.keys: dict[str, str] = {}  # option → its key in groups, for all that a script had
 
     @property
     def signature(self) -> Signature:
@@ -103,16 +102,6 @@ class Here:
             hasattr(opt, "param_groups") or not isinstance(opt, torch.optim.Optimizer)
         )
 
-    def keys_of(self, script: Script) -> dict[str, str]:
-        """The keys that a script's options have in the groups, where these are others."""
-        from surefoot.trace.tensors import plain
-
-        options = {o: plain(v) for o, v in script.groups[0].options.items()}
-        if not options.keys() <= self.keys.keys():
-            found = self.observe("group keys", {"options": options}, {}).get("claims", {})
-            self.keys |= {o: found.get(o, o) for o in options}
-        return self.keys
-
     def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
         """Play a script; see `Patient.record`."""
         from surefoot.trace import OptimizerRaised, record
@@ -121,7 +110,7 @@ class Here:
             raise Raised("AttributeError", "it has no param_groups", action="construction")
         try:
             with _kept():
-                made, name, keys = self.make(options or {}), self.signature.name, self.keys_of(script)
+                made, name, keys = self.make(options or {}), self.signature.name, self.signature.keys
                 return record(script, made, dtype=dtype, label=name, keys=keys, caught=self.caught)
         except OptimizerRaised as error:
             cause = error.__cause__ or error

@@ -79,6 +79,7 @@ class Signature:
         required: the options without a default, except the parameters themselves and those filled in.
         filled: options without a default whose names tell what they are → a usual value; in `options`, too.
         held: hyperparameters that a function gives the optimizer it makes, and takes no option for.
+        keys: option → what the groups call it, where that is another name.
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
         calls_none: whether step() says that it does without a closure, and then calls None.
@@ -90,6 +91,7 @@ class Signature:
     required: tuple[str, ...] = ()
     filled: Options = field(default_factory=dict)
     held: Options = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
     swallows: bool = False
     needs_closure: bool = False
     calls_none: bool = False
@@ -107,6 +109,10 @@ class Signature:
         for option, value in given.items():
             if isinstance(value, str) and isinstance(self.options.get(option), bool):
                 raise InputError(f"{option} is {value!r}; it must be True or False.")
+
+    def grouped(self, options: Options) -> dict[str, Any]:
+        """The options as the groups call them."""
+        return {self.keys.get(o, o): v for o, v in options.items()}
 
     def call(self, given: Options) -> dict[str, Any]:
         """The options that a call needs, of which the user gave some."""

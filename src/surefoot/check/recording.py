@@ -14,7 +14,6 @@ from surefoot.check.scripts import few, longer
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
-from surefoot.trace.tensors import plain
 from surefoot.trace.values import Value
 
 __all__ = ["Recorder", "Recording"]
@@ -196,14 +195,6 @@ class Recorder:
         except MemoryError:  # in this process
             outcome = Died("It asked for too much memory.")
         return Recording(script, dtype, options or {}, outcome)
-
-    def keys_of(self, script: Script) -> dict[str, str]:
-        """Under which keys the groups hold the options of a script, where these are others."""
-        options = {o: plain(v) for o, v in script.groups[0].options.items()}
-        with contextlib.suppress(Died, MemoryError):
-            found = self.patient.observe("group keys", {"options": options}, {}).get("claims", {})
-            return {str(o): str(key) for o, key in found.items()}
-        return {}
 
     def accepted(self, near: int) -> list[dict[str, Any]]:
         """Options that switch on as much as the constructor takes; the same with `near` less; and none."""

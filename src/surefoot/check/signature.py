@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from surefoot.check.keys import group_keys
 from surefoot.check.needed import usual_values
 from surefoot.check.protocol import Signature
 from surefoot.check.words import SYNONYMS, TRIED
@@ -61,6 +62,7 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
         filled=filled,
         held={name: value for name, value in held.items() if name not in options},
         swallows=swallows,
+        keys={} if required else group_keys(lambda more: _made(make, {**filled, **more}), options),
         needs_closure=bool(asked) and asked[0] == takes[0].name,
         imports=imports,
     )

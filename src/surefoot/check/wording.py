@@ -88,12 +88,8 @@ def reproduction(
     dtype: str,
     found: Mismatch | None,
     before: Sequence[str] = (),
-    keys: Mapping[str, str] = {},
 ) -> str:
-    """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first.
-
-    `keys`: under which keys the groups hold options, where these are others.
-    """
+    """A few lines of plain torch that show it: their assert fails, or they raise; `before` comes first."""
     said = {o for g in script.groups for o in g.options}
     extra = {k: v for k, v in signature.call(given).items() if k not in said}
     worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
@@ -106,9 +102,9 @@ def reproduction(
         signature.name,
         imports=[*filter(None, [signature.imports]), *before],
         extra=extra,
+        keys=signature.keys,
         dtype=dtype,
         mismatch=found,
-        keys=keys,
     )
 
 

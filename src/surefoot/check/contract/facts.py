@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from surefoot.check.contract.clause import Make
-from surefoot.check.contract.keys import group_keys
 from surefoot.check.contract.tools import NEEDS, gradient, is_one, lacks, run, weight
 
 __all__ = ["FACTS", "NO_OPTIMIZER", "UNREADY"]
@@ -197,7 +196,6 @@ def _reads(cls: type, option: str) -> bool:
 
 
 FACTS: dict[str, Callable[..., Any]] = {
-    "group keys": group_keys,
     "unread": unread,
     "an optimizer": an_optimizer,
     "a closure": a_closure,

@@ -24,7 +24,7 @@ from surefoot.check.identify.readings import (
     readings,
     still_readings,
 )
-from surefoot.check.protocol import Died, Patient, Raised
+from surefoot.check.protocol import LR, Died, Patient, Raised
 from surefoot.check.renamed import understood
 from surefoot.check.words import Words
 from surefoot.errors import InputError
@@ -101,7 +101,8 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     """What the optimizer shows of itself, with its options in these words."""
     signature = patient.signature
     option = words.option("lr") or "lr"
-    value = patient.given.get(option, words.values.get(option, 0.25))
+    ours = {option: LR} if option in words.hyper and option not in {*patient.given, *words.held} else {}
+    value = {**words.values, **ours, **patient.given}.get(option, LR)
     lr = exact(value, option)
     if not isinstance(lr, Fraction) or lr <= 0:
         raise InputError(f"{option} is {show(value)}, but must be positive for steps to be read.")
@@ -132,7 +133,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         seen = (*(r for r in seen if r.what != "weight decay"), LARGER)
     return Identification(
         subject=subject,
-        options=_lr_first(signature.call(patient.given)),
+        options=_lr_first({**ours, **signature.call(patient.given)}, option),
         linear=linear,
         readings=seen,
         fits=found.rules,
@@ -144,5 +145,5 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     )
 
 
-def _lr_first(options: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(sorted(options.items(), key=lambda pair: pair[0] != "lr"))
+def _lr_first(options: Mapping[str, Any], rate: str) -> dict[str, Any]:
+    return dict(sorted(options.items(), key=lambda pair: pair[0] != rate))

@@ -58,8 +58,10 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
     """
     decay, rate = words.option("weight_decay"), words.option("lr")
     decay = None if decay in words.held else decay
-    calm = {decay: Fraction(0)} if decay else {}
-    decayed = {decay: _number(patient.given.get(decay)) or _taken(patient, decay)} if decay else {}
+    pace = {rate: lr} if rate is not None and rate not in {*patient.given, *words.held} else {}
+    calm = {**pace, decay: Fraction(0)} if decay else pace
+    size = (_number(patient.given.get(decay)) or _taken(patient, decay)) if decay else Fraction(0)
+    decayed = {**pace, decay: size} if decay else {}
     first, second = _impulse(1), _impulse(2)
     scripts = {
         "impulse": _script(0, first, calm),
@@ -90,7 +92,7 @@ def ask(patient: Patient, words: Words, lr: Fraction) -> Answers:
         again = {n: patient.record(script) for n, script in matrices.items()}
         if spares := any(moves(again["decay"])):
             traces |= again
-    return Answers(traces, spares, decayed[decay] if decay else Fraction(0))
+    return Answers(traces, spares, size)
 
 
 def matters_in_matrices(patient: Patient, option: str, value: Fraction) -> bool:

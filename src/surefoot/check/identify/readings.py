@@ -103,8 +103,7 @@ def _where_lr(answers: Answers) -> Reading:
 
 def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     """Where weight decay enters, by what it does to w = 1 without gradients, and to a step from w = 0."""
-    option = next(iter(answers.traces["decay"].script.groups[0].options.values()))
-    size, moves, with_both = float(option), answers.moves["decay"], answers.moves["decay on the way"]
+    size, moves, with_both = float(answers.decay), answers.moves["decay"], answers.moves["decay on the way"]
     if not any(moves):
         if is_linear(answers.moves) and not all(map(_near, answers.moves["impulse"], with_both)):
             told = f"with {number(size)}, w = 1 stays where it is, until there is a gradient"

@@ -1,0 +1,60 @@
+"""What an optimizer's groups call an option that its constructor calls otherwise: `lr` for `learning_rate`.
+
+Schedulers write into the groups, and groups differ in them: an option is changed by its key there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["group_keys"]
+
+_NUMBERS = (bool, int, float)
+
+
+def group_keys(make: Callable[[Mapping[str, Any]], Any], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return option → key, for numbers and switches that the groups hold under another name.
+
+    Args:
+        make: makes an optimizer with some options; None, or one without groups, where it cannot.
+        options: option → default.
+    """
+    usual = _group(make({}))
+    numbers = {o: v for o, v in options.items() if isinstance(v, int | float)}
+    left = [o for o in numbers if usual and o not in usual]
+    return {o: key for o in left if (key := _key(make, o, numbers)) is not None}
+
+
+def _key(make: Callable[[Mapping[str, Any]], Any], option: str, numbers: Mapping[str, Any]) -> str | None:
+    """The one key that an option changes, to what it is given."""
+    # a switch may be refused without another option, as nesterov is without momentum
+    others = ({o: v + 0.5} for o, v in numbers.items() if o != option and not isinstance(v, bool))
+    for beside in ({}, *others):
+        usual = _group(make(beside))
+        for value in _values(numbers[option]):
+            if usual and (group := _group(make({**beside, option: value}))):
+                told = {k for k, v in group.items() if type(v) in _NUMBERS and not _same(v, usual.get(k))}
+                key = told.pop() if len(told) == 1 else None
+                # one that is an option itself is only reckoned from this one
+                return key if key is not None and key not in numbers and _same(group[key], value) else None
+    return None
+
+
+def _group(made: Any) -> dict[str, Any]:
+    groups = getattr(made, "param_groups", None)
+    if not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], dict):
+        return {}
+    return groups[0]
+
+
+def _values(default: Any) -> Iterator[Any]:
+    """Other values that are likely to be accepted."""
+    if isinstance(default, bool):
+        yield not default
+        return
+    yield from (v for v in (default / 2, default * 0.75 + 0.125, 0.5) if v != default)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) in _NUMBERS and type(b) in _NUMBERS and a == b
