@@ -75,3 +75,21 @@ def test_bad_input_is_one_sentence(capsys, line, message):
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_library_is_named_by_any_name_of_it(capsys):
+    assert run("convert --from gluon --to torch --lr 0.1 --momentum 0.9") == 0
+    assert capsys.readouterr().out.startswith("classical(lr=0.1, momentum=0.9)")
+    assert run("convert --from lars --lr 0.1") == 2
+    known = capsys.readouterr().err.partition("known: ")[2].rstrip(".\n").split(", ")
+    assert {"classical", "caffe", "mxnet", "gluon", "tensorflow", "jax", "paddle", "mindspore"} <= {*known}
+
+
+def test_it_says_for_which_rule_a_library_stands(capsys):
+    assert run("convert --from mindspore --to torch --lr 0.01 --momentum 0.9 --dampening 0.5") == 2
+    said = capsys.readouterr().err
+    assert "Unknown hyperparameter 'dampening' of optax" in said
+    assert (
+        "mindspore stands for optax here (sum of gradients), as its nn.Momentum, which has no dampening"
+        in said
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -11,7 +12,12 @@ from surefoot.cli.kinds import Flag
 if TYPE_CHECKING:
     from cyclopts import Token
 
+    from surefoot.rules import Rule
+
 __all__ = ["convert"]
+
+# a library with more than one: which of them its name stands for
+_MEANT = {"mindspore": "as its nn.Momentum, which has no dampening; its nn.SGD is another"}
 
 
 def _one_number(_: Any, tokens: tuple[Token, ...]) -> float:
@@ -89,6 +95,7 @@ def convert(
     }
     given = {k: v for k, v in given.items() if v is not None}
     source = rules.get(from_)
+    _refuse(from_, source, given)
     targets = [rules.get(to)] if to is not None else [r for r in rules.SGD_FAMILY if r.name != source.name]
     found = [rules.convert(source, target, **given) for target in targets]
     if json:
@@ -101,3 +108,16 @@ def convert(
     else:
         print("\n".join(str(x).partition("\n")[0] for x in found))
     return 0 if any(x.hyper for x in found) else 1
+
+
+def _refuse(asked: str, source: Rule, given: Mapping[str, Any]) -> None:
+    """Refuse a hyperparameter that the convention does not have, and say which that is, by its own name."""
+    from surefoot.errors import InputError, unknown
+
+    known = [x.name for x in source.hypers]
+    for name in (n for n, value in given.items() if value and n not in known):
+        said = str(unknown(f"hyperparameter of {source.name}", name, known))
+        if asked.lower() != source.name:
+            meant = f", {_MEANT[asked.lower()]}" if asked.lower() in _MEANT and name == "dampening" else ""
+            said += f" {asked} stands for {source.name} here ({source.title}){meant}."
+        raise InputError(said)

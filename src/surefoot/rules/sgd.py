@@ -82,7 +82,7 @@ ABOUT: dict[str, dict[str, Any]] = {
     },
     "keras": {
         "title": "Keras's SGD: classical momentum",
-        "aliases": ("K", "classical", "caffe", "mxnet", "sklearn", "chainer"),  # all but K with decay l2
+        "aliases": ("K", "classical", "caffe", "mxnet", "gluon", "sklearn", "chainer"),  # but K: l2
         "decay": "decoupled",
         "source": "Sutskever et al. 2013, eq. 1–2; keras.optimizers.SGD",
     },
@@ -140,7 +140,7 @@ rows = {name: family(name, *row) for name, row in TABLE.items()}
 CLASSICAL = rows["keras"].variant(
     "classical",
     title="classical momentum, with weight decay in the gradient",
-    aliases=("caffe", "mxnet", "sklearn", "chainer"),
+    aliases=("caffe", "mxnet", "gluon", "sklearn", "chainer"),
     source="Sutskever et al. 2013, eq. 1–2; Caffe; MXNet; scikit-learn; Chainer",
     decay="l2",
 )

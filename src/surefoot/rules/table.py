@@ -45,7 +45,8 @@ def get(name: str | Rule) -> Rule:
             return found
     where, colon, own = name.rpartition(":")
     if not colon:
-        raise unknown("rule", name, RULES, also=(a for r in RULES.values() for a in r.aliases if len(a) > 2))
+        aliases = (a for r in RULES.values() for a in r.aliases if len(a) > 2)
+        raise unknown("rule", name, {*RULES, *aliases})
     rules = {k: v for k, v in _names(where).items() if isinstance(v, Rule)}
     if own not in rules:
         raise unknown(f"rule in {where}", own, rules)
