@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.check.identify import identify
+from surefoot.check.identify.probes import ask
+from surefoot.check.identify.readings import read
+from surefoot.check.load import load
+from surefoot.check.patient import Here
+from surefoot.check.words import Words
 from surefoot.cli import main
 from surefoot.errors import InputError
 
@@ -512,3 +518,67 @@ def test_what_a_function_gives_its_optimizer_is_read_by_its_own_lr():
     assert found["dampening"] == "0"
     assert [r.what for r in identify(decaying).readings] == ["first move", "weight decay"]
     assert identify(decaying).fits[0].name == "torch"
+
+
+class Odd(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1, momentum=0.75, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                self.move(p, p.grad, self.state[p], group)
+
+
+class DecaysItsBuffer(Odd):
+    def move(self, p, g, state, group):
+        b = group["momentum"] * state.get("b", torch.zeros_like(p)) + g
+        state["b"] = b + group["weight_decay"] * b
+        p -= group["lr"] * state["b"]
+
+
+class Masked(Odd):
+    def move(self, p, g, state, group):
+        state["b"] = b = group["momentum"] * state.get("b", torch.zeros_like(p)) + g
+        p -= group["lr"] * b * (b * g > 0)
+
+
+class Scheduled(Odd):
+    def move(self, p, g, state, group):
+        t = state["t"] = state.get("t", 0) + 1
+        state["b"] = (
+            group["momentum"] * state.get("b", torch.zeros_like(p)) - group["lr"] / (1 + t / 2**14) * g
+        )
+        p += state["b"]
+
+
+class Second(Odd):
+    def move(self, p, g, state, group):
+        if state:
+            p -= group["lr"] * g
+        state["seen"] = 1
+
+
+class Later(Odd):
+    def move(self, p, g, state, group):
+        state["v"] = v = state.get("v", 0) + g * g
+        p -= group["lr"] * (g if "t" not in state else state["v"].sign() * v.sqrt() * v)
+        state["t"] = 1
+
+
+def test_no_reading_says_more_than_was_seen():
+    def seen(optimizer):
+        patient = Here(load(optimizer))
+        words = Words.of(patient.signature, patient.given)
+        answers = ask(patient, words, Fraction(1, 4))
+        return {r.what: (r.value, r.because) for r in read(answers, 0.25, words)}
+
+    assert seen(DecaysItsBuffer)["weight decay"][0] == "of the gradients, not of w"
+    assert seen(Masked)["momentum"][0] == "0 for a gradient alone"  # what it has is hidden
+    scheduled = seen(Scheduled)
+    assert scheduled["gain"][0] == "not constant"
+    assert "dampening" not in scheduled
+    assert seen(Second)["first move"] == ("0", "a first gradient of 1 moves w at no step; others do")
+    told = "at step 1 twice the gradient moves w twice as far, but not later"
+    assert seen(Later)["size of the gradient"] == ("matters, not linearly", told)

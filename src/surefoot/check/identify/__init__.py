@@ -20,9 +20,7 @@ from surefoot.check.identify.readings import (
     SPARES,
     Reading,
     is_linear,
-    nonlinear_readings,
-    readings,
-    still_readings,
+    read,
 )
 from surefoot.check.protocol import LR, Died, Patient, Raised
 from surefoot.check.renamed import understood
@@ -115,12 +113,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         options = f" with {given}" if given else ""
         raise InputError(f"{signature.name} could not be driven{options}: {error}") from error
     linear = is_linear(answers.moves)
-    if not any(answers.moves["impulse"]):
-        seen = still_readings()
-    elif linear:
-        seen = tuple(readings(answers, float(lr), words))
-    else:
-        seen = tuple(nonlinear_readings(answers))
+    seen = read(answers, float(lr), words)
     if answers.spares:
         seen = (*seen, SPARES)
     decay = words.option("weight_decay")

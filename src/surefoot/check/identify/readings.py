@@ -11,8 +11,9 @@ from surefoot.check.identify.probes import Answers
 from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS
+from surefoot.trace.values import elements
 
-__all__ = ["SPARES", "Reading", "is_linear", "nonlinear_readings", "readings", "still_readings"]
+__all__ = ["SPARES", "Reading", "is_linear", "read"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Reading:
 
 LARGER = Reading("weight decay", "of larger tensors alone", "a single number it leaves as it is")
 SPARES = Reading("weight decay reaches", "matrices only", "w of less than two dimensions it leaves alone")
+
+
+def read(answers: Answers, lr: float, words: Words) -> tuple[Reading, ...]:
+    """Read off what shows."""
+    if not any(answers.moves["impulse"]):
+        return still_readings(answers)
+    if is_linear(answers.moves):
+        return tuple(readings(answers, lr, words))
+    return tuple(nonlinear_readings(answers))
 
 
 def is_linear(moves: Mapping[str, tuple[float, ...]]) -> bool:
@@ -43,11 +53,15 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     nesterov = bool(mu) and not _near(late[1], mu * late[0]) and _near(late[1] * (1 + mu), mu**2 * late[0])
     ahead = 1 + mu if nesterov else 1.0
     gain, start = late[0] / ahead / lr, first[0] / ahead / lr
+    adds_up = _adds_up(answers)
     yield Reading("first move", number(-first[0]), "for a gradient of 1 at step 1, from w = 0")
     if not geometric:
         yield Reading("momentum", "not constant", f"later moves: {', '.join(number(-m) for m in late[1:5])}")
     elif mu:
         yield Reading("momentum", number(mu), f"each later move is {number(mu)} of the one before")
+    elif not adds_up:
+        told = "it moves w once, and never again; among others, moves are of other sizes"
+        yield Reading("momentum", "0 for a gradient alone", told)
     else:
         option = words.option("momentum")
         hint = "; try --option momentum=0.9" if option and not words.values.get(option) else ""
@@ -57,7 +71,7 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
         because = f"a gradient of 1 at step 2 moves w by {number(-late[0])}, then {number(-late[1])}"
         yield Reading("Nesterov", "yes" if nesterov else "no" if plain else "in no known way", because)
     if geometric and (plain or nesterov):
-        yield from _gains(gain, start, mu)
+        yield from _gains(gain, start, mu) if adds_up else [_changing(gain, start)]
     if mu and "changed lr" in answers.moves:
         yield _where_lr(answers)
     if "decay" in answers.moves:
@@ -87,8 +101,27 @@ def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
         way = "; w goes uphill" if gain < 0 else ""
         yield Reading("gain", number(gain), f"of the learning rate, for every gradient{way}")
     else:
-        told = f"a gradient counts {number(start)} at step 1, and {number(gain)} at step 2"
-        yield Reading("gain", "not constant", f"{told} (of the learning rate)")
+        yield _changing(gain, start)
+
+
+def _changing(gain: float, start: float) -> Reading:
+    """What is to be said where two first steps do not tell of all others: lr has a schedule inside, say."""
+    told = f"a gradient counts {number(start)} at step 1, and {number(gain)} at step 2"
+    if _near(gain, start):
+        told = f"alone, {told}, and among others otherwise"
+    return Reading("gain", "not constant", f"{told} (of the learning rate)")
+
+
+def _adds_up(answers: Answers) -> bool:
+    """Whether among many gradients w moves by the sum of what the first alone, and one at step 2, do."""
+    first, late = answers.moves["impulse"], answers.moves["late impulse"][1:]
+    steps = answers.traces["signs"].script.steps
+    gradients = [float(next(elements(s.gradients["w"]))) for s in steps if s.gradients]
+    for t, moved in enumerate(answers.moves["signs"][: len(late)]):
+        sums = gradients[0] * first[t] + sum(g * late[t - s] for s, g in enumerate(gradients[1 : t + 1], 1))
+        if not math.isclose(moved, sums, rel_tol=1e-6, abs_tol=1e-6):
+            return False
+    return True
 
 
 def _where_lr(answers: Answers) -> Reading:
@@ -105,7 +138,11 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     """Where weight decay enters, by what it does to w = 1 without gradients, and to a step from w = 0."""
     size, moves, with_both = float(answers.decay), answers.moves["decay"], answers.moves["decay on the way"]
     if not any(moves):
-        if is_linear(answers.moves) and not all(map(_near, answers.moves["impulse"], with_both)):
+        alone = answers.moves["impulse"]
+        if is_linear(answers.moves) and not all(map(_near, alone, with_both)):
+            if all(map(_near, answers.moves["decay and gradient"], with_both)):
+                told = f"with {number(size)}, w = 1 moves as w = 0 does, and otherwise than without it"
+                return Reading("weight decay", "of the gradients, not of w", told)
             told = f"with {number(size)}, w = 1 stays where it is, until there is a gradient"
             return Reading("weight decay", "only beside a gradient", told)
         return Reading("weight decay", "none", f"with {number(size)}, w = 1 stays where it is")
@@ -132,8 +169,10 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     return Reading("weight decay", "γλw per step", f"{told}; without momentum its place cannot be seen")
 
 
-def still_readings() -> tuple[Reading, ...]:
-    """What can be said of an optimizer that does nothing."""
+def still_readings(answers: Answers) -> tuple[Reading, ...]:
+    """What can be said of an optimizer that does nothing, or nothing upon a first gradient."""
+    if any(any(answers.moves[name]) for name in ("late impulse", "half", "double", "signs")):
+        return (Reading("first move", "0", "a first gradient of 1 moves w at no step; others do"),)
     return (Reading("first move", "0", "no gradient moves w, at any step"),)
 
 
@@ -146,6 +185,10 @@ def nonlinear_readings(answers: Answers) -> Iterator[Reading]:
         yield Reading("size of the gradient", "matters, not linearly", "the first gradient moves nothing")
         return
     ratio, below = twice[0] / once[0], once[0] / half[0] if half[0] else math.nan
+    if _near(below, 2.0) and _near(ratio, 2.0):
+        told = "at step 1 twice the gradient moves w twice as far, but not later"
+        yield Reading("size of the gradient", "matters, not linearly", told)
+        return
     if _near(below, 2.0):
         told = f"a gradient of 1 moves w twice as far as one of 1/2, but one of 2 {_times(ratio)} as one of 1"
         yield Reading("size of the gradient", "bounded" if abs(ratio) < 2 else "matters, not linearly", told)
