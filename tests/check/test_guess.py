@@ -44,6 +44,17 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
         ("VanillaAdamOptimizer", ADAM, "adam"),
         ("myadam", ADAM, "adam"),
         ("AdamV2", ADAM, "adam"),
+        ("AdamPort", ADAM, "adam"),
+        ("TorchAdam", ADAM, "adam"),
+        ("KerasAdam", ADAM, "adam_hat"),  # with ε where Keras has it
+        ("AdamTF", ADAM, "adam_hat"),
+        ("OptaxAdamW", ADAM, "adamw"),
+        ("SGDKeras", SGD, "keras"),
+        ("MXNetMomentumSGD", SGD, "classical"),
+        ("TFNesterov", SGD, "optax(nesterov=True)"),
+        ("CautiousSGD", SGD, None),
+        ("SGDSchedFree", SGD, None),
+        ("Adam8bit", ADAM, None),
         ("AdamS", ADAM, None),  # another algorithm, for all that its name says
         ("StableAdamW", ADAM, None),
         ("ASGD", {"lr": 0.1}, None),  # averaged SGD

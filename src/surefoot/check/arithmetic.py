@@ -17,10 +17,11 @@ from surefoot.check.protocol import Died, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.situations import CLAUSES
+from surefoot.check.unexamined import unexamined
 from surefoot.check.verdict import Verdict
 from surefoot.check.wording import listed
 from surefoot.check.words import Words
-from surefoot.rules import Rule, get
+from surefoot.rules import RULES, Rule, get
 
 __all__ = ["CLAUSES", "Examination", "examine"]
 
@@ -82,7 +83,10 @@ def examine(
             guessed = Guess(held, f"{held.title}, as guessed, {as_asked}.")
     claimed = named is not None or decay is not None
     verdicts = Judgement(recorder, plan, explain).verdicts(guessed, claimed)
-    aside = _unjudged(guessed.rule, recorder.words, before, patient.signature) if guessed.rule else ""
+    aside = ""
+    if guessed.rule:
+        said = _unjudged(guessed.rule, recorder.words, before, patient.signature)
+        aside = " ".join(filter(None, [said, unexamined(before, patient.signature, patient.given)]))
     return Examination(guessed.rule, guessed.why, verdicts, aside)
 
 
@@ -104,7 +108,7 @@ def _unjudged(rule: Rule, words: Words, before: Words, signature: Signature) -> 
 
 def _with_decay(guessed: Rule, decay: str) -> Rule:
     """The rule of a guessed one's family with decay in this place, and what the guessed one has fixed."""
-    rule = get(guessed.family)
+    rule = RULES.get(guessed.family, guessed)
     usual = {x.name: x.default for x in rule.hypers} | {"decay": None}
     inside = {x.name: x.default for x in guessed.hypers if x.default != usual[x.name]}
     return rule.variant(**{**inside, "decay": decay})

@@ -10,9 +10,11 @@ from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.followed import followed, precision
 from surefoot.check.libraries import elsewhere
+from surefoot.check.methods import another_method
 from surefoot.check.mistakes import MISTAKES, as_in, climbs, mistakes_in
-from surefoot.check.naming import claims_momentum, named_after, title
+from surefoot.check.naming import claims_momentum, denies, read_name, title
 from surefoot.check.protocol import Options, Signature
+from surefoot.check.resting import resting
 from surefoot.check.variants import variants
 from surefoot.check.wording import listed
 from surefoot.check.words import Words
@@ -23,9 +25,11 @@ __all__ = ["Guess", "guess"]
 
 # options that take weight decay out of the gradient
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
-# options that say how a rule is computed, not which
-IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
 SOUND = ("torch", "adam", "rmsprop", "lion")  # of the families with known mistakes
+BY_DESIGN = (
+    " If it is another rule by design, --rule file.py:NAME holds it to a formula of your own, and --skip "
+    "arithmetic leaves this out."
+)
 ASCENDS = re.compile("asce|ascent|maxim|climb", re.I)  # a class whose steps are meant to lead uphill
 
 
@@ -76,6 +80,7 @@ class _Evidence:
         plain: recordings of plain steps.
         named: the rule that its name or an option names, if any.
         whole: whether that is all that the name says.
+        rest: the words that it has beside.
         by: what names it.
         behaves: the rule that its plain steps follow, if they do.
         rough: the dtype within whose rounding they do, if not exactly.
@@ -88,6 +93,7 @@ class _Evidence:
     plain: Sequence[Trace]
     named: Rule | None
     whole: bool
+    rest: tuple[str, ...]
     by: str
     behaves: Rule | None
     rough: str | None
@@ -97,7 +103,8 @@ class _Evidence:
     @property
     def sure(self) -> bool:
         """Whether it is the algorithm named, and not another that is this one in plain steps."""
-        return self.whole or ("sgd" in self.signature.name.lower() and not self.words.others)
+        name = self.signature.name
+        return self.whole or ("sgd" in name.lower() and not self.words.others and not another_method(name))
 
 
 def _evidence(
@@ -107,7 +114,8 @@ def _evidence(
     given: Options,
     moved: Callable[[], Sequence[Trace]],
 ) -> _Evidence:
-    (named, whole), by = named_after(signature.name, words), "its name"
+    read, by = read_name(signature.name, words), "its name"
+    named, whole = read.rule, read.whole
     for option, value in given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
             named, whole, by = RULES[value], True, f"{option}={value!r}"
@@ -121,10 +129,10 @@ def _evidence(
         behaves = _with_fixed(named, words, plain)
         mistaken = _mistaken_with_fixed(named, words, plain) if behaves is None else None
         named = behaves or mistaken or named
-    if whole and named is not None and behaves is not None and _denies(signature.name, named, behaves):
+    if whole and named and behaves and denies(signature.name, named, behaves):
         behaves = None
     return _Evidence(
-        signature, words, plain, named, whole, by, behaves, rough, but, mistaken=mistaken is not None
+        signature, words, plain, named, whole, read.rest, by, behaves, rough, but, mistaken is not None
     )
 
 
@@ -152,7 +160,8 @@ def _claimed(e: _Evidence) -> Guess | None:
         )
         return Guess(None, why)
     if e.sure:
-        return Guess(e.named, f"{e.named.title}, by {e.by} and options.")
+        by_design = "" if e.whole or not e.plain else BY_DESIGN
+        return Guess(e.named, f"{e.named.title}, by {e.by} and options.{by_design}")
     if any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
         return Guess(e.named, f"{e.named.title}, by {e.by}, and since with a known mistake it is that.")
     return None
@@ -176,17 +185,21 @@ def _followed(e: _Evidence) -> Guess | None:
 
 
 def _at_rest(e: _Evidence) -> Guess | None:
-    """SGD, where its options are SGD's and with all of them off it is plain SGD."""
-    sgd = RULES["torch"]
-    others = {*e.signature.options, *e.signature.required} - e.words.hyper.keys() - IMPLEMENTATION
-    if others or e.words.unheard(sgd) or e.words.ambiguous or "momentum" not in e.words.hyper.values():
+    """The rule that it is while all its options are off: SGD, or of Adam's kind where its name says so."""
+    rule = resting(e.named, e.rest, e.signature, e.words, e.plain)
+    if rule is None:
         return None
-    switches = e.words.switchable({})
-    resting = [t for t in e.plain if not any(t.script.groups[0].options.get(o) for o in switches)]
-    if not resting or not all(map(Claim(sgd, e.words).holds, resting)):
-        return None
-    why = f"{sgd.title}, by its options, and since it is that while none of them is on."
-    return Guess(sgd, why, by="its options")
+    off = "none of its options is on"
+    if method := another_method(e.signature.name):
+        why = (
+            f"While {off} it is {rule.title}, but its name tells of another method, {method}, and no known "
+            "rule reproduces its plain steps: so they are not judged; --rule NAME holds it to one."
+        )
+        return Guess(None, why)
+    if e.named is not None and e.named.family == rule.family:
+        return Guess(rule, f"{rule.title}, by its name, and since it is that while {off}.{BY_DESIGN}")
+    why = f"{rule.title}, by its options, and since it is that while none of them is on.{BY_DESIGN}"
+    return Guess(rule, why, by="its options")
 
 
 def _unknown(e: _Evidence) -> Guess:
@@ -219,18 +232,6 @@ def _mistaken_with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> R
         if any(_mistaken_in(inside, words, plain)):
             return rule
     return None
-
-
-def _denies(name: str, named: Rule, behaves: Rule) -> bool:
-    """Whether a class does not do what its name says.
-
-    AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
-    """
-    of = {x.name: x.default for x in behaves.hypers}
-    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
-    if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
-        return True
-    return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
 
 
 def _mistaken(words: Words, plain: Sequence[Trace]) -> Rule | None:

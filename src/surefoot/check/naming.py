@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from surefoot.check.frameworks import FRAMEWORKS, as_there
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
-__all__ = ["claims_momentum", "named_after", "title"]
+__all__ = ["Name", "claims_momentum", "denies", "named_after", "read_name", "title"]
 
 # class names that are no rule's own name, all of them torch's SGD
 OF_SGD = (
@@ -53,6 +55,24 @@ PLAIN = {
     "scratch",
     "impl",
     "v",
+    "port",
+    "ported",
+    "style",
+    "clone",
+    "reference",
+    "manual",
+    "minimal",
+    "pure",
+    "python",
+    "numpy",
+    "cuda",
+    "triton",
+    "demo",
+    "example",
+    "exercise",
+    "solution",
+    "assignment",
+    "student",
 }
 
 
@@ -65,33 +85,86 @@ def title(rule: Rule, changes: dict[str, Any]) -> str:
     return f"{called}, but {'weight decay goes ' if place.startswith('into') else ''}{place}"
 
 
+@dataclass(frozen=True)
+class Name:
+    """The rule that a class is named after; the words that its name has beside, but for plain ones."""
+
+    rule: Rule | None = None
+    rest: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is all that the name says."""  # Muon's rule is only what it orthogonalises
+        return self.rule is not None and not self.rest and self.rule.name != "muon"
+
+
 def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
-    """The rule that a class is named after, by its longest run of words that is one; and if that is all."""
+    """The rule that a class is named after, and if that is all that the name says; see `read_name`."""
+    read = read_name(name, words)
+    return read.rule, read.whole
+
+
+def read_name(name: str, words: Words) -> Name:
+    """Read the name of a class: by its longest run of words that is a rule, in the form of its library."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
     parts = [part for word in parts for part in _plainly(word)]
     parts = [NESTEROV if get_close_matches(part.lower(), [NESTEROV], cutoff=0.85) else part for part in parts]
+    parts = _with_frameworks(parts)
+    there = next((part for part in parts if part in FRAMEWORKS), None)
     known = {
         n.lower().replace("_", ""): n for r in RULES.values() for n in (r.name, *r.aliases) if len(n) > 2
     }
-    known |= dict.fromkeys(OF_SGD, "torch")
+    of_sgd = {*OF_SGD, "sgd"}
+    known |= dict.fromkeys(of_sgd, "torch") | {n: a for n, a in FRAMEWORKS.items() if a}
     runs = [
         ("".join(parts[i:j]).lower(), i, j) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)
     ]
-    for run, i, j in sorted(runs, key=lambda r: (r[0] == NESTEROV, r[1] - r[2])):
+
+    def order(run: tuple[str, int, int]) -> tuple[bool, int, int]:
+        """KerasAdam is an Adam, and KerasSGD Keras's."""
+        said, i, j = run
+        kind = (1 if said in FRAMEWORKS else 2 if said in of_sgd else 0) if there else 0
+        return said == NESTEROV, kind, i - j
+
+    for run, i, j in sorted(runs, key=order):
         if run in known:
             changes: dict[str, Any] = {}
             rule = get(known[run])  # Chainer's momentum is Keras's, but not its decay
-            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
-            if rule.name == "torch":
+            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()} - FRAMEWORKS.keys()
+            if rule.name == "torch" or run in FRAMEWORKS:
                 ahead = run == "nag" or NESTEROV in parts
                 rest -= AHEAD if ahead else MOMENTUM
-                if ahead and words.option("nesterov") is None:
+                rest -= of_sgd if run in FRAMEWORKS else set()
+                offers = any(x.name == "nesterov" for x in rule.hypers)
+                if ahead and offers and words.option("nesterov") is None:
                     changes["nesterov"] = True
+            elif there:
+                rule = as_there(rule, there)
             if run == "sgdw":
                 changes["decay"] = "decoupled"
-            whole = rest <= PLAIN and rule.name != "muon"  # whose rule is only what it orthogonalises
-            return (rule.variant(title=title(rule, changes), **changes) if changes else rule), whole
-    return None, False
+            rule = rule.variant(title=title(rule, changes), **changes) if changes else rule
+            return Name(rule, tuple(sorted(rest - PLAIN)))
+    return Name()
+
+
+def denies(name: str, named: Rule, behaves: Rule) -> bool:
+    """Whether a class does not do what its name says.
+
+    AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
+    """
+    of = {x.name: x.default for x in behaves.hypers}
+    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
+    if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
+        return True
+    return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
+
+
+def _with_frameworks(parts: list[str]) -> list[str]:
+    """The words, those together that are a library's name: mx net."""
+    for i in range(len(parts) - 1):
+        if (both := (parts[i] + parts[i + 1]).lower()) in FRAMEWORKS:
+            return _with_frameworks([*parts[:i], both, *parts[i + 2 :]])
+    return [part.lower() if part.lower() in FRAMEWORKS else part for part in parts]
 
 
 def claims_momentum(name: str) -> bool:
@@ -103,7 +176,8 @@ def claims_momentum(name: str) -> bool:
 def _plainly(word: str) -> list[str]:
     """A word of a name, with the plain words that it begins with apart: myadam is my adam."""
     low = word.lower()
-    found = [p for p in PLAIN if len(p) > 1 and low.startswith(p)] if low not in PLAIN else []
+    plain = {*PLAIN, *FRAMEWORKS}
+    found = [p for p in plain if len(p) > 1 and low.startswith(p)] if low not in plain else []
     if not found:
         return [word]
     size = max(map(len, found))

@@ -78,7 +78,16 @@ def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | Non
     """
     found = _understood(patient, words, rule)
     # an option that the rule does not have may be what makes it another
-    return found if found is not None and words.hyper.keys() <= found.hyper.keys() else None
+    if found is not None and words.hyper.keys() <= found.hyper.keys():
+        return found
+    return _without_more(patient, words) if rule is None else None
+
+
+def _without_more(patient: Patient, words: Words) -> Words | None:
+    """The words without options that are off, and that the rule of its class's name does not have."""
+    named, _ = named_after(patient.signature.name, words)
+    more = words.unheard(named) if named is not None else []
+    return words.without(more) if more and not any(words.values.get(o) for o in more) else None
 
 
 def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | None:

@@ -24,6 +24,10 @@ SYNONYMS = {
     "wd": "weight_decay",
     "use_nesterov": "nesterov",
     "epsilon": "eps",
+    "beta_1": "beta1",  # in Keras
+    "beta_2": "beta2",
+    "b1": "beta1",  # in optax
+    "b2": "beta2",
     "ams_grad": "amsgrad",
     "ams_bound": "amsgrad",
 }

@@ -1,0 +1,54 @@
+"""Libraries that the name of a class may speak of, and what each of them has for a rule of that name."""
+
+from __future__ import annotations
+
+from surefoot.check.libraries import elsewhere
+from surefoot.rules import Rule, get
+
+__all__ = ["FRAMEWORKS", "as_there", "sgd_of"]
+
+# as written in names → the rule or its alias that is its SGD; none where it has several of its own
+FRAMEWORKS = {
+    "torch": "torch",
+    "pytorch": "torch",
+    "apex": "torch",
+    "mlx": "mlx",
+    "optax": "optax",
+    "jax": "jax",
+    "flax": "jax",
+    "tensorflow": "tensorflow",
+    "tf": "tensorflow",
+    "paddle": "paddle",
+    "mindspore": "mindspore",
+    "keras": "keras",
+    "caffe": "caffe",
+    "mxnet": "mxnet",
+    "gluon": "mxnet",
+    "sklearn": "sklearn",
+    "chainer": "chainer",
+    "cntk": "",
+}
+_HAT = dict.fromkeys(("adam", "adamw", "amsgrad"), "adam_hat")
+_KERAS = {**_HAT, "rmsprop": "rmsprop_keras", "adagrad": "adagrad_under", "adamax": "adamax_after"}
+# whose form of a rule is not torch's
+_FORMS = {
+    "keras": _KERAS,
+    "tensorflow": {**_HAT, "rmsprop": "rmsprop_tf"},
+    "optax": {"nadam": "nadam_unscheduled", "adamax": "adamax_after", "amsgrad": "amsgrad_corrected"},
+    "caffe": _HAT,
+    "mxnet": _HAT,
+    "mindspore": _HAT,
+    "chainer": _HAT,
+}
+
+
+def sgd_of(framework: str) -> Rule | None:
+    """The SGD of a library, by a name of it."""
+    alias = FRAMEWORKS[framework]
+    return get(alias) if alias else None
+
+
+def as_there(rule: Rule, framework: str) -> Rule:
+    """A rule in the form that a library has for it; the rule itself where that is none of its own."""
+    form = _FORMS.get(FRAMEWORKS[framework], {}).get(rule.family)
+    return next((found for found in elsewhere(rule) if found.family == form), rule)
