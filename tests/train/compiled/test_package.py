@@ -25,6 +25,8 @@ from .conftest import K
 @pytest.fixture
 def compiler(tmp_path, monkeypatch):
     """One that is quick: the n-th package that it writes holds the number n."""
+    import torch._inductor
+
     monkeypatch.setenv("SUREFOOT_CACHE", str(tmp_path))
     numbers = itertools.count(1)
 
@@ -32,7 +34,7 @@ def compiler(tmp_path, monkeypatch):
         Path(package_path).write_text(str(next(numbers)))
 
     monkeypatch.setattr(torch.export, "export", lambda graph, example: None)
-    monkeypatch.setattr(torch, "_inductor", SimpleNamespace(aoti_compile_and_package=compiled), raising=False)
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", compiled)
     monkeypatch.setattr(package, "_loaded", lambda path: SimpleNamespace(run=path.read_text()))
 
 

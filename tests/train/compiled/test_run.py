@@ -9,7 +9,6 @@ import sys
 
 import pytest
 import torch
-from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from surefoot.plot import painter
@@ -18,6 +17,7 @@ from surefoot.train.compiled.choose import choose
 from surefoot.train.engine import Job
 from surefoot.train.fitting import fit
 from surefoot.train.imports import x86
+from surefoot.train.losses import cross_entropy
 from surefoot.train.run import Interrupted
 
 from .conftest import BATCH, K
@@ -97,7 +97,7 @@ def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
 def is_at_hand(job):
     """What was compiled is found again without a word, and loaded without a compiler."""
     model, optimizer, x, y = job()
-    ours, said = Job(model, nn.functional.cross_entropy, optimizer), []
+    ours, said = Job(model, cross_entropy, optimizer), []
     xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
     assert choose("auto", ours, (x[0], y[0]), every=K, last=1000, say=said.append)[1] == "on"
     assert said == []
