@@ -89,8 +89,7 @@ def feed(
             raise InputError(f"The scaling makes {len(x):,} rows of {len(y):,}; it must keep every row.")
 
     def epoch(number: int, skip: int = 0) -> Batches:
-        # of a single batch it would change nothing but the order of sums
-        rows = order(len(x), seed, number) if shuffle and len(x) > batch_size else None
+        rows = order(len(x), seed, number) if shuffle else None
         return batches(x, y, batch_size, rows=rows, scaling=scaling, skip=skip)
 
     def first(count: int, size: int) -> Batches:

@@ -134,8 +134,8 @@ def material(
         marks["other rows to validate on"] = valid_rows.mark
         if rows.first is not None and objective.metric != "loss":
             compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
-    # shuffled ones are copies; those of a single batch are not shuffled
-    if rows.first is not None and (rows.steps == 1 or not config.shuffle):
+    # shuffled ones are copies
+    if rows.first is not None and not config.shuffle:
         rows = replace(rows, epoch=copied(unwritten(rows.epoch)))
     if valid_rows is not None and valid_rows.first is not None:
         valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
