@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["closing_line", "without_momentum"]
 
+_LONG = 24  # characters of a number that can still be compared by eye
+
 
 def closing_line(
     rule: Rule, trace: Trace, problem: Problem | None, number: Callable[[Any], Number], numerals: Numerals
@@ -62,7 +64,7 @@ def closing_line(
         parts.append(_distance(trace, without, pen))
         if problem is not None and without.steps[-1].w != trace.steps[-1].w:
             with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
-            parts[0] += f"; f is {pen.result(with_it)}, without it {pen.result(without_it)}"
+            parts[0] += f"; f is {_apart(with_it, without_it, pen)}"
     decays = any(o.get("weight_decay") for o in each)  # and pulls against the gradient too
     against, moved = _against_the_gradient(trace)
     if against and not decays:
@@ -121,6 +123,16 @@ def without_changes(script: Script, option: str) -> Script:
         for s in script.steps
     )
     return dataclasses.replace(script, steps=tuple(steps))
+
+
+def _apart(with_it: Number, without_it: Number, pen: TextPen) -> str:
+    """What f is with momentum and without, in as many digits as show that these differ, up to some twenty."""
+    shown = TextPen(pen.numerals.to_show(without_it, with_it))
+    one, other = shown.result(with_it), shown.result(without_it)
+    if len(one) <= _LONG and one != other:
+        return f"{one}, without it {other}"
+    one, other = pen.result(with_it), pen.result(without_it)
+    return f"{one}, without it {other}" if one != other else f"{one}, and without it the same to these digits"
 
 
 def _distance(trace: Trace, without: Trace, pen: TextPen) -> str:
