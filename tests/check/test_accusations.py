@@ -482,3 +482,14 @@ class FarOff(Coarse):
 @pytest.mark.parametrize(("cls", "expected"), [(Coarse, DIFFERS), (Off, FAILED), (FarOff, FAILED)])
 def test_paths_that_round_to_bfloat16_may_part_by_its_last_digit(cls, expected):
     assert outcome(cls, "paths-agree") == expected
+
+
+class Ahead(torch.optim.SGD):
+    """Nesterov's step is no option of its own: torch fills in False where a checkpoint has none."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        super().__init__(params, lr=lr, momentum=momentum, nesterov=momentum > 0)
+
+
+def test_what_a_constructor_fixes_was_never_an_option_that_a_checkpoint_lacks():
+    assert check(Ahead, only=["older-checkpoint"])["older-checkpoint"].outcome == NOT_APPLICABLE

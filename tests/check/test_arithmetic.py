@@ -406,7 +406,10 @@ def test_sgds_options_and_its_plainest_steps_claim_to_be_sgd():
     assert found["rule"].outcome == FAILED
     assert "adds the buffer without its factor" in found["rule"].diagnosis
     why = examine(Here(load(Homework)), Plan()).why
-    assert why == "PyTorch's SGD, by its options, and since it is that while none of them is on."
+    said = (
+        "PyTorch's SGD, by its options, and since it is that while none of them is on. If it is another rule"
+    )
+    assert why.startswith(said)
 
 
 def test_with_another_option_or_other_plain_steps_it_claims_nothing():

@@ -106,7 +106,7 @@ class Counts(Kept):  # StableSPAM
         (History, "Unexpected value type", "holds an object of collections.deque"),
         (Typed, "Unexpected value type", "holds an object of torch.dtype"),
         (Later, "KeyError", "group['largest'] is not there before the first steps"),
-        (Begun, "Expected device to be set", "self.state is not empty before the first step"),
+        (Begun, "Expected device to be set", "it was not empty before the first step"),
         (ByLr, "w, when the state has been loaded", "The step with lr 0 and gradients of 0 moves w."),
         (Numbered, "KeyError: 0.5", "A key that is a number comes back as a name: 0.5 as '0.5'."),
         (Tuples, "TypeError: weights must be a tuple", ""),

@@ -9,7 +9,9 @@ import torch
 from surefoot.check.arithmetic import examine
 from surefoot.check.choose import planned
 from surefoot.check.load import load
+from surefoot.check.naming import read_name
 from surefoot.check.patient import Here
+from surefoot.check.words import Words
 
 
 class Each(torch.optim.Optimizer):
@@ -183,3 +185,18 @@ def test_options_of_its_own_that_are_off_do_not_hide_a_rule():
     assert outcomes == {"rule": "passed"}
     assert "nesterov, which it does not have, stays as given" in found.why
     assert "eps_root is no hyperparameter of AdamW; it stayed at 0.0" in found.aside
+
+
+def test_a_librarys_name_claims_the_form_that_it_is_known_to_have():
+    words = Words.of(load(torch.optim.Adam).signature, {})
+    for name, rule, whole in (
+        ("KerasAdam", "adam_hat", True),
+        ("PaddleAdam", "adam", True),
+        ("MLXAdam", "adam", False),  # it corrects no bias
+        ("KerasNadam", "nadam", False),  # by a schedule of its own
+    ):
+        read = read_name(name, words)
+        assert read.rule is not None
+        assert (read.rule.family, read.whole) == (rule, whole)
+    assert read_name("Gluon", words).rule is None  # an optimizer of Muon's kin
+    assert read_name("GluonSGD", words).rule is not None

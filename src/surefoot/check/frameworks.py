@@ -5,7 +5,7 @@ from __future__ import annotations
 from surefoot.check.libraries import elsewhere
 from surefoot.rules import Rule, get
 
-__all__ = ["FRAMEWORKS", "as_there", "sgd_of"]
+__all__ = ["FRAMEWORKS", "as_there", "has_form", "sgd_of"]
 
 # as written in names → the rule or its alias that is its SGD; none where it has several of its own
 FRAMEWORKS = {
@@ -30,15 +30,20 @@ FRAMEWORKS = {
 }
 _HAT = dict.fromkeys(("adam", "adamw", "amsgrad"), "adam_hat")
 _KERAS = {**_HAT, "rmsprop": "rmsprop_keras", "adagrad": "adagrad_under", "adamax": "adamax_after"}
-# whose form of a rule is not torch's
+_SAME = {name: name for name in ("adam", "adamw")}  # as torch has them
+_OPTAX = {**_SAME, "nadam": "nadam_unscheduled", "adamax": "adamax_after", "amsgrad": "amsgrad_corrected"}
+# what form of a rule a library is known to have
 _FORMS = {
     "keras": _KERAS,
     "tensorflow": {**_HAT, "rmsprop": "rmsprop_tf"},
-    "optax": {"nadam": "nadam_unscheduled", "adamax": "adamax_after", "amsgrad": "amsgrad_corrected"},
+    "optax": _OPTAX,
     "caffe": _HAT,
     "mxnet": _HAT,
     "mindspore": _HAT,
     "chainer": _HAT,
+    "sklearn": _HAT,
+    "jax": _SAME,
+    "paddle": _SAME,
 }
 
 
@@ -46,6 +51,12 @@ def sgd_of(framework: str) -> Rule | None:
     """The SGD of a library, by a name of it."""
     alias = FRAMEWORKS[framework]
     return get(alias) if alias else None
+
+
+def has_form(rule: Rule, framework: str) -> bool:
+    """Whether it is known which form of a rule a library has."""
+    library = FRAMEWORKS[framework]
+    return library == "torch" or rule.family in _FORMS.get(library, {})
 
 
 def as_there(rule: Rule, framework: str) -> Rule:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
 from surefoot.check.followed import followed, precision
+from surefoot.check.frameworks import FRAMEWORKS
 from surefoot.check.libraries import elsewhere
 from surefoot.check.methods import another_method
 from surefoot.check.mistakes import MISTAKES, as_in, climbs, mistakes_in
@@ -30,6 +31,7 @@ BY_DESIGN = (
     " If it is another rule by design, --rule file.py:NAME holds it to a formula of your own, and --skip "
     "arithmetic leaves this out."
 )
+OTHERWISE = {*FRAMEWORKS, "no", "non", "without"}  # in a name: what it does otherwise may be meant
 ASCENDS = re.compile("asce|ascent|maxim|climb", re.I)  # a class whose steps are meant to lead uphill
 
 
@@ -162,7 +164,7 @@ def _claimed(e: _Evidence) -> Guess | None:
     if e.sure:
         by_design = "" if e.whole or not e.plain else BY_DESIGN
         return Guess(e.named, f"{e.named.title}, by {e.by} and options.{by_design}")
-    if any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
+    if OTHERWISE.isdisjoint(e.rest) and any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
         return Guess(e.named, f"{e.named.title}, by {e.by}, and since with a known mistake it is that.")
     return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from surefoot.check.frameworks import FRAMEWORKS, as_there
+from surefoot.check.frameworks import FRAMEWORKS, as_there, has_form
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
@@ -126,11 +126,16 @@ def read_name(name: str, words: Words) -> Name:
         kind = (1 if said in FRAMEWORKS else 2 if said in of_sgd else 0) if there else 0
         return said == NESTEROV, kind, i - j
 
+    of_sgd_at_all = bool({x.lower() for x in parts} & {*of_sgd, NESTEROV})
     for run, i, j in sorted(runs, key=order):
+        if run in FRAMEWORKS and run not in RULES and not of_sgd_at_all:
+            continue  # a library's name alone is none of an optimizer
         if run in known:
             changes: dict[str, Any] = {}
             rule = get(known[run])  # Chainer's momentum is Keras's, but not its decay
-            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()} - FRAMEWORKS.keys()
+            rest = {x.lower() for x in parts[:i] + parts[j:] if not x.isdigit()}
+            if there and (rule.name == "torch" or run in FRAMEWORKS or has_form(rule, there)):
+                rest -= FRAMEWORKS.keys()
             if rule.name == "torch" or run in FRAMEWORKS:
                 ahead = run == "nag" or NESTEROV in parts
                 rest -= AHEAD if ahead else MOMENTUM

@@ -199,7 +199,8 @@ def _by_torch(make: Make, first: Any) -> tuple[Any, torch.Tensor]:
     why="An older file lacks what a later release added: the first step after loading raises, or is another.",
     mend="In __setstate__, for every option added later, in each group: group.setdefault('maximize', False).",
     over="rich",
-    cases=[{"option": o} for o in LATER],
+    # what a constructor fixes was never an option that a checkpoint could lack
+    cases=lambda signature: [{"option": o} for o in LATER if signature.swallows or o in signature.options],
     refuses=("ValueError", "RuntimeError", "NotImplementedError"),
     needs=["repeatable"],
 )
