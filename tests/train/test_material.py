@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import TensorDataset
 
+import surefoot.train.material
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.losses import Loss
 from surefoot.train.material import Material, material
@@ -86,3 +88,26 @@ def test_a_loss_that_is_a_sum_is_told(loss: Loss) -> None:
         looked_at((X[:3], Y[:3]), loss=loss)
     looked_at((X[:3], Y[:3]), loss=loss, accumulate=2)  # there the first step warns
     looked_at((X[:3], Y[:3]), loss=nn.CrossEntropyLoss())
+
+
+def test_what_a_step_is_tried_on_is_a_copy() -> None:
+    """A model that writes into its inputs, as ReLU(inplace=True) does, would change the caller's rows."""
+    before = X.clone(), Y.clone()
+    for size in (4, 10):
+        batch = looked_at(batch_size=size).batch(size)
+        assert batch is not None
+        for t in batch:
+            t.fill_(7)
+    assert X.equal(before[0])
+    assert Y.equal(before[1])
+
+
+def test_no_single_row_is_left_to_evaluate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one alone a spread is NaN, and squeeze() makes no row."""
+    monkeypatch.setattr(surefoot.train.material, "at_once", lambda *_: 4)
+    dataset = TensorDataset(X[:9], Y[:9])
+    for valid in ((X[:9], Y[:9]), dataset):
+        found = looked_at(valid)
+        assert found.valid is not None
+        assert [len(x) for x, _ in found.valid.epoch(1)] == [3, 3, 3]
+    assert found.compared is None or [len(x) for x, _ in found.compared()] == [3, 3, 3]

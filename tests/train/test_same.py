@@ -3,16 +3,18 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from surefoot.errors import InputError
-from surefoot.train.same import check_given, check_options, mark, named, sources
+from surefoot.train.same import check_given, check_options, mark, named, sources, told
 
 
 def test_another_option_is_named_with_both_values() -> None:
@@ -111,3 +113,27 @@ def test_a_compiled_model_is_called_by_what_is_in_it(tmp_path: Path) -> None:
         check_options(tmp_path, before, {"model": named(inner), "epochs": 4})
     with pytest.raises(InputError, match="begun with model 'a:B', not "):
         check_options(tmp_path, {"model": "a:B"}, {"model": named(inner)})
+
+
+def _other(output: Tensor, target: Tensor, delta: float = 1.0) -> Tensor:
+    return (output - target).abs().mean() * delta
+
+
+def test_what_a_loss_or_a_scaling_was_given_tells_it_from_others() -> None:
+    huber, sparse = functional.huber_loss, torch.eye(3).to_sparse()
+    kinds = [
+        partial(huber, delta=2.0),
+        partial(_other, delta=2.0),
+        partial(torch.mul, 3.0),
+        partial(torch.mul, 4.0),
+        partial(torch.mul, torch.tensor(1 + 1j)),
+        partial(torch.mul, torch.tensor(1 - 1j)),
+        nn.HuberLoss(delta=2.0),
+        nn.HuberLoss(delta=2.5),
+        nn.CrossEntropyLoss(torch.tensor([1.0, 2.0])),
+        nn.CrossEntropyLoss(torch.tensor([2.0, 1.0])),
+    ]
+    names = [told(loss=kind)["another loss"]() for kind in kinds]
+    assert len({*names}) == len(kinds)
+    assert names[6] == told(loss=nn.HuberLoss(delta=2))["another loss"]()
+    assert told(loss=partial(torch.mul, sparse))["another loss"]().startswith("partial(of=")

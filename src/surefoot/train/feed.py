@@ -15,6 +15,7 @@ from surefoot.errors import InputError
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.loaders import of_dataset, of_loader
+from surefoot.train.portions import evenly
 from surefoot.train.same import mark
 
 __all__ = ["feed", "floats"]
@@ -67,6 +68,8 @@ def feed(
     wished, y = narrowed(x, floats), y.to(narrowed(y, floats))
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
+    if not training:
+        batch_size = evenly(batch_size, len(x))
     if scaling is not None and not callable(scaling):
         raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
     wide = isinstance(scaling, Scaling) and scaling.wide(x)  # and narrowed after that

@@ -19,6 +19,7 @@ from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, order
 from surefoot.train.opened import Opened, leaves_traces, tell_epoch
+from surefoot.train.portions import evenly
 from surefoot.train.randomness import unmoved
 
 __all__ = ["of_dataset", "of_loader"]
@@ -109,6 +110,8 @@ def of_dataset(
         raise InputError("The Dataset has no rows.")
     if isinstance(dataset, IterableDataset):
         raise InputError("The Dataset is gone through in its own order; wrap it in a DataLoader.")
+    if not training:
+        batch_size = evenly(batch_size, n)
     moved = partial(_moved, device=device, scaling=scaling, floats=floats)
     with unmoved():
         sample = moved(_first(dataset))

@@ -17,7 +17,7 @@ from surefoot.train.given import check_rows, of_one_kind
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
-from surefoot.train.portions import at_once
+from surefoot.train.portions import at_once, evenly
 from surefoot.train.same import told
 from surefoot.train.scoring import Score
 
@@ -71,11 +71,14 @@ class Material:
         return None if self.rows.seen is None else self.rows.seen(step)
 
     def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
-        """The first full batch that weighs anything; None where there is none, or rows are not at hand."""
+        """The first full batch that weighs anything; None where there is none, or rows are not at hand.
+
+        A copy: it is to be tried on, by a model that may write into its inputs.
+        """
         whole = self.rows.rows // size * size
         for x, y in self.rows.first(whole, size) if self.rows.first is not None and whole else ():
             if self.weigh is None or bool(self.weigh(y) > 0):
-                return x, y
+                return x.clone(), y.clone()
         return None
 
 
@@ -133,7 +136,8 @@ def material(
     if valid_rows is not None:
         marks["other rows to validate on"] = valid_rows.mark
         if rows.first is not None and objective.metric != "loss":
-            compared = partial(rows.first, min(rows.rows, valid_rows.rows), some)
+            count = min(rows.rows, valid_rows.rows)
+            compared = partial(rows.first, count, evenly(some, count))
     # shuffled ones are copies
     if rows.first is not None and not config.shuffle:
         rows = replace(rows, epoch=copied(unwritten(rows.epoch)))

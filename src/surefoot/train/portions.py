@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from surefoot.train.passing import passed
 
-__all__ = ["at_once"]
+__all__ = ["at_once", "evenly"]
 
 _ROWS = 1000  # in a batch that is only evaluated; more gain nothing and leave the cache
 _NUMBERS = 2**21  # in what a layer makes of a batch: from twice as many on, memory is asked for anew
@@ -46,6 +46,16 @@ def at_once(
         return min(most, max(min(part, _FEW), _NUMBERS // widest))
     numbers = sample[0][0].numel() * (1 if sample[0].is_floating_point() else _WIDE)
     return most if numbers <= _SMALL else min(most, max(part, _LARGE // numbers))
+
+
+def evenly(size: int, rows: int) -> int:
+    """The size of batches, or a smaller one where a single row would be left, of which some models make less.
+
+    Example:
+        >>> evenly(256, 1025), evenly(256, 1026)
+        (205, 256)
+    """
+    return size if rows % size != 1 else -(-rows // -(-rows // size))
 
 
 def _widest(model: nn.Module, x: Tensor, autocast: torch.autocast | None) -> int | None:

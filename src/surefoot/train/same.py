@@ -88,18 +88,25 @@ def _name(thing: Any) -> str:
     name = str(getattr(thing, "__qualname__", type(thing).__qualname__))
     given: dict[str, Any] = {}
     if isinstance(thing, partial):
-        given = thing.keywords
+        given = {"of": _name(thing.func), **{str(i): v for i, v in enumerate(thing.args)}, **thing.keywords}
     elif isinstance(thing, nn.Module) and type(thing).__module__.startswith("torch.nn."):
         given = {key: v for key, v in vars(thing).items() if key[0] != "_" and key != "training"}
         given |= dict(thing.named_buffers())
     words = []
     for key, value in sorted(given.items()):
         if isinstance(value, Tensor):
-            numbers = value.detach().cpu().double().contiguous()
-            words.append(f"{key}=checksum {zlib.crc32(numbers.numpy().tobytes()):08x}")
-        elif value is None or isinstance(value, (bool, int, float, str)):
-            words.append(f"{key}={value!r}")
+            if value.layout == torch.strided and not (value.is_quantized or value.is_nested):
+                words.append(f"{key}=checksum {_checksum(value):08x}")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            words.append(f"{key}={repr(float(value)).removesuffix('.0')}")  # 1 is 1.0
+        elif value is None or isinstance(value, (bool, str)):
+            words.append(f"{key}={value}")
     return f"{name}({', '.join(words)})" if words else name
+
+
+def _checksum(t: Tensor) -> int:
+    numbers = torch.view_as_real(t.detach().resolve_conj()) if t.is_complex() else t.detach()
+    return zlib.crc32(numbers.cpu().double().contiguous().numpy().tobytes())
 
 
 def sources(**things: Any) -> dict[str, str]:
