@@ -106,7 +106,9 @@ class OfMatrices(torch.optim.SGD):
             group["weight_decay"] = decay
 
 
-@pytest.mark.parametrize(("rule", "given"), [(None, {}), ("torch", {"weight_decay": 0.1})])
+@pytest.mark.parametrize(
+    ("rule", "given"), [(None, {}), pytest.param("torch", {"weight_decay": 0.1}, marks=pytest.mark.slow)]
+)
 def test_a_weight_decay_that_spares_vectors_is_another_convention(rule, given):
     found = verdicts(f"{CORRECT}/spares_vectors.py:SGD", rule, options=given)
     assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
@@ -561,6 +563,7 @@ def test_a_crash_needs_its_option_and_its_two_steps(tmp_path, rule):
     assert rule is None or found["moved"].outcome == NOT_APPLICABLE
 
 
+@pytest.mark.slow
 def test_a_hang_is_shrunk_within_bounded_time(tmp_path):
     began = time.monotonic()
     found = dying(tmp_path, "Hangs", "torch", only=("changed-lr",))

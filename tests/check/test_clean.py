@@ -25,7 +25,14 @@ def named(file):
     return f"{file}:{classes[-1]}"
 
 
-@pytest.mark.parametrize("file", CORRECT, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    # the others in their long form alone, below
+    [
+        pytest.param(file, id=file.stem, marks=pytest.mark.slow if at % 2 else ())
+        for at, file in enumerate(CORRECT)
+    ],
+)
 def test_a_quick_check_of_a_correct_optimizer_is_clean(file):
     report = check(named(file), quick=True)
     assert report.ok, str(report)

@@ -99,6 +99,7 @@ TRUE_FINDINGS = {
     "Adafactor": {"shapes"},  # an empty parameter: ZeroDivisionError
     "Muon": {"refuses-values", "dtype-state"},  # a negative eps; bfloat16 without Nesterov
 }
+QUICK = ("Adadelta", "Adam", "LBFGS", "Muon", "SGD")
 PLAIN = [
     "Adadelta",
     "Adafactor",
@@ -224,7 +225,9 @@ def test_every_mutant_of_the_folder_is_listed():
     assert set(CAUGHT) <= ours
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN]
+)
 def test_plain_loops_of_torch_raise_no_alarm(name):
     groups = {c.group for c in CLAUSES.values()}
     taken = torch.optim.__dict__[name].__init__.__code__.co_varnames
@@ -234,7 +237,7 @@ def test_plain_loops_of_torch_raise_no_alarm(name):
     assert len({v.clause.id for v in report.verdicts}) == len(CLAUSES)
 
 
-@pytest.mark.parametrize("convention", [None, "keras", "ema"])
+@pytest.mark.parametrize("convention", [None, "keras", pytest.param("ema", marks=pytest.mark.slow)])
 def test_surefoot_sgd_is_clean(convention):
     from surefoot import SGD
 

@@ -125,7 +125,14 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("base", "change", "said"), SAID, ids=[said for *_, said in SAID])
+QUICK = ("The two", "Both bias", "The step count is advanced", "The step goes", "Each element", "Nesterov's")
+CASES = [
+    pytest.param(*case, id=case[-1], marks=() if case[-1].startswith(QUICK) else pytest.mark.slow)
+    for case in SAID
+]
+
+
+@pytest.mark.parametrize(("base", "change", "said"), CASES)
 def test_a_mistake_is_called_by_its_name(base, change, said):
     optimizer = type(base.__name__, (base,), {"change": staticmethod(change)})
     patient = Here(load(optimizer))

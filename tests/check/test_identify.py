@@ -454,6 +454,7 @@ class SparesSingles(SgdWithDecay):
         return g + self.param_groups[0]["weight_decay"] * w * (w.numel() > 1)
 
 
+@pytest.mark.slow
 def test_a_decay_that_a_single_number_does_not_show_is_not_called_unused():
     found = identify(Lars, options={"momentum": 0.9})
     assert found.rule is None

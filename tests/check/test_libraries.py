@@ -154,14 +154,20 @@ class SGD(_Adaptive):
     ("made", "said"),
     [
         (AdamHat, "Adam with ε̂, added to the root before its correction, as in Keras and TensorFlow"),
-        (Adamax, "Adamax with ε added after the maximum, as in Keras and optax"),
+        pytest.param(
+            Adamax, "Adamax with ε added after the maximum, as in Keras and optax", marks=pytest.mark.slow
+        ),
         (Adagrad, "Adagrad with ε under the root, as in Keras"),
         (RMSpropKeras, "RMSprop with ε under the root and lr inside the momentum buffer, as in Keras"),
-        (RMSpropTF, "RMSprop whose mean of squares starts at 1"),
+        pytest.param(RMSpropTF, "RMSprop whose mean of squares starts at 1", marks=pytest.mark.slow),
         (SGD, "plain SGD whose learning rate is divided by √t"),
-        (Adam, "Adam that keeps the largest of the corrected second moments, as in optax"),
+        pytest.param(
+            Adam,
+            "Adam that keeps the largest of the corrected second moments, as in optax",
+            marks=pytest.mark.slow,
+        ),
         (NAdam, "NAdam without a schedule for β₁, as in optax"),
-        (RMSprop, "RMSprop with ε under the root, as in optax"),
+        pytest.param(RMSprop, "RMSprop with ε under the root, as in optax", marks=pytest.mark.slow),
     ],
 )
 def test_it_is_another_convention_and_no_fault(made, said):

@@ -72,7 +72,9 @@ def test_an_interrupt_ends_the_check_and_leaves_the_server(begun):
     assert complained == ""  # by the server either
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_who_is_ended_takes_the_server_and_its_workers_along(begun, tmp_path, number):
     os.mkfifo(tmp_path / "line")
     process = begun(KILLED)

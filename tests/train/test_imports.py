@@ -55,7 +55,7 @@ def test_an_imported_torch_stays_as_it_is() -> None:
     assert said == ["True"]
 
 
-@pytest.mark.parametrize("option", ["--model", "--optimizer"])
+@pytest.mark.parametrize("option", ["--model", pytest.param("--optimizer", marks=pytest.mark.slow)])
 def test_a_user_s_own_code_finds_torch_whole(option: str, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "import sys, torch\n"
