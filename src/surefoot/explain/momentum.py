@@ -64,7 +64,10 @@ def closing_line(
         parts.append(_distance(trace, without, pen))
         if problem is not None and without.steps[-1].w != trace.steps[-1].w:
             with_it, without_it = (problem.value(x.steps[-1].w, number) for x in (trace, without))
-            parts[0] += f"; f is {_apart(with_it, without_it, pen)}"
+            before = problem.value(
+                (trace.steps[-2].w if len(trace.steps) > 1 else trace.script.start), number
+            )
+            parts[0] += f"; f is {_apart(with_it, without_it, before, pen)}"
     decays = any(o.get("weight_decay") for o in each)  # and pulls against the gradient too
     against, moved = _against_the_gradient(trace)
     if against and not decays:
@@ -125,13 +128,14 @@ def without_changes(script: Script, option: str) -> Script:
     return dataclasses.replace(script, steps=tuple(steps))
 
 
-def _apart(with_it: Number, without_it: Number, pen: TextPen) -> str:
+def _apart(with_it: Number, without_it: Number, before: Number, pen: TextPen) -> str:
     """What f is with momentum and without, in as many digits as show that these differ, up to some twenty."""
     shown = TextPen(pen.numerals.to_show(without_it, with_it))
     one, other = shown.result(with_it), shown.result(without_it)
     if len(one) <= _LONG and one != other:
         return f"{one}, without it {other}"
-    one, other = pen.result(with_it), pen.result(without_it)
+    shown = TextPen(pen.numerals.to_show(before, with_it))  # as after the step itself
+    one, other = shown.result(with_it), shown.result(without_it)
     return f"{one}, without it {other}" if one != other else f"{one}, and without it the same to these digits"
 
 
