@@ -42,7 +42,7 @@ def test_walk_shows_what_comes_and_ends_clean(tmp_path, monkeypatch):
         came = text(check("examples/lecture_sgd.py:SGD", only=ids)).splitlines()
         for line in filter(None, block.splitlines()):
             assert line in came
-    report = check("examples/lecture_sgd.py:SGD", quick=True)
+    report = check("examples/lecture_sgd.py:SGD")
     assert report.ok, str(report)
     assert report.rule == "torch"
 
@@ -59,7 +59,15 @@ def test_page_of_clauses_is_written_anew():
     assert (ROOT / "docs" / "clauses.md").read_text(encoding="utf-8") == module.page()
 
 
-@pytest.mark.parametrize("style", ["loop", "functional", "keras"])
+@pytest.mark.parametrize(
+    "style",
+    [
+        "loop",
+        "functional",
+        "keras",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("foreach", "flat", "ema")),
+    ],
+)
 def test_correct_optimizers_keep_the_contract(style):
     file = ROOT / "tests" / "check" / "correct" / f"{style}.py"
     name = re.findall(r"^class (\w+)\(torch\.optim", file.read_text(encoding="utf-8"), re.MULTILINE)[-1]

@@ -110,10 +110,6 @@ class Signature:
             if isinstance(value, str) and isinstance(self.options.get(option), bool):
                 raise InputError(f"{option} is {value!r}; it must be True or False.")
 
-    def grouped(self, options: Options) -> dict[str, Any]:
-        """The options as the groups call them."""
-        return {self.keys.get(o, o): v for o, v in options.items()}
-
     def call(self, given: Options) -> dict[str, Any]:
         """The options that a call needs, of which the user gave some."""
         return {**self.filled, **given}

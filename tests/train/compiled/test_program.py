@@ -40,10 +40,15 @@ def attached(model, optimizer, x, y, clip=None, accumulate=1):
     return CompiledSteps(model, optimizer, package)
 
 
-CLIPPED = [(options, clip) for options in (OPTIONS[2], OPTIONS[5]) for clip in (0.1, 100.0)]
+def cases():
+    """Clipping beside all options; beside two of them if it is to be quick."""
+    for options in OPTIONS:
+        for clip in (None, 0.1, 100.0):
+            quick = clip is None or options in (OPTIONS[2], OPTIONS[5])
+            yield pytest.param(options, clip, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("options", "clip"), [*((options, None) for options in OPTIONS), *CLIPPED], ids=str)
+@pytest.mark.parametrize(("options", "clip"), [*cases()], ids=str)
 def test_k_steps_equal_k_eager_steps(job, options, clip):
     if options.get("momentum") == 0:  # in both groups
         model, optimizer, x, y = job()
