@@ -102,3 +102,53 @@ def test_a_script_is_played_and_written_with_the_keys_of_groups():
     scope: dict[str, object] = {"Ported": Ported}
     exec(to_torch_code(script, "Ported", keys=keys), scope)
     assert scope["w"].tolist() == [1.25]
+
+
+class Paired(torch.optim.Optimizer):
+    """Adam under MindSpore's names; the groups have torch's pair, so that what reads it works."""
+
+    def __init__(self, params, lr=1e-3, beta_1=0.9, beta_2=0.999, eps=1e-8):
+        super().__init__(params, {"lr": lr, "betas": (beta_1, beta_2), "eps": eps})
+
+    def pair(self, group):
+        return group["betas"]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            b1, b2 = self.pair(group)
+            for p in (p for p in group["params"] if p.grad is not None):
+                s = self.state[p]
+                t = s["step"] = s.get("step", 0) + 1
+                m = s["m"] = s.get("m", torch.zeros_like(p)).lerp(p.grad, 1 - b1)
+                v = s["v"] = s.get("v", torch.zeros_like(p)).lerp(p.grad.square(), 1 - b2)
+                p.sub_(group["lr"] * m / (1 - b1**t) / ((v / (1 - b2**t)).sqrt() + group["eps"]))
+
+
+class FirstsPair(Paired):
+    """The second beta of the first group serves all."""
+
+    def pair(self, group):
+        return group["betas"][0], self.param_groups[0]["betas"][1]
+
+
+def test_options_that_groups_hold_in_one_tuple():
+    options = {"lr": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "eps": 1e-8}
+    usual = (0.9, 0.999)
+    keys = {"beta_1": ("betas", 0, usual), "beta_2": ("betas", 1, usual)}
+    assert group_keys(lambda more: Paired([torch.zeros(2)], **more), options) == keys
+    left = {o: v for o, v in options.items() if o != "beta_2"}
+    assert group_keys(lambda more: Paired([torch.zeros(2)], **more), left) == {}  # whose is the other place?
+    clauses = ["groups-arithmetic", "changed-options"]
+    assert [v.outcome for v in check(Paired, only=clauses).verdicts] == ["passed", "passed"]
+    wrong = check(FirstsPair, only=clauses).failures
+    assert [v.clause.id for v in wrong] == ["groups-arithmetic"]
+    assert "betas=(" in wrong[0].repro
+
+
+def test_a_changed_place_of_a_tuple_is_written_as_the_tuple():
+    script = Script.of({"w": 2}, gradients=[{"w": 1}, {"w": 2}], lr=0.5, beta_1=[0.5, 0.75], beta_2=0.5)
+    keys = {"beta_1": ("betas", 0, (0.9, 0.999)), "beta_2": ("betas", 1, (0.9, 0.999))}
+    trace = record(script, Paired, keys=keys)
+    assert trace.steps[1].state["w"]["m"] == 0.5 * 0.75 + 2 * 0.25
+    assert 'optimizer.param_groups[0]["betas"] = (0.75, 0.5)' in to_torch_code(script, "Paired", keys=keys)

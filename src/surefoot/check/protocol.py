@@ -79,7 +79,7 @@ class Signature:
         required: the options without a default, except the parameters themselves and those filled in.
         filled: options without a default whose names tell what they are → a usual value; in `options`, too.
         held: hyperparameters that a function gives the optimizer it makes, and takes no option for.
-        keys: option → what the groups call it, where that is another name.
+        keys: option → what the groups call it, where that is another name; see `surefoot.trace.keys`.
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
         calls_none: whether step() says that it does without a closure, and then calls None.
@@ -91,7 +91,7 @@ class Signature:
     required: tuple[str, ...] = ()
     filled: Options = field(default_factory=dict)
     held: Options = field(default_factory=dict)
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Any] = field(default_factory=dict)
     swallows: bool = False
     needs_closure: bool = False
     calls_none: bool = False

@@ -14,6 +14,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.trace.compare import Mismatch
 from surefoot.trace.events import Event, Group, Move, Option, Set, Step, runs
+from surefoot.trace.keys import Key, held
 from surefoot.trace.script import Script
 from surefoot.trace.values import Value, constant, exact_binary, shape
 
@@ -30,7 +31,7 @@ def to_torch_code(
     extra: Mapping[str, Any] | None = None,
     dtype: str = "float64",
     mismatch: Mismatch | None = None,
-    keys: Mapping[str, str] = {},
+    keys: Mapping[str, Key] = {},
 ) -> str:
     """Write a script as torch code, without surefoot.
 
@@ -41,7 +42,8 @@ def to_torch_code(
         extra: constructor options that the script does not have, e.g. {"foreach": True}.
         dtype: of the parameters that the script gives none.
         mismatch: ends the code with an assert on this number, which holds for a right optimizer.
-        keys: the constructor's option → the key under which groups hold it, where that is another.
+        keys: the constructor's option → the key under which groups hold it, where that is another; or its
+            key, its place in the tuple there, and what that is by default.
 
     Returns:
         The lines, as one string. Parameters whose names are none in Python, or are taken, get such as are:
@@ -116,7 +118,7 @@ class _Writer:
     """The code being written: which names, which optimizer, which dtypes."""
 
     def __init__(
-        self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str, keys: Mapping[str, str]
+        self, script: Script, optimizer: str, extra: dict[str, Any], dtype: str, keys: Mapping[str, Key]
     ) -> None:
         self.script, self.optimizer, self.extra, self.keys = script, optimizer, extra, keys
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
@@ -177,10 +179,12 @@ class _Writer:
             for i in meant:
                 g = self.groups[i]
                 self.groups[i] = dataclasses.replace(g, options={**g.options, event.option: event.value})
-            groups = [i for i in self.live if i in meant]
-            value = _option(event.value)
-            key = self.keys.get(event.option, event.option)
-            return [f'optimizer.param_groups[{self.live.index(i)}]["{key}"] = {value}' for i in groups]
+            [key] = held({event.option: event.value}, self.keys)
+            now = {i: held(self.groups[i].options, self.keys)[key] for i in self.live if i in meant}
+            return [
+                f'optimizer.param_groups[{self.live.index(i)}]["{key}"] = {_option(value)}'
+                for i, value in now.items()
+            ]
         if isinstance(event, Move):
             move = f"{event.name}.copy_({self.tensor(event.name, event.value)})"
             return ["with torch.no_grad():", f"    {move}"]
@@ -210,8 +214,7 @@ class _Writer:
         ]
 
     def group(self, group: Group) -> str:
-        options = {self.keys.get(o, o): v for o, v in group.options.items()}
-        return f"dict(params=[{', '.join(group.names)}]{_keywords(options)})"
+        return f"dict(params=[{', '.join(group.names)}]{_keywords(held(group.options, self.keys))})"
 
     def tensor(self, name: str, value: Value, more: str = "") -> str:
         number = constant(value)

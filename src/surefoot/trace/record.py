@@ -12,6 +12,7 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.trace.events import Move, Reload, Set, Step
+from surefoot.trace.keys import Key, held
 from surefoot.trace.script import Script
 from surefoot.trace.tensors import dtype_of, is_real, plain, read, to_tensor
 from surefoot.trace.trace import Moment, Trace
@@ -51,7 +52,7 @@ def record(
     dtype: str = "float64",
     label: str | None = None,
     translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
-    keys: Mapping[str, str] = {},
+    keys: Mapping[str, Key] = {},
     caught: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Trace:
     """Play a script on a torch optimizer and record w, the gradients and the state after each step, exactly.
@@ -65,7 +66,8 @@ def record(
         dtype: of the parameters that the script gives none, e.g. "float32".
         label: what to call the trace; by default the optimizer's class and dtype.
         translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
-        keys: the constructor's option → the key under which groups hold it, where that is another.
+        keys: the constructor's option → the key under which groups hold it, where that is another; or its
+            key, its place in the tuple there, and what that is by default.
         caught: what it may raise and become OptimizerRaised; a KeyboardInterrupt is the user's, and passes.
 
     Returns:
@@ -94,7 +96,7 @@ class _Recording:
         dtype: str,
         label: str | None,
         translate: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-        keys: Mapping[str, str],
+        keys: Mapping[str, Key],
         caught: tuple[type[BaseException], ...],
     ) -> None:
         import torch
@@ -148,7 +150,7 @@ class _Recording:
 
     def keyed(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """A group with the keys that its options have in the optimizer's groups."""
-        return {self.keys.get(k, k): v for k, v in group.items()}
+        return held(group, self.keys)
 
     def begin(self, t: int, step: Step) -> None:
         """Let what happens before a step happen."""
@@ -167,7 +169,7 @@ class _Recording:
 
     def set(self, event: Set, t: int) -> None:
         for index in range(len(self.options)) if event.group is None else [event.group]:
-            key = self.keys.get(event.option, event.option)
+            [key] = held({event.option: event.value}, self.keys)
             before = self.keyed(self.group(index))
             self.options[index][event.option] = event.value
             after = self.keyed(self.group(index))
