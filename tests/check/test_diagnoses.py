@@ -45,28 +45,40 @@ class SGD(Written):
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
 
-def adam(count=None, swap=False, ages=lambda t: (t, t), sign=1.0):
+def adam(
+    count=None, swap=False, ages=lambda t: (t, t), sign=1.0, whole=(), square=lambda g, m: g**2, stored=False,
+    ratio=lambda m, v, eps, c1, c2: m / c1 / ((v / c2).sqrt() + eps),
+):  # fmt: skip
     def change(opt, group, p, s):
         b1, b2 = reversed(group["betas"]) if swap else group["betas"]
         s["step"] = t = count(opt, group, p, s) if count else s.get("step", 0) + 1
-        s["m"] = b1 * s.get("m", torch.zeros_like(p)) + (1 - b1) * p.grad
-        s["v"] = b2 * s.get("v", torch.zeros_like(p)) + (1 - b2) * p.grad**2
+        m = b1 * s.get("m", torch.zeros_like(p)) + (1 if "m" in whole else 1 - b1) * p.grad
+        v = b2 * s.get("v", torch.zeros_like(p)) + (1 if "v" in whole else 1 - b2) * square(p.grad, m)
         first, second = ages(t)
-        m, v = s["m"] / (1 - b1**first), s["v"] / (1 - b2**second)
-        p.sub_(sign * group["lr"] * m / (v.sqrt() + group["eps"]))
+        c1, c2 = 1 - b1**first, 1 - b2**second
+        if stored:
+            m, v, c1, c2 = m / c1, v / c2, 1, 1
+        s["m"], s["v"] = m, v
+        p.sub_(sign * group["lr"] * ratio(m, v, group["eps"], c1, c2))
 
     return change
 
 
-def rmsprop(ratio):
+def mixed(share, old, new):
+    return share * old + (1 - share) * new
+
+
+def swapped(share, old, new):
+    return mixed(1 - share, old, new)
+
+
+def rmsprop(ratio, mean=mixed, of_d=mixed, late=False):
     def change(opt, group, p, s):
-        a = group["alpha"]
-        s["v"] = a * s.get("v", torch.zeros_like(p)) + (1 - a) * p.grad**2
-        v = s["v"]
-        if group["centered"]:
-            s["a"] = a * s.get("a", torch.zeros_like(p)) + (1 - a) * p.grad
-            v = v - s["a"] ** 2
-        u = ratio(p.grad, v, group["eps"])
+        a, zeros = group["alpha"], torch.zeros_like(p)
+        v, d = s.get("v", zeros), s.get("a", zeros)
+        s["v"], s["a"] = mean(a, v, p.grad**2), of_d(a, d, p.grad)
+        v, d = (v, d) if late else (s["v"], s["a"])
+        u = ratio(p.grad, v - d**2 if group["centered"] else v, group["eps"])
         if group["momentum"]:
             u = s["b"] = group["momentum"] * s.get("b", torch.zeros_like(p)) + u
         p.sub_(group["lr"] * u)
@@ -108,16 +120,38 @@ def of_who_began_together(opt, group, p, s):
     return int(s["shared"].add_(1))
 
 
+def usual(g, v, eps):
+    return g / (v.sqrt() + eps)
+
+
 SAID = [
     (Adam, adam(swap=True), "The two betas are swapped"),
     (Adam, adam(ages=lambda t: (t + 1, t + 1)), "Both bias corrections count one step too many"),
     (Adam, adam(ages=lambda t: (t + 1, t)), "The first moment's bias correction counts one step too many"),
     (Adam, adam(ages=lambda t: (t, t + 1)), "The second moment's bias correction counts one step too many"),
     (Adam, adam(sign=-1.0), "The step goes uphill"),
+    (
+        Adam,
+        adam(ratio=lambda m, v, e, c, d: m / c / (v.sqrt() / d + e)),
+        "The second moment's bias correction",
+    ),
+    (
+        Adam,
+        adam(ratio=lambda m, v, e, c, d: m * c / ((v * d).sqrt() + e)),
+        "The means are multiplied by",
+    ),
+    (Adam, adam(whole="mv"), "Gradient and square enter their means whole"),
+    (Adam, adam(whole="m"), "The gradient enters its mean whole"),
+    (Adam, adam(whole="v"), "The square enters its mean whole"),
+    (Adam, adam(square=lambda g, m: m**2), "The second mean is of the squares of the first"),
+    (Adam, adam(stored=True), "The means are stored bias-corrected"),
     (Adam, adam(count=of_group), "The step count is advanced once per parameter, not once per step"),
     (Adam, adam(count=of_who_began_together), "The step count is one tensor, shared by the parameters"),
     (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps)), "The root of the mean of squares is left out"),
     (RMSprop, rmsprop(lambda g, v, eps: -g / (v.sqrt() + eps)), "The step goes uphill"),
+    (RMSprop, rmsprop(usual, lambda a, v, s: a * v + s), "The square enters its mean whole"),
+    (RMSprop, rmsprop(usual, swapped, swapped), "α and 1 − α are swapped"),
+    (RMSprop, rmsprop(usual, late=True), "The step divides by the mean of squares from before it"),
     (SGD, sgd(clamp=True), "Each element of a gradient is clamped to [−1, 1]"),
     (SGD, sgd(lag=True), "A change of the option momentum counts one step too late"),
     (SGD, sgd(lookahead=False), "Nesterov's first step does not look ahead"),
@@ -125,7 +159,15 @@ SAID = [
 ]
 
 
-QUICK = ("The two", "Both bias", "The step count is advanced", "The step goes", "Each element", "Nesterov's")
+QUICK = (
+    "The two",
+    "Both bias",
+    "The step count is advanced",
+    "The step goes",
+    "Each element",
+    "Nesterov's",
+    "The means are m",
+)
 CASES = [
     pytest.param(*case, id=case[-1], marks=() if case[-1].startswith(QUICK) else pytest.mark.slow)
     for case in SAID
@@ -154,9 +196,7 @@ def test_what_claims_no_rule_is_told_what_it_comes_closest_to():
     )
 
 
-@pytest.mark.parametrize(
-    ("base", "change"), [(Adam, adam()), (RMSprop, rmsprop(lambda g, v, e: g / (v.sqrt() + e))), (SGD, sgd())]
-)
+@pytest.mark.parametrize(("base", "change"), [(Adam, adam()), (RMSprop, rmsprop(usual)), (SGD, sgd())])
 def test_without_a_mistake_nothing_is_said(base, change):
     optimizer = type(base.__name__, (base,), {"change": staticmethod(change)})
     assert not [v for v in examine(Here(load(optimizer)), Plan(quick=True)).verdicts if v.outcome == FAILED]

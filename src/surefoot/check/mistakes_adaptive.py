@@ -18,6 +18,14 @@ def _root(m: Any, v: Any, c1: Any, c2: Any, eps: Any) -> Any:
     return m / c1 / (sqrt(v / c2) + eps)
 
 
+def _mixed(share: Any, m: Any, d: Any) -> Any:
+    return share * m + (1 - share) * d
+
+
+def _whole(share: Any, m: Any, d: Any) -> Any:
+    return share * m + d
+
+
 def _adam(
     name: str,
     mistake: str,
@@ -25,6 +33,9 @@ def _adam(
     *,
     swapped: bool = False,
     ages: Callable[[Any], tuple[Any, Any]] = lambda t: (t, t),
+    means: tuple[Callable[..., Any], Callable[..., Any]] = (_mixed, _mixed),
+    squares: Callable[[Any, Any], Any] = lambda d, m: d**2,
+    stored: bool = False,
 ) -> Rule:
     @rule(name=name, exact=False, mistake=mistake,
           slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
@@ -32,12 +43,17 @@ def _adam(
         if swapped:
             beta1, beta2 = beta2, beta1
         t = yield "t", t + 1
-        m = yield "m", beta1 * m + (1 - beta1) * d
-        v = yield "v", beta2 * v + (1 - beta2) * d**2
+        first, second = ages(t)
+        c1, c2 = 1 - beta1**first, 1 - beta2**second
+        m = means[0](beta1, m, d)
+        v = means[1](beta2, v, squares(d, m))
+        if stored:
+            m, v, c1, c2 = m / c1, v / c2, 1, 1
+        yield "m", m
+        yield "v", v
         if amsgrad:
             v = yield "v_max", maximum(v_max, v)
-        first, second = ages(t)
-        return w - lr * step(m, v, 1 - beta1**first, 1 - beta2**second, eps)
+        return w - lr * step(m, v, c1, c2, eps)
 
     return adam
 
@@ -55,6 +71,19 @@ ADAM_MISTAKES = (
           lambda m, v, c1, c2, eps: m / c2 / (sqrt(v / c2) + eps)),
     _adam("no root", "the second moment's root is left out",
           lambda m, v, c1, c2, eps: m / c1 / (v / c2 + eps)),
+    _adam("correction unrooted", "the second moment's bias correction stands outside its root",
+          lambda m, v, c1, c2, eps: m / c1 / (sqrt(v) / c2 + eps)),
+    _adam("multiplied", "the means are multiplied by their bias corrections, where they should be divided",
+          lambda m, v, c1, c2, eps: m * c1 / (sqrt(v * c2) + eps)),
+    _adam("whole", "gradient and square enter their means whole, not times 1 − β₁ and 1 − β₂",
+          means=(_whole, _whole)),
+    _adam("whole d", "the gradient enters its mean whole, not times 1 − β₁", means=(_whole, _mixed)),
+    _adam("whole d²", "the square enters its mean whole, not times 1 − β₂", means=(_mixed, _whole)),
+    _adam("no square", "the second mean is of gradients that are not squared", squares=lambda d, m: d),
+    _adam("m²", "the second mean is of the squares of the first, not of the gradients'",
+          squares=lambda d, m: m**2),
+    _adam("corrected, stored", "the means are stored bias-corrected, and the next step goes on from those",
+          stored=True),
     _adam("uphill", "the step goes uphill: it is added, not subtracted",
           lambda m, v, c1, c2, eps: -_root(m, v, c1, c2, eps)),
     _adam("swapped", "the two betas are swapped: the first is taken for the squares, the second for the mean",
@@ -69,18 +98,32 @@ ADAM_MISTAKES = (
 )  # fmt: skip
 
 
+def _swapped(share: Any, m: Any, d: Any) -> Any:
+    return _mixed(1 - share, m, d)
+
+
 def _ratio(d: Any, v: Any, eps: Any) -> Any:
     return d / (sqrt(v) + eps)
 
 
-def _rmsprop(name: str, mistake: str, ratio: Callable[..., Any] = _ratio, *, forgets: bool = False) -> Rule:
+def _rmsprop(
+    name: str,
+    mistake: str,
+    ratio: Callable[..., Any] = _ratio,
+    *,
+    means: tuple[Callable[..., Any], Callable[..., Any]] = (_mixed, _mixed),
+    reads_old: bool = False,
+) -> Rule:
     @rule(name=name, exact=False, mistake=mistake,
           slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"})  # fmt: skip
     def rmsprop(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):  # type: ignore[no-untyped-def]
-        v = yield "v", (0 if forgets else alpha * v) + (1 - alpha) * d**2
+        old = (v - a**2 if centered else v) + 0 * d  # a number of d's kind, which a start of 0 is not
+        v = yield "v", means[0](alpha, v, d**2)
         if centered:
-            a = yield "a", alpha * a + (1 - alpha) * d
+            a = yield "a", means[1](alpha, a, d)
             v = v - a**2
+        if reads_old:
+            v = old
         u = ratio(d, v, eps)
         b = yield "b", momentum * b + u
         return w - lr * b
@@ -92,7 +135,11 @@ RMSPROP_MISTAKES = (
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
     _rmsprop("uphill", "the step goes uphill: it is added, not subtracted",
              lambda d, v, eps: -d / (sqrt(v) + eps)),
-    _rmsprop("not stored", "the mean of squares starts anew at each step: it is not stored", forgets=True),
+    _rmsprop("not stored", "the mean of squares starts anew at each step: it is not stored",
+             means=(lambda share, v, d: (1 - share) * d, _mixed)),
+    _rmsprop("whole", "the square enters its mean whole, not times 1 − α", means=(_whole, _mixed)),
+    _rmsprop("swapped", "α and 1 − α are swapped", means=(_swapped, _swapped)),
+    _rmsprop("old mean", "the step divides by the mean of squares from before it", reads_old=True),
     *(_rmsprop(f"{x:g} inside", BESIDES.format(x), lambda d, v, eps, x=x: d / (sqrt(v + x) + eps))
       for x in CONSTANTS),
 )  # fmt: skip
@@ -105,10 +152,6 @@ def _lion(name: str, mistake: str, mean: Callable[..., Any], update: Callable[..
         return w - lr * update(d, m, new, beta1, beta2)
 
     return lion
-
-
-def _mixed(share: Any, m: Any, d: Any) -> Any:
-    return share * m + (1 - share) * d
 
 
 LION_MISTAKES = (
