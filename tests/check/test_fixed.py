@@ -133,7 +133,7 @@ def test_a_form_of_another_library_with_a_usual_value_in_the_code_is_found():
             return p.grad / (self.average(s, "v", p.grad**2, 1, 1) + 1e-5).sqrt()
 
     why, found = examined(Adagrad)
-    title = "Adagrad with ε under the root, as in Keras with eps=1e-05, fixed in its code"
+    title = "Adagrad with ε under the root, as in Keras and optax with eps=1e-05, fixed in its code"
     assert why == f"{title}, by its name; its plain steps agree."
     assert {v.outcome for v in found.values()} <= {PASSED, NOT_APPLICABLE}
 

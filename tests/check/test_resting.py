@@ -193,6 +193,10 @@ def test_a_librarys_name_claims_the_form_that_it_is_known_to_have():
         ("KerasAdam", "adam_hat", True),
         ("PaddleAdam", "adam", True),
         ("MLXAdam", "adam", False),  # it corrects no bias
+        ("OptaxRMSprop", "rmsprop_keras", True),
+        ("PaddleRMSProp", "rmsprop_keras", True),
+        ("OptaxAdagrad", "adagrad_under", True),
+        ("PaddleAdagrad", "adagrad", True),
         ("KerasNadam", "nadam", False),  # by a schedule of its own
     ):
         read = read_name(name, words)

@@ -31,7 +31,14 @@ FRAMEWORKS = {
 _HAT = dict.fromkeys(("adam", "adamw", "amsgrad"), "adam_hat")
 _KERAS = {**_HAT, "rmsprop": "rmsprop_keras", "adagrad": "adagrad_under", "adamax": "adamax_after"}
 _SAME = {name: name for name in ("adam", "adamw")}  # as torch has them
-_OPTAX = {**_SAME, "nadam": "nadam_unscheduled", "adamax": "adamax_after", "amsgrad": "amsgrad_corrected"}
+_OPTAX = {
+    **_SAME,
+    "nadam": "nadam_unscheduled",
+    "adamax": "adamax_after",
+    "amsgrad": "amsgrad_corrected",
+    "rmsprop": "rmsprop_keras",
+    "adagrad": "adagrad_under",
+}
 # what form of a rule a library is known to have
 _FORMS = {
     "keras": _KERAS,
@@ -43,7 +50,7 @@ _FORMS = {
     "chainer": _HAT,
     "sklearn": _HAT,
     "jax": _SAME,
-    "paddle": _SAME,
+    "paddle": {**_SAME, "rmsprop": "rmsprop_keras", "adagrad": "adagrad"},
 }
 
 

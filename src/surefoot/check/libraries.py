@@ -12,7 +12,7 @@ __all__ = ["elsewhere", "two_points"]
 
 
 @rule(
-    title="RMSprop with ε under the root, as in optax",
+    title="RMSprop with ε under the root, as optax scales by it",
     exact=False,
     slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"},
     source="optax.scale_by_rms(eps_in_sqrt=True)",
@@ -72,10 +72,10 @@ def adam_hat(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
 
 
 @rule(
-    title="Adagrad with ε under the root, as in Keras",
+    title="Adagrad with ε under the root, as in Keras and optax",
     exact=False,
     slots={"t": "step", "v": "sum"},
-    source="keras.optimizers.Adagrad",
+    source="keras.optimizers.Adagrad; optax.adagrad",
 )
 def adagrad_under(w, d, t=0, v="initial_accumulator_value", *, lr, lr_decay, initial_accumulator_value, eps):
     t = yield "t", t + 1
@@ -99,9 +99,9 @@ def _rmsprop_keras(name: str, title: str, start: int, source: str) -> Rule:
 
 rmsprop_keras = _rmsprop_keras(
     "rmsprop_keras",
-    "RMSprop with ε under the root and lr inside the momentum buffer, as in Keras",
+    "RMSprop with ε under the root and lr inside the momentum buffer, as in Keras, optax and Paddle",
     0,
-    "keras.optimizers.RMSprop",
+    "keras.optimizers.RMSprop; optax.rmsprop; paddle.optimizer.RMSProp",
 )
 rmsprop_tf = _rmsprop_keras(
     "rmsprop_tf",
