@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
+from surefoot.train.inputs import Inputs, tensors
 
 __all__ = ["Batches", "Epoch", "Feed", "as_tensor", "copied", "narrowed", "unwritten", "watched"]
 
 _WATCHED = 1000  # batches: more than there are between two times that losses are fetched
 
-Batches = Iterator[tuple[Tensor, Tensor]]
+Batches = Iterator[tuple[Inputs, Tensor]]
 
 
 class Epoch(Protocol):
@@ -55,7 +56,7 @@ class Feed:
     mark: Callable[[], str]
     epoch: Epoch
     first: Callable[[int, int], Batches] | None = None
-    sample: tuple[Tensor, Tensor] | None = None
+    sample: tuple[Inputs, Tensor] | None = None
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
@@ -72,7 +73,7 @@ def watched(feed: Feed) -> Feed:
             # least and greatest of numbers among which is NaN are NaN; nothing waits for the device
             ends = [
                 (what, torch.aminmax(t.detach()))
-                for what, t in (("inputs", x), ("targets", y))
+                for what, t in (*(("inputs", part) for part in tensors(x)), ("targets", y))
                 if t.is_floating_point() and t.numel()
             ]
             latest.append((number, ends))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
 from surefoot.train import clipping
+from surefoot.train.inputs import Inputs, called
 from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, stateful, weigher
 from surefoot.train.randomness import forked
 
@@ -30,7 +31,7 @@ _run_backward = getattr(getattr(torch.autograd.Variable, "_execution_engine", No
 class Step(Protocol):
     """What takes a batch a step further; it may wait for more batches, to take their steps at once."""
 
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+    def __call__(self, x: Any, y: Tensor) -> Tensor:
         """(inputs, targets) -> the batch's loss, detached and still on the device; a number when `whole`."""
 
     @property
@@ -72,10 +73,10 @@ class _Eager:
 
     whole = True
 
-    def __init__(self, step: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, step: Callable[[Inputs, Tensor], Tensor]) -> None:
         self._step = step
 
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+    def __call__(self, x: Inputs, y: Tensor) -> Tensor:
         return self._step(x, y)
 
     def flush(self) -> None:
@@ -108,15 +109,15 @@ def eager(job: Job) -> Step:
                 " let forward return one tensor, or give a loss that takes what the model gives."
             ) from error
 
-    def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(x: Inputs, y: Tensor) -> tuple[Tensor, Tensor]:
         if autocast is None:
-            output = model(x)
+            output = called(model, x)
             return output, valued(output, y)
         with autocast:
-            output = model(x)
+            output = called(model, x)
             return output, valued(output, y)
 
-    def in_parts(x: Tensor, y: Tensor) -> Tensor:
+    def in_parts(x: Inputs, y: Tensor) -> Tensor:
         nonlocal unproven
         outputs, losses = [], []
         for xs, ys, share in parts(x, y, accumulate, weigh):
@@ -133,7 +134,7 @@ def eager(job: Job) -> Step:
                 _warn_unless_mean(loss, outputs, y, float(total))
         return total
 
-    def gradient(x: Tensor, y: Tensor) -> Tensor:
+    def gradient(x: Inputs, y: Tensor) -> Tensor:
         for p in params:
             p.grad = None
         for p in others:  # which nobody steps, and nobody would clear
@@ -147,12 +148,12 @@ def eager(job: Job) -> Step:
             clipping.clip(params, clip)
         return value.detach()
 
-    def step(x: Tensor, y: Tensor) -> Tensor:
+    def step(x: Inputs, y: Tensor) -> Tensor:
         value = gradient(x, y)
         optimizer.step()
         return value
 
-    def step_with_closure(x: Tensor, y: Tensor) -> Tensor:
+    def step_with_closure(x: Inputs, y: Tensor) -> Tensor:
         first: list[Tensor] = []
 
         def closure() -> Tensor:
@@ -182,8 +183,8 @@ def _backward(value: Tensor) -> None:
 
 
 def parts(
-    x: Tensor, y: Tensor, count: int, weigh: Callable[[Tensor], Tensor] | None = None
-) -> Iterator[tuple[Tensor, Tensor, float | Tensor]]:
+    x: Inputs, y: Tensor, count: int, weigh: Callable[[Tensor], Tensor] | None = None
+) -> Iterator[tuple[Inputs, Tensor, float | Tensor]]:
     """The batch in `count` parts as equal as can be, none empty, each with its share of the loss.
 
     That is its share of the rows, or of what `weigh` says that targets weigh.
@@ -197,7 +198,8 @@ def parts(
     """
     count = min(count, len(x))
     whole = len(x) if weigh is None else weigh(y)
-    for xs, ys in zip(x.tensor_split(count), y.tensor_split(count), strict=True):
+    split: Sequence[Inputs] = x.tensor_split(count)
+    for xs, ys in zip(split, y.tensor_split(count), strict=True):
         yield xs, ys, (len(xs) if weigh is None else weigh(ys)) / whole
 
 

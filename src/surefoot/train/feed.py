@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from surefoot.errors import InputError
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, batches, order
+from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several, tensors
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.portions import evenly
 from surefoot.train.same import mark
@@ -33,15 +34,16 @@ def feed(
     device: torch.device,
     shuffle: bool = False,
     seed: int = 0,
-    scaling: Callable[[Tensor], Tensor] | None = None,
+    scaling: Callable[..., Any] | None = None,
     floats: torch.dtype = torch.float32,
     training: bool = True,
 ) -> Feed:
     """Batches of `rows`.
 
     Args:
-        rows: (x, y) as tensors or arrays, an object with x and y, a Dataset of pairs, or a DataLoader (whose
-            own batch size and order hold).
+        rows: (x, y) as tensors or arrays, x a tuple or a dict of them for a model of several inputs; a dict
+            with the targets among them; an object with x and y; a Dataset of pairs or dicts; or a DataLoader
+            (whose own batch size and order hold).
         batch_size: rows in a batch; the last one may be smaller.
         device: where the batches go; tensors and arrays move there once.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
@@ -57,36 +59,47 @@ def feed(
         return of_loader(rows, device, scaling, floats, training)
     if isinstance(rows, Dataset):
         return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
-    if isinstance(rows, (tuple, list)) and len(rows) == 2:
+    x: Any
+    if isinstance(rows, Mapping):
+        x, y = pair_of(rows)
+    elif isinstance(rows, (tuple, list)) and len(rows) == 2:
         x, y = rows
     elif hasattr(rows, "x") and hasattr(rows, "y"):
         x, y = rows.x, rows.y
     else:
         kind = type(rows).__name__
-        raise InputError(f"Rows come as (x, y), a Dataset or a DataLoader, not as {kind}.")
-    x, y = _tensor(x, "inputs"), _tensor(y, "targets")
-    wished, y = narrowed(x, floats), y.to(narrowed(y, floats))
+        raise InputError(f"Rows come as (x, y), a dict, a Dataset or a DataLoader, not as {kind}.")
+    y = _tensor(y, "targets")
+    y = y.to(narrowed(y, floats))
+    several = of_several(x, len(y))
+    x = Several.of(x, partial(_tensor, what="inputs")) if several else _tensor(x, "inputs")
     if len(x) != len(y) or not len(x):
         raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
     if not training:
         batch_size = evenly(batch_size, len(x))
     if scaling is not None and not callable(scaling):
         raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
-    wide = isinstance(scaling, Scaling) and scaling.wide(x)  # and narrowed after that
-    if not wide and x.dtype != wished and (device.type != "cpu" or 4 * x.numel() <= _SMALL):
-        x = x.to(wished)
-    elif not wide and x.dtype != wished:  # batch by batch: a mapped file stays on disk
-        scaling = partial(_narrowed, dtype=wished, scaling=scaling)
-    given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, other rows may look the same
     advice = None
-    if wide and scaling is not None and device.type != "cpu":
-        x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
-    elif scaling is None and x.dtype == torch.uint8:
-        scaling, advice = partial(Tensor.to, dtype=floats), _advice(x)
+    if isinstance(x, Several):
+        x = x.map(lambda t: t.to(narrowed(t, floats)))
+        given, told, scaling = x, partial(mark, x, y), scaling_of_several(scaling)
+        if scaling is None and any(t.dtype == torch.uint8 for t in x.parts):
+            scaling = partial(Several.map, change=partial(_of_bytes, floats=floats))
+    else:
+        wide, wished = isinstance(scaling, Scaling) and scaling.wide(x), narrowed(x, floats)
+        if not wide and x.dtype != wished and (device.type != "cpu" or 4 * x.numel() <= _SMALL):
+            x = x.to(wished)
+        elif not wide and x.dtype != wished:  # batch by batch: a mapped file stays on disk
+            scaling = partial(_narrowed, dtype=wished, scaling=scaling)
+        given, told = x, partial(mark, x, y, wished)  # as they were given: scaled, others may look the same
+        if wide and scaling is not None and device.type != "cpu":  # and narrowed after that
+            x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
+        elif scaling is None and x.dtype == torch.uint8:
+            scaling, advice = partial(_of_bytes, floats=floats), _advice(x)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
-        if not isinstance(x, Tensor):
+        if not isinstance(x, (Tensor, Several)):
             raise InputError(f"The scaling gives a {type(x).__name__}; it must give a tensor.")
         if len(x) != len(y):
             raise InputError(f"The scaling makes {len(x):,} rows of {len(y):,}; it must keep every row.")
@@ -107,6 +120,10 @@ def floats(model: nn.Module) -> torch.dtype:
     """What float64 becomes for this model: it stays for one of float64, and is float32 for all others."""
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     return own if own == torch.float64 else torch.float32
+
+
+def _of_bytes(x: Tensor, floats: torch.dtype) -> Tensor:
+    return x.to(floats) if x.dtype == torch.uint8 else x
 
 
 def _narrowed(x: Tensor, dtype: torch.dtype, scaling: Callable[[Tensor], Tensor] | None) -> Tensor:
@@ -146,7 +163,7 @@ def _advice(x: Tensor) -> str | None:
     )
 
 
-def _flaw(x: Tensor, y: Tensor, scaled: Tensor | None) -> tuple[str | None, str | None]:
+def _flaw(x: Inputs, y: Tensor, scaled: Inputs | None) -> tuple[str | None, str | None]:
     """What is wrong with the numbers of the rows, if anything is: where NaN or inf is, and what is huge.
 
     Args:
@@ -155,18 +172,18 @@ def _flaw(x: Tensor, y: Tensor, scaled: Tensor | None) -> tuple[str | None, str 
         scaled: inputs as the model gets them; None where they are scaled batch by batch.
     """
     missing = huge = None
-    for what, values, taken in (("inputs", x, scaled), ("targets", y, y)):
-        if not values.numel():
-            continue
-        bad = ~values.reshape(len(values), -1).isfinite().all(1)
-        if missing is None and bad.any():
+    for what, values in (*(("inputs", t) for t in tensors(x)), ("targets", y)):
+        bad = ~values.reshape(len(values), -1).isfinite().all(1) if values.numel() else None
+        if missing is None and bad is not None and bad.any():
             row = int(bad.nonzero()[0])
             numbers = values[row].flatten()
             value = numbers[~numbers.isfinite()][0]
             more = f", as do {int(bad.sum()) - 1:,} more rows" if bad.sum() > 1 else ""
             missing = f"the {what} of row {row:,} hold {'NaN' if value.isnan() else 'inf'}{more}"
-        if huge is None and taken is not None and taken.is_floating_point():
-            size = float(taken.abs().max())
+    taken = () if scaled is None else tensors(scaled)
+    for what, values in (*(("inputs", t) for t in taken), ("targets", y)):
+        if huge is None and values.numel() and values.is_floating_point():
+            size = float(values.abs().max())
             if _HUGE <= size < float("inf"):
                 huge = f"the {what} are as large as {size:,.6g}: scale them to about 1"
     return missing, huge

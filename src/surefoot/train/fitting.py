@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
@@ -58,7 +58,7 @@ def fit(
     epochs: int = 5,
     batch_size: int = 32,
     shuffle: bool = True,
-    scaling: Callable[[Tensor], Tensor] | None = None,
+    scaling: Callable[..., Any] | None = None,
     schedule: str | Callable[[Optimizer], LRScheduler] = "constant",
     warmup: str | None = None,
     lr_step: str | None = None,
@@ -84,7 +84,8 @@ def fit(
         model: trained in place, and moved to the device. Of one in training mode, parts in evaluation mode
             stay in it, as frozen layers should; one in evaluation mode is trained as a whole, and put back.
         train: (x, y) as tensors or arrays, x (n, ...), y (n,) class numbers or (n, ...) measures; or a
-            Dataset of such pairs; or a DataLoader, whose own batch size and order then hold.
+            Dataset of such pairs; or a DataLoader, whose own batch size and order then hold. For a model of
+            several inputs x is a tuple, or a dict by their names, whose targets may be in it as `labels`.
         valid: rows to validate on, in the same forms; None validates nothing.
         optimizer: over the model's parameters, or a function that makes it from them; None is
             surefoot.SGD with lr 0.05, momentum 0.9 and Nesterov's step. One that is given ready-made has its
@@ -97,7 +98,8 @@ def fit(
         epochs: how often to go through the training rows.
         batch_size: rows in a batch; the last one may be smaller.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
-        scaling: applied to the inputs, on the device; None leaves them, but makes bytes of arrays float.
+        scaling: applied to the inputs, on the device, all of them at once where there are several; None
+            leaves them, but makes bytes of arrays float.
         schedule: "constant", "cosine", "step", "one-cycle" or "warm-up", or a function from the optimizer to
             a scheduler; it is stepped after every batch.
         warmup: linear warm-up before the schedule, such as "100 steps" or "1 epoch".

@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from surefoot.errors import InputError
 from surefoot.train import modes
 from surefoot.train.batch import Batches, Feed
+from surefoot.train.inputs import Inputs, Several, called, check_taken, tensors
 from surefoot.train.losses import measured
 from surefoot.train.randomness import forked
 
@@ -93,13 +94,13 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None, autocast: torch.auto
     if sample is None:
         return
     x = sample[0].clone()
-    version = x._version
+    versions = [t._version for t in tensors(x)]
     try:
         with looked_at(model, x.device, autocast):
-            model(x)
+            called(model, x)
     except Exception:
         return  # whatever is wrong will show in training
-    if x._version != version:
+    if [t._version for t in tensors(x)] != versions:
         raise InputError(
             "The model changes its input in place, and with it the rows that it is given;"
             " let its forward begin with x = x.clone()."
@@ -117,9 +118,14 @@ def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None = 
     wide = autocast is None
     own = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
     numbered = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
-    if rows.sample is None or own is None or not (wide or numbered):
+    if rows.sample is None:
         return
     x = rows.sample[0].clone()
+    if isinstance(x, Several):
+        check_taken(model, x)
+        return  # which of them is of the wrong dtype shows in training
+    if own is None or not (wide or numbered):
+        return
     if x.dtype == own and not numbered:
         return
     with looked_at(model, x.device, autocast):
@@ -155,9 +161,9 @@ def looked_at(
                     buffer.copy_(before)
 
 
-def _takes(model: nn.Module, x: torch.Tensor) -> bool:
+def _takes(model: nn.Module, x: Inputs) -> bool:
     try:
-        model(x)
+        called(model, x)
     except Exception:
         return False
     return True
@@ -170,15 +176,19 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autoc
     if rows.sample is None or valid.sample is None:
         return
     x, other = (feed.sample[0][:1].clone() for feed in (rows, valid) if feed.sample is not None)
-    if x.shape[1:] == other.shape[1:] and x.dtype == other.dtype:
+    told = [" and ".join(map(_kind, tensors(inputs))) for inputs in (x, other)]
+    if told[0] == told[1]:
         return
     with looked_at(model, x.device, autocast):
         if _takes(model, other) or not _takes(model, x):
             return  # whatever else is wrong will show in training
-    told = [f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape[1:])}" for t in (x, other)]
     raise InputError(
         f"The model takes the rows to train on, {told[0]}, but not those to validate on, {told[1]}."
     )
+
+
+def _kind(rows: torch.Tensor) -> str:
+    return f"{str(rows.dtype).removeprefix('torch.')} of shape {tuple(rows.shape[1:])}"
 
 
 def of_one_kind(rows: Feed, valid: Feed) -> Feed:
@@ -218,7 +228,7 @@ def check_single_rows(
         trial, x = copy.deepcopy(model), rows.sample[0][:1].clone()
         modes.train(trial)
         with torch.no_grad(), forked(x.device), autocast or nullcontext():
-            trial(x)
+            called(trial, x)
     except Exception as error:
         if "more than 1 value per channel" not in str(error):
             return  # whatever else is wrong will show in training

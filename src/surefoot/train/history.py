@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Batches
+from surefoot.train.inputs import Inputs
 from surefoot.train.objective import Objective, evaluate
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run
@@ -120,7 +121,7 @@ class History:
         self._due = time.perf_counter() + _SECONDS
         self.progress.begin(epoch)
 
-    def trained(self, loss: Tensor, lr: float, x: Tensor, y: Tensor) -> None:
+    def trained(self, loss: Tensor, lr: float, x: Inputs, y: Tensor) -> None:
         """One step was made, of these inputs and targets."""
         self.step += 1
         self._lr, rows = lr, len(x)

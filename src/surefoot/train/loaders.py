@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from surefoot.errors import InputError
 from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, order
+from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several
 from surefoot.train.opened import Opened, leaves_traces, tell_epoch
 from surefoot.train.portions import evenly
 from surefoot.train.randomness import unmoved
@@ -30,7 +31,7 @@ _COUNTS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32)  # as 
 def of_loader(
     loader: DataLoader[Any],
     device: torch.device,
-    scaling: Callable[[Tensor], Tensor] | None,
+    scaling: Callable[..., Any] | None,
     floats: torch.dtype,
     training: bool = True,
 ) -> Feed:
@@ -98,7 +99,7 @@ def of_dataset(
     device: torch.device,
     shuffle: bool,
     seed: int,
-    scaling: Callable[[Tensor], Tensor] | None,
+    scaling: Callable[..., Any] | None,
     floats: torch.dtype,
     training: bool = True,
 ) -> Feed:
@@ -160,48 +161,69 @@ def _told_of_kinds() -> Iterator[None]:
 
 def _pair(given: Any) -> Any:
     """What a data set or a loader gave, if it is a pair (input, target)."""
+    if isinstance(given, Mapping):
+        return pair_of(given)
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         what = f"{len(given)} things" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
         raise InputError(
-            f"The data set gives {what} for a row or a batch; fit takes pairs (input, target)."
-            " Wrap it in one that returns them."
+            f"The data set gives {what} for a row or a batch; fit takes pairs (input, target), and of several"
+            " inputs ((a, b), target) or dicts. Wrap it in one that returns them."
         )
     return given
 
 
 def _copied(batch: Any) -> Any:
     """A batch to look at, of which a scaling may write into the inputs."""
-    return [part.clone() if isinstance(part, Tensor) else copy.copy(part) for part in _pair(batch)]
+    return [_copy(part) for part in _pair(batch)]
+
+
+def _copy(part: Any) -> Any:
+    if isinstance(part, Tensor):
+        return part.clone()
+    if isinstance(part, (list, tuple)):
+        return [_copy(one) for one in part]
+    return {name: _copy(one) for name, one in part.items()} if isinstance(part, Mapping) else copy.copy(part)
 
 
 def _moved(
-    batch: Any, device: torch.device, scaling: Callable[[Tensor], Tensor] | None, floats: torch.dtype
-) -> tuple[Tensor, Tensor]:
+    batch: Any, device: torch.device, scaling: Callable[..., Any] | None, floats: torch.dtype
+) -> tuple[Inputs, Tensor]:
     """A batch of a loader, on the device, in dtypes that a model takes."""
-    pair = []
-    for what, given in zip(("inputs", "targets"), _pair(batch), strict=True):
-        try:
-            # of a list of tensors, as for a model of several inputs, no array is made
-            pair.append(as_tensor(given) if isinstance(given, np.ndarray) else torch.as_tensor(given))
-        except (TypeError, ValueError, RuntimeError):
-            raise InputError(
-                f"The {what} of a batch are a {type(given).__name__}; fit takes one tensor of inputs and one"
-                " of targets."
-            ) from None
-    x, y = pair
+    given, target = _pair(batch)
+    several = of_several(given)
+    x: Inputs = Several.of(given, _tensor) if several else _tensor(given)
+    y = _tensor(target, "targets")
     # to Apple's GPU torch would copy from memory that may have been freed by then (pytorch issue 189690)
     unwaited = device.type != "mps"
-    if isinstance(scaling, Scaling) and scaling.wide(x):
+    if not isinstance(x, Several) and isinstance(scaling, Scaling) and scaling.wide(x):
         x, scaling = scaling(x), None
-    x = x.to(device, narrowed(x, floats), non_blocking=unwaited)
+
+    def there(t: Tensor) -> Tensor:
+        return t.to(device, narrowed(t, floats), non_blocking=unwaited)
+
+    if isinstance(x, Several):
+        x, scaling = x.map(there), scaling_of_several(scaling)
+    else:
+        x = there(x)
     y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=unwaited)
     return (x if scaling is None else scaling(x)), y
+
+
+def _tensor(given: Any, what: str = "inputs") -> Tensor:
+    try:
+        # of a list of tensors no array is made
+        return as_tensor(given) if isinstance(given, np.ndarray) else torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"The {what} of a batch are a {type(given).__name__}; fit takes one tensor of inputs, or several"
+            " in a tuple or a dict, and one of targets."
+        ) from None
 
 
 def _batches(
     begun: Callable[[], Iterator[Any]],
     steps: int,
-    moved: Callable[[Any], tuple[Tensor, Tensor]],
+    moved: Callable[[Any], tuple[Inputs, Tensor]],
     skip: int = 0,
 ) -> Batches:
     """A loader's batches, as many as it promised; those left out are gone through here and now."""

@@ -14,6 +14,7 @@ from surefoot.train.batch import Batches, Feed, copied, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows, of_one_kind
+from surefoot.train.inputs import Inputs
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
@@ -53,7 +54,7 @@ class Material:
         return list({id(g): g for f in feeds for g in f.generators}.values())
 
     @property
-    def seen(self) -> tuple[Tensor | None, int, int]:
+    def seen(self) -> tuple[Inputs | None, int, int]:
         """Inputs as the model gets them, if any are at hand; how many rows train, and how many validate."""
         x = None if self.rows.sample is None else self.rows.sample[0]
         return x, self.rows.rows, 0 if self.valid is None else self.valid.rows
@@ -70,7 +71,7 @@ class Material:
         """What NaN or inf is known to have been in a step's batch."""
         return None if self.rows.seen is None else self.rows.seen(step)
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor] | None:
+    def batch(self, size: int) -> tuple[Inputs, Tensor] | None:
         """The first full batch that weighs anything; None where there is none, or rows are not at hand.
 
         A copy: it is to be tried on, by a model that may write into its inputs.

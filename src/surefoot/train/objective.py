@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.inputs import Inputs, called
 from surefoot.train.losses import (
     LOSSES,
     Loss,
@@ -162,7 +163,7 @@ class Objective:
         return moments(output, target, target[:1]) if self.metric == "r2" else None
 
 
-def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective) -> Tensor:
+def evaluate(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objective: Objective) -> Tensor:
     """The loss and the metric over all rows of `batches`, with dropout off.
 
     accuracy = share of targets at which the largest output is, but for those that the loss ignores;
@@ -191,7 +192,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objecti
     with evaluating(model), evaluating(own) if isinstance(own, nn.Module) else nullcontext():
         for x, y in batches:
             with objective.autocast or nullcontext():
-                output = model(x)
+                output = called(model, x)
                 loss = objective.loss(output, y)
             loss = wide(loss)
             rows += len(x)

@@ -11,6 +11,7 @@ from torch import nn
 from surefoot.errors import InputError
 from surefoot.train.batch import Feed
 from surefoot.train.given import looked_at
+from surefoot.train.inputs import called
 from surefoot.train.losses import check_loss, is_distance, of_classes, of_torch
 from surefoot.train.objective import Objective
 
@@ -21,10 +22,10 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
     """Raise an InputError for a loss or a metric that cannot be taken of these outputs and targets."""
     if rows.sample is None:
         return
-    x, y = (t.clone() for t in rows.sample)
+    x, y = rows.sample[0].clone(), rows.sample[1].clone()
     try:
         with looked_at(model, x.device, objective.autocast):
-            output = model(x)
+            output = called(model, x)
     except Exception:
         return  # whatever is wrong will show in training
     for name, feed in (("", rows), (" to validate on", valid)):

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from surefoot.train.given import looked_at
+from surefoot.train.inputs import Inputs, called
 
 __all__ = ["passed"]
 
 
 def passed(
     model: nn.Module,
-    x: Tensor,
+    x: Inputs,
     note: Callable[[nn.Module, Any], None],
     autocast: torch.autocast | None = None,
 ) -> bool:
@@ -32,7 +33,7 @@ def passed(
         for module in model.modules():  # a scripted one refuses
             hooks.append(module.register_forward_hook(lambda module, _, output: note(module, output)))
         with looked_at(model, x.device, autocast):
-            model(x.clone())  # some write into it
+            called(model, x.clone())  # some write into it
     except (Exception, SystemExit):
         return False
     finally:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from surefoot.train.inputs import Inputs, tensors
 from surefoot.train.passing import passed
 
 __all__ = ["at_once", "evenly"]
@@ -20,7 +21,7 @@ _WIDE = 64  # numbers that a layer makes of one whole number, such as a token
 
 def at_once(
     model: nn.Module,
-    sample: tuple[Tensor, Tensor] | None,
+    sample: tuple[Inputs, Tensor] | None,
     batch_size: int,
     accumulate: int = 1,
     autocast: torch.autocast | None = None,
@@ -44,7 +45,7 @@ def at_once(
     widest = _widest(model, sample[0], autocast) if sample[0].device.type == "cpu" else None
     if widest is not None:
         return min(most, max(min(part, _FEW), _NUMBERS // widest))
-    numbers = sample[0][0].numel() * (1 if sample[0].is_floating_point() else _WIDE)
+    numbers = sum(t[0].numel() * (1 if t.is_floating_point() else _WIDE) for t in tensors(sample[0]))
     return most if numbers <= _SMALL else min(most, max(part, _LARGE // numbers))
 
 
@@ -58,7 +59,7 @@ def evenly(size: int, rows: int) -> int:
     return size if rows % size != 1 else -(-rows // -(-rows // size))
 
 
-def _widest(model: nn.Module, x: Tensor, autocast: torch.autocast | None) -> int | None:
+def _widest(model: nn.Module, x: Inputs, autocast: torch.autocast | None) -> int | None:
     """The numbers of a row where it is widest: as the model gets it, or as a module's output."""
     found = [x.numel()]
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.config import Config
+from surefoot.train.inputs import Inputs, Several, tensors
 
 __all__ = ["check_given", "check_options", "mark", "named", "settled", "sources", "told"]
 
@@ -56,7 +57,7 @@ def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -
             )
 
 
-def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None, count: int | None = None) -> str:
+def mark(x: Inputs, y: Tensor, dtype: torch.dtype | None = None, count: int | None = None) -> str:
     """What tells rows from others: how many of what, and a checksum of a thousand of them, evenly spaced.
 
     Args:
@@ -66,11 +67,17 @@ def mark(x: Tensor, y: Tensor, dtype: torch.dtype | None = None, count: int | No
         count: how many there are, where these are a thousand of more.
     """
     picked, check = torch.arange(0, len(x), -(-len(x) // 1000)), 0
-    for t, kind in ((x, dtype or x.dtype), (y, y.dtype)):
+    several = [(t, dtype or t.dtype) for t in tensors(x)]
+    for t, kind in (*several, (y, y.dtype)):
         some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind).contiguous()
         check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
-    size, name = " × ".join(map(str, x.shape[1:])) or "one number", str(dtype or x.dtype)
-    return f"{count or len(x):,} rows of {size}, {name.removeprefix('torch.')}, checksum {check:08x}"
+    what = [
+        f"{' × '.join(map(str, t.shape[1:])) or 'one number'}, {str(kind).removeprefix('torch.')}"
+        for t, kind in several
+    ]
+    names = x.names if isinstance(x, Several) else ()
+    what = [f"{name}: {part}" for name, part in zip(names, what, strict=True)] if names else what
+    return f"{count or len(x):,} rows of {'; '.join(what)}, checksum {check:08x}"
 
 
 def told(**things: Any) -> dict[str, Callable[[], str]]:

@@ -20,6 +20,7 @@ from surefoot.train import modes
 from surefoot.train.config import Config
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.imports import STRICT, x86
+from surefoot.train.inputs import Inputs
 from surefoot.train.losses import LOSSES
 from surefoot.train.passing import passed
 from surefoot.train.randomness import unmoved
@@ -53,7 +54,7 @@ class Choice(NamedTuple):
     small: bool
 
 
-def chosen(config: Config, model: nn.Module, x: Tensor | None, rows: int, valid: int) -> Choice:
+def chosen(config: Config, model: nn.Module, x: Inputs | None, rows: int, valid: int) -> Choice:
     """The threads of a run: as many as its options say, one for small steps, or what torch has been set to.
 
     Args:
@@ -72,7 +73,7 @@ def chosen(config: Config, model: nn.Module, x: Tensor | None, rows: int, valid:
     return Choice(1, now, True) if few else Choice(now, 1, False)
 
 
-def small(model: nn.Module, x: Tensor, batch_size: int, validated: float = 0) -> bool:
+def small(model: nn.Module, x: Inputs, batch_size: int, validated: float = 0) -> bool:
     """Whether a step is so small that one thread may be the fastest: unless its matrix products are large.
 
     A count, not a measurement: results of others depend on the number of threads, so one seed must always get

@@ -21,6 +21,7 @@ from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
 from surefoot.train.engine import Job, Step, eager
+from surefoot.train.inputs import Inputs
 from surefoot.train.losses import of_torch, stateful
 from surefoot.train.pack import pack
 from surefoot.train.saved import copied
@@ -41,7 +42,7 @@ REFUSED = {"cpu": ("kahan", "state_dtype", "differentiable", "capturable"), "cud
 def choose(
     mode: str,
     job: Job,
-    batch: tuple[Tensor, Tensor] | None,
+    example: tuple[Inputs, Tensor] | None,
     *,
     every: int,
     last: int,
@@ -54,14 +55,18 @@ def choose(
         mode: "off"; "on"; or "auto", which compiles where a program is at hand or pays for itself. On a GPU
             the step is not compiled, but captured as a CUDA graph.
         job: what the step does.
-        batch: a full batch (inputs, targets); None where there is none to look at before training.
+        example: a full batch (inputs, targets); None where there is none to look at before training.
         every: steps between validations.
         last: steps of the whole run.
         rest: rows in an epoch's last batch, if it is a shorter one.
         say: takes a line for the user: why it is not compiled, or what compiling would save.
     """
+    batch = None
+    if example is not None and isinstance(example[0], Tensor):
+        batch = example[0], example[1]
     if mode != "off" or last >= LONG:
-        why = obstacle(job, batch)
+        several = example is not None and batch is None
+        why = "its model takes several inputs" if several else obstacle(job, batch)
         if why is None and batch is not None and mode != "off" and changed(job, batch):
             why = "its loss holds what a step changes"
         if why is not None or batch is None:

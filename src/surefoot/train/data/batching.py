@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
+from surefoot.train.inputs import Several
 
 __all__ = ["batches", "order"]
 
+I = TypeVar("I", Tensor, Several)
 _CHUNK = 2 * 2**20  # bytes of float input gathered and scaled at once: what fits a core's cache
 
 
@@ -44,21 +47,21 @@ def order(n: int, seed: int, epoch: int) -> Tensor:
 
 
 def batches(
-    x: Tensor,
+    x: I,
     y: Tensor,
     batch_size: int,
     *,
     rows: Tensor | None = None,
-    scaling: Callable[[Tensor], Tensor] | None = None,
+    scaling: Callable[[I], I] | None = None,
     skip: int = 0,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[I, Tensor]]:
     """Go through the rows in batches; the last one may be smaller.
 
     Rows are gathered and scaled some megabytes at a time, so bytes stay bytes in memory, and each batch is a
     slice that costs nothing.
 
     Args:
-        x: inputs, (n, ...).
+        x: inputs, (n, ...); or `Several`.
         y: targets, (n, ...), on the same device.
         batch_size: rows in a batch, 1 or more.
         rows: which rows, in which order, such as `order(len(x), seed, epoch)`; None takes all as they stand.
@@ -92,5 +95,5 @@ def batches(
             xs, ys = x.index_select(0, index), y.index_select(0, index)
         if scaling is not None:
             xs = scaling(xs.clone() if rows is None else xs)
-        parts = zip(torch.split(xs, batch_size), torch.split(ys, batch_size), strict=True)
+        parts = zip(xs.split(batch_size), torch.split(ys, batch_size), strict=True)  # type: ignore[no-untyped-call]
         yield from itertools.islice(parts, max(0, done - start) // batch_size, None)
