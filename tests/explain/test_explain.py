@@ -220,6 +220,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
+    (
+        {"rule": "nesterov"},
+        "'nesterov' is no rule, for Nesterov's momentum is an option: sgd, with momentum 0.9 and nesterov "
+        "(--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True).",
+    ),
+    (
+        {"rule": "heavy-ball", "nesterov": True},
+        "heavy_ball has no option nesterov for Nesterov's momentum; sgd takes it, with momentum 0.9, say.",
+    ),
+    (
+        {"rule": ["adam", "rmsprop"], "nesterov": True},
+        "adam and rmsprop have no option nesterov for Nesterov's momentum; nadam is Adam with it.",
+    ),
     ({"momentun": 0.9}, "Unknown hyperparameter 'momentun' of torch; did you mean 'momentum'? Known: "),
     (
         {"rule": ["torch", "adam"], "eps2": 1},
@@ -332,6 +345,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             ["mean(a)", "adam", "--at", "a=1,2"],
             "'mean(a)' is no rule; the rule comes first, as in: surefoot explain adam \"mean(a)\" --at …",
         ),
+        (
+            ["(x-3)^2", "torch,heavy-ball", "--at", "x=0"],
+            "'(x-3)^2' is no rule; the rule comes first, as in: "
+            'surefoot explain torch,heavy-ball "(x-3)^2" --at …',
+        ),
         (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w is given two start values; give it one."),
         (
             ["sgd", "w**2", "--at", "w=1", "--momentum", "0.9", "--option", "momentum=0.5"],
@@ -379,6 +397,12 @@ def test_the_command_refuses_with_exit_code_2(arguments: list[str], sentence: st
     done = run(*arguments)
     assert (done.stdout, done.returncode) == ("", 2)
     assert done.stderr == f"surefoot: {sentence}\n"
+
+
+def test_a_hyphen_makes_no_formula_of_a_rules_name() -> None:
+    done = run("torch,heavy-ball", "(x-3)**2", "--at", "x=0", "--lr", "0.1")
+    assert "torch and heavy_ball agree in every number." in done.stdout
+    assert run("signum-", "(x-3)**2", "--at", "x=0").stderr.startswith("surefoot: Unknown rule 'signum-'; did")
 
 
 def test_the_command_imports_no_torch() -> None:

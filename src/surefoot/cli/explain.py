@@ -111,7 +111,7 @@ def explain(
     from surefoot.options import split_options
     from surefoot.plot.file import save_picture
 
-    if ":" not in rule and set(rule) & set("*+-/()[]@^"):
+    if set(rule) & set("*+-/()[]@^") and not _is_rule(rule) and (f is None or _is_rule(f)):
         shown = f'surefoot explain {f or "sgd"} "{rule}" --at …'
         raise InputError(f"{rule!r} is no rule; the rule comes first, as in: {shown}")
     start: dict[str, Any] = {}
@@ -157,6 +157,16 @@ def explain(
     for _, file in files:
         print(f"Drawn: {file}", file=sys.stdout if format == "text" else sys.stderr)
     return 0
+
+
+def _is_rule(text: str) -> bool:
+    """Whether it names a rule, or several; one of a file's is not looked for."""
+    from surefoot.rules import get
+
+    try:
+        return ":" in text or all(map(get, text.split(",")))
+    except InputError:
+        return False
 
 
 def _load(optimizer: str) -> Any:

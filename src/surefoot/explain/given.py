@@ -62,12 +62,20 @@ def read_script(
 def check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
     """Refuse an option that no rule has (an optimizer refuses its own), and a value outside its domain."""
     known = {x.name for r in rules for x in r.hypers}
-    kind = f"hyperparameter of {' and '.join(r.name for r in rules)}"
+    called = " and ".join(r.name for r in rules)
     for name in script.groups[0].options:
-        if name not in known and optimizer is None and not (name == "betas" and {"beta1", "beta2"} <= known):
-            raise unknown(kind, name, known)
+        if name in known or optimizer is not None or (name == "betas" and {"beta1", "beta2"} <= known):
+            continue
+        if name == "nesterov":
+            takes = "nadam is Adam with it" if "beta1" in known else "sgd takes it, with momentum 0.9, say"
+            raise InputError(f"{called} {_has(rules)} no option nesterov for Nesterov's momentum; {takes}.")
+        raise unknown(f"hyperparameter of {called}", name, known)
     for rule in rules:
         rule.hyper(**for_rule(script, rule).groups[0].options)
+
+
+def _has(rules: list[Rule]) -> str:
+    return "has" if len(rules) == 1 else "have"
 
 
 def check_digits(digits: int) -> int:

@@ -21,8 +21,8 @@ def get(name: str | Rule) -> Rule:
     """The rule of that name or alias, or of the user's own; a Rule is given back as it is.
 
     Args:
-        name: `torch`, `P`, `AdamW` …, where small and capital letters are the same; or `file.py:name`, or
-            `package.module:name`, for what was made with `@rule` there.
+        name: `torch`, `P`, `AdamW` …, where small and capital letters are the same, and - and _; or
+            `file.py:name`, or `package.module:name`, for what was made with `@rule` there.
 
     Returns:
         The Rule.
@@ -41,8 +41,13 @@ def get(name: str | Rule) -> Rule:
     if not isinstance(name, str):
         raise InputError(f"A rule is named by a string, such as 'torch', or is a Rule; {name!r} is neither.")
     for found in (CLASSICAL, *RULES.values()):  # its names are keras's too, with another decay
-        if name.lower() in (found.name, *map(str.lower, found.aliases)):
+        if _plain(name) in map(_plain, (found.name, *found.aliases)):
             return found
+    if _plain(name) in ("nesterov", "nag"):
+        raise InputError(
+            f"{name!r} is no rule, for Nesterov's momentum is an option: sgd, with momentum 0.9 and nesterov "
+            "(--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True)."
+        )
     where, colon, own = name.rpartition(":")
     if not colon:
         aliases = (a for r in RULES.values() for a in r.aliases if len(a) > 2)
@@ -51,6 +56,10 @@ def get(name: str | Rule) -> Rule:
     if own not in rules:
         raise unknown(f"rule in {where}", own, rules)
     return rules[own]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _names(where: str) -> dict[str, Any]:
