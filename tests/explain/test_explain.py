@@ -221,6 +221,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
     (
+        {"rule": ["sgd", "keras", "torch"], "lr": [0.1, 0.3]},
+        "'sgd' and 'torch' are the same rule, which would agree with itself. To compare two settings of it, "
+        "explain each in Python, and draw both: explain(…, lr=0.1).plot('path', explain(…, lr=0.3)).",
+    ),
+    (
         {"rule": "nesterov"},
         "'nesterov' is no rule, for Nesterov's momentum is an option: sgd, with momentum 0.9 and nesterov "
         "(--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True).",
@@ -402,7 +407,9 @@ def test_the_command_refuses_with_exit_code_2(arguments: list[str], sentence: st
 def test_a_hyphen_makes_no_formula_of_a_rules_name() -> None:
     done = run("torch,heavy-ball", "(x-3)**2", "--at", "x=0", "--lr", "0.1")
     assert "torch and heavy_ball agree in every number." in done.stdout
-    assert run("signum-", "(x-3)**2", "--at", "x=0").stderr.startswith("surefoot: Unknown rule 'signum-'; did")
+    assert run("signum-", "(x-3)**2", "--at", "x=0").stderr.startswith(
+        "surefoot: Unknown rule 'signum-'; did"
+    )
 
 
 def test_the_command_imports_no_torch() -> None:

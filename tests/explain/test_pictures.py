@@ -39,6 +39,15 @@ def test_several_rules_side_by_side() -> None:
     assert [panel.get_ylabel() for panel in figure.axes] == ["gradient", "buffer", "step Δx"]
 
 
+def test_an_option_that_one_rule_alone_has_is_told() -> None:
+    both = work(["heavy_ball", "sgd"], momentum=0.5, nesterov=True)
+    assert legend(picture("path", both)) == ["heavy_ball", "torch, nesterov", "last step"]
+    alone = work("heavy_ball", momentum=0.5), work(momentum=0.5, nesterov=True)
+    assert legend(picture("path", *alone)) == ["heavy_ball", "torch, nesterov", "last step"]
+    dampened = work(["heavy_ball", "sgd"], momentum=0.5, dampening=0.25)
+    assert legend(picture("over-time", dampened)) == ["heavy_ball", "torch, dampening 0.25"]
+
+
 def test_a_rule_and_the_optimizer_recorded_beside_it() -> None:
     import torch
 
@@ -60,7 +69,7 @@ def test_the_rates_of_an_average_are_those_of_the_sum_it_is() -> None:
 
 
 def test_impulse() -> None:
-    assert legend(picture("impulse", work(momentum=0.5), work("adam"))) == ["torch", "adam"]
+    assert legend(picture("impulse", work(momentum=0.5), work("adam"))) == ["torch, momentum 0.5", "adam"]
 
 
 def test_rates_of_plain_and_of_nesterov_momentum() -> None:

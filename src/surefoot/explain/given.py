@@ -20,11 +20,19 @@ MOST_STEPS = 1000
 def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
     """Find the rules by their names."""
     if isinstance(rule, str) and "," in rule and ":" not in rule:
-        names = [name.strip() for name in rule.split(",")]
-        raise InputError(f"rule is {rule!r}; several are given as a list: {names!r}.")
-    rules = [get(r) for r in ([rule] if isinstance(rule, (str, Rule)) else rule)]
+        several = [name.strip() for name in rule.split(",")]
+        raise InputError(f"rule is {rule!r}; several are given as a list: {several!r}.")
+    names = [rule] if isinstance(rule, (str, Rule)) else list(rule)
+    rules = [get(name) for name in names]
     if not rules:
         raise InputError("rule is empty; name at least one, such as 'sgd'.")
+    for i, (one, name) in enumerate(zip(rules, names, strict=True)):
+        if one in rules[:i]:
+            raise InputError(
+                f"{names[rules.index(one)]!r} and {name!r} are the same rule, which would agree with itself. "
+                "To compare two settings of it, explain each in Python, and draw both: "
+                "explain(…, lr=0.1).plot('path', explain(…, lr=0.3))."
+            )
     return rules
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.errors import InputError, unknown
 from surefoot.explain.quadratic import Quadratic
 from surefoot.explain.theory import as_momentum
+from surefoot.trace.values import exact
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
@@ -149,8 +150,17 @@ def _named(explanations: tuple[Explanation, ...]) -> dict[str, Worked]:
     if not any(w.h.get("weight_decay") for w in works):  # then it does not matter where it would enter
         common = [key for key in common if key != "decay"]
     settings = [{"rule": w.rule.name, **{key: _short(w.h[key]) for key in common}} for w in works]
+    for key in dict.fromkeys(key for w in works for key in _own(w) if key not in common):
+        for setting, worked in zip(settings, works, strict=True):  # said where it is on: torch, nesterov
+            setting[key] = _short(worked.h[key]) if key in _own(worked) else False
     names = [f"{w.rule.name} {i}" if len(works) > 1 else w.rule.name for i, w in enumerate(works, 1)]
     return dict(zip(labels(names, settings, most=8), works, strict=True))
+
+
+def _own(worked: Worked) -> list[str]:
+    """The hyperparameters that are not as the rule has them by itself."""
+    usual = worked.rule.hyper().map(exact)
+    return [key for key in worked.h if key != "decay" and worked.h[key] != usual[key]]
 
 
 def _short(value: Any) -> Any:
