@@ -115,6 +115,48 @@ def test_nesterov_may_be_stable_beyond_momentum_1(
     assert not stable(*characteristic(lr, momentum, curvature))
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+@given(
+    lr=st.floats(1e-3, 1.99),
+    curvatures=st.tuples(st.floats(1e-4, 1), st.just(1.0), st.floats(1e-4, 1)),
+)
+def test_no_momentum_is_better_than_the_best_with_an_lr(
+    nesterov: bool, lr: float, curvatures: tuple[float, ...]
+) -> None:
+    lr = lr if nesterov else 2 * lr
+    f = Quadratic(curvatures)
+    best = f.best_momentum(lr, nesterov=nesterov)
+    assert best.rate == pytest.approx(f.rate(lr, best.momentum, nesterov=nesterov), abs=1e-6)
+    assert best.rate == pytest.approx(1 - best.gap)
+    assert best.rate <= f.rate(lr, np.linspace(0, 0.9999, 2000), nesterov=nesterov).min() + 1e-7
+
+
+def test_the_best_momentum_with_the_best_lr_is_the_best_there_is() -> None:
+    f = Quadratic((1, 20))
+    _, nesterov, heavy = f.best()
+    for known in (nesterov, heavy):
+        found = f.best_momentum(known.lr, nesterov=known.nesterov)
+        assert (found.momentum, found.rate) == pytest.approx((known.momentum, known.rate))
+    for lr in (0, 0.2):
+        with pytest.raises(InputError, match=f"lr is {lr}; only between 0 and 0.2 is some"):
+            f.best_momentum(lr)
+    with pytest.raises(InputError, match="There is no best momentum: f has no minimum"):
+        Quadratic((-1, 1)).best_momentum(0.1)
+
+
+def test_with_an_lr_its_best_momentum_is_said_where_the_lr_means_the_same_at_each() -> None:
+    f, line = Quadratic((1, 20)), "With this lr the best momentum is 0.6028: rate 0.7764."
+    for name, options in (("torch", {}), ("keras", {"momentum": 0.5}), ("heavy_ball", {"momentum": 2})):
+        assert line in f.report(get(name), get(name).hyper(lr=0.05, **options))
+    for name, options in (
+        ("ema", {}),
+        ("torch", {"momentum": 0.5, "dampening": 0.5}),
+        ("torch", {"lr": 0.3}),
+    ):
+        said = f.report(get(name), get(name).hyper(**{"lr": 0.05, **options}))
+        assert not any("With this lr" in x for x in said)
+
+
 def test_dampening_1_leaves_the_first_gradient_alone() -> None:
     def ends(gradients: list[Any]) -> Fraction:
         script = Script.of(

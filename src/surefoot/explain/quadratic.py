@@ -15,33 +15,14 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.problem import Problem
 from surefoot.explain.roots import characteristic, radius, stable
+from surefoot.explain.tuning import Tuning, best_momentum, best_settings
 from surefoot.rules import H, Rule
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import elements, exact, shape
 
-__all__ = ["Quadratic", "Tuning", "in_range"]
-
-POLYAK = "Polyak 1964, 1987"
-GRADIENT = "Polyak 1987"
-LESSARD = "Lessard, Recht & Packard 2016"
+__all__ = ["Quadratic", "in_range"]
 
 _LARGE = 16  # directions; for more, floats do
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The lr and momentum with the best rate for one method, and who found them.
-
-    `gap` is 1 − rate, which a float tells from 0 where the rate itself rounds to 1.
-    """
-
-    method: str
-    lr: float
-    momentum: float
-    nesterov: bool
-    rate: float
-    source: str
-    gap: float
 
 
 @dataclass(frozen=True)
@@ -163,18 +144,35 @@ class Quadratic:
         """
         if not self.convex:
             raise InputError(f"There is no best lr: f has no minimum, its curvatures are {self.span()}.")
-        big, small, kappa = self.largest, self.smallest, self.condition
-        root, triple = math.sqrt(kappa), math.sqrt(3 * kappa + 1)
-        ratio = (root - 1) / (root + 1)
-        heavy = 4 / (math.sqrt(big) + math.sqrt(small)) ** 2
-        lookahead = (triple - 2) / (triple + 2)
-        rates = (kappa - 1) / (kappa + 1), 1 - 2 / triple, ratio
-        gaps = 2 / (kappa + 1), 2 / triple, 2 / (root + 1)
-        return (
-            Tuning("gradient descent", 2 / (big + small), 0.0, False, rates[0], GRADIENT, gaps[0]),
-            Tuning("Nesterov", 4 / (3 * big + small), lookahead, True, rates[1], LESSARD, gaps[1]),
-            Tuning("heavy ball", heavy, ratio**2, False, rates[2], POLYAK, gaps[2]),
-        )
+        return best_settings(self.smallest, self.largest)
+
+    def best_momentum(self, lr: Any, *, nesterov: bool = False) -> Tuning:
+        """Return the momentum whose rate is smallest with this lr.
+
+        Args:
+            lr: the learning rate.
+            nesterov: whether it is Nesterov's momentum; otherwise it is the classical one, the heavy ball's.
+
+        Returns:
+            The lr, the momentum, and their rate.
+
+        Raises:
+            InputError: there is no minimum, or no momentum with which this lr is stable.
+
+        Example:
+            >>> best = Quadratic((1, 20)).best_momentum(lr=0.05)
+            >>> round(best.momentum, 4), round(best.rate, 4)
+            (0.6028, 0.7764)
+        """
+        if not self.convex:
+            raise InputError(
+                f"There is no best momentum: f has no minimum, with its curvatures {self.span()}."
+            )
+        found = best_momentum(float(lr), self.smallest, self.largest, nesterov=nesterov)
+        if found is None:
+            most = (2 if nesterov else 4) / self.largest
+            raise InputError(f"lr is {lr}; only between 0 and {most:.4g} is some momentum stable.")
+        return found
 
     def report(self, rule: Rule, h: H) -> list[str]:
         """Return what is known about a rule here, as lines of text; see `surefoot.explain.theory.report`."""

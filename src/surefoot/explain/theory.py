@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from surefoot.explain.quadratic import Quadratic, in_range
 from surefoot.explain.roots import characteristic, gap, stable
+from surefoot.explain.tuning import Tuning, best_momentum
 from surefoot.rules import H, Rule, get
 from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import exact
@@ -98,7 +99,9 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     lr, mu = h.lr * gain, h.momentum
     pairs = [characteristic(lr, mu, x + shift, nesterov=nesterov) for x in curvatures]
     gaps = [gap(*pair) for pair in pairs]
+    edges = (float(curvatures[0] + shift), float(curvatures[-1] + shift))
     rate = _rate(min(gaps), curvatures[gaps.index(min(gaps))])
+    rates = [f"Rate: {rate}.", *_for_this_lr(rule, h, best_momentum(float(lr), *edges, nesterov=nesterov))]
     bound, limit = (
         "2(1 + μ)/(1 + 2μ)" if nesterov else "2(1 + μ)",
         2 * (1 + mu) / (1 + 2 * mu if nesterov else 1),
@@ -111,9 +114,9 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     needs = f"{above} < {product} < {bound} = {float(limit):.4g}"
     if all(stable(*pair) for pair in pairs):
         here = low if low == high else f"{low} to {high}"
-        return [f"Stable: {needs}{source}; here {product} is {here}.", f"Rate: {rate}."]
+        return [f"Stable: {needs}{source}; here {product} is {here}.", *rates]
     if mu >= 1 and not nesterov:
-        return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", f"Rate: {rate}."]
+        return [f"Unstable: μ = {float(mu):.4g}, but it must be below 1{source}.", *rates]
     if lr <= 0:
         away = "w climbs" if lr else "nothing moves"
         if not gain and h.lr and rule.formula is get("torch").formula:
@@ -126,7 +129,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         missed = f"{product} is {high} at λ = {float(curvatures[-1]):.4g}; lr must be below {float(most):.4g}"
     else:
         missed = f"{product} is {low} at λ = {float(curvatures[0]):.4g}; lr must be above {float(fewest):.4g}"
-    return [f"Unstable: {needs} is needed{source}, but {missed}.", f"Rate: {rate}."]
+    return [f"Unstable: {needs} is needed{source}, but {missed}.", *rates]
 
 
 class Momentum(NamedTuple):
@@ -148,6 +151,13 @@ def as_momentum(rule: Rule, h: H) -> Momentum | None:
     if nesterov and written == "(1 − τ)" and gain != 1:
         return None  # torch refuses it, and its gradient then counts in two ways
     return Momentum(gain, written if gain != 1 else "", h.get("weight_decay", 0), nesterov)
+
+
+def _for_this_lr(rule: Rule, h: H, best: Tuning | None) -> list[str]:
+    """Say which momentum is best with the lr as it is, where momentum has no say in what the lr counts."""
+    if best is None or h.get("dampening") or _GAIN[rule.formula][1] == "(1 − μ)":
+        return []
+    return [f"With this lr the best momentum is {_factor(1 - best.momentum)}: rate {_factor(best.gap)}."]
 
 
 def _rate(gap: float, curvature: Any) -> str:
