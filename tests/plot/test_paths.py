@@ -81,9 +81,23 @@ def test_a_vector_of_two_and_no_function() -> None:
     assert low < 0 < high
 
 
-def test_steps_that_lie_on_each_other_get_one_marker() -> None:
-    line = paths({"slow": walk(lr=0.001, steps=300)}).axes[0].get_lines()[0]
+def test_steps_that_lie_on_each_other_get_one_marker_and_each_a_dot() -> None:
+    line, dots = paths({"slow": walk(lr=0.001, steps=300)}).axes[0].get_lines()[:2]
     assert len(line.get_markevery()) < 60
+    assert len(line.get_markevery()) + len(dots.get_xdata()) == 301
+
+
+@pytest.mark.parametrize(
+    ("y", "aspect"), [(1, 1.0), (30, 1.0), (0, 1.0), (0.5, "auto"), (0.01, "auto"), (100, "auto")]
+)
+def test_both_axes_have_one_scale_unless_a_path_is_a_needle(y: float, aspect: Any) -> None:
+    script = Script.of({"x": 0, "y": 0}, gradients=[{"x": 6, "y": y}] * 2, lr=1)
+    figure = paths({"torch": replay(script, "torch")})
+    assert figure.axes[0].get_aspect() == aspect
+    figure.draw_without_rendering()
+    width, height = figure.axes[0].get_window_extent().size / figure.dpi
+    assert width > 1
+    assert height > 1
 
 
 @pytest.mark.parametrize(

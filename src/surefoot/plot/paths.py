@@ -18,6 +18,9 @@ __all__ = ["paths"]
 
 Point = tuple[float, float]
 
+# paths further from square than this are drawn out of scale, or what goes on across them would not be seen
+_NARROW = 1 / 6
+
 
 class Surface(Protocol):
     """A function of two numbers that can be evaluated on a whole grid."""
@@ -30,7 +33,8 @@ class Surface(Protocol):
 def paths(runs: Mapping[str, Trace]) -> Picture:
     """Draw the paths of several traces over the contours of the function that they descend, the first's.
 
-    A path that leaves the picture is cut where it does, and its label says so.
+    Both axes have the same scale, unless the paths are more than six times as long as wide. A path that
+    leaves the picture is cut where it does, and its label says so.
 
     Args:
         runs: label → trace, of two numbers in all: two scalars, or one vector of two.
@@ -52,9 +56,12 @@ def paths(runs: Mapping[str, Trace]) -> Picture:
     first = next(iter(runs.values()))
     names = _coordinates(first)
     walks = {label: _walk(trace) for label, trace in runs.items()}
-    box = _box(walks.values())
-    figure, (panel,) = panels(width=5.6, height=4.4)
+    box, equal = _box(walks.values())
+    width, height = _size(box) if equal else (5.6, 4.4)
+    figure, (panel,) = panels(width=width, height=height)
     panel.grid(False)
+    if equal:  # circles look like circles, and gradients stand on the contours
+        panel.set_aspect("equal")
     panel.set(xlabel=names[0], ylabel=names[1], xlim=box[0], ylim=box[1])
     f: Any = first.script.function  # whatever can be evaluated on a grid, too
     if f is not None:
@@ -80,7 +87,12 @@ def _draw(
     if outside is not None:
         walk, label = walk[: outside + 1], f"{label} (leaves at step {outside})"
     x, y = zip(*walk, strict=True)
-    panel.plot(x, y, label=label, markevery=_spread(walk, box), **style)
+    marked = _spread(walk, box)
+    panel.plot(x, y, label=label, markevery=marked, **style)
+    between = [p for t, p in enumerate(walk) if t not in marked]  # so that each step can be counted
+    if between:
+        small = {"marker": ".", "markersize": 2.5, "linestyle": "", "markeredgewidth": 0}
+        panel.plot(*zip(*between, strict=True), **style | small)
     if outside is None:
         panel.plot(*walk[-1], **style | {"marker": "*", "markersize": 11, "zorder": 98})
 
@@ -109,25 +121,37 @@ def _within(point: Point, box: tuple[Point, Point]) -> bool:
     return all(low <= x <= high for x, (low, high) in zip(point, box, strict=True))
 
 
-def _box(walks: Any) -> tuple[Point, Point]:
-    """Return the limits of the picture: all of the paths with a margin, but not where one runs away to."""
+def _size(box: tuple[Point, Point]) -> tuple[float, float]:
+    """Return width and height, in inches, of a picture whose panel has the shape of the box."""
+    (left, right), (bottom, top) = box
+    tall = (top - bottom) / (right - left)
+    panel = (4.9, 4.9 * tall) if tall < 0.7 else (3.5 / tall, 3.5)
+    return max(3.6, panel[0] + 0.7), panel[1] + 0.9
+
+
+def _box(walks: Any) -> tuple[tuple[Point, Point], bool]:
+    """Return the limits of the picture, and whether its axes can have one scale.
+
+    All of the paths are in it with a margin, but not where one runs away to.
+    """
     walks = list(walks)
     start = walks[0][0]
     settled = [w for w in walks if math.dist(w[-1], start) < 1e3 * (1 + math.hypot(*start)) and _calms(w)]
     seen = [p for w in settled or [w[:6] for w in walks] for p in w if all(map(math.isfinite, p))]
-    limits = []
+    limits, extents = [], []
     for axis in (0, 1):
         low, high = min(p[axis] for p in seen), max(p[axis] for p in seen)
+        extents.append(high - low)
         margin = 0.12 * (high - low) or 1.0
         limits.append((low - margin, high + margin))
-    widest = max(high - low for low, high in limits)  # no needle: a straight path gets some room around it
+    equal = min(extents) >= _NARROW * max(extents) or not min(extents)
+    widest = max(high - low for low, high in limits)
+    half = widest * (0.2 if equal else 0.125)  # no needle: a straight path gets some room around it
     made = [
-        (low, high)
-        if high - low > widest / 4
-        else ((low + high) / 2 - widest / 8, (low + high) / 2 + widest / 8)
+        (low, high) if high - low > 2 * half else ((low + high) / 2 - half, (low + high) / 2 + half)
         for low, high in limits
     ]
-    return made[0], made[1]
+    return (made[0], made[1]), equal
 
 
 def _calms(walk: Sequence[Point]) -> bool:
