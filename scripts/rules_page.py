@@ -147,7 +147,8 @@ def section(r: Rule) -> str:
                 parts.append(ONLY_THE_FORMULA)
     parts.append(TABLE)
     parts += [row(x) for x in r.hypers if x not in FRAME]
-    kept = ", ".join(f"`{x.name}` ({x.letter})" for x in r.slots) or "nothing"
+    kept = ", ".join(f"`{x.name}` ({x.letter})" + f", {x.meaning}" * bool(x.meaning) for x in r.slots)
+    kept = kept or "nothing"
     return "".join(parts) + f"\nKept between steps: {kept}.\n\n"
 
 

@@ -300,6 +300,10 @@ def test_bad_input_is_one_sentence(change: dict[str, Any], sentence: str) -> Non
     assert str(error.value).startswith(sentence)
 
 
+def test_f_may_come_second_as_on_the_command_line() -> None:
+    assert str(explain("sgd", "w**2", at={"w": 1})) == str(explain("sgd", f="w**2", at={"w": 1}))
+
+
 def test_help_tells_what_to_pass() -> None:
     import surefoot.explain as module
     from surefoot.explain.explain import explain as function
@@ -377,6 +381,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             "lr has 2 values, but there is 1 step; give at most one for each step.",
         ),
         (["sgd", "w**2", "--at", "2w=1"], "'2w' cannot name a variable; use a plain name such as 'w'."),
+        (
+            ["sgd", "x**2 + y**2", "--at", "x=0, y=1,2"],
+            "'x=0, y=1,2' has several variables; put semicolons between them: 'x=0; y=1,2'.",
+        ),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (
             ["sgd", "w**2", "--at", "w=[1"],
@@ -395,6 +403,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (
             ["sgd", "w**2", "--at", "w=1", "--picture", "path=path.gif"],
             "The picture 'path.gif' must be a .png, .pdf or .svg file.",
+        ),
+        (
+            ["sgd", "w**2", "--at", "w=1", "--quiet"],
+            "--quiet prints only where pictures are, and there is none; give one: --picture path=path.png.",
         ),
     ],
 )
@@ -445,6 +457,8 @@ def test_the_command_takes_gradients_options_and_pictures(tmp_path: Any) -> None
     )
     assert done.stdout.endswith(f"Drawn: {picture}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
+    quiet = run("sgd", "x**2 + 5*y**2", "--at", "x=2; y=1", "--picture", f"path={picture}", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == (f"Drawn: {picture}\n", "")
 
 
 def test_colour_only_for_terminals_that_want_it() -> None:

@@ -32,6 +32,10 @@ def test_gradient_buffer_and_step() -> None:
     assert drawn(figure, 2) == [-0.5, -0.25, -1.125]
 
 
+def test_the_heavy_balls_panel_says_of_what_it_is() -> None:
+    assert traces({"heavy_ball": trace("heavy_ball")}, "v").axes[1].get_ylabel() == "previous v"
+
+
 def test_another_parameter_without_a_gradient_at_one_step() -> None:
     figure = traces({"torch": trace(momentum=0.5)}, "v")
     assert figure.axes[0].get_title(loc="left") == "parameter v"

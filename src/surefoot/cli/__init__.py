@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import difflib
 import os
 import signal
 import sys
@@ -132,4 +133,18 @@ def _sentence(error: Exception) -> str:
         word = error.token.value or error.token.keyword or ""
         if len(word) > 2 and word[0] == "-" != word[1]:
             return f"There is no option {word!r}; if it is a formula, put a space before it: {f' {word}'!r}."
+        if word.startswith("--"):
+            return _no_option(word.partition("=")[0], error)
     return str(error)
+
+
+def _no_option(word: str, error: UnknownOptionError) -> str:
+    """Name the option that is near to what was typed, if one is, whatever hyphens all begin with."""
+    names = {name.lstrip("-") for x in error.argument_collection if x.parse for name in x.names}
+    bare = word.lstrip("-")
+    near = difflib.get_close_matches(bare, names, n=1)
+    if near:
+        return f"Unknown option: {word}. Did you mean --{near[0]}?"
+    if "option" in names:
+        return f"Unknown option: {word}. Those without a name here are --option {bare.replace('-', '_')}=…"
+    return f"Unknown option: {word}. --help lists those there are."

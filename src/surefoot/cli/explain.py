@@ -53,6 +53,7 @@ def explain(
     autograd: Flag = False,
     format: Literal["text", "markdown", "latex", "html", "json"] = "text",
     picture: Several = None,
+    quiet: Flag = False,
 ) -> int:
     """Work out every number of every step of an update rule: the formula, the numbers put in, the result.
 
@@ -103,6 +104,8 @@ def explain(
         How to write it.
     picture
         Draw a picture into a file, as kind=FILE; kinds: path, over-time, impulse, rates. May be repeated.
+    quiet
+        Print only where the pictures are.
     """
     import sys
 
@@ -143,6 +146,10 @@ def explain(
     if taken := sorted((given.keys() | {"rule", "optimizer"}) & options.keys()):
         raise InputError(f"{taken[0]} is no option of the rule; give it as --{taken[0]}.")
     files = [_picture(pair) for pair in picture or []]
+    if quiet and not files:
+        raise InputError(
+            "--quiet prints only where pictures are, and there is none; give one: --picture path=path.png."
+        )
     rules = rule.split(",") if "," in rule else rule
     explanation = work_out(
         rules, **given, **options, optimizer=None if optimizer is None else _load(optimizer)
@@ -153,9 +160,10 @@ def explain(
     for kind, file in files:
         figure = explanation.plot(kind, *(others if kind in ("path", "over-time") else []))
         save_picture(figure, file)
-    print(_write(explanation, format).rstrip("\n"))
+    if not quiet:
+        print(_write(explanation, format).rstrip("\n"))
     for _, file in files:
-        print(f"Drawn: {file}", file=sys.stdout if format == "text" else sys.stderr)
+        print(f"Drawn: {file}", file=sys.stdout if quiet or format == "text" else sys.stderr)
     return 0
 
 

@@ -100,6 +100,9 @@ def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
     for worked in explanation.worked:
         if worked.rule.mistake:
             yield Note("part", pen.prose(f"A known mistake: {worked.rule.mistake}."))
+        yield from (
+            Note("theory", pen.prose(f"{x.letter} is {x.meaning}.")) for x in worked.rule.slots if x.meaning
+        )
     marks = _marks(explanation)
     for t in range(1, len(explanation.script.steps) + 1):
         yield Heading(f"Step {t}", 2)

@@ -31,8 +31,8 @@ Make = Callable[[Any], Number]
 
 def explain(
     rule: str | Rule | Sequence[str | Rule] = "sgd",
-    *,
     f: str | None = None,
+    *,
     at: Mapping[str, Any],
     gradients: Sequence[Mapping[str, Any]] | None = None,
     steps: int | None = None,

@@ -46,7 +46,9 @@ def traces(
     first = next(iter(runs.values()))
     name = next(iter(first.start)) if name is None else name
     series = [_series(trace, name, element, slot) for trace in runs.values()]
-    kept = {s.slot.replace("_", " ") for s in series if s.slot}
+    kept = {
+        f"previous {name}" if s.slot == "previous" else s.slot.replace("_", " ") for s in series if s.slot
+    }
     rows = {"gradient": [s.gradient for s in series]}
     if kept:
         rows[kept.pop() if len(kept) == 1 else "buffer"] = [s.buffer for s in series]

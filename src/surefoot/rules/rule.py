@@ -65,6 +65,7 @@ class Slot(NamedTuple):
     name: str  # as in optimizer.state: "momentum_buffer"
     letter: str  # as in the formula: "b"
     start: Any = 0  # a number; None for "not there yet"; or a hyperparameter's name
+    meaning: str = ""  # where its name does not tell
 
 
 class Line(NamedTuple):

@@ -172,6 +172,9 @@ def heavy_ball(w, d, p=None, *, lr, momentum=REPEATING):
     return w - lr * d + momentum * (w - p_old)
 
 
+heavy_ball = replace(heavy_ball, slots=(heavy_ball.slots[0]._replace(meaning="where w was before the step"),))
+
+
 @rule(
     title="mean of gradients, corrected for its start at 0",
     slots={"b": "momentum_buffer", "t": "step"},
