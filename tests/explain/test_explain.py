@@ -219,6 +219,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"momentum": math.nan}, "momentum is nan; it must be a number with μ ≥ 0."),
     ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
+    (
+        {"rule": "w**2"},
+        "'w**2' is no rule; the rule comes first, and f after it: explain('sgd', 'w**2', at=…).",
+    ),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
     (
         {"rule": ["sgd", "keras", "torch"], "lr": [0.1, 0.3]},

@@ -23,6 +23,11 @@ def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
         several = [name.strip() for name in rule.split(",")]
         raise InputError(f"rule is {rule!r}; several are given as a list: {several!r}.")
     names = [rule] if isinstance(rule, (str, Rule)) else list(rule)
+    for name in names:
+        if isinstance(name, str) and ":" not in name and set(name) & set("*+/()[]@^"):
+            raise InputError(
+                f"{name!r} is no rule; the rule comes first, and f after it: explain('sgd', {name!r}, at=…)."
+            )
     rules = [get(name) for name in names]
     if not rules:
         raise InputError("rule is empty; name at least one, such as 'sgd'.")
