@@ -6,14 +6,17 @@ import html
 import re
 from typing import Any
 
-_INLINE = re.compile(r"<code>([^<]*)</code>")
+_INLINE = re.compile(r"(?<!<pre>)(?<!<span></span>)<code>([^<]*)</code>")  # and no block
+_WORD = re.compile(r"\S*-\S*")
 _SHORT = 30  # characters that fit a phone's width
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Mark each short piece for the stylesheet; what is longer may be broken, or a phone would scroll."""
-    return _INLINE.sub(lambda m: f'<code class="short">{m[1]}</code>' if _is_short(m[1]) else m[0], content)
+    """Mark for the stylesheet what is short, the piece or its words; what is longer may be broken."""
+    return _INLINE.sub(lambda m: _marked("code", m[1]), content)
 
 
-def _is_short(text: str) -> bool:
-    return len(html.unescape(text)) <= _SHORT
+def _marked(tag: str, text: str) -> str:
+    if len(html.unescape(text)) <= _SHORT:
+        return f'<{tag} class="short">{text}</{tag}>'
+    return f"<code>{_WORD.sub(lambda m: _marked('span', m[0]), text)}</code>" if tag == "code" else text
