@@ -115,14 +115,15 @@ def test_what_else_states_hold() -> None:
     [
         ({"state": {0: {"seen": {1, 2}}}}, "state['state'][0]['seen'], a builtins.set"),
         ([1, print], "state[1], a builtins.builtin_function_or_method"),
-        (torch.eye(2).to_sparse(), "state, a torch.Tensor"),
+        (torch.eye(2).to_sparse(), "state, a torch.Tensor of torch.float32, torch.sparse_coo"),
+        (torch.empty(2, dtype=torch.bits8), "state, a torch.Tensor of torch.bits8"),
     ],
 )
 def test_what_it_cannot_hold_is_named(value: Any, what: str) -> None:
     with pytest.raises(InputError) as caught:
         pack(value)
     assert str(caught.value) == (
-        f"A checkpoint cannot hold {what}; it holds numbers, texts, None, lists, tuples, dicts, dtypes,"
+        f"A run's folder cannot hold {what}; it holds numbers, texts, None, lists, tuples, dicts, dtypes,"
         " arrays and dense tensors."
     )
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import modes, opened, optimizers
+from surefoot.train import modes, opened, optimizers, saved
 from surefoot.train import schedule as schedules
 from surefoot.train import threads as sharing
 from surefoot.train.alone import alone
@@ -26,7 +26,7 @@ from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
 from surefoot.train.given import check_model
 from surefoot.train.loop import Ready, train_all
-from surefoot.train.losses import Loss
+from surefoot.train.losses import Loss, stateful
 from surefoot.train.material import material
 from surefoot.train.optimizers import Maker
 from surefoot.train.randomness import drawing
@@ -193,6 +193,7 @@ def fit(
     )
     if out is not None:
         optimizers.warn_of_others(made, model, loss)
+        saved.check(model, stateful(loss))  # what cannot be written is better said before the first step
     if out is None or isinstance(out, RunFolder):
         folder = out
     else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
+from functools import cache
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -71,10 +73,16 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
         if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized:
             if value.is_complex():  # safetensors does not know every complex type
                 return {"complex": hold(torch.view_as_real(value.detach().resolve_conj()))}
-            return {"tensor": hold(value)}
+            if _known(value.dtype):
+                return {"tensor": hold(value)}
+        what = f"{kind.__module__}.{kind.__qualname__}"
+        if isinstance(value, (Tensor, np.ndarray)):
+            what += f" of {value.dtype}"
+        if isinstance(value, Tensor) and value.layout != torch.strided:
+            what += f", {value.layout}"
         raise InputError(
-            f"A checkpoint cannot hold {path}, a {kind.__module__}.{kind.__qualname__}; it holds numbers,"
-            " texts, None, lists, tuples, dicts, dtypes, arrays and dense tensors."
+            f"A run's folder cannot hold {path}, a {what}; it holds numbers, texts, None, lists, tuples,"
+            " dicts, dtypes, arrays and dense tensors."
         )
 
     return put(value, name), tensors
@@ -108,10 +116,22 @@ def unpack(plain: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "array":
         return tensors[content].numpy().astype(plain["of"], copy=False)
     if kind == "complex":
-        return torch.view_as_complex(tensors[content])
+        return torch.view_as_complex(
+            tensors[content].clone()
+        )  # aligned, as in a file that is mapped it need not be
     if kind == "tensor":
         return tensors[content]
     raise ValueError(f"unknown kind {kind!r}")
+
+
+@cache
+def _known(dtype: torch.dtype) -> bool:
+    """Whether safetensors writes tensors of that dtype."""
+    try:
+        safetensors.torch.save({"0": torch.empty(0, dtype=dtype)})
+    except Exception:  # it has no error of its own for them
+        return False
+    return True
 
 
 _MAPPINGS: tuple[type, ...] = (dict, OrderedDict, Counter)

@@ -10,13 +10,14 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train.folder import RunFolder
 from surefoot.train.pack import pack, unpack
 
-__all__ = ["BEST", "LAST", "LOSS", "about", "check_run", "copied", "load", "save", "save_last"]
+__all__ = ["BEST", "LAST", "LOSS", "about", "check", "check_run", "copied", "load", "save", "save_last"]
 
 _EXTRA = "extra of get_extra_state: "
 LAST, BEST, LOSS = "model.safetensors", "best.safetensors", "loss.safetensors"
@@ -36,13 +37,37 @@ def save(
     Raises:
         InputError: the file cannot be written.
     """
-    # copies: safetensors refuses tensors that share memory, as tied weights do
-    tensors = {k: t.detach().cpu().clone().contiguous() for k, t in weights.items() if isinstance(t, Tensor)}
-    about = {**folder.about, **(more or {})}
-    if others := {k: v for k, v in weights.items() if not isinstance(v, Tensor)}:  # of get_extra_state
-        about["extra"], inside = pack(others, "the model")
-        tensors |= {_EXTRA + k: t for k, t in inside.items()}
+    said, tensors = _parted(weights)
+    about = {**folder.about, **(more or {}), **said}
     folder.write(name, safetensors.torch.save(tensors, {"surefoot": json.dumps(about)}))
+
+
+def check(*modules: nn.Module | None) -> None:
+    """Raise an InputError for what a module holds and no file can, before any work is done."""
+    for module in modules:
+        if module is not None:
+            _parted(module.state_dict())
+
+
+def _parted(weights: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a file says of weights, and its tensors, which it has by the names that the model gives them.
+
+    Complex ones are there as real ones with a last axis of 2, and are named.
+    """
+    plain, held = pack(dict(weights), "the model")
+    names: dict[str, str] = {}
+    complex_: list[str] = []
+    others = []  # of get_extra_state
+    for name, value in plain["dict"]:
+        kind, number = next(iter(value.items())) if isinstance(value, dict) else ("", "")
+        if kind in ("tensor", "complex"):
+            names[number] = name
+            complex_ += [name] * (kind == "complex")
+        else:
+            others.append([name, value])
+    said: dict[str, Any] = {"complex": complex_} if complex_ else {}
+    said |= {"extra": {"dict": others}} if others else {}
+    return said, {names.get(number, _EXTRA + number): t for number, t in held.items()}
 
 
 def save_last(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> None:
@@ -75,7 +100,10 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
         raise InputError(f"Cannot read the weights '{path}': {error}.") from error
     inside = {k.removeprefix(_EXTRA): t for k, t in tensors.items() if k.startswith(_EXTRA)}
     weights: dict[str, Any] = {k: t for k, t in tensors.items() if not k.startswith(_EXTRA)}
-    if extra := about(folder, name).get("extra"):
+    said = about(folder, name)
+    # copies: in the file a complex number may lie where the processor takes none from
+    weights |= {k: torch.view_as_complex(weights[k].clone()) for k in said.get("complex", ())}
+    if extra := said.get("extra"):
         weights |= unpack(extra, inside)
     try:
         model.load_state_dict(weights)
