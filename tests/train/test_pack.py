@@ -105,9 +105,18 @@ def test_what_else_states_hold() -> None:
         "state_dtype": torch.bfloat16,
         "device": torch.device("cpu"),
         "keys": np.arange(4, dtype=np.uint32),
+        "from elsewhere": np.arange(4, dtype=">f4"),
+        "turned": np.arange(6).reshape(2, 3).T,
     }
     assert same(there_and_back(state), state)
     assert there_and_back(np.float64(0.1)) == 0.1
+
+
+@pytest.mark.parametrize(
+    "value", [np.int64(3), np.float32(0.1), np.float16("inf"), np.bool_(True), np.str_("a")], ids=repr
+)
+def test_numbers_of_numpy_come_back_as_pythons(value: Any) -> None:
+    assert same(there_and_back([value]), [value.item()])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +125,7 @@ def test_what_else_states_hold() -> None:
         ({"state": {0: {"seen": {1, 2}}}}, "state['state'][0]['seen'], a builtins.set"),
         ([1, print], "state[1], a builtins.builtin_function_or_method"),
         (torch.eye(2).to_sparse(), "state, a torch.Tensor of torch.float32, torch.sparse_coo"),
+        (np.zeros(2, np.longdouble), f"state, a numpy.ndarray of {np.dtype(np.longdouble)}"),
         (torch.empty(2, dtype=torch.bits8), "state, a torch.Tensor of torch.bits8"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -57,6 +58,8 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
             return value
         if isinstance(value, float):  # numpy's float64 is one
             return float(value) if math.isfinite(value) else {"float": str(float(value))}
+        if isinstance(value, np.generic) and type(value.item()) in (bool, int, float, str):
+            return put(value.item(), path)
         if kind is list:
             return [put(item, f"{path}[{i}]") for i, item in enumerate(value)]
         if kind is tuple:
@@ -69,7 +72,9 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
         if kind is torch.device:
             return {"device": str(value)}
         if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            return {"array": hold(torch.from_numpy(value.copy())), "of": value.dtype.str}
+            with suppress(TypeError):  # torch has no longdouble
+                native = value.astype(value.dtype.newbyteorder("="))
+                return {"array": hold(torch.from_numpy(native)), "of": value.dtype.str}
         if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized:
             if value.is_complex():  # safetensors does not know every complex type
                 return {"complex": hold(torch.view_as_real(value.detach().resolve_conj()))}
