@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot import SGD
@@ -118,3 +119,24 @@ def test_what_a_checkpoint_held_before_there_were_weights_counts_as_its_rows() -
     history.trained(torch.tensor(2.5), 0.1, torch.zeros(4), torch.zeros(4))
     history.end()
     assert history.run.epochs[0]["train_loss"] == 2.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("out", [False, True])
+def test_a_schedule_that_makes_lr_nan_is_blamed_and_spoils_no_weights(
+    value: float, out: bool, tmp_path: Path
+) -> None:
+    x, y = rows(0)
+    model = nn.Linear(4, 2)
+    folder = tmp_path / "run" if out else None
+    with pytest.raises(RunDiverged) as caught:
+        fit(model, (x, y), (x, y), batch_size=50, epochs=20, out=folder, progress=False,
+            schedule=lambda o: LambdaLR(o, lambda t: 1.0 if t < 6 else value))  # fmt: skip
+    assert str(caught.value) == (
+        f"The lr became {'NaN' if value != value else 'infinite'} at step 7 (epoch 4); look at the schedule,"
+        f" or at what else changes lr; the model of step 0 is kept{f' in {folder}' if out else ''}."
+    )
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert [record["lr"] for record in caught.value.run.steps] == [0.05] * 6
+    if folder is not None:
+        assert Run.load(folder).status == "diverged"

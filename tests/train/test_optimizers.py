@@ -142,3 +142,32 @@ def test_tensors_that_nothing_holds_are_told(tmp_path: Path) -> None:
     )
     with pytest.warns(UserWarning, match=said):
         go(out=tmp_path / "run")
+
+
+class Kept(torch.optim.Optimizer):
+    """One that keeps its lr where no schedule finds it."""
+
+    def __init__(self, params: Any, lr: float = 0.1) -> None:
+        super().__init__(params, {})
+        self.lr = lr
+
+
+def test_an_optimizer_whose_groups_have_no_lr_is_refused(tmp_path: Path) -> None:
+    text = (
+        "The optimizer Kept has no 'lr' in its param_groups[0], where schedules change it and a run notes it;"
+        " let its __init__ call super().__init__(params, {'lr': lr}), and its step take group['lr']."
+    )
+    with pytest.raises(InputError) as caught:
+        surefoot.fit(torch.nn.Linear(1, 1), (torch.ones(4, 1), torch.ones(4, 1)), optimizer=Kept)
+    assert str(caught.value) == text
+    (tmp_path / "eta.py").write_text(
+        "import torch\n\n\nclass Kept(torch.optim.Optimizer):\n"
+        "    def __init__(self, params, eta=0.1):\n        super().__init__(params, {'eta': eta})\n"
+    )
+    assert sentence(f"{tmp_path / 'eta.py'}:Kept") == text
+
+
+@pytest.mark.parametrize("lr", [float("nan"), float("inf")])
+def test_an_lr_that_is_not_finite_is_refused(lr: float) -> None:
+    with pytest.raises(InputError, match=rf"The lr of the optimizer SGD is {lr}; expected a finite number"):
+        optimizers.over(torch.nn.Linear(1, 1), lambda p: torch.optim.SGD(p, lr=lr))

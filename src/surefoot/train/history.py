@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ _LARGE = 1000.0  # a target of which squares, and so gradients, run away at ever
 
 
 class NotFinite(Exception):
-    """`what` (a loss) was NaN or inf at `step`; the weights were good until before step `bad`."""
+    """`what` (a loss, or lr) was NaN or inf at `step`; the weights were good until before step `bad`."""
 
     def __init__(self, what: str, value: float, step: int, epoch: int, bad: int) -> None:
         super().__init__(what, value, step)
@@ -45,7 +45,9 @@ class NotFinite(Exception):
         value = "NaN" if math.isnan(self.value) else "infinite"
         measured = targets is not None and targets.is_floating_point()
         size = float(targets.abs().max()) if measured and targets is not None else 0.0
-        if batch is not None and self.what == "loss":
+        if self.what == "lr":
+            change = "look at the schedule, or at what else changes lr"
+        elif batch is not None and self.what == "loss":
             change = batch
         elif flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
             change = flaw
@@ -166,6 +168,15 @@ class History:
         if self._weight:
             self.progress.update(self._rows, self._loss / self._weight)
         self._due = time.perf_counter() + _SECONDS
+
+    def refuse(self, lr: float) -> NoReturn:
+        """The next step would have an lr of NaN or inf.
+
+        Raises:
+            NotFinite: always; of a loss from before, if that was not finite either.
+        """
+        self.fetch()
+        raise NotFinite("lr", lr, self.step + 1, self.epoch, bad=self.step + 1)
 
     def validate(self, model: nn.Module, batches: Batches, objective: Objective) -> float | None:
         """Evaluate the validation rows after this step; returns their metric.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -117,6 +118,9 @@ def train_all(ready: Ready) -> Run:
                 evaluations.catch_up()
                 for x, y in () if history.owed else stop.through(batches):
                     lr = float(made.param_groups[0]["lr"])
+                    if not math.isfinite(lr):  # said before it spoils the weights
+                        step.flush()
+                        history.refuse(lr)
                     history.trained(step(x, y), lr, x, y)
                     if scheduler is not None:
                         scheduler.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -112,7 +113,22 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
         said = headline(error) if isinstance(error, SystemExit) else error
         raise InputError(f"The optimizer {made.__name__} refuses its options: {said}.") from error
     assert isinstance(optimizer, Optimizer)
+    _check_lr(optimizer)
     return optimizer
+
+
+def _check_lr(optimizer: Optimizer) -> None:
+    """Raise an InputError for an optimizer without an lr in its groups, or with one that is NaN or inf."""
+    name = type(optimizer).__name__
+    for number, group in enumerate(optimizer.param_groups):
+        if "lr" not in group:
+            raise InputError(
+                f"The optimizer {name} has no 'lr' in its param_groups[{number}], where schedules change it"
+                " and a run notes it; let its __init__ call super().__init__(params, {'lr': lr}), and its"
+                " step take group['lr']."
+            )
+        if not math.isfinite(lr := float(group["lr"])):
+            raise InputError(f"The lr of the optimizer {name} is {lr}; expected a finite number.")
 
 
 def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
@@ -143,6 +159,7 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
             "The optimizer has differentiable=True, by which autograd goes through steps of tensors that were"
             " computed; a model's parameters are none, so leave it out."
         )
+    _check_lr(made)
     return made  # type: ignore[no-any-return]
 
 
