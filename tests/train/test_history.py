@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.train.fitting import fit
-from surefoot.train.history import History, NotFinite
+from surefoot.train.history import History
+from surefoot.train.notfinite import NotFinite
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run, RunDiverged
 

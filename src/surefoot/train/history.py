@@ -13,53 +13,15 @@ from torch import Tensor, nn
 from surefoot.errors import InputError
 from surefoot.train.batch import Batches
 from surefoot.train.inputs import Inputs
+from surefoot.train.notfinite import NotFinite
 from surefoot.train.objective import Objective, evaluate
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run
 
-__all__ = ["History", "NotFinite"]
+__all__ = ["History"]
 
 _SECONDS = 0.1  # losses are fetched so often, for the bar and the file
 _STEPS = 100  # and at least once in so many steps
-_LARGE = 1000.0  # a target of which squares, and so gradients, run away at every usual lr
-
-
-class NotFinite(Exception):
-    """`what` (a loss, or lr) was NaN or inf at `step`; the weights were good until before step `bad`."""
-
-    def __init__(self, what: str, value: float, step: int, epoch: int, bad: int) -> None:
-        super().__init__(what, value, step)
-        self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
-
-    def advice(
-        self, lr: float, targets: Tensor | None, flaw: str | None = None, batch: str | None = None
-    ) -> str:
-        """What went wrong and what to change.
-
-        Args:
-            lr: that training began with.
-            targets: all of them, where squares of them are minimised and they are at hand.
-            flaw: what is wrong with the numbers of the rows.
-            batch: what is wrong with those of the step's batch.
-        """
-        value = "NaN" if math.isnan(self.value) else "infinite"
-        measured = targets is not None and targets.is_floating_point()
-        size = float(targets.abs().max()) if measured and targets is not None else 0.0
-        if self.what == "lr":
-            change = "look at the schedule, or at what else changes lr"
-        elif batch is not None and self.what == "loss":
-            change = batch
-        elif flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
-            change = flaw
-        elif self.bad > 1 and _LARGE <= size < math.inf:
-            change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"
-        elif self.bad == 1:
-            change = "look for NaN, inf or very large numbers in the inputs and targets"
-        else:
-            change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
-            if self.what == "validation loss":
-                change = f"look for NaN or inf in the rows to validate on; or {change}"
-        return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"
 
 
 class History:

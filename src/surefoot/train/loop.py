@@ -16,11 +16,12 @@ from surefoot.train.config import Config
 from surefoot.train.engine import Job, Step
 from surefoot.train.evaluations import Evaluations
 from surefoot.train.folder import RunFolder
-from surefoot.train.history import History, NotFinite
+from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
 from surefoot.train.losses import stateful
 from surefoot.train.material import Material
+from surefoot.train.notfinite import NotFinite
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.records import Records
