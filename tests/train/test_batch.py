@@ -25,3 +25,24 @@ def test_what_was_in_a_batch_is_known_of_the_latest(monkeypatch: pytest.MonkeyPa
     assert found[:7] == [None] * 7
     [*feed.epoch(3)]
     assert [feed.seen(step) is None for step in range(8, 13)] == [True, True, True, False, False]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
+@pytest.mark.parametrize(
+    "make",
+    [
+        torch.Tensor.to_sparse,
+        torch.Tensor.to_sparse_csr,
+        lambda x: torch.nested.nested_tensor([*x]),
+        lambda x: torch.nested.nested_tensor([*x], layout=torch.jagged),
+        lambda x: x.to(torch.float8_e4m3fn),
+        lambda x: x[:0],
+    ],
+)
+def test_batches_of_which_torch_finds_no_largest_are_not_watched(make: Any) -> None:
+    x, y = make(torch.eye(2)), torch.full((2,), torch.nan)
+    feed = watched(Feed(1, 2, y[:1], str, lambda number, skip=0: iter([(x, y)])))
+    assert next(feed.epoch(1))[0] is x
+    assert feed.seen is not None
+    assert feed.seen(1) == "the targets of that step's batch hold NaN"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from surefoot.errors import InputError
 from surefoot.train.inputs import Inputs, tensors
 
-__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "copied", "narrowed", "unwritten", "watched"]
+__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "copied", "ends", "narrowed", "unwritten", "watched"]
 
 _WATCHED = 1000  # batches: more than there are between two times that losses are fetched
 
@@ -64,27 +64,36 @@ class Feed:
     seen: Callable[[int], str | None] | None = None
 
 
+def ends(t: Tensor) -> Sequence[Tensor] | None:
+    """The least and the greatest of floats; NaN where that is among them. Nothing waits for the device.
+
+    None of anything else, and where torch cannot tell, as of most that is sparse.
+    """
+    if not t.is_floating_point() or t.layout != torch.strided or t.is_nested or not t.numel():
+        return None
+    try:
+        return torch.aminmax(t.detach())
+    except (NotImplementedError, RuntimeError):  # of a dtype that has no order here, such as float8
+        return None
+
+
 def watched(feed: Feed) -> Feed:
     """The same, but it can say of the latest batches whether NaN is in them, which are not kept for that."""
-    latest: deque[tuple[int, list[tuple[str, Any]]]] = deque(maxlen=_WATCHED)
+    latest: deque[tuple[int, list[tuple[str, Sequence[Tensor]]]]] = deque(maxlen=_WATCHED)
 
-    def noted(found: Batches, step: int) -> Batches:
-        for number, (x, y) in enumerate(found, step):
-            # least and greatest of numbers among which is NaN are NaN; nothing waits for the device
-            ends = [
-                (what, torch.aminmax(t.detach()))
-                for what, t in (*(("inputs", part) for part in tensors(x)), ("targets", y))
-                if t.is_floating_point() and t.numel()
-            ]
-            latest.append((number, ends))
+    def noted(batches: Batches, step: int) -> Batches:
+        for number, (x, y) in enumerate(batches, step):
+            parts = (*(("inputs", part) for part in tensors(x)), ("targets", y))
+            found = [(what, ends(t)) for what, t in parts]
+            latest.append((number, [(what, end) for what, end in found if end is not None]))
             yield x, y
 
     def batches(number: int, skip: int = 0) -> Batches:
         return noted(feed.epoch(number, skip), (number - 1) * feed.steps + skip + 1)
 
     def seen(step: int) -> str | None:
-        for what, ends in next((ends for number, ends in latest if number == step), []):
-            bad = [end for end in ends if not end.isfinite()]
+        for what, found in next((found for number, found in latest if number == step), []):
+            bad = [end for end in found if not end.isfinite()]
             if bad:
                 return f"the {what} of that step's batch hold {'NaN' if bad[0].isnan() else 'inf'}"
         return None
