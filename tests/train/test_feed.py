@@ -72,16 +72,6 @@ def test_bytes_become_float_and_small_inputs_are_scaled_once() -> None:
     assert contents(loader, scaling=scaling)[0][0] == (X[:4] / 2).tolist()
 
 
-def test_large_bytes_come_with_advice_unless_they_are_scaled() -> None:
-    pixels = torch.full((10, 2), 200, dtype=torch.uint8)
-    told = feed((pixels, Y), 4, device=CPU).advice
-    assert told is not None
-    assert told.startswith("The inputs are bytes as large as 200, from which few models learn; give scaling=")
-    assert feed((pixels, Y), 4, device=CPU, scaling=lambda x: x / 255).advice is None
-    assert feed((pixels.float(), Y), 4, device=CPU).advice is None
-    assert feed((pixels // 200, Y), 4, device=CPU).advice is None  # a mask
-
-
 def test_inputs_too_large_to_scale_at_once_stay_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("surefoot.train.feed._SMALL", 8)
     found = feed((X.to(torch.uint8), Y), 4, device=CPU, scaling=lambda x: x.float() / 2)

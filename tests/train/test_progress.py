@@ -51,8 +51,14 @@ def test_a_line_per_epoch_below_its_headings(capsys: pytest.CaptureFixture[str])
         (
             "r2",
             {"epoch": 1, "train_loss": 0.5, "valid_loss": 0.25, "valid_r2": 0.98765, "seconds": 1.0},
-            "epoch   training loss   validation loss         R²      time\n"
-            "  1/1          0.5000            0.2500     0.9877     1.0 s\n",
+            "epoch   training loss   validation loss           R²      time\n"
+            "  1/1          0.5000            0.2500       0.9877     1.0 s\n",
+        ),
+        (
+            "r2",
+            {"epoch": 1, "train_loss": 1e13, "valid_loss": 2e9, "valid_r2": -25260.4, "seconds": 1.0},
+            "epoch   training loss   validation loss           R²      time\n"
+            "  1/1       1.000e+13         2.000e+09   -2.526e+04     1.0 s\n",
         ),
     ],
 )

@@ -47,7 +47,7 @@ class Feed:
         flaw: says where NaN or inf is among the rows, and what is huge; None where they are not at hand.
         seen: a step's number -> what NaN or inf was in its batch, if it is one of the latest; None where they
             are not watched.
-        advice: a line for the user on inputs by which few models learn, if these are such.
+        advice: gives a line for the user on inputs by which few models learn, if these are such.
     """
 
     steps: int
@@ -60,7 +60,7 @@ class Feed:
     targets: Tensor | None = None
     generators: tuple[torch.Generator, ...] = ()
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
-    advice: str | None = None
+    advice: Callable[[], str | None] | None = None
     seen: Callable[[int], str | None] | None = None
 
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from surefoot.errors import InputError
+from surefoot.train.advice import of_bytes, of_inputs
 from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
 from surefoot.train.data import Scaling, batches, order
+from surefoot.train.data.scale import KINDS
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several, tensors
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.portions import evenly
@@ -23,7 +25,6 @@ __all__ = ["feed", "floats"]
 
 
 _HUGE = 1e6  # beyond what is left unscaled on purpose
-_BRIGHT = 32  # bytes from which on they are pixels, not counts or a mask
 _SMALL = 2**28  # bytes of float inputs that are scaled once; more are scaled batch by batch
 
 
@@ -78,8 +79,10 @@ def feed(
     if not training:
         batch_size = evenly(batch_size, len(x))
     if scaling is not None and not callable(scaling):
-        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}.")
-    advice = None
+        named = scaling in KINDS if isinstance(scaling, str) else False
+        learned = f"; give scaling=surefoot.train.data.learn({scaling!r}, x), where x are those to train on"
+        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}{learned * named}.")
+    advice: Callable[[], str | None] | None = None if scaling else partial(of_inputs, x)
     if isinstance(x, Several):
         x = x.map(lambda t: t.to(narrowed(t, floats)))
         given, told, scaling = x, partial(mark, x, y), scaling_of_several(scaling)
@@ -95,7 +98,7 @@ def feed(
         if wide and scaling is not None and device.type != "cpu":  # and narrowed after that
             x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
         elif scaling is None and x.dtype == torch.uint8:
-            scaling, advice = partial(_of_bytes, floats=floats), _advice(x)
+            scaling, advice = partial(_of_bytes, floats=floats), partial(of_bytes, x)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
@@ -150,17 +153,6 @@ def _tensor(values: Any, what: str) -> Tensor:
     if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
     return tensor
-
-
-def _advice(x: Tensor) -> str | None:
-    """What to do about bytes that reach the model as they are, where they are large."""
-    largest = int(x.max()) if x.numel() else 0
-    if largest < _BRIGHT:
-        return None
-    return (
-        f"The inputs are bytes as large as {largest}, from which few models learn; give scaling=data.scaling,"
-        " where data is what load() gave, or scaling=lambda x: x / 255."
-    )
 
 
 def _flaw(x: Inputs, y: Tensor, scaled: Inputs | None) -> tuple[str | None, str | None]:

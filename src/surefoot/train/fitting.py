@@ -184,8 +184,8 @@ def fit(
         taken = sharing.chosen(config, model, *what.seen)
     torch.set_num_threads(taken.threads)
     rows, objective = what.rows, what.objective
-    if progress and rows.advice:
-        say(rows.advice)
+    for line in what.advice(model) if progress else ():
+        say(line)
     lr = float(made.param_groups[0]["lr"])
     every = Span.parse(validate_every).steps(rows.steps)
     scheduler = schedules.make(

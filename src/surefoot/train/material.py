@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from surefoot.train.advice import of_targets, scales_itself
 from surefoot.train.batch import Batches, Feed, copied, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
@@ -58,6 +59,11 @@ class Material:
         """Inputs as the model gets them, if any are at hand; how many rows train, and how many validate."""
         x = None if self.rows.sample is None else self.rows.sample[0]
         return x, self.rows.rows, 0 if self.valid is None else self.valid.rows
+
+    def advice(self, model: nn.Module) -> list[str]:
+        """Lines for the user on rows by which few models learn, if these are such."""
+        inputs = None if self.rows.advice is None or scales_itself(model) else self.rows.advice()
+        return [line for line in (inputs, of_targets(self.rows.targets, self.objective)) if line is not None]
 
     def flaw(self) -> str | None:
         """What is wrong with the numbers of the rows, if anything is and they are at hand."""

@@ -22,7 +22,7 @@ _LOST = (OSError, ValueError)  # what a bar raises where it cannot be drawn
 # metric -> how it is headed, and how a value of it is written
 METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda value: f"{100 * value:.2f} %"),
-    "r2": ("R²", lambda value: f"{value:.4f}"),
+    "r2": ("R²", lambda value: _number(value)),
     "loss": ("loss", lambda value: _number(value)),
 }
 
@@ -55,11 +55,12 @@ class Progress:
         }
         if metric is not None:
             heading, form = as_written(metric)
+            width = 8 if metric == "accuracy" else 10  # of "100.00 %", and of "-1.234e+05"
             columns["valid_loss"] = ("validation loss", _number)
             if metric != "loss":
-                columns[f"valid_{metric}"] = (f"{heading:>8}", form)
+                columns[f"valid_{metric}"] = (f"{heading:>{width}}", form)
             if several:
-                columns[f"valid_{metric}_mean"] = (f"{heading}, mean", form)
+                columns[f"valid_{metric}_mean"] = (f"{f'{heading}, mean':>{width}}", form)
         self._columns = columns | {"seconds": (f"{'time':>7}", _time)}
 
     def begin(self, epoch: int) -> None:

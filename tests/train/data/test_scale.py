@@ -6,6 +6,7 @@ import json
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -116,3 +117,8 @@ def test_an_unknown_kind():
     assert str(caught.value) == (
         "Unknown scale 'standart'; did you mean 'standard'? Known: raw, standard, unit."
     )
+
+
+def test_arrays_will_do() -> None:
+    x = np.array([[1.0, 5.0], [3.0, 5.0]])
+    assert torch.equal(learn("standard", x)(x), learn("standard", torch.tensor(x))(torch.tensor(x)))

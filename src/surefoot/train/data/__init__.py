@@ -13,14 +13,15 @@ _HOME = {
     "Scaling": "scale",
     "Split": "sources",
     "batches": "batching",
+    "learn": "scale",
     "load": "sources",
     "order": "batching",
 }
-__all__ = ["Data", "Scaling", "Split", "batches", "load", "order"]
+__all__ = ["Data", "Scaling", "Split", "batches", "learn", "load", "order"]
 
 if TYPE_CHECKING:
     from surefoot.train.data.batching import batches, order
-    from surefoot.train.data.scale import Scaling
+    from surefoot.train.data.scale import Scaling, learn
     from surefoot.train.data.sources import Data, Split, load
 
 

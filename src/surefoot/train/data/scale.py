@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -35,8 +36,9 @@ class Scaling:
     shift: Tensor
     span: Tensor
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Scale a tensor of any dtype, on its own device; returns a new float32 tensor."""
+    def __call__(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
+        """Scale a tensor or an array of any dtype, on its own device; returns a new float32 tensor."""
+        x = torch.as_tensor(x)
         if self.kind == "raw":
             return x.to(torch.float32, copy=True)
         z = x.to(torch.float64 if self.wide(x) else torch.float32, copy=True)
@@ -59,7 +61,7 @@ class Scaling:
         return cls(saved["kind"], shift, span)
 
 
-def learn(kind: str, x: Tensor) -> Scaling:
+def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
     """Learn the map from the training split.
 
     standard: shift = mean, span = deviation; unit: shift = min, span = max − min (for bytes 0 and 255).
@@ -69,7 +71,7 @@ def learn(kind: str, x: Tensor) -> Scaling:
 
     Args:
         kind: one of `KINDS`.
-        x: the training rows, (n, ...).
+        x: the training rows, (n, ...), as a tensor or an array.
 
     Returns:
         The map, in float64 for columns of that.
@@ -83,6 +85,7 @@ def learn(kind: str, x: Tensor) -> Scaling:
     """
     if kind not in KINDS:
         raise unknown("scale", kind, KINDS)
+    x = torch.as_tensor(x)
     if not x.numel():
         raise InputError(f"A scaling is learned from rows; inputs of shape {tuple(x.shape)} hold none.")
     pixels = x.dtype == torch.uint8
