@@ -18,15 +18,16 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
         best: With the weights of the best validation, rather than the last ones.
     """
     from surefoot.train import predict as prediction
+    from surefoot.train.picture import picture
 
     trained = prediction.load(run, best=best)
     if file.suffix.lower() == ".npz":
-        x, y = prediction.rows(file, trained)
+        x, y, y_from = prediction.rows(file, trained)
     else:
-        x, y = prediction.picture(file, trained.shape), None
+        x, y, y_from = picture(file, trained.shape), None, ""
     output = trained(x)
     # first of all: what is wrong with y is told before anything is printed
-    said = None if y is None else prediction.score(trained, output, y, file)
+    said = None if y is None else prediction.score(trained, output, y, y_from)
     if not trained.classes:
         for row in output.tolist():
             print(*(f"{value:.6g}" for value in row))
