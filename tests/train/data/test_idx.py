@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,30 @@ def test_a_gzip_stream_that_breaks_off_says_how_much_is_there(path, idx):
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(InputError, match=r" is cut off: expected 784,016 bytes, found 39\d,\d\d\d\.$"):
         read(path)
+
+
+def test_of_many_gzip_members_each_byte_is_read_once_or_so(path, idx, monkeypatch):
+    data = idx(IMAGES)
+    packed = b"".join(gzip.compress(data[i : i + 1]) + bytes(i % 3) for i in range(len(data)))
+    path.write_bytes(packed)
+    fed = []
+    real = zlib.decompressobj
+
+    class Counted:
+        def __init__(self, wbits):
+            self.stream = real(wbits=wbits)
+
+        def decompress(self, part):
+            fed.append(len(part))
+            return self.stream.decompress(part)
+
+        def __getattr__(self, name):
+            return getattr(self.stream, name)
+
+    monkeypatch.setattr("surefoot.train.data.idx.zlib.decompressobj", Counted)
+    monkeypatch.setattr("surefoot.train.data.idx._FIRST", 16)
+    assert np.array_equal(read(path), IMAGES)
+    assert sum(fed) < 3 * len(packed)
 
 
 def test_a_file_that_cannot_be_read(tmp_path):

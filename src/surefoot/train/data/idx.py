@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,8 @@ __all__ = ["read"]
 # the third byte of the header says what the elements are
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
+_PADDING = re.compile(rb"\0*")
+_FIRST = 256  # bytes of a gzip member that are decompressed first
 
 
 def read(path: Path, sha256: str | None = None, of: str = "the published data") -> npt.NDArray[np.generic]:
@@ -62,17 +65,22 @@ def _gunzip(path: Path, data: bytes) -> tuple[bytes, bool]:
 
     A file that is cut off is better told by the sizes in its IDX header than by its stream.
     """
-    parts, rest, whole = [], data, True
-    while rest and whole:
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(stream.decompress(rest))
-        except zlib.error as error:
-            reason = str(error).rpartition(": ")[2]
-            raise InputError(
-                f"{path} is corrupt: its gzip data cannot be decompressed ({reason})."
-            ) from error
-        rest, whole = stream.unused_data.lstrip(b"\0"), stream.eof  # a second member, or padding
+    parts, view, at, whole = [], memoryview(data), 0, True
+    while at < len(data) and whole:  # a second member
+        stream, size = zlib.decompressobj(wbits=31), _FIRST
+        while at < len(data) and not stream.eof:
+            part = view[at : at + size]
+            try:
+                parts.append(stream.decompress(part))
+            except zlib.error as error:
+                reason = str(error).rpartition(": ")[2]
+                raise InputError(
+                    f"{path} is corrupt: its gzip data cannot be decompressed ({reason})."
+                ) from error
+            # what is left of a part is copied: where members are small, parts are too
+            at, size = at + len(part) - len(stream.unused_data), 2 * size
+        whole = stream.eof
+        at += len(_PADDING.match(data, at)[0])  # type: ignore[index]
     unpacked = parts[0] if len(parts) == 1 else b"".join(parts)
     if not whole and len(unpacked) < 4:
         raise InputError(f"{path} is cut off: its gzip stream ends after {len(data)} bytes.")
