@@ -292,6 +292,13 @@ class Pair(nn.Linear):
             "The target of row 2 is 2, but the model has outputs for the classes 0 to 1.",
         ),
         (
+            nn.Linear(4, 1),
+            206_844 + Y,
+            None,
+            "The target of row 0 is 206,844, but the model has outputs for the classes 0 to 0. Whole numbers"
+            " are taken for classes; measured targets are given as floats, as y.float().",
+        ),
+        (
             nn.Linear(4, 3),
             Y,
             nn.CrossEntropyLoss(reduction="none"),

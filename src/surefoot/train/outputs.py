@@ -81,7 +81,9 @@ def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, nam
         raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
     if any_wrong:
         row, *_ = first = tuple(wrong.nonzero()[0].tolist())
+        found = int(targets[first])
+        meant = " Whole numbers are taken for classes; measured targets are given as floats, as y.float()."
         raise InputError(
-            f"The target of row {row:,}{name} is {int(targets[first]):,}, but the model has outputs for the"
-            f" classes 0 to {count - 1:,}."
+            f"The target of row {row:,}{name} is {found:,}, but the model has outputs for the"
+            f" classes 0 to {count - 1:,}.{meant if count == 1 or found > 2 * count else ''}"
         )

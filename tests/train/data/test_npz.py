@@ -10,6 +10,7 @@ import torch
 
 from surefoot.errors import InputError
 from surefoot.train.data import load
+from surefoot.train.data.arrays import Rows, checked_classes
 
 X = np.random.RandomState(0).normal(size=(30, 4))
 Y = np.arange(30) % 3
@@ -101,9 +102,16 @@ BAD = [
         "y of {path} holds label 1000 in row 1; expected 0 … 2: there are 3 classes, numbered from 0.",
     ),
     (
+        {"x": X, "y": 200_000 + Y * 1000 + np.arange(30)},
+        "y of {path} holds label 200000 in row 0; expected 0 … 29: there are 30 classes, numbered from 0."
+        " Whole numbers are taken for classes; for measured targets use --task regression (in Python,"
+        " task='regression').",
+    ),
+    (
         {"x": X, "y": X[:, 0]},
         "y of {path} holds 1.764052345967664 in row 0, which is no class number;"
-        " for targets that are measured, not classes, use --task regression.",
+        " for targets that are measured, not classes, use --task regression (in Python,"
+        " task='regression').",
     ),
     ({"x": X, "y": X}, "y of {path} has shape (30, 4) and type float64; expected one class for each row."),
     (
@@ -228,3 +236,10 @@ def test_raw_values_that_become_equal_are_told(path):
     assert said.endswith("of which float32 tells only 1 of 24 apart; scale them by --scale standard")
     np.savez(path, x=np.stack([X[:, 0], np.full(30, 1.7e9 + 1)], 1), y=Y)
     load(str(path), scale="raw")  # nothing is lost of one value
+
+
+def test_twenty_thousand_classes_of_text_are_numbered_at_once():
+    names = tuple(f"{i:05}" for i in range(20_000))
+    y, found = checked_classes(Rows(np.zeros((20_000, 1)), np.array(names[::-1]), "x", "y"), names)
+    assert (y == np.arange(20_000)[::-1]).all()
+    assert found is names

@@ -14,6 +14,8 @@ __all__ = ["Arrays", "Rows", "checked_classes", "checked_inputs", "checked_targe
 
 Array = npt.NDArray[np.generic]
 
+_MEASURED = "use --task regression (in Python, task='regression')"
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -97,7 +99,8 @@ def checked_classes(
     if y.dtype.kind == "U":
         texts, place = np.unique(y, return_inverse=True)
         names = names or tuple(texts.tolist())
-        codes = np.array([names.index(text) if text in names else -1 for text in texts.tolist()])[place]
+        numbers = {name: number for number, name in reversed([*enumerate(names)])}  # the first of equals
+        codes = np.array([numbers.get(text, -1) for text in texts.tolist()])[place]
         if len(bad := np.flatnonzero(codes < 0)):
             raise InputError(
                 f"{rows.y_from} holds label {str(y[bad[0]])!r} in row {bad[0]}, which is none of the classes:"
@@ -107,7 +110,7 @@ def checked_classes(
     if y.dtype.kind == "f" and len(bad := np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))):
         raise InputError(
             f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
-            " for targets that are measured, not classes, use --task regression."
+            f" for targets that are measured, not classes, {_MEASURED}."
         )
     inferred = names is None
     if names is None:
@@ -119,8 +122,10 @@ def checked_classes(
         known = f"0 … {len(names) - 1}: there are {len(names)} classes"
         if (inferred and y[bad[0]] < 0) or len(names) == 1:
             known = "classes"
+        meant = f" Whole numbers are taken for classes; for measured targets {_MEASURED}."
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
+            f"{meant if inferred and y[bad[0]] >= 0 and (len(names) > 50 or 2 * len(names) > len(y)) else ''}"
         )
     if len(names) == 1 and len(y) > 1:
         raise InputError(f"{rows.y_from} holds one class only, {names[0]!r}; expected two or more.")
