@@ -27,7 +27,8 @@ def test_a_span_in_steps(text: str, steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["50", "", "0 steps", "0 epochs", "1.5 steps", "-1 epoch", "50 s", "many steps"]
+    "text",
+    ["50", "", "0 steps", "0 epochs", "1.5 steps", "-1 epoch", "50 s", "many steps", f"{'9' * 400} epochs"],
 )
 def test_what_is_no_span(text: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -156,7 +156,7 @@ class Run:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM, after the step under way was finished and everything saved.
+    """Ctrl-C, SIGTERM or SIGHUP, after the step under way was finished and everything saved.
 
     Attributes:
         run: what was done.

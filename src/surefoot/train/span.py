@@ -11,6 +11,8 @@ __all__ = ["Span"]
 
 _FORM = re.compile(r"\s*(?P<amount>\d+(\.\d*)?|\.\d+)?\s*(?P<unit>step|epoch|minute)s?\s*")
 
+_MANY = 1e15  # more than any run has; far beyond, a float is inf
+
 
 @dataclass(frozen=True)
 class Span:
@@ -35,7 +37,7 @@ class Span:
         if found and found["unit"] == "minute" and not minutes:
             found = None
         amount = float(found["amount"] or 1) if found else 0.0
-        if not found or amount == 0 or (found["unit"] == "step" and amount % 1):
+        if not found or not 0 < amount < _MANY or (found["unit"] == "step" and amount % 1):
             units = "steps, epochs or minutes" if minutes else "steps or epochs"
             examples = "'50 steps' or '5 minutes'" if minutes else "'50 steps' or '2 epochs'"
             raise InputError(
