@@ -121,6 +121,15 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
         ),
         ((X, Y[:3]), "There are 10 inputs and 3 targets; each input needs one target."),
         ((X[:0], Y[:0]), "There are 0 inputs and 0 targets; each input needs one target."),
+        *(
+            (
+                (X, kind(["yes", "no"] * 5)),
+                "The targets are no tensor and no array of numbers: they are texts; class numbers are"
+                " np.unique(y, return_inverse=True)[1].",
+            )
+            for kind in (list, np.array, lambda y: np.array(y, object))
+        ),
+        ((X, []), "There are 10 inputs and 0 targets"),
         ((["a", "b"], [0, 1]), "The inputs are no tensor and no array of numbers: "),
         ((X, 3), "The targets are a single number; expected one entry per row."),
         (

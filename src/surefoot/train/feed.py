@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -143,6 +145,8 @@ def _tensor(values: Any, what: str) -> Tensor:
             tensor = as_tensor(values)
     except (TypeError, ValueError) as error:
         text = str(error).rstrip(".")
+        if what == "targets" and _texts(values):
+            text = "they are texts; class numbers are np.unique(y, return_inverse=True)[1]"
         raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
@@ -153,6 +157,12 @@ def _tensor(values: Any, what: str) -> Tensor:
     if what == "targets" and not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.long()
     return tensor
+
+
+def _texts(values: Any) -> bool:
+    with suppress(Exception):  # of nothing, or what numpy makes no array of
+        return isinstance(np.asarray(values, dtype=object).flat[0], str)
+    return False
 
 
 def _flaw(x: Inputs, y: Tensor, scaled: Inputs | None) -> tuple[str | None, str | None]:
