@@ -18,6 +18,7 @@ from surefoot.train import modes, opened, optimizers, saved
 from surefoot.train import schedule as schedules
 from surefoot.train import threads as sharing
 from surefoot.train.alone import alone
+from surefoot.train.asked import asked
 from surefoot.train.compiled.choose import choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
@@ -40,6 +41,7 @@ from surefoot.train.span import Span
 __all__ = ["fit"]
 
 
+@asked
 @alone
 @torch.inference_mode(mode=False)
 @torch.enable_grad()

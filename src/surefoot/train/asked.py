@@ -1,0 +1,37 @@
+"""Options by names that a function does not have, as one comes with them from elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from surefoot.errors import InputError, unknown
+
+__all__ = ["asked"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OPTIMIZERS = ("lr", "learning_rate", "momentum", "dampening", "weight_decay", "nesterov")
+
+
+def asked(function: Callable[P, T]) -> Callable[P, T]:
+    """Tell of an unknown option what it may be called here, or where the optimizer's belong."""
+    known = [*inspect.signature(function).parameters]
+
+    @functools.wraps(function)
+    def wrapped(*given: P.args, **named: P.kwargs) -> T:
+        own = {name: value for name, value in named.items() if name in _OPTIMIZERS}
+        if own:
+            options = ", ".join(f"{name.replace('learning_rate', 'lr')}={own[name]!r}" for name in own)
+            raise InputError(
+                f"The option {next(iter(own))} is the optimizer's; give"
+                f" optimizer=lambda p: surefoot.SGD(p, {options})."
+            )
+        if strange := next((name for name in named if name not in known), None):
+            raise unknown(f"option of {function.__name__}", strange, known)
+        return function(*given, **named)
+
+    return wrapped

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import surefoot
+from surefoot.errors import InputError
+
+ROWS = (torch.zeros(4, 2), torch.arange(4) % 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lr": 0.1}, "The option lr is the optimizer's; give optimizer=lambda p: surefoot.SGD(p, lr=0.1)."),
+        (
+            {"epochs": 2, "learning_rate": 0.1, "momentum": 0.9},
+            "The option learning_rate is the optimizer's; give"
+            " optimizer=lambda p: surefoot.SGD(p, lr=0.1, momentum=0.9).",
+        ),
+        (
+            {"batchsize": 8},
+            "Unknown option 'batchsize' of fit; did you mean 'batch_size'? Known: accumulate, ",
+        ),
+    ],
+)
+def test_options_that_fit_does_not_have(options: Any, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        surefoot.fit(nn.Linear(2, 2), ROWS, **options)
+    assert str(caught.value).startswith(said)
