@@ -113,15 +113,6 @@ def test_a_step_that_learns_nothing_does_not_show_that_weights_are_good() -> Non
     assert [record["loss"] for record in history.run.steps] == [1.0, None, None]
 
 
-def test_what_a_checkpoint_held_before_there_were_weights_counts_as_its_rows() -> None:
-    history = History(Run("old", "loss"), Progress(1, 8, None, shown=False), 2)
-    history.load_state_dict({"step": 1, "loss": 6.0, "rows": 4, "seen": [], "seconds": 1, "evaluating": 0})
-    history.begin(1)
-    history.trained(torch.tensor(2.5), 0.1, torch.zeros(4), torch.zeros(4))
-    history.end()
-    assert history.run.epochs[0]["train_loss"] == 2.0
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("out", [False, True])
 def test_a_schedule_that_makes_lr_nan_is_blamed_and_spoils_no_weights(

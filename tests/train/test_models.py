@@ -195,5 +195,5 @@ def test_a_model_that_can_be_trained_is_not_refused() -> None:
 def test_dropout_is_refused_where_there_is_none_to_set() -> None:
     with pytest.raises(InputError, match=r"^The model 'linear' takes no dropout; leave it out\.$"):
         models.build("linear", (4,), 2, dropout=0.2)
-    for unsaid in (0.0, 0.1, None):  # 0.1 is what every older config.toml says
+    for unsaid in (0.0, None):
         models.build("linear", (4,), 2, dropout=unsaid)

@@ -46,12 +46,8 @@ def test_rows_are_told_apart(dtype: torch.dtype) -> None:
 def test_what_is_given_anew_is_told_apart() -> None:
     then = {"other rows to train on": "8 rows", "another loss": "huber_loss"}
     check_given(Path("run"), then, then)
-    check_given(Path("run"), {}, then)  # of a checkpoint from before they were noted
-    check_given(Path("run"), then, {**then, "other rows to train on": "8 rows, checksum 1"})  # nor was that
     with pytest.raises(InputError, match="8 rows, checksum 1, not 8 rows, checksum 2"):
         check_given(Path("run"), {"rows": "8 rows, checksum 1"}, {"rows": "8 rows, checksum 2"})
-    with pytest.raises(InputError, match="8 rows, not 88 rows"):
-        check_given(Path("run"), {"rows": "8 rows"}, {"rows": "88 rows, checksum 2"})
     with pytest.raises(InputError) as caught:
         check_given(Path("run"), then, {"other rows to train on": "8 rows"})
     assert str(caught.value) == (
@@ -107,10 +103,6 @@ def test_a_class_of_a_notebook_is_told_by_its_methods(
 def test_a_compiled_model_is_called_by_what_is_in_it(tmp_path: Path) -> None:
     inner = nn.Linear(2, 2)
     assert named(torch.compile(inner, backend="eager")) == named(inner) == "torch.nn.modules.linear:Linear"  # type: ignore[arg-type]
-    before = {"model": "torch._dynamo.eval_frame:OptimizedModule", "epochs": 3}  # by an earlier version
-    check_options(tmp_path, before, {"model": named(inner), "epochs": 3})
-    with pytest.raises(InputError, match="begun with epochs 3, not 4"):
-        check_options(tmp_path, before, {"model": named(inner), "epochs": 4})
     with pytest.raises(InputError, match="begun with model 'a:B', not "):
         check_options(tmp_path, {"model": "a:B"}, {"model": named(inner)})
 

@@ -17,7 +17,6 @@ from surefoot.errors import InputError, first_line
 from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
 from surefoot.train.folder import RunFolder
-from surefoot.train.losses import of_torch
 from surefoot.train.pack import pack
 from surefoot.train.run import Run
 from surefoot.train.same import check_given, check_options, settled
@@ -127,15 +126,9 @@ class Checkpoints:
             folder.metrics.cut(0)
             return []
         path, about, state = found.path, found.about, found.state
-        # config.toml may have been edited since; one from before this was noted has no options
-        check_options(folder.path, about.get("options", folder.options), folder.options)
-        check_given(folder.path, about.get("given", {}), self._given)
+        check_options(folder.path, about["options"], folder.options)  # config.toml may have been edited since
+        check_given(folder.path, about["given"], self._given)
         for name, part in self._parts.items():
-            if name == "loss" and name not in state:  # one from before they were kept
-                if not of_torch(part):
-                    said = f"the checkpoint '{path}' does not hold what the loss has learned or counted"
-                    warnings.warn(f"{said}; going on with what it has now", stacklevel=2)
-                continue
             try:
                 load(part, state[name])
             except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -147,11 +140,11 @@ class Checkpoints:
         for newer in found.newer:
             with contextlib.suppress(OSError):
                 newer.unlink()
-        for what, was in about.get("sources", {}).items():
+        for what, was in about["sources"].items():
             if self._sources.get(what) != was:
                 said = f"the Python of the {what}'s class is not what it was when the run was begun"
                 warnings.warn(f"{said}; going on with what it is now", stacklevel=2)
-        self._sources = about.get("sources", self._sources)
+        self._sources = about["sources"]
         checkpoint_file.drop_old(folder)
         self.step = about["step"]
         folder.metrics.cut(about["metrics"], found.damaged)
@@ -177,7 +170,7 @@ def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None = None) ->
     if folder.status != "finished":
         return None
     saved.load(folder.path, model)
-    if loss is not None and (folder.path / saved.LOSS).exists():  # not of a run from before it was written
+    if loss is not None:
         saved.load(folder.path, loss, saved.LOSS)
     return Run.load(folder.path)
 

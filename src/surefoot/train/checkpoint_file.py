@@ -128,8 +128,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError(f"it has format {about['format']}, of another version of surefoot")
         # copies, aligned as torch's own tensors are: sums are then made in the same order
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    written = about.pop("checksum", None)  # none in one from before there were any
-    if written is not None and written != _checksum(about, tensors):
+    if about.pop("checksum") != _checksum(about, tensors):
         raise ValueError("it does not hold what was written")
     return about, tensors
 

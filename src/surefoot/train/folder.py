@@ -154,7 +154,7 @@ class RunFolder:
                 partial.unlink()
         environment = self.environment
         if self.status == "finished":  # it is only read; of one that is not, the checkpoint tells
-            was = environment.get("given")  # in older ones it is not
+            was = environment.get("given")  # unless somebody has edited it away
             if isinstance(was, dict):
                 check_given(self.path, was, {what: mark() for what, mark in given.items()})
             return

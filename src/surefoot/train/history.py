@@ -215,9 +215,9 @@ class History:
         """Go on from there."""
         self.step, self._loss, self._rows = state["step"], state["loss"], state["rows"]
         self._finite = self.step  # a checkpoint is of finite weights
-        self._weight = state.get("weight", self._rows)  # none in one from before anything else was a weight
+        self._weight = state["weight"]
         self._seen, self._evaluating = state["seen"], state["evaluating"]
-        self.owed, self._lr = state.get("owed", False), state.get("lr", 0.0)  # older ones never owe
+        self.owed, self._lr = state["owed"], state["lr"]
         self._began = time.perf_counter() - state["seconds"]
 
     def _evaluate(

@@ -130,7 +130,7 @@ def build(
     parameters, _ = accepted(make)
     if hidden is not None and "hidden" not in parameters:
         raise InputError(f"The model '{spec}' takes no hidden sizes; leave them out.")
-    if dropout not in (None, 0, 0.1) and "dropout" not in parameters:  # 0.1 is in older runs' config.toml
+    if dropout and "dropout" not in parameters:
         raise InputError(f"The model '{spec}' takes no dropout; leave it out.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and given.get(n) is None]
     if missing:

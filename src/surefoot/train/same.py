@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-import re
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,8 +24,6 @@ __all__ = ["check_given", "check_options", "mark", "named", "settled", "sources"
 _FREE = {"name", "out", "checkpoint_every"}  # a resumed run may have others of these
 
 
-_BARE = re.compile("[0-9,]+ (rows|batches)")  # all that an earlier version noted of a DataLoader
-_WRAPPED = "torch._dynamo.eval_frame:OptimizedModule"  # all that an earlier version noted of a compiled model
 _ALWAYS = {field.name for field in dataclasses.fields(Config) if field.default is not None}  # in config.toml
 
 
@@ -44,8 +41,6 @@ def named(model: nn.Module) -> str:
 def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise an InputError for the first option that the run in the folder `path` was begun otherwise with."""
     then, now = settled(then), settled(now)
-    if then.get("model") == _WRAPPED:
-        then |= {"model": now.get("model")}
     for name in sorted(then.keys() | now.keys(), key=lambda name: (name not in ("model", "optimizer"), name)):
         if then.get(name) != now.get(name):
             if name not in then and name in _ALWAYS:
@@ -169,12 +164,7 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
     """
     for what, was in then.items():
         new = now.get(what, "none")
-        # by an earlier version less was noted
-        if (
-            new != was
-            and not (_BARE.fullmatch(was) and new.startswith(was))
-            and not new.startswith(f"{was}(")
-        ):
+        if new != was:
             raise InputError(
                 f"The run in '{path}' was begun with {what}: {was}, not {new};"
                 " resume it with the same, or choose a new folder."

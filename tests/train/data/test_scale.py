@@ -90,12 +90,6 @@ def test_float32_is_scaled_in_float32():
     assert torch.equal(scaling(TABLE), (TABLE - scaling.shift) / scaling.span)
 
 
-def test_a_map_saved_before_its_dtype_was_is_of_float32():
-    saved = learn("standard", TABLE).to_dict()
-    del saved["dtype"]
-    assert torch.equal(Scaling.from_dict(saved)(TABLE), learn("standard", TABLE)(TABLE))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("x", [PIXELS, TABLE, TABLE.double() + 1e9], ids=["pixels", "table", "wide"])
 def test_saved_as_json_and_read_back(kind, x):

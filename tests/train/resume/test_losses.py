@@ -101,26 +101,3 @@ def test_what_counts_in_an_evaluation_counts_none_that_is_broken_off(
 def test_a_finished_run_gives_the_loss_its_weights(job: Any, tmp_path: Path) -> None:
     first, again = run(job, tmp_path / "out"), run(job, tmp_path / "out", resume=True)
     assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
-
-
-def test_a_checkpoint_from_before_losses_were_kept(
-    job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It goes on as it did then, but says so where a loss may have learned something."""
-    weighted = nn.CrossEntropyLoss(torch.tensor([1.0, 2.0, 3.0]))
-    with monkeypatch.context() as then:
-        then.setattr("surefoot.train.loop.stateful", lambda loss: None)
-        with pytest.raises(Interrupted):
-            run(job, tmp_path / "own", 7)
-        net, steps = job.model(), iter([False] * 6 + [True])
-
-        def stopping(*_: Any) -> None:
-            if torch.is_grad_enabled() and next(steps):
-                signal.raise_signal(signal.SIGINT)
-
-        net.register_forward_hook(stopping)
-        with pytest.raises(Interrupted):
-            job.run(tmp_path / "torch", model=net, loss=weighted)
-    with pytest.warns(UserWarning, match="does not hold what the loss has learned or counted; going on"):
-        run(job, tmp_path / "own", resume=True)
-    job.run(tmp_path / "torch", loss=weighted, resume=True)

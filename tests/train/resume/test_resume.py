@@ -382,7 +382,7 @@ def test_a_finished_run_of_other_things_is_not_handed_back(job: Any, tmp_path: P
             job.run(tmp_path, resume=True, **other)
     file = tmp_path / "environment.json"
     file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "given"}))
-    assert job.run(tmp_path, train=(x + 1, y), resume=True)[1].status == "finished"  # one from before that
+    assert job.run(tmp_path, train=(x + 1, y), resume=True)[1].status == "finished"  # edited away
 
 
 def test_what_compiling_would_save_is_not_said_again(
@@ -488,18 +488,6 @@ def test_what_a_loss_was_given_is_as_it_was(job: Any, tmp_path: Path) -> None:
             with pytest.raises(InputError, match="was begun with another loss: "):
                 job.run(out, resume=True, loss=other)
         job.run(out, resume=True, loss=copy.deepcopy(loss))
-
-
-def test_a_run_from_before_that_was_noted_goes_on(job: Any, tmp_path: Path) -> None:
-    job.run(tmp_path, loss=nn.CrossEntropyLoss())
-    file = tmp_path / "environment.json"
-    noted = json.loads(file.read_text())
-    assert noted["given"]["another loss"].startswith("CrossEntropyLoss(ignore_index=-100, ")
-    noted["given"]["another loss"] = "CrossEntropyLoss"
-    file.write_text(json.dumps(noted))
-    assert job.run(tmp_path, resume=True, loss=nn.CrossEntropyLoss())[1].status == "finished"
-    with pytest.raises(InputError, match="was begun with another loss: CrossEntropyLoss, not NLLLoss"):
-        job.run(tmp_path, resume=True, loss=nn.NLLLoss())
 
 
 def test_a_short_evaluation_is_made_to_its_end(

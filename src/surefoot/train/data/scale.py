@@ -56,7 +56,7 @@ class Scaling:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Scaling:
         """What `to_dict` gave, read back."""
-        dtype = torch.float64 if saved.get("dtype") == "float64" else torch.float32  # once it was not noted
+        dtype = torch.float64 if saved["dtype"] == "float64" else torch.float32
         shift, span = (torch.tensor(saved[name], dtype=dtype) for name in ("shift", "span"))
         return cls(saved["kind"], shift, span)
 
