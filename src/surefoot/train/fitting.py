@@ -129,8 +129,8 @@ def fit(
 
     Raises:
         InputError: something given cannot be used.
-        RunDiverged: the loss became NaN or inf; the model has the last copy of its weights made while it was
-            finite, at the start or about every 100 steps.
+        RunDiverged: the loss or lr became NaN or inf; the model has the last copy of its weights made while
+            it was finite, at the start or about every 100 steps.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP; the model has the weights of the last whole step.
         Exception: whatever the model, the loss or the rows raise; what was done is saved in `out`.
 

@@ -173,7 +173,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class RunDiverged(Diverged):
-    """The loss became NaN or inf.
+    """The loss or lr became NaN or inf.
 
     `run` is what was done before; the model has the last copy of its weights that was made while it was
     finite, at the start or about every 100 steps.
