@@ -14,9 +14,7 @@ from surefoot.train.objective import Objective
 __all__ = ["of_bytes", "of_inputs", "of_targets", "scales_itself"]
 
 _BRIGHT = 32  # bytes from which on they are pixels, not counts or a mask
-_FAR = (
-    50.0  # floats from which on usual lrs are too large: gradients grow with them, and curvature with squares
-)
+_FAR = 50.0  # from which on usual lrs are too large: gradients grow with inputs, curvature with their squares
 _MANY = 2**26  # numbers: of more, a thousand rows are looked at
 # of these some come first in a model that takes numbers as they are
 _OWN = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.Embedding, nn.EmbeddingBag)
