@@ -84,6 +84,12 @@ def test_loaders_of_dicts_and_of_tuples(rows):
     assert same(weights(DataLoader(rows, 8), rows), weights(plain, ONE))
 
 
+def test_a_data_set_of_another_library():
+    foreign = type("Dataset", (), {"__len__": Dicts.__len__, "__getitem__": Dicts.__getitem__})()
+    assert same(weights(foreign, foreign), weights(ONE, ONE))
+    assert same(weights(DataLoader(foreign, 8)), weights(DataLoader(TensorDataset(*ONE), 8)))
+
+
 def test_a_metric_and_a_loss_of_ones_own_see_what_the_model_gives():
     class Named(Both):
         def forward(self, a, b):

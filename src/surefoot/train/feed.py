@@ -60,7 +60,7 @@ def feed(
     """
     if isinstance(rows, DataLoader):
         return of_loader(rows, device, scaling, floats, training)
-    if isinstance(rows, Dataset):
+    if isinstance(rows, Dataset) or _like_dataset(rows):
         return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     x: Any
     if isinstance(rows, Mapping):
@@ -129,6 +129,12 @@ def floats(model: nn.Module) -> torch.dtype:
 
 def _of_bytes(x: Tensor, floats: torch.dtype) -> Tensor:
     return x.to(floats) if x.dtype == torch.uint8 else x
+
+
+def _like_dataset(rows: Any) -> bool:
+    """Whether it is what other libraries call a Dataset, as Hugging Face's, which a DataLoader takes, too."""
+    named = any(kind.__name__ == "Dataset" for kind in type(rows).__mro__)
+    return named and hasattr(rows, "__getitem__") and hasattr(rows, "__len__")
 
 
 def _narrowed(x: Tensor, dtype: torch.dtype, scaling: Callable[[Tensor], Tensor] | None) -> Tensor:
