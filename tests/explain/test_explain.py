@@ -389,6 +389,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             ["sgd", "x**2 + y**2", "--at", "x=0, y=1,2"],
             "'x=0, y=1,2' has several variables; put semicolons between them: 'x=0; y=1,2'.",
         ),
+        (
+            ["sgd", "w**2", "--at", "w=1==2"],
+            "'w=1==2' has more than one =; write e.g. a=2,3 or A=[[1,2],[3,4]].",
+        ),
         (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (
             ["sgd", "w**2", "--at", "w=[1"],

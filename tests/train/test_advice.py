@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -99,3 +100,9 @@ def test_a_scaling_by_name_is_told_where_to_come_from(kind: str) -> None:
         f"The scaling is a function of the inputs, not '{kind}'; give"
         f" scaling=surefoot.train.data.learn('{kind}', x), where x are those to train on."
     )
+
+
+def test_it_keeps_no_numbers_but_those_that_train() -> None:
+    rows = feed((np.ones((4, 2), ">f8"), np.zeros(4)), 2, device=torch.device("cpu"))
+    assert rows.advice is not None
+    assert rows.advice.args[0].dtype == torch.float32  # type: ignore[attr-defined]

@@ -132,3 +132,20 @@ def test_a_schedule_that_makes_lr_nan_is_blamed_and_spoils_no_weights(
     assert [record["lr"] for record in caught.value.run.steps] == [0.05] * 6
     if folder is not None:
         assert Run.load(folder).status == "diverged"
+
+
+def test_an_lr_that_is_nan_in_a_later_group_is_blamed_too() -> None:
+    net = nn.Linear(2, 2)
+    groups = [{"params": [net.weight]}, {"params": [net.bias]}]
+    rates = [lambda step: 1.0, lambda step: math.nan if step else 1.0]
+    with pytest.raises(RunDiverged, match="The lr became NaN at step 2 "):
+        fit(
+            net,
+            (torch.ones(8, 2), torch.zeros(8).long()),
+            epochs=1,
+            batch_size=4,
+            optimizer=torch.optim.SGD(groups, lr=0.1),
+            schedule=lambda made: LambdaLR(made, rates),
+            progress=False,
+        )
+    assert bool(net.bias.isfinite().all())

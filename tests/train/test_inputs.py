@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from surefoot.train import fit
 from surefoot.train.data import Scaling
 from surefoot.train.inputs import Several, of_several, pair_of
 
-A, B = torch.randn(50, 3), torch.randn(50, 2)
+A, B = torch.randn(50, 5, generator=torch.Generator().manual_seed(0)).split((3, 2), 1)
 UNIT = Scaling("unit", torch.tensor(0.0), torch.tensor(2.0))
 Y = (A.sum(1) + B.sum(1) > 0).long()
 
@@ -52,7 +54,7 @@ def weights(train, valid=None, **options):
 
 
 def same(one, other, *, bits=True):
-    alike = torch.equal if bits else torch.allclose
+    alike = torch.equal if bits else partial(torch.allclose, rtol=1e-4, atol=1e-5)
     return all(alike(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -254,3 +256,56 @@ def test_several_can_be_split_as_a_tensor_can():
     assert torch.equal(Several.of((A, B))[2:4].given[0], A[2:4])
     assert np.isclose(float(x.clone().parts[0].sum()), float(A.sum()))
     assert pair_of({"y": 1, "x": 2}) == ({"x": 2}, 1)
+
+
+def test_rows_to_validate_on_by_other_names_are_told():
+    for valid in (({"a": A, "c": B}, Y), ((A, B), Y)):
+        said = "a: float32 of shape (3,) and b: float32 of shape (2,), but not those to validate on"
+        if isinstance(valid[0], tuple):  # which the model takes as well
+            weights(FORMS["a dict"], valid)
+            continue
+        with pytest.raises(InputError, match=re.escape(said)):
+            weights(FORMS["a dict"], valid)
+
+
+def test_a_hook_may_change_what_the_model_is_called_with():
+    model = Both()
+    model.register_forward_pre_hook(lambda m, given, named: ((torch.cat(given, 1),), {}), with_kwargs=True)
+    fit(model, ((A, B[:, :1], B[:, 1:]), Y), epochs=1, progress=False)
+
+
+def test_the_order_of_names_is_no_other_rows(tmp_path):
+    options = {"epochs": 1, "progress": False, "out": tmp_path / "run"}
+    fit(Both(), ({"a": A, "b": B}, Y), **options)
+    fit(Both(), ({"b": B, "a": A}, Y), resume=True, **options)
+
+
+class Pair(NamedTuple):
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+class Columns:
+    x, y = ONE
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, name):
+        return {"x": self.x, "y": self.y}[name]
+
+
+def test_what_is_called_a_data_set_and_holds_x_and_y_is_rows():
+    named = type("Dataset", (Pair,), {})(*ONE)
+    for rows in (
+        named,
+        type("Dataset", (Columns,), {})(),
+        type("Dataset", (dict,), {})(FORMS["a dict with targets"]),
+    ):
+        assert same(weights(rows), weights(ONE))
+
+
+@pytest.mark.parametrize("name", [0, None, 1])
+def test_a_name_that_is_no_text_is_told(name):
+    with pytest.raises(InputError, match=f"by their names, and {name} is none"):
+        weights(({name: A, "b": B}, Y))

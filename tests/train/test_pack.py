@@ -127,6 +127,10 @@ def test_numbers_of_numpy_come_back_as_pythons(value: Any) -> None:
         (torch.eye(2).to_sparse(), "state, a torch.Tensor of torch.float32, torch.sparse_coo"),
         (np.zeros(2, np.longdouble), f"state, a numpy.ndarray of {np.dtype(np.longdouble)}"),
         (torch.empty(2, dtype=torch.bits8), "state, a torch.Tensor of torch.bits8"),
+        (np.datetime64("2020-01-01", "ns"), "state, a numpy.datetime64"),
+        (np.timedelta64(5, "ns"), "state, a numpy.timedelta64"),
+        (np.longdouble(1), "state, a numpy.longdouble"),
+        (np.ma.masked_array([1, 2], [0, 1]), "state, a numpy.ma.MaskedArray of int64"),
     ],
 )
 def test_what_it_cannot_hold_is_named(value: Any, what: str) -> None:

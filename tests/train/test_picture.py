@@ -81,8 +81,9 @@ def test_grey_of_16_bits_is_scaled(dtype: str, name: str, tmp_path: Path) -> Non
     assert torch.equal(picture(tmp_path / name, (28, 28))[0], torch.from_numpy(ONE))
 
 
-def test_whole_numbers_that_are_bytes_stay_them(tmp_path: Path) -> None:
-    Image.fromarray(ONE.astype("<i4")).save(tmp_path / "x.tif")
+@pytest.mark.parametrize("dtype", ["<i4", "<u2"])
+def test_whole_numbers_that_are_bytes_stay_them(dtype: str, tmp_path: Path) -> None:
+    Image.fromarray(ONE.astype(dtype)).save(tmp_path / "x.tif")
     assert torch.equal(picture(tmp_path / "x.tif", (28, 28))[0], torch.from_numpy(ONE))
 
 

@@ -32,6 +32,10 @@ def read_assignments(text: str) -> dict[str, Any]:
             raise InputError(f"{part.strip()!r} gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
         if "=" in value:
             said = re.sub(r"[,\s]+(?=\w+\s*=)", "; ", text)
+            if said == text:
+                raise InputError(
+                    f"{part.strip()!r} has more than one =; write e.g. a=2,3 or A=[[1,2],[3,4]]."
+                )
             raise InputError(f"{text!r} has several variables; put semicolons between them: {f'{said}'!r}.")
         if name in values:
             raise InputError(f"{name} is given twice: in {text!r}.")

@@ -22,7 +22,7 @@ def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
     if isinstance(rule, str) and "," in rule and ":" not in rule:
         several = [name.strip() for name in rule.split(",")]
         raise InputError(f"rule is {rule!r}; several are given as a list: {several!r}.")
-    names = [rule] if isinstance(rule, (str, Rule)) else list(rule)
+    names = [*rule] if isinstance(rule, Sequence) and not isinstance(rule, str) else [rule]
     for name in names:
         if isinstance(name, str) and ":" not in name and set(name) & set("*+/()[]@^"):
             raise InputError(
@@ -81,6 +81,7 @@ def check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
             continue
         if name == "nesterov":
             takes = "nadam is Adam with it" if "beta1" in known else "sgd takes it, with momentum 0.9, say"
+            takes = "it always looks ahead" if called == "nadam" else takes
             raise InputError(f"{called} {_has(rules)} no option nesterov for Nesterov's momentum; {takes}.")
         raise unknown(f"hyperparameter of {called}", name, known)
     for rule in rules:

@@ -168,7 +168,11 @@ class Quadratic:
             raise InputError(
                 f"There is no best momentum: f has no minimum, with its curvatures {self.span()}."
             )
-        found = best_momentum(float(lr), self.smallest, self.largest, nesterov=nesterov)
+        try:
+            number = float(lr)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"lr is {lr!r}; it must be a number.") from None
+        found = best_momentum(number, self.smallest, self.largest, nesterov=nesterov)
         if found is None:
             most = (2 if nesterov else 4) / self.largest
             raise InputError(f"lr is {lr}; only between 0 and {most:.4g} is some momentum stable.")

@@ -14,7 +14,8 @@ __all__ = ["asked"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OPTIMIZERS = ("lr", "learning_rate", "momentum", "dampening", "weight_decay", "nesterov")
+_SAME = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+_OPTIMIZERS = {**dict.fromkeys(("learning_rate", "lr"), "lr"), **dict(zip(_SAME, _SAME, strict=True))}
 
 
 def asked(function: Callable[P, T]) -> Callable[P, T]:
@@ -24,14 +25,23 @@ def asked(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def wrapped(*given: P.args, **named: P.kwargs) -> T:
         own = {name: value for name, value in named.items() if name in _OPTIMIZERS}
+        if own and named.get("optimizer") is not None:
+            raise InputError(f"The option {next(iter(own))} is the optimizer's; give it to that one.")
         if own:
-            options = ", ".join(f"{name.replace('learning_rate', 'lr')}={own[name]!r}" for name in own)
+            options = {_OPTIMIZERS[name]: _short(value) for name, value in own.items()}
+            if "nesterov" in options:  # which has nothing to look ahead with else
+                options.setdefault("momentum", "0.9")
+            listed = ", ".join(f"{name}={value}" for name, value in options.items())
             raise InputError(
                 f"The option {next(iter(own))} is the optimizer's; give"
-                f" optimizer=lambda p: surefoot.SGD(p, {options})."
+                f" optimizer=lambda p: surefoot.SGD(p, {listed})."
             )
         if strange := next((name for name in named if name not in known), None):
             raise unknown(f"option of {function.__name__}", strange, known)
         return function(*given, **named)
 
     return wrapped
+
+
+def _short(value: object) -> str:
+    return repr(value) if isinstance(value, (bool, int, float)) else "…"

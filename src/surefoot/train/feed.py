@@ -60,7 +60,7 @@ def feed(
     """
     if isinstance(rows, DataLoader):
         return of_loader(rows, device, scaling, floats, training)
-    if isinstance(rows, Dataset) or _like_dataset(rows):
+    if isinstance(rows, Dataset):
         return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     x: Any
     if isinstance(rows, Mapping):
@@ -69,6 +69,8 @@ def feed(
         x, y = rows
     elif hasattr(rows, "x") and hasattr(rows, "y"):
         x, y = rows.x, rows.y
+    elif _like_dataset(rows):
+        return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     else:
         kind = type(rows).__name__
         raise InputError(f"Rows come as (x, y), a dict, a Dataset or a DataLoader, not as {kind}.")
@@ -84,7 +86,8 @@ def feed(
         named = scaling in KINDS if isinstance(scaling, str) else False
         learned = f"; give scaling=surefoot.train.data.learn({scaling!r}, x), where x are those to train on"
         raise InputError(f"The scaling is a function of the inputs, not {scaling!r}{learned * named}.")
-    advice: Callable[[], str | None] | None = None if scaling else partial(of_inputs, x)
+    as_given = scaling is None
+    advice: Callable[[], str | None] | None = None
     if isinstance(x, Several):
         x = x.map(lambda t: t.to(narrowed(t, floats)))
         given, told, scaling = x, partial(mark, x, y), scaling_of_several(scaling)
@@ -101,6 +104,8 @@ def feed(
             x, scaling = torch.cat([scaling(part) for part in torch.split(x, 1000)]), None
         elif scaling is None and x.dtype == torch.uint8:
             scaling, advice = partial(_of_bytes, floats=floats), partial(of_bytes, x)
+    if as_given and advice is None:
+        advice = partial(of_inputs, given)
     x, y = x.to(device), y.to(device)
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's

@@ -176,7 +176,7 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autoc
     if rows.sample is None or valid.sample is None:
         return
     x, other = (feed.sample[0][:1].clone() for feed in (rows, valid) if feed.sample is not None)
-    told = [" and ".join(map(_kind, tensors(inputs))) for inputs in (x, other)]
+    told = [_told(inputs) for inputs in (x, other)]
     if told[0] == told[1]:
         return
     with looked_at(model, x.device, autocast):
@@ -187,8 +187,12 @@ def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autoc
     )
 
 
-def _kind(rows: torch.Tensor) -> str:
-    return f"{str(rows.dtype).removeprefix('torch.')} of shape {tuple(rows.shape[1:])}"
+def _told(x: Inputs) -> str:
+    """What rows are like: dtypes and shapes, and what the model is called with."""
+    kinds = [f"{str(t.dtype).removeprefix('torch.')} of shape {tuple(t.shape[1:])}" for t in tensors(x)]
+    if isinstance(x, Several) and x.names:
+        kinds = sorted(f"{name}: {kind}" for name, kind in zip(x.names, kinds, strict=True))
+    return " and ".join(kinds)
 
 
 def of_one_kind(rows: Feed, valid: Feed) -> Feed:

@@ -56,8 +56,10 @@ class Several:
     def of(cls, given: Any, each: Callable[[Any], Tensor] = torch.as_tensor) -> Several:
         """From a tuple, a list or a dict of what `each` makes tensors of."""
         if isinstance(given, Mapping):
-            if wrong := next((name for name in given if not isinstance(name, str)), None):
-                raise InputError(f"A model is called with its inputs by their names, and {wrong!r} is none.")
+            if wrong := [name for name in given if not isinstance(name, str)]:
+                raise InputError(
+                    f"A model is called with its inputs by their names, and {wrong[0]!r} is none."
+                )
             return cls([each(part) for part in given.values()], [*given])
         return cls([each(part) for part in given])
 
@@ -164,7 +166,7 @@ def _scaled(scaling: Callable[[Any], Any], x: Several) -> Several:
 
 def check_taken(model: nn.Module, x: Inputs) -> None:
     """Raise an InputError where the model's forward does not take so many inputs, or none of these names."""
-    if not isinstance(x, Several):
+    if not isinstance(x, Several) or model._forward_pre_hooks:  # which may change what it is called with
         return
     try:
         wanted = inspect.signature(model.forward)

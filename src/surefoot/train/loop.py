@@ -118,11 +118,11 @@ def train_all(ready: Ready) -> Run:
                 batches = random.batches(rows, epoch, skip=first - (epoch - 1) * rows.steps)
                 evaluations.catch_up()
                 for x, y in () if history.owed else stop.through(batches):
-                    lr = float(made.param_groups[0]["lr"])
-                    if not math.isfinite(lr):  # said before it spoils the weights
+                    lrs = [float(group["lr"]) for group in made.param_groups]
+                    if not all(map(math.isfinite, lrs)):  # said before it spoils the weights
                         step.flush()
-                        history.refuse(lr)
-                    history.trained(step(x, y), lr, x, y)
+                        history.refuse(next(lr for lr in lrs if not math.isfinite(lr)))
+                    history.trained(step(x, y), lrs[0], x, y)
                     if scheduler is not None:
                         scheduler.step()
                     if evaluations.due:

@@ -127,7 +127,13 @@ def _check_lr(optimizer: Optimizer) -> None:
                 " and a run notes it; let its __init__ call super().__init__(params, {'lr': lr}), and its"
                 " step take group['lr']."
             )
-        if not math.isfinite(lr := float(group["lr"])):
+        try:
+            lr = float(group["lr"])
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(
+                f"The lr of the optimizer {name} is {group['lr']!r}; expected a number."
+            ) from None
+        if not math.isfinite(lr):
             raise InputError(f"The lr of the optimizer {name} is {lr}; expected a finite number.")
 
 

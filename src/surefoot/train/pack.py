@@ -58,7 +58,8 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
             return value
         if isinstance(value, float):  # numpy's float64 is one
             return float(value) if math.isfinite(value) else {"float": str(float(value))}
-        if isinstance(value, np.generic) and type(value.item()) in (bool, int, float, str):
+        # longdouble stays what it is, and a time would lose its unit
+        if isinstance(value, np.generic) and value.dtype.kind in "biufU" and type(value.item()) is not kind:
             return put(value.item(), path)
         if kind is list:
             return [put(item, f"{path}[{i}]") for i, item in enumerate(value)]
@@ -71,7 +72,7 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
             return {"dtype": str(value).removeprefix("torch.")}
         if kind is torch.device:
             return {"device": str(value)}
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        if type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biuf":  # a masked one has more
             with suppress(TypeError):  # torch has no longdouble
                 native = value.astype(value.dtype.newbyteorder("="))
                 return {"array": hold(torch.from_numpy(native)), "of": value.dtype.str}

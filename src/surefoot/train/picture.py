@@ -74,6 +74,6 @@ def _of_bytes(image: Image) -> Image:
     if not image.mode.startswith("I"):
         return image
     grey = np.asarray(image)
-    if image.mode == "I" and grey.max() <= 255:  # whole numbers of any size, as bytes are
-        return image
+    if grey.max() <= 255:  # bytes, in a larger type
+        return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
     return Image.fromarray((grey.clip(0, 65535) / _DEEP).round().astype(np.uint8))

@@ -62,7 +62,9 @@ def mark(x: Inputs, y: Tensor, dtype: torch.dtype | None = None, count: int | No
         count: how many there are, where these are a thousand of more.
     """
     picked, check = torch.arange(0, len(x), -(-len(x) // 1000)), 0
-    several = [(t, dtype or t.dtype) for t in tensors(x)]
+    names = x.names if isinstance(x, Several) else ()
+    parts = dict(sorted(zip(names, tensors(x), strict=True))) if names else dict(enumerate(tensors(x)))
+    several = [(t, dtype or t.dtype) for t in parts.values()]
     for t, kind in (*several, (y, y.dtype)):
         some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind).contiguous()
         check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
@@ -70,8 +72,7 @@ def mark(x: Inputs, y: Tensor, dtype: torch.dtype | None = None, count: int | No
         f"{' × '.join(map(str, t.shape[1:])) or 'one number'}, {str(kind).removeprefix('torch.')}"
         for t, kind in several
     ]
-    names = x.names if isinstance(x, Several) else ()
-    what = [f"{name}: {part}" for name, part in zip(names, what, strict=True)] if names else what
+    what = [f"{name}: {part}" for name, part in zip(parts, what, strict=True)] if names else what
     return f"{count or len(x):,} rows of {'; '.join(what)}, checksum {check:08x}"
 
 

@@ -85,7 +85,12 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
     """
     if kind not in KINDS:
         raise unknown("scale", kind, KINDS)
-    x = torch.as_tensor(x)
+    from surefoot.train.batch import as_tensor  # which needs this file
+
+    try:
+        x = as_tensor(x)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"A scaling is learned from numbers: {str(error).rstrip('.')}.") from error
     if not x.numel():
         raise InputError(f"A scaling is learned from rows; inputs of shape {tuple(x.shape)} hold none.")
     pixels = x.dtype == torch.uint8
