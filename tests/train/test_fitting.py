@@ -888,7 +888,8 @@ def test_a_scaling_in_place_leaves_the_rows() -> None:
 
 def test_bytes_for_a_model_of_float64() -> None:
     x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
-    assert fit(nn.Linear(4, 1).double(), (x, torch.zeros(8)), epochs=1, progress=False).status == "finished"
+    rows = (x, torch.zeros(8, dtype=torch.float64))
+    assert fit(nn.Linear(4, 1).double(), rows, epochs=1, progress=False).status == "finished"
 
 
 def test_bytes_that_are_not_scaled_are_told_before_training(capsys: pytest.CaptureFixture[str]) -> None:
