@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 # the order of these is the order of examination
-from surefoot.check.contract import construction, gradients, parameters, resume, joining, tensors  # isort: skip
-from surefoot.check.contract import sparse, numerics  # isort: skip
+from surefoot.check.contract import construction, closures, gradients, parameters, resume  # isort: skip
+from surefoot.check.contract import joining, tensors, sparse, numerics  # isort: skip
 from surefoot.check.contract import tooling, distributed, copies  # isort: skip
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.examine import examine
 
 __all__ = [
     "CLAUSES",
+    "closures",
     "construction",
     "copies",
     "distributed",

@@ -1,106 +1,14 @@
-"""Clauses on closures and gradients: what step() is given, and must leave as it was."""
+"""Clauses on gradients: step() must leave them as they were, and know what it is to have none."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import gradient, run, shared_count, state, waited, weight
 from surefoot.check.verdict import SHARED_COUNT
-
-
-@clause(
-    "closure",
-    "step(closure) calls the closure once, with gradients enabled",
-    why="The closure recomputes the loss and its gradients; under no_grad there are none.",
-    mend="with torch.enable_grad(): loss = closure()   # once, before the update",
-    quick=True,
-    needs=["a closure"],
-)
-def closure_called(make: Make) -> Claims:
-    w = weight(2, 2)
-    w.grad = gradient(w, 1)  # of a backward before, which SAM's first move goes by
-    opt = make([w])
-    calls = []
-
-    def closure() -> Tensor:
-        calls.append(torch.is_grad_enabled())
-        w.grad = gradient(w, 0)
-        return torch.tensor(2.5)
-
-    opt.step(closure)
-    return [
-        ("the closure is called", True, bool(calls)),
-        ("gradients are enabled inside the closure", True, all(calls)),
-    ]
-
-
-@clause(
-    "closure",
-    "step(closure) evaluates the closure only once",
-    why="A closure costs a forward and a backward pass, and draws the random numbers of dropout.",
-    mend="Call closure() in one place, before the loop over groups.",
-    needs=["a closure", "optional closure"],
-)
-def closure_once(make: Make) -> Claims:
-    w = weight(2, 2)
-    opt = make([w])
-    calls = [0] * 12
-
-    for t in range(12):
-
-        def closure(t: int = t) -> Tensor:
-            calls[t] += 1
-            w.grad = gradient(w, t)
-            return torch.tensor(2.5 if t < 6 else 250.0)  # some evaluate it again where it is large
-
-        opt.step(closure)
-    return [("the closure is called no more than once in each of 12 steps", True, max(calls) <= 1)]
-
-
-@clause(
-    "closure",
-    "step(closure) returns the loss",
-    why="Training loops and schedulers read the loss that step() returns.",
-    mend="Start with loss = None, set it from the closure, and end with `return loss`.",
-    quick=True,
-    needs=["a closure"],
-)
-def closure_loss(make: Make) -> Claims:
-    w = weight(2, 2)
-    w.grad = gradient(w, 1)  # of a backward before, which SAM's first move goes by
-    opt = make([w])
-
-    def closure() -> Tensor:
-        w.grad = gradient(w, 0)
-        return torch.tensor(2.5)
-
-    loss = opt.step(closure)
-    returned = None if loss is None else float(loss)
-    return [("what step(closure) returns", 2.5, returned)]
-
-
-@clause(
-    "closure",
-    "the step uses the gradients that the closure computed",
-    why="Gradients read before the closure is called are those of the batch before.",
-    mend="Call the closure first; read p.grad after it.",
-    needs=["a closure", "repeatable", "optional closure"],
-)
-def closure_first(make: Make) -> Claims:
-    w, twin = weight(2, 2), weight(2, 2)
-    run(make([twin]), [twin], range(1))
-    opt = make([w])
-
-    def closure() -> Tensor:
-        w.grad = gradient(w, 0)
-        return torch.tensor(2.5)
-
-    opt.step(closure)
-    return [("the parameter after step(closure)", twin.tolist(), w.tolist())]
 
 
 @clause(
@@ -175,12 +83,13 @@ def no_gradient(make: Make) -> Claims:
     why="Experts, branches and schedules of unfreezing give a parameter gradients on some steps only.",
     mend="Skip the parameter when p.grad is None; keep its state under its own key in self.state[p].",
     over="rich",
+    cases=[{"groups": 1}, {"groups": 2}],
     needs=["repeatable", "uncoupled"],
 )
-def gradient_pauses(make: Make) -> Claims:
+def gradient_pauses(make: Make, groups: int) -> Claims:
     a, b, twin = weight(2, 2), weight(2, 2), weight(2, 2)
     run(make([twin]), [twin], range(4))
-    opt = make([a, b])
+    opt = make([{"params": [a]}, {"params": [b]}] if groups == 2 else [a, b])
     run(opt, [a, b], range(1))
     before, kept = a.tolist(), state(opt, a)
     a.grad = None

@@ -12,7 +12,7 @@ from surefoot.check.contract.facts import NO_OPTIMIZER, UNREADY
 from surefoot.check.contract.judge import Finding, judge
 from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, settings
 from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
-from surefoot.check.protocol import SAYS_SO, Died, Options, Patient
+from surefoot.check.protocol import SAYS_SO, Answer, Died, Options, Patient, Raised
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
 
 __all__ = ["Questions"]
@@ -46,6 +46,14 @@ class Questions:
         """Whether it is of a class of its own, no torch.optim.Optimizer, or was never made one."""
         return self.fact("an optimizer") in (NO_OPTIMIZER, UNREADY)
 
+    def observed(self, probe: str, case: Options, options: Options) -> Answer:
+        """Have it asked; an exception that cannot even be described is one, too."""
+        try:
+            return self.patient.observe(probe, case, options)
+        except Raised as error:
+            kept = ("kind", "said", "line", "action")
+            return {"raised": {name: getattr(error, name) for name in kept}}
+
     def fact(self, name: str) -> str | Died | None:
         """Return None if a fact holds, else the sentence why not."""
         if name not in self.facts:
@@ -60,7 +68,7 @@ class Questions:
             return "its step() needs a closure" if self.patient.signature.needs_closure else None
         try:
             plain = name in ("constructs", "moves anyway", "an optimizer", "a closure")
-            answer = self.patient.observe(name, {}, {**self.base, **({} if plain else self.rich())})
+            answer = self.observed(name, {}, {**self.base, **({} if plain else self.rich())})
         except (Died, MemoryError) as error:
             return error if isinstance(error, Died) else Died("It asked for too much memory.")
         if "raised" in answer:
@@ -81,7 +89,7 @@ class Questions:
     def again(self, name: str, options: Options, **case: Any) -> str:
         """Say why a fact does not hold with other options; "" if it does, or cannot be told."""
         try:
-            answer = self.patient.observe(name, case, {**self.base, **options})
+            answer = self.observed(name, case, {**self.base, **options})
         except (Died, MemoryError):
             return ""
         return str(answer.get("claims") or "")
@@ -123,10 +131,15 @@ class Questions:
                 yield options
 
     def cases(self, clause: Probed) -> Iterator[Mapping[str, Any]]:
-        """Yield the cases of a clause; what the user gave is not varied, and a path given is the only one."""
+        """Yield the cases of a clause: of two groups if it takes them.
+
+        What the user gave is not varied, and a path given is the only one.
+        """
         cases = clause.cases(self.patient.signature) if callable(clause.cases) else clause.cases
         chosen = {path for path in PATHS if self.given.get(path)}
         for case in cases:
+            if case.get("groups") == 2 and self.fact("groups"):
+                continue
             fast = {path for path, on in case.get("fast", {}).items() if on}
             varied = fast or ({case.get("option")} - {"lr"})
             if fast <= chosen if fast and chosen else not varied & set(self.given):
@@ -135,7 +148,7 @@ class Questions:
     def ask(self, clause: Probed, case: Mapping[str, Any], options: Options) -> Finding:
         """Put one question, and judge the answer."""
         try:
-            answer = self.patient.observe(clause.id, case, {**self.base, **options})
+            answer = self.observed(clause.id, case, {**self.base, **options})
         except (Died, MemoryError) as error:
             return Finding(FAILED, str(error) or "It asked for too much memory.", died=True)
         if "raised" not in answer:
