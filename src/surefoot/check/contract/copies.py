@@ -41,6 +41,10 @@ def deep_copies(make: Make) -> Claims:
     run(make([w]), [w], range(4))
     opt = make([twin])
     run(opt, [twin], range(2))
-    twin, opt = copy.deepcopy((twin, opt))
+    other, copied = copy.deepcopy((twin, opt))
+    run(copied, [other], range(2, 4))
     run(opt, [twin], range(2, 4))
-    return [("w after 4 steps, copied after 2", w.tolist(), twin.tolist())]
+    return [
+        ("w after 4 steps, copied after 2", w.tolist(), other.tolist()),
+        ("w after 4 steps, whose copy has made its own before", w.tolist(), twin.tolist()),
+    ]

@@ -49,6 +49,8 @@ def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
     if got is None:
         return "step() sets p.grad to None, which is for zero_grad() to do."
     g, came = list(_flat(expected)), list(_flat(got))
+    if len(came) != len(g):
+        return "step() changes the size of p.grad, as resize_(0) does, which gives its memory back."
     w = _start(len(g))
     decay, mu = float(options.get("weight_decay") or 0), float(options.get("momentum") or 0)
     known = {
@@ -111,6 +113,29 @@ def _older_checkpoint(what: str, expected: Any, got: Any, options: Options) -> s
     if kind != "KeyError" or option.strip("'") not in LATER:
         return ""
     return f"It fills in other options that an older checkpoint lacks, and forgets {option.strip(chr(39))}."
+
+
+def _loaded(what: str, expected: Any, got: Any, options: Options) -> str:
+    """What a method of its own has made of what was saved."""
+    if not what.startswith("the groups' options"):
+        return ""
+    places = [f"group {n}'s" for n in range(len(expected[0]))]
+    places += (
+        [f"state[p] of parameter {n}:" for n in range(len(expected) - 1)] if expected[2:] else ["state[p]:"]
+    )
+    for place, a, b in zip(places, [*expected[0], *expected[1:]], [*got[0], *got[1:]], strict=False):
+        for key in sorted({*a, *b}, key=str):
+            if a.get(key) == b.get(key):
+                continue
+            what = f"{place} {key}"
+            if key not in b:
+                return f"{what} is lost: it is in what was saved, and not there when that has been loaded."
+            if key not in a:
+                return f"{what} is left over: it is not in what was saved, and there when that is loaded."
+            if any(len(str(v)) > 30 for v in (a[key], b[key])):
+                return f"{what} comes back as another."
+            return f"{what} is saved as {a[key]}, and comes back as {b[key]}."
+    return ""
 
 
 def _checkpoint_file(what: str, expected: Any, got: Any, options: Options) -> str:
@@ -190,6 +215,8 @@ _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
     "every-dtype": _not_updated,
     "skipped-step": _skipped_step,
     "deterministic": _deterministic,
+    "resume": _loaded,
+    "goes-back": _loaded,
     "older-checkpoint": _older_checkpoint,
     "checkpoint-file": _checkpoint_file,
     "distributed-checkpoint": _distributed_checkpoint,

@@ -19,6 +19,7 @@ COMPANY = (
     "Beside others a parameter is stepped otherwise than alone: they share something, such as a count that "
     "each of them advances, or a buffer."
 )
+SAVED = ("w after", "the dtypes of", "the groups' options", "the parameters after")  # of a run that goes on
 ALONE = ("gradient-pauses", "late-gradient", "company", "order", "split")
 
 
@@ -40,7 +41,7 @@ def fault_of(
         questions: that can be asked to find out.
         told: the faults that have been told.
     """
-    id, went_on = clause.id, finding.note.startswith(("w after", "the dtypes of"))
+    id, went_on = clause.id, finding.note.startswith(SAVED)
     groups = id in ("group-options", "two-groups") and not finding.died
     # whether two groups of equal options are not two optimizers, either
     if groups and questions.ask(CLAUSES["two-groups"], {"other": {}}, options).outcome == FAILED:
@@ -49,7 +50,7 @@ def fault_of(
         return tuple(finding.raised.values())
     if finding.died:
         return None
-    if went_on and id in ("resume", "checkpoint-file", "distributed-checkpoint"):
+    if went_on and id in ("resume", "goes-back", "checkpoint-file", "distributed-checkpoint"):
         return "not saved"  # what the file lacks is not its own fault
     if "lr" in told and (id == "distributed-checkpoint" or (went_on and id == "tensor-lr")):
         return "lr"  # what is not read from the group is neither if it is 0, or a tensor

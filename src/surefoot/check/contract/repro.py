@@ -15,6 +15,13 @@ from surefoot.check.protocol import Options, Signature
 
 __all__ = ["reproduction"]
 
+# what probes import besides torch
+MODULES = (
+    *("collections", "contextlib", "copy", "gc", "io"),
+    *("numpy", "pickle", "random", "sys", "tempfile", "warnings"),
+)
+TOOLS = ("weight", "gradient", "run", "state", "options", "buffer_dtypes", "state_dtypes")
+
 
 def reproduction(
     probe: Callable[..., Any],
@@ -45,11 +52,7 @@ def reproduction(
     text = "\n".join(ast.unparse(ast.fix_missing_locations(node)) for node in without_unused(body, reads))
     helpers = _helpers(text)
     whole = "\n".join([*helpers, text])
-    modules = [
-        m
-        for m in ("collections", "contextlib", "copy", "gc", "io", "pickle", "sys", "tempfile", "warnings")
-        if f"{m}." in whole
-    ]
+    modules = [m for m in MODULES if f"{m}." in whole]
     imports = [f"import {m}" for m in [*modules, "torch"]]
     pickled = "pickle." in whole or "torch.save(" in whole
     subject = registered(signature.imports) if pickled else signature.imports
@@ -153,7 +156,7 @@ def _small_constants(body: list[ast.stmt]) -> dict[str, Any]:
 
 def _helpers(text: str) -> list[str]:
     """Return the source of the tools that a text uses, and of those that they use."""
-    wanted = [n for n in ("weight", "gradient", "run", "state", "buffer_dtypes") if f"{n}(" in text]
+    wanted = [n for n in TOOLS if f"{n}(" in text]
     if "run" in wanted and "gradient" not in wanted:
         wanted.insert(wanted.index("run"), "gradient")
     found = []

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.tools import buffer_dtypes, run, state, weight
+from surefoot.check.contract.tools import buffer_dtypes, options, run, state, state_dtypes, weight
 
 # what torch gave its optimizers after their first releases, and libraries after it, in that order
 LATER = (
@@ -41,19 +41,25 @@ def resume(make: Make) -> Claims:
     run(whole, [w], range(2))
     run(first, [twin], range(2))
     for opt in (whole, first):
-        if isinstance(opt.param_groups[0].get("lr"), float):
-            opt.param_groups[0]["lr"] /= 2  # as a scheduler does
+        lr = opt.param_groups[0].get("lr")
+        if isinstance(lr, float):
+            opt.param_groups[0].update(initial_lr=lr, lr=lr / 2)  # as a scheduler does
     run(whole, [w], range(2, 4))
     fresh = twin.detach().clone().requires_grad_()
     second = make([fresh])
     saved = copy.deepcopy(first.state_dict())
-    kept, given = buffer_dtypes(first.state), buffer_dtypes(saved.get("state"))
+    dtypes, given = buffer_dtypes(first.state), buffer_dtypes(saved.get("state"))
+    before = [options(first), state(first, twin)]
     second.load_state_dict(saved)
+    after = [options(second), state(second, fresh)]
     run(second, [fresh], range(2, 4))
-    if w.tolist() == fresh.tolist() or len(given) != len(kept):
-        given = kept  # it may save as it likes, if only the run goes on
+    if w.tolist() == fresh.tolist():  # it may save and load as it likes, if only the run goes on
+        given, after = dtypes, before
+    if len(given) != len(dtypes):
+        given = dtypes
     return [
-        ("the dtypes of the state's buffers, and those in state_dict()", kept, given),
+        ("the dtypes of the state's buffers, and those in state_dict()", dtypes, given),
+        ("the groups' options and the state, saved after 2 steps and loaded", before, after),
         ("w after 4 steps, saved and loaded after 2", w.tolist(), fresh.tolist()),
     ]
 
@@ -155,32 +161,27 @@ def loaded_apart(make: Make) -> Claims:
     why="A checkpoint of a float32 run, gone on with in bfloat16 or float64, must step as that dtype does.",
     mend="Leave load_state_dict to torch, which casts each state tensor to its parameter's dtype.",
     over="rich",
+    cases=[{"dtype": "float64"}, {"dtype": "bfloat16"}],
 )
-def load_dtype(make: Make) -> Claims:
-    w, double, fresh = weight(2, 2), weight(2, 2, dtype=torch.float64), weight(2, 2, dtype=torch.float64)
-    first, second, third = make([w]), make([double]), make([fresh])
+def load_dtype(make: Make, dtype: str) -> Claims:
+    if dtype == "bfloat16" and (why := _unlike(make, dtype)):
+        return why
+    kind = getattr(torch, dtype)
+    w, other, fresh = weight(2, 2), weight(2, 2, dtype=kind), weight(2, 2, dtype=kind)
+    first, second, third = make([w]), make([other]), make([fresh])
     run(first, [w], range(2))
     run(third, [fresh], range(3))
     second.load_state_dict(first.state_dict())
-    run(second, [double], range(2, 3))
-
-    def kind(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: kind(x) for k, x in v.items()}
-        if isinstance(v, (list, tuple)):
-            return [kind(x) for x in v]
-        return str(v.dtype) if torch.is_tensor(v) else "no tensor"
-
-    def dtypes(opt: Any, p: torch.Tensor) -> dict[str, Any]:
-        return {k: kind(v) for k, v in opt.state.get(p, {}).items()}
-
-    fit, came = dtypes(third, fresh), dtypes(second, double)
+    run(second, [other], range(2, 3))
+    fit, came = state_dtypes(third, fresh), state_dtypes(second, other)
     both = [k for k in fit if k in came]  # rounding may decide from which step on something is kept
-    fit, came = {k: fit[k] for k in both}, {k: came[k] for k in both}
-    parts = [k for k in both if fit[k] != came[k]]
-    if parts and dtypes(*_by_torch(make, first)).items() >= came.items():
+    counts = [k for k in both if state(third, fresh)[k] in (3.0, [3.0]) and came[k] == "torch.bfloat16"]
+    keys = counts if dtype == "bfloat16" else both  # of which none goes beyond 256
+    fit, came = {k: fit[k] for k in keys}, {k: came[k] for k in keys}
+    parts = [k for k in keys if fit[k] != came[k]]
+    if dtype != "bfloat16" and parts and state_dtypes(*_by_torch(make, first)).items() >= came.items():
         return {"differs": f"torch.optim's own load_state_dict casts all but 'step': here {parts[0]!r} too"}
-    return [("dtypes of the state, float32 loaded for float64", fit, came)]
+    return [(f"dtypes of the state, float32 loaded for {dtype}", fit, came)]
 
 
 def _by_torch(make: Make, first: Any) -> tuple[Any, torch.Tensor]:

@@ -20,6 +20,8 @@ PURE = {
     "detach",
     "join",
     "float",
+    "bool",
+    "any",
     "hasattr",
 }
 

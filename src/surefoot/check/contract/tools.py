@@ -58,9 +58,26 @@ def state(opt: Any, w: Tensor) -> dict[str, Any]:
     return {k: plain(v) for k, v in getattr(opt, "state", {}).get(w, {}).items()}
 
 
+def options(opt: Any) -> list[dict[str, str]]:
+    held = [{k: v for k, v in group.items() if k != "params"} for group in opt.param_groups]
+    kinds = (bool, int, float, str, list, tuple, torch.Tensor)
+    return [{k: str(v) for k, v in group.items() if isinstance(v, kinds)} for group in held]
+
+
 def buffer_dtypes(states: Any) -> list[str]:
     held = [s for s in states.values() if isinstance(s, dict)] if isinstance(states, dict) else []
     return [str(v.dtype) for s in held for v in s.values() if torch.is_tensor(v) and v.dim()]
+
+
+def state_dtypes(opt: Any, w: Tensor) -> dict[str, Any]:
+    def kind(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: kind(x) for k, x in v.items()}
+        if isinstance(v, (list, tuple)):
+            return [kind(x) for x in v]
+        return str(v.dtype) if torch.is_tensor(v) else "no tensor"
+
+    return {k: kind(v) for k, v in opt.state.get(w, {}).items()}
 
 
 def waited(make: Make, shape: tuple[int, ...], wait: int, steps: Iterable[int]) -> Any:
