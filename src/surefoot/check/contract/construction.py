@@ -70,11 +70,16 @@ def _moves(make: Make) -> str:
     "takes a list, a generator, groups, and named parameters",
     why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
     mend="Hand `params` to super().__init__ as it is, and read self.param_groups afterwards.",
-    cases=[{"kind": "a generator"}, {"kind": "groups"}, {"kind": "named parameters"}],
+    cases=[
+        {"kind": "a generator"},
+        {"kind": "groups"},
+        {"kind": "named parameters"},
+        {"kind": "groups, of which one is empty", "groups": 2},
+    ],
     strict=True,
     needs=["repeatable"],
 )
-def takes_parameters(make: Make, kind: str) -> Claims:
+def takes_parameters(make: Make, kind: str, groups: int = 1) -> Claims:
     w, twin = weight(2, 2), weight(2, 2)
     usual = make([w])
     if kind != "a generator" and (why := lacks(usual, "param_groups", "add_param_group")):
@@ -84,6 +89,7 @@ def takes_parameters(make: Make, kind: str) -> Claims:
         "a generator": (p for p in [twin]),
         "groups": [{"params": [twin]}],
         "named parameters": [("layer.weight", twin)],
+        "groups, of which one is empty": [{"params": []}, {"params": [twin]}],
     }[kind]
     opt = make(params)
     run(opt, [twin], range(2))

@@ -18,16 +18,21 @@ from surefoot.check.verdict import SHARED_COUNT
     why="Unfreezing a layer mid-run adds its group after the first steps.",
     mend="Make state when a parameter is first stepped, not in __init__ and not only at step 1.",
     over="rich",
-    cases=lambda signature: [{"other": {}}, *everything(signature)],
+    cases=lambda signature: [
+        {"other": {}, "later": {}},
+        *({**case, "later": {}} for case in everything(signature)),
+        *({"other": {}, "later": case["other"]} for case in everything(signature)),
+    ],
     refusal="in different parameter groups",
     needs=["repeatable", "groups", "uncoupled"],
 )
-def add_group(make: Make, other: dict[str, Any]) -> Claims:
+def add_group(make: Make, other: dict[str, Any], later: dict[str, Any]) -> Claims:
     a, b, twin = weight(2, 2), weight(2, 3), weight(2, 3)
     if other and (why := _unheeded(make, other)):
         return why
     opt = make([a])
     run(opt, [a], range(2))
+    make([weight(2, 2)], **later)  # another optimizer, whose options are its own
     opt.add_param_group({"params": [b], **other})
     run(opt, [a, b], range(2, 4))
     run(make([twin], **other), [twin], range(2, 4))

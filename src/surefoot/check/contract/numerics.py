@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,26 @@ def not_finite(make: Make, bad: str) -> Claims:
     if not shows and _by_sign(make):
         sign = {"nan": 0, "inf": 1}[bad]
         return {"differs": f"its steps go by a gradient's sign, not by its size, and sign({bad}) is {sign}"}
+    if not shows and bad == "inf" and (name := _kept_in_state(make)):
+        return {
+            "differs": f"its steps are bounded, as by atan2: an infinite gradient stays in state[{name!r}]"
+        }
     return [(f"w shows that its gradient was {bad}", True, shows)]
+
+
+def _kept_in_state(make: Make) -> str:
+    """What of the state becomes infinite with a gradient, if nothing hides NaN: steps are then bounded."""
+    w, twin = weight(2, 2), weight(2, 2)
+    opt, other = make([w]), make([twin])
+    for t in range(9):
+        w.grad, twin.grad = gradient(w, t), gradient(w, t)
+        if t > 5:
+            w.grad[0, 0], twin.grad[0, 0] = float("inf"), float("nan")
+        opt.step()
+        other.step()
+    held = {k: v for k, v in opt.state.get(w, {}).items() if torch.is_tensor(v) and v.shape == w.shape}
+    infinite = [str(k) for k, v in held.items() if v.isinf().any()]
+    return infinite[0] if infinite and bool(twin.isnan().any()) else ""
 
 
 def _by_sign(make: Make) -> bool:
@@ -157,12 +177,16 @@ def skipped_step(make: Make) -> Claims:
     refusal="support",
     needs=["repeatable"],
 )
-def paths_agree(make: Make, fast: dict[str, bool], loop: dict[str, bool], dtype: str) -> Claims:
+def paths_agree(
+    make: Make, fast: dict[str, bool], loop: dict[str, bool], dtype: str, groups: int, other: dict[str, Any]
+) -> Claims:
     kind = getattr(torch, dtype)
     one = [weight(n, 1, dtype=kind) for n in (1, 7, 8, 15, 16, 17, 67)]
     two = [w.detach().clone().requires_grad_() for w in one]
-    run(make(one, **loop), one, range(2))
-    run(make(two, **fast), two, range(2))
+    first = make([{"params": one[:3]}, {"params": one[3:], **other}] if groups == 2 else one, **loop)
+    second = make([{"params": two[:3]}, {"params": two[3:], **other}] if groups == 2 else two, **fast)
+    run(first, one, range(2))
+    run(second, two, range(2))
     near = {"float64": 1e-9, "float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}[dtype]
     if _in_bfloat16(make, loop, one, two, near):
         return {

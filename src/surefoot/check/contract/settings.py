@@ -129,13 +129,14 @@ def _unknown_switches(signature: Signature) -> list[tuple[str, bool]]:
 
 
 def paths(signature: Signature) -> list[dict[str, Any]]:
-    """Return each implementation beside the plain loop, in each dtype."""
+    """Return each implementation beside the plain loop, in each dtype, and with two groups in one."""
     there = [p for p in PATHS if p in signature.options]
     loop = {p: False for p in there if p != "capturable"}
+    others = {1: {}, 2: everything(signature)[0]["other"]}
     return [
-        {"fast": {**loop, path: True}, "loop": loop, "dtype": dtype}
+        {"fast": {**loop, path: True}, "loop": loop, "dtype": dtype, "groups": n, "other": others[n]}
         for path in there
-        for dtype in ("float32", "float64", "float16", "bfloat16")
+        for n, dtype in ((1, "float32"), (1, "float64"), (1, "float16"), (1, "bfloat16"), (2, "float32"))
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.tools import NEEDS, gradient, is_one, run, weight
+from surefoot.check.contract.tools import NEEDS, gradient, is_one, run, state, weight
 
 SCHEDULES = (
     "StepLR(opt, 2, 0.5)",
@@ -75,20 +75,25 @@ def schedulers(make: Make, schedule: str) -> Claims:
     mend="Read group['lr'] at every step; never work in place on it (lr *= 0.5 does, on a tensor), and clone "
     "it where it is kept.",
     over="singles",
+    cases=[{"groups": 1}, {"groups": 2}],
     needs=["repeatable", "an lr"],
     refuses=("Exception",),
 )
-def tensor_lr(make: Make) -> Claims:
-    w, twin = weight(2, 2), weight(2, 2)
-    opt, usual = make([w], lr=torch.tensor(0.25)), make([twin], lr=0.25)
+def tensor_lr(make: Make, groups: int) -> Claims:
+    w, twin, u, v = weight(2, 2), weight(2, 2), weight(2, 2), weight(2, 2)
+    opt = make(
+        [{"params": [u], "lr": torch.tensor(0.125)}, {"params": [w]}] if groups == 2 else [w],
+        lr=torch.tensor(0.25),
+    )
+    usual = make([{"params": [v], "lr": 0.125}, {"params": [twin]}] if groups == 2 else [twin], lr=0.25)
     lrs: dict[Any, list[float]] = {opt: [], usual: []}
     for o, p in ((opt, w), (usual, twin)):
         scheduler = torch.optim.lr_scheduler.LambdaLR(o, lambda t: 0.5**t)
         for t in range(4):
             run(o, [p], [t])
-            lrs[o].append(float(o.param_groups[0]["lr"]))
+            lrs[o].append(float(o.param_groups[-1]["lr"]))
             scheduler.step()
-    starts = [float(o.param_groups[0]["initial_lr"]) for o in (usual, opt)]  # some divide it beforehand
+    starts = [float(o.param_groups[-1]["initial_lr"]) for o in (usual, opt)]  # some divide it beforehand
     return [
         (
             "group['lr'] after each of 4 steps under LambdaLR, a tensor against a number",
@@ -126,17 +131,19 @@ def hooks(make: Make) -> Claims:
 
 @clause(
     "tooling",
-    "zero_grad() clears the gradients",
+    "zero_grad() clears the gradients, of all groups, and nothing else",
     why="Gradients that stay are added to: each batch then steps with all before it.",
     mend="Leave zero_grad to torch.optim.Optimizer.",
-    cases=[{"kept": {}}, {"kept": {"set_to_none": False}}],
+    over="rich",
+    cases=[{"kept": kept, "groups": n} for n in (1, 2) for kept in ({}, {"set_to_none": False})],
 )
-def zero_grad(make: Make, kept: dict[str, bool]) -> Claims:
-    w = weight(2, 2)
-    opt = make([w])
+def zero_grad(make: Make, kept: dict[str, bool], groups: int = 1) -> Claims:
+    w, v = weight(2, 2), weight(2, 2)
+    opt = make([{"params": [v]}, {"params": [w]}] if groups == 2 else [w])
     if kept and not is_one(opt):
         return f"{NEEDS}: another's zero_grad() may do as it likes"
-    w.grad = gradient(w, 0)
+    run(opt, [w, v], range(2))
+    w.grad, before = gradient(w, 2), state(opt, w)
     opt.zero_grad(**kept)
     return [
         ("p.grad is None or zero after zero_grad()", True, w.grad is None or not w.grad.any()),
@@ -145,6 +152,7 @@ def zero_grad(make: Make, kept: dict[str, bool]) -> Claims:
             True,
             not kept or w.grad is not None,
         ),
+        ("the state after zero_grad()", before, state(opt, w)),
     ]
 
 
