@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import numpy
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
@@ -59,7 +61,7 @@ def stays_leaf(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "frozen parameters stay as they are",
+    "frozen parameters stay as they are, until they are unfrozen",
     why="Fine-tuning hands all of model.parameters() over, with requires_grad=False on some.",
     mend="In the loop: if p.grad is None: continue, before decay and everything else.",
     over="singles",
@@ -67,8 +69,15 @@ def stays_leaf(make: Make) -> Claims:
 def frozen(make: Make) -> Claims:
     w, still = weight(2, 2), weight(2, 3).requires_grad_(False)
     before = still.tolist()
-    run(make([still, w]), [w], range(2))
-    return [("the frozen parameter after 2 steps", before, still.tolist())]
+    opt = make([still, w])
+    run(opt, [w], range(2))
+    rested = still.tolist()
+    still.requires_grad_()
+    run(opt, [still, w], range(2, 11))
+    return [
+        ("the frozen parameter after 2 steps", before, rested),
+        ("the parameter moves in 9 steps after it is unfrozen", True, still.tolist() != rested),
+    ]
 
 
 @clause(
@@ -85,13 +94,25 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
     opt = make([w])
     group: dict[str, Any] = getattr(opt, "param_groups", [{}])[0]
     own = {k: str(v) for k, v in group.items() if k in options and v is not None}  # None: to be decided
-    dtype = torch.get_default_dtype()
-    run(opt, [w], range(3))
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    drawn = []
+    for t in range(3):
+        run(opt, [w], [t])
+        drawn.append([torch.rand(1).item(), random.random(), numpy.random.random()])
+    used = torch.get_num_threads()
+    torch.set_num_threads(threads)
     return [
         ("the group's options after 3 steps", own, {k: str(v) for k, v in group.items() if k in own}),
         ("torch.is_grad_enabled() after step()", True, torch.is_grad_enabled()),
         ("torch.get_default_dtype() after step()", str(dtype), str(torch.get_default_dtype())),
         ("a tensor that was never handed over", before, bystander.tolist()),
+        ("torch.get_num_threads() after step(), of 2", 2, used),
+        (
+            "whether torch, random and numpy draw the same number after each of 3 steps",
+            [False] * 3,
+            [a == b == c for a, b, c in zip(*drawn, strict=True)],
+        ),
     ]
 
 
