@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # the order of these is the order of examination
 from surefoot.check.contract import construction, closures, gradients, parameters, resume  # isort: skip
-from surefoot.check.contract import joining, back, tensors, sparse, numerics  # isort: skip
+from surefoot.check.contract import joining, back, tensors, sparse, numerics, small  # isort: skip
 from surefoot.check.contract import tooling, distributed, copies  # isort: skip
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.examine import examine
@@ -22,6 +22,7 @@ __all__ = [
     "numerics",
     "parameters",
     "resume",
+    "small",
     "sparse",
     "tensors",
     "tooling",

@@ -1,0 +1,35 @@
+"""The clause on steps that are smaller than what a parameter of 16 bits can hold."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from surefoot.check.contract.clause import Claims, Make, clause
+
+
+@clause(
+    "numerics",
+    "a step too small for bfloat16 is rounded, not cut off",
+    why="What is cut off is always lost on the same side: weights shrink by it, whatever the gradients are.",
+    mend="Let torch round, by p.add_(...) or p.copy_(w32); stochastic rounding adds random bits before it "
+    "cuts.",
+    needs=["repeatable", "an lr"],
+    refuses=("Exception",),  # whether it steps in bfloat16, every-dtype tells
+)
+def small_steps(make: Make) -> Claims:
+    signs = torch.tensor([[1.0, -1.0], [1.0, 1.0]]).repeat(8, 8)
+
+    def moves(dtype: torch.dtype) -> Tensor:
+        w = signs.to(dtype, copy=True).requires_grad_()
+        opt = make([w])
+        opt.param_groups[0]["lr"] = 2**-13
+        w.grad = signs.flip(0).to(dtype)
+        opt.step()
+        return (w.detach() - signs).abs()
+
+    exact, rough = moves(torch.float32), moves(torch.bfloat16)
+    if not 0 < exact.max() < 2**-10:  # beside 1, bfloat16 has steps of 2**-8 and 2**-7
+        return "its first step is none, or a large one"
+    often = max(float(rough[i::2, j::2].ne(0).float().mean()) for i in range(2) for j in range(2))
+    return [("not most of 64 elements beside 1 move, by steps that bfloat16 cannot hold", True, often <= 0.5)]
