@@ -17,11 +17,13 @@ from surefoot.check.contract.mending import (
     MEND_CLOSURE,
     MEND_UNMADE,
     MEND_UNREADY,
+    NEVER,
     NOT_MADE,
     UNMADE,
     instead,
     of_constructor,
     of_failure,
+    of_step,
 )
 from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.repro import reproduction
@@ -224,7 +226,7 @@ class _Work:
                 fewer = {o: v for o, v in options.items() if o != option}
                 again = self.questions.ask(clause, case, fewer)
                 if again.outcome == FAILED and again.died == finding.died:
-                    options, finding = fewer, again
+                    options, finding = fewer, finding if finding.died else again
         for need in clause.needs:
             compared = need in COMPARING and finding.claim is not None
             if compared and (why := self.questions.again(need, options)):
@@ -240,6 +242,9 @@ class _Work:
         if clause.id == "steps" and finding.raised and finding.raised["action"] == "construction":
             clause = dataclasses.replace(clause, why=UNMADE)
             diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
+        elif clause.id == "steps" and not finding.died:
+            mend = of_step(finding.note, finding.where if finding.raised else "", not options)
+            clause = clause if options else dataclasses.replace(clause, why=NEVER)
         of_groups = clause.id == "steps" and "has no attribute 'param_groups'" in finding.note
         if (of_groups or clause.id == "is-optimizer") and self.questions.fact("an optimizer") == UNREADY:
             diagnosis, mend = f"{UNREADY.capitalize()}.", MEND_UNREADY

@@ -11,11 +11,13 @@ __all__ = [
     "MEND_CLOSURE",
     "MEND_UNMADE",
     "MEND_UNREADY",
+    "NEVER",
     "NOT_MADE",
     "UNMADE",
     "instead",
     "of_constructor",
     "of_failure",
+    "of_step",
 ]
 
 MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
@@ -34,6 +36,16 @@ BY_PLACE = (
     "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
     "under the parameter itself, self.state[p], not in a list by its position."
 )
+AS_SAVED = (
+    "Let load_state_dict() and __setstate__ put back what was saved, parameter by parameter and group by "
+    "group; what a checkpoint lacks is filled in by setdefault."
+)
+NO_GRAD = "Decorate step() with @torch.no_grad()."
+OUT_OF_PLACE = (
+    "Update p in place, by p.sub_(lr * d) or p -= lr * d: `p = p - lr * d` makes a new tensor, and leaves p "
+    "as it is."
+)
+NEVER = "An optimizer whose plain step does not work trains nothing."
 # clause, what its claim says, and how that is mended
 OF_CLAIMS = (
     (
@@ -45,6 +57,88 @@ OF_CLAIMS = (
         "resume",
         "the dtypes of",
         "In state_dict(), leave each tensor in the dtype in which it is kept.",
+    ),
+    (
+        "resume",
+        "the groups' options",
+        AS_SAVED,
+    ),
+    (
+        "goes-back",
+        "the groups' options",
+        AS_SAVED,
+    ),
+    (
+        "goes-back",
+        "KeyError",
+        "If load_state_dict() takes it out of the dict that it is given, let it copy that first: a "
+        "checkpoint is loaded more than once.",
+    ),
+    (
+        "goes-back",
+        "state_dict() being called",
+        "Let state_dict() change nothing: what is not to be saved is taken out of copies of its dicts.",
+    ),
+    (
+        "load-dtype",
+        "loaded for bfloat16",
+        "Call the count 'step', which torch does not cast, or keep a number: bfloat16 counts to 256.",
+    ),
+    (
+        "closure-called",
+        "inference mode",
+        "Decorate step() with @torch.no_grad(): enable_grad() does not end torch.inference_mode().",
+    ),
+    (
+        "closure-first",
+        "is there",
+        "Leave the gradients to the training loop, which calls zero_grad() where it wants them gone.",
+    ),
+    (
+        "gradient-pauses",
+        "the other parameter",
+        "Skip a parameter by continue, never by return or break; keep its state under self.state[p].",
+    ),
+    (
+        "takes-parameters",
+        "is empty",
+        "Ask nothing of group['params'][0]: a model without biases has a group of none; never return there.",
+    ),
+    (
+        "takes-parameters",
+        "IndexError",
+        "Ask nothing of group['params'][0]: a model without biases has a group of none.",
+    ),
+    (
+        "frozen",
+        "unfrozen",
+        "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may change.",
+    ),
+    (
+        "nothing-else",
+        "get_num_threads",
+        "Leave torch.set_num_threads() to the program: it is for all that runs in the process.",
+    ),
+    (
+        "nothing-else",
+        "draw the same",
+        "Set no seed in step(), which repeats every dropout mask and shuffle; draw from a torch.Generator "
+        "of its own.",
+    ),
+    (
+        "zero-grad",
+        "the state",
+        "Let zero_grad() clear p.grad alone; momentum is not a gradient.",
+    ),
+    (
+        "deep-copies",
+        "whose copy",
+        "Let __deepcopy__ copy the state's tensors too, or leave it out.",
+    ),
+    (
+        "every-dtype",
+        "p.grad",
+        "p.grad.double() and .to(dtype) are p.grad itself where it has that dtype: work on it out of place.",
     ),
     (
         "dtype-state",
@@ -106,6 +200,25 @@ def of_constructor(said: str) -> str:
     if "Optimizer.__init__() " in said or "'float' object has no attribute 'items'" in said:
         return "torch's Optimizer.__init__ takes (params, defaults): super().__init__(params, dict(lr=lr))."
     return ""
+
+
+def of_step(what: str, where: str, plain: bool) -> str:
+    """Say how a step is mended that raises, or moves nothing; "" if some options do not go together.
+
+    Args:
+        what: the exception that was raised, or what the claim was about.
+        where: the line that raised, if it is the author's.
+        plain: whether it takes no option beside those that were given.
+
+    Example:
+        >>> of_step("NameError: name 'lr' is not defined", "line 12: p.sub_(lr * g)", True)
+        'step() raises by itself: mend line 12: p.sub_(lr * g)'
+    """
+    if "a leaf Variable that requires grad" in what:
+        return NO_GRAD
+    if what.startswith("w moves"):
+        return OUT_OF_PLACE
+    return f"step() raises by itself: mend {where}" if plain and where else ""
 
 
 def of_failure(id: str, what: str, mixed_up: bool) -> str:
