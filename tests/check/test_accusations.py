@@ -112,7 +112,7 @@ class Weighing(Loop):
 
     def update(self, p, grad, state, group):
         weight = state.setdefault("weight", torch.zeros((), dtype=torch.float32))
-        weight.add_(1)
+        weight.mul_(0.5).add_(1)
         return grad / weight
 
     def load_state_dict(self, state_dict):
@@ -460,7 +460,8 @@ class Coarse(Loop):
 
     def __init__(self, params, lr=0.1, foreach=False):
         super().__init__(params, lr)
-        self.param_groups[0]["foreach"] = foreach
+        for group in self.param_groups:
+            group["foreach"] = foreach
 
     def update(self, p, grad, state, group):
         narrow = grad.bfloat16()
