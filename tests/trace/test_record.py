@@ -236,6 +236,18 @@ def test_what_has_no_state_is_recorded_without_and_cannot_change_its_options():
     assert raised.value.action == "set"
 
 
+def test_state_that_is_kept_by_id_is_that_of_no_parameter():
+    class ById(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            for p in self.param_groups[0]["params"]:
+                self.state[id(p)]["mine"] = 1.0
+
+    script = Script.of({"w": [1, 2]}, gradients=[{"w": [1, 1]}] * 2, lr=0.5)
+    steps = record(script, ById).steps
+    assert [(m.w["w"], m.state) for m in steps] == [((0.5, 1.5), {}), ((0, 1), {})]
+
+
 def test_an_interrupt_passes_unless_it_is_to_be_caught():
     class Interrupts(torch.optim.SGD):
         def step(self, closure=None):
