@@ -94,6 +94,7 @@ def test_a_server_that_has_ended_is_started_anew():
         assert check("torch.optim:SGD", only="hooks").ok
         assert get_server() is not first
         before.observe("steps", {}, {})  # its process outlived the server
+        assert first.control.fileno() == -1
     assert get_server().workers == set()
 
 

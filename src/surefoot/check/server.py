@@ -118,8 +118,8 @@ class Server:
 
     def close(self) -> None:
         """End the server; it ends by itself when the socket is closed, and its workers with it."""
+        self.control.close()
         if self.owner == os.getpid():
-            self.control.close()
             if not self.ready:
                 self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -135,6 +135,9 @@ def get_server() -> Server:
     """Return the server, started if need be: it imports torch meanwhile."""
     global _server
     if _server is None or not _server.serves:
+        if _server is not None:  # or it and its socket stay as long as this process
+            atexit.unregister(_server.close)
+            _server.close()
         _server = Server()
         atexit.register(_server.close)
     return _server
