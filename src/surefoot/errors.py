@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "rendered", "unknown"]
+__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "rendered", "said", "unknown"]
 
 
 class InputError(ValueError):
@@ -46,6 +46,14 @@ def rendered(error: BaseException) -> list[str]:
     return lines
 
 
+def said(error: BaseException) -> str:
+    """What an exception says; nothing, if that raises, too."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def headline(error: BaseException) -> str:
     r"""What an exception says, in one line without a full stop: its type and its text's first line.
 
@@ -53,7 +61,7 @@ def headline(error: BaseException) -> str:
         >>> headline(ValueError("no such thing.\nReally.")), headline(KeyError())
         ('ValueError: no such thing', 'KeyError')
     """
-    text = next(iter(str(error).splitlines()), "").rstrip(".")
+    text = next(iter(said(error).splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -151,6 +151,23 @@ def test_what_is_no_class_of_an_optimizer_is_refused(given, said):
         load(given)
 
 
+@pytest.mark.parametrize("source", ["def half(w, g, b=0): ...", "half = surefoot.rules.get('torch')"])
+def test_a_formula_is_told_where_it_belongs(tmp_path, monkeypatch, source):
+    (tmp_path / "mine.py").write_text(f"import surefoot.rules\n{source}\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no optimizer: .* by `surefoot explain mine\.py:half …`"):
+        load("mine.py:half")
+
+
+def test_a_default_that_no_float_can_be_is_no_number():
+    class Bounded(torch.optim.SGD):
+        def __init__(self, params, lr=0.1, most=10**400, at_all=10**5000):
+            super().__init__(params, lr)
+
+    options = load(Bounded).signature.options
+    assert options == {"lr": 0.1, "most": hex(10**400), "at_all": hex(10**5000)}
+
+
 def test_where_there_is_no_optimizer_functions_are_named(tmp_path, monkeypatch):
     (tmp_path / "models.py").write_text("from torch import nn\ndef make():\n    return nn.Linear(2, 1)\n")
     monkeypatch.chdir(tmp_path)

@@ -16,10 +16,13 @@ from typing import Any
 from surefoot.check.imported import from_line, import_line
 from surefoot.check.protocol import Signature
 from surefoot.check.signature import describe
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, headline, unknown
 from surefoot.loading import load_file, load_module, parted
 
 __all__ = ["Subject", "function", "load", "optimizers"]
+
+
+GRADIENTS = {"g", "d", "grad", "gradient"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,12 @@ def _functions(module: ModuleType) -> list[str]:
 
 def _refuse(made: Any, subject: str) -> None:
     """Refuse what makes no optimizer."""
+    if _is_rule(made):
+        raise InputError(
+            f"{subject} is the formula of a step, and no optimizer: made a rule with @surefoot.rules.rule, it"
+            f" is worked out by `surefoot explain {subject} …`, and `surefoot check FILE.py:CLASS --rule"
+            f" {subject}` holds an optimizer to it."
+        )
     if not callable(made) or (hasattr(made, "param_groups") and not inspect.isclass(made)):
         raise InputError(
             f"{type(made).__name__ if len(subject.splitlines()) > 1 else subject} is of type"
@@ -94,6 +103,16 @@ def _refuse(made: Any, subject: str) -> None:
         raise InputError(f"{subject} is no optimizer: the class has no step().")
     if inspect.isclass(made) and (why := _without_step(made)):
         raise InputError(f"{subject} has no step() of its own: {why}")
+
+
+def _is_rule(made: Any) -> bool:
+    """Whether it takes a parameter and its gradient, and no list of parameters."""
+    from surefoot.rules import Rule
+
+    taken = list(inspect.signature(made).parameters.values()) if inspect.isfunction(made) else []
+    second = taken[1] if len(taken) > 1 else None
+    asks = second is not None and second.default is second.empty and second.name in GRADIENTS
+    return isinstance(made, Rule) or asks
 
 
 def _without_step(made: type) -> str:
@@ -168,7 +187,7 @@ def _module(where: str) -> Any:
             ) from error
         raise InputError(f"{where} cannot be imported: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}.") from error
+        raise InputError(f"{where} cannot be imported: {headline(error)}.") from error
 
 
 def _taken(name: str) -> bool:

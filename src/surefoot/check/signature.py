@@ -89,8 +89,13 @@ def _held(made: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON can hold it, and a float, if it is a number; else a text."""
     try:
+        if isinstance(value, int):
+            float(value)  # a larger one is a number in no step
         json.dumps(value)
-    except TypeError:
+    except OverflowError:
+        return hex(value)
+    except (TypeError, ValueError):
         return repr(value)
     return value
