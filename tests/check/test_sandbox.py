@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.check import process, sandbox, server
+from surefoot.check import child, process, sandbox, server
 from surefoot.check.protocol import Died
 from surefoot.check.run import check
 from surefoot.check.sandbox import Sandbox
@@ -63,6 +63,18 @@ class Spins(torch.optim.SGD):
     def spin(self):
         while True:
             pass
+
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+class RaisesWithoutWords(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        raise Silent
+
+class KilledByARealTimeSignal(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        os.kill(os.getpid(), 40)
 
 class Chatters(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
@@ -149,6 +161,8 @@ SAID = {
         "It wrote into the line on which its process answers, and was stopped.",
     ),
     "ExitsPython": ("zero-grad", "SystemExit: done"),
+    "RaisesWithoutWords": ("zero-grad", "Silent: "),
+    "KilledByARealTimeSignal": ("zero-grad", "It ended its process with signal 40."),
 }
 
 
@@ -307,6 +321,24 @@ def test_its_own_processes_are_ended_with_it(patients):
         pytest.fail("a process of the optimizer lives on")
 
 
+def test_each_answer_has_its_time_and_waiting_takes_none(tmp_path, monkeypatch):
+    (tmp_path / "clock.py").write_text(
+        "import signal, time, torch\n"
+        "time.sleep(1.1)\n"
+        "class SGD(torch.optim.SGD):\n"
+        "    def step(self, closure=None):\n"
+        "        print(round(signal.getitimer(signal.ITIMER_REAL)[0]))\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 0.5)\n"
+        "        return super().step(closure)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(Sandbox("clock.py:SGD")) as sandbox:
+        for _ in range(2):
+            sandbox.observe("steps", {}, {})
+            time.sleep(0.6)
+        assert {line for line in sandbox.printed().splitlines() if line != "0"} == {str(child.LONGEST)}
+
+
 def test_what_is_printed_is_captured_and_told(patients, capfd):
     report = examined("Forges", "zero-grad")
     assert "zero-grad passed" not in capfd.readouterr().out
@@ -318,6 +350,7 @@ def test_what_is_printed_is_captured_and_told(patients, capfd):
     [
         ("import os\nos._exit(1)", "cannot be imported: It ended its process with exit code 1"),
         ("raise KeyError('x')", "cannot be imported: KeyError: 'x'"),
+        ("class E(Exception): __str__ = None\nraise E", "mine.py cannot be imported: E."),
         ("raise KeyboardInterrupt('x')", "cannot be imported: KeyboardInterrupt: x"),
         ("def SGD(:", "cannot be imported: SyntaxError"),
         ("import nonsense", "No module named 'nonsense'"),

@@ -23,7 +23,7 @@ from typing import Any
 OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
 FILE_LIMIT = 1 << 26  # bytes of any file that it may write
 TRIAL = 20.0  # seconds for a first step
-LIFETIME = 600  # seconds, should the parent die without a word
+LONGEST = 600  # seconds for one answer, should the parent die without a word; waiting, its end is noticed
 
 
 def serve(control: socket.socket) -> None:
@@ -131,8 +131,10 @@ def work(questions: int, output: int, order: dict[str, Any]) -> None:
         lines = connection.makefile("r", encoding="utf-8")
         answerer = _Answerer()
         for line in lines:
+            signal.alarm(LONGEST)
             question = json.loads(line)
             answer = answerer.answer(question)
+            signal.alarm(0)
             sys.stdout.flush()
             connection.sendall(json.dumps({**answer, "id": question["id"]}).encode() + b"\n")
 
@@ -141,7 +143,6 @@ def _limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, FILE_LIMIT))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(LIFETIME)
     with contextlib.suppress(OSError, ValueError):  # no /proc, or a system that does not limit address space
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
@@ -159,7 +160,7 @@ class _Answerer:
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         from surefoot.check.patient import NO_THREAD, describe
         from surefoot.check.protocol import Raised
-        from surefoot.errors import InputError
+        from surefoot.errors import InputError, headline, said
 
         try:
             return {"answer": self._answer(question), "patched": self.patched()}
@@ -168,11 +169,10 @@ class _Answerer:
         except Raised as error:
             return {"raised": vars(error)}
         except MemoryError as error:
-            return {"out_of_memory": True, "threads": NO_THREAD in str(error)}
+            return {"out_of_memory": True, "threads": NO_THREAD in said(error)}
         except BaseException as error:  # a KeyboardInterrupt, say, which nobody at a keyboard has caused
             if question["ask"] == "load":
-                name = type(error).__name__
-                return {"input_error": f"{question['subject']} cannot be imported: {name}: {error}"}
+                return {"input_error": f"{question['subject']} cannot be imported: {headline(error)}"}
             return {"raised": {**describe(error), "step": 0}}
 
     def _answer(self, q: dict[str, Any]) -> Any:

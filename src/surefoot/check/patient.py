@@ -20,6 +20,7 @@ from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
 from surefoot.check.prepared import in_training, without_closure
 from surefoot.check.protocol import Answer, Options, Raised, Signature
+from surefoot.errors import said
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -66,8 +67,8 @@ class Here:
                 return self.subject.make(params, **{**self.signature.call(self.given), **options, **more})
             except Exception as error:
                 if out_of_memory(error):
-                    raise MemoryError(str(error)) from error
-                raise _Refused(str(error)) from error
+                    raise MemoryError(said(error)) from error
+                raise _Refused(said(error)) from error
 
         return make
 
@@ -83,7 +84,7 @@ class Here:
                 return {"claims": plain(function(self.make(options), **case))}
         except self.caught as error:
             if out_of_memory(error):
-                raise MemoryError(str(error)) from error
+                raise MemoryError(said(error)) from error
             return {"raised": describe(error)}
 
     def hurried(self, seconds: float) -> AbstractContextManager[None]:
@@ -115,7 +116,7 @@ class Here:
         except OptimizerRaised as error:
             cause = error.__cause__ or error
             if out_of_memory(cause):  # the next script would ask for as much
-                raise MemoryError(str(cause)) from cause
+                raise MemoryError(said(cause)) from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
 
@@ -164,7 +165,7 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether Python, or torch in its own words, had no memory left to give, for a thread's stack say."""
     words = ("DefaultCPUAllocator: can't allocate memory", NO_THREAD)
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(said in str(error) for said in words)
+        isinstance(error, RuntimeError) and any(word in said(error) for word in words)
     )
 
 
@@ -177,9 +178,9 @@ def describe(error: BaseException) -> dict[str, str]:
     for frame in traceback.extract_tb(error.__traceback__):
         if not frame.filename.startswith((*_LIBRARIES, "<")) and frame.line:
             line = f"line {frame.lineno}: {frame.line}"
-    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # torch writes some in colours
-    said = re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", said)  # no two runs have the same
-    return {"kind": type(error).__name__, "said": said, "line": line, "action": action}
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said(error)).strip()  # torch writes some in colours
+    text = re.sub(r" at 0x[0-9a-fA-F]+(?=>)", "", text)  # no two runs have the same
+    return {"kind": type(error).__name__, "said": text, "line": line, "action": action}
 
 
 def plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ import torch
 
 from surefoot.check.load import Subject
 from surefoot.check.protocol import Options
+from surefoot.errors import said
 
 __all__ = ["in_training", "without_closure"]
 
@@ -135,5 +136,5 @@ def _said_without(make: Callable[[], Any]) -> str:
     try:
         opt.step()
     except Exception as error:
-        return str(error)
+        return said(error)
     return ""

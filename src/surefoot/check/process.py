@@ -54,4 +54,6 @@ def ending(code: int) -> str:
     """How a process ended, by its exit code, which is negative for a signal."""
     if code >= 0:
         return f"exit code {code}, as os._exit({code}) does"
-    return f"signal {signal.Signals(-code).name}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"  # a real-time signal has no name

@@ -155,7 +155,7 @@ class Raised(Exception):
     """
 
     def __init__(self, kind: str, said: str, line: str = "", action: str = "", step: int = 0) -> None:
-        super().__init__(f"{kind}: {said}")
+        super().__init__(f"{kind}: {said}" if said else kind)
         self.kind, self.said, self.line, self.action, self.step = kind, said, line, action, step
 
 
