@@ -18,7 +18,7 @@ import surefoot
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
-from surefoot.check.prepared import in_training, without_closure
+from surefoot.check.prepared import hooked, in_training, without_closure
 from surefoot.check.protocol import Answer, Options, Raised, Signature
 from surefoot.errors import said
 
@@ -51,7 +51,8 @@ class Here:
     def __init__(self, subject: Subject, options: Options | None = None, *, apart: bool = False) -> None:
         self.caught = (BaseException,) if apart else (Exception, SystemExit)
         self.given = subject.signature.given(options or {})
-        self.strict = without_closure(in_training(subject), self.given)  # with all that a step raises
+        prepared = hooked(without_closure(in_training(subject), self.given), self.given)
+        self.strict = prepared  # with all that a step raises
         self.subject = self.strict
 
     @property

@@ -1,4 +1,4 @@
-"""What an optimizer needs before it can be stepped: its training mode, a closure that does nothing."""
+"""What an optimizer needs before it can be stepped: its training mode, a closure, or backward() itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from surefoot.check.load import Subject
 from surefoot.check.protocol import Options
 from surefoot.errors import said
 
-__all__ = ["in_training", "without_closure"]
+__all__ = ["hooked", "in_training", "without_closure"]
 
 NOT_CALLABLE = "'NoneType' object is not callable"
 # a schedule-free optimizer steps in training mode alone
@@ -49,6 +49,22 @@ def in_training(subject: Subject) -> Subject:
     return dataclasses.replace(
         subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
     )
+
+
+def hooked(subject: Subject, given: Options) -> Subject:
+    """Note of an optimizer that it steps in hooks of its parameters, or takes their gradients there."""
+    made = subject.make
+    if isinstance(made, type):  # torch hooks the step of a class that something is made of
+        made = type(subject.signature.name, (made,), {})
+    p = torch.nn.Parameter(torch.ones(2))
+    try:
+        opt = made([p], **subject.signature.call(given))
+        (3 * p).sum().backward()  # type: ignore[no-untyped-call]
+    except Exception:  # that is told elsewhere
+        return subject
+    taken = p.grad is None or not torch.equal(p, torch.ones(2))
+    del opt  # hooks may hold it weakly
+    return dataclasses.replace(subject, signature=dataclasses.replace(subject.signature, in_backward=taken))
 
 
 def without_closure(subject: Subject, given: Options) -> Subject:

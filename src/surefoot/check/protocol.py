@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_DTYPE",
+    "IN_BACKWARD",
     "LR",
     "SAYS_SO",
     "Answer",
@@ -38,6 +39,10 @@ SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError"
 DEFAULT_DTYPE = "torch.get_default_dtype()"  # among the names of what was replaced: it is another one
 
 LR = 0.25  # short in binary, and large enough to show
+
+IN_BACKWARD = (
+    "It takes gradients in hooks, while backward() runs, so it cannot be driven with gradients that are set."
+)
 
 Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
 Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it
@@ -83,6 +88,7 @@ class Signature:
         swallows: whether `**kwargs` takes any name.
         needs_closure: whether step() cannot be called without a closure.
         calls_none: whether step() says that it does without a closure, and then calls None.
+        in_backward: whether parameters are stepped, or their gradients taken, while backward() runs.
         imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
     """
 
@@ -95,6 +101,7 @@ class Signature:
     swallows: bool = False
     needs_closure: bool = False
     calls_none: bool = False
+    in_backward: bool = False
     imports: str = ""
 
     def given(self, options: Options) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import clauses, planned
-from surefoot.check.protocol import Options, Plan, Signature
+from surefoot.check.protocol import IN_BACKWARD, Options, Plan, Signature
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.server import NO_SANDBOX, apart, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
-from surefoot.check.verdict import REFUSED, Clause, Report, Verdict
+from surefoot.check.verdict import NOT_APPLICABLE, REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
 from surefoot.loading import before_torch
 
@@ -191,6 +191,9 @@ def _examinations(
     """Prepare all that is examined; returns the rule's name, and the verdicts as they come."""
     from surefoot.check import arithmetic, contract
 
+    if patients.first.signature.in_backward:  # no clause asks backward() for its gradients
+        left = filter(plan.wants, (*arithmetic.CLAUSES.values(), *contract.CLAUSES.values()))
+        return None, (c.verdict(NOT_APPLICABLE, note=IN_BACKWARD) for c in left)
     kept = contract.examine(patients.first, plan)
     if kept.aside:
         notes.append(kept.aside)

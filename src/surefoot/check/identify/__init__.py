@@ -22,7 +22,7 @@ from surefoot.check.identify.readings import (
     is_linear,
     read,
 )
-from surefoot.check.protocol import LR, Died, Patient, Raised
+from surefoot.check.protocol import IN_BACKWARD, LR, Died, Patient, Raised
 from surefoot.check.renamed import understood
 from surefoot.check.words import Words
 from surefoot.errors import InputError
@@ -85,6 +85,8 @@ def identify_patient(patient: Patient, subject: str) -> Identification:
         raise InputError(
             f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
         )
+    if signature.in_backward:
+        raise InputError(IN_BACKWARD)
     signature.refuse_words(patient.given)
     words = Words.of(signature, patient.given)
     if words.ambiguous:
