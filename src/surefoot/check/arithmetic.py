@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
+from surefoot.check.neutral import neutral
 from surefoot.check.protocol import IN_BACKWARD, Died, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
+from surefoot.check.report.words import settings
 from surefoot.check.situations import CLAUSES, PLAIN
 from surefoot.check.unexamined import unexamined
 from surefoot.check.verdict import NOT_APPLICABLE, Verdict
@@ -85,28 +88,60 @@ def examine(
             as_asked = f"with decay={decay}, as asked for{told(recorder.words, before)}"
             guessed = Guess(held, f"{held.title}, as guessed, {as_asked}.")
     claimed = named is not None or decay is not None
-    verdicts = Judgement(recorder, plan, explain).verdicts(guessed, claimed)
+    left = _left(recorder.words, before, patient.signature)
+    recorder, guessed = _undisturbed(recorder, guessed, left, claimed)
+    verdicts = Judgement(recorder, plan, explain, tuple(left)).verdicts(guessed, claimed)
     aside = ""
     if guessed.rule:
-        said = _unjudged(guessed.rule, recorder.words, before, patient.signature)
+        said = _unjudged(guessed.rule, recorder, left)
         aside = " ".join(filter(None, [said, unexamined(before, patient.signature, patient.given)]))
     return Examination(guessed.rule, guessed.why, verdicts, aside)
 
 
-def _unjudged(rule: Rule, words: Words, before: Words, signature: Signature) -> str:
-    """Say which numbers the rule has no place for, and that nobody has told of, or tried, otherwise."""
+def _left(words: Words, before: Words, signature: Signature) -> dict[str, Any]:
+    """The numbers that the rule has no place for, and that nobody has told of, or tried, otherwise."""
     tried = {option for option, _ in alternatives(signature)}
     known = {*tried, *before.hyper}
-    left = {o: words.values[o] for o in words.others if o in words.values and o not in known}
+    return {o: words.values[o] for o in words.others if o in words.values and o not in known}
+
+
+def _undisturbed(
+    recorder: Recorder, guessed: Guess, left: dict[str, Any], claimed: bool
+) -> tuple[Recorder, Guess]:
+    """Where options of its own part it from the rule, the recorder that has them out of the way."""
+    patient = recorder.patient
+    if guessed.rule is None or (guessed.behaves is not None and not claimed):
+        return recorder, guessed
+    values = neutral(recorder, guessed.rule, left)
+    if not values:
+        return recorder, guessed
+    title = guessed.rule.title.partition(":")[0]
+    asked = {o: patient.given[o] for o in values if o in patient.given}
+    if not asked:
+        again = Recorder(patient, recorder.seed, recorder.words, values)
+        better = guessed if claimed else _guess(patient, again)
+        return again, guessed if better.rule is None else better
+    if claimed:
+        return recorder, guessed
+    why = f"With {settings(values)} it is {title}; with {settings(asked)}, as given, it is not judged."
+    return recorder, Guess(None, why)
+
+
+def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:
+    """Say which numbers the rule has no place for, and with which values of theirs it was judged."""
     if not left:
         return ""
-    values = listed(map(repr, left.values()))
-    rules = rule.title.partition(":")[0]
-    if len(left) == 1:
-        said = f"is no hyperparameter of {rules}; it stayed at {values}, and what it does was not judged."
-    else:
-        said = f"are no hyperparameters of {rules}; they stayed at {values}, and what they do was not judged."
-    return f"{listed(left)} {said}"
+    title = rule.title.partition(":")[0]
+    one = len(left) == 1
+    is_none = "is no hyperparameter" if one else "are no hyperparameters"
+    said = f"{listed(left)} {is_none} of {title};"
+    if recorder.beside:
+        return (
+            f"{said} with {settings(recorder.beside)} the plain steps are those of the rule, so it was judged"
+            f" with that: what {'it does' if one else 'they do'} otherwise was not."
+        )
+    stayed = f"{'it' if one else 'they'} stayed at {listed(map(repr, left.values()))}"
+    return f"{said} {stayed}, and what {'it does' if one else 'they do'} was not judged."
 
 
 def _with_decay(guessed: Rule, decay: str) -> Rule:

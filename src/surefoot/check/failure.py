@@ -163,7 +163,8 @@ def _reproduction(
     recorder: Recorder, script: Script, dtype: str, found: Mismatch | None, before: Sequence[str] = ()
 ) -> str:
     patient = recorder.patient
-    return wording.reproduction(script, patient.signature, patient.given, dtype, found, before)
+    given = {**patient.given, **recorder.beside}
+    return wording.reproduction(script, patient.signature, given, dtype, found, before)
 
 
 def _still_fails(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
@@ -15,6 +15,7 @@ from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
+from surefoot.check.wording import listed
 from surefoot.errors import InputError
 from surefoot.rules import Rule
 from surefoot.trace import Trace
@@ -59,8 +60,9 @@ class _Wrong:
 class Judgement:
     """One examination under way: what was recorded, and the fault that has been explained already."""
 
-    def __init__(self, recorder: Recorder, plan: Plan, explains: bool) -> None:
+    def __init__(self, recorder: Recorder, plan: Plan, explains: bool, left: Sequence[str] = ()) -> None:
         self.recorder, self.plan, self.explains = recorder, plan, explains
+        self.left = left  # options that the rule has no place for
         self.fault: Diagnosis | None = None
         self.raised: set[str] = set()  # exceptions that were told of
         self.partings: set[str] | None = None  # see `own`
@@ -226,6 +228,11 @@ class Judgement:
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
+        if clause is PLAIN.clause and diagnosis is None and not said and self.left:
+            said = (
+                f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"
+                " them values with which they do nothing, by --option, and the rest is judged."
+            )
         verdict = tell_failure(self.recorder, clause, claim, wrong, runs, diagnosis, said)
         if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
             self.fault = self.fault or diagnosis

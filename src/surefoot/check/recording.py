@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from surefoot.check.protocol import SAYS_SO, Died, Patient, Raised
+from surefoot.check.protocol import SAYS_SO, Died, Options, Patient, Raised
 from surefoot.check.scripts import few, longer
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
@@ -49,10 +49,12 @@ class Recording:
 
 
 class Recorder:
-    """Plays scripts on one patient; equal seeds give equal scripts."""
+    """Plays scripts on one patient, `beside` other options; equal seeds give equal scripts."""
 
-    def __init__(self, patient: Patient, seed: int, words: Words | None = None) -> None:
-        self.patient, self.seed = patient, seed
+    def __init__(
+        self, patient: Patient, seed: int, words: Words | None = None, beside: Options | None = None
+    ) -> None:
+        self.patient, self.seed, self.beside = patient, seed, dict(beside or {})
         self.words = words or Words.of(patient.signature, patient.given)
         self.off = {o: self.words.off(o) for o in self.words.switchable(patient.given)}
         self.matrices = ""  # why the vectors of every script are columns instead
@@ -189,7 +191,7 @@ class Recorder:
     def play(self, script: Script, dtype: str, options: dict[str, Any] | None = None) -> Recording:
         """Play one script."""
         try:
-            outcome: Trace | Raised | Died = self.patient.record(script, {}, dtype)
+            outcome: Trace | Raised | Died = self.patient.record(script, self.beside, dtype)
         except (Raised, Died) as error:
             outcome = error
         except MemoryError:  # in this process
