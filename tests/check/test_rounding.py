@@ -67,6 +67,38 @@ class Relative(Adam):
     root = staticmethod(lambda v: v.sqrt() * (1 + 3e-8))  # no known mistake, and nothing in float32
 
 
+class SGD(torch.optim.Optimizer):
+    """SGD of gradients in float32; `final` is the dtype in which it adds the step."""
+
+    final = torch.float32
+
+    def __init__(self, params, lr=0.1, momentum=0.0, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                d = p.grad.float() + group["weight_decay"] * p.float()
+                if group["momentum"]:
+                    b = self.state[p].get("momentum_buffer")
+                    d = self.state[p]["momentum_buffer"] = d if b is None else group["momentum"] * b + d
+                p.copy_(p.to(self.final) - group["lr"] * d.to(self.final))
+
+
+class Added(SGD):
+    final = torch.float64
+
+
+@pytest.mark.parametrize("optimizer", [SGD, pytest.param(Added, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rule", [None, pytest.param("torch", marks=pytest.mark.slow)])
+def test_sgd_that_is_all_in_float32_is_held_to_that(optimizer, rule):
+    made = type("SGD", (optimizer,), {})
+    found = {v.clause.id: v for v in examine(Here(load(made)), Plan(), rule).verdicts}
+    assert {id: v.outcome for id, v in found.items() if v.outcome != PASSED} == {"rule": DIFFERS}
+    assert "within float32 rounding" in found["rule"].note
+
+
 def told(optimizer, rule):
     patient = Here(load(type("Adam", (optimizer,), {})))
     return next(examine(patient, Plan(only=("rule",)), rule).verdicts)

@@ -173,7 +173,14 @@ def _guessed(patient: Patient, recorder: Recorder) -> tuple[Recorder, Guess]:
 
 def _guess(patient: Patient, recorder: Recorder) -> Guess:
     traces = recorder.telling
-    guessed = guess(patient.signature, recorder.heard, traces, patient.given, lambda: recorder.moved)
+    guessed = guess(
+        patient.signature,
+        recorder.heard,
+        traces,
+        patient.given,
+        lambda: recorder.moved,
+        lambda: recorder.single,
+    )
     if guessed.rule is None and not traces:
         said = f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
         return Guess(None, said)

@@ -27,6 +27,7 @@ def followed(
     plain: Sequence[Trace],
     wanted: str | None,
     moved: Callable[[], Sequence[Trace]],
+    single: Callable[[], bool],
 ) -> tuple[Claim | None, str]:
     """The rule that reproduces recordings, or all but those of an obvious fault; and which those are not."""
     kinds: list[tuple[Sequence[Trace], list[str], str]] = [(plain, [], "")]
@@ -39,11 +40,11 @@ def followed(
         if 0 < len(small) < len(plain):
             kinds.append((small, [], " but for large numbers"))
     for kept, unused, but in kinds:
-        found = next(_reproducing(named, words, kept, wanted), None)
+        found = next(_reproducing(named, words, kept, wanted, single), None)
         if found is not None:
             apart = [_without(t, unused) for t in moved()]
             heard = words.without(set(unused))
-            others = () if all(map(found.holds, apart)) else _reproducing(named, heard, kept, wanted)
+            others = () if all(map(found.holds, apart)) else _reproducing(named, heard, kept, wanted, single)
             return next((claim for claim in others if all(map(claim.holds, apart))), found), but
     return None, ""
 
@@ -88,7 +89,11 @@ def precision(given: Options) -> str | None:
 
 
 def _reproducing(
-    named: Rule | None, words: Words, plain: Sequence[Trace], wanted: str | None
+    named: Rule | None,
+    words: Words,
+    plain: Sequence[Trace],
+    wanted: str | None,
+    single: Callable[[], bool],
 ) -> Iterator[Claim]:
     """Yield the rules that reproduce recordings: exactly, as closely as asked for, as float32 would."""
     claims = [Claim(rule, words) for rule in dict.fromkeys(_first(named, words))]
@@ -96,7 +101,7 @@ def _reproducing(
     if wanted:
         rough = [claim.roughly(wanted) for claim in claims]
         yield from (claim for claim in rough if all(map(claim.holds, plain)))
-    yield from (claim.roughly() for claim in claims if follows_roughly(claim, plain))
+    yield from (claim.roughly() for claim in claims if follows_roughly(claim, plain, single))
 
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:

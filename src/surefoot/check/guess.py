@@ -57,6 +57,7 @@ def guess(
     plain: Sequence[Trace],
     given: Options,
     moved: Callable[[], Sequence[Trace]] = tuple,
+    single: Callable[[], bool] = bool,
 ) -> Guess:
     """Guess the rule from a class's name, its options, those given, and recordings of plain steps.
 
@@ -67,8 +68,9 @@ def guess(
         given: options that are given with every call.
         moved: gives recordings of parameters that are moved from outside, by which conventions are told apart
             that agree in plain steps.
+        single: tells whether all of a step is computed in float32.
     """
-    found = _evidence(signature, words, plain, given, moved)
+    found = _evidence(signature, words, plain, given, moved, single)
     return _confirmed(found) or _claimed(found) or _followed(found) or _at_rest(found) or _unknown(found)
 
 
@@ -115,6 +117,7 @@ def _evidence(
     plain: Sequence[Trace],
     given: Options,
     moved: Callable[[], Sequence[Trace]],
+    single: Callable[[], bool],
 ) -> _Evidence:
     read, by = read_name(signature.name, words), "its name"
     named, whole = read.rule, read.whole
@@ -124,7 +127,7 @@ def _evidence(
         if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
             called = title(named, {"decay": "decoupled"})
             named, by = named.variant(title=called, decay="decoupled"), f"{by} and {option}=True"
-    claim, but = followed(named, words, plain, precision(given), moved) if plain else (None, "")
+    claim, but = followed(named, words, plain, precision(given), moved, single) if plain else (None, "")
     behaves, rough = (claim.rule, claim.rough) if claim else (None, None)
     mistaken = None
     if claim is None and named is not None and not words.unheard(named) and plain:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from surefoot.check.protocol import SAYS_SO, Died, Options, Patient, Raised
-from surefoot.check.scripts import few, longer
+from surefoot.check.scripts import few, longer, once
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
 from surefoot.trace import Script, Trace
@@ -136,6 +136,15 @@ class Recorder:
         """What tells conventions apart that agree on all else: parameters that are moved from outside."""
         situation = next(s for s in SITUATIONS if s.clause.id == "moved")
         return [r.trace for r in self.record(situation, self.accepted(0)) if r.trace and not r.script.dtypes]
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether a step takes 1 + 2⁻⁴⁰ for 1, so that all of it is computed in float32."""
+        ends = []
+        for gradient in (1, 1 + Fraction(1, 2**40)):
+            played = self.play(self._shaped(once(self.plain[0].options, gradient)), "float64")
+            ends.append(played.trace.steps[0].w["w"] if played.trace else None)
+        return ends[0] == ends[1] is not None
 
     @property
     def refusal(self) -> str | None:

@@ -66,6 +66,11 @@ def few(options: Options) -> Script:
     return _one(options)
 
 
+def once(options: Options, gradient: Any) -> Script:
+    """One step from 0."""
+    return _one(options, start=(0,), gradients=[(gradient,)])
+
+
 def longer(options: Options) -> Script:
     """Eight plain steps: for four, RAdam is a corrected mean of gradients."""
     return _one(options, gradients=SMOOTH * 2)
