@@ -26,7 +26,7 @@ __all__ = ["Guess", "guess"]
 
 # options that take weight decay out of the gradient
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
-SOUND = ("torch", "adam", "rmsprop", "lion")  # of the families with known mistakes
+SOUND = ("torch", "adam", "rmsprop", "lion", "adagrad", "adamax")  # of the families with known mistakes
 BY_DESIGN = (
     " If it is another rule by design, --rule file.py:NAME holds it to a formula of your own, and --skip "
     "arithmetic leaves this out."

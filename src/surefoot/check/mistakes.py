@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from surefoot.check.mistakes_adaptive import ADAM_MISTAKES, LION_MISTAKES, RMSPROP_MISTAKES
+from surefoot.check.mistakes_adaptive import (
+    ADAGRAD_MISTAKES,
+    ADAM_MISTAKES,
+    ADAMAX_MISTAKES,
+    LION_MISTAKES,
+    RMSPROP_MISTAKES,
+)
 from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import zero
@@ -123,6 +129,10 @@ SGD_MISTAKES = (
          nesterov=lambda h, d, b, old, g: b + h.momentum * b if _is_grad(h) else _nesterov(h, d, b, old, g)),
     _sgd("old buffer", "the step uses the buffer from before it, so the newest gradient comes one step late",
          reads=lambda h, b, old: b if old is None else old),
+    *(_sgd(f"old buffer, then updated{also}",
+           "the step uses the buffer from before it, which starts at 0: update it first, then step",
+           first=lambda h, d, w: (1 - h.dampening) * d, reads=lambda h, b, old: 0 * b if old is None else old,
+           bypass=not also) for also in ("", ", always")),
     _sgd("first twice", "the first gradient enters the buffer twice: the buffer starts as it, and is then "
          "updated with it like any other",
          first=lambda h, d, w: _average(h, d, d, d)),
@@ -173,6 +183,10 @@ SGD_MISTAKES = (
     _sgd("decay by lr²", "the learning rate multiplies weight decay twice",
          gradient=lambda h, w, g: _sign(h, g),
          moves=lambda h, w, u: w - h.lr * (u + h.lr * h.weight_decay * w)),
+    _sgd("decay after, no lr",
+         "weight decay shrinks the parameter after the step, and the learning rate does not multiply it",
+         gradient=lambda h, w, g: _sign(h, g),
+         moves=lambda h, w, u: (w - h.lr * u) * (1 - h.weight_decay)),
     _sgd("decay twice", "weight decay is applied twice",
          gradient=lambda h, w, g: _sign(h, g) + 2 * h.weight_decay * w),
     _sgd("decay needs μ", "weight decay is skipped when momentum is 0",
@@ -201,11 +215,19 @@ MISTAKES: dict[str, tuple[Rule, ...]] = {
     "Adam": ADAM_MISTAKES,
     "RMSprop": RMSPROP_MISTAKES,
     "Lion": LION_MISTAKES,
+    "Adagrad": ADAGRAD_MISTAKES,
+    "Adamax": ADAMAX_MISTAKES,
 }
+MISTAKES_OF = {
+    "adagrad": ADAGRAD_MISTAKES,
+    "adamax": ADAMAX_MISTAKES,
+}  # those of which options say too little
 
 
 def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
     """The known mistakes in a rule's formula: those of its family."""
+    if rule.family in MISTAKES_OF:
+        return MISTAKES_OF[rule.family]
     known = {x.name for x in rule.hypers}
     if {"beta1", "beta2"} <= known and "eps" not in known:
         return MISTAKES["Lion"]

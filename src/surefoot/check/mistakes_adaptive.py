@@ -1,4 +1,4 @@
-"""Known mistakes in the formulas of Adam, RMSprop and Lion; see mistakes.py."""
+"""Known mistakes in the formulas of Adam, Adamax, RMSprop, Adagrad and Lion; see mistakes.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from surefoot.rules import Rule, rule
 from surefoot.rules.numbers import maximum, sign, sqrt
 
-__all__ = ["ADAM_MISTAKES", "LION_MISTAKES", "RMSPROP_MISTAKES"]
+__all__ = ["ADAGRAD_MISTAKES", "ADAMAX_MISTAKES", "ADAM_MISTAKES", "LION_MISTAKES", "RMSPROP_MISTAKES"]
 
 CONSTANTS = (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)  # what is usual for ε, put in a second time as a number
 BESIDES = "a constant of {:g} is added under the root, besides ε"
@@ -36,6 +36,8 @@ def _adam(
     means: tuple[Callable[..., Any], Callable[..., Any]] = (_mixed, _mixed),
     squares: Callable[[Any, Any], Any] = lambda d, m: d**2,
     stored: bool = False,
+    largest: Callable[[Any, Any, Any], Any] = lambda old, new, t: new,
+    scaled: bool = False,
 ) -> Rule:
     @rule(name=name, exact=False, mistake=mistake,
           slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
@@ -52,8 +54,28 @@ def _adam(
         yield "m", m
         yield "v", v
         if amsgrad:
+            old = v_max + 0 * v  # a number of v's kind, which a start of 0 is not
+            v_max = yield "v_max", maximum(v_max, v)
+            v = largest(old, v_max, t)
+        return w - lr * step(m, v, c1, c2, lr * eps if scaled else eps)
+
+    return adam
+
+
+def _adam_turned(name: str, mistake: str, *, decoupled: bool) -> Rule:
+    @rule(name=name, exact=False, mistake=mistake,
+          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
+    def adam(w, g, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad, weight_decay, maximize):  # type: ignore[no-untyped-def]
+        turn = -1 if maximize else 1
+        d = turn * (g if decoupled else g + weight_decay * w)
+        t = yield "t", t + 1
+        m = yield "m", beta1 * m + (1 - beta1) * d
+        v = yield "v", beta2 * v + (1 - beta2) * d**2
+        if amsgrad:
             v = yield "v_max", maximum(v_max, v)
-        return w - lr * step(m, v, c1, c2, eps)
+        if decoupled:
+            w = w - turn * lr * weight_decay * w
+        return w - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)
 
     return adam
 
@@ -88,6 +110,14 @@ ADAM_MISTAKES = (
           lambda m, v, c1, c2, eps: -_root(m, v, c1, c2, eps)),
     _adam("swapped", "the two betas are swapped: the first is taken for the squares, the second for the mean",
           swapped=True),
+    _adam("old largest", "AMSGrad divides by the largest mean from before the step",
+          largest=lambda old, new, t: new if t == 1 else old),
+    _adam("old largest, from 0", "AMSGrad divides by the largest mean from before the step",
+          largest=lambda old, new, t: old),
+    _adam("ε lr", "ε is multiplied by the learning rate", scaled=True),
+    _adam_turned("decay turned", "maximize turns the sign of the weight decay too", decoupled=False),
+    _adam_turned("decoupled decay turned", "maximize turns the sign of the weight decay too: weights grow",
+                 decoupled=True),
     _adam("late", "both bias corrections count one step too many", ages=lambda t: (t + 1, t + 1)),
     _adam("late m", "the first moment's bias correction counts one step too many",
           ages=lambda t: (t + 1, t)),
@@ -166,3 +196,49 @@ LION_MISTAKES = (
     _lion("uphill", "the step goes uphill: it is added, not subtracted",
           lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: -sign(_mixed(b1, m, d))),
 )  # fmt: skip
+
+
+def _adagrad(
+    name: str,
+    mistake: str,
+    ratio: Callable[..., Any] = _ratio,
+    *,
+    age: int = 0,
+    keeps: Callable[[Any, Any], Any] = lambda v, d: v + d**2,
+) -> Rule:
+    @rule(name=name, exact=False, mistake=mistake, slots={"t": "step", "v": "sum"})
+    def adagrad(w, d, t=0, v="initial_accumulator_value", *, lr, lr_decay, initial_accumulator_value, eps):  # type: ignore[no-untyped-def]
+        t = yield "t", t + 1
+        v = yield "v", keeps(v, d)
+        return w - lr / (1 + (t - 1 + age) * lr_decay) * ratio(d, v, eps)
+
+    return adagrad
+
+
+ADAGRAD_MISTAKES = (
+    _adagrad("late", "lr_decay counts one step too many: the first step's learning rate is smaller already",
+             age=1),
+    _adagrad("no root", "the root of the sum of squares is left out", lambda d, v, eps: d / (v + eps)),
+    _adagrad("not stored", "the sum of squares starts anew at each step: it is not stored",
+             keeps=lambda v, d: 0 * v + d**2),
+    _adagrad("uphill", "the step goes uphill: it is added, not subtracted",
+             lambda d, v, eps: -d / (sqrt(v) + eps)),
+)  # fmt: skip
+
+
+def _adamax(name: str, mistake: str, *, corrected: bool = True, sign: int = 1, after: bool = False) -> Rule:
+    @rule(name=name, mistake=mistake, slots={"t": "step", "m": "exp_avg", "v": "exp_inf"})
+    def adamax(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):  # type: ignore[no-untyped-def]
+        t = yield "t", t + 1
+        m = yield "m", beta1 * m + (1 - beta1) * d
+        v = yield "v", maximum(beta2 * v, abs(d) + (0 if after else eps))
+        return w - sign * lr / ((1 - beta1**t) if corrected else 1) * m / (v + (eps if after else 0))
+
+    return adamax
+
+
+ADAMAX_MISTAKES = (
+    _adamax("uncorrected", "the bias correction is left out", corrected=False),
+    _adamax("uncorrected, ε after", "the bias correction is left out", corrected=False, after=True),
+    _adamax("uphill", "the step goes uphill: it is added, not subtracted", sign=-1),
+)

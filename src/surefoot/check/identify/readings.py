@@ -149,7 +149,10 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     first, second = answers.moves["impulse"], answers.moves["late impulse"]
     told = f"with {number(size)}, w = 1 moves by {number(moves[0])}, then {number(moves[1])}"
     if _near(moves[0], -size) and not _near(lr, 1.0):
-        return Reading("weight decay", DECAYS["no_lr"][4:], told)
+        ahead = answers.moves["impulse"][0]
+        after = bool(ahead) and _near(answers.moves["decay and gradient"][0] / ahead, 1 - size)
+        where = DECAYS["no_lr"][4:].replace("before", "after") if after else DECAYS["no_lr"][4:]
+        return Reading("weight decay", where, f"{told}; a step from 0 shrinks too" if after else told)
     shrinks = _near(moves[1], moves[0] * (1 + moves[0]))
     # what w's own λw would do as a gradient, at both steps
     as_gradient = size * first[0], size * (first[1] + (1 + moves[0]) * second[1])
