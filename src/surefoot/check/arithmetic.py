@@ -14,6 +14,7 @@ from typing import Any
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
+from surefoot.check.mends import NO_GRAD
 from surefoot.check.neutral import neutral
 from surefoot.check.protocol import IN_BACKWARD, Died, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
@@ -182,6 +183,8 @@ def _guess(patient: Patient, recorder: Recorder) -> Guess:
         lambda: recorder.single,
     )
     if guessed.rule is None and not traces:
-        said = f"Its step() cannot be driven with chosen gradients: {recorder.plain[0].outcome}"
-        return Guess(None, said)
+        raised = str(recorder.plain[0].outcome)
+        words, _, advice = NO_GRAD
+        hint = f" {advice}" if words in raised else ""
+        return Guess(None, f"Its step() cannot be driven with chosen gradients: {raised}{hint}")
     return guessed

@@ -16,9 +16,13 @@ from surefoot.check.claim import Claim
 from surefoot.rules.hyper import hyper_for
 from surefoot.trace import Group, Script, Set, Step
 
-__all__ = ["SKIPS", "misread", "with_shared_counts"]
+__all__ = ["GOES_ON", "KEPT", "OR_DEFAULT", "SKIPS", "STILL", "misread", "with_shared_counts"]
 
 SKIPS = "steps with lr 0 are skipped whole, so that no state gathers their gradients"
+STILL = "parameters never change"
+OR_DEFAULT = "is 0, that of the constructor is taken"
+KEPT = "a list of them is not emptied"
+GOES_ON = "a group without gradients ends step()"
 Telling = Callable[[Script], "list[dict[str, int]]"]  # for each step, what each parameter is told
 
 
@@ -40,11 +44,20 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     said = "options are read once, at construction or at the first step, so changed ones are not seen"
     yield said, twisted(partial(twists.stale, options=options))
     for option, name in names.items():
+        said = f"where {name} {OR_DEFAULT}, as by `group[{option!r}] or default`"
+        yield said, twisted(partial(twists.zero_as_default, option=option))
+    for option, name in names.items():
         said = f"{name} of the first group is used for every group"
         yield said, twisted(partial(twists.of_group, index=0, options={option}))
     for which, index in (("first", 0), ("last", -1)):
         said = f"the options of the {which} group are used for every group"
         yield said, twisted(partial(twists.of_group, index=index, options=options))
+    said = f"the parameters of a group are stepped again with each later group: {KEPT}"
+    yield said, twisted(twists.lists_kept)
+    yield (
+        f"{GOES_ON}, so that later groups are not stepped",
+        twisted(twists.idle_ends),
+    )
     yield "a missing gradient is taken as zeros, and stepped", twisted(twists.zeros)
     said = "a missing gradient is taken as zeros once there has been one"
     yield said, twisted(partial(twists.zeros, from_the_start=False))
@@ -53,10 +66,13 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
             yield said, _told(claim, telling, _first_step)
     if any(slot.name == "step" for slot in claim.rule.slots):
         for said, telling in COUNTS.items():
-            yield said, _told(claim, telling, _count)
+            counted = _told(claim, telling, _count)
+            own = {theirs: ours for theirs, ours in claim.slots.items() if ours != "step"}
+            yield said, counted if telling is not _of_the_first else dataclasses.replace(counted, slots=own)
     yield "a gradient of zeros is taken as a missing one", twisted(twists.zeros_missing)
     yield SKIPS, twisted(twists.zero_lr_skipped)
     yield "each element of a gradient is clamped to [−1, 1]", twisted(twists.clamped)
+    yield STILL, twisted(twists.still)
 
 
 def with_shared_counts(claim: Claim) -> Iterator[Claim]:
@@ -177,6 +193,21 @@ def _as_the_last(script: Script) -> list[dict[str, int]]:
     return told
 
 
+def _of_the_first(script: Script) -> list[dict[str, int]]:
+    """Each parameter counts its own steps; a group goes by the first of them that has a gradient."""
+    counts = dict.fromkeys(script.names, 0)
+    told = []
+    for step in script.steps:
+        now: dict[str, int] = {}
+        for group in script.groups:
+            here = [n for n in group.names if n in (step.gradients or {})]
+            for name in here:
+                counts[name] += 1
+            now |= dict.fromkeys(here, counts[here[0]] if here else 0)
+        told.append(now)
+    return told
+
+
 FIRST_STEPS: dict[str, Telling] = {
     "whether a step is the first is decided once, by the first call of step(): "
     "a buffer whose first gradient comes later starts at 0, dampened": _first_of_all,
@@ -194,4 +225,5 @@ COUNTS: dict[str, Telling] = {
     ),
     "the step count is one tensor, shared by the parameters that began together: "
     "each of them advances it": _counted_by(lambda script, name, first: first),
+    "the count of a group's first parameter that has a gradient is taken for all of it": _of_the_first,
 }

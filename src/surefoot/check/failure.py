@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from surefoot.check import wording
-from surefoot.check.bookkeeping import SKIPS
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
+from surefoot.check.mends import NO_GRAD, low_precision, mended
 from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
-from surefoot.check.rounding import ROUGHLY
 from surefoot.check.shrink import shrink
 from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.errors import InputError
@@ -37,10 +36,6 @@ READ_UNWRITTEN = (
 KEEPS_LR = (
     "Schedulers write group['lr']; by this rule each gradient keeps in the velocity the lr of its own step."
 )
-MEND_KEEPS_LR = (
-    "Multiply the new gradient by group['lr'] as it is in this step, and leave the velocity alone."
-)
-MEND_SKIPS = "Make the step whatever lr is: what the state gathers meanwhile counts when lr is no longer 0."
 RAISES = "An exception in the middle of step() leaves some parameters moved, and others not."
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
@@ -102,19 +97,28 @@ def tell_failure(
         expected, said = "a step, without an exception", why_it_raises(smallest)
         got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
         mend = "The traceback of the lines below ends where it raises."
+        words, cause, advice = NO_GRAD
+        if words in fault.said:
+            said, mend = cause, advice
     note = f"{runs} {how}"
     spare = sorted(set(recorder.off) - set(matter))
     if spare and matter and again is not None:  # else nothing was left out to see
         note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
     if unwritten and not said:
         said = READ_UNWRITTEN
-    if clause.id == "changed-lr" and not isinstance(fault, Raised):
-        if any(slot.name == "velocity" for slot in claim.rule.slots):
-            clause, mend = dataclasses.replace(clause, why=KEEPS_LR), MEND_KEEPS_LR
-        if SKIPS in said.lower():
-            mend = MEND_SKIPS
-    if said.endswith(f"{ROUGHLY[1:]}."):
-        mend = "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is."
+    if isinstance(fault, Mismatch):
+        if clause.id == "changed-lr" and any(slot.name == "velocity" for slot in claim.rule.slots):
+            clause = dataclasses.replace(clause, why=KEEPS_LR)
+        mend = mended(clause, claim.rule, said, smallest)
+        if not said and shown.trace is not None:
+            kind = shown.trace.dtypes.get(fault.name, "")
+
+            def follows(wide: Script) -> bool:
+                played = recorder.play(wide, "float64")
+                return played.trace is not None and fault_in(played, claim) is None
+
+            said, other = low_precision(smallest, kind, follows)
+            mend = other or mend
     return clause.verdict(
         FAILED,
         note=note,

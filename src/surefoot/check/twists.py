@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
 from surefoot.trace import Script, Set, Step
 from surefoot.trace.values import elements, map_value
 
-__all__ = ["behind", "clamped", "of_group", "stale", "zero_lr_skipped", "zeros", "zeros_missing"]
+__all__ = [
+    "behind",
+    "clamped",
+    "idle_ends",
+    "lists_kept",
+    "of_group",
+    "stale",
+    "still",
+    "zero_as_default",
+    "zero_lr_skipped",
+    "zeros",
+    "zeros_missing",
+]
 
 
 def stale(script: Script, options: Collection[str]) -> Script:
@@ -38,6 +51,54 @@ def of_group(script: Script, index: int, options: Collection[str]) -> Script:
     theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
     groups = (dataclasses.replace(g, options={**g.options, **theirs}) for g in script.groups)
     return dataclasses.replace(script, groups=tuple(groups))
+
+
+def zero_as_default(script: Script, option: str) -> Script:
+    """An option that is 0 is what the constructor was given: the first group's."""
+    usual = script.groups[0].options.get(option, 0)
+
+    def filled(e: Any) -> Any:
+        zero = isinstance(e, Set) and e.option == option and e.value == 0
+        return dataclasses.replace(e, value=usual) if zero else e
+
+    groups = (
+        dataclasses.replace(
+            g, options={k: usual if k == option and v == 0 else v for k, v in g.options.items()}
+        )
+        for g in script.groups
+    )
+    steps = (Step(s.gradients, tuple(map(filled, s.events))) for s in script.steps)
+    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+
+
+def lists_kept(script: Script) -> Script:
+    """A group is stepped again with each later one, at that one's learning rate."""
+    if any(s.events for s in script.steps):
+        return script
+    groups = []
+    for i, group in enumerate(script.groups):
+        lrs = [g.options["lr"] for g in script.groups[i:] if "lr" in g.options]
+        groups.append(
+            dataclasses.replace(group, options={**group.options, "lr": sum(lrs)} if lrs else group.options)
+        )
+    return dataclasses.replace(script, groups=tuple(groups))
+
+
+def idle_ends(script: Script) -> Script:
+    """Where a group has no gradient, those after it are not stepped."""
+    steps = []
+    for s in script.steps:
+        given = dict(s.gradients or {})
+        groups = [[n for n in group.names if n in given] for group in script.groups]
+        stepped = itertools.chain(*itertools.takewhile(bool, groups))
+        steps.append(Step({n: given[n] for n in stepped}, s.events))
+    return dataclasses.replace(script, steps=tuple(steps))
+
+
+def still(script: Script) -> Script:
+    """The learning rate is 0 throughout, so that nothing moves."""
+    groups = (dataclasses.replace(g, options={**g.options, "lr": 0}) for g in script.groups)
+    return stale(dataclasses.replace(script, groups=tuple(groups)), {"lr"})
 
 
 def zeros(script: Script, *, from_the_start: bool = True) -> Script:
