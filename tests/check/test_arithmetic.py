@@ -540,7 +540,10 @@ def dying(tmp_path, name, rule, **plan):
 
 def test_a_process_that_ends_is_told_by_the_smallest_script_and_a_reproduction(tmp_path):
     found = dying(tmp_path, "Leaves", "torch", quick=True)
-    assert [id for id, v in found.items() if v.outcome != PASSED] == ["late"]  # the rest was examined
+    assert [id for id, v in found.items() if v.outcome != PASSED] == [
+        "late",
+        "reused",
+    ]  # the rest was examined
     late = found["late"]
     assert late.got == "It ended its process with exit code 3, as os._exit(3) does."
     assert late.script.splitlines()[-1] in (

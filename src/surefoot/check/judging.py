@@ -10,51 +10,25 @@ from surefoot.check.diagnose import Diagnosis, diagnose, hint
 from surefoot.check.failure import Fault, by_reuse, fault_in, tell_death, tell_failure
 from surefoot.check.followed import precision
 from surefoot.check.guess import Guess
-from surefoot.check.protocol import Died, Plan, Raised
+from surefoot.check.mends import NARROW
+from surefoot.check.protocol import Died, Plan
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation
-from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, SHARED_COUNT, Clause, Verdict
 from surefoot.check.wording import listed
-from surefoot.errors import InputError
+from surefoot.check.wrong import Wrong, runs_away
 from surefoot.rules import Rule
-from surefoot.trace import Trace
-from surefoot.trace.values import elements
+from surefoot.trace import Script, Set
 
 __all__ = ["Judgement"]
 
 PARTS = "The plain steps part from the rule already."
-FAR = 1e30  # for a float32, too, its squares are near the end
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
     "changed-options": "while its options stay as they are; when they change, not the same",
     "dimensions": "for vectors; tensors of other shapes or sizes are stepped otherwise",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Wrong:
-    """The first fault of each run that parts from the rule; and all runs that were judged."""
-
-    faults: list[tuple[Recording, Fault]]
-    recordings: list[Recording]
-
-    @property
-    def runs(self) -> str:
-        return f"{len(self.faults)} of {len(self.recordings)} runs"
-
-    @property
-    def traces(self) -> list[Trace]:
-        return [t for r, _ in self.faults if (t := r.trace)]
-
-    @property
-    def raises(self) -> bool:
-        """Whether a run ends in an exception, so that not all have a trace."""
-        return len(self.traces) < len(self.faults)
-
-    @property
-    def exceptions(self) -> set[str]:
-        return {f"{f.kind}: {f.said}\n{f.line}" for _, f in self.faults if isinstance(f, Raised)}
 
 
 class Judgement:
@@ -135,16 +109,16 @@ class Judgement:
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""
         clause = situation.clause
-        taken = [r for r in self.recordings(situation) if not r.refused]
+        taken = [r for r in self.recordings(situation) if not r.refused and self.settles(r.script, claim)]
         if not taken:
             return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
-        recordings = [r for r in taken if not _runs_away(r, claim)]
+        recordings = [r for r in taken if not runs_away(r, claim)]
         if not recordings:
             return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
         if isinstance(recordings[-1].outcome, Died):
             self.deaths += 1
             return tell_death(self.recorder, clause, recordings[-1])
-        wrong = _Wrong(
+        wrong = Wrong(
             [(r, fault) for r in recordings if (fault := fault_in(r, claim)) is not None], recordings
         )
         if not wrong.faults:
@@ -153,8 +127,13 @@ class Judgement:
             return clause.verdict(PASSED, note=note)
         if situation is PLAIN:
             self.parts = True
-        if not wrong.raises and (other := convention(claim, wrong.traces)):
+        other = "" if wrong.raises else convention(claim, wrong.traces)
+        if other and not (other.startswith(SHARED_COUNT) and "late" in self.failed):
             return clause.verdict(DIFFERS, note=other)
+        told = "late" in self.failed and not self.parts and not wrong.raises
+        if clause.id == "reused" and told and not self.by_reuse(claim, wrong):
+            note = "it parts from the rule where first gradients come late, as told"
+            return clause.verdict(NOT_APPLICABLE, note=note)
         if not self.explains:
             return clause.verdict(FAILED, note=wrong.runs)
         return self.told_already(situation, claim, wrong) or self.tell(situation, claim, wrong)
@@ -165,7 +144,18 @@ class Judgement:
         near = 0 if self.plan.quick else situation.near
         return list(self.recorder.record(situation, self.recorder.accepted(near)))
 
-    def told_already(self, situation: Situation, claim: Claim, wrong: _Wrong) -> Verdict | None:
+    def settles(self, script: Script, claim: Claim) -> bool:
+        """Whether the rule is to be had at its word: what a step without momentum does to a buffer differs.
+
+        Of SGD as in torch both forms are known, the buffer that rests and the one that goes on.
+        """
+        option = self.recorder.words.option("momentum")
+        rests = any(
+            e.option == option and not e.value for s in script.steps for e in s.events if isinstance(e, Set)
+        )
+        return claim.rule.family == "torch" or option is None or not rests
+
+    def told_already(self, situation: Situation, claim: Claim, wrong: Wrong) -> Verdict | None:
         """A short verdict where another clause has told of all that is wrong here; else None."""
         clause = situation.clause
         if wrong.raises:
@@ -182,14 +172,17 @@ class Judgement:
         note = f"{wrong.runs} part from the rule"
         return clause.verdict(FAILED, note=note, diagnosis=PARTS)
 
-    def own(self, claim: Claim, wrong: _Wrong) -> list[tuple[Recording, Fault]]:
+    def by_reuse(self, claim: Claim, wrong: Wrong) -> list[tuple[Recording, Fault]]:
+        return [f for f in wrong.faults if by_reuse(self.recorder, claim, f[0].script, f[0].dtype)]
+
+    def own(self, claim: Claim, wrong: Wrong) -> list[tuple[Recording, Fault]]:
         """The faults of runs with options with which the plain steps do not part from the rule already."""
         if self.partings is None:
             failing = (r for r in self.recorder.plain if not r.refused and fault_in(r, claim) is not None)
             self.partings = set(map(_options, failing))
         return [(r, fault) for r, fault in wrong.faults if _options(r) not in self.partings]
 
-    def tell(self, situation: Situation, claim: Claim, wrong: _Wrong) -> Verdict:
+    def tell(self, situation: Situation, claim: Claim, wrong: Wrong) -> Verdict:
         """Tell of what is wrong in full."""
         clause, runs = situation.clause, wrong.runs
         if wrong.raises:  # there is nothing to hold a diagnosis against
@@ -199,7 +192,7 @@ class Judgement:
         if situation is not PLAIN:
             faults = self.own(claim, wrong) or faults
         if clause.id == "reused":
-            of_reuse = [f for f in faults if by_reuse(self.recorder, claim, f[0].script, f[0].dtype)]
+            of_reuse = self.by_reuse(claim, wrong)
             if not of_reuse and self.parts:
                 return clause.verdict(FAILED, note=f"{runs} part from the rule", diagnosis=PARTS)
             faults = of_reuse or faults
@@ -225,6 +218,9 @@ class Judgement:
         diagnosis = diagnose(claim, traces, others)
         if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
             diagnosis = dataclasses.replace(found, first=True)
+        narrow = all({*t.dtypes.values()} <= {*NARROW} for t in traces)
+        if diagnosis is not None and narrow and not diagnosis.complete:  # in so few bits much fits by chance
+            diagnosis = None
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
@@ -245,17 +241,3 @@ class Judgement:
 
 def _options(recording: Recording) -> str:
     return str(sorted(recording.options.items()))
-
-
-def _runs_away(recording: Recording, claim: Claim) -> bool:
-    """Whether the rule itself makes numbers in this run that a float cannot hold, or hardly."""
-    if (trace := recording.trace) is None:
-        return False
-    numbers = [abs(x) for m in trace.steps for value in m.w.values() for x in elements(value)]
-    if all(x < FAR for x in numbers):
-        return False
-    try:
-        expected = claim.expected(trace.script)
-    except InputError:  # so far that it is not gone on with
-        return True
-    return any(abs(x) > FAR for m in expected.steps for value in m.w.values() for x in elements(value))

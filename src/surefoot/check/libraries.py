@@ -72,6 +72,22 @@ def adam_hat(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
 
 
 @rule(
+    title="Adam whose bias corrections are products of each step's betas, the same while those stay",
+    exact=False,
+    slots={"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    source="as torch.optim.NAdam keeps mu_product",
+)
+def adam_products(w, d, m=0, v=0, v_max=0, c1=1, c2=1, *, lr, beta1, beta2, eps, amsgrad):
+    c1 = yield "c1", c1 * beta1
+    c2 = yield "c2", c2 * beta2
+    m = yield "m", beta1 * m + (1 - beta1) * d
+    v = yield "v", beta2 * v + (1 - beta2) * d**2
+    if amsgrad:
+        v = yield "v_max", maximum(v_max, v)
+    return w - lr * (m / (1 - c1)) / (sqrt(v / (1 - c2)) + eps)
+
+
+@rule(
     title="Adagrad with ε under the root, as in Keras and optax",
     exact=False,
     slots={"t": "step", "v": "sum"},
@@ -124,6 +140,16 @@ def sgd_falling(w, d, t=0, *, lr):
 
 
 @rule(
+    title="SGD whose buffer takes gradients in while momentum is 0, too, as by the bare formula",
+    slots={"b": "momentum_buffer"},
+    source="b = momentum * b + d at every step, without a condition",
+)
+def sgd_unconditional(w, d, b=None, *, lr, momentum, dampening, nesterov):
+    b = yield "b", d if b is None else momentum * b + (1 - dampening) * d
+    return w - lr * (d + momentum * b if nesterov else b)
+
+
+@rule(
     title="Adamax with ε added after the maximum, as in Keras and optax",
     exact=True,
     slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
@@ -148,14 +174,14 @@ def two_points(w, d, y=None, *, lr, momentum):
 
 
 _OF = {
-    "torch": (sgd_falling, two_points),
+    "torch": (sgd_falling, two_points, sgd_unconditional),
     "keras": (two_points,),
     "rmsprop": (rmsprop_under, rmsprop_keras, rmsprop_tf),
     "adagrad": (adagrad_under,),
     "adamax": (adamax_after,),
     "nadam": (nadam_unscheduled,),
 }
-_OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), (amsgrad_corrected, adam_hat))
+_OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), (amsgrad_corrected, adam_hat, adam_products))
 
 
 def elsewhere(held: Rule) -> Iterator[Rule]:

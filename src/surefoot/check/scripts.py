@@ -28,7 +28,7 @@ SMOOTH = ((1, HALF, 2), (-HALF, 1, -1), (1, -2, HALF), (-1, HALF, 1))  # never 0
 FALLING = (1, Fraction(-3, 16), Fraction(-5, 32))
 TINY = Fraction(1, 2**21)
 NEAR_1 = Fraction(127, 128)  # some hold momentum to what they think is usual
-LARGE = 4096  # what is clipped or clamped on the way shows in numbers of this size
+LARGE = 2**17  # what is clipped or clamped on the way shows in numbers of this size
 OTHER = ((-1, 2), (HALF, 0), (1, 1), (0, -2))
 
 
@@ -92,6 +92,8 @@ def changed_options(words: Words, options: Options, rng: random.Random) -> Itera
             yield _one(options, {3: (Set(option, second),)})
             if words.hyper[option] == "weight_decay":  # also where a condition may go wrong
                 yield _one(options, {2: (Set(option, 0),), 3: (Set(option, 1),), 4: (Set(option, 2),)})
+            if words.hyper[option] == "momentum":
+                yield _one(options, {2: (Set(option, 0),), 3: (Set(option, second),)})
 
 
 def moved(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
@@ -103,7 +105,7 @@ def moved(words: Words, options: Options, rng: random.Random) -> Iterator[Script
 
 
 def late(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
-    """First gradients that come late, some missing in between, one of zeros, one that never comes."""
+    """First gradients that come late, some missing in between, one of zeros, one, and a group's, never."""
     start = {"a": START, "b": (1, -2), "c": (2,), "d": (3, 1)}
     group = (Group(tuple(start), options),)
     a, b, c = SMOOTH, [g[:2] for g in OTHER], [(1,), (0,), (HALF,), (1,)]
@@ -112,6 +114,8 @@ def late(words: Words, options: Options, rng: random.Random) -> Iterator[Script]
         {"a": a[2], "b": b[2]},
     ]))  # fmt: skip
     yield Script(start, group, _steps([{"b": b[2]}, {}, {"a": a[0], "b": b[0]}, {"a": a[1], "c": c[1]}]))
+    idle = Group(("a",), options), Group(("b",), options)
+    yield Script({n: start[n] for n in "ab"}, idle, _steps([{"b": b[0]}]))
 
 
 def groups(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
@@ -141,7 +145,10 @@ def twins(words: Words, options: Options, rng: random.Random) -> Iterator[Script
 
 def reused(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
     """One gradient tensor throughout, overwritten after each step: what is kept must be a copy."""
-    yield _one(options, reuse_gradients=True)
+    gradients: list[dict[str, Any]] = [{"w": SMOOTH[0]}]
+    gradients += [{"w": g, "late": x} for g, x in zip(SMOOTH[1:], OTHER[1:], strict=True)]
+    group = (Group(("w", "late"), options),)
+    yield Script({"w": START, "late": (2, -3)}, group, _steps(gradients), reuse_gradients=True)
     # weight decay and maximize make a new tensor of the gradient, and would hide that it is kept
     bare = {
         o: words.off(o) if words.hyper[o] in ("weight_decay", "maximize") else v for o, v in options.items()
@@ -151,12 +158,15 @@ def reused(words: Words, options: Options, rng: random.Random) -> Iterator[Scrip
 
 
 def sizes(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
-    """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32."""
+    """Tensors of one element and of sizes about vector registers: V−1, V, V+1, 2V+3 for V = 8, 16 and 32.
+
+    And as many as a path for many tensors may wait for.
+    """
     fates = [
         (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1))) for _ in range(12)
     ]
     start, gradients = {}, [{}, {}]  # type: ignore[var-annotated]
-    for size in (1, 7, 8, 9, 15, 16, 17, 19, 31, 33, 35, 67):
+    for size in (1, 7, 8, 9, 15, 16, 17, 19, 31, 33, 35, 67, 2, 3, 4, 5, 6):
         start[f"w{size}"], *rows = zip(*(rng.choice(fates) for _ in range(size)), strict=True)
         for step, row in zip(gradients, rows, strict=True):
             step[f"w{size}"] = row
@@ -164,12 +174,12 @@ def sizes(words: Words, options: Options, rng: random.Random) -> Iterator[Script
 
 
 def dimensions(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
-    """A vector, a matrix, a column, a convolution's weight, and a vector of more than a thousand elements."""
+    """A vector, a matrix, a column, weights of convolutions, a vector of more than a thousand elements."""
     fates = [
         (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1)), rng.choice((1, HALF)))
         for _ in range(12)
     ]
-    sizes = {"v": (3,), "m": (3, 4), "c": (5, 1), "k": (2, 3, 2, 2), "big": (1031,)}
+    sizes = {"v": (3,), "m": (3, 4), "c": (5, 1), "k": (2, 3, 2, 2), "big": (1031,), "l": (2, 3, 2)}
     rows: dict[str, list[Any]] = {}
     for name, size in sizes.items():
         columns = zip(*(rng.choice(fates) for _ in range(math.prod(size))), strict=True)

@@ -46,7 +46,7 @@ SITUATIONS = (
     _situation(
         "changed-options", "other hyperparameters may change on the way", scripts.changed_options,
         "Momentum and weight decay have schedules too.",
-        "Read every option from its group in step(), not in __init__.",
+        "Read every option from its group in step(), not in __init__, and keep nothing of an old value.",
     ),
     _situation(
         "moved", "parameters moved from outside are taken as they are", scripts.moved,
