@@ -424,3 +424,16 @@ class OutOfPlace(Plain):
 )
 def test_a_step_that_does_not_work_is_mended_where_it_is(wrong, words):
     assert words in check(wrong, only=["steps"])["steps"].mend
+
+
+class ById(Plain):
+    def update(self, group):
+        for p in group["params"]:
+            buffer = self.state[id(p)].setdefault("b", torch.zeros_like(p))
+            p.sub_(group["lr"] * buffer.mul_(0.5).add_(p.grad))
+
+
+def test_state_under_a_number_in_the_place_of_its_parameter_is_told():
+    verdict = check(ById, only=["state-in-state", "option-effect"])["state-in-state"]
+    assert verdict.failed
+    assert verdict.mend == "Keep the state under the parameter, self.state[p], and not self.state[id(p)]."

@@ -64,6 +64,11 @@ OF_CLAIMS = (
         AS_SAVED,
     ),
     (
+        "state-in-state",
+        "keys of self.state",
+        "Keep the state under the parameter, self.state[p], and not self.state[id(p)].",
+    ),
+    (
         "goes-back",
         "the groups' options",
         AS_SAVED,

@@ -55,7 +55,8 @@ def state(opt: Any, w: Tensor) -> dict[str, Any]:
             return v
         return v.tolist() if hasattr(v, "tolist") else type(v).__name__  # of two objects only the kind is one
 
-    return {k: plain(v) for k, v in getattr(opt, "state", {}).get(w, {}).items()}
+    kept = getattr(opt, "state", {})
+    return {k: plain(v) for p in kept if p is w for k, v in kept[p].items()}
 
 
 def options(opt: Any) -> list[dict[str, str]]:
