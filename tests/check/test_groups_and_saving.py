@@ -396,7 +396,7 @@ class Raises(torch.optim.SGD):
 def test_an_exception_that_cannot_be_described_is_an_exception(tmp_path):
     file = tmp_path / "raises.py"
     file.write_text(UNSPEAKABLE)
-    assert "it cannot be told" in check(f"{file}:Raises", only=["steps"])["steps"].note
+    assert check(f"{file}:Raises", only=["steps"])["steps"].note == "Unspeakable"
 
 
 class WithoutNoGrad(Plain):
@@ -437,3 +437,52 @@ def test_state_under_a_number_in_the_place_of_its_parameter_is_told():
     verdict = check(ById, only=["state-in-state", "option-effect"])["state-in-state"]
     assert verdict.failed
     assert verdict.mend == "Keep the state under the parameter, self.state[p], and not self.state[id(p)]."
+
+
+class NanInBfloat16(Plain):
+    def update(self, group):
+        for p in group["params"]:
+            p.sub_(group["lr"] * p.grad * (torch.nan if p.dtype == torch.bfloat16 else 1))
+
+
+class ScratchInGrad(Plain):
+    """As MADGRAD: p.grad is worked on in float32, and elsewhere a copy of it."""
+
+    def update(self, group):
+        for p in group["params"]:
+            p.sub_(p.grad.float().mul_(2 * group["lr"]).to(p.dtype))
+
+
+class ForgetsAdded(Plain):
+    """A group that is added later is never stepped."""
+
+    def defaults_of(self, options):
+        self.seen = 0
+        return options
+
+    def steps(self, closure):
+        self.seen = self.seen or len(self.param_groups)
+        for group in self.param_groups[: self.seen]:
+            self.update(group)
+
+
+class StateInInit(Plain):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        for p in self.param_groups[0]["params"]:
+            if p.requires_grad:
+                self.state[p]["buffer"] = torch.zeros_like(p)
+
+    def update(self, group):
+        for p in group["params"]:
+            if p.grad is not None:
+                p.sub_(group["lr"] * self.state[p]["buffer"].mul_(0.5).add_(p.grad))
+
+
+def test_a_fault_is_told_where_it_is_and_no_other():
+    assert check(NanInBfloat16, only=["small-steps"])["small-steps"].outcome == "not applicable"
+    report = check(ScratchInGrad, only=["grad-kept", "every-dtype"])
+    assert [v.clause.id for v in report.failures] == ["grad-kept"]
+    report = check(ForgetsAdded, only=["add-group", "goes-back"])
+    assert [v.clause.id for v in report.failures] == ["add-group"]
+    assert check(StateInInit, only=["frozen"])["frozen"].mend.startswith("Make the state of a parameter when")

@@ -59,6 +59,11 @@ class FlatSGD(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group, flat in zip(self.param_groups, self.flat, strict=True):
+            laid_out = {id(p) for _, members in flat for p in members}
+            for p in group["params"]:  # frozen when they were laid out, and no longer
+                if p.grad is not None and id(p) not in laid_out:
+                    v = self._velocity([p]) if group["momentum"] else None
+                    self._update(p.view(-1), p.grad.reshape(-1).clone(), v, group)
             for vector, members in flat:
                 live = [p for p in members if p.grad is not None]
                 if len(live) == len(members):

@@ -53,6 +53,13 @@ def goes_back(make: Make, other: dict[str, Any]) -> Claims:
     right, back, fresh = ([w.tolist() for w in ws] for ws in (usual, weights, again))
     if back == right:
         after = before  # it may keep what it likes, if only the run goes on
+    straight = [weight(2, 2) for _ in range(3)]
+    third = make([{"params": straight[:2]}, {"params": straight[2:], **other}])
+    run(third, straight[1:2], range(1))
+    run(third, straight[1:], range(1, 3))
+    run(third, straight, range(3, 5))
+    if [w.tolist() for w in straight] != right:
+        fresh = right  # what is added is stepped otherwise than what was there, which add-group tells
     return [
         ("the parameters after 5 steps, state_dict() being called after 3", right, on, 1e-6),
         (

@@ -243,8 +243,10 @@ class _Work:
             clause = dataclasses.replace(clause, why=UNMADE)
             diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
         elif clause.id == "steps" and not finding.died:
-            mend = of_step(finding.note, finding.where if finding.raised else "", not options)
-            clause = clause if options else dataclasses.replace(clause, why=NEVER)
+            # an option that was given may need what is not here, as capturable a GPU
+            asked = bool(options or set(self.questions.given) - {"lr"})
+            mend = of_step(finding.note, finding.where if finding.raised else "", not asked)
+            clause = clause if asked else dataclasses.replace(clause, why=NEVER)
         of_groups = clause.id == "steps" and "has no attribute 'param_groups'" in finding.note
         if (of_groups or clause.id == "is-optimizer") and self.questions.fact("an optimizer") == UNREADY:
             diagnosis, mend = f"{UNREADY.capitalize()}.", MEND_UNREADY

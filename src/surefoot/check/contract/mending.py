@@ -102,11 +102,12 @@ OF_CLAIMS = (
     (
         "gradient-pauses",
         "the other parameter",
-        "Skip a parameter by continue, never by return or break; keep its state under self.state[p].",
+        "Step each parameter for itself: skip one by continue, never by return or break, and keep its state "
+        "under self.state[p].",
     ),
     (
         "takes-parameters",
-        "is empty",
+        "empty",
         "Ask nothing of group['params'][0]: a model without biases has a group of none; never return there.",
     ),
     (
@@ -118,6 +119,12 @@ OF_CLAIMS = (
         "frozen",
         "unfrozen",
         "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may change.",
+    ),
+    (
+        "frozen",
+        "Error: ",
+        "Make the state of a parameter when it is first stepped: one that is frozen at first may be trained "
+        "later. And if p.grad is None: continue.",
     ),
     (
         "nothing-else",
@@ -143,7 +150,8 @@ OF_CLAIMS = (
     (
         "every-dtype",
         "p.grad",
-        "p.grad.double() and .to(dtype) are p.grad itself where it has that dtype: work on it out of place.",
+        "Leave p.grad as it is: .double() and .to(dtype) give p.grad itself where it has that dtype, so work "
+        "out of place.",
     ),
     (
         "dtype-state",

@@ -74,7 +74,7 @@ class Questions:
         if "raised" in answer:
             if name != "an optimizer" and (why := self.lacking(answer["raised"])):
                 return why
-            return f"{answer['raised']['kind']}: {_brief(answer['raised']['said'])}"
+            return _told(answer["raised"])
         return answer["claims"]  # type: ignore[no-any-return]
 
     def lacking(self, raised: Mapping[str, str]) -> str:
@@ -159,7 +159,7 @@ class Questions:
         raised = answer["raised"]
         if clause.id != "steps" and (why := self.lacking(raised)):
             return Finding(NOT_APPLICABLE, why)
-        note = f"{raised['kind']}: {_brief(raised['said'])}"
+        note = _told(raised)
         says_so = raised["kind"] in SAYS_SO
         refused = says_so and raised["action"] == "construction" and not clause.strict
         refused |= bool(clause.refusal) and clause.refusal in note.lower()
@@ -170,6 +170,11 @@ class Questions:
         if clause.each or case.get("shapes") == VECTOR:  # if vectors cannot be stepped, others tell
             return Finding(NOT_APPLICABLE, note)
         return Finding(FAILED, note, "no exception", note, raised["line"], raised=raised)
+
+
+def _told(raised: Mapping[str, Any]) -> str:
+    said = _brief(raised["said"])
+    return f"{raised['kind']}: {said}" if said else str(raised["kind"])
 
 
 def _brief(said: str) -> str:
