@@ -105,15 +105,9 @@ OF_CLAIMS = (
         "Step each parameter for itself: skip one by continue, never by return or break, and keep its state "
         "under self.state[p].",
     ),
-    (
-        "takes-parameters",
-        "empty",
-        "Ask nothing of group['params'][0]: a model without biases has a group of none; never return there.",
-    ),
-    (
-        "takes-parameters",
-        "IndexError",
-        "Ask nothing of group['params'][0]: a model without biases has a group of none.",
+    *(
+        ("takes-parameters", words, "A model without biases has a group of none: pass over it by continue.")
+        for words in ("is empty", "IndexError", ".empty()", "non-empty")
     ),
     (
         "frozen",
