@@ -34,7 +34,6 @@ EQUIVALENT = {
     "functional:31: p.copy_(w) -> if b is not None:": APART,
     "functional:33: w, b = sgd(p, p.grad.clone(), state.get('momentum_buffer'), *h) -> "
     "w, b = sgd(p, p.grad, state.get('momentum_buffer'), *h)": "sgd() makes a new tensor of the gradient",
-    "functional:35: if b is not None: -> if True:": "a None is stored, which means the same as no entry",
     "keras:22: p.mul_(1 - lr * group['weight_decay']) -> "
     "v = self.state[p].setdefault('velocity', torch.zeros_like(p))": APART,
     "keras:26: v = self.state[p].setdefault('velocity', torch.zeros_like(p)) -> "
