@@ -161,7 +161,7 @@ SAID = {
         "It wrote into the line on which its process answers, and was stopped.",
     ),
     "ExitsPython": ("zero-grad", "SystemExit: done"),
-    "RaisesWithoutWords": ("zero-grad", "Silent: "),
+    "RaisesWithoutWords": ("zero-grad", "Silent"),
     "KilledByARealTimeSignal": ("zero-grad", "It ended its process with signal 40."),
 }
 
