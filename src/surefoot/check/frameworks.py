@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from surefoot.check.libraries import elsewhere
-from surefoot.rules import Rule, get
+from surefoot.rules import Rule
 
-__all__ = ["FRAMEWORKS", "as_there", "has_form", "sgd_of"]
+__all__ = ["FRAMEWORKS", "as_there", "has_form"]
 
 # as written in names → the rule or its alias that is its SGD; none where it has several of its own
 FRAMEWORKS = {
@@ -52,12 +52,6 @@ _FORMS = {
     "jax": _SAME,
     "paddle": {**_SAME, "rmsprop": "rmsprop_keras", "adagrad": "adagrad"},
 }
-
-
-def sgd_of(framework: str) -> Rule | None:
-    """The SGD of a library, by a name of it."""
-    alias = FRAMEWORKS[framework]
-    return get(alias) if alias else None
 
 
 def has_form(rule: Rule, framework: str) -> bool:

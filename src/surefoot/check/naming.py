@@ -11,7 +11,7 @@ from surefoot.check.frameworks import FRAMEWORKS, as_there, has_form
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
-__all__ = ["Name", "claims_momentum", "denies", "named_after", "read_name", "title"]
+__all__ = ["Name", "claims_momentum", "denies", "read_name", "title"]
 
 # class names that are no rule's own name, all of them torch's SGD
 OF_SGD = (
@@ -96,12 +96,6 @@ class Name:
     def whole(self) -> bool:
         """Whether that is all that the name says."""  # Muon's rule is only what it orthogonalises
         return self.rule is not None and not self.rest and self.rule.name != "muon"
-
-
-def named_after(name: str, words: Words) -> tuple[Rule | None, bool]:
-    """The rule that a class is named after, and if that is all that the name says; see `read_name`."""
-    read = read_name(name, words)
-    return read.rule, read.whole
 
 
 def read_name(name: str, words: Words) -> Name:

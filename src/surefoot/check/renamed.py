@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.check.claim import Claim
-from surefoot.check.naming import named_after
+from surefoot.check.naming import read_name
 from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.scripts import few
 from surefoot.check.variants import variants
@@ -85,7 +85,7 @@ def understood(patient: Patient, words: Words, rule: Rule | None) -> Words | Non
 
 def _without_more(patient: Patient, words: Words) -> Words | None:
     """The words without options that are off, and that the rule of its class's name does not have."""
-    named, _ = named_after(patient.signature.name, words)
+    named = read_name(patient.signature.name, words).rule
     more = words.unheard(named) if named is not None else []
     return words.without(more) if more and not any(words.values.get(o) for o in more) else None
 
@@ -99,7 +99,8 @@ def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | No
         new = {h for o, h in usual.hyper.items() if o not in words.hyper}
         # weight decay is 0 unless it is given; any other would not be off in the plain steps
         return usual if found is None and new == {"weight_decay"} else found
-    named, whole = named_after(patient.signature.name, words)
+    read = read_name(patient.signature.name, words)
+    named = read.rule
     rules = [r for r in (named, *RULES.values()) if r is not None and not r.mistake and doubtful(words, r)]
     for candidate in rules:
         if candidate is not named and candidate.name in ("adamw", "amsgrad"):  # Adam, in plain steps
@@ -107,7 +108,7 @@ def _understood(patient: Patient, words: Words, rule: Rule | None) -> Words | No
         found = by_trial(patient, words, candidate, most=len(_VALUES) if candidate is named else 3)
         if found is not None:
             return found
-    if named is None or not whole or not doubtful(words, named):
+    if named is None or not read.whole or not doubtful(words, named):
         return None
     usual = as_usual(words, named)
     # what is left and not off may do something of its own
