@@ -40,3 +40,25 @@ def test_what_steps_in_backward_is_told_so_and_not_accused(rule):
 def test_nothing_can_be_identified_of_it():
     with pytest.raises(InputError, match="while backward"):
         identify(InBackward)
+
+
+class OfMatrices(InBackward):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        if any(p.ndim != 2 for group in self.param_groups for p in group["params"]):
+            raise ValueError("only matrices")
+
+
+class Rescales(torch.optim.SGD):
+    """Its constructor changes the parameters, and no hook does."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr)
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.detach().mul_(0.5)
+
+
+def test_one_that_takes_matrices_alone_is_seen_too_and_a_constructor_is_no_hook():
+    assert check(OfMatrices, only=["rule"])["rule"].note == IN_BACKWARD
+    assert check(Rescales, only=["steps"])["steps"].note != IN_BACKWARD

@@ -56,14 +56,18 @@ def hooked(subject: Subject, given: Options) -> Subject:
     made = subject.make
     if isinstance(made, type):  # torch hooks the step of a class that something is made of
         made = type(subject.signature.name, (made,), {})
-    p = torch.nn.Parameter(torch.ones(2))
-    try:
-        opt = made([p], **subject.signature.call(given))
-        (3 * p).sum().backward()  # type: ignore[no-untyped-call]
-    except Exception:  # that is told elsewhere
-        return subject
-    taken = p.grad is None or not torch.equal(p, torch.ones(2))
-    del opt  # hooks may hold it weakly
+    taken = False
+    for shape in ((2,), (2, 2)):  # some take matrices alone
+        p = torch.nn.Parameter(torch.ones(shape))
+        try:
+            opt = made([p], **subject.signature.call(given))
+            before = p.detach().clone()
+            (3 * p).sum().backward()  # type: ignore[no-untyped-call]
+        except Exception:  # that is told elsewhere
+            continue
+        taken = p.grad is None or not torch.equal(p, before)
+        del opt  # hooks may hold it weakly
+        break
     return dataclasses.replace(subject, signature=dataclasses.replace(subject.signature, in_backward=taken))
 
 

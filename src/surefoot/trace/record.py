@@ -215,7 +215,9 @@ class _Recording:
     def state(self) -> dict[str, dict[str, Value]]:
         found: dict[str, dict[str, Value]] = {}
         for name, p in self.parameters.items():
-            slots = _slots(getattr(self.optimizer, "state", {}), p)  # a class without torch's base has none
+            held_by = getattr(self.optimizer, "state", {})  # a class without torch's base has none
+            # by no look-up: where it is kept by id(p), which is p's hash, p would be compared with that
+            slots: Mapping[str, Any] = next((kept for key, kept in held_by.items() if key is p), {})
             kept = {str(slot): read(v) for slot, v in slots.items() if is_real(v)}
             self.state_dtypes |= {str(k): dtype_of(v) for k, v in slots.items() if is_real(v) and dtype_of(v)}
             if kept:
@@ -237,12 +239,3 @@ class _Recording:
             raise OptimizerRaised(
                 action, step, self.trace() if self.optimizer is not None else None
             ) from error
-
-
-def _slots(state: Mapping[Any, Any], p: Any) -> Mapping[str, Any]:
-    """What a state holds for a parameter; none, where it is kept by id(p), which is p's hash."""
-    try:
-        found: Mapping[str, Any] = state.get(p, {})
-    except RuntimeError:  # p was compared with that number, element by element
-        found = next((slots for key, slots in state.items() if key is p), {})
-    return found
