@@ -486,3 +486,15 @@ def test_a_fault_is_told_where_it_is_and_no_other():
     report = check(ForgetsAdded, only=["add-group", "goes-back"])
     assert [v.clause.id for v in report.failures] == ["add-group"]
     assert check(StateInInit, only=["frozen"])["frozen"].mend.startswith("Make the state of a parameter when")
+
+
+class LeavesThreads(Plain):
+    def update(self, group):
+        torch.set_num_threads(1 + torch.get_num_threads() % 2)
+        raise RuntimeError("not today")
+
+
+def test_the_threads_of_the_program_that_checks_stay_what_they_are():
+    before = torch.get_num_threads()
+    check(LeavesThreads, only=["nothing-else", "steps"], sandbox=False)
+    assert torch.get_num_threads() == before

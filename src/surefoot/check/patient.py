@@ -144,10 +144,12 @@ def _tolerant(subject: Subject, kind: str) -> Subject:
 def _kept(mode: str = "warn") -> Iterator[None]:
     """Autograd on, no warnings of torch's, and torch.empty making NaN: who reads it shall not pass by luck.
 
-    Afterwards all is as it was, whatever the optimizer did: who turns autograd off, or sets a default dtype,
-    must not make the next one look wrong, nor the program that has it checked.
+    Afterwards all is as it was, whatever the optimizer did: who turns autograd off, sets a default dtype or
+    other threads, or raises where a clause has set some, must not make the next one look wrong, nor the
+    program that has it checked.
     """
     before, dtype = torch.get_deterministic_debug_mode(), torch.get_default_dtype()
+    threads = torch.get_num_threads()
     torch.set_deterministic_debug_mode(mode)
     try:
         with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
@@ -156,6 +158,8 @@ def _kept(mode: str = "warn") -> Iterator[None]:
     finally:
         torch.set_deterministic_debug_mode(before)
         torch.set_default_dtype(dtype)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
 
 class _Refused(Exception):
