@@ -20,6 +20,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from surefoot.loading import quick_frames
+
 OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
 FILE_LIMIT = 1 << 26  # bytes of any file that it may write
 TRIAL = 20.0  # seconds for a first step
@@ -29,8 +31,9 @@ LONGEST = 600  # seconds for one answer, should the parent die without a word; w
 def serve(control: socket.socket) -> None:
     """Fork a worker for each order, and say how each one ended."""
     gc.disable()  # what importing makes stays: no collection need look at it, now or in a worker
-    import torch
-    import torch._dynamo  # the first step() of any optimizer imports it
+    with quick_frames():
+        import torch
+        import torch._dynamo  # the first step() of any optimizer imports it
 
     import surefoot.check.patient
     import surefoot.trace.plain  # noqa: F401  (what a worker needs is imported before it is forked)

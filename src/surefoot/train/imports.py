@@ -14,7 +14,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from surefoot.loading import before_torch
+from surefoot.loading import before_torch, quick_frames
 
 __all__ = ["STRICT", "lean", "strict", "whole", "x86"]
 
@@ -39,7 +39,8 @@ def lean() -> None:
     before_torch()
     later = sys.modules[_SHAPES] = _Later(_SHAPES)
     try:
-        torch = importlib.import_module("torch")
+        with quick_frames():
+            torch = importlib.import_module("torch")
     finally:
         if sys.modules.get(_SHAPES) is later:
             del sys.modules[_SHAPES]

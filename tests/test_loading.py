@@ -1,0 +1,41 @@
+"""What is done while torch or a user's file is imported."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+
+import pytest
+
+from surefoot.loading import quick_frames
+
+
+def test_the_module_of_a_frame_is_found_without_a_look_at_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, search = sys._getframe(), inspect.getmodule
+    with quick_frames():
+        monkeypatch.setattr(os.path, "realpath", lambda *_, **__: pytest.fail("a file was looked at"))
+        monkeypatch.setattr(inspect, "modulesbyfile", {})
+        found = inspect.getmodule(frame)
+        lines = inspect.getframeinfo(frame).code_context
+        monkeypatch.undo()
+        of_a_class = inspect.getmodule(pytest.MonkeyPatch)
+    assert found is search(frame) is sys.modules[__name__]
+    assert lines is not None
+    assert "getframeinfo(frame)" in lines[0]
+    assert of_a_class is search(pytest.MonkeyPatch)
+    assert inspect.getmodule is search
+
+
+def test_a_frame_of_no_module_has_none() -> None:
+    frames: list[object] = []
+    exec("import sys; keep(sys._getframe())", {"keep": frames.append})
+    with quick_frames():
+        assert inspect.getmodule(frames[0]) is None
+
+
+def test_inspect_searches_as_before_once_an_import_has_failed() -> None:
+    search = inspect.getmodule
+    with pytest.raises(ImportError, match="broken"), quick_frames():
+        raise ImportError("broken")
+    assert inspect.getmodule is search
