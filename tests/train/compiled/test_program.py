@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import surefoot
-from surefoot.train.compiled import verify
+from surefoot.train.compiled import program, verify
+from surefoot.train.compiled.noise import by_bits
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import Untraceable, trace
 from surefoot.train.compiled.step import CompiledSteps
@@ -35,8 +36,8 @@ def hyper(optimizer):
 
 
 def attached(model, optimizer, x, y, clip=None, accumulate=1):
-    program = trace(Job(model, nn.functional.cross_entropy, optimizer, clip, None, accumulate), x, y)
-    package = Package(lambda inputs: [program.graph(*inputs)], program.momenta, program.noise)
+    traced = trace(Job(model, nn.functional.cross_entropy, optimizer, clip, None, accumulate), x, y)
+    package = Package(lambda inputs: [traced.graph(*inputs)], traced.momenta, traced.noise)
     return CompiledSteps(model, optimizer, package)
 
 
@@ -122,7 +123,12 @@ def test_a_small_difference_is_seen(job, factor):
     assert "rounding is" in str(steps.disagreement(take, x, y, hyper(optimizer) * factor))
 
 
-def test_dropout_draws_the_numbers_that_eager_steps_draw(job):
+@pytest.mark.parametrize("bits", [False, True])
+def test_dropout_draws_the_numbers_that_eager_steps_draw(job, bits, monkeypatch):
+    if bits and not by_bits():
+        pytest.skip("here bernoulli_ is drawn in another way, as by Intel's library")
+    monkeypatch.setattr(program, "by_bits", lambda: bits)
+
     def run(take):
         model, optimizer, x, y = job()
         with torch.random.fork_rng():

@@ -27,7 +27,7 @@ import surefoot
 from surefoot.optim.functional import sgd
 from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
-from surefoot.train.compiled.noise import Noise
+from surefoot.train.compiled.noise import Noise, by_bits
 from surefoot.train.compiled.options import constants
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
@@ -87,7 +87,7 @@ def key(job: Job, x: Tensor, y: Tensor) -> str:
         [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss")],
         [fingerprint(used) for used in (sgd, parts, weighted, weigher)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
-        [platform.machine(), AT_FIRST, _COMPILER],
+        [platform.machine(), AT_FIRST, _COMPILER, by_bits()],
         torch.backends.cpu.get_cpu_capability(),
         hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest(),
     ]
@@ -182,7 +182,9 @@ def load(name: str) -> Package | None:
             return None
         if hashlib.sha256(package.read_bytes()).hexdigest() != about["sha256"]:
             return None
-        noise = [Noise(n["op"], tuple(n["shape"]), n["dtype"], tuple(n["args"])) for n in about["noise"]]
+        noise = [
+            Noise(n["op"], tuple(n["shape"]), n["dtype"], tuple(n["args"]), n["bits"]) for n in about["noise"]
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return Package(_loaded(package).run, tuple(about["momenta"]), tuple(noise))

@@ -26,7 +26,7 @@ from surefoot.errors import first_line
 from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.fingerprint import Untold
-from surefoot.train.compiled.noise import DRAWN_BY, Noise
+from surefoot.train.compiled.noise import BITS, DRAWN_BY, Noise, by_bits, threshold
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
@@ -168,11 +168,20 @@ def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:
             raise Untraceable(f"it draws random numbers by {target}, which has no form outside the program")
         value = node.meta["val"]
         args = tuple(float(a) for a in node.args[1:] if isinstance(a, (int, float)))
-        noise.append(Noise(str(target), tuple(value.shape), str(value.dtype).removeprefix("torch."), args))
+        bits = DRAWN_BY[str(target)] == "bernoulli_" and by_bits()
+        dtype = str(value.dtype).removeprefix("torch.")
+        noise.append(Noise(str(target), tuple(value.shape), dtype, args, bits))
         with nodes.inserting_after(last):
             last = nodes.placeholder(f"noise_{len(noise)}")
         last.meta = dict(node.meta)
-        node.replace_all_uses_with(last)
+        drawn = last
+        if bits:
+            aten = torch.ops.aten
+            with nodes.inserting_before(node):
+                low = nodes.call_function(aten.bitwise_and.Scalar, (last, BITS))
+                ones = nodes.call_function(aten.lt.Scalar, (low, threshold(*args)))
+                drawn = nodes.call_function(aten._to_copy.default, (ones,), {"dtype": value.dtype})
+        node.replace_all_uses_with(drawn)
         nodes.erase_node(node)
     nodes.eliminate_dead_code()
     nodes.set_codegen(torch.fx.graph.CodeGen())
