@@ -19,6 +19,7 @@ from surefoot.train import threads
 from surefoot.train.fitting import fit
 from surefoot.train.imports import STRICT
 from surefoot.train.run import Interrupted
+from surefoot.train.shared import Way
 
 
 @pytest.fixture(autouse=True)
@@ -102,8 +103,8 @@ def test_tokens_are_counted_as_they_are() -> None:
 def test_up_to_torch_s_number_share_a_small_step(monkeypatch: pytest.MonkeyPatch) -> None:
     shared: list[list[int]] = []
 
-    def noted(step: Any, counts: list[int]) -> Any:
-        shared.append(counts)
+    def noted(step: Any, ways: list[Way], first: int) -> Any:
+        shared.append(sorted({way.threads for way in ways}))
         return step
 
     monkeypatch.setattr(threads, "Shared", noted)

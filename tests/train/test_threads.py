@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 import surefoot
-from surefoot.train import models, threads
+from surefoot.train import models, products, shared, threads
 from surefoot.train.config import Config
 from surefoot.train.engine import Job, eager
 from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
 from surefoot.train.losses import LOSSES
-from surefoot.train.shared import Shared
+from surefoot.train.shared import Shared, Way
 
 CLASSES = LOSSES["cross-entropy"]
 
@@ -196,6 +196,72 @@ def test_what_is_found_to_go_by_the_number_is_taken_by_one() -> None:
         assert isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=2), Shared)
         # an epoch's shorter last batch
         assert not isinstance(threads.shared(lambda j: _ByThreads(j, 3), job, _batch(), rest=3), Shared)
+
+
+class _Timed:
+    """A step that takes so long on a clock by each way, and whose loss may go by whole rows of products."""
+
+    now, divided = 0.0, products.AS_IT_FINDS
+
+    def __init__(self, job: Job, seconds: dict[Way, float], rows: float = 0) -> None:
+        self.step, self.seconds, self.rows = eager(job), seconds, rows
+        self.whole, self.flush = True, lambda: None
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        by_rows = _Timed.divided == products.WHOLE_ROWS
+        _Timed.now += self.seconds[Way(torch.get_num_threads(), by_rows)]
+        return self.step(x, y) + self.rows * by_rows
+
+
+@pytest.fixture
+def divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that can be told how to divide products, and a clock that steps move."""
+    divider = lambda: lambda parts: setattr(_Timed, "divided", parts)  # noqa: E731
+    monkeypatch.setattr(threads, "divider", divider)
+    monkeypatch.setattr(shared, "divider", divider)
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: _Timed.now)
+
+
+@pytest.mark.usefixtures("divided")
+@pytest.mark.parametrize(
+    ("two", "by_rows", "first"), [(0.5, 0.6, 2), (0.6, 0.5, 1), (2.0, 0.8, 1), (0.95, 1.0, 0), (3.0, 2.0, 0)]
+)
+def test_what_was_fastest_on_trial_takes_the_first_steps(two: float, by_rows: float, first: int) -> None:
+    seconds = {Way(1): 1.0, Way(2): two, Way(2, rows=True): by_rows}
+    with threads.up_to(2):
+        found = threads.shared(lambda job: _Timed(job, seconds), _job(_model()), _batch())
+    assert isinstance(found, Shared)
+    assert found._ways == [Way(1), Way(2, rows=True), Way(2)]
+    began = _Timed.now
+    found(*_batch())
+    assert _Timed.now - began == pytest.approx([1.0, by_rows, two][first])
+    assert _Timed.divided == products.AS_IT_FINDS
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("divided")
+def test_whole_rows_are_left_where_a_bit_goes_by_them() -> None:
+    seconds = {Way(1): 1.0, Way(2): 0.5, Way(2, rows=True): 0.1}
+    with threads.up_to(2):
+        found = threads.shared(lambda job: _Timed(job, seconds, rows=1), _job(_model()), _batch())
+    assert isinstance(found, Shared)
+    assert found._ways == [Way(1), Way(2)]
+
+
+@pytest.mark.usefixtures("divided")
+def test_whole_rows_are_for_two_threads() -> None:
+    with threads.up_to(4):
+        found = threads.shared(eager, _job(_model()), _batch())
+    assert isinstance(found, Shared)
+    assert found._ways == [Way(1), Way(2), Way(4)]
+
+
+def test_without_a_library_that_can_be_told_there_are_no_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "divider", lambda: None)
+    with threads.up_to(2):
+        found = threads.shared(eager, _job(_model()), _batch())
+    assert isinstance(found, Shared)
+    assert found._ways == [Way(1), Way(2)]
 
 
 class _Order:

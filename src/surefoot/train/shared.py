@@ -7,13 +7,15 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from surefoot.train.engine import Step
+from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS, divider
 
-__all__ = ["Shared", "idle"]
+__all__ = ["Shared", "Way", "idle"]
 
 _WARM, _WAKE, _CHUNK = 6, 2, 10  # steps: not timed at the start, or of a trial; timed together
 _PAUSE, _LONGEST = 40, 4000  # steps between two trials of another number of threads
@@ -31,6 +33,25 @@ def idle() -> float | None:
         return None
 
 
+class Way(NamedTuple):
+    """How a step is taken: by how many threads, and whether each makes whole rows of a matrix product."""
+
+    threads: int
+    rows: bool = False
+
+    def begin(self) -> None:
+        """From now on steps are taken this way."""
+        torch.set_num_threads(self.threads)
+        if self.rows and (divide := divider()) is not None:
+            divide(WHOLE_ROWS)
+
+    def end(self) -> None:
+        """From now on one thread works."""
+        torch.set_num_threads(1)
+        if self.rows and (divide := divider()) is not None:
+            divide(AS_IT_FINDS)
+
+
 class Shared:
     """A step, and how many threads it is taken by: found by the clock, again and again.
 
@@ -41,7 +62,8 @@ class Shared:
 
     Args:
         step: taken by one thread; its results must be the same by any number.
-        counts: the numbers of threads to choose from, growing from 1.
+        ways: to choose from, the first by one thread; a later one has as many as the one before, or more.
+        first: the number of that which takes the first steps.
         clock: gives seconds.
         idle: gives seconds that cores were idle, all together; None where that is not told.
     """
@@ -49,30 +71,35 @@ class Shared:
     def __init__(
         self,
         step: Step,
-        counts: Sequence[int],
+        ways: Sequence[Way],
+        first: int = 0,
         clock: Callable[[], float] = time.perf_counter,
         idle: Callable[[], float | None] = idle,
     ) -> None:
-        self._step, self._counts, self._clock, self._idle = step, counts, clock, idle
-        self._home = self._now = 0  # which of the counts is settled on, and which is in use: another on trial
-        self._up = True  # whether the next trial is of more threads
-        self._pauses = {True: _PAUSE, False: _PAUSE}  # before a trial of more, and of fewer
+        self._step, self._ways, self._clock, self._idle = step, ways, clock, idle
+        self._home = self._now = 0  # which of the ways is settled on, and which is in use: another on trial
+        self._up = True  # whether the next trial is of a later way, by more threads
+        self._pauses = {True: _PAUSE, False: _PAUSE}  # before a trial of a later one, and of an earlier
         self._pace = math.inf  # seconds a step, at home
         self._skip, self._wait, self._age = _WARM, 0, 0  # steps: not to time, before a trial, since settled
         self._calls, self._spent = 0, 0.0  # timed
         self._lost = 0.0  # seconds that the last steps at home took more than half as long again
         self._unit, self._unit_spent = 0, 0.0  # since the step was whole
         self._watched = clock(), idle()
+        if first:
+            self._settle(first)
+            self._skip = _WARM
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Take the step, or hand the batch in."""
-        torch.set_num_threads(self._counts[self._now])
+        way = self._ways[self._now]
+        way.begin()
         try:
             began = self._clock()
             loss = self._step(x, y)
             self._unit_spent += self._clock() - began
         finally:
-            torch.set_num_threads(1)
+            way.end()
         self._unit += 1
         if self._step.whole:
             calls, spent = self._unit, self._unit_spent
@@ -137,7 +164,7 @@ class Shared:
     def _settle(self, at: int) -> None:
         self._age = 0 if at != self._home else self._age
         self._home = self._now = at
-        if not 0 <= at + (1 if self._up else -1) < len(self._counts):
+        if not 0 <= at + (1 if self._up else -1) < len(self._ways):
             self._up = not self._up
         self._pace, self._wait = math.inf, self._pauses[self._up]
         self._skip, self._calls, self._spent, self._lost = 0, 0, 0.0, 0.0
@@ -151,7 +178,7 @@ class Shared:
             if now - began < _WATCHED:
                 return
             self._watched = now, idle
-            wanted = self._counts[other] - self._counts[self._home]
+            wanted = self._ways[other].threads - self._ways[self._home].threads
             if before is not None and idle is not None and idle - before < 0.7 * wanted * (now - began):
                 self._wait = _PAUSE
                 self._up = not self._home  # fewer next, if there are

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from surefoot.train.imports import STRICT, x86
 from surefoot.train.inputs import Inputs
 from surefoot.train.losses import LOSSES
 from surefoot.train.passing import passed
+from surefoot.train.products import divider
 from surefoot.train.randomness import unmoved
-from surefoot.train.shared import Shared
+from surefoot.train.shared import Shared, Way
 from surefoot.train.span import Span
 
 __all__ = ["AT_FIRST", "Choice", "by", "chosen", "kept", "plain", "shared", "small", "up_to"]
@@ -42,6 +44,8 @@ _PLAIN = (
 )  # fmt: skip
 _ADDED, _ADDED_COMPILED = 32_768, 2 * 4_096
 _ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD")
+
+_CLEARLY = 0.9  # of one thread's time: several that need less in a single trial take the first steps
 
 _most = 1
 
@@ -176,9 +180,20 @@ def shared(
         torch.manual_seed(0)
         drawn = torch.randn(tries, *x.shape, dtype=x.dtype)
     batches = [(given, y) for given in drawn] + [(drawn[0, :rest], y[:rest])] * (rest > 0)
-    results = [_result(make, job, batches, count) for count in counts]
-    same = all(torch.equal(a, b) for r in results[1:] for a, b in zip(results[0], r, strict=True))
-    return Shared(step, counts) if same else step
+    ways = [Way(count) for count in counts]
+    trials = [_tried(make, job, batches, way) for way in ways]
+    if not all(trial.same(trials[0]) for trial in trials):
+        return step
+    # for more threads than two a product may have too few rows; nor was it measured
+    if _most == 2 and divider() is not None:
+        way = Way(2, rows=True)
+        trial = _tried(make, job, batches, way)
+        if trial.same(trials[0]):
+            ways.insert(1, way)
+            trials.insert(1, trial)
+    fastest = min(range(len(ways)), key=lambda at: trials[at].seconds)
+    clearly = trials[fastest].seconds < _CLEARLY * trials[0].seconds
+    return Shared(step, ways, fastest if clearly else 0)
 
 
 def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None) -> bool:
@@ -195,18 +210,36 @@ def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None)
     return known and rows * max(given) < _ADDED and rows * given[-1] < _ADDED_COMPILED
 
 
-def _result(
-    make: Callable[[Job], Step], job: Job, batches: Sequence[tuple[Tensor, Tensor]], count: int
-) -> list[Tensor]:
-    """Losses, weights, gradients and state after steps on a copy by so many threads."""
+class _Trial(NamedTuple):
+    """What came of steps on a copy, and the seconds that they took after the first."""
+
+    results: list[Tensor]
+    seconds: float
+
+    def same(self, other: _Trial) -> bool:
+        """Whether losses, weights, gradients and state are the same to the bit."""
+        return all(torch.equal(a, b) for a, b in zip(self.results, other.results, strict=True))
+
+
+def _tried(
+    make: Callable[[Job], Step], job: Job, batches: Sequence[tuple[Tensor, Tensor]], way: Way
+) -> _Trial:
     copy = job.copied()
     modes.train(copy.model)
     with unmoved(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", NO_MEAN)
         torch.manual_seed(0)
-        with by(count):
+        with kept():
             step = make(copy)
-            losses = [step(*batch) for batch in batches]
+            way.begin()
+            try:
+                losses = [step(*batches[0])]
+                began = time.perf_counter()
+                losses += [step(*batch) for batch in batches[1:]]
+                seconds = time.perf_counter() - began
+            finally:
+                way.end()
     params = [*copy.model.parameters()]
     state = [t for p in params for t in copy.optimizer.state.get(p, {}).values() if isinstance(t, Tensor)]
-    return [*losses, *params, *(p.grad for p in params if p.grad is not None), *state]
+    gradients = [p.grad for p in params if p.grad is not None]
+    return _Trial([*losses, *params, *gradients, *state], seconds)

@@ -74,7 +74,7 @@ CompiledSteps.__call__ = lambda *args: used.append(torch.get_num_threads()) or s
 # two threads are found faster at the first trial, whatever the clock says
 shared._WATCHED = shared._WARM = 0
 shared._BETTER = 1e9
-shared.Shared.__init__.__defaults__ = count().__next__, lambda: None
+shared.Shared.__init__.__defaults__ = 0, count().__next__, lambda: None
 torch.set_num_threads(2)
 for most, out in ((1, "one"), (None, "two")):
     config = Config(epochs=1, hidden=(64,), dropout=0.1, batch_size=100, compile="on", threads=most, out=out)
@@ -95,14 +95,15 @@ def test_a_program_by_one_thread_or_two_gives_the_same_bits(tmp_path):
 
 
 def is_at_hand(job):
-    """What was compiled is found again without a word, and loaded without a compiler."""
+    """What was compiled is found again without a word, and loaded without a compiler, by a lean torch too."""
     model, optimizer, x, y = job()
     ours, said = Job(model, cross_entropy, optimizer), []
     xs, ys = (t[0].unsqueeze(0).expand(K, *t[0].shape).contiguous() for t in (x, y))
     assert choose("auto", ours, (x[0], y[0]), every=K, last=1000, say=said.append)[1] == "on"
     assert said == []
     code = (
-        "import sys, torch; from surefoot.train.compiled import package;"
+        "import sys; from surefoot.train import imports; imports.lean();"
+        "from surefoot.train.compiled import noise, package; noise.by_bits();"
         f"assert package.load({package.key(ours, xs, ys)!r}) is not None;"
         "print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
     )

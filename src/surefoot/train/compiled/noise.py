@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from surefoot.train.randomness import unmoved
+
 __all__ = ["BITS", "DRAWN_BY", "Noise", "by_bits", "threshold"]
 
 # random operations of dropout and its kin -> the in-place method that draws the same numbers
@@ -61,9 +63,12 @@ def by_bits() -> bool:
 
     The numbers alone take little more than half as long.
     """
-    generator, p = torch.Generator(), 0.3
-    drawn = torch.empty(1000).bernoulli_(p, generator=generator.manual_seed(0))
-    after = generator.get_state()
-    bits = torch.empty(1000, dtype=torch.int64).random_(generator=generator.manual_seed(0))
-    same = torch.equal((bits & BITS) < threshold(p), drawn == 1)
-    return same and torch.equal(after, generator.get_state())
+    p, ends = 0.3, list[Tensor]()
+    with unmoved():  # a torch that was imported lean makes no generator of its own
+        torch.manual_seed(0)
+        drawn = torch.empty(1000).bernoulli_(p)
+        ends.append(torch.get_rng_state())
+        torch.manual_seed(0)
+        bits = torch.empty(1000, dtype=torch.int64).random_()
+        ends.append(torch.get_rng_state())
+    return torch.equal((bits & BITS) < threshold(p), drawn == 1) and torch.equal(*ends)

@@ -1,0 +1,56 @@
+"""How MKL divides products of matrices: it can be told, where torch has it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from surefoot.train import products
+from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS
+
+TELLS = """
+import ctypes, pathlib, torch
+from surefoot.train.products import divider
+divide = divider()
+if divide is None:
+    print("cannot be told")
+else:
+    library = ctypes.CDLL(str(pathlib.Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+    names = ("MKL_Get_Num_Stripes", "mkl_serv_get_num_stripes")
+    asked = next(getattr(library, name) for name in names if hasattr(library, name))
+    for parts in (1, 0):
+        divide(parts)
+        print(asked())
+"""
+
+
+def _said() -> list[str]:
+    done = subprocess.run([sys.executable, "-c", TELLS], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(
+    not (sys.platform == "linux" and torch.backends.mkl.is_available()), reason="torch has no MKL here"
+)
+def test_the_library_does_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_NUM_STRIPES", raising=False)
+    assert _said() == [str(WHOLE_ROWS), str(AS_IT_FINDS)]
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_NUM_STRIPES", "2")
+    assert _said() == ["cannot be told"]
+
+
+@pytest.mark.parametrize("library", [None, object()])
+def test_another_library_cannot_be_told(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(path: str) -> object:
+        if library is None:
+            raise OSError(f"{path}: no such file")
+        return library
+
+    monkeypatch.setattr(products.ctypes, "CDLL", loaded)
+    assert products.divider.__wrapped__() is None
