@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from surefoot.train import products
+from surefoot.train.engine import Job, eager
 from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS
 
 TELLS = """
@@ -54,3 +55,33 @@ def test_another_library_cannot_be_told(library: object, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(products.ctypes, "CDLL", loaded)
     assert products.divider.__wrapped__() is None
+
+
+def test_whole_rows_are_made_in_a_backward_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[int] = []
+    monkeypatch.setattr(products, "divider", lambda: parts.append)
+    model, loss = torch.nn.Linear(3, 2), torch.nn.functional.mse_loss
+    in_forward, in_backward = [], []
+    model.register_forward_hook(lambda *_: in_forward.append(parts[:]))
+    model.weight.register_hook(lambda _: in_backward.append(parts[:]))
+    step = eager(Job(model, loss, torch.optim.SGD(model.parameters(), lr=0.1)))
+    products.backward_by_rows(True)
+    try:
+        step(torch.ones(4, 3), torch.ones(4, 2))
+    finally:
+        products.backward_by_rows(False)
+    step(torch.ones(4, 3), torch.ones(4, 2))
+    assert in_forward == [[], [WHOLE_ROWS, AS_IT_FINDS]]
+    assert in_backward == [[WHOLE_ROWS], [WHOLE_ROWS, AS_IT_FINDS]]
+
+
+def test_a_backward_pass_that_fails_leaves_products_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[int] = []
+    monkeypatch.setattr(products, "divider", lambda: parts.append)
+    products.backward_by_rows(True)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            products.run(lambda: 1 / 0)
+    finally:
+        products.backward_by_rows(False)
+    assert parts == [WHOLE_ROWS, AS_IT_FINDS]

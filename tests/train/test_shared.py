@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS
+from surefoot.train import products
 from surefoot.train.shared import Shared, Way, idle
 
 BATCH = torch.zeros(4, 3), torch.zeros(4, 1)
@@ -156,33 +156,37 @@ def test_idle_time_grows_by_no_more_than_the_cores() -> None:
     assert 0 <= second - first < 1 + (os.cpu_count() or 1)
 
 
-def test_products_are_divided_as_usual_after_a_step_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[int] = []
-    monkeypatch.setattr("surefoot.train.shared.divider", lambda: parts.append)
+@pytest.fixture
+def _divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "divider", lambda: int)
 
-    def fails(seconds: int) -> float:
+
+@pytest.mark.usefixtures("_divided")
+def test_one_thread_works_as_usual_after_a_step_that_fails() -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def fails(threads: int) -> float:
+        seen.append((threads, products._in_backward is not None))
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
         Shared(World(fails), [Way(1), Way(2, rows=True)], 1)(*BATCH)
-    assert parts == [WHOLE_ROWS, AS_IT_FINDS]
+    assert seen == [(2, True)]
+    assert products._in_backward is None
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.usefixtures("_divided")
 @pytest.mark.parametrize(("two", "rows"), [(9e-3, 6e-3), (6e-3, 9e-3), (2e-2, 6e-3)])
-def test_the_faster_way_of_two_threads_is_found(
-    two: float, rows: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: list[tuple[int, bool]] = []
-    by_rows = [AS_IT_FINDS]
-    monkeypatch.setattr("surefoot.train.shared.divider", lambda: lambda parts: by_rows.append(parts))
+def test_the_faster_way_of_two_threads_is_found(two: float, rows: float) -> None:
+    taken: list[Way] = []
 
     def seconds(threads: int) -> float:
-        taken.append((threads, by_rows[-1] == WHOLE_ROWS))
-        return {(1, False): 1e-2, (2, True): rows, (2, False): two}[taken[-1]]
+        taken.append(Way(threads, products._in_backward is not None))
+        return {Way(1): 1e-2, Way(2, rows=True): rows, Way(2): two}[taken[-1]]
 
     world = World(seconds)
     shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], 0, lambda: world.now, world.idle)
     world.steps(3000, shared)
-    assert set(taken) == {(1, False), (2, True), (2, False)}
-    assert taken[-1000:].count((2, rows < two)) > 900
+    assert set(taken) == {Way(1), Way(2, rows=True), Way(2)}
+    assert taken[-1000:].count(Way(2, rows < two)) > 900

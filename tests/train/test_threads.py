@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import surefoot
-from surefoot.train import models, products, shared, threads
+from surefoot.train import models, products, threads
 from surefoot.train.config import Config
 from surefoot.train.engine import Job, eager
 from surefoot.train.imports import STRICT
@@ -201,24 +201,22 @@ def test_what_is_found_to_go_by_the_number_is_taken_by_one() -> None:
 class _Timed:
     """A step that takes so long on a clock by each way, and whose loss may go by whole rows of products."""
 
-    now, divided = 0.0, products.AS_IT_FINDS
+    now = 0.0
 
     def __init__(self, job: Job, seconds: dict[Way, float], rows: float = 0) -> None:
         self.step, self.seconds, self.rows = eager(job), seconds, rows
         self.whole, self.flush = True, lambda: None
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        by_rows = _Timed.divided == products.WHOLE_ROWS
-        _Timed.now += self.seconds[Way(torch.get_num_threads(), by_rows)]
-        return self.step(x, y) + self.rows * by_rows
+        _Timed.now += self.seconds[Way(torch.get_num_threads(), products._in_backward is not None)]
+        return self.step(x, y) + self.rows * (products._in_backward is not None)
 
 
 @pytest.fixture
 def divided(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that can be told how to divide products, and a clock that steps move."""
-    divider = lambda: lambda parts: setattr(_Timed, "divided", parts)  # noqa: E731
-    monkeypatch.setattr(threads, "divider", divider)
-    monkeypatch.setattr(shared, "divider", divider)
+    monkeypatch.setattr(threads, "divider", lambda: int)
+    monkeypatch.setattr(products, "divider", lambda: int)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: _Timed.now)
 
 
@@ -235,7 +233,7 @@ def test_what_was_fastest_on_trial_takes_the_first_steps(two: float, by_rows: fl
     began = _Timed.now
     found(*_batch())
     assert _Timed.now - began == pytest.approx([1.0, by_rows, two][first])
-    assert _Timed.divided == products.AS_IT_FINDS
+    assert products._in_backward is None
     assert torch.get_num_threads() == 1
 
 
@@ -249,11 +247,17 @@ def test_whole_rows_are_left_where_a_bit_goes_by_them() -> None:
 
 
 @pytest.mark.usefixtures("divided")
-def test_whole_rows_are_for_two_threads() -> None:
-    with threads.up_to(4):
-        found = threads.shared(eager, _job(_model()), _batch())
+@pytest.mark.parametrize(
+    ("most", "program", "ways"),
+    [(4, False, [Way(1), Way(2), Way(4)]), (2, True, [Way(1), Way(2)])],
+)
+def test_whole_rows_are_for_two_threads_in_torch_s_backward(
+    most: int, program: bool, ways: list[Way]
+) -> None:
+    with threads.up_to(most):
+        found = threads.shared(eager, _job(_model()), _batch(), program=program)
     assert isinstance(found, Shared)
-    assert found._ways == [Way(1), Way(2), Way(4)]
+    assert found._ways == ways
 
 
 def test_without_a_library_that_can_be_told_there_are_no_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
-from surefoot.train import clipping
+from surefoot.train import clipping, products
 from surefoot.train.inputs import Inputs, called
 from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, stateful, weigher
 from surefoot.train.randomness import forked
@@ -179,7 +179,11 @@ def _backward(value: Tensor) -> None:
     if not value.requires_grad:
         check_differentiable(value)
     one = torch.ones_like(value)
-    _run_backward((value,), (one,), False, False, (), allow_unreachable=True, accumulate_grad=True)
+    products.run(
+        lambda: _run_backward(
+            (value,), (one,), False, False, (), allow_unreachable=True, accumulate_grad=True
+        )
+    )
 
 
 def parts(

@@ -1,8 +1,10 @@
 """How Intel's MKL divides a product of matrices among threads: as it finds best, or each makes whole rows.
 
-Of itself it may divide rows. Where these are no multiple of a cache line, as 784 numbers in two halves, each
-line in the middle is written by two threads, which wait for each other: the gradient of the first layer's
-weight then takes as long by two threads as by one, or twice as long where their cores share no cache.
+Where rows are more than twice as long as they are many, as in the gradient of a first layer's weight, with
+256 × 784 numbers, it gives each thread a part of every row: two threads then take as long as one, and more
+than twice as long where their cores share no cache. Told to make whole rows, they take little more than half
+as long. But forward each would read the whole weight for its rows of the output: there MKL does as it finds
+best.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["AS_IT_FINDS", "WHOLE_ROWS", "divider"]
+__all__ = ["AS_IT_FINDS", "WHOLE_ROWS", "backward_by_rows", "divider", "run"]
 
 AS_IT_FINDS, WHOLE_ROWS = 0, 1  # the number of parts that a row is divided into, 0 for any
 
@@ -35,3 +37,25 @@ def divider() -> Callable[[int], object] | None:
     except OSError:  # another system's name, or a torch built otherwise
         return None
     return next((getattr(library, name) for name in _NAMES if hasattr(library, name)), None)
+
+
+_in_backward: Callable[[int], object] | None = None  # the same, while whole rows are wanted
+
+
+def backward_by_rows(wanted: bool) -> None:
+    """From now on threads make whole rows of products in a backward pass, or what MKL finds best."""
+    global _in_backward
+    _in_backward = divider() if wanted else None
+
+
+def run(backward: Callable[[], object]) -> None:
+    """Take a backward pass, with its products made as is wanted."""
+    if _in_backward is None:
+        backward()
+        return
+    divide = _in_backward
+    divide(WHOLE_ROWS)
+    try:
+        backward()
+    finally:
+        divide(AS_IT_FINDS)

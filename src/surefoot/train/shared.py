@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from surefoot.train.engine import Step
-from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS, divider
+from surefoot.train.products import backward_by_rows
 
 __all__ = ["Shared", "Way", "idle"]
 
@@ -34,7 +34,7 @@ def idle() -> float | None:
 
 
 class Way(NamedTuple):
-    """How a step is taken: by how many threads, and whether each makes whole rows of a matrix product."""
+    """How a step is taken: by how many threads, and whether each makes whole rows of products in backward."""
 
     threads: int
     rows: bool = False
@@ -42,14 +42,12 @@ class Way(NamedTuple):
     def begin(self) -> None:
         """From now on steps are taken this way."""
         torch.set_num_threads(self.threads)
-        if self.rows and (divide := divider()) is not None:
-            divide(WHOLE_ROWS)
+        backward_by_rows(self.rows)
 
     def end(self) -> None:
         """From now on one thread works."""
         torch.set_num_threads(1)
-        if self.rows and (divide := divider()) is not None:
-            divide(AS_IT_FINDS)
+        backward_by_rows(False)
 
 
 class Shared:

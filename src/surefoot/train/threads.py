@@ -29,7 +29,7 @@ from surefoot.train.randomness import unmoved
 from surefoot.train.shared import Shared, Way
 from surefoot.train.span import Span
 
-__all__ = ["AT_FIRST", "Choice", "by", "chosen", "kept", "plain", "shared", "small", "up_to"]
+__all__ = ["AT_FIRST", "Choice", "by", "chosen", "expected", "kept", "plain", "shared", "small", "up_to"]
 
 AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_THREADS
 
@@ -158,6 +158,7 @@ def shared(
     batch: tuple[Tensor, Tensor] | None,
     tries: int = 2,
     rest: int = 0,
+    program: bool = False,
 ) -> Step:
     """The step by as many threads as are fastest, where no bit of its result goes by that; else by one.
 
@@ -167,11 +168,10 @@ def shared(
         batch: a full batch, as an example; None where there is none before training.
         tries: how many steps to try it for.
         rest: rows in an epoch's last batch, if it is a shorter one: its products may be parted otherwise.
+        program: whether the steps are compiled, and go through no backward of torch's.
     """
     step = make(job)
-    rows = 0 if batch is None else len(batch[0])
-    alike = job.loss in LOSSES.values() and job.autocast is None
-    if _most == 1 or batch is None or not alike or not plain(job.model, job.optimizer, rows, job.clip):
+    if batch is None or not _sharable(job, len(batch[0])):
         return step
     counts = [*itertools.takewhile(lambda n: n < _most, (2**k for k in itertools.count())), _most]
     x, y = batch
@@ -185,7 +185,7 @@ def shared(
     if not all(trial.same(trials[0]) for trial in trials):
         return step
     # for more threads than two a product may have too few rows; nor was it measured
-    if _most == 2 and divider() is not None:
+    if _most == 2 and divider() is not None and not program:
         way = Way(2, rows=True)
         trial = _tried(make, job, batches, way)
         if trial.same(trials[0]):
@@ -194,6 +194,16 @@ def shared(
     fastest = min(range(len(ways)), key=lambda at: trials[at].seconds)
     clearly = trials[fastest].seconds < _CLEARLY * trials[0].seconds
     return Shared(step, ways, fastest if clearly else 0)
+
+
+def expected(job: Job, rows: int) -> int:
+    """By how many threads steps of so many rows are taken if nothing comes between."""
+    return _most if _sharable(job, rows) else torch.get_num_threads()
+
+
+def _sharable(job: Job, rows: int) -> bool:
+    alike = job.loss in LOSSES.values() and job.autocast is None
+    return _most > 1 and alike and plain(job.model, job.optimizer, rows, job.clip)
 
 
 def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None) -> bool:

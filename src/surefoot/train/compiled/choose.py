@@ -87,7 +87,7 @@ def choose(
         ):
             k = steps_at_once(every)
             # the first step of all is eager
-            return shared(partial(_grouped, batch, k, found), job, batch, 1 + k, rest), "on"
+            return shared(partial(_grouped, batch, k, found), job, batch, 1 + k, rest, program=True), "on"
     return shared(eager, job, batch, rest=rest), "off"
 
 

@@ -31,7 +31,7 @@ from surefoot.train.compiled.noise import Noise, by_bits
 from surefoot.train.compiled.options import constants
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
-from surefoot.train.threads import AT_FIRST, by
+from surefoot.train.threads import AT_FIRST, by, expected
 
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program
@@ -53,6 +53,7 @@ _COMPILER = {
     # loops by as many threads as torch is set to when they run
     "cpp.dynamic_threads": True,
 }
+_TRACING = ("program.py", "noise.py", "turned.py")  # what the program comes of
 _DAY = 86400  # seconds
 
 
@@ -67,7 +68,8 @@ def key(job: Job, x: Tensor, y: Tensor) -> str:
     """Everything that the program of K batches x and y depends on, as one hash.
 
     The model's structure and tensors, what its Python and the loss's do, the options that are constants of
-    the program, the shapes of K batches, versions, the processor's capability, how many threads it has.
+    the program, the shapes of K batches, versions, the processor's capability, how many threads it has
+    and whether two are to take the steps.
 
     Raises:
         Untold: the model or the loss refers to more than can be looked through, or the loss to the model's
@@ -87,9 +89,9 @@ def key(job: Job, x: Tensor, y: Tensor) -> str:
         [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss")],
         [fingerprint(used) for used in (sgd, parts, weighted, weigher)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
-        [platform.machine(), AT_FIRST, _COMPILER, by_bits()],
+        [platform.machine(), AT_FIRST, expected(job, len(x[0])) == 2, _COMPILER, by_bits()],
         torch.backends.cpu.get_cpu_capability(),
-        hashlib.sha256(Path(__file__).with_name("program.py").read_bytes()).hexdigest(),
+        *(hashlib.sha256(Path(__file__).with_name(own).read_bytes()).hexdigest() for own in _TRACING),
     ]
     return hashlib.sha256(repr(found).encode()).hexdigest()[:32]
 

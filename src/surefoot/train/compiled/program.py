@@ -27,9 +27,11 @@ from surefoot.optim.functional import sgd
 from surefoot.train import imports
 from surefoot.train.compiled.fingerprint import Untold
 from surefoot.train.compiled.noise import BITS, DRAWN_BY, Noise, by_bits, threshold
+from surefoot.train.compiled.turned import turn
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import unmoved
+from surefoot.train.threads import expected
 
 __all__ = ["Program", "Untraceable", "trace"]
 
@@ -128,6 +130,7 @@ def trace(job: Job, x: Tensor, y: Tensor) -> Program:
             raise Untraceable(f"its step could not be traced ({first_line(error)})") from error
         if _python_states() != before:
             raise Untraceable("its model draws numbers from random or numpy, which a program would repeat")
+    turn(graph, expected(job, len(x[0])))
     names = list(params)
     return Program(graph, inputs, tuple(names[i] for i in with_momentum), lift_noise(graph))
 

@@ -1,0 +1,36 @@
+"""Gradients of weights, made the other way round where two threads are then faster."""
+
+from __future__ import annotations
+
+import torch
+from torch.fx import GraphModule
+
+__all__ = ["turn", "worth_turning"]
+
+_MOST = 400_000  # numbers; to read more of them across takes what is saved
+
+
+def worth_turning(rows: int, columns: int, threads: int) -> bool:
+    """Whether to make the product of xᵀ and d for that of dᵀ and x, and to read it across.
+
+    Two threads divide rows that are more than twice as long as they are many (see products.py); for more
+    threads that was not measured.
+    """
+    return threads == 2 and columns > 2 * rows and rows * columns <= _MOST
+
+
+def turn(graph: GraphModule, threads: int) -> None:
+    """Write dᵀ·x as (xᵀ·d)ᵀ, wherever that is worth it for so many threads."""
+    aten, nodes = torch.ops.aten, graph.graph
+    for node in nodes.find_nodes(op="call_function", target=aten.mm.default):
+        left, right = node.args
+        rows, columns = node.meta["val"].shape
+        if left.target is aten.t.default and worth_turning(rows, columns, threads):
+            with nodes.inserting_before(node):
+                turned = nodes.call_function(aten.t.default, (right,))
+                product = nodes.call_function(aten.mm.default, (turned, left.args[0]))
+                back = nodes.call_function(aten.t.default, (product,))
+            node.replace_all_uses_with(back)
+            nodes.erase_node(node)
+    nodes.eliminate_dead_code()
+    graph.recompile()
