@@ -72,6 +72,22 @@ def test_exact_numbers_beyond_all_floats() -> None:
     traces({"exact": trace}, "y").savefig(io.BytesIO(), format="png")
 
 
+@pytest.mark.parametrize("x", [10**16 + 1, -(3 * 10**17), 10**99])
+def test_far_out_where_floats_are_further_apart_than_the_steps(x: int) -> None:
+    script = Script.of({"x": x, "y": 1}, gradients=[{"x": 1, "y": 0}] * 2, lr=1)
+    figure = paths({"torch": replay(script, "torch")})
+    figure.savefig(io.BytesIO(), format="png")
+    left, right = figure.axes[0].get_xlim()
+    assert left < x < right
+
+
+def test_a_start_beyond_all_pictures_is_told() -> None:
+    script = Script.of({"x": -(10**101), "y": 1}, gradients=[{"x": 1, "y": 0}], lr=1)
+    with pytest.raises(InputError) as caught:
+        paths({"torch": replay(script, "torch")})
+    assert str(caught.value) == "The path of 'torch' starts beyond 10^100, where no picture reaches."
+
+
 def test_a_vector_of_two_and_no_function() -> None:
     script = Script.of({"w": [0, 0]}, gradients=[{"w": [1, 0]}] * 3, lr=1)
     (panel,) = paths({"torch": replay(script, "torch")}).axes

@@ -43,7 +43,7 @@ def paths(runs: Mapping[str, Trace]) -> Picture:
         The figure.
 
     Raises:
-        InputError: no trace, or not of two numbers.
+        InputError: no trace, not of two numbers, or one that starts further out than pictures reach.
 
     Example:
         >>> from surefoot.trace import Script, replay
@@ -56,6 +56,9 @@ def paths(runs: Mapping[str, Trace]) -> Picture:
     first = next(iter(runs.values()))
     names = _coordinates(first)
     walks = {label: _walk(trace) for label, trace in runs.items()}
+    for label, walk in walks.items():
+        if not all(map(math.isfinite, walk[0])):
+            raise InputError(f"The path of {label!r} starts beyond 10^100, where no picture reaches.")
     box, equal = _box(walks.values())
     width, height = _size(box) if equal else (5.6, 4.4)
     figure, (panel,) = panels(width=width, height=height)
@@ -143,6 +146,7 @@ def _box(walks: Any) -> tuple[tuple[Point, Point], bool]:
         low, high = min(p[axis] for p in seen), max(p[axis] for p in seen)
         extents.append(high - low)
         margin = 0.12 * (high - low) or 1.0
+        margin = max(margin, 64 * math.ulp(max(-low, high)))  # far out, floats lie further apart than 1
         limits.append((low - margin, high + margin))
     equal = min(extents) >= _NARROW * max(extents) or not min(extents)
     widest = max(high - low for low, high in limits)
