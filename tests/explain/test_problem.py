@@ -371,6 +371,12 @@ def test_the_micro_sign_of_a_keyboard_is_a_name_like_any_other() -> None:
     assert parse("\N{MICRO SIGN}**2", {"\N{MICRO SIGN}": 3}).gradient_text() == {"μ": "∂f/∂μ = 2*μ"}
 
 
+def test_one_name_written_in_two_ways_has_one_start_value() -> None:
+    with pytest.raises(InputError) as caught:
+        parse("μ**2", {"\N{MICRO SIGN}": 3, "μ": 4})
+    assert str(caught.value) == "μ has two start values: to Python 'μ' is the same name; give one."
+
+
 def test_an_index_that_is_no_python_value_is_told_as_any_other() -> None:
     with pytest.raises(InputError, match="an element of it takes one whole number in"):
         parse("x[{[1]: 2}]", {"x": [1, 2]})

@@ -47,7 +47,12 @@ def parse(f: str, at: Mapping[str, Any]) -> Problem:
     if not at:
         raise InputError("There is nothing to start at; give each variable of f a value, such as w=1.")
     # Python reads each name in one normal form: µ, the micro sign of many keyboards, becomes the Greek μ
-    start = {unicodedata.normalize("NFKC", str(name)): exact(value, name) for name, value in at.items()}
+    start: dict[str, Value] = {}
+    for given, value in at.items():
+        name = unicodedata.normalize("NFKC", str(given))
+        if name in start:
+            raise InputError(f"{name} has two start values: to Python {given!r} is the same name; give one.")
+        start[name] = exact(value, given)
     for name, value in start.items():
         if not all(isinstance(x, Fraction) for x in elements(value)):
             raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
