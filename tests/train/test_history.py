@@ -101,6 +101,14 @@ def test_an_epoch_in_which_nothing_is_learned_is_told() -> None:
         fit(nn.Linear(4, 2), train, progress=False)
 
 
+def test_rows_to_validate_on_that_the_loss_ignores_are_not_called_a_divergence() -> None:
+    x, y = rows()
+    valid: Any = DataLoader(TensorDataset(x, torch.full_like(y, -100)), 8)
+    with pytest.raises(InputError) as caught:
+        fit(nn.Linear(4, 2), (x, y), valid, epochs=1, progress=False)
+    assert str(caught.value) == "The loss ignores all targets of the rows to validate on."
+
+
 def test_a_step_that_learns_nothing_does_not_show_that_weights_are_good() -> None:
     history = History(Run("run", "loss"), Progress(1, 9, None, shown=False), 9, lambda y: (y >= 0).sum())
     history.begin(1)

@@ -38,7 +38,7 @@ def test_loss_and_accuracy_are_those_of_scikit_learn() -> None:
     torch.manual_seed(0)
     model, x, y = nn.Linear(4, 3), torch.randn(50, 4), torch.randint(3, (50,))
     parts = zip(x.split(16), y.split(16), strict=True)  # the last one is smaller
-    loss, accuracy = evaluate(model, parts, Objective.of(None, y)).tolist()
+    loss, accuracy, _ = evaluate(model, parts, Objective.of(None, y)).tolist()
     shares = model(x).detach().double().softmax(1).numpy()
     assert loss == pytest.approx(log_loss(y, shares, labels=[0, 1, 2]), rel=1e-6)
     assert accuracy == accuracy_score(y, shares.argmax(1))
@@ -49,7 +49,7 @@ def test_r2_is_that_of_scikit_learn(targets: int) -> None:
     torch.manual_seed(0)
     model, x, y = nn.Linear(4, targets), torch.randn(50, 4), torch.randn(50, targets) + 100
     parts = zip(x.split(16), y.split(16), strict=True)
-    loss, r2 = evaluate(model, parts, Objective.of(None, y)).tolist()
+    loss, r2, _ = evaluate(model, parts, Objective.of(None, y)).tolist()
     output = model(x).detach().double().numpy()
     truth = y.double().numpy()
     assert loss == pytest.approx(((output - truth) ** 2).mean(), rel=1e-6)
@@ -73,7 +73,7 @@ def test_one_output_may_meet_targets_without_a_second_axis() -> None:
 def test_accuracy_is_a_share_of_the_targets_where_a_row_has_many() -> None:
     torch.manual_seed(0)
     model, x, y = nn.Conv2d(1, 3, 1), torch.randn(20, 1, 5, 4), torch.randint(3, (20, 5, 4))
-    _, accuracy = evaluate(model, [(x[:16], y[:16]), (x[16:], y[16:])], Objective.of(None, y)).tolist()
+    _, accuracy, _ = evaluate(model, [(x[:16], y[:16]), (x[16:], y[16:])], Objective.of(None, y)).tolist()
     assert accuracy == accuracy_score(y.reshape(-1), model(x).argmax(1).reshape(-1))
 
 
@@ -165,7 +165,7 @@ def test_no_rows() -> None:
 
 def test_targets_that_do_not_vary_have_no_r2() -> None:
     rows = [(torch.ones(4, 1), torch.ones(4))]
-    _, r2 = evaluate(nn.Linear(1, 1), rows, Objective.of(None, rows[0][1])).tolist()
+    _, r2, _ = evaluate(nn.Linear(1, 1), rows, Objective.of(None, rows[0][1])).tolist()
     assert not np.isfinite(r2)
 
 
@@ -173,7 +173,7 @@ def test_r2_of_targets_far_from_zero() -> None:
     torch.manual_seed(0)
     y = 1e9 + 100 * torch.randn(200, 1, dtype=torch.float64)
     model = nn.Identity()
-    _, r2 = evaluate(model, [(y[:90] + 50, y[:90]), (y[90:] + 50, y[90:])], Objective.of(None, y)).tolist()
+    _, r2, _ = evaluate(model, [(y[:90] + 50, y[:90]), (y[90:] + 50, y[90:])], Objective.of(None, y)).tolist()
     assert r2 == pytest.approx(r2_score(y, y + 50), rel=1e-9)
 
 

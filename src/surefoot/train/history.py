@@ -145,8 +145,11 @@ class History:
 
         Raises:
             NotFinite: their loss is NaN or inf, or one from before it is.
+            InputError: the loss ignores all their targets.
         """
-        loss, metric = self._evaluate(model, batches, objective)
+        loss, metric, counted = self._evaluate(model, batches, objective)
+        if not counted:
+            raise InputError("The loss ignores all targets of the rows to validate on.")
         if not math.isfinite(loss):
             raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self._finite + 1)
         record = {"kind": "valid", "step": self.step, "epoch": self.epoch, "valid_loss": loss}
@@ -157,7 +160,7 @@ class History:
 
     def compare(self, model: nn.Module, batches: Batches, objective: Objective) -> None:
         """Evaluate training rows as the validation rows are, dropout off, for the epoch's record."""
-        _, self._train = self._evaluate(model, batches, objective)
+        _, self._train, _ = self._evaluate(model, batches, objective)
 
     def end(self) -> None:
         """The epoch is over, or the run stopped within it or its evaluations: then it gets no record yet.
@@ -222,11 +225,11 @@ class History:
 
     def _evaluate(
         self, model: nn.Module, batches: Batches, objective: Objective
-    ) -> tuple[float, float | None]:
+    ) -> tuple[float, float | None, float]:
         self.fetch()  # the steps before it are no part of its time
         began = time.perf_counter()
         try:
-            loss, metric = evaluate(model, batches, objective).tolist()
+            loss, metric, counted = evaluate(model, batches, objective).tolist()
         finally:
             self._evaluating += time.perf_counter() - began
-        return loss, metric if math.isfinite(metric) else None  # R² where the targets do not vary
+        return loss, metric if math.isfinite(metric) else None, counted  # R² where the targets do not vary

@@ -177,7 +177,8 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objecti
         objective: what is measured.
 
     Returns:
-        (loss, metric), in float64 where the device has it, still on the device: nobody has waited for it.
+        (loss, metric, what all targets count: 0 where the loss ignores them), in float64 where the device has
+        it, still on the device: nobody has waited for it.
 
     Raises:
         InputError: no rows, or a metric that cannot be told of these outputs and targets.
@@ -214,15 +215,16 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objecti
             score = number(objective.metric, objective.score(outputs, targets))
     if not rows:
         raise InputError("The validation data hold no rows.")
-    loss = torch.stack(losses).sum() / sum(weights)
+    total = torch.stack(weights).sum()
+    loss = torch.stack(losses).sum() / total
     if objective.score is not None:
         metric = loss.new_tensor(score)
     elif objective.metric == "accuracy":
         metric = torch.stack(parts).sum(0) / sum(right)
     elif objective.metric == "r2":
-        total = torch.stack(parts).sum(0)
-        residual, squares, sums = total[0].sum(), total[1].sum(), total[2]
+        sum_of = torch.stack(parts).sum(0)
+        residual, squares, sums = sum_of[0].sum(), sum_of[1].sum(), sum_of[2]
         metric = 1 - residual / (squares - (sums**2).sum() / rows)
     else:
         metric = loss
-    return torch.stack([loss, metric])
+    return torch.stack([loss, metric, total])
