@@ -717,6 +717,18 @@ class Pair(nn.Module):
             " other; give them as y.reshape(-1, 1), or loss='squared-error'.",
         ),
         (
+            {
+                "model": nn.Linear(16, 1),
+                "train": (X, X[:, 0]),
+                "loss": partial(functional.mse_loss, reduction="mean"),
+            },
+            "The model gives (n, 1) where the targets are (n,), which torch's loss would spread over each",
+        ),
+        (
+            {"model": nn.Linear(16, 2), "loss": partial(functional.cross_entropy, label_smoothing=0.1)},
+            "The target of row",
+        ),
+        (
             {"model": nn.Linear(16, 2), "train": (X, X[:, :1]), "loss": functional.l1_loss},
             "The model gives (n, 2) where the targets are (n, 1), which torch's loss would spread over each"
             " other; give as many outputs as targets, or a loss of your own that does so on purpose.",
@@ -733,7 +745,7 @@ class Pair(nn.Module):
         ({"out": b"runs"}, "The run's folder must be a path, not b'runs'."),
         ({"out": "a\0b"}, r"The run's folder must be a path, not 'a\x00b'."),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_what_cannot_be_used_is_told_in_a_sentence(
     more: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ from surefoot.train.folder import RunFolder
 from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.losses import stateful
+from surefoot.train.losses import of_squares, stateful
 from surefoot.train.material import Material
 from surefoot.train.notfinite import NotFinite
 from surefoot.train.progress import Progress
@@ -167,7 +167,7 @@ def train_all(ready: Ready) -> Run:
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        targets = rows.targets if objective.squares else None
+        targets = rows.targets if of_squares(objective.loss) else None
         why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step))
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

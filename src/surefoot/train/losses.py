@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,9 @@ __all__ = [
     "is_distance",
     "measured",
     "of_classes",
+    "of_squares",
     "of_torch",
+    "setting",
     "squared_error",
     "stateful",
     "warn_of_sum",
@@ -85,19 +87,42 @@ def measured(target: Tensor) -> bool:
 
 
 def is_distance(loss: Any) -> bool:
-    """Whether it is one of torch's between outputs and targets of the same shape."""
-    return loss in _DISTANCES or type(loss) in _DISTANCES
+    """Whether it is one of torch's between outputs and targets of the same shape, or a partial of one."""
+    return _is(loss, _DISTANCES)
 
 
 def is_binary(loss: Any) -> bool:
     """Whether it is a binary cross entropy of torch's, or a partial of one."""
-    loss = loss.func if isinstance(loss, partial) else loss
-    return loss in _BINARY or type(loss) in _BINARY
+    return _is(loss, _BINARY)
 
 
 def of_classes(loss: Any) -> bool:
-    """Whether it is a cross entropy, for which each class has an output."""
-    return loss in _OF_CLASSES or type(loss) in _OF_CLASSES
+    """Whether it is a cross entropy, for which each class has an output, or a partial of one."""
+    return _is(loss, _OF_CLASSES)
+
+
+def of_squares(loss: Any) -> bool:
+    """Whether it grows with the square of targets, and its gradients with them."""
+    return _is(loss, (squared_error, functional.mse_loss)) or isinstance(loss, nn.MSELoss)
+
+
+def _is(loss: Any, kinds: Sequence[Any]) -> bool:
+    loss = loss.func if isinstance(loss, partial) else loss
+    return loss in kinds or type(loss) in kinds
+
+
+def setting(loss: Any, name: str, default: Any = None) -> Any:
+    """An argument that a partial fills in, or what a module was made with; the default where neither has it.
+
+    Example:
+        >>> setting(nn.NLLLoss(ignore_index=3), "ignore_index")
+        3
+        >>> setting(partial(functional.nll_loss, ignore_index=3), "ignore_index")
+        3
+    """
+    if isinstance(loss, partial):
+        return loss.keywords[name] if name in loss.keywords else setting(loss.func, name, default)
+    return getattr(loss, name, default)
 
 
 def of_torch(loss: Any) -> bool:
@@ -127,8 +152,7 @@ def check_loss(value: Any) -> None:
 
 def warn_of_sum(loss: Any) -> None:
     """Warn of a loss that says of itself that it is a sum."""
-    given = loss.keywords if isinstance(loss, partial) else {}
-    if given.get("reduction", getattr(loss, "reduction", None)) == "sum":
+    if setting(loss, "reduction") == "sum":
         warnings.warn(
             "The loss is a sum, which grows with the rows of a batch: those of batches of different sizes, as"
             " to train and to validate on, are not comparable; with reduction='mean' they are.",
@@ -147,8 +171,7 @@ def check_differentiable(value: Tensor) -> None:
 
 def class_weights(loss: Any) -> Tensor | None:
     """What each class weighs in a loss, where one is not worth as much as another."""
-    given = loss.keywords if isinstance(loss, partial) else {}
-    found = given.get("weight", getattr(loss, "weight", None))
+    found = setting(loss, "weight")
     return found if isinstance(found, Tensor) else None
 
 
@@ -162,15 +185,9 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
         >>> weigher(nn.CrossEntropyLoss(torch.tensor([1.0, 3.0])))(torch.tensor([0, 1, -100, 1]))
         tensor(7.)
     """
-    given = loss.keywords if isinstance(loss, partial) else {}
-    loss = loss.func if isinstance(loss, partial) else loss
-    if not of_classes(loss):
+    if not of_classes(loss) or setting(loss, "reduction", "mean") != "mean":
         return None
-    if isinstance(loss, nn.Module):
-        given = {name: getattr(loss, name) for name in ("weight", "ignore_index", "reduction")}
-    if given.get("reduction", "mean") != "mean":
-        return None
-    weight, ignored = given.get("weight"), given.get("ignore_index", -100)
+    weight, ignored = setting(loss, "weight"), setting(loss, "ignore_index", -100)
 
     def weigh(target: Tensor) -> Tensor:
         if measured(target):  # a probability for each class

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from surefoot.errors import InputError, unknown
 from surefoot.train.inputs import Inputs, called
@@ -22,6 +21,7 @@ from surefoot.train.losses import (
     is_distance,
     measured,
     of_classes,
+    setting,
     squared_error,
     weigher,
 )
@@ -112,15 +112,9 @@ class Objective:
         elif isinstance(loss, type) or not callable(loss):
             is_ = f"the class {loss.__name__}; make one of it" if isinstance(loss, type) else repr(loss)
             raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
-        given = getattr(loss, "keywords", {}).get("ignore_index", cls.ignored)  # a partial's
-        ignored = getattr(loss, "ignore_index", given)
+        ignored = setting(loss, "ignore_index")
         ignored = ignored if isinstance(ignored, int) else cls.ignored
         return cls(loss, metric, ignored, score, autocast)
-
-    @property
-    def squares(self) -> bool:
-        """Whether the loss grows with the square of targets, and its gradients with them."""
-        return self.loss in (squared_error, functional.mse_loss) or isinstance(self.loss, nn.MSELoss)
 
     def weigher(self) -> Callable[[Tensor], Tensor]:
         """For a mean of batches' losses: targets -> what their loss weighs in it, on their device.
@@ -157,7 +151,7 @@ class Objective:
             # of which numpy has none
             return output.float() if output.dtype == torch.bfloat16 else output, target
         if self.metric == "accuracy":
-            if not of_classes(getattr(self.loss, "func", self.loss)):  # a partial's
+            if not of_classes(self.loss):
                 check_dimension(output, target)
             return correct(output, target, self.ignored)
         return moments(output, target, target[:1]) if self.metric == "r2" else None

@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 from surefoot.train.batch import Feed
 from surefoot.train.given import looked_at
 from surefoot.train.inputs import called
-from surefoot.train.losses import check_loss, is_distance, of_classes, of_torch
+from surefoot.train.losses import check_loss, is_distance, of_classes, of_squares, of_torch
 from surefoot.train.objective import Objective
 
 __all__ = ["check_objective"]
@@ -52,7 +52,7 @@ def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
     )
     if output.numel() == y.numel():
         better = f"give them as y.reshape({', '.join(map(str, (-1, *output.shape[1:])))})"
-        better += ", or loss='squared-error'" * objective.squares
+        better += ", or loss='squared-error'" * of_squares(objective.loss)
     else:
         better = "give as many outputs as targets, or a loss of your own that does so on purpose"
     raise InputError(
