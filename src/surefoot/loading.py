@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -20,25 +21,37 @@ def before_torch() -> None:
     importlib.import_module("numpy")
 
 
+_lock = threading.Lock()
+_importing = 0  # how many import torch just now
+
+
 @contextlib.contextmanager
 def quick_frames() -> Iterator[None]:
     """Inside `with`, inspect finds the module of a frame by its name.
 
-    torch asks where its operators were registered, twice while it and torch._dynamo are imported. inspect
-    then resolves the paths of all modules, a thousand, which takes 40 ms each time.
+    torch asks where its operators are registered. inspect then resolves the paths of all modules that it does
+    not know yet, first of all of them a thousand: 40 ms of torch's import, and as much of torch._dynamo's.
     """
-    search = inspect.getmodule
-
-    def found(object: Any, _filename: str | None = None) -> ModuleType | None:
-        if isinstance(object, FrameType):
-            return sys.modules.get(object.f_globals.get("__name__", ""))
-        return search(object, _filename)
-
-    inspect.getmodule = found
+    global _importing
+    with _lock:
+        _importing += 1
+        inspect.getmodule = _module_of
     try:
         yield
     finally:
-        inspect.getmodule = search
+        with _lock:
+            _importing -= 1
+            if not _importing:
+                inspect.getmodule = _search
+
+
+def _module_of(object: Any, _filename: str | None = None) -> ModuleType | None:
+    if isinstance(object, FrameType):
+        return sys.modules.get(object.f_globals.get("__name__", ""))
+    return _search(object, _filename)
+
+
+_search = inspect.getmodule
 
 
 def parted(spec: str) -> tuple[str, str]:

@@ -37,6 +37,12 @@ def test_lean_leaves_the_shapes_out_and_whole_brings_them() -> None:
     assert int(lean[0].split()[2]) < plain[0].count("aten::")
 
 
+def test_a_lean_import_resolves_the_paths_of_few_modules() -> None:
+    known = "import inspect; print(len(inspect.modulesbyfile))"
+    (lean,) = _said(f"from surefoot.train import imports; imports.lean(); {known}")
+    assert int(lean) < 100
+
+
 def test_a_torch_that_asks_for_them_while_it_is_imported_gets_them(tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("from torch._meta_registrations import shape\n")

@@ -10,21 +10,22 @@ import torch
 
 from surefoot.train import products
 from surefoot.train.engine import Job, eager
-from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS
+from surefoot.train.products import AS_IT_FINDS, WHOLE_ROWS, Divider
 
 TELLS = """
-import ctypes, pathlib, torch
-from surefoot.train.products import divider
-divide = divider()
-if divide is None:
+from surefoot.train import products
+found = products.divider()
+if found is None:
     print("cannot be told")
 else:
-    library = ctypes.CDLL(str(pathlib.Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-    names = ("MKL_Get_Num_Stripes", "mkl_serv_get_num_stripes")
-    asked = next(getattr(library, name) for name in names if hasattr(library, name))
-    for parts in (1, 0):
-        divide(parts)
-        print(asked())
+    seen = []
+    products.backward_by_rows(True)
+    products.run(lambda: seen.append(found.get()))
+    print(*seen, found.get())
+    found.set(2)  # as a user may, whenever
+    products.backward_by_rows(True)
+    products.run(lambda: seen.append(found.get()))
+    print(seen[-1], found.get(), products.divider())
 """
 
 
@@ -36,12 +37,11 @@ def _said() -> list[str]:
 @pytest.mark.skipif(
     not (sys.platform == "linux" and torch.backends.mkl.is_available()), reason="torch has no MKL here"
 )
-def test_the_library_does_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_does_as_it_is_told_and_what_the_user_has_told_it_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("MKL_NUM_STRIPES", raising=False)
-    assert _said() == [str(WHOLE_ROWS), str(AS_IT_FINDS)]
-
-
-def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _said() == [f"{WHOLE_ROWS} {AS_IT_FINDS}", "2 2 None"]
     monkeypatch.setenv("MKL_NUM_STRIPES", "2")
     assert _said() == ["cannot be told"]
 
@@ -54,12 +54,13 @@ def test_another_library_cannot_be_told(library: object, monkeypatch: pytest.Mon
         return library
 
     monkeypatch.setattr(products.ctypes, "CDLL", loaded)
-    assert products.divider.__wrapped__() is None
+    monkeypatch.setattr(products, "_found", products._found.__wrapped__)
+    assert products.divider() is None
 
 
 def test_whole_rows_are_made_in_a_backward_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: list[int] = []
-    monkeypatch.setattr(products, "divider", lambda: parts.append)
+    monkeypatch.setattr(products, "divider", lambda: Divider(int, parts.append))
     model, loss = torch.nn.Linear(3, 2), torch.nn.functional.mse_loss
     in_forward, in_backward = [], []
     model.register_forward_hook(lambda *_: in_forward.append(parts[:]))
@@ -77,7 +78,7 @@ def test_whole_rows_are_made_in_a_backward_pass_alone(monkeypatch: pytest.Monkey
 
 def test_a_backward_pass_that_fails_leaves_products_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: list[int] = []
-    monkeypatch.setattr(products, "divider", lambda: parts.append)
+    monkeypatch.setattr(products, "divider", lambda: Divider(int, parts.append))
     products.backward_by_rows(True)
     try:
         with pytest.raises(ZeroDivisionError):

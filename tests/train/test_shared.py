@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from surefoot.train import products
+from surefoot.train.products import Divider
 from surefoot.train.shared import Shared, Way, idle
 
 BATCH = torch.zeros(4, 3), torch.zeros(4, 1)
@@ -158,7 +159,7 @@ def test_idle_time_grows_by_no_more_than_the_cores() -> None:
 
 @pytest.fixture
 def _divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "divider", lambda: int)
+    monkeypatch.setattr(products, "divider", lambda: Divider(int, int))
 
 
 @pytest.mark.usefixtures("_divided")
@@ -177,16 +178,37 @@ def test_one_thread_works_as_usual_after_a_step_that_fails() -> None:
 
 
 @pytest.mark.usefixtures("_divided")
-@pytest.mark.parametrize(("two", "rows"), [(9e-3, 6e-3), (6e-3, 9e-3), (2e-2, 6e-3)])
-def test_the_faster_way_of_two_threads_is_found(two: float, rows: float) -> None:
+@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("two", "rows"), [(9e-3, 6e-3), (6e-3, 9e-3), (2e-2, 6e-3), (6e-3, 1.2e-2), (6e-3, 9.7e-3)]
+)
+@pytest.mark.parametrize("idle", [8.0, 1.0])
+def test_the_faster_way_of_two_threads_is_found(two: float, rows: float, first: int, idle: float) -> None:
     taken: list[Way] = []
 
     def seconds(threads: int) -> float:
         taken.append(Way(threads, products._in_backward is not None))
         return {Way(1): 1e-2, Way(2, rows=True): rows, Way(2): two}[taken[-1]]
 
-    world = World(seconds)
-    shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], 0, lambda: world.now, world.idle)
+    world = World(seconds, idle)
+    shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], first, lambda: world.now, world.idle)
     world.steps(3000, shared)
     assert set(taken) == {Way(1), Way(2, rows=True), Way(2)}
     assert taken[-1000:].count(Way(2, rows < two)) > 900
+    slow = len(taken)
+    two, rows = 3e-2, 3e-2  # others want the cores, for a while
+    world.steps(60, shared)
+    assert taken[-10:] == [Way(1)] * 10
+    two, rows = 6e-3, 1.2e-2
+    world.steps(6000, shared)
+    assert taken[slow + 2000 :].count(Way(2)) > 3000
+
+
+@pytest.mark.usefixtures("_divided")
+def test_another_way_of_as_many_threads_needs_no_idle_core() -> None:
+    seconds = lambda threads: 9e-3 if products._in_backward else 6e-3 if threads == 2 else 1e-2  # noqa: E731
+    world = World(seconds, idle=0.0)
+    shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], 1, lambda: world.now, world.idle)
+    world.steps(1000, shared)
+    assert not shared._ways[shared._home].rows
+    assert shared._ways[shared._home].threads == 2

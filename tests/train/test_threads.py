@@ -17,6 +17,7 @@ from surefoot.train.engine import Job, eager
 from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
 from surefoot.train.losses import LOSSES
+from surefoot.train.products import Divider
 from surefoot.train.shared import Shared, Way
 
 CLASSES = LOSSES["cross-entropy"]
@@ -215,8 +216,8 @@ class _Timed:
 @pytest.fixture
 def divided(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that can be told how to divide products, and a clock that steps move."""
-    monkeypatch.setattr(threads, "divider", lambda: int)
-    monkeypatch.setattr(products, "divider", lambda: int)
+    for module in (threads, products):
+        monkeypatch.setattr(module, "divider", lambda: Divider(int, int))
     monkeypatch.setattr(threads.time, "perf_counter", lambda: _Timed.now)
 
 

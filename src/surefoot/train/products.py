@@ -11,35 +11,53 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-__all__ = ["AS_IT_FINDS", "WHOLE_ROWS", "backward_by_rows", "divider", "run"]
+__all__ = ["AS_IT_FINDS", "WHOLE_ROWS", "Divider", "backward_by_rows", "divider", "run"]
 
 AS_IT_FINDS, WHOLE_ROWS = 0, 1  # the number of parts that a row is divided into, 0 for any
 
-_NAMES = ("MKL_Set_Num_Stripes", "mkl_serv_set_num_stripes")  # in a library of its own, and inside torch's
+_FUNCTIONS = (  # in a library of its own, and inside torch's
+    ("MKL_Get_Num_Stripes", "MKL_Set_Num_Stripes"),
+    ("mkl_serv_get_num_stripes", "mkl_serv_set_num_stripes"),
+)
+
+
+class Divider(NamedTuple):
+    """MKL's own functions for the number of parts, which is the whole process's.
+
+    It counts the columns of the transposed product, as Fortran has it: its one stripe is whole rows here.
+    """
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
 
 
 @functools.cache
-def divider() -> Callable[[int], object] | None:
-    """The function that sets it, for the whole process; None where torch has none, or the user has set it.
-
-    MKL counts the columns of the transposed product, as Fortran has it: its one stripe is whole rows here.
-    """
-    if os.environ.get("MKL_NUM_STRIPES") or torch.__file__ is None:
+def _found() -> Divider | None:
+    if torch.__file__ is None:
         return None
     try:
         library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
     except OSError:  # another system's name, or a torch built otherwise
         return None
-    return next((getattr(library, name) for name in _NAMES if hasattr(library, name)), None)
+    for names in _FUNCTIONS:
+        if all(hasattr(library, name) for name in names):
+            return Divider(*(getattr(library, name) for name in names))
+    return None
 
 
-_in_backward: Callable[[int], object] | None = None  # the same, while whole rows are wanted
+def divider() -> Divider | None:
+    """What tells MKL how to divide; None where torch has no MKL, or the user has told it already."""
+    found = _found()
+    return found if found is not None and found.get() <= AS_IT_FINDS else None
+
+
+_in_backward: Divider | None = None  # while whole rows are wanted
 
 
 def backward_by_rows(wanted: bool) -> None:
@@ -53,7 +71,7 @@ def run(backward: Callable[[], object]) -> None:
     if _in_backward is None:
         backward()
         return
-    divide = _in_backward
+    divide = _in_backward.set
     divide(WHOLE_ROWS)
     try:
         backward()

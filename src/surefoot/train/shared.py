@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -54,9 +55,9 @@ class Shared:
     """A step, and how many threads it is taken by: found by the clock, again and again.
 
     Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
-    they wait for each other at every product, and it takes twelve to sixteen times as long. So the next
+    they wait for each other at every product, and it takes two to sixteen times as long. So the next
     larger number is tried for a few steps now and then where cores are idle, the next smaller one too, and
-    several threads are left at once when they are late.
+    several threads are left at once when they are late. Of two ways by the same number, both are tried.
 
     Args:
         step: taken by one thread; its results must be the same by any number.
@@ -76,8 +77,10 @@ class Shared:
     ) -> None:
         self._step, self._ways, self._clock, self._idle = step, ways, clock, idle
         self._home = self._now = 0  # which of the ways is settled on, and which is in use: another on trial
-        self._up = True  # whether the next trial is of a later way, by more threads
-        self._pauses = {True: _PAUSE, False: _PAUSE}  # before a trial of a later one, and of an earlier
+        self._up = True  # whether the next trial is of a later way, by as many threads or more
+        self._turn = 0  # of those that are to be tried
+        # steps before a trial, by where it is made from, and whether of a later way
+        self._pauses: defaultdict[tuple[int, bool], int] = defaultdict(lambda: _PAUSE)
         self._pace = math.inf  # seconds a step, at home
         self._skip, self._wait, self._age = _WARM, 0, 0  # steps: not to time, before a trial, since settled
         self._calls, self._spent = 0, 0.0  # timed
@@ -86,7 +89,6 @@ class Shared:
         self._watched = clock(), idle()
         if first:
             self._settle(first)
-            self._skip = _WARM
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Take the step, or hand the batch in."""
@@ -144,8 +146,8 @@ class Shared:
                 self._settle(self._now)
         elif late and self._home:
             # others want the cores; whether now and then, or always when it was settled on
-            again = self._age < 8 * self._pauses[True]
-            self._pauses[True] = min(2 * self._pauses[True], _LONGEST) if again else _PAUSE
+            again = self._age < 8 * self._pauses[0, True]
+            self._pauses[0, True] = min(2 * self._pauses[0, True], _LONGEST) if again else _PAUSE
             self._up = True
             self._settle(0)
         else:
@@ -155,7 +157,8 @@ class Shared:
                 self._try()
 
     def _fail(self) -> None:
-        self._pauses[self._up] = min(2 * self._pauses[self._up], _LONGEST)
+        where = self._home, self._up
+        self._pauses[where] = min(2 * self._pauses[where], _LONGEST)
         self._up = not self._up
         self._settle(self._home)
 
@@ -164,13 +167,14 @@ class Shared:
         self._home = self._now = at
         if not 0 <= at + (1 if self._up else -1) < len(self._ways):
             self._up = not self._up
-        self._pace, self._wait = math.inf, self._pauses[self._up]
+        self._pace, self._wait = math.inf, self._pauses[at, self._up]
         self._skip, self._calls, self._spent, self._lost = 0, 0, 0.0, 0.0
         self._watched = self._clock(), self._idle()
 
     def _try(self) -> None:
         """Begin a trial: of fewer threads, or of more if cores were idle since the last look at them."""
-        other = self._home + (1 if self._up else -1)
+        others = self._near()
+        other = others[self._turn % len(others)]
         if self._up:
             (began, before), (now, idle) = self._watched, (self._clock(), self._idle())
             if now - began < _WATCHED:
@@ -181,4 +185,12 @@ class Shared:
                 self._wait = _PAUSE
                 self._up = not self._home  # fewer next, if there are
                 return
+        self._turn += 1
         self._now, self._skip = other, _WAKE
+
+    def _near(self) -> list[int]:
+        """The later or the earlier ways by the same number of threads, or the next."""
+        at, own = self._home, self._ways[self._home].threads
+        side = range(at + 1, len(self._ways)) if self._up else range(at)
+        apart = {abs(self._ways[i].threads - own) for i in side} - {0}
+        return [i for i in side if abs(self._ways[i].threads - own) in (0, min(apart, default=0))]

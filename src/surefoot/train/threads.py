@@ -197,7 +197,10 @@ def shared(
 
 
 def expected(job: Job, rows: int) -> int:
-    """By how many threads steps of so many rows are taken if nothing comes between."""
+    """By how many threads steps of so many rows are taken if nothing comes between.
+
+    As many as may share them; or torch's number, where they are not shared.
+    """
     return _most if _sharable(job, rows) else torch.get_num_threads()
 
 

@@ -36,3 +36,17 @@ def test_a_number_is_below_p_where_its_bits_are_below_the_threshold(p: float, bi
 def test_where_bernoulli_is_drawn_otherwise_bits_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise, "threshold", lambda p: threshold(1 - p))
     assert not by_bits.__wrapped__()
+
+
+def test_bits_that_move_the_random_state_further_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not by_bits():
+        pytest.skip("here bernoulli_ is drawn in another way, as by Intel's library")
+    draw = torch.Tensor.random_
+
+    def more(place: torch.Tensor) -> torch.Tensor:
+        draw(place)
+        torch.rand(1)
+        return place
+
+    monkeypatch.setattr(torch.Tensor, "random_", more)
+    assert not by_bits.__wrapped__()

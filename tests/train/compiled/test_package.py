@@ -125,7 +125,7 @@ class Other(nn.Module):
         return self.layer(x)
 
 
-def test_the_key_holds_everything_that_matters():
+def test_the_key_holds_everything_that_matters(monkeypatch):
     def key(
         model=None,
         loss=nn.functional.cross_entropy,
@@ -166,6 +166,10 @@ def test_the_key_holds_everything_that_matters():
     ]
     assert len(set(keys)) == len(keys)
     assert key(lr=0.2) == key(momentum=0.5) == keys[0]  # inputs, not constants
+    drawn = package.by_bits()
+    monkeypatch.setattr(package, "by_bits", lambda: not drawn)
+    assert key() != keys[0]
+    monkeypatch.setattr(package, "by_bits", lambda: drawn)
     several = []
     for count in (2, 3, 4):
         with by(count):

@@ -124,13 +124,15 @@ def test_a_small_difference_is_seen(job, factor):
 
 
 @pytest.mark.parametrize("bits", [False, True])
-def test_dropout_draws_the_numbers_that_eager_steps_draw(job, bits, monkeypatch):
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])  # a graph leaves out what is the default of an operation
+def test_dropout_draws_the_numbers_that_eager_steps_draw(job, share, bits, monkeypatch):
     if bits and not by_bits():
         pytest.skip("here bernoulli_ is drawn in another way, as by Intel's library")
     monkeypatch.setattr(program, "by_bits", lambda: bits)
 
     def run(take):
         model, optimizer, x, y = job()
+        model.dropout.p = share
         with torch.random.fork_rng():
             torch.manual_seed(1)
             step = eager_step(model, optimizer)

@@ -45,11 +45,25 @@ class Products(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _taken(threads: int, monkeypatch: pytest.MonkeyPatch) -> tuple[list[torch.Tensor], Products]:
+class Flat(nn.Module):
+    """Its weight is stored flat, so that its gradient is viewed; and it views a wide product of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.head = nn.Parameter(torch.randn(80)), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = nn.functional.linear(x, self.weight.view(4, 20))
+        return self.head(hidden) + (hidden.t() @ x).view(-1).mean()
+
+
+def _taken(
+    threads: int, monkeypatch: pytest.MonkeyPatch, kind: Any = None
+) -> tuple[list[torch.Tensor], Products]:
     """Two traced steps: all that they change, their losses, and their products."""
     monkeypatch.setattr(program, "expected", lambda job, rows: threads)
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 3))
+    model = kind() if kind else nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 3))
     job = Job(model, cross_entropy, surefoot.SGD(model.parameters(), lr=0.1, momentum=0.9))
     found = program.trace(job, torch.randn(2, 8, 20), torch.randint(0, 3, (2, 8)))
     inputs = [t.clone() for t in found.inputs]
@@ -67,3 +81,10 @@ def test_two_threads_get_a_wide_gradient_turned_and_the_same_numbers(monkeypatch
     assert [p for p in usual.seen if p != wide] == [p for p in turned.seen if p != tall]
     for a, b in zip(one, two, strict=True):
         assert torch.allclose(a, b, rtol=1e-6)
+
+
+def test_a_product_that_is_viewed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    (one, usual), (two, left) = _taken(1, monkeypatch, Flat), _taken(2, monkeypatch, Flat)
+    assert usual.seen == left.seen
+    assert ((4, 8), (8, 20)) in left.seen
+    assert all(map(torch.equal, one, two))

@@ -175,14 +175,13 @@ def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:
         dtype = str(value.dtype).removeprefix("torch.")
         noise.append(Noise(str(target), tuple(value.shape), dtype, args, bits))
         with nodes.inserting_after(last):
-            last = nodes.placeholder(f"noise_{len(noise)}")
-        last.meta = dict(node.meta)
-        drawn = last
+            drawn = last = nodes.placeholder(f"noise_{len(noise)}")
         if bits:
             aten = torch.ops.aten
+            p, *_ = (*args, 0.5)  # a graph leaves out what is the default
             with nodes.inserting_before(node):
                 low = nodes.call_function(aten.bitwise_and.Scalar, (last, BITS))
-                ones = nodes.call_function(aten.lt.Scalar, (low, threshold(*args)))
+                ones = nodes.call_function(aten.lt.Scalar, (low, threshold(p)))
                 drawn = nodes.call_function(aten._to_copy.default, (ones,), {"dtype": value.dtype})
         node.replace_all_uses_with(drawn)
         nodes.erase_node(node)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 __all__ = ["turn", "worth_turning"]
 
 _MOST = 400_000  # numbers; to read more of them across takes what is saved
+
+_ATEN = torch.ops.aten
+# what an update makes of a gradient, whatever its strides; a model may make views, which go by them
+_OF_ANY_STRIDES = (_ATEN.mul.Tensor, _ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.neg.default)
 
 
 def worth_turning(rows: int, columns: int, threads: int) -> bool:
@@ -21,16 +27,26 @@ def worth_turning(rows: int, columns: int, threads: int) -> bool:
 
 def turn(graph: GraphModule, threads: int) -> None:
     """Write dᵀ·x as (xᵀ·d)ᵀ, wherever that is worth it for so many threads."""
-    aten, nodes = torch.ops.aten, graph.graph
-    for node in nodes.find_nodes(op="call_function", target=aten.mm.default):
+    nodes = graph.graph
+    for node in nodes.find_nodes(op="call_function", target=_ATEN.mm.default):
         left, right = node.args
         rows, columns = node.meta["val"].shape
-        if left.target is aten.t.default and worth_turning(rows, columns, threads):
+        turnable = left.target is _ATEN.t.default and all(u.target in _OF_ANY_STRIDES for u in _users(node))
+        if turnable and worth_turning(rows, columns, threads):
             with nodes.inserting_before(node):
-                turned = nodes.call_function(aten.t.default, (right,))
-                product = nodes.call_function(aten.mm.default, (turned, left.args[0]))
-                back = nodes.call_function(aten.t.default, (product,))
+                turned = nodes.call_function(_ATEN.t.default, (right,))
+                product = nodes.call_function(_ATEN.mm.default, (turned, left.args[0]))
+                back = nodes.call_function(_ATEN.t.default, (product,))
             node.replace_all_uses_with(back)
             nodes.erase_node(node)
     nodes.eliminate_dead_code()
     graph.recompile()
+
+
+def _users(node: Node) -> Iterator[Node]:
+    """What uses it, or its transposed."""
+    for user in node.users:
+        if user.target is _ATEN.t.default:
+            yield from _users(user)
+        else:
+            yield user
