@@ -16,13 +16,13 @@ from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
 from surefoot.check.mends import NO_GRAD
 from surefoot.check.neutral import neutral
-from surefoot.check.protocol import IN_BACKWARD, Died, Patient, Plan, Signature
+from surefoot.check.protocol import Died, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.report.words import settings
-from surefoot.check.situations import CLAUSES, PLAIN
+from surefoot.check.situations import CLAUSES
 from surefoot.check.unexamined import unexamined
-from surefoot.check.verdict import NOT_APPLICABLE, Verdict
+from surefoot.check.verdict import Verdict
 from surefoot.check.wording import listed
 from surefoot.check.words import Words
 from surefoot.rules import RULES, Rule, get
@@ -68,9 +68,6 @@ def examine(
         InputError: there is no such rule, or no such place for the decay.
     """
     named = None if rule is None else get(rule)
-    if patient.signature.in_backward:
-        note = PLAIN.clause.verdict(NOT_APPLICABLE, note=IN_BACKWARD)
-        return Examination(None, IN_BACKWARD, iter((note,)))
     if decay is not None:
         with_decay = (named or get("torch")).variant(decay=decay)  # raises where there is no such place
         named = with_decay if named else None
