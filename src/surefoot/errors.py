@@ -88,14 +88,13 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}" if near else ""
 
 
-def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str] = ()) -> InputError:
+def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:
     """Say that `name` is no known `kind`, and name the nearest one that is.
 
     Args:
         kind: what it should have been, such as "rule" or "class in ada.py".
         name: what was given.
         choices: what is known; all of it is listed.
-        also: what serves too, such as aliases: meant perhaps, but not listed.
 
     Returns:
         The InputError, to be raised.
@@ -111,5 +110,5 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, also: Iterable[str]
     named = f"{what} {name!r}{of}{place}"
     if not known:
         return InputError(f"There is no {named}, nor any other.")
-    near = nearest(name, [*known, *also])
+    near = nearest(name, known)
     return InputError(f"Unknown {named}{f'{near}? Known' if near else '; known'}: {', '.join(known)}.")
