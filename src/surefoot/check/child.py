@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from surefoot.check.process import kill, kill_group
 from surefoot.loading import quick_frames
 
 OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
@@ -52,9 +53,7 @@ def serve(control: socket.socket) -> None:
         return  # whom it served is gone
     finally:
         for pid in workers:
-            for kill in (os.killpg, os.kill):  # it may have no group yet
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    kill(pid, signal.SIGKILL)
+            kill(pid)
 
 
 def _orders(control: socket.socket, workers: set[int]) -> None:
@@ -112,8 +111,7 @@ def _wait(pid: int, seconds: float, control: socket.socket | None = None) -> int
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # whatever the worker started
+            kill_group(pid)  # whatever the worker started
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > deadline:
             return "running"

@@ -1,4 +1,4 @@
-"""What the system says of a process: the time that it used, or waited for, and how it ended."""
+"""What the system says of a process: the time that it used, or waited for, and how it ended; and its end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 
-__all__ = ["compilers", "ending", "time_queued", "time_used"]
+__all__ = ["compilers", "ending", "kill", "kill_group", "time_queued", "time_used"]
 
 
 # as they are called while they run: what torch.compile starts
@@ -48,6 +48,19 @@ def compilers(pid: int) -> bool:
             if process == pid:
                 return True
     return False
+
+
+def kill_group(pid: int) -> None:
+    """Kill what a process has started, and itself if it still runs; nothing, where it has no group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def kill(pid: int) -> None:
+    """Kill a process and what it has started."""
+    kill_group(pid)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)  # it may have no group yet
 
 
 def ending(code: int) -> str:

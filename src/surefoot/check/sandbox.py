@@ -12,7 +12,6 @@ import json
 import os
 import re
 import select
-import signal
 import socket
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.process import compilers, ending, time_queued, time_used
+from surefoot.check.process import compilers, ending, kill, time_queued, time_used
 from surefoot.check.protocol import Answer, Died, Options, Raised, Signature
 from surefoot.check.server import get_server
 from surefoot.errors import InputError
@@ -234,9 +233,7 @@ class Sandbox:
         self._connection = None
         code = get_server().wait(self._pid, patience)
         while code is None:
-            for kill in (os.killpg, os.kill):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    kill(self._pid, signal.SIGKILL)
+            kill(self._pid)
             code = get_server().wait(self._pid, 1.0)
         return code
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from surefoot.check.process import kill_group
 from surefoot.errors import InputError
 
 __all__ = ["NO_SANDBOX", "apart", "available", "get_server"]
@@ -92,8 +93,7 @@ class Server:
             self.workers.discard(pid)
             if code:
                 return int(code)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # its server has ended, and so does it
-            os.killpg(pid, signal.SIGKILL)
+        kill_group(pid)  # its server has ended, and so does it
         return -signal.SIGKILL
 
     def _ask(self, order: dict[str, Any], files: Sequence[int] = ()) -> bytes:
