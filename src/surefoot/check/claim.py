@@ -220,18 +220,12 @@ def _replay(script: Script, rule: Rule, follow: Trace | None, number: Any) -> Tr
 def _exact(expected: Trace, got: Trace) -> bool:
     """Whether every number expected is a short binary fraction, so that rounding has no excuse."""
     bits = min(_EXACT_BITS.get(d, 0) for d in got.dtypes.values()) if got.dtypes else 44
-    if not bits:
-        return False
-    for m in expected.steps:
-        for value in (*m.w.values(), *(v for slots in m.state.values() for v in slots.values())):
-            for x in elements(value):
-                if not isinstance(x, Fraction):
-                    if isinstance(x, int):
-                        continue
-                    return False
-                if not _is_short(x, bits):
-                    return False
-    return True
+    return bits > 0 and all(
+        _is_short(x, bits) if isinstance(x, Fraction) else isinstance(x, int)
+        for m in expected.steps
+        for value in (*m.w.values(), *(v for slots in m.state.values() for v in slots.values()))
+        for x in elements(value)
+    )
 
 
 def _is_short(x: Fraction, bits: int) -> bool:
