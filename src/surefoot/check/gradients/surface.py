@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -101,10 +102,16 @@ class Surface:
             raise InputError(f"The loss must be a tensor with one element, and this one is {what}.")
         return value
 
+    @contextlib.contextmanager
+    def _repeating(self, grad: bool) -> Iterator[None]:
+        """With the same random numbers for dropout each time, and those outside as they were."""
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(grad):
+            torch.manual_seed(self.seed)
+            yield
+
     def value(self) -> float:
         """The loss at the present parameters; with the same random numbers for dropout each time."""
-        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(self.graph):
-            torch.manual_seed(self.seed)
+        with self._repeating(self.graph):
             return self._evaluate().item()
 
     @property
@@ -114,16 +121,14 @@ class Surface:
 
     def _unit(self) -> float:
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
+            with self._repeating(True):
                 return unit_of(self._evaluate, self.parameters.values())
         except Exception:  # what cannot be watched is taken to compute in float64, as its copy is
             return UNIT
 
     def gradients(self) -> dict[str, Tensor]:
         """Autograd's gradient of each parameter, zero where it gives none; complex ones as pairs of reals."""
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(self.seed)
+        with self._repeating(True):
             value = self._evaluate()
             wanted = list(self.parameters.values())
             got: Sequence[Tensor | None] = [None] * len(wanted)
@@ -139,8 +144,7 @@ class Surface:
 
     def flow(self) -> dict[str, tuple[str, ...]]:
         """Each parameter that the loss is made of, with those that its gradient's way goes on to."""
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(self.seed)
+        with self._repeating(True):
             return flow(self._evaluate(), self.parameters)
 
     def along(self, name: str, direction: Direction, t: float) -> float:
