@@ -10,7 +10,7 @@ from typing import TypeAlias
 from surefoot.check import wording
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
-from surefoot.check.mends import NO_GRAD, low_precision, mended
+from surefoot.check.mends import NO_GRAD, keeps_lr, low_precision, mended
 from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
@@ -107,7 +107,7 @@ def tell_failure(
     if unwritten and not said:
         said = READ_UNWRITTEN
     if isinstance(fault, Mismatch):
-        if clause.id == "changed-lr" and any(slot.name == "velocity" for slot in claim.rule.slots):
+        if keeps_lr(clause, claim.rule):
             clause = dataclasses.replace(clause, why=KEEPS_LR)
         mend = mended(clause, claim.rule, said, smallest)
         if not said and shown.trace is not None:

@@ -12,7 +12,7 @@ from surefoot.rules import RULES, Rule
 from surefoot.trace import Move, Script
 from surefoot.trace.values import elements
 
-__all__ = ["NARROW", "NO_GRAD", "low_precision", "mended"]
+__all__ = ["NARROW", "NO_GRAD", "keeps_lr", "low_precision", "mended"]
 
 FEW = 12  # tensors: with more, there may be another path
 NARROW = ("float16", "bfloat16")
@@ -43,7 +43,7 @@ def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
             return mend
     if clause.id == "changed-lr" and SKIPS in said.lower():
         return MEND_SKIPS
-    if clause.id == "changed-lr" and any(slot.name == "velocity" for slot in rule.slots):
+    if keeps_lr(clause, rule):
         return MEND_KEEPS_LR
     if clause.id == "sizes" and len(smallest.names) > FEW:
         return (
@@ -52,6 +52,11 @@ def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
     if clause.id == "rule" and (command := _shown(rule)):
         return f"{clause.mend.rstrip('.')}; {command} shows them."
     return ""
+
+
+def keeps_lr(clause: Clause, rule: Rule) -> bool:
+    """Whether this is about a changed lr, and each gradient keeps that of its own step in the velocity."""
+    return clause.id == "changed-lr" and any(slot.name == "velocity" for slot in rule.slots)
 
 
 def _shown(rule: Rule) -> str:

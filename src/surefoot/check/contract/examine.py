@@ -215,10 +215,11 @@ class _Work:
         """Write a failure up: with as few options as it needs, and the lines that reproduce it."""
         fault = fault_of(clause, case, options, finding, self.questions, self.told)
         if fault in self.told:
+            from surefoot.check.report.words import short  # no worker needs to have imported all of a report
+
             said = f"The fault is the one that {self.told[fault]} has named."
-            untrue = (finding.expected, finding.got) == ("True", "False")
-            note = f"not true: {finding.note}" if untrue else finding.note
-            return clause.verdict(FAILED, note=note, options=options, diagnosis=said)
+            whole = clause.verdict(FAILED, note=finding.note, expected=finding.expected, got=finding.got)
+            return clause.verdict(FAILED, note=short(whole), options=options, diagnosis=said)
         if fault:
             self.told[fault] = clause.id
         with self.patient.hurried(1.0) if finding.died else contextlib.nullcontext():
