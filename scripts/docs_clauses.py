@@ -26,7 +26,7 @@ number of the issue or pull request there.
 
 def page() -> str:
     """The page as it should be now."""
-    from surefoot.check.run import clauses
+    from surefoot.check.choose import clauses
 
     caught = json.loads((ROOT / "tests/golden/check/caught.json").read_text())
     arithmetic = json.loads((ROOT / "tests/golden/check/caught_arithmetic.json").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.check.run import clauses
+from surefoot.check.choose import clauses
 
 ROOT = Path(__file__).parents[1]
 

@@ -18,9 +18,9 @@ from typing import Any
 from libraries import LIBRARIES
 
 from surefoot.check import check
+from surefoot.check.choose import clauses
 from surefoot.check.load import load, optimizers
 from surefoot.check.report import as_json
-from surefoot.check.run import clauses
 from surefoot.options import parse_options
 
 SECONDS = 240  # for one optimizer; then it is given up

@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from surefoot.check.choose import clauses
 from surefoot.check.contract import CLAUSES
 from surefoot.check.contract.judge import judge
 from surefoot.check.report import text
 from surefoot.check.report.words import echoes
-from surefoot.check.run import check, clauses
+from surefoot.check.run import check
 from surefoot.check.situations import CLAUSES as SITUATIONS
 from surefoot.errors import InputError
 

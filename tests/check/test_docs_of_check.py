@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.check.choose import clauses
 from surefoot.check.contract import CLAUSES
 from surefoot.check.report import text
-from surefoot.check.run import check, clauses
+from surefoot.check.run import check
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from surefoot.check.choose import clauses
 from surefoot.check.pytest_checks import _tell, checks
 from surefoot.check.report.words import echoes
-from surefoot.check.run import check, clauses
+from surefoot.check.run import check
 from surefoot.errors import InputError
 
 MUTANTS = Path(__file__).parents[1] / "mutants"

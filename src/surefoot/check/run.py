@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.choose import clauses, planned
+from surefoot.check.choose import planned
 from surefoot.check.protocol import IN_BACKWARD, Options, Plan, Signature
 from surefoot.check.sandbox import Sandbox
 from surefoot.check.server import NO_SANDBOX, apart, get_server
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from surefoot.check.patient import Here
     from surefoot.rules import Rule
 
-__all__ = ["check", "clauses"]
+__all__ = ["check"]
 
 
 def check(

@@ -83,11 +83,10 @@ def check(
     import sys
 
     from surefoot.check import report as written
-    from surefoot.check.choose import planned
+    from surefoot.check.choose import clauses, planned
     from surefoot.check.load import optimizers
     from surefoot.check.report.screen import colored
     from surefoot.check.run import check as examine
-    from surefoot.check.run import clauses
     from surefoot.check.verdict import Report
     from surefoot.loading import parted
     from surefoot.options import parse_options

@@ -11,7 +11,8 @@ from torch.nn.functional import mse_loss
 
 from surefoot.check.gradients import check_gradients
 from surefoot.check.gradients.noise import noise_of
-from surefoot.check.gradients.slope import UNIT, measure
+from surefoot.check.gradients.pair import UNIT
+from surefoot.check.gradients.slope import measure
 
 
 class Of(nn.Module):

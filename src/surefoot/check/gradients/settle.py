@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from surefoot.check.gradients.slope import Slope, resolution
+from surefoot.check.gradients.pair import resolution
+from surefoot.check.gradients.slope import Slope
 from surefoot.check.gradients.surface import Direction, Surface, largest
 
 __all__ = ["settle"]

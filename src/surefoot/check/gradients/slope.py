@@ -10,7 +10,7 @@ from typing import Literal
 
 from surefoot.check.gradients.pair import UNIT, Pair, Rung, resolution
 
-__all__ = ["UNIT", "Slope", "Verdict", "measure", "resolution"]
+__all__ = ["Slope", "Verdict", "measure"]
 
 FIRST = (2.0**-13, 2.0**-15)  # tried first: near the best step for a smooth loss in float64
 LADDER = tuple(

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from surefoot.check.gradients.copied import rehook, to_double
 from surefoot.check.gradients.flow import flow
 from surefoot.check.gradients.noise import noise_of
+from surefoot.check.gradients.pair import UNIT
 from surefoot.check.gradients.precision import unit_of
-from surefoot.check.gradients.slope import UNIT, Slope, measure
+from surefoot.check.gradients.slope import Slope, measure
 from surefoot.errors import InputError, headline
 from surefoot.trace.compare import UNIT_ROUNDOFF
 

@@ -15,13 +15,7 @@ from typing import Any
 from surefoot.check.identify.fits import fit
 from surefoot.check.identify.identification import Identification, show
 from surefoot.check.identify.probes import ask, matters_in_matrices
-from surefoot.check.identify.readings import (
-    LARGER,
-    SPARES,
-    Reading,
-    is_linear,
-    read,
-)
+from surefoot.check.identify.readings import LARGER, SPARES, Reading, is_linear, read
 from surefoot.check.protocol import IN_BACKWARD, LR, Died, Patient, Raised
 from surefoot.check.renamed import understood
 from surefoot.check.words import Words
@@ -29,7 +23,7 @@ from surefoot.errors import InputError
 from surefoot.loading import before_torch
 from surefoot.trace.values import exact
 
-__all__ = ["Identification", "Reading", "identify", "identify_patient"]
+__all__ = ["Identification", "Reading", "identify"]
 
 _LARGEST = 10**6  # an lr; beyond it decay alone may leave the floats within the probes
 
@@ -72,13 +66,13 @@ def identify(
     if apart(optimizer, sandbox) and isinstance(optimizer, str):
         there = Sandbox(optimizer, options)
         try:
-            return identify_patient(there, name)
+            return _of_patient(there, name)
         finally:
             there.close()
-    return identify_patient(Here(load(optimizer), options), name)
+    return _of_patient(Here(load(optimizer), options), name)
 
 
-def identify_patient(patient: Patient, subject: str) -> Identification:
+def _of_patient(patient: Patient, subject: str) -> Identification:
     """Find out which rule the optimizer of a Patient follows; see `identify`."""
     signature = patient.signature
     if signature.needs_closure:

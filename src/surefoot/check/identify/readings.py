@@ -13,7 +13,7 @@ from surefoot.check.words import Words
 from surefoot.rules import DECAYS
 from surefoot.trace.values import elements
 
-__all__ = ["SPARES", "Reading", "is_linear", "read"]
+__all__ = ["LARGER", "SPARES", "Reading", "is_linear", "read"]
 
 
 @dataclass(frozen=True)
