@@ -34,7 +34,7 @@ BUT_FOR = {
 class Judgement:
     """One examination under way: what was recorded, and the fault that has been explained already."""
 
-    def __init__(self, recorder: Recorder, plan: Plan, explains: bool, left: Sequence[str] = ()) -> None:
+    def __init__(self, recorder: Recorder, plan: Plan, explains: bool, left: Sequence[str]) -> None:
         self.recorder, self.plan, self.explains = recorder, plan, explains
         self.left = left  # options that the rule has no place for
         self.fault: Diagnosis | None = None

@@ -24,7 +24,7 @@ def shrink(
     script: Script,
     fails: Callable[[Script], bool],
     *,
-    off: Mapping[str, Any] = {},
+    off: Mapping[str, Any],
     tries: int = 300,
     seconds: float = 5.0,
 ) -> Script:
@@ -64,7 +64,7 @@ def shrink(
     return script
 
 
-def size(script: Script, off: Mapping[str, Any] = {}) -> Size:
+def size(script: Script, off: Mapping[str, Any]) -> Size:
     """How large a script is, in the order in which scripts are made smaller."""
     switched = sum(v != off.get(k, ...) for g in script.groups if g.names for k, v in g.options.items())
     events = sum(len(s.events) for s in script.steps) + script.reuse_gradients + len(script.dtypes)
