@@ -71,7 +71,7 @@ class Claim:
         steps = tuple(Step(s.gradients, tuple(events(s))) for s in script.steps)
         return self.twist(dataclasses.replace(script, groups=groups, steps=steps))
 
-    def forgets_nothing(self, script: Script) -> bool:
+    def learns_nothing(self, script: Script) -> bool:
         """Whether an average of the script takes in nothing new, as with β = 1: no example to learn from."""
         averages = {o for o, h in self.words.hyper.items() if h in ("alpha", "rho", "beta1", "beta2")}
         return any(g.options.get(o) == 1 for g in script.groups for o in averages)

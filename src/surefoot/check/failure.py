@@ -178,7 +178,7 @@ def _still_fails(
 
     def fails(script: Script) -> bool:
         recording = recorder.play(script, dtype)
-        if recording.refused or claim.forgets_nothing(script):
+        if recording.refused or claim.learns_nothing(script):
             return False
         try:
             fault = fault_in(recording, claim)

@@ -31,7 +31,7 @@ _VALUES: dict[str, Any] = {
 }
 
 
-_ANYTHING = ("decay", "delta", "damping", "nu", "tau")  # each is something else in some optimizer
+_AMBIGUOUS = ("decay", "delta", "damping", "nu", "tau")  # each is something else in some optimizer
 
 
 def usual_values(required: Sequence[str], offered: Collection[str]) -> dict[str, Any]:
@@ -53,6 +53,6 @@ def _known(option: str) -> str | None:
 
 
 def _likely(option: str) -> str | None:
-    if option.lower() in _ANYTHING:
+    if option.lower() in _AMBIGUOUS:
         return None
     return next((h for h, names in MEANT.items() if h != "lr" and option.lower() in names), None)

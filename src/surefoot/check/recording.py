@@ -148,7 +148,7 @@ class Recorder:
 
     @property
     def refusal(self) -> str | None:
-        """What the constructor says, if it takes no vectors with any combination of the options."""
+        """Why no step can be judged, if so: the constructor refuses, or a given option forbids."""
         if self.patient.given.get("differentiable"):
             return (
                 "With differentiable=True a step needs parameters that are no leaves, and these are leaves."

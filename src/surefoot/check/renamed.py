@@ -26,7 +26,7 @@ __all__ = ["as_usual", "by_trial", "doubtful", "told", "understood"]
 
 # All in (0, 1), where every hyperparameter may lie; none is a value that another option is tried with.
 _VALUES = (Fraction(5, 8), Fraction(11, 16), Fraction(13, 16), Fraction(9, 16))
-_ANYTHING = ("rho", "alpha", "gamma")  # momentum only if the default is one: else of a schedule, say
+_BY_VALUE = ("rho", "alpha", "gamma")  # momentum only if the default is one: else of a schedule, say
 
 
 def by_trial(patient: Patient, words: Words, rule: Rule, most: int = 4) -> Words | None:
@@ -130,7 +130,7 @@ def as_usual(words: Words, rule: Rule) -> Words:
     for hyper in (h for h in MEANT if h in lacks and h not in kept.values()):
         names = [o for o in free if o.lower() in MEANT.get(hyper, ()) and o not in meaning]
         if hyper == "momentum":
-            names = [o for o in names if o not in _ANYTHING or 0 < words.values.get(o, 0) < 1]
+            names = [o for o in names if o not in _BY_VALUE or 0 < words.values.get(o, 0) < 1]
         if names:
             meaning[min(names, key=lambda o: MEANT[hyper].index(o.lower()))] = hyper
     return words.meaning(kept | meaning, rule)
