@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["another_method"]
+__all__ = ["another_method", "words_of"]
 
 # what changes the steps by design; found in a name's words, or across them
 _METHODS = (
@@ -19,9 +19,19 @@ _METHODS = (
 )
 
 
+def words_of(name: str) -> list[str]:
+    """The words that a class's name is made of, and its numbers.
+
+    Example:
+        >>> words_of("MyRAdam8bit")
+        ['My', 'R', 'Adam', '8', 'bit']
+    """
+    return re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+
+
 def another_method(name: str) -> str | None:
     """The word of a class's name that tells of another method, if one does: cautious in CautiousMomentum."""
-    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    words = words_of(name)
     runs = ("".join(words[i:j]) for i in range(len(words)) for j in (i + 2, i + 1) if j <= len(words))
     known = _METHODS.split()
     bits = next((m.group() for m in re.finditer(r"\d+\s?bit", name.lower())), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from surefoot.check.frameworks import FRAMEWORKS, as_there, has_form
+from surefoot.check.methods import words_of
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
@@ -100,8 +100,7 @@ class Name:
 
 def read_name(name: str, words: Words) -> Name:
     """Read the name of a class: by its longest run of words that is a rule, in the form of its library."""
-    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
-    parts = [part for word in parts for part in _plainly(word)]
+    parts = [part for word in words_of(name) for part in _plainly(word)]
     parts = [NESTEROV if get_close_matches(part.lower(), [NESTEROV], cutoff=0.85) else part for part in parts]
     parts = _with_frameworks(parts)
     there = next((part for part in parts if part in FRAMEWORKS), None)
