@@ -38,7 +38,7 @@ RATES = ("eta", "stepsize", "step", "rate", "lrate", "learn_rate", "alpha", "gam
 
 # hyperparameter → names that are often meant as it; both in the order of likelihood
 MEANT = {
-    "lr": ("eta", "alpha", "gamma", "step", "stepsize", "rate", "lrate", "learn_rate"),
+    "lr": RATES,
     "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
     "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
     "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
