@@ -7,8 +7,7 @@ from the optimizer's own values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from surefoot.check.contract.settings import alternatives
@@ -16,31 +15,17 @@ from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
 from surefoot.check.mends import NO_GRAD
 from surefoot.check.neutral import neutral
-from surefoot.check.protocol import Died, Patient, Plan, Signature
+from surefoot.check.protocol import Died, Examination, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.report.words import settings
 from surefoot.check.situations import CLAUSES
 from surefoot.check.unexamined import unexamined
-from surefoot.check.verdict import Verdict
 from surefoot.check.wording import listed
 from surefoot.check.words import Words
 from surefoot.rules import RULES, Rule, get
 
-__all__ = ["CLAUSES", "Examination", "examine"]
-
-
-@dataclass(frozen=True)
-class Examination:
-    """An examination about to be made: against which rule, why that one, and its verdicts as they come.
-
-    `aside`: which options it is silent about.
-    """
-
-    rule: Rule | None
-    why: str
-    verdicts: Iterator[Verdict] = field(repr=False)
-    aside: str = ""
+__all__ = ["CLAUSES", "examine"]
 
 
 def examine(
@@ -93,7 +78,7 @@ def examine(
     if guessed.rule:
         said = _unjudged(guessed.rule, recorder, left)
         aside = " ".join(filter(None, [said, unexamined(before, patient.signature, patient.given)]))
-    return Examination(guessed.rule, guessed.why, verdicts, aside)
+    return Examination(verdicts, aside, guessed.rule, guessed.why)
 
 
 def _left(words: Words, before: Words, signature: Signature) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Patient, who may live in another process, and judge its answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -16,7 +16,8 @@ from surefoot.errors import InputError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from surefoot.check.verdict import Clause
+    from surefoot.check.verdict import Clause, Verdict
+    from surefoot.rules import Rule
     from surefoot.trace import Script, Trace
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SAYS_SO",
     "Answer",
     "Died",
+    "Examination",
     "Options",
     "Patient",
     "Plan",
@@ -153,6 +155,23 @@ class Patient(Protocol):
             Raised: the optimizer raised an exception; it says which, and where.
             Died: see above.
         """
+
+
+@dataclass(frozen=True)
+class Examination:
+    """An examination about to be made: its verdicts as they come, and what is to be said beside them.
+
+    Args:
+        verdicts: made while they are read.
+        aside: what had to be set aside for it, or which options it is silent about.
+        rule: of arithmetic, what the optimizer is held against.
+        why: of arithmetic, why that rule or none.
+    """
+
+    verdicts: Iterator[Verdict] = field(repr=False)
+    aside: str = ""
+    rule: Rule | None = None
+    why: str = ""
 
 
 class Raised(Exception):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.check.contract.clause import CLAUSES, Probed
@@ -28,11 +27,11 @@ from surefoot.check.contract.mending import (
 from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
-from surefoot.check.protocol import Died, Options, Patient, Plan
+from surefoot.check.protocol import Died, Examination, Options, Patient, Plan
 from surefoot.check.verdict import DIFFERS, ENDS, FAILED, MEND_END, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
 
-__all__ = ["Examination", "examine"]
+__all__ = ["examine"]
 
 
 GIVEN_A_CLOSURE = (
@@ -40,14 +39,6 @@ GIVEN_A_CLOSURE = (
 )
 # facts on which a comparison rests: they are asked once more with the very options that a failure takes
 COMPARING = ("repeatable", "uncoupled", "elementwise")
-
-
-@dataclass(frozen=True)
-class Examination:
-    """An examination about to be made: what had to be set aside for it, and its verdicts as they come."""
-
-    aside: str
-    verdicts: Iterator[Verdict] = field(repr=False)
 
 
 def examine(patient: Patient, plan: Plan) -> Examination:
@@ -70,7 +61,7 @@ def examine(patient: Patient, plan: Plan) -> Examination:
         said.append(
             f"Every step() raises {work.questions.aside} after its update; beyond `steps` that is set aside."
         )
-    return Examination(" ".join(said), work.verdicts(plan, hurdle))
+    return Examination(work.verdicts(plan, hurdle), " ".join(said))
 
 
 class _Work:
