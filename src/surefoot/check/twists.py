@@ -135,7 +135,7 @@ def zero_lr_skipped(script: Script) -> Script:
     for s in script.steps:
         for e in s.events:
             if isinstance(e, Set) and e.option == "lr":
-                for index in range(len(lrs)) if e.group is None else [e.group]:
+                for index in e.meant(len(lrs)):
                     lrs[index] = e.value
         given = {n: g for n, g in (s.gradients or {}).items() if lrs[script.group_of(n)] != 0}
         steps.append(Step(given, s.events))

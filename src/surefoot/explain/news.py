@@ -87,6 +87,6 @@ def _before(script: Script, t: int, event: Set) -> Any:
     value = script.groups[group].options.get(event.option)
     for step in script.steps[: t - 1]:
         for e in step.events:
-            if isinstance(e, Set) and e.option == event.option and e.group in (None, group):
+            if isinstance(e, Set) and e.option == event.option and group in e.meant(len(script.groups)):
                 value = e.value
     return value

@@ -175,7 +175,7 @@ class _Writer:
 
     def event(self, event: Event) -> list[str]:
         if isinstance(event, Set):
-            meant = range(len(self.groups)) if event.group is None else [event.group]
+            meant = event.meant(len(self.groups))
             for i in meant:
                 g = self.groups[i]
                 self.groups[i] = dataclasses.replace(g, options={**g.options, event.option: event.value})

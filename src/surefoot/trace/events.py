@@ -42,6 +42,10 @@ class Set:
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", read_option(self.value, self.option))
 
+    def meant(self, count: int) -> Sequence[int]:
+        """Which of so many groups are meant, by their indices."""
+        return range(count) if self.group is None else [self.group]
+
 
 @dataclass(frozen=True)
 class Move:

@@ -168,7 +168,7 @@ class _Recording:
                 self.reload(t)
 
     def set(self, event: Set, t: int) -> None:
-        for index in range(len(self.options)) if event.group is None else [event.group]:
+        for index in event.meant(len(self.options)):
             [key] = held({event.option: event.value}, self.keys)
             before = self.keyed(self.group(index))
             self.options[index][event.option] = event.value

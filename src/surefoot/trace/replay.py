@@ -73,7 +73,7 @@ def replay(
             _adopt(states, follow.steps[t - 2].state, moments[-1].state, shapes, make)
         for event in step.events:
             if isinstance(event, Set):
-                for index in range(len(options)) if event.group is None else [event.group]:
+                for index in event.meant(len(options)):
                     options[index][event.option] = event.value
             elif isinstance(event, Move):
                 w[event.name] = map_value(make, event.value)
