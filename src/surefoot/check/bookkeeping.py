@@ -136,7 +136,7 @@ def _made(script: Script) -> list[dict[str, int]]:
     counts = [0] * len(script.groups)
     told = []
     for step in script.steps:
-        for i in {script.group_of(n) for n in step.gradients or {}}:
+        for i in {script.group_of(n) for n in step.given}:
             counts[i] += 1
         told.append({n: counts[script.group_of(n)] for n in script.names})
     return told
@@ -154,7 +154,7 @@ def _counted_by(key: Callable[[Script, str, int], Any]) -> Telling:
         told = []
         for t, step in enumerate(script.steps):
             now = {}
-            for name in (n for n in script.names if n in (step.gradients or {})):
+            for name in (n for n in script.names if n in step.given):
                 shared = key(script, name, first.setdefault(name, t))
                 counts[shared] = now[name] = counts.get(shared, 0) + 1
             told.append(now)
@@ -174,7 +174,7 @@ def _first_of_all(script: Script) -> list[dict[str, int]]:
 
 def _first_parameter(script: Script) -> list[dict[str, int]]:
     """Only the first parameter that is ever stepped makes a first step."""
-    stepped = ((t, n) for t, s in enumerate(script.steps) for n in script.names if n in (s.gradients or {}))
+    stepped = ((t, n) for t, s in enumerate(script.steps) for n in script.names if n in s.given)
     first = next(stepped, None)
     return [{n: int((t, n) == first) for n in script.names} for t, _ in enumerate(script.steps)]
 
@@ -186,9 +186,9 @@ def _as_the_last(script: Script) -> list[dict[str, int]]:
     for step in script.steps:
         new: dict[str, int] = {}
         for group in script.groups:
-            here = [n for n in group.names if n in (step.gradients or {})]
+            here = [n for n in group.names if n in step.given]
             new |= dict.fromkeys(group.names, int(bool(here) and here[-1] not in seen))
-        seen |= set(step.gradients or {})
+        seen |= set(step.given)
         told.append(new)
     return told
 
@@ -200,7 +200,7 @@ def _of_the_first(script: Script) -> list[dict[str, int]]:
     for step in script.steps:
         now: dict[str, int] = {}
         for group in script.groups:
-            here = [n for n in group.names if n in (step.gradients or {})]
+            here = [n for n in group.names if n in step.given]
             for name in here:
                 counts[name] += 1
             now |= dict.fromkeys(here, counts[here[0]] if here else 0)

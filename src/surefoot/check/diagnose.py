@@ -181,11 +181,11 @@ def why_it_raises(smallest: Script) -> str:
     """What the smallest script that raises has, and one that does not raise lacks."""
     first: dict[str, int] = {}
     for t, step in enumerate(smallest.steps, 1):
-        for name in step.gradients or {}:
+        for name in step.given:
             first.setdefault(name, t)
     if len(set(first.values())) > 1:
         return "It raises when one parameter's first gradient comes later than another's."
-    if set(first) < set(smallest.names) or any(set(s.gradients or {}) < set(first) for s in smallest.steps):
+    if set(first) < set(smallest.names) or any(set(s.given) < set(first) for s in smallest.steps):
         return "It raises when a gradient is missing."
     return ""
 

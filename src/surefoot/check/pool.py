@@ -29,9 +29,7 @@ def pooled(script: Script) -> tuple[Script, Callable[[Trace], Trace]] | None:
     places: dict[str, tuple[int, list[int]]] = {}
     for name, start in script.start.items():
         group = script.group_of(name)
-        fates = zip(
-            elements(start), *(elements((s.gradients or {})[name]) for s in script.steps), strict=True
-        )
+        fates = zip(elements(start), *(elements(s.given[name]) for s in script.steps), strict=True)
         places[name] = group, [columns[group].setdefault(fate, len(columns[group])) for fate in fates]
     if sum(map(len, columns)) * 2 > sum(len(at) for _, at in places.values()):
         return None

@@ -68,7 +68,7 @@ def size(script: Script, off: Mapping[str, Any]) -> Size:
     """How large a script is, in the order in which scripts are made smaller."""
     switched = sum(v != off.get(k, ...) for g in script.groups if g.names for k, v in g.options.items())
     events = sum(len(s.events) for s in script.steps) + script.reuse_gradients + len(script.dtypes)
-    values = [*script.start.values(), *(g for s in script.steps for g in (s.gradients or {}).values())]
+    values = [*script.start.values(), *(g for s in script.steps for g in s.given.values())]
     values += [e.value for s in script.steps for e in s.events if isinstance(e, Move)]
     numbers = [
         v for g in script.groups if g.names for v in g.options.values() if not isinstance(v, (bool, str))

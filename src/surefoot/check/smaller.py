@@ -43,7 +43,7 @@ def _equal_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     for name in script.names:
         steps = []
         for step in script.steps:
-            given = step.gradients or {}
+            given = step.given
             ones = {n: _filled(g, Fraction(1)) if n == name else g for n, g in given.items()}
             steps.append(Step(ones, step.events))
         yield dataclasses.replace(script, steps=tuple(steps))
@@ -111,7 +111,7 @@ def _equal_elements(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
         for name in large:
             yield _with_start(script, name, _filled(script.start[name], simple))
             for t, step in enumerate(script.steps):
-                if (g := (step.gradients or {}).get(name)) is not None:
+                if (g := step.given.get(name)) is not None:
                     yield _with_gradient(script, t, name, _filled(g, simple))
 
 
@@ -177,13 +177,13 @@ def _simpler_values(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
         for name, value in script.start.items():
             yield _with_start(script, name, _filled(value, simple))
         for t, step in enumerate(steps):
-            for name, g in (step.gradients or {}).items():
+            for name, g in step.given.items():
                 yield _with_gradient(script, t, name, _filled(g, simple))
     for name, value in script.start.items():
         for other in _one_by_one(value):
             yield _with_start(script, name, other)
     for t, step in enumerate(steps):
-        for name, g in (step.gradients or {}).items():
+        for name, g in step.given.items():
             for other in _one_by_one(g):
                 yield _with_gradient(script, t, name, other)
         for k, e in enumerate(step.events):
@@ -214,7 +214,7 @@ def _with_start(script: Script, name: str, value: Any) -> Script:
 
 def _with_gradient(script: Script, index: int, name: str, value: Any) -> Script:
     step = script.steps[index]
-    return _with_step(script, index, Step({**(step.gradients or {}), name: value}, step.events))
+    return _with_step(script, index, Step({**step.given, name: value}, step.events))
 
 
 def _with_step(script: Script, index: int, step: Step) -> Script:

@@ -88,7 +88,7 @@ def idle_ends(script: Script) -> Script:
     """Where a group has no gradient, those after it are not stepped."""
     steps = []
     for s in script.steps:
-        given = dict(s.gradients or {})
+        given = s.given
         groups = [[n for n in group.names if n in given] for group in script.groups]
         stepped = itertools.chain(*itertools.takewhile(bool, groups))
         steps.append(Step({n: given[n] for n in stepped}, s.events))
@@ -106,14 +106,14 @@ def zeros(script: Script, *, from_the_start: bool = True) -> Script:
     seen = set(script.names) if from_the_start else set()
     steps = []
     for s in script.steps:
-        seen |= set(s.gradients or {})
+        seen |= set(s.given)
         zeros = {n: map_value(lambda x: 0 * x, v) for n, v in script.start.items() if n in seen}
-        steps.append(Step({**zeros, **(s.gradients or {})}, s.events))
+        steps.append(Step({**zeros, **s.given}, s.events))
     return dataclasses.replace(script, steps=tuple(steps))
 
 
 def _of_gradients(script: Script, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Script:
-    steps = tuple(Step(change(dict(s.gradients or {})), s.events) for s in script.steps)
+    steps = tuple(Step(change(dict(s.given)), s.events) for s in script.steps)
     return dataclasses.replace(script, steps=steps)
 
 
@@ -137,6 +137,6 @@ def zero_lr_skipped(script: Script) -> Script:
             if isinstance(e, Set) and e.option == "lr":
                 for index in e.meant(len(lrs)):
                     lrs[index] = e.value
-        given = {n: g for n, g in (s.gradients or {}).items() if lrs[script.group_of(n)] != 0}
+        given = {n: g for n, g in s.given.items() if lrs[script.group_of(n)] != 0}
         steps.append(Step(given, s.events))
     return dataclasses.replace(script, steps=tuple(steps))

@@ -156,11 +156,11 @@ class _Writer:
             self.live.append(index)
         for event in step.events:
             lines += self.event(event)
-        gradients = step.gradients or {}
+        gradients = step.given
         for name in self.script.names:
             if name not in gradients:
                 lines.append(f"{name}.grad = None")
-            elif self.script.reuse_gradients and any(name in (s.gradients or {}) for s in self.earlier(t)):
+            elif self.script.reuse_gradients and any(name in s.given for s in self.earlier(t)):
                 lines.append(f"{name}.grad.copy_({self.tensor(name, gradients[name])})")
             else:
                 lines.append(f"{name}.grad = {self.tensor(name, gradients[name])}")

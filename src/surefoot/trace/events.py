@@ -85,6 +85,11 @@ class Step:
             object.__setattr__(self, "gradients", given)
         object.__setattr__(self, "events", tuple(self.events))
 
+    @property
+    def given(self) -> Mapping[str, Value]:
+        """The gradients that are given; none where a function is differentiated."""
+        return self.gradients or {}
+
 
 def show(value: Any) -> str:
     """Write a value or an option compactly: a fraction as a decimal if that is exact, or as the float it is.

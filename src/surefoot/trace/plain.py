@@ -43,8 +43,7 @@ def script_to_plain(script: Script) -> Plain:
             {"names": list(g.names), "options": _options(g.options), "joins": g.joins} for g in script.groups
         ],
         "steps": [
-            {"gradients": _values(s.gradients or {}), "events": [_event(e) for e in s.events]}
-            for s in script.steps
+            {"gradients": _values(s.given), "events": [_event(e) for e in s.events]} for s in script.steps
         ],
         "dtypes": dict(script.dtypes),
         "reuse_gradients": script.reuse_gradients,

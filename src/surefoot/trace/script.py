@@ -207,7 +207,7 @@ def _check(script: Script) -> None:
     for t, step in enumerate(script.steps, 1):
         if step.gradients is None and script.function is None:
             raise InputError(f"Step {t} has no gradients, and the script no function to differentiate.")
-        _check_values(step.gradients or {}, shapes, f"the gradient of {{!r}} at step {t}")
+        _check_values(step.given, shapes, f"the gradient of {{!r}} at step {t}")
         for event in step.events:
             if isinstance(event, Move):
                 _check_values({event.name: event.value}, shapes, f"the new value of {{!r}} at step {t}")
