@@ -69,6 +69,23 @@ def test_select_keeps_what_happens_to_the_names():
     assert only.steps[1] == Step({"b": 2}, (Set("lr", "1/8", 0), Reload()))
 
 
+def test_without_its_changes_an_option_stays_as_it_is_at_the_start():
+    steady = EVENTFUL.without_changes({"lr"})
+    assert steady.groups == EVENTFUL.groups
+    assert [s.events for s in steady.steps] == [(), (Move("a", [5, 5]), Reload()), (Set("momentum", 0.5),)]
+    assert [s.gradients for s in steady.steps] == [s.gradients for s in EVENTFUL.steps]
+
+
+def test_a_change_is_meant_for_one_group_or_for_all():
+    assert [*Set("lr", 1, 1).meant(3)] == [1]
+    assert [*Set("lr", 1).meant(3)] == [0, 1, 2]
+
+
+def test_a_step_without_gradients_of_its_own_gives_none():
+    assert Step({"a": [1, 0], "b": None}).given == {"a": (1, 0)}
+    assert Step().given == {}
+
+
 def test_equal_scripts_are_equal():
     assert EVENTFUL.map(lambda name, value: value) == EVENTFUL
     assert EVENTFUL.select(["b"]) != EVENTFUL

@@ -39,10 +39,10 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
     for option, name in names.items():
         said = f"{name} is read once, at construction or at the first step, so a changed one is not seen"
-        yield said, twisted(partial(twists.stale, options={option}))
+        yield said, twisted(partial(Script.without_changes, options={option}))
         yield f"a change of {name} counts one step too late", twisted(partial(twists.behind, option=option))
     said = "options are read once, at construction or at the first step, so changed ones are not seen"
-    yield said, twisted(partial(twists.stale, options=options))
+    yield said, twisted(partial(Script.without_changes, options=options))
     for option, name in names.items():
         said = f"where {name} {OR_DEFAULT}, as by `group[{option!r}] or default`"
         yield said, twisted(partial(twists.zero_as_default, option=option))

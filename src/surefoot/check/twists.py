@@ -16,23 +16,12 @@ __all__ = [
     "idle_ends",
     "lists_kept",
     "of_group",
-    "stale",
     "still",
     "zero_as_default",
     "zero_lr_skipped",
     "zeros",
     "zeros_missing",
 ]
-
-
-def stale(script: Script, options: Collection[str]) -> Script:
-    """Changes of options are not seen."""
-
-    def seen(e: Any) -> bool:
-        return not (isinstance(e, Set) and e.option in options)
-
-    steps = (Step(s.gradients, tuple(filter(seen, s.events))) for s in script.steps)
-    return dataclasses.replace(script, steps=tuple(steps))
 
 
 def behind(script: Script, option: str) -> Script:
@@ -98,7 +87,7 @@ def idle_ends(script: Script) -> Script:
 def still(script: Script) -> Script:
     """The learning rate is 0 throughout, so that nothing moves."""
     groups = (dataclasses.replace(g, options={**g.options, "lr": 0}) for g in script.groups)
-    return stale(dataclasses.replace(script, groups=tuple(groups)), {"lr"})
+    return dataclasses.replace(script.without_changes({"lr"}), groups=tuple(groups))
 
 
 def zeros(script: Script, *, from_the_start: bool = True) -> Script:

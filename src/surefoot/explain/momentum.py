@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 from surefoot.explain.numerals import Numerals
 from surefoot.explain.pen import TextPen
 from surefoot.rules import H, Rule, get
-from surefoot.trace import Group, Script, Set, Step, Trace, replay
+from surefoot.trace import Group, Script, Trace, replay
 from surefoot.trace.values import Number, elements, exact
 
 if TYPE_CHECKING:
@@ -116,16 +116,7 @@ def without_momentum(script: Script, option: str) -> Script:
         betas = g.options.get("betas")
         off = {option: 0} if betas is None else {"betas": (0, betas[1])}
         groups.append(Group(g.names, {**g.options, **off}, g.joins))
-    return dataclasses.replace(without_changes(script, option), groups=tuple(groups))
-
-
-def without_changes(script: Script, option: str) -> Script:
-    """The same script, in which this option stays as it is at the start."""
-    steps = (
-        Step(s.gradients, tuple(e for e in s.events if not (isinstance(e, Set) and e.option == option)))
-        for s in script.steps
-    )
-    return dataclasses.replace(script, steps=tuple(steps))
+    return dataclasses.replace(script.without_changes({option}), groups=tuple(groups))
 
 
 def _apart(with_it: Number, without_it: Number, before: Number, pen: TextPen) -> str:

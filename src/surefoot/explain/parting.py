@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.explain.momentum import without_changes
 from surefoot.explain.numerals import six_digits
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
@@ -171,7 +170,7 @@ def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Scr
 
 def _with_option(script: Script, option: str, value: Any) -> Script:
     groups = (Group(g.names, {**g.options, option: value}, g.joins) for g in script.groups)
-    return dataclasses.replace(without_changes(script, option), groups=tuple(groups))
+    return dataclasses.replace(script.without_changes({option}), groups=tuple(groups))
 
 
 def part_from_optimizer(script: Script, rule: Rule, got: Trace, number: Callable[[Any], Number]) -> Parting:

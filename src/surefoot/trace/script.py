@@ -7,14 +7,14 @@ and no code, so it can be printed, saved as JSON, made smaller, and written out 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Integral
 from typing import Any, Protocol
 
 from surefoot.errors import InputError
-from surefoot.trace.events import Group, Move, Set, Step, runs, show, tell
+from surefoot.trace.events import Event, Group, Move, Set, Step, runs, show, tell
 from surefoot.trace.values import Number, Value, exact, shape
 
 __all__ = ["Function", "Script"]
@@ -169,6 +169,15 @@ class Script:
             steps=tuple(steps),
             dtypes={n: d for n, d in self.dtypes.items() if n in names},
         )
+
+    def without_changes(self, options: Collection[str]) -> Script:
+        """The same, in which these options stay as they are at the start."""
+
+        def kept(event: Event) -> bool:
+            return not (isinstance(event, Set) and event.option in options)
+
+        steps = (Step(s.gradients, tuple(filter(kept, s.events))) for s in self.steps)
+        return dataclasses.replace(self, steps=tuple(steps))
 
     def __str__(self) -> str:
         """Say what happens, a line per group and step."""
