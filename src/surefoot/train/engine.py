@@ -95,7 +95,9 @@ def eager(job: Job) -> Step:
     weigh = weigher(loss)
     trained = set(map(id, params))
     held = [*model.parameters(), *(loss.parameters() if isinstance(loss, nn.Module) else ())]
-    others = [p for p in held if p.requires_grad and id(p) not in trained]
+    # those that no optimizer has, too: nobody steps them, and nobody would clear their gradients
+    cleared = (*params, *(p for p in held if p.requires_grad and id(p) not in trained))
+    around = autocast or nullcontext()
 
     def valued(output: Any, y: Tensor) -> Tensor:
         try:
@@ -110,10 +112,7 @@ def eager(job: Job) -> Step:
             ) from error
 
     def forward(x: Inputs, y: Tensor) -> tuple[Tensor, Tensor]:
-        if autocast is None:
-            output = called(model, x)
-            return output, valued(output, y)
-        with autocast:
+        with around:
             output = called(model, x)
             return output, valued(output, y)
 
@@ -130,14 +129,12 @@ def eager(job: Job) -> Step:
         total = torch.stack(losses).sum()
         if unproven:
             unproven = False
-            with autocast or nullcontext():
+            with around:
                 _warn_unless_mean(loss, outputs, y, float(total))
         return total
 
     def gradient(x: Inputs, y: Tensor) -> Tensor:
-        for p in params:
-            p.grad = None
-        for p in others:  # which nobody steps, and nobody would clear
+        for p in cleared:
             p.grad = None
         if accumulate == 1:
             _, value = forward(x, y)
