@@ -33,26 +33,26 @@ class Node:
     value: Fraction | str | int | None = None
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """Yield each node of a tree."""
+    yield node
+    for arg in node.args:
+        yield from walk(arg)
+
+
 def names(node: Node) -> set[str]:
     """Return the names of the variables in a tree."""
-    here = {str(node.value)} if node.op == "name" else set()
-    return here.union(*(names(arg) for arg in node.args))
+    return {str(part.value) for part in walk(node) if part.op == "name"}
 
 
 def constants(node: Node) -> Iterator[Fraction]:
     """Yield the numbers that are written in a tree."""
-    if isinstance(node.value, Fraction):
-        yield node.value
-    for arg in node.args:
-        yield from constants(arg)
+    return (part.value for part in walk(node) if isinstance(part.value, Fraction))
 
 
 def absolutes(node: Node) -> Iterator[Node]:
     """Yield the parts that are absolute values."""
-    if node.op == "abs":
-        yield node
-    for arg in node.args:
-        yield from absolutes(arg)
+    return (part for part in walk(node) if part.op == "abs")
 
 
 def is_exact(node: Node) -> bool:
