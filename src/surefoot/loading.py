@@ -1,57 +1,40 @@
-"""Files and modules that a user names on a command line, imported."""
+"""Files and modules that a user names on a command line, imported; and packages that import theirs late."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
-import inspect
+import os
 import sys
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType, ModuleType
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["before_torch", "load_file", "load_module", "parted", "quick_frames"]
+if TYPE_CHECKING:  # packages that import nothing heavy import this module
+    from pathlib import Path
+
+__all__ = ["before_torch", "later", "load_file", "load_module", "parted"]
+
+
+def later(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The __getattr__ of a package that imports nothing before a name is used.
+
+    Args:
+        package: its name.
+        homes: public name -> the module of the package that defines it.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    return find
 
 
 def before_torch() -> None:
     """Import numpy. Where torch's import does, it takes a Ctrl-C for numpy's being away, and goes on."""
     importlib.import_module("numpy")
-
-
-_lock = threading.Lock()
-_importing = 0  # how many import torch just now
-
-
-@contextlib.contextmanager
-def quick_frames() -> Iterator[None]:
-    """Inside `with`, inspect finds the module of a frame by its name.
-
-    torch asks where its operators are registered. inspect then resolves the paths of all modules that it does
-    not know yet, first of all of them a thousand: 40 ms of torch's import, and as much of torch._dynamo's.
-    """
-    global _importing
-    with _lock:
-        _importing += 1
-        inspect.getmodule = _module_of
-    try:
-        yield
-    finally:
-        with _lock:
-            _importing -= 1
-            if not _importing:
-                inspect.getmodule = _search
-
-
-def _module_of(object: Any, _filename: str | None = None) -> ModuleType | None:
-    if isinstance(object, FrameType):
-        return sys.modules.get(object.f_globals.get("__name__", ""))
-    return _search(object, _filename)
-
-
-_search = inspect.getmodule
 
 
 def parted(spec: str) -> tuple[str, str]:
@@ -110,7 +93,7 @@ def load_module(name: str) -> ModuleType:
         Exception: whatever importing it raises.
     """
     before_torch()
-    here = str(Path.cwd())
+    here = os.getcwd()
     if "" in sys.path or here in sys.path:
         return importlib.import_module(name)
     sys.path.insert(0, here)  # a command has its own folder first; the user means theirs

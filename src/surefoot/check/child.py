@@ -21,7 +21,7 @@ from dataclasses import asdict
 from typing import Any
 
 from surefoot.check.process import kill, kill_group
-from surefoot.loading import quick_frames
+from surefoot.frames import quick_frames
 
 OUTPUT_LIMIT = 1 << 20  # bytes that a worker may print
 FILE_LIMIT = 1 << 26  # bytes of any file that it may write

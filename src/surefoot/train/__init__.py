@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from surefoot.loading import later
 
 _HOME = {
     "Config": "config",
@@ -22,8 +23,4 @@ if TYPE_CHECKING:
     from surefoot.train.job import resume, train
     from surefoot.train.run import Interrupted, Run, RunDiverged
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = later(__name__, _HOME)

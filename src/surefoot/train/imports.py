@@ -14,7 +14,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from surefoot.loading import before_torch, quick_frames
+from surefoot.frames import quick_frames
+from surefoot.loading import before_torch
 
 __all__ = ["STRICT", "lean", "strict", "whole", "x86"]
 

@@ -5,8 +5,9 @@ Nothing heavy is imported before a name is used, so that the command line can li
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from surefoot.loading import later
 
 _HOME = {
     "Data": "sources",
@@ -24,8 +25,4 @@ if TYPE_CHECKING:
     from surefoot.train.data.scale import Scaling, learn
     from surefoot.train.data.sources import Data, Split, load
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = later(__name__, _HOME)

@@ -1,4 +1,4 @@
-"""What is done while torch or a user's file is imported."""
+"""The module of a frame, found without a look at all files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from surefoot.loading import quick_frames
+from surefoot.frames import quick_frames
 
 
 def test_the_module_of_a_frame_is_found_without_a_look_at_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
