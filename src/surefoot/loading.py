@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # packages that import nothing heavy import this module
     from pathlib import Path
 
-__all__ = ["before_torch", "later", "load_file", "load_module", "parted"]
+__all__ = ["before_torch", "called_as", "later", "load_file", "load_module", "parted"]
 
 
 def later(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -30,6 +30,27 @@ def later(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     return find
+
+
+def called_as(package: str, function: Callable[..., Any]) -> None:
+    """Let a package be called as its main function, of which it takes the signature and the help.
+
+    Args:
+        package: its name.
+        function: of the same name within it.
+    """
+    name = function.__name__
+
+    class Called(ModuleType):
+        __doc__ = f"The module itself, which can be called: `{package}(…)` is `{package}.{name}(…)`."
+        __wrapped__ = staticmethod(function)  # its signature, for help() and editors
+
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return function(*args, **options)
+
+    module = sys.modules[package]
+    module.__class__ = Called
+    module.__doc__ = function.__doc__ or ""  # so that help(surefoot.check) says what to pass
 
 
 def before_torch() -> None:
