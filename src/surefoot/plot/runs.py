@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.errors import InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from surefoot.toml import tomllib
 
 __all__ = ["History", "apart", "labels", "read"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import types
 from dataclasses import dataclass
 from functools import cache
@@ -178,10 +177,8 @@ def read(path: Path | str) -> dict[str, Any]:
     Raises:
         InputError: no such file, not TOML, an unknown key, or a value that the option does not take.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from surefoot.toml import tomllib
+
     try:
         with open(path, "rb") as file:
             found = tomllib.load(file)

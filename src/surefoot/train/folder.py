@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +16,11 @@ import tomli_w
 from filelock import FileLock
 
 from surefoot.errors import InputError
+from surefoot.toml import tomllib
 from surefoot.train.lock import LOCK, locked
 from surefoot.train.metrics import Metrics
 from surefoot.train.same import check_given, check_options
 from surefoot.train.writing import at_home, told, whole
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["FolderGone", "RunFolder"]
 
