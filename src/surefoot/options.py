@@ -12,7 +12,17 @@ from surefoot.errors import InputError
 if TYPE_CHECKING:  # the optimizer's own process reads options, too, and has no command line
     from cyclopts import Token
 
-__all__ = ["as_typed", "dtype_or_text", "parse_options", "split_options", "whole_number", "whole_numbers"]
+__all__ = [
+    "WORDS",
+    "as_typed",
+    "dtype_or_text",
+    "parse_options",
+    "split_options",
+    "whole_number",
+    "whole_numbers",
+]
+
+WORDS = {"true": True, "false": False, "none": None}  # in whatever case
 
 
 def whole_numbers(_: Any, tokens: tuple[Token, ...]) -> Any:
@@ -80,9 +90,8 @@ def split_options(pairs: Iterable[str], given: Collection[str] = ()) -> dict[str
 
 
 def _value(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
     for read in (int, float, ast.literal_eval):
         try:
             value = read(text)

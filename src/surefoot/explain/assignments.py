@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from surefoot.errors import InputError
+from surefoot.options import WORDS
 
 __all__ = ["read_assignments", "read_option_text"]
 
@@ -60,7 +61,6 @@ def read_option_text(text: str) -> Any:
         >>> read_option_text("true"), read_option_text("1e-3"), read_option_text("0.9,0.99")
         (True, '1e-3', ('0.9', '0.99'))
     """
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
     return tuple(text.split(",")) if "," in text else text
