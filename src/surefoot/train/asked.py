@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.optimizers import OPTIONS
 
 __all__ = ["asked"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SAME = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
-_OPTIMIZERS = {**dict.fromkeys(("learning_rate", "lr"), "lr"), **dict(zip(_SAME, _SAME, strict=True))}
+_OPTIMIZERS = {"learning_rate": "lr", **{name: name for name in OPTIONS}}
 
 
 def asked(function: Callable[P, T]) -> Callable[P, T]:
