@@ -152,7 +152,7 @@ def _alike(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -
     return found.pop()
 
 
-def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str = "") -> Node:
+def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str) -> Node:
     """Turn a sympy expression into a Node, to be read on any kind of number.
 
     Args:

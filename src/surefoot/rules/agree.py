@@ -16,10 +16,10 @@ __all__ = ["agree", "response", "run"]
 START, GRADIENTS = Fraction(3), tuple(map(Fraction, (2, -1, 5, 3, -7, 1, 4, -2)))
 
 
-def _long(seed: int, steps: int = 100) -> tuple[Fraction, ...]:
+def _long(seed: int) -> tuple[Fraction, ...]:
     """Gradients of both signs, never 0, some large and some small, so that means of them come close to 0."""
     gradients = []
-    for step in range(steps):
+    for step in range(100):
         seed = (seed * 1103515245 + 12345) % 2**31
         size = (seed >> 16) % 17 - 8 or 3
         gradients.append(Fraction(size, 1 + 4 * (step % 3)))

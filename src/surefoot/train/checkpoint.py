@@ -68,7 +68,7 @@ class Checkpoints:
         *,
         model: nn.Module,
         best: Best,
-        loss: nn.Module | None = None,
+        loss: nn.Module | None,
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
@@ -157,7 +157,7 @@ class Checkpoints:
         return all(bool(p.isfinite().all()) for m in self._modules for p in m.parameters())
 
 
-def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None = None) -> Run | None:
+def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> Run | None:
     """The run in the folder if it has nothing to go on with; the model and the loss get their weights.
 
     Raises:

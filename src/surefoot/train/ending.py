@@ -19,9 +19,7 @@ from surefoot.train.run import Interrupted, Run
 __all__ = ["failed", "interrupted", "rescuing", "written"]
 
 
-def written(
-    folder: RunFolder | None, model: nn.Module, best: Best, run: Run, loss: nn.Module | None = None
-) -> None:
+def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, loss: nn.Module | None) -> None:
     """Write the weights, those of a loss that has some, the best ones, and the curves.
 
     Raises:
@@ -44,7 +42,7 @@ def failed(
     best: Best,
     run: Run,
     history: History,
-    loss: nn.Module | None = None,
+    loss: nn.Module | None,
 ) -> None:
     """Save what there is of a run that ends in an exception, which says more than any of its own would."""
     with suppress(Exception):
@@ -57,7 +55,7 @@ def failed(
 
 @contextmanager
 def rescuing(
-    folder: RunFolder | None, model: nn.Module, run: Run, history: History, loss: nn.Module | None = None
+    folder: RunFolder | None, model: nn.Module, run: Run, history: History, loss: nn.Module | None
 ) -> Iterator[None]:
     """Where the run's folder is gone when it ends, save the weights in its place: nothing else has them."""
     try:

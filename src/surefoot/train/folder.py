@@ -114,7 +114,7 @@ class RunFolder:
         self._begun = True
         return False
 
-    def may_hold_this_run(self, resume: bool = False) -> None:
+    def may_hold_this_run(self, resume: bool) -> None:
         """Look before any work is done whether the run may go into this folder.
 
         Raises:

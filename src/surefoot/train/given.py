@@ -63,8 +63,8 @@ def check_rows(
     batch_size: int,
     accumulate: int,
     *,
-    autocast: torch.autocast | None = None,
-    writable: bool = False,
+    autocast: torch.autocast | None,
+    writable: bool,
 ) -> None:
     """Raise an InputError for rows that the model would fail on late, or change.
 
@@ -107,7 +107,7 @@ def check_keeps_rows(model: nn.Module, *feeds: Feed | None, autocast: torch.auto
         )
 
 
-def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None = None) -> None:
+def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None) -> None:
     """Raise an InputError where the model fails at the inputs' dtype, but takes them in its own, or as int64.
 
     Args:
@@ -169,7 +169,7 @@ def _takes(model: nn.Module, x: Inputs) -> bool:
     return True
 
 
-def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autocast | None = None) -> None:
+def check_valid(model: nn.Module, rows: Feed, valid: Feed, autocast: torch.autocast | None) -> None:
     """Raise an InputError for rows to validate on that are of another kind than those to train on."""
     if valid.target is not None:
         _check_kind(rows, valid.target)

@@ -27,7 +27,7 @@ def states(generators: Sequence[torch.Generator] = ()) -> dict[str, Any]:
     }
 
 
-def go_to(state: dict[str, Any], generators: Sequence[torch.Generator] = ()) -> None:
+def go_to(state: dict[str, Any], generators: Sequence[torch.Generator]) -> None:
     """Set them as they were."""
     torch.set_rng_state(state["torch"])
     random.setstate(state["python"])

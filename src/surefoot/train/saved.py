@@ -112,7 +112,7 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
         raise InputError(f"The weights in '{path}' are of another {whose}.") from error
 
 
-def about(folder: Path, name: str = LAST) -> dict[str, Any]:
+def about(folder: Path, name: str) -> dict[str, Any]:
     """What the weights' file says of inputs and outputs: scaling, shape, classes.
 
     Raises:
