@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from surefoot.train.batch import narrowed
-from surefoot.train.randomness import unmoved
+from surefoot.train.randomness import same, states, unmoved
 from surefoot.train.same import mark
 
 __all__ = ["of_dataset", "of_loader"]
@@ -92,21 +92,15 @@ def _check_of_some(dataset: Dataset[Any], n: int) -> int | None:
             return None
         with unmoved():
             for i in sorted({k * (n - 1) // (_READ - 1) for k in range(_READ)}):
-                before = _random_states()
+                before = states()
                 row = _folded(dataset[i], 0)
                 # a coin may fall on the same side twice
-                if before != _random_states() or row != _folded(dataset[i], 0):
+                if not same(before, states()) or row != _folded(dataset[i], 0):
                     return None
                 check = zlib.crc32(row.to_bytes(4, "big"), check)
     except Exception:
         return None  # whatever is wrong will show in training, if it is
     return check
-
-
-def _random_states() -> bytes:
-    kind, keys, *rest = np.random.get_state()
-    numbers = repr((kind, np.asarray(keys).tobytes(), rest, random.getstate()))
-    return torch.get_rng_state().numpy().tobytes() + numbers.encode()
 
 
 def _draws(thing: Any) -> bool:

@@ -10,13 +10,10 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-import pickle
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
@@ -30,7 +27,7 @@ from surefoot.train.compiled.noise import BITS, DRAWN_BY, Noise, by_bits, thresh
 from surefoot.train.compiled.turned import turn
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
-from surefoot.train.randomness import unmoved
+from surefoot.train.randomness import same, states, unmoved
 from surefoot.train.threads import expected
 
 __all__ = ["Program", "Untraceable", "trace"]
@@ -123,20 +120,17 @@ def trace(job: Job, x: Tensor, y: Tensor) -> Program:
     hyper = torch.zeros(len(x), len(optimizer.param_groups), 2, dtype=torch.float64)
     inputs = [*like, *(torch.zeros_like(like[i]) for i in with_momentum), x, y, hyper]
     with unmoved():
-        before = _python_states()
+        before = states()
         try:
             graph = make_fx(steps)(*inputs)
         except Exception as error:  # whatever a user's model raises when its values are unknown
             raise Untraceable(f"its step could not be traced ({first_line(error)})") from error
-        if _python_states() != before:
+        # what is drawn from torch is an input of the program
+        if not same(before, states() | {"torch": before["torch"]}):
             raise Untraceable("its model draws numbers from random or numpy, which a program would repeat")
     turn(graph, expected(job, len(x[0])))
     names = list(params)
     return Program(graph, inputs, tuple(names[i] for i in with_momentum), lift_noise(graph))
-
-
-def _python_states() -> tuple[object, bytes]:
-    return random.getstate(), pickle.dumps(np.random.get_state())
 
 
 def _used(model: nn.Module, loss: Callable[[Any, Tensor], Tensor], x: Tensor, y: Tensor) -> set[Tensor]:
