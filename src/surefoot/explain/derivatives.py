@@ -18,7 +18,7 @@ __all__ = [
     "symbol_latex", "trees",
 ]  # fmt: skip
 
-MOST = 6  # elements that are written out; after them …
+_MOST_SLOPES = 6  # of one variable that are written out, element by element; after them …
 
 
 def make_symbols(shapes: Mapping[str, Shape]) -> dict[str, list[Any]]:
@@ -70,7 +70,7 @@ def slope_text(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any
     if alike is not None:
         return f"∂f/∂{name} = {write(alike)}"
     parts = [f"∂f/∂{s} = {write(slope)}" for s, slope in zip(symbols[name], slopes, strict=True)]
-    return ", ".join(parts[:MOST] + ["…"] * (len(parts) > MOST))
+    return ", ".join(parts[:_MOST_SLOPES] + ["…"] * (len(parts) > _MOST_SLOPES))
 
 
 def slope_latex(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -> str:
@@ -83,7 +83,7 @@ def slope_latex(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[An
         rf"\frac{{\partial f}}{{\partial {letters[s]}}} = {_latex(d, letters, 'e' not in symbols)}"
         for s, d in pairs
     ]
-    return r", \quad ".join(parts[:MOST] + [r"\dots"] * (len(parts) > MOST))
+    return r", \quad ".join(parts[:_MOST_SLOPES] + [r"\dots"] * (len(parts) > _MOST_SLOPES))
 
 
 def slope_numbers_latex(

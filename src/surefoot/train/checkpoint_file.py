@@ -55,7 +55,7 @@ def write(folder: RunFolder, about: dict[str, Any], tensors: dict[str, Tensor]) 
         InputError: it cannot be written; those from before are as they were.
     """
     about = {"format": _FORMAT, **about}
-    about["checksum"] = _checksum(about, tensors)
+    about["checksum"] = _content_checksum(about, tensors)
     content = safetensors.torch.save(tensors, {"surefoot": json.dumps(about, allow_nan=False)})
     folder.write(f"checkpoints/step-{about['step']:09}.safetensors", content)
     for place in (folder.path / "checkpoints", folder.path):
@@ -128,12 +128,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError(f"it has format {about['format']}, of another version of surefoot")
         # copies, aligned as torch's own tensors are: sums are then made in the same order
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    if about.pop("checksum") != _checksum(about, tensors):
+    if about.pop("checksum") != _content_checksum(about, tensors):
         raise ValueError("it does not hold what was written")
     return about, tensors
 
 
-def _checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
+def _content_checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     """Tells whether a disk has kept all of it: safetensors looks at sizes alone."""
     check = zlib.crc32(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):

@@ -99,7 +99,7 @@ def _name(thing: Any) -> str:
     for key, value in sorted(given.items()):
         if isinstance(value, Tensor):
             if value.layout == torch.strided and not (value.is_quantized or value.is_nested):
-                words.append(f"{key}=checksum {_checksum(value):08x}")
+                words.append(f"{key}=checksum {_numbers_checksum(value):08x}")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             words.append(f"{key}={repr(float(value)).removesuffix('.0')}")  # 1 is 1.0
         elif value is None or isinstance(value, (bool, str)):
@@ -107,7 +107,7 @@ def _name(thing: Any) -> str:
     return f"{name}({', '.join(words)})" if words else name
 
 
-def _checksum(t: Tensor) -> int:
+def _numbers_checksum(t: Tensor) -> int:
     numbers = torch.view_as_real(t.detach().resolve_conj()) if t.is_complex() else t.detach()
     return zlib.crc32(numbers.cpu().double().contiguous().numpy().tobytes())
 
