@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from surefoot.errors import InputError
 from surefoot.train import threads
 from surefoot.train.fitting import fit
-from surefoot.train.imports import STRICT
 from surefoot.train.run import Interrupted
 from surefoot.train.shared import Way
 
-
-@pytest.fixture(autouse=True)
-def _asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # what MKL would promise: it has read the variable before
-    monkeypatch.setenv("MKL_CBWR", STRICT)
-    monkeypatch.setattr(threads, "x86", lambda: True)
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    with threads.by(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Noting(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import surefoot
 from surefoot.train import models, products, threads
 from surefoot.train.config import Config
 from surefoot.train.engine import Job, eager
-from surefoot.train.imports import STRICT
 from surefoot.train.job import resume, train
 from surefoot.train.losses import LOSSES
 from surefoot.train.products import Divider
@@ -22,15 +21,7 @@ from surefoot.train.shared import Shared, Way
 
 CLASSES = LOSSES["cross-entropy"]
 
-
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # what MKL would promise: it has read the variable before
-    monkeypatch.setenv("MKL_CBWR", STRICT)
-    monkeypatch.setattr(threads, "x86", lambda: True)
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    with threads.by(1):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(
