@@ -99,7 +99,8 @@ def test_no_parameters(params: Any) -> None:
 
 def test_an_option_that_works_in_one_group_is_no_mistake_in_another() -> None:
     a, b = Parameter(torch.ones(2)), Parameter(torch.ones(2))
-    surefoot.SGD([{"params": a}, {"params": b, "momentum": 0.9}], dampening=0.5)
+    groups = surefoot.SGD([{"params": a}, {"params": b, "momentum": 0.9}], dampening=0.5).param_groups
+    assert [(group["momentum"], group["dampening"]) for group in groups] == [(0, 0.5), (0.9, 0.5)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import safetensors
 import torch
 from torch import nn
@@ -47,7 +48,11 @@ def test_of_a_loss_the_least_is_best(tmp_path: Path) -> None:
         assert '"loss": 0.25' in file.metadata()["surefoot"]
 
 
-def test_without_a_folder_nothing_is_kept() -> None:
+def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     best = Best(nn.Linear(1, 1), "accuracy", None)
+    before = best.state_dict()
     best.offer(1.0, 1)
     best.write()
+    assert best.state_dict() == before
+    assert not list(tmp_path.iterdir())
