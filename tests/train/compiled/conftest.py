@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 import surefoot
 
@@ -50,6 +53,19 @@ def job():
         return model, surefoot.SGD(groups, lr=0.1, **{"momentum": 0.9, **options}), x, y
 
     return make
+
+
+def falling(stop):
+    """A schedule by which lr falls, with a Ctrl-C after the step number `stop`; 0 is never."""
+    pending = [stop] if stop else []  # both groups ask for their lr at each step
+
+    def factor(step):
+        if pending == [step]:
+            pending.pop()
+            signal.raise_signal(signal.SIGINT)
+        return 1 / (1 + 0.1 * step)
+
+    return lambda optimizer: LambdaLR(optimizer, factor)
 
 
 def eager_step(model, optimizer, clip=None):

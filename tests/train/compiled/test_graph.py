@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import signal
 import warnings
 
 import pytest
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import LambdaLR
 
 import surefoot
 from surefoot.plot import painter
@@ -19,7 +17,7 @@ from surefoot.train.compiled import graph
 from surefoot.train.engine import Job
 from surefoot.train.run import Interrupted
 
-from .conftest import BATCH
+from .conftest import BATCH, falling
 from .recorder import REFUSAL, stand_in
 
 CUDA = pytest.param(
@@ -263,18 +261,10 @@ def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, mo
     y = x[:, :3].argmax(1)
 
     def fit(out, stop=0, **options):
-        pending = [stop] if stop else []
-
-        def falling(step):
-            if pending == [step]:
-                pending.pop()
-                signal.raise_signal(signal.SIGINT)
-            return 1 / (1 + 0.1 * step)
-
         return fitting.fit(
             job(device).model, (x, y), (x[:20], y[:20]), epochs=3, batch_size=BATCH, device=device,
             compile="on", optimizer=lambda p: surefoot.SGD(p, lr=0.1, momentum=0.9),
-            schedule=lambda optimizer: LambdaLR(optimizer, falling),
+            schedule=falling(stop),
             out=tmp_path / out, progress=False, **options,
         )  # fmt: skip
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 
 from surefoot.plot import painter
 from surefoot.train.compiled import package
@@ -20,7 +18,7 @@ from surefoot.train.imports import x86
 from surefoot.train.losses import cross_entropy
 from surefoot.train.run import Interrupted
 
-from .conftest import BATCH, K
+from .conftest import BATCH, K, falling
 
 EPOCHS, STEPS = 2, 8  # the last batch of an epoch is a short one
 
@@ -36,16 +34,7 @@ def run(job, out, compile="on", stop=0, progress=False, **options):
     random = torch.Generator().manual_seed(2)
     x = torch.randn(BATCH * STEPS - 3, 6, generator=random)
     y = torch.randint(0, 3, (len(x),), generator=random)
-
-    pending = [stop] if stop else []  # both groups ask for their lr at each step
-
-    def falling(step):
-        if pending == [step]:
-            pending.pop()
-            signal.raise_signal(signal.SIGINT)
-        return 1 / (1 + 0.1 * step)
-
-    options |= {"validate_every": f"{K} steps", "schedule": lambda optimizer: LambdaLR(optimizer, falling)}
+    options |= {"validate_every": f"{K} steps", "schedule": falling(stop)}
     rows, valid = (x, y), (x[:20], y[:20])
     return fit(
         model, rows, valid, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH, compile=compile,
