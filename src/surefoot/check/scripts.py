@@ -174,12 +174,13 @@ def sizes(words: Words, options: Options, rng: random.Random) -> Iterator[Script
 
 
 def dimensions(words: Words, options: Options, rng: random.Random) -> Iterator[Script]:
-    """A vector, a matrix, a column, weights of convolutions, a vector of more than a thousand elements."""
+    """A vector, matrices, a column, weights of convolutions, a vector of more than a thousand elements."""
     fates = [
         (rng.choice((-2, 1, HALF, 3)), rng.choice((-1, HALF, 2)), rng.choice((-2, 1)), rng.choice((1, HALF)))
         for _ in range(12)
     ]
     sizes = {"v": (3,), "m": (3, 4), "c": (5, 1), "k": (2, 3, 2, 2), "big": (1031,), "l": (2, 3, 2)}
+    sizes["q"] = (3, 3)  # what is turned by mistake keeps this shape
     rows: dict[str, list[Any]] = {}
     for name, size in sizes.items():
         columns = zip(*(rng.choice(fates) for _ in range(math.prod(size))), strict=True)
