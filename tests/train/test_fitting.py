@@ -863,6 +863,51 @@ def test_parts_of_a_cross_entropy_are_the_whole(name: str) -> None:
     torch.testing.assert_close(ends[2], ends[0], rtol=1e-5, atol=1e-6)
 
 
+WEIGHTLESS: list[Any] = [
+    nn.CrossEntropyLoss(torch.tensor([0.0, 1.0])),
+    partial(functional.cross_entropy, weight=torch.tensor([0.0, 1.0])),
+]
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+@pytest.mark.parametrize("loss", WEIGHTLESS)
+@pytest.mark.parametrize("loader", [False, True])
+def test_a_batch_of_classes_that_weigh_nothing_counts_for_nothing(
+    loss: Any, accumulate: int, loader: bool
+) -> None:
+    x, y = classes(64)
+    order = y.argsort(stable=True)
+    x, y = x[order], y[order]
+    rows: Any = DataLoader(TensorDataset(x, y), batch_size=8) if loader else (x, y)
+    net = nn.Linear(4, 2)
+    run = fit(net, rows, (x, y), loss=loss, shuffle=False, accumulate=accumulate, batch_size=8, epochs=2,
+              progress=False)  # fmt: skip
+    weightless = [bool((part == 0).all()) for part in y.split(8)] * 2
+    assert any(weightless)
+    assert [step["loss"] is None for step in run.steps] == weightless
+    assert bool(net.weight.isfinite().all())
+    assert run.last == (net(x).argmax(1) == y).double().mean()  # where they count as all others
+
+
+def test_targets_that_all_weigh_nothing_are_refused() -> None:
+    x, y = classes(64)
+    with pytest.raises(InputError, match=r"All targets to train on are of classes .* is 0 \(0\), so"):
+        fit(nn.Linear(4, 2), (x, 0 * y), (x, y), loss=WEIGHTLESS[0], progress=False)
+    with pytest.raises(InputError, match="All targets to validate on are of classes whose weight"):
+        fit(nn.Linear(4, 2), (x, y), (x, 0 * y), loss=WEIGHTLESS[0], progress=False)
+
+
+def test_a_smoothed_row_counts_though_its_class_weighs_nothing() -> None:
+    x, y = classes(64)
+    nets = [nn.Linear(4, 2), nn.Linear(4, 2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    loss = nn.CrossEntropyLoss(torch.tensor([0.0, 1.0]), label_smoothing=0.1)
+    fit(nets[0], (x, y), loss=loss, epochs=1, batch_size=64, progress=False)
+    own = partial(functional.cross_entropy, weight=loss.weight, label_smoothing=0.1)
+    fit(nets[1], (x, y), loss=lambda *given: own(*given), epochs=1, batch_size=64, progress=False)
+    torch.testing.assert_close(nets[0].weight, nets[1].weight)
+
+
 def test_the_random_states_outside_stay_whatever_draws() -> None:
     class Draws(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:

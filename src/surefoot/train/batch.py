@@ -14,7 +14,18 @@ from torch import Tensor
 from surefoot.errors import InputError
 from surefoot.train.inputs import Inputs, tensors
 
-__all__ = ["Batches", "Epoch", "Feed", "as_tensor", "copied", "ends", "narrowed", "unwritten", "watched"]
+__all__ = [
+    "Batches",
+    "Epoch",
+    "Feed",
+    "as_tensor",
+    "copied",
+    "ends",
+    "narrowed",
+    "retargeted",
+    "unwritten",
+    "watched",
+]
 
 _WATCHED = 1000  # batches: more than there are between two times that losses are fetched
 
@@ -106,6 +117,15 @@ def copied(epoch: Epoch) -> Epoch:
 
     def batches(number: int, skip: int = 0) -> Batches:
         return ((x.clone(), y) for x, y in epoch(number, skip))
+
+    return batches
+
+
+def retargeted(epoch: Epoch, change: Callable[[Tensor], Tensor]) -> Epoch:
+    """The same batches, with targets that are changed."""
+
+    def batches(number: int, skip: int = 0) -> Batches:
+        return ((x, change(y)) for x, y in epoch(number, skip))
 
     return batches
 

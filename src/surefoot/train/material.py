@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.train.advice import of_targets, scales_itself
-from surefoot.train.batch import Batches, Feed, copied, unwritten, watched
+from surefoot.train.batch import Batches, Feed, copied, retargeted, unwritten, watched
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
 from surefoot.train.given import check_rows, of_one_kind
@@ -82,10 +82,10 @@ class Material:
 
         A copy: it is to be tried on, by a model that may write into its inputs.
         """
-        whole = self.rows.rows // size * size
+        whole, ignoring = self.rows.rows // size * size, self.objective.ignoring()
         for x, y in self.rows.first(whole, size) if self.rows.first is not None and whole else ():
             if self.weigh is None or bool(self.weigh(y) > 0):
-                return x.clone(), y.clone()
+                return x.clone(), y.clone() if ignoring is None else ignoring(y)
         return None
 
 
@@ -150,6 +150,9 @@ def material(
         rows = replace(rows, epoch=copied(unwritten(rows.epoch)))
     if valid_rows is not None and valid_rows.first is not None:
         valid_rows = replace(valid_rows, epoch=unwritten(valid_rows.epoch))
+    ignoring = objective.ignoring()
+    if ignoring is not None:  # in a step alone: accuracy counts these targets
+        rows = replace(rows, epoch=retargeted(rows.epoch, ignoring))
     if rows.flaw is None:
         rows = watched(rows)
     # told once where all targets are at hand: a step of a small model is too short to count them each time

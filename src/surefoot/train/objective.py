@@ -136,6 +136,32 @@ class Objective:
             return True
         return class_weights(self.loss) is None and not bool((targets == self.ignored).any())
 
+    def weightless(self) -> Tensor | None:
+        """The classes that weigh nothing in a mean by weights; None where each weighs something."""
+        weight = class_weights(self.loss)
+        if weight is None or weigher(self.loss) is None or setting(self.loss, "label_smoothing"):
+            return None  # smoothed, such a row has a share in the other classes' losses
+        found = weight.detach().eq(0).nonzero().flatten()
+        return found if len(found) else None
+
+    def ignoring(self) -> Callable[[Tensor], Tensor] | None:
+        """Targets -> the same, those of classes that weigh nothing ignored; None where each weighs something.
+
+        The loss is as it was, but that a batch of these alone has a gradient of 0, as one of ignored targets
+        has, where torch's mean of nothing would have NaN.
+        """
+        classes = self.weightless()
+        if classes is None:
+            return None
+        found = classes
+
+        def ignored(target: Tensor) -> Tensor:
+            if measured(target):  # shares of classes, of which the mean is one over rows
+                return target
+            return target.masked_fill(torch.isin(target, found.to(target.device)), self.ignored)
+
+        return ignored
+
     def measure(self, output: Tensor, target: Tensor) -> Any:
         """What a batch adds to the metric; of one of the user's own, outputs and targets.
 

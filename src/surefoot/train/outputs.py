@@ -79,6 +79,13 @@ def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, nam
     if all_ignored:
         where = name or " to train on"
         raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
+    weightless = objective.weightless()
+    if weightless is not None and not any_wrong and bool((torch.isin(targets, weightless) | ignored).all()):
+        few = ", ".join(map(str, torch.unique(targets[~ignored])[:10].tolist()))
+        raise InputError(
+            f"All targets{name or ' to train on'} are of classes whose weight in the loss is 0 ({few}), so"
+            " it is a mean over nothing; give a class that occurs among them a weight above 0."
+        )
     if any_wrong:
         row, *_ = first = tuple(wrong.nonzero()[0].tolist())
         found = int(targets[first])
