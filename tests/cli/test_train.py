@@ -269,7 +269,7 @@ def test_a_folder_that_holds_a_run(small: str, capsys: pytest.CaptureFixture[str
 def test_a_folder_that_cannot_be_written(small: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("")
     assert failed(capsys, "--data", small, "--out", "file/run") == (
-        "Cannot write 'file/run': Not a directory; choose another folder, or make room there."
+        "Cannot write 'file/run': Not a directory; choose another folder."
     )
 
 

@@ -55,6 +55,16 @@ def test_nobody_waits_for_one_that_does_not_read_yet() -> None:
         assert picture() == painter.begun("mlp", many)()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it stops a process by a signal")
+def test_one_that_is_let_go_before_it_has_been_sent_everything() -> None:
+    """As where a run's weights cannot be written: no word of it, such as pytest's of a thread's exception."""
+    many = [{**RECORDS[0], "step": step} for step in range(1, 5000)]
+    with painter.hired():
+        assert painter._painter is not None
+        painter._painter.send_signal(signal.SIGSTOP)
+        painter.begun("mlp", many)
+
+
 def test_one_whose_picture_nobody_takes_is_gone_afterwards() -> None:
     with painter.hired():
         process = painter._painter

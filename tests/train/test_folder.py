@@ -46,8 +46,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         create(tmp_path / "file" / "run")
     assert str(caught.value) == (
-        f"Cannot write '{tmp_path / 'file' / 'run'}': Not a directory;"
-        " choose another folder, or make room there."
+        f"Cannot write '{tmp_path / 'file' / 'run'}': Not a directory; choose another folder."
     )
 
 

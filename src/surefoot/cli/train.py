@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,6 +72,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
         imports.lean()
         from surefoot.train import job
         from surefoot.train.run import Interrupted
+        from surefoot.train.saying import typed
 
         gc.freeze()
         gc.enable()
@@ -82,10 +81,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
         except Interrupted as stopped:
             complain(str(stopped))
             if stopped.goes_on:
-                folder = str(stopped.run.folder)
-                # cmd takes a single quote for a part of the name, and a backslash needs none there
-                typed = subprocess.list2cmdline([folder]) if sys.platform == "win32" else shlex.quote(folder)
-                print(f"To go on: surefoot resume {typed}", file=sys.stderr)
+                print(f"To go on: surefoot resume {typed(Path(str(stopped.run.folder)))}", file=sys.stderr)
             return stopped.exit_code
         print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

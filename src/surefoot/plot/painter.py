@@ -67,7 +67,7 @@ def begun(name: str, records: Sequence[Mapping[str, Any]]) -> Callable[[], bytes
     def send() -> None:
         assert painter is not None
         assert painter.stdin is not None
-        with contextlib.suppress(OSError):  # it is gone
+        with contextlib.suppress(OSError, ValueError):  # it is gone, or let go: its pipe is closed
             painter.stdin.write(json.dumps({"name": name, "records": records}).encode() + b"\n")
             painter.stdin.flush()
 

@@ -20,7 +20,7 @@ from surefoot.train.folder import RunFolder
 from surefoot.train.metrics import records
 from surefoot.train.pack import unpack
 
-__all__ = ["Found", "drop_old", "newest", "write"]
+__all__ = ["Found", "drop_old", "last", "newest", "write"]
 
 _FORMAT = 1
 _KEPT = 2
@@ -97,6 +97,12 @@ def newest(folder: RunFolder) -> Found | None:
     if unusable:
         raise InputError(f"There is nothing to resume from: {problem}.")
     return None
+
+
+def last(folder: Path) -> int | None:
+    """The step of the newest, unread; None where there is none."""
+    files = _files(folder)
+    return int(files[-1].stem.removeprefix("step-")) if files else None
 
 
 def drop_old(folder: RunFolder) -> None:

@@ -10,11 +10,14 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.plot import painter
-from surefoot.train import saved
+from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
+from surefoot.train.config import GIVEN
 from surefoot.train.folder import FolderGone, RunFolder
 from surefoot.train.history import History
 from surefoot.train.run import Interrupted, Run
+from surefoot.train.saying import typed
+from surefoot.train.writing import NotWritten
 
 __all__ = ["failed", "interrupted", "rescuing", "written"]
 
@@ -57,10 +60,15 @@ def failed(
 def rescuing(
     folder: RunFolder | None, model: nn.Module, run: Run, history: History, loss: nn.Module | None
 ) -> Iterator[None]:
-    """Where the run's folder is gone when it ends, save the weights in its place: nothing else has them."""
+    """Where the run's folder is gone when it ends, save the weights in its place: nothing else has them.
+
+    Where a file could not be written, say what there is.
+    """
     try:
         yield
     except Exception as error:
+        if folder is not None and not folder.gone and isinstance(error, NotWritten):
+            raise InputError(f"{str(error).rstrip('.')}; {_kept(folder)}.") from error
         if folder is None or not folder.gone:
             raise
         if run.status == "running":
@@ -77,6 +85,24 @@ def rescuing(
             raise InputError(said) from error
         warnings.warn(said, stacklevel=2)  # what was raised says more
         raise
+
+
+def _kept(folder: RunFolder) -> str:
+    """What there is of a run that could not write a file, and how it goes on."""
+    files = [name for name in (saved.LAST, saved.BEST) if (folder.path / name).exists()]
+    if saved.LAST not in folder.wrote and saved.LAST in files:
+        files.remove(saved.LAST)  # from before it was resumed
+    step = checkpoint_file.last(folder.path)
+    things = [*files, *([] if step is None else [f"the checkpoint of step {step:,}"])]
+    if not things:
+        return "no weights were saved"
+    said = f"{' and '.join(filter(None, (', '.join(things[:-1]), things[-1])))}"
+    said += f" {'is' if len(things) == 1 else 'are'} kept"
+    if step is None:
+        return f"{said}, but no checkpoint to go on from"
+    given = folder.settled("data") == GIVEN
+    how = "fit with resume=True" if given else f"surefoot resume {typed(folder.path)}"
+    return f"{said}, from which {how} goes on once that is mended"
 
 
 def interrupted(

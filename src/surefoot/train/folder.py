@@ -62,6 +62,7 @@ class RunFolder:
         self.metrics = Metrics(self.path)
         self._lock: FileLock | None = None
         self._begun = False  # config.toml is there
+        self.wrote: set[str] = set()  # files
 
     def settled(self, name: str) -> Any:
         """An option of the run that the folder holds already; None if it holds none."""
@@ -188,6 +189,7 @@ class RunFolder:
         """
         self.check_there()
         whole(self.path / name, content)
+        self.wrote.add(name)
 
     @property
     def gone(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 
-__all__ = ["gone", "say", "unread"]
+__all__ = ["gone", "say", "typed", "unread"]
 
 
 def gone(error: OSError) -> bool:
@@ -17,6 +18,14 @@ def gone(error: OSError) -> bool:
 def unread(error: OSError) -> bool:
     """Whether what writes to a stream raises this because nobody reads there, as in a closed terminal."""
     return gone(error) or error.errno == errno.EIO
+
+
+def typed(path: Path) -> str:
+    """A path as one types it in a shell; Windows' cmd takes a single quote for a part of the name."""
+    import shlex
+    import subprocess
+
+    return subprocess.list2cmdline([str(path)]) if sys.platform == "win32" else shlex.quote(str(path))
 
 
 def say(text: str, *, error: bool = False, begun: bool = True) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from surefoot.errors import InputError
 
-__all__ = ["at_home", "told", "whole"]
+__all__ = ["NotWritten", "at_home", "told", "whole"]
+
+_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NotWritten(InputError):
+    """The system says something against writing a file."""
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:
@@ -26,12 +33,13 @@ def at_home(path: str | os.PathLike[str]) -> Path:
 
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
-    """Raise an InputError for what the system says against writing `path` inside `with`."""
+    """Raise NotWritten for what the system says against writing `path` inside `with`."""
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"Cannot write '{path}': {error.strerror or error}; choose another folder, or make room there."
+        room = ", or make room there" * (error.errno in _ROOM)
+        raise NotWritten(
+            f"Cannot write '{path}': {error.strerror or error}; choose another folder{room}."
         ) from error
 
 
