@@ -65,6 +65,26 @@ def test_the_best_weights(run: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["predict", str(folder), str(tmp_path / "rows.npz"), "--best"]) == 0
     assert capsys.readouterr().out == said
     assert main(["predict", str(folder), str(tmp_path / "rows.npz")]) == 2
+    assert capsys.readouterr().err == (
+        f"surefoot: The run '{folder}' is finished, but its model.safetensors is gone; --best takes the"
+        " weights of its best validation.\n"
+    )
+
+
+def test_a_run_that_diverged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("data.npz", x=rng.normal(size=(60, 2)), y=np.array([0, 1] * 30))
+    args = ["--data", "data.npz", "--hidden", "8", "--threads", "1", "--out", "run", "--lr", "1e30"]
+    assert main(["train", *args]) == 3
+    np.savez("rows.npz", x=rng.normal(size=(3, 2)))
+    capsys.readouterr()
+    assert main(["predict", "run", "rows.npz"]) == 0
+    assert capsys.readouterr().err == (
+        "surefoot: the run diverged; these are the weights of step 0, the last good ones that it kept\n"
+    )
 
 
 def test_bad_input(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,8 +159,20 @@ def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no run's folder '.*nowhere'"):
         predict.load(tmp_path / "nowhere")
     (tmp_path / "config.toml").write_text("")
-    with pytest.raises(InputError, match="Cannot read the weights"):
+    goes_on = f"surefoot resume {tmp_path} goes on with it, if it was stopped"
+    for best, name in ((False, "model"), (True, "best")):
+        with pytest.raises(InputError) as caught:
+            predict.load(tmp_path, best=best)
+        assert str(caught.value) == (
+            f"The run '{tmp_path}' is not finished, and has no {name}.safetensors yet; {goes_on}."
+        )
+    (tmp_path / "best.safetensors").touch()
+    with pytest.raises(InputError) as caught:
         predict.load(tmp_path)
+    assert str(caught.value) == (
+        f"The run '{tmp_path}' is not finished, and has no model.safetensors yet; {goes_on}, and --best takes"
+        " the weights of its best validation."
+    )
     (tmp_path / "config.toml").write_text("hidden = [8]")
     (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
     with pytest.raises(InputError) as caught:

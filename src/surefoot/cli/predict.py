@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surefoot.cli.kinds import Flag
+from surefoot.cli.streams import complain
 
 __all__ = ["predict"]
 
@@ -26,6 +27,8 @@ def predict(run: Path, file: Path, /, *, best: Flag = False) -> int:
     else:
         x, y, y_from = picture(file, trained.shape), None, ""
     output = trained(x)
+    if trained.note:
+        complain(trained.note)
     # first of all: what is wrong with y is told before anything is printed
     said = None if y is None else prediction.score(trained, output, y, y_from)
     if not trained.classes:

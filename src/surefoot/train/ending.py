@@ -22,8 +22,23 @@ from surefoot.train.writing import NotWritten
 __all__ = ["failed", "interrupted", "rescuing", "written"]
 
 
-def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, loss: nn.Module | None) -> None:
+def written(
+    folder: RunFolder | None,
+    model: nn.Module,
+    best: Best,
+    run: Run,
+    loss: nn.Module | None,
+    kept: int | None = None,
+) -> None:
     """Write the weights, those of a loss that has some, the best ones, and the curves.
+
+    Args:
+        folder: the run's.
+        model: the run's.
+        best: its best weights.
+        run: what was done.
+        loss: one that has weights.
+        kept: the step that the weights are of, where the run diverged after it.
 
     Raises:
         InputError: the folder cannot be written.
@@ -34,7 +49,7 @@ def written(folder: RunFolder | None, model: nn.Module, best: Best, run: Run, lo
     # no records where the first loss is NaN
     curves = painter.begun(run.name, run.records.drawn) if run.records else None
     best.write()
-    saved.save_last(folder, model, loss)
+    saved.save_last(folder, model, loss, None if kept is None else {"step": kept})
     if curves is not None:
         folder.write("curves.png", curves())
 

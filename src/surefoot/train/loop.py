@@ -161,7 +161,7 @@ def train_all(ready: Ready) -> Run:
             status = "interrupted"
         finally:
             history.close()
-        ending.written(folder, model, best, run, own)
+        ending.written(folder, model, best, run, own, kept if status == "diverged" else None)
         run.end(status)
     if status == "interrupted":
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from surefoot.errors import InputError
 from surefoot.train import models, saved
-from surefoot.train.config import Config, read
+from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Scaling, npz
 from surefoot.train.data.arrays import Rows, checked_classes, checked_inputs, checked_targets
+from surefoot.train.folder import RunFolder
+from surefoot.train.saying import typed
 
 __all__ = ["Trained", "load", "rows", "score"]
 
@@ -29,6 +31,7 @@ class Trained:
         classes: what each output is called; empty for a regression.
         scaling: raw inputs to the model's.
         bytes: the largest byte that it was trained on; 0 where it was trained on other numbers.
+        note: what a user must know of the weights; mostly nothing.
     """
 
     model: nn.Module
@@ -36,6 +39,7 @@ class Trained:
     classes: tuple[str, ...]
     scaling: Scaling
     bytes: int = 0
+    note: str = ""
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
@@ -56,18 +60,43 @@ def load(run: Path, *, best: bool = False) -> Trained:
     """
     saved.check_run(run)
     name = saved.BEST if best else saved.LAST
+    config = Config(**read(run / "config.toml"))
+    if config.data != GIVEN:
+        _check_there(run, name)
     about = saved.about(run, name)
     if "shape" not in about:
         raise InputError(
             f"The run '{run}' was made by fit(), and does not say how to make its model;"
             " load its model.safetensors into the model yourself."
         )
-    config = Config(**read(run / "config.toml"))
     shape = tuple(about["shape"])
     model = models.build(config.model, shape, about["outputs"], hidden=config.hidden, dropout=config.dropout)
     saved.load(run, model, name)
     scaling, of_bytes = Scaling.from_dict(about["scaling"]), about.get("bytes", 0)
-    return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes)
+    note = ""
+    if not best and RunFolder(run).status == "diverged":
+        step = f"the weights of step {about['step']:,}" if "step" in about else "weights of an earlier step"
+        note = f"the run diverged; these are {step}, the last good ones that it kept"
+    return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes, note)
+
+
+def _check_there(run: Path, name: str) -> None:
+    """Raise an InputError where the run has no such weights, which says how to get some."""
+    if (run / name).exists():
+        return
+    last, best = ((run / other).exists() for other in (saved.LAST, saved.BEST))
+    how = []
+    if name == saved.BEST and last:
+        how.append("leave out --best for those of its last step")
+    elif name == saved.LAST and best:
+        how.append("--best takes the weights of its best validation")
+    if RunFolder(run).status == "finished":
+        what = f"is finished, but its {name} is gone"
+    else:
+        what = f"is not finished, and has no {name} yet"
+        if not last:
+            how.insert(0, f"surefoot resume {typed(run)} goes on with it, if it was stopped")
+    raise InputError(f"The run '{run}' {what}{'; ' * bool(how)}{', and '.join(how)}.")
 
 
 def rows(path: Path, trained: Trained) -> tuple[Tensor, Any, str]:

@@ -70,13 +70,21 @@ def _parted(weights: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tenso
     return said, {names.get(number, _EXTRA + number): t for number, t in held.items()}
 
 
-def save_last(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> None:
+def save_last(
+    folder: RunFolder, model: nn.Module, loss: nn.Module | None, more: Mapping[str, Any] | None = None
+) -> None:
     """Write what a model's weights are now, and what a loss holds, to the run's folder.
+
+    Args:
+        folder: the run's.
+        model: whose weights.
+        loss: the loss, if it holds any.
+        more: what else the model's file says.
 
     Raises:
         InputError: a file cannot be written.
     """
-    save(folder, model.state_dict())
+    save(folder, model.state_dict(), more=more)
     if loss is not None:
         save(folder, loss.state_dict(), LOSS)
 
@@ -97,7 +105,7 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
     try:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"Cannot read the weights '{path}': {error}.") from error
+        raise _unread(path, error) from error
     inside = {k.removeprefix(_EXTRA): t for k, t in tensors.items() if k.startswith(_EXTRA)}
     weights: dict[str, Any] = {k: t for k, t in tensors.items() if not k.startswith(_EXTRA)}
     said = about(folder, name)
@@ -124,7 +132,12 @@ def about(folder: Path, name: str) -> dict[str, Any]:
             found: dict[str, Any] = json.loads((file.metadata() or {}).get("surefoot", "{}"))
             return found
     except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"Cannot read the weights '{path}': {error}.") from error
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: Exception) -> InputError:
+    said = str(error).replace(f": {path}", "").removesuffix(".")  # which safetensors tells once more
+    return InputError(f"Cannot read the weights '{path}': {said}.")
 
 
 def check_run(path: Path) -> None:
