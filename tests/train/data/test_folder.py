@@ -131,7 +131,7 @@ def test_a_label_out_of_range(folder, arrays, idx):
         load(data_dir=folder)
     assert str(caught.value) == (
         f"{folder / LABELS} holds label 200 in row 17;"
-        " expected 0 … 10: there are 11 classes, numbered from 0."
+        " expected 0 … 9: there are 10 classes, numbered from 0."
     )
 
 

@@ -102,6 +102,10 @@ BAD = [
         "y of {path} holds label 1000 in row 1; expected 0 … 2: there are 3 classes, numbered from 0.",
     ),
     (
+        {"x": X, "y": np.where(np.arange(30) == 7, 1_000_000_000, Y)},
+        "y of {path} holds label 1000000000 in row 7; expected 0 … 2: there are 3 classes, numbered from 0.",
+    ),
+    (
         {"x": X, "y": 200_000 + Y * 1000 + np.arange(30)},
         "y of {path} holds label 200000 in row 0; expected 0 … 29: there are 30 classes, numbered from 0."
         " Whole numbers are taken for classes; for measured targets use --task regression (in Python,"

@@ -112,12 +112,11 @@ def checked_classes(
             f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
             f" for targets that are measured, not classes, {_MEASURED}."
         )
-    inferred = names is None
+    inferred, kinds = names is None, len(names or ())
     if names is None:
         seen = np.unique(y)
-        count = int(seen[-1]) + 1
-        # one corrupt label would silently make hundreds of classes
-        names = tuple(map(str, range(count if count <= 2 * len(seen) else len(seen))))
+        kinds = len(seen)
+        names = tuple(map(str, range(_count(seen))))
     if len(bad := np.flatnonzero((y < 0) | (y >= len(names)))):
         known = f"0 … {len(names) - 1}: there are {len(names)} classes"
         if (inferred and y[bad[0]] < 0) or len(names) == 1:
@@ -125,11 +124,23 @@ def checked_classes(
         meant = f" Whole numbers are taken for classes; for measured targets {_MEASURED}."
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
-            f"{meant if inferred and y[bad[0]] >= 0 and (len(names) > 50 or 2 * len(names) > len(y)) else ''}"
+            f"{meant if inferred and y[bad[0]] >= 0 and (kinds > 50 or 2 * kinds > len(y)) else ''}"
         )
     if len(names) == 1 and len(y) > 1:
         raise InputError(f"{rows.y_from} holds one class only, {names[0]!r}; expected two or more.")
     return y.astype(np.int64), names
+
+
+def _count(seen: npt.NDArray[Any]) -> int:
+    """How many classes different labels are of, in order: one corrupt label would silently make hundreds.
+
+    That is all up to the largest, if at least half of those occur; else up to the largest of which that holds.
+    """
+    occur = np.arange(1, len(seen) + 1)
+    counts = seen.astype(np.float64) + 1
+    fits = np.flatnonzero((counts <= 2 * occur) & (seen >= 0))
+    # where it holds of no two, they are no class numbers, and which of them is wrong cannot be told
+    return int(counts[fits[-1]]) if len(fits) and (fits[-1] > 0 or len(seen) == 1) else len(seen)
 
 
 def _finite(values: Array, where: str) -> npt.NDArray[np.float32]:
