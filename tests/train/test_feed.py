@@ -134,7 +134,16 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
         ((X, 3), "The targets are a single number; expected one entry per row."),
         (
             DataLoader(Endless()),
-            "The DataLoader has no length; fit must know how many batches an epoch has.",
+            "The DataLoader to train on has no length, and fit must know how many batches an epoch has;"
+            " give its data set a __len__.",
+        ),
+        (
+            (np.ma.masked_less(X.numpy(), X.min().item() + 1e-6), Y),
+            "The inputs are a masked array, and 1 of its 20 values is masked; fill these in, as",
+        ),
+        (
+            (X, np.ma.array(Y.numpy(), mask=[True] * 10)),
+            "The targets are a masked array, and 10 of its 10 values are masked; fill these in, as",
         ),
         (DataLoader(TensorDataset(X[:0], Y[:0])), "The DataLoader has no batches."),
         (Endless(), "The Dataset has no length; wrap it in a DataLoader that has one."),
@@ -379,6 +388,19 @@ def test_a_loader_gives_what_tensors_give(dtype: torch.dtype) -> None:
     for got, want in zip(by_loader, by_tensors, strict=True):
         assert [t.dtype for t in got] == [t.dtype for t in want] == [torch.float32, torch.int64]
         assert all(map(torch.equal, got, want))
+
+
+def test_a_mask_that_hides_nothing_is_none() -> None:
+    masked: Any = np.ma.array(X.numpy(), mask=False)
+    (got,) = (x for x, _ in feed((masked, Y), 10, device=CPU).epoch(1))
+    assert torch.equal(got, X)
+
+
+def test_a_loader_without_a_length_is_told_by_what_it_is_for() -> None:
+    with pytest.raises(
+        InputError, match=r"^The DataLoader to validate on has no length, .* data set a __len__"
+    ):
+        feed(DataLoader(Endless()), 4, device=CPU, training=False)
 
 
 def test_a_dataset_without_a_length_goes_by_its_sampler() -> None:

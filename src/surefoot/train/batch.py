@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ __all__ = [
     "Epoch",
     "Feed",
     "as_tensor",
+    "check_unmasked",
     "copied",
     "ends",
     "narrowed",
@@ -177,6 +179,23 @@ def as_tensor(values: Any) -> Tensor:
         usable = array.dtype.isnative and all(stride >= 0 and stride % size == 0 for stride in array.strides)
         array = array if usable else array.astype(array.dtype.newbyteorder("="), order="C")
     return torch.as_tensor(array)
+
+
+def check_unmasked(values: Any, what: str) -> None:
+    """Raise an InputError for an array of which some values are masked: below the mask is any number.
+
+    Args:
+        values: of any kind.
+        what: "The inputs", say.
+    """
+    masks = sys.modules.get("numpy.ma")  # without it there is none
+    if masks is None or not isinstance(values, masks.MaskedArray):
+        return
+    if count := int(masks.count_masked(values)):
+        raise InputError(
+            f"{what} are a masked array, and {count:,} of its {values.size:,} values"
+            f" {'is' if count == 1 else 'are'} masked; fill these in, as x.filled(0) does, or drop their rows."
+        )
 
 
 def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from surefoot.errors import InputError
 from surefoot.train.advice import of_bytes, of_inputs
-from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
+from surefoot.train.batch import Batches, Feed, as_tensor, check_unmasked, narrowed
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.data.scale import KINDS
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several, tensors
@@ -149,6 +149,7 @@ def _narrowed(x: Tensor, dtype: torch.dtype, scaling: Callable[[Tensor], Tensor]
 
 def _tensor(values: Any, what: str) -> Tensor:
     """A tensor; targets that are whole numbers as int64."""
+    check_unmasked(values, f"The {what}")
     try:
         with warnings.catch_warnings():
             # a file that is mapped read-only: nothing writes to the rows here

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, defa
 
 from surefoot.errors import InputError
 from surefoot.train import marks
-from surefoot.train.batch import Batches, Feed, as_tensor, narrowed
+from surefoot.train.batch import Batches, Feed, as_tensor, check_unmasked, narrowed
 from surefoot.train.data import Scaling, order
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several
 from surefoot.train.opened import Opened, leaves_traces, tell_epoch
@@ -38,8 +38,11 @@ def of_loader(
     try:
         steps = len(loader)
     except TypeError:
+        what = "train" if training else "validate"
+        own = "data set" if isinstance(loader.dataset, IterableDataset) else "sampler or batch sampler"
         raise InputError(
-            "The DataLoader has no length; fit must know how many batches an epoch has."
+            f"The DataLoader to {what} on has no length, and fit must know how many batches an epoch has;"
+            f" give its {own} a __len__."
         ) from None
     if not steps:
         raise InputError("The DataLoader has no batches.")
@@ -210,6 +213,7 @@ def _moved(
 
 
 def _tensor(given: Any, what: str = "inputs") -> Tensor:
+    check_unmasked(given, f"The {what} of a batch")
     try:
         # of a list of tensors no array is made
         return as_tensor(given) if isinstance(given, np.ndarray) else torch.as_tensor(given)

@@ -130,8 +130,7 @@ def test_a_label_out_of_range(folder, arrays, idx):
     with pytest.raises(InputError) as caught:
         load(data_dir=folder)
     assert str(caught.value) == (
-        f"{folder / LABELS} holds label 200 in row 17;"
-        " expected 0 … 9: there are 10 classes, numbered from 0."
+        f"{folder / LABELS} holds label 200 in row 17; expected 0 … 9: there are 10 classes, numbered from 0."
     )
 
 

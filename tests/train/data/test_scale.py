@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,21 @@ def test_pixels_share_one_mean_and_deviation():
     assert z.dtype == torch.float32
     assert z.mean().item() == pytest.approx(0, abs=1e-6)
     assert z.std(correction=0).item() == pytest.approx(1, rel=1e-6)
+
+
+def test_a_file_that_is_mapped_read_only_is_learned_from_and_scaled_without_a_word(tmp_path: Path):
+    np.save(tmp_path / "x.npy", TABLE.numpy())
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    scaling = learn("standard", x)
+    assert torch.equal(scaling.shift, learn("standard", TABLE).shift)
+    assert torch.equal(scaling(x), scaling(TABLE))
+
+
+def test_what_is_masked_is_not_learned_from():
+    with pytest.raises(
+        InputError, match=r"^The rows .* a masked array, and 1 of its 3 values is masked; fill"
+    ):
+        learn("standard", np.ma.array([[1.0], [2.0], [3.0]], mask=[[True], [False], [False]]))
 
 
 @pytest.mark.parametrize("high", [1, 2, 256])

@@ -134,7 +134,7 @@ def checked_classes(
 def _count(seen: npt.NDArray[Any]) -> int:
     """How many classes different labels are of, in order: one corrupt label would silently make hundreds.
 
-    That is all up to the largest, if at least half of those occur; else up to the largest of which that holds.
+    That is all up to the largest of which at least half occur.
     """
     occur = np.arange(1, len(seen) + 1)
     counts = seen.astype(np.float64) + 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -38,7 +40,7 @@ class Scaling:
 
     def __call__(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
         """Scale a tensor or an array of any dtype, on its own device; returns a new float32 tensor."""
-        x = torch.as_tensor(x)
+        x = _tensor(x) if isinstance(x, np.ndarray) else torch.as_tensor(x)
         if self.kind == "raw":
             return x.to(torch.float32, copy=True)
         z = x.to(torch.float64 if self.wide(x) else torch.float32, copy=True)
@@ -85,10 +87,11 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
     """
     if kind not in KINDS:
         raise unknown("scale", kind, KINDS)
-    from surefoot.train.batch import as_tensor  # which needs this file
+    from surefoot.train.batch import check_unmasked  # which needs this file
 
+    check_unmasked(x, "The rows that a scaling is learned from")
     try:
-        x = as_tensor(x)
+        x = _tensor(x)
     except (TypeError, ValueError) as error:
         raise InputError(f"A scaling is learned from numbers: {str(error).rstrip('.')}.") from error
     if not x.numel():
@@ -114,6 +117,15 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
             return Scaling(kind, shift, torch.where(varies & (span > 0), span, 1.0))
     span = torch.where(span > 0, span, 1.0)
     return Scaling(kind, shift.float(), span.float())
+
+
+def _tensor(x: Any) -> Tensor:
+    from surefoot.train.batch import as_tensor  # which needs this file
+
+    with warnings.catch_warnings():
+        # a file that is mapped read-only: nothing writes to it here
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return as_tensor(x)
 
 
 def _pixel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
