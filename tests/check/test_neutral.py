@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from surefoot.check.arithmetic import examine
@@ -9,6 +10,7 @@ from surefoot.check.load import load
 from surefoot.check.patient import Here
 from surefoot.check.protocol import Plan
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
+from surefoot.rules import rule
 
 
 class SGD(torch.optim.Optimizer):
@@ -60,3 +62,73 @@ def test_what_is_wrong_without_them_too_fails_and_they_are_named():
     _, (first, *_) = examined(Cubic, "torch")
     assert first.outcome == FAILED
     assert "max_norm and warmup may, of which the rule knows nothing" in first.diagnosis
+
+
+class Mixed(torch.optim.Optimizer):
+    """Has options that no rule of surefoot has, but the one beside it."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9, mix=0.5, k=2, late=False):
+        if not isinstance(k, (int, float)) or (k != 2 and self.whole):
+            raise ValueError("k is 2")
+        defaults = {"lr": lr, "momentum": momentum, "mix": mix, "k": k, "late": late}
+        super().__init__(params, defaults)
+
+    whole = False
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                b = self.state[p].setdefault("b", torch.zeros_like(p))
+                old = b.clone()
+                b.mul_(group["momentum"]).add_(p.grad)
+                share = self.share(group)
+                mean = (1 - share) * p.grad + share * (old if group["late"] else b)
+                p.sub_(group["lr"] * group["k"] * mean)
+
+    def share(self, group):
+        return group["mix"]
+
+
+class Quarter(Mixed):
+    def __init__(self, params, lr=0.1, momentum=0.9, mix=0.25, k=2):
+        super().__init__(params, lr, momentum, mix, k)
+
+
+class Constant(Mixed):
+    def share(self, group):
+        return 0.5
+
+
+class Whole(Mixed):
+    whole = True
+
+
+@rule
+def mixed(w, g, b=0, *, lr=0.1, momentum=0.9, mix=0.5, k=2, late=False):
+    """Mixed momentum."""
+    old = b
+    b = momentum * b + g
+    return w - lr * k * ((1 - mix) * g + mix * (old if late else b)), b
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "aside"),
+    [
+        (Mixed, None, ""),
+        (Mixed, {"k": 3}, ""),
+        (Mixed, {"mix": 0.0}, ""),
+        (Mixed, {"late": True}, ""),
+        (Quarter, None, ""),
+        (Whole, None, "k stayed at 2, where alone a step can be taken with floats."),
+    ],
+)
+def test_options_with_the_names_of_the_given_rule_are_its_hyperparameters(made, options, aside):
+    found, verdicts = examined(made, mixed, options)
+    assert {v.outcome for v in verdicts} == {PASSED}
+    assert found.aside == aside
+
+
+def test_such_an_option_that_is_not_read_is_found():
+    _, (first, *_) = examined(Constant, mixed)
+    assert first.outcome == FAILED

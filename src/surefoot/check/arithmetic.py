@@ -15,7 +15,7 @@ from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
 from surefoot.check.mends import NO_GRAD
 from surefoot.check.neutral import neutral
-from surefoot.check.protocol import Died, Examination, Patient, Plan, Signature
+from surefoot.check.protocol import Died, Examination, Options, Patient, Plan, Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understood
 from surefoot.check.report.words import settings
@@ -59,6 +59,8 @@ def examine(
     recorder = Recorder(patient, plan.seed)
     before = recorder.words
     if named is not None:
+        before = before.of_rule(named, patient.signature, patient.given)
+        recorder = Recorder(patient, plan.seed, before)
         if doubtful(before, named):
             recorder = Recorder(
                 patient, plan.seed, by_trial(patient, before, named) or as_usual(before, named)
@@ -76,8 +78,8 @@ def examine(
     verdicts = Judgement(recorder, plan, explain, tuple(left)).verdicts(guessed, claimed)
     aside = ""
     if guessed.rule:
-        said = _unjudged(guessed.rule, recorder, left)
-        aside = " ".join(filter(None, [said, unexamined(before, patient.signature, patient.given)]))
+        said = [_unjudged(guessed.rule, recorder, left), _stayed(recorder.words, patient.given)]
+        aside = " ".join(filter(None, [*said, unexamined(before, patient.signature, patient.given)]))
     return Examination(verdicts, aside, guessed.rule, guessed.why)
 
 
@@ -125,6 +127,15 @@ def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:
         )
     stayed = f"{'it' if one else 'they'} stayed at {listed(map(repr, left.values()))}"
     return f"{said} {stayed}, and what {'it does' if one else 'they do'} was not judged."
+
+
+def _stayed(words: Words, given: Options) -> str:
+    """Say which hyperparameters of the rule were judged at one value alone, as it takes no other floats."""
+    stayed = [o for o in words.own if o in words.fixed - words.held and o not in given]
+    if not stayed:
+        return ""
+    values = listed([repr(words.values[o]) for o in stayed])
+    return f"{listed(stayed)} stayed at {values}, where alone a step can be taken with floats."
 
 
 def _with_decay(guessed: Rule, decay: str) -> Rule:

@@ -64,6 +64,11 @@ class Recorder:
         """Plain steps with every combination of the options; of matrices, where vectors are no good."""
         chosen = list(combinations(self.words, self.patient.given))
         found = list(self.record(PLAIN, chosen))
+        if kept := self._kept(found):
+            self.words = replace(self.words, fixed=self.words.fixed | kept)
+            self.off = {o: off for o, off in self.off.items() if o not in kept}
+            chosen = list(combinations(self.words, self.patient.given))
+            found = list(self.record(PLAIN, chosen))
         if gentler := self._gentler(found):
             self.words = replace(self.words, gentler=gentler)
             chosen = list(combinations(self.words, self.patient.given))
@@ -77,6 +82,23 @@ class Recorder:
                 return columns
             self.matrices = ""
         return found
+
+    def _kept(self, found: list[Recording]) -> frozenset[str]:
+        """Options of the user's own rule that take no values but their own, as a whole number no 2.0."""
+        own = {o for o in self.words.own if o in found[0].options}
+        if not own or any(r.trace or isinstance(r.outcome, Died) for r in found):
+            return frozenset()
+        kept: set[str] = set()
+        rest = {o: v for o, v in found[0].options.items() if o not in own}
+        if self.play(few(rest), "float64").trace is None:
+            return frozenset()
+        for option in sorted(own):
+            more = {**rest, option: found[0].options[option]}
+            if self.play(few(more), "float64").trace is None:
+                kept.add(option)
+            else:
+                rest = more
+        return frozenset(kept)
 
     def _gentler(self, found: list[Recording]) -> dict[str, tuple[Fraction, Fraction]]:
         """Smaller numbers for options that refuse the usual ones, or what the user gave: see `Words`."""

@@ -153,7 +153,7 @@ def _record(
 ) -> list[Trace] | None:
     """Recordings with other numbers for the chosen options, a short one first; None if they are refused."""
     others = {o: h for o, h in words.heard(rule).items() if o not in own and o not in words.fixed}
-    on = {o: words.tried(o)[0] for o, h in others.items() if not isinstance(TRIED[h][0], bool)}
+    on = {o: words.tried(o)[0] for o in others if not isinstance(words.tried(o)[0], bool)}
     for values in (on, {o: v for o, v in on.items() if others[o] == "lr"}):
         try:
             traces = [

@@ -11,6 +11,7 @@ from typing import Any
 
 from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
+from surefoot.rules.hyper import HYPERS
 
 __all__ = ["MEANT", "PLAIN_NAMES", "RATES", "SYNONYMS", "TRIED", "Words", "combinations"]
 
@@ -72,6 +73,11 @@ TRIED: dict[str, tuple[Any, Any]] = {
 }
 # nobody switches these off
 ALWAYS = {"lr", "betas", "beta1", "beta2", "eps", "alpha", "rho"}
+# The same for hyperparameters that only the user's own rule has: fractions, numbers above 1, whole numbers.
+# None is a value that another option is tried with.
+_SHARES = (Fraction(5, 8), Fraction(7, 16), Fraction(11, 16), Fraction(9, 16), Fraction(13, 16))
+_LARGER = (Fraction(3, 2), Fraction(5, 4), Fraction(7, 4), Fraction(9, 8), Fraction(11, 8))
+_WHOLE = (2, 3, 4, 5, 6)
 ENOUGH = 64  # combinations; beyond that only few options at a time are switched on together, or all
 
 
@@ -87,6 +93,7 @@ class Words:
         others: numbers that are no hyperparameter known here.
         held: options that cannot be given: a function makes the optimizer with them.
         gentler: option → the values that it is tried with, where it refuses the usual ones.
+        own: option → the values that it is tried with, of hyperparameters of the user's own rule alone.
     """
 
     hyper: Mapping[str, str]
@@ -95,6 +102,7 @@ class Words:
     others: tuple[str, ...] = ()
     held: frozenset[str] = frozenset()
     gentler: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    own: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:
@@ -121,6 +129,30 @@ class Words:
         held = frozenset(signature.held.keys() & hyper.keys())
         return cls(hyper, values, frozenset(fixed) | held, others, held)
 
+    def of_rule(self, rule: Rule, signature: Signature, given: Options) -> Words:
+        """The same, with the hyperparameters that the rule alone has under the very names of options."""
+        known = {**signature.held, **signature.options, **given}
+        names = {x.name: x for x in rule.hypers if x.name not in HYPERS}
+        switches = {o for o in names if names[o].choices}
+        found = {
+            o: v
+            for o, v in ((o, _single(v)) for o, v in known.items() if o in names)
+            if isinstance(v, bool) is (o in switches) and _kind(v) in ("bool", "number") and _usable(v)
+        }
+        if not found:
+            return self
+        return replace(
+            self,
+            hyper={**self.hyper, **{o: o for o in found}},
+            values={**self.values, **found},
+            fixed=self.fixed
+            | {o for o, v in found.items() if o in given and (isinstance(v, bool) or v == 0)}
+            | (found.keys() & signature.held.keys()),
+            others=tuple(o for o in self.others if o not in found),
+            held=self.held | (found.keys() & signature.held.keys()),
+            own={o: _tried_of(v, i) for i, (o, v) in enumerate(found.items())},
+        )
+
     def without(self, options: Collection[str]) -> Words:
         """The same without some options, which the optimizer has and never takes."""
         return replace(self, hyper={o: h for o, h in self.hyper.items() if o not in options})
@@ -142,7 +174,7 @@ class Words:
 
     def is_number(self, option: str) -> bool:
         """Whether an option is a number: no switch, no pair."""
-        return option not in self.hyper or _kind(TRIED[self.hyper[option]][0]) == "number"
+        return option not in self.hyper or _kind(self.tried(option)[0]) == "number"
 
     def option(self, hyper: str) -> str | None:
         """The option that is this hyperparameter."""
@@ -150,21 +182,23 @@ class Words:
 
     def switchable(self, given: Options) -> list[str]:
         """Options that are tried both on and off; one that the user switched on stays on."""
-        return [
-            o for o, h in self.hyper.items() if h not in ALWAYS and o not in self.fixed and not given.get(o)
-        ]
+        return [o for o in self.hyper if not self._always(o) and o not in self.fixed and not given.get(o)]
 
     def steady(self, given: Options) -> list[str]:
         """Options that every script has."""
-        return [o for o, h in self.hyper.items() if o not in self.fixed and (h in ALWAYS or given.get(o))]
+        return [o for o in self.hyper if o not in self.fixed and (self._always(o) or given.get(o))]
+
+    def _always(self, option: str) -> bool:
+        """Whether nobody switches it off; of a rule's own, what is on by default may well divide."""
+        return bool(self.values[option]) if option in self.own else self.hyper[option] in ALWAYS
 
     def tried(self, option: str) -> tuple[Any, Any]:
         """The value that an option has in every script, and the one that it is changed to."""
-        return self.gentler.get(option) or TRIED[self.hyper[option]]
+        return self.gentler.get(option) or self.own.get(option) or TRIED[self.hyper[option]]
 
     def off(self, option: str) -> Any:
         """The value that switches an option off."""
-        return False if isinstance(TRIED[self.hyper[option]][0], bool) else Fraction(0)
+        return False if isinstance(self.tried(option)[0], bool) else Fraction(0)
 
     def unheard(self, rule: Rule) -> list[str]:
         """Arithmetic options that the rule does not know."""
@@ -180,6 +214,19 @@ def _single(value: Any) -> Any:
     """The number that a tensor or an array of one element holds; anything else as it is."""
     shape = getattr(value, "shape", None)
     return value.item() if shape is not None and math.prod(shape) == 1 else value
+
+
+def _tried_of(value: Any, place: int) -> tuple[Any, Any]:
+    """Two values for an option like this one, neither of them its own: what is in the code would not show."""
+    if isinstance(value, bool):
+        return True, True
+    if isinstance(value, int):
+        usual: tuple[Any, ...] = _WHOLE
+    else:
+        usual = _SHARES if abs(value) <= 1 else _LARGER
+    sign = -1 if value < 0 else 1
+    values = [sign * x for x in usual if sign * x != value]
+    return values[place % len(values)], values[(place + 1) % len(values)]
 
 
 def combinations(words: Words, given: Options) -> Iterator[dict[str, Any]]:
