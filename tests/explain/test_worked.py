@@ -171,3 +171,38 @@ def test_where_f_alone_grows_beyond_reading_digits_do_too(name: str, given: dict
 def test_where_a_run_without_momentum_grows_beyond_reading_digits_do_too() -> None:
     e = explain("ema", **ROSENBROCK, lr=0.01, momentum=0.99, steps=7, autograd=False)
     assert "; f is 16.2104, without it 9.591·10⁹⁴⁰" in e.closing
+
+
+def test_a_rule_that_branches_shows_the_branch_of_each_step():
+    @rule(slots={"s": "slow", "t": "step"})
+    def ahead(w, g, s=None, t=0, *, lr=0.5, k=2):
+        """Looks ahead."""
+        t = t + 1
+        s = w if s is None else s
+        w = w - lr * g
+        if t % k == 0:
+            w = s = s + (w - s) / 2
+        return w, s, t
+
+    page = str(explain(ahead, at={"w": 1}, gradients=[{"w": 1}, {"w": 1}], exact=True, autograd=False))
+    lines = [re.sub(" +", " ", line.strip()) for line in page.splitlines()]
+    assert "s₁ = w₀ = 1" in lines
+    assert "w₁ = w₀ − γ·g₁ = 1 − 0.5·1 = 1/2" in lines
+    (second,) = [line for line in lines if line.startswith("s₂ = ")]
+    *_, numbers, result = second.split(" = ")
+    assert evaluate(numbers) == evaluate(result) == 0.5
+
+
+def test_elements_that_take_different_branches_have_numbers_alone():
+    @rule
+    def upwards(w, g, b=0, *, lr=0.5):
+        """Takes in what is positive."""
+        b = b + g if g > 0 else b
+        return w - lr * b, b
+
+    page = str(explain(upwards, at={"w": [1, 2]}, gradients=[{"w": [1, -1]}] * 2, autograd=False))
+    said = "new: the elements of w take different branches of the rule, so no formula is all of theirs"
+    assert page.count(said) == 1
+    assert [line.split() for line in page.splitlines() if line.strip().startswith("b₁")] == [
+        ["b₁", "=", "(1.0000,", "0.0000)"]
+    ]

@@ -11,7 +11,8 @@ from surefoot.check.claim import Claim
 from surefoot.check.protocol import Signature
 from surefoot.check.verdict import CHANGED
 from surefoot.errors import InputError
-from surefoot.rules.formula import formulas, known
+from surefoot.rules.formula import known
+from surefoot.rules.taken import step_formulas
 from surefoot.trace import Group, Mismatch, Script, Set
 from surefoot.trace.code import to_torch_code
 from surefoot.trace.values import elements, exact, indices, shape
@@ -64,7 +65,7 @@ def in_numbers(claim: Claim, script: Script, found: Mismatch) -> str:
         state |= {k: pick(v) for k, v in trace.state_before(found.step).get(found.name, {}).items()}
         values = known(claim.rule, h, w, g, state)
         lines = []
-        for e in formulas(claim.rule, h, state):
+        for e in step_formulas(claim.rule, h, w, g, state):
             put_in, result = e.text(lambda letter: _inside(values[letter])), number(values[str(e.left)])
             line = f"{e.left} = {e.text()}"
             lines.append(

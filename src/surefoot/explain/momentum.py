@@ -89,7 +89,11 @@ def closing_line(
 def _remembers(rule: Rule, h: H) -> bool:
     """Whether the new w depends on a slot's old value, by way of any line of the step."""
     reached = {"wₜ"}
-    for e in reversed(rule.formulas(h)):
+    try:
+        equations = rule.formulas(h)
+    except TypeError:  # it branches by its numbers, as symbols cannot
+        return bool(rule.slots)
+    for e in reversed(equations):
         if e.left.name in reached:
             reached |= {x.name for x in e.right.free_symbols}
     return any(f"{x.letter}ₜ₋₁" in reached for x in rule.slots)

@@ -9,7 +9,7 @@ from surefoot.rules import Rule
 from surefoot.trace import Move, Reload, Script, Set
 
 if TYPE_CHECKING:
-    from surefoot.explain.worked import Tensor, WorkedStep
+    from surefoot.explain.worked import Line, Tensor, WorkedStep
 
 __all__ = ["News", "find_news"]
 
@@ -21,7 +21,8 @@ class News:
     Args:
         kind: "option" (a letter, its old and new values), "formula" (a tensor, its old and new line), "first"
             (a tensor's first gradient after step 1), "none" (a tensor without one), "move" (a tensor moved
-            from outside, its new value), "reload", "corner" (the part of f that has one here).
+            from outside, its new value), "reload", "corner" (the part of f that has one here), "branch" (a
+            tensor whose elements take several).
         subject: the letter or tensor.
         old: what the step before had.
         new: what this step has.
@@ -59,6 +60,9 @@ def find_news(
         if not tensor.lines:
             news.append(News("none", tensor.name))
             continue
+        told = any(n.kind == "branch" for s in steps for n in s.news)
+        if not told and any(_blank(line) and line.equation.left.name != "t" for line in tensor.lines):  # type: ignore[union-attr]
+            news.append(News("branch", tensor.name))
         earlier = [s for s in steps if _find(s, tensor.name).lines]
         if not earlier:
             if t > 1:
@@ -69,12 +73,19 @@ def find_news(
             last = old.get(line.name)
             if line.equation is None or last is None or last.equation is None:
                 continue
+            if _blank(last) or _blank(line):
+                continue
             if last.equation.right != line.equation.right:
                 pair = str(last.equation.right), str(line.equation.right)
                 if pair not in seen:
                     news.append(News("formula", tensor.name, last, line))
                 seen.add(pair)
     return tuple(news)
+
+
+def _blank(line: Line) -> bool:
+    """Whether a line shows a number without a formula."""
+    return line.equation is not None and bool(line.equation.right == line.equation.left)
 
 
 def _find(step: WorkedStep, name: str) -> Tensor:

@@ -117,8 +117,24 @@ class _Equations:
     """The equations of a rule for each combination of options and missing slots, made once."""
 
     def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+        from surefoot.rules.table import RULES
+
+        self.rule, self.built_in = rule, rule.formula in {x.formula for x in RULES.values()}
         self.made: dict[Any, tuple[list[Equation], frozenset[str]]] = {}
+
+    def of_step(
+        self, h: H, computing: H, ws: list[Any], gs: list[Any], states: list[Any]
+    ) -> tuple[list[Equation], frozenset[str]]:
+        """The equations of this very step, and the letters that stand for one number."""
+        if self.built_in:
+            return self.of(h, states[0])
+        from surefoot.rules.taken import blank, step_formulas
+
+        each = zip(ws, gs, states, strict=True)
+        first, *others = ([*step_formulas(self.rule, computing, w, g, s)] for w, g, s in each)
+        for other in others:  # where elements take branches of their own, no formula is all of theirs
+            first = [a if a.right == b.right else blank(a) for a, b in zip(first, other, strict=True)]
+        return first, self._scalars(first)
 
     def of(self, h: H, state: Mapping[str, Any]) -> tuple[list[Equation], frozenset[str]]:
         """The equations, and the letters that stand for one number."""
@@ -130,7 +146,8 @@ class _Equations:
 
     def _scalars(self, equations: list[Equation]) -> frozenset[str]:
         """Letters that no element of w or g enters: hyperparameters, step counts and their functions."""
-        vectors = {"wₜ₋₁", "gₜ"}
+        unsaid = {e.left.name for e in equations if e.right == e.left and e.left.name != "t"}
+        vectors = {"wₜ₋₁", "gₜ"} | unsaid | {x + "₋₁" for x in unsaid}
         letters = {x.name for e in equations for x in e.right.free_symbols | e.left.free_symbols}
         while True:
             more = set()
@@ -158,7 +175,7 @@ def _lines(
         rows.append([line.value for line in rule.lines(computing, x, d, s)])
     if not rows:
         return ()
-    found, scalars = equations.of(h, states[0])
+    found, scalars = equations.of_step(h, computing, ws, gs, states)
     known: dict[str, Value] = {x.letter: h[x.name] for x in rule.hypers}
     known |= {"wₜ₋₁": w, "gₜ": g}
     for x in rule.slots:
@@ -166,6 +183,8 @@ def _lines(
         known[f"{x.letter}ₜ₋₁"] = before[0] if f"{x.letter}ₜ₋₁" in scalars else build(sizes, before)
     from surefoot.rules.formula import lookahead
 
+    if "t" in (counted := {e.left.name: row for e, row in zip(found, rows[0], strict=True)}):
+        known["t"] = counted["t"]  # lines before its own may speak of it
     lines = []
     if ahead := lookahead(rule):
         point = [rule.point(computing, x, s) for x, s in zip(ws, states, strict=True)]

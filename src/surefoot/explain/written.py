@@ -28,6 +28,8 @@ def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) ->
             fine = replace(pen, numerals=to_follow(line, tensor, problem, pen.numerals))
             numbers = fine.slope_numbers(problem, tensor.name, tensor.point)
         return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
+    if equation.right == equation.left:  # a count, or elements that take branches of their own
+        return pen.letter(equation.left.name, line.step), "", "", pen.value(line.value)
     plain = equation.right.is_Symbol or equation.right.is_number
     numbers = ""
     if not plain:
@@ -49,6 +51,11 @@ def write_news(news: News, pen: Pen) -> str:
             return pen.math(f"{pen.letter(news.subject)} = {pen.setting(news.new)}") + was
         case "formula":
             return f"{_equality(news.new, pen)}, where step {news.old.step} had {_equality(news.old, pen)}"
+        case "branch":
+            which = pen.prose(news.subject)
+            return (
+                f"the elements of {which} take different branches of the rule, so no formula is all of theirs"
+            )
         case "first":
             return f"{pen.prose(news.subject)} gets its first gradient"
         case "none":

@@ -22,7 +22,7 @@ from surefoot.rules.printing import Style, latex_style, text_style
 if TYPE_CHECKING:
     from surefoot.rules.rule import Rule
 
-__all__ = ["Equation", "formulas", "known", "latex", "text"]
+__all__ = ["Equation", "before", "formulas", "known", "latex", "now", "symbol", "text"]
 
 Write = Callable[[str], str]
 
@@ -83,7 +83,7 @@ def known(rule: Rule, h: H, w: Any, g: Any, s: Mapping[str, Any]) -> dict[str, A
     """
     values = {x.letter: h[x.name] for x in rule.hypers}
     values |= {"wₜ₋₁": w, "gₜ": g} | {f"{x.letter}ₜ₋₁": s[x.name] for x in rule.slots}
-    values |= {_now(line.letter).name: line.value for line in rule.lines(h, w, g, s)}
+    values |= {now(line.letter).name: line.value for line in rule.lines(h, w, g, s)}
     return values
 
 
@@ -143,25 +143,28 @@ def lookahead(rule: Rule) -> Equation | None:
     """Where the gradient is taken, as an equation; None where that is w itself."""
     if rule.look is None:
         return None
-    s = {x.name: _before(x.letter) for x in rule.slots}
-    return Equation("point", _now("p"), rule.look(_letters(rule.hypers, {}), _before("w"), s))
+    s = {x.name: before(x.letter) for x in rule.slots}
+    return Equation("point", now("p"), rule.look(_letters(rule.hypers, {}), before("w"), s))
 
 
-def _symbol(letter: str) -> Any:
+def symbol(letter: str) -> Any:
+    """A letter as a symbol."""
     return sympy.Symbol(letter, real=True, positive=True if letter == "t" else None)  # 0ᵗ is 0
 
 
-def _now(letter: str) -> Any:
-    return _symbol(letter if letter in ("t", "ρ∞") else letter + "ₜ")
+def now(letter: str) -> Any:
+    """The quantity of this step."""
+    return symbol(letter if letter in ("t", "ρ∞") else letter + "ₜ")
 
 
-def _before(letter: str) -> Any:
-    return _symbol("t") - 1 if letter == "t" else _symbol(letter + "ₜ₋₁")
+def before(letter: str) -> Any:
+    """The quantity of the step before; the step count is one less."""
+    return symbol("t") - 1 if letter == "t" else symbol(letter + "ₜ₋₁")
 
 
 def _letters(hypers: tuple[Hyper, ...], fixed: Mapping[str, Any]) -> H:
     """Hyperparameters as letters, but for options and what is fixed."""
-    return H(hypers, {x.name: _symbol(x.letter) for x in hypers if x.is_number} | dict(fixed))
+    return H(hypers, {x.name: symbol(x.letter) for x in hypers if x.is_number} | dict(fixed))
 
 
 def _put_in(hypers: tuple[Hyper, ...], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,26 +187,26 @@ def _equations(rule: Rule, h: H, none: set[str]) -> list[Equation]:
     equations: list[Equation] = []
 
     def note(name: str, value: Any) -> Any:
-        left = _now(rule.letter(name))
+        left = now(rule.letter(name))
         equations.append(Equation(name, left, sympy.sympify(value)))
         return left
 
-    s = {x.name: None if x.name in none else _before(x.letter) for x in rule.slots}
-    rule.run(h, _before("w"), _now("g"), s, note)
+    s = {x.name: None if x.name in none else before(x.letter) for x in rule.slots}
+    rule.run(h, before("w"), now("g"), s, note)
     return equations
 
 
 def _rows(rule: Rule, values: Mapping[str, Any], style: Style, gradient: str) -> Iterator[tuple[str, str]]:
     """The gradient, then each line, after where its slot starts and how it is at the first gradient."""
     h = _letters(rule.hypers, _put_in(rule.hypers, values))
-    start = rule.init(h, _before("w"))
+    start = rule.init(h, before("w"))
     at_first = replace(style, name=lambda x: style.name(x.replace("ₜ₋₁", "₀").replace("ₜ", "₁")))
     first = {
         e.name: e.right for e in _equations(rule, h, {name for name, value in start.items() if value is None})
     }
-    point = rule.point(h, _before("w"), {x.name: _before(x.letter) for x in rule.slots})
+    point = rule.point(h, before("w"), {x.name: before(x.letter) for x in rule.slots})
 
-    yield style.print(_now("g")), gradient.format(style.print(point))
+    yield style.print(now("g")), gradient.format(style.print(point))
     for e in _equations(rule, h, set()):
         if e.name == "step":  # t counts the gradients, as the letter says
             continue
