@@ -194,7 +194,7 @@ def check_unmasked(values: Any, what: str) -> None:
     if count := int(masks.count_masked(values)):
         raise InputError(
             f"{what} are a masked array, and {count:,} of its {values.size:,} values"
-            f" {'is' if count == 1 else 'are'} masked; fill these in, as x.filled(0) does, or drop their rows."
+            f" {'is' if count == 1 else 'are'} masked; fill them in, as x.filled(0) does, or drop their rows."
         )
 
 
