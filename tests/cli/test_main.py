@@ -65,7 +65,7 @@ def test_a_full_disk_under_the_output_is_one_sentence(unbuffered: str) -> None:
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr == "surefoot: Cannot read or write: No space left on device.\n"
+    assert done.stderr == "surefoot: Cannot write to standard output: No space left on device.\n"
 
 
 def _command(before: str, *args: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,21 @@ def test_several_are_drawn_here(
     assert (tmp_path / "compared.png").read_text() == "kept"
     assert main(["plot", "run", "--out", "picture.svg"]) == 0
     assert "<svg" in (tmp_path / "picture.svg").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows names another mistake")
+def test_a_run_whose_folder_cannot_be_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = Path("run") / "curves.png"
+    picture.unlink(missing_ok=True)
+    picture.mkdir()  # root may write everywhere else
+    assert main(["plot", "run"]) == 2
+    assert capsys.readouterr().err == (
+        f"surefoot: Cannot write '{picture}': Is a directory; name another place with --out.\n"
+    )
+    picture.rmdir()
 
 
 def test_a_pattern_that_the_shell_left_is_filled_in(

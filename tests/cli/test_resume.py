@@ -131,8 +131,8 @@ def test_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_how_often_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "soon"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: checkpoint-every takes a number of steps, epochs or minutes, as '50 steps' or '5 minutes',"
-        " not 'soon'.\n"
+        "surefoot: checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as '50 steps'"
+        " or '5 minutes', not 'soon'.\n"
     )
     assert not Path("run").exists()
 

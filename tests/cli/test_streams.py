@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_from_the_start_is_told_before_any_work(
         monkeypatch.setattr(sys, "stdout", full)
         sys.stdout.flush()  # of nothing, which it takes
         assert main(["train", "--data", "rows.npz", "--out", "run"]) == 2
-    assert capsys.readouterr().err == "surefoot: Cannot read or write: No space left on device.\n"
+    assert capsys.readouterr().err == "surefoot: Cannot write to standard output: No space left on device.\n"
     assert not Path("run").exists()
 
 

@@ -103,7 +103,10 @@ def test_an_unknown_key_is_told_with_the_nearest(tmp_path: Path) -> None:
     [
         (b"lr = ", "The config file '{path}' is not valid TOML: Invalid value (at end of document)."),
         (b"\xff", "The config file '{path}' is not valid TOML: 'utf-8' codec can't decode byte 0xff"),
-        (b"epochs = 'five'", "The number of epochs must be a whole number, not 'five'."),
+        (
+            b"epochs = 'five'",
+            "In the config file '{path}', the number of epochs must be a whole number, not 'five'.",
+        ),
     ],
 )
 def test_a_config_file_that_cannot_be_used(tmp_path: Path, content: bytes, text: str) -> None:
@@ -112,6 +115,12 @@ def test_a_config_file_that_cannot_be_used(tmp_path: Path, content: bytes, text:
     with pytest.raises(InputError) as caught:
         read(path)
     assert str(caught.value).startswith(text.format(path=path))
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes("epochs = 3\r\nname = 'größer'\r\n".encode("utf-8-sig"))
+    assert read(path) == {"epochs": 3, "name": "größer"}
 
 
 def test_a_config_file_that_is_not_there() -> None:

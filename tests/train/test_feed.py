@@ -139,11 +139,11 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
         ),
         (
             (np.ma.masked_less(X.numpy(), X.min().item() + 1e-6), Y),
-            "The inputs are a masked array, and 1 of its 20 values is masked; fill these in, as",
+            "The inputs are a masked array, and 1 of its 20 values is masked; fill them in, as",
         ),
         (
             (X, np.ma.array(Y.numpy(), mask=[True] * 10)),
-            "The targets are a masked array, and 10 of its 10 values are masked; fill these in, as",
+            "The targets are a masked array, and 10 of its 10 values are masked; fill them in, as",
         ),
         (DataLoader(TensorDataset(X[:0], Y[:0])), "The DataLoader has no batches."),
         (Endless(), "The Dataset has no length; wrap it in a DataLoader that has one."),

@@ -739,7 +739,7 @@ class Pair(nn.Module):
         ),
         (
             {"checkpoint_every": 5},
-            "checkpoint-every takes a number of steps, epochs or minutes, as",
+            "checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as",
         ),
         ({"out": ""}, "The run's folder must be a path, not ''."),
         ({"out": b"runs"}, "The run's folder must be a path, not b'runs'."),

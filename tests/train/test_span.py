@@ -44,14 +44,21 @@ def test_steps_are_steps_whatever_the_epoch(n: int, per_epoch: int) -> None:
     assert Span.parse(f"{n} epochs").steps(per_epoch) == n * per_epoch
 
 
-def test_minutes_where_they_are_taken() -> None:
-    assert Span.parse("5 minutes", minutes=True) == Span(5, "minute")
-    assert Span.parse("0.5 minute", minutes=True) == Span(0.5, "minute")
+def test_times_where_they_are_taken() -> None:
+    for text, seconds in (
+        ("second", 1),
+        ("30 seconds", 30),
+        ("0.5 minute", 30),
+        ("5 minutes", 300),
+        ("2hours", 7200),
+    ):
+        assert Span.parse(text, times=True).seconds == seconds
+    assert Span.parse("5 steps", times=True).seconds is None
     with pytest.raises(InputError, match="validate-every takes a number of steps or epochs"):
         Span.parse("5 minutes", "validate_every")
     with pytest.raises(InputError) as caught:
-        Span.parse("5 hours", "checkpoint_every", minutes=True)
+        Span.parse("5 days", "checkpoint_every", times=True)
     assert str(caught.value) == (
-        "checkpoint-every takes a number of steps, epochs or minutes, as '50 steps' or '5 minutes',"
-        " not '5 hours'."
+        "checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as '50 steps' or"
+        " '5 minutes', not '5 days'."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
 
 import surefoot
-from surefoot.cli.streams import complain, gone, lenient, let_go
+from surefoot.cli.streams import complain, full, gone, lenient, let_go
 from surefoot.errors import InputError
 
 _PACKAGE = Path(surefoot.__file__).parent
@@ -82,8 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a full disk, most likely under `surefoot … > file`
         if debug:
             raise
-        where = f" '{error.filename}'" if error.filename else ""
-        complain(f"Cannot read or write{where}: {error.strerror or error}.")
+        what = f"read or write '{error.filename}'" if error.filename else "read or write"
+        if (
+            not error.filename
+            and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            and full(sys.stdout)
+        ):
+            what = "write to standard output"
+        complain(f"Cannot {what}: {error.strerror or error}.")
         let_go(sys.stdout)
         return 2
 

@@ -25,7 +25,7 @@ def plot(*run: Path, out: Path | None = None) -> None:
 
     figure = curves(run)
     file = out or (run[0] / "curves.png" if len(run) == 1 else free_name(Path("compared.png")))
-    save_picture(figure, file)
+    save_picture(figure, file, "name another place with --out" if out is None else "")
     print(f"Drawn: {file}")
 
 

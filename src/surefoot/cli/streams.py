@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 
 from surefoot.train.saying import gone, unread
 
-__all__ = ["complain", "gone", "lasting", "lenient", "let_go"]
+__all__ = ["complain", "full", "gone", "lasting", "lenient", "let_go"]
 
 
 _PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UTF-8 is turned off
@@ -28,6 +28,21 @@ def lenient() -> None:
         from colorama import just_fix_windows_console
 
         just_fix_windows_console()
+
+
+def full(stream: TextIO | None) -> bool:
+    """Whether the stream takes no byte, asked by one: after a flush that failed nothing may be left."""
+    if stream is None:
+        return False
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):  # it is no file, or closed
+        return False
+    try:
+        os.write(number, b"\n")
+    except OSError:
+        return True
+    return False
 
 
 def let_go(stream: TextIO) -> None:

@@ -30,12 +30,13 @@ def check_picture(file: Path) -> None:
         raise InputError(f"Cannot write '{file}': there is no folder '{file.parent}'.")
 
 
-def save_picture(figure: Any, file: Path) -> None:
+def save_picture(figure: Any, file: Path, more: str = "") -> None:
     """Write a figure.
 
     Args:
         figure: a matplotlib figure.
         file: where to; what is there is written over.
+        more: what to do where it cannot be written.
 
     Raises:
         InputError: it cannot be written.
@@ -43,7 +44,8 @@ def save_picture(figure: Any, file: Path) -> None:
     try:
         figure.savefig(file)
     except OSError as error:
-        raise InputError(f"Cannot write '{file}': {error.strerror or error}.") from None
+        more = f"; {more}" if more else ""
+        raise InputError(f"Cannot write '{file}': {error.strerror or error}{more}.") from None
 
 
 def free_name(file: Path) -> Path:

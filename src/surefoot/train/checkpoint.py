@@ -80,9 +80,9 @@ class Checkpoints:
         self._at = time.monotonic()
         self._steps, self._seconds = math.inf, math.inf
         if self._folder is not None:
-            span = Span.parse(every, "checkpoint_every", minutes=True)
-            if span.unit == "minute":
-                self._seconds = 60 * span.amount
+            span = Span.parse(every, "checkpoint_every", times=True)
+            if span.seconds is not None:
+                self._seconds = span.seconds
             else:
                 self._steps = span.steps(per_epoch)
             self._pack()  # what cannot be held is better said before the first step

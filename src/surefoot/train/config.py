@@ -113,7 +113,7 @@ class Config:
     validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
     checkpoint_every: Annotated[str, Parameter(group=_LOOP)] = "1 minute"
-    """How often to write a checkpoint: "500 steps", "1 epoch", "5 minutes", "never"."""
+    """How often to write a checkpoint: "500 steps", "1 epoch", "30 seconds", "2 hours", "never"."""
 
     seed: Annotated[int, Parameter(group=_MACHINE, converter=whole_number)] = 0
     """Seed of the first weights, the order of batches and dropout."""
@@ -140,9 +140,9 @@ class Config:
             )
         check(**{name: getattr(self, name) for name in RANGES})
         for name in SPANS:
-            text, minutes = getattr(self, name), name == "checkpoint_every"
-            if text is not None and not (minutes and text == "never"):
-                Span.parse(text, name, minutes=minutes)
+            text, times = getattr(self, name), name == "checkpoint_every"
+            if text is not None and not (times and text == "never"):
+                Span.parse(text, name, times=times)
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 
@@ -180,8 +180,7 @@ def read(path: Path | str) -> dict[str, Any]:
     from surefoot.toml import tomllib
 
     try:
-        with open(path, "rb") as file:
-            found = tomllib.load(file)
+        found = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))  # an editor may begin with a mark
     except OSError as error:
         raise InputError(f"Cannot read the config file '{path}': {error.strerror}.") from error
     except ValueError as error:  # TOMLDecodeError, or bytes that are no text
@@ -190,7 +189,11 @@ def read(path: Path | str) -> dict[str, Any]:
     for key in values:
         if key not in _kinds():
             raise unknown(f"option in '{path}'", key, _kinds())
-    Config(**values)
+    try:
+        Config(**values)
+    except InputError as error:
+        text = str(error)
+        raise InputError(f"In the config file '{path}', {text[:1].lower()}{text[1:]}") from error
     return values
 
 
@@ -222,6 +225,6 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     elif kind not in (int, float) and isinstance(value, kind):
         return value
     if name in SPANS:
-        Span.parse(str(value), name, minutes=name == "checkpoint_every")
+        Span.parse(str(value), name, times=name == "checkpoint_every")
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
     raise InputError(f"The {spoken(name)} must be {words[kind]}, not {value!r}.")
