@@ -53,6 +53,15 @@ def test_a_run_that_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 
+def test_a_config_that_an_editor_gave_a_mark_at_its_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "7 steps"]) == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-1]))
+    Path("run/config.toml").write_bytes(b"\xef\xbb\xbf" + Path("run/config.toml").read_bytes())
+    assert main(["resume", "run"]) == 0
+    assert main(["plot", "run"]) == 0
+
+
 def test_a_config_that_was_edited_since(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "7 steps"]) == 0
     file = Path("run/config.toml")

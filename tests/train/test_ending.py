@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,28 @@ def test_a_folder_that_is_moved_or_removed(tmp_path: Path, every: str, step: int
     again, rows = Doing(lambda: None), (X, Y)
     options: Any = {"batch_size": 2, "epochs": 1, "checkpoint_every": every, "progress": False}
     assert fit(again, rows, rows, out=moved, resume=True, **options).status == "finished"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows names another mistake")
+@pytest.mark.parametrize(
+    ("every", "kept"),
+    [
+        ("never", "best.safetensors is kept, but no checkpoint to go on from"),
+        (
+            "2 steps",
+            "best.safetensors and the checkpoint of step 10 are kept, from which fit with resume=True goes on"
+            " once that is mended",
+        ),
+    ],
+)
+def test_what_is_kept_where_the_weights_cannot_be_written(tmp_path: Path, every: str, kept: str) -> None:
+    out = tmp_path / "run"
+    model = Doing(lambda: (out / ".model.safetensors.partial").mkdir())  # root may write everywhere else
+    with pytest.raises(InputError) as caught:
+        trained(model, out, every)
+    assert str(caught.value) == (
+        f"Cannot write '{out / 'model.safetensors'}': Is a directory; choose another folder; {kept}."
+    )
 
 
 def test_what_a_model_raises_goes_up_and_its_weights_are_saved_all_the_same(tmp_path: Path) -> None:

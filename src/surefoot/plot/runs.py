@@ -74,7 +74,7 @@ def read(folder: Path | str) -> History:
 
 def _config(file: Path) -> dict[str, Any]:
     try:
-        return _flat(tomllib.loads(file.read_text(encoding="utf-8")))
+        return _flat(tomllib.loads(file.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -174,7 +174,7 @@ class RunFolder:
         return {}
 
     def _read(self, name: str) -> str:
-        return (self.path / name).read_text(encoding="utf-8")
+        return (self.path / name).read_text(encoding="utf-8-sig")  # an editor may begin with a mark
 
     @property
     def status(self) -> str:
