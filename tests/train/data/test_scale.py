@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.errors import InputError
+from surefoot.train.data import scale
 from surefoot.train.data.scale import KINDS, Scaling, learn
 
 PIXELS = torch.randint(0, 256, (50, 7, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -36,6 +37,25 @@ def test_a_file_that_is_mapped_read_only_is_learned_from_and_scaled_without_a_wo
     scaling = learn("standard", x)
     assert torch.equal(scaling.shift, learn("standard", TABLE).shift)
     assert torch.equal(scaling(x), scaling(TABLE))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("columns", [1, 2, 3, 8, 9])
+def test_a_table_in_blocks_of_columns_is_learned_from_as_whole(
+    kind: str, columns: int, monkeypatch: pytest.MonkeyPatch
+):
+    x = torch.randn(3000, columns, generator=torch.Generator().manual_seed(columns)) * 7 + 3
+    whole = learn(kind, x)
+    seen = []
+    double = torch.Tensor.double
+    monkeypatch.setattr(torch.Tensor, "double", lambda t: seen.append(t.numel()) or double(t))
+    for width in (1, 2, 4):
+        monkeypatch.setattr(scale, "_BLOCK", 8 * 3000 * width)
+        found = learn(kind, x)
+        assert torch.equal(found.shift, whole.shift)
+        assert torch.equal(found.span, whole.span)
+        assert max(seen, default=0) <= 3000 * (max(2, width) + 1)
+        seen.clear()
 
 
 def test_what_is_masked_is_not_learned_from():

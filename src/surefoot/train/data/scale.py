@@ -19,6 +19,8 @@ __all__ = ["KINDS", "Scaling", "learn"]
 KINDS = ("standard", "unit", "raw")
 _PART = 2**14  # bytes at once: as float64 they stay in the cache, and of so few torch shares out no work
 
+_BLOCK = 2**29  # bytes of a table's columns as float64 at once
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -105,18 +107,34 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
         shift, span = _pixel_moments(x)
     else:
         axes = (0,) if x.ndim == 2 else tuple(range(x.ndim))
-        values = x.double()
-        if kind == "unit":
-            shift = values.amin(axes)
-            span = values.amax(axes) - shift
-        else:
-            shift, span = values.mean(axes), values.std(axes, correction=0)
+        blocks = _columns(x) if x.ndim == 2 and x.dtype != torch.float64 else [x]
+        learned = [_moments(kind, block.double(), axes) for block in blocks]
+        shift, span = learned[0] if len(learned) == 1 else map(torch.cat, zip(*learned, strict=True))
         if x.dtype == torch.float64:
             # of equal numbers too a deviation may be 1e-17, from the mean's rounding
-            varies = values.amin(axes) < values.amax(axes)
+            varies = x.amin(axes) < x.amax(axes)
             return Scaling(kind, shift, torch.where(varies & (span > 0), span, 1.0))
     span = torch.where(span > 0, span, 1.0)
     return Scaling(kind, shift.float(), span.float())
+
+
+def _moments(kind: str, values: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    if kind == "unit":
+        least = values.amin(axes)
+        return least, values.amax(axes) - least
+    return values.mean(axes), values.std(axes, correction=0)
+
+
+def _columns(x: Tensor) -> list[Tensor]:
+    """A table in blocks of columns that are not too large as float64: each is learned from as in the whole.
+
+    Of one column alone torch adds up in another order, so there are two or more in a block.
+    """
+    width = max(2, _BLOCK // (8 * len(x)))
+    blocks = list(torch.split(x, width, 1))
+    if len(blocks) > 1 and blocks[-1].shape[1] == 1:
+        blocks[-2:] = [x[:, -width - 1 :]]
+    return blocks
 
 
 def _tensor(x: Any) -> Tensor:
