@@ -17,7 +17,7 @@ from surefoot.errors import InputError, unknown
 __all__ = ["KINDS", "Scaling", "learn"]
 
 KINDS = ("standard", "unit", "raw")
-_PART = 2**14  # bytes at once: as float64 they stay in the cache, and of so few torch shares out no work
+_PART = 32_000  # bytes at once: as float64 they stay in the cache, and of so few torch shares out no work
 
 _BLOCK = 2**29  # bytes of a table's columns as float64 at once
 
