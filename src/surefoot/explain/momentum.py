@@ -91,7 +91,7 @@ def _remembers(rule: Rule, h: H) -> bool:
     reached = {"wₜ"}
     try:
         equations = rule.formulas(h)
-    except TypeError:  # it branches by its numbers, as symbols cannot
+    except InputError:  # it branches by its numbers, as symbols cannot
         return bool(rule.slots)
     for e in reversed(equations):
         if e.left.name in reached:

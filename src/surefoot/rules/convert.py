@@ -100,7 +100,13 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     own = {x.name for x in source.hypers}
     # what other rules have and this one has not may be 0
     h = source.hyper(**{k: v for k, v in given.items() if v or k in own or k not in HYPERS}).map(exact)
-    found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
+    try:
+        found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
+    except ZeroDivisionError:  # only a rule of the user's own is exact and divides
+        raise InputError(
+            f"The rule {source.name!r} or {target.name!r} divides by 0 where a gradient is 0; add a small "
+            "eps to what it divides by."
+        ) from None
     if found:  # best one that goes on agreeing where a schedule changes lr
         h2 = next((h2 for h2 in found if _agree_under("lr", source, h, target, h2)), found[0])
         return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))

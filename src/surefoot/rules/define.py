@@ -6,14 +6,18 @@ import dataclasses
 import inspect
 import itertools
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any, overload
 
 from surefoot.errors import InputError, unknown
-from surefoot.rules.hyper import FRAME, H, hyper_for
+from surefoot.rules.body import Body
+from surefoot.rules.hyper import FRAME, HYPERS, H, Hyper, hyper_for
 from surefoot.rules.rule import LETTERS, Formula, Rule, Slot, State
 
 __all__ = ["rule"]
 
+# what a step that divides by 0, or a sentence of surefoot's own, is told by
+_PASSING = (InputError, ArithmeticError, ValueError)
 # what a step's own lines are called, which a slot of the same name would be taken for
 _TAKEN = {
     "w": "the parameter",
@@ -23,6 +27,10 @@ _TAKEN = {
     "w_decayed": "the parameter after weight decay",
     "w_stepped": "the parameter before weight decay",
 }
+
+
+_ABOUT = ("aliases", "source", "exact", "mistake", "look")  # fields of Rule that may be given
+_VALUES = (int, float, Fraction, Hyper, type(None))
 
 
 @overload
@@ -53,6 +61,8 @@ def rule(
 
     The function returns the new w, followed by the new value of each slot; or it is a generator that yields
     `("b", value)` for each quantity it names and returns the new w, and then explanations show each of them.
+    It uses + - * / ** alone, and `sqrt`, `sign`, `maximum` and `select` of `surefoot.rules.numbers`; a rule
+    with roots is made by `rule(exact=False)`. A float in it is the decimal that is written: 0.1 is 1/10.
     The default of a slot is its value before the first gradient, None for "not there yet". `weight_decay`,
     `decay`, `lr_max` and `maximize` are added, unless the function takes one of them itself.
 
@@ -91,7 +101,14 @@ def _make(
     slots: Mapping[str, str] | None,
     **about: Any,
 ) -> Rule:
-    name = name or function.__name__
+    if isinstance(function, Rule):
+        raise InputError(f"{function.name!r} is a rule already; surefoot.rule makes one of a function.")
+    if not callable(function):
+        raise InputError(
+            f"surefoot.rule makes a rule of a function, and {function!r} is none; surefoot.rules.get finds a "
+            "rule by its name."
+        )
+    name = str(name or getattr(function, "__name__", type(function).__name__))
     signature = inspect.signature(function)
     parameters = signature.parameters.values()
     placed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -100,6 +117,21 @@ def _make(
         raise InputError(
             f"The rule {name!r} takes {signature}; it must take (w, g, slots…, *, hyperparameters…)."
         )
+    _refuse_order(name, [p.name for p in placed])
+    for p in keywords:
+        if p.default is not p.empty and not isinstance(p.default, _VALUES) and p.name not in HYPERS:
+            raise InputError(
+                f"The rule {name!r} has the default {p.default!r} for {p.name}; a hyperparameter is "
+                "a number, or True or False."
+            )
+    hyper_names = [x.name for x in keywords]
+    for p in placed[2:]:
+        number = p.default is p.empty or isinstance(p.default, (int, float, Fraction, type(None)))
+        if not number and p.default not in hyper_names:
+            raise InputError(
+                f"The rule {name!r} starts its slot {p.name!r} at {p.default!r}; a slot starts at a "
+                "number, at a hyperparameter given by its name, or as None."
+            )
     names = {p.name: p.name for p in placed[2:]}
     for letter, slot in (slots or {}).items():
         if letter not in names:
@@ -121,42 +153,78 @@ def _make(
     if not {x.name for x in FRAME} & {x.name for x in hypers}:
         hypers += FRAME
     title = title or (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
-    fields = {k: about.pop(k) for k in set(about) & {x.name for x in dataclasses.fields(Rule)}}
-    formula = _adapt(function, names, [x.name for x in keywords])
+    fields = {k: about.pop(k) for k in set(about) & {*_ABOUT}}
+    needed = [
+        p.name for p, x in zip(keywords, hypers, strict=False) if p.default is p.empty and x.default is None
+    ]
+    body = Body(name, function, names, exact=fields.get("exact", True))
+    formula = _adapt(body, [x.name for x in keywords], needed)
+    for key in about:
+        if key not in {x.name for x in hypers}:
+            takes = [
+                "name",
+                "title",
+                "slots",
+                *(x.name for x in dataclasses.fields(Rule) if x.name in _ABOUT),
+            ]
+            raise unknown(f"keyword of the rule {name!r}", key, [*takes, *(x.name for x in hypers)])
     made = Rule(name, title, formula, hypers, kept, **fields)
     return made.variant(name, aliases=made.aliases, **about) if about else made
 
 
-def _adapt(
-    function: Callable[..., Any], names: dict[str, str], keywords: list[str]
-) -> Callable[..., Formula]:
+def _refuse_order(name: str, placed: list[str]) -> None:
+    """Refuse a gradient before its parameter, and a hyperparameter in a slot's place."""
+    if placed[0] in ("g", "grad", "gradient") and placed[1] in ("w", "p", "param", "parameter"):
+        raise InputError(
+            f"The rule {name!r} takes ({placed[0]}, {placed[1]}); w comes first, and then its gradient."
+        )
+    for x in placed[2:]:
+        if x in HYPERS:
+            raise InputError(
+                f"The rule {name!r} takes {x} before the *, where its slots stand; a hyperparameter comes "
+                f"after it: (w, g, slots…, *, {x}=…)."
+            )
+
+
+def _adapt(body: Body, keywords: list[str], needed: list[str]) -> Callable[..., Formula]:
     """The function as a formula of (h, w, g, s), the letters of its slots turned into their names."""
+    function, name, names = body.function, body.name, body.slots
 
     def arguments(h: H, s: State) -> tuple[list[Any], dict[str, Any]]:
+        for x in needed:
+            if h[x] is None:
+                raise InputError(
+                    f"The rule {name!r} has no value for {x}; give one, as {x}=0.5, or write a default into "
+                    "the rule."
+                )
         return [s[x] for x in names.values()], {k: h[k] for k in keywords}
 
     def generated(h: H, w: Any, g: Any, s: State) -> Formula:
         old, options = arguments(h, s)
-        run = function(w, g, *old, **options)
+        run = body.on(w, g)(w, g, *old, **options)
         value = None
         try:
             while True:
                 letter, value = run.send(value)
-                value = yield names.get(letter, letter), value
+                value = yield names.get(letter, letter), body.checked(value, w, g)
         except StopIteration as done:
-            return done.value
+            return body.checked(done.value, w, g)
+        except _PASSING:
+            raise
+        except Exception as error:
+            raise body.raised(error) from error
 
     def returned(h: H, w: Any, g: Any, s: State) -> Formula:
         old, options = arguments(h, s)
-        new = function(w, g, *old, **options)
-        if not names:
-            return new
-        if not isinstance(new, tuple) or len(new) != 1 + len(names):
-            raise InputError(
-                f"{function.__name__} returned {new!r}; it must return w, {', '.join(names)}, all new."
-            )
-        for name, value in zip(names.values(), new[1:], strict=True):
-            _ = yield name, value
-        return new[0]
+        try:
+            new = body.on(w, g)(w, g, *old, **options)
+        except _PASSING:
+            raise
+        except Exception as error:
+            raise body.raised(error) from error
+        first, *kept = (body.checked(x, w, g) for x in body.unpacked(new))
+        for slot, value in zip(names.values(), kept, strict=True):
+            _ = yield slot, value
+        return first
 
     return generated if inspect.isgeneratorfunction(function) else returned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def get(name: str | Rule) -> Rule:
     if not colon:
         aliases = (a for r in RULES.values() for a in r.aliases if len(a) > 2)
         raise unknown("rule", name, {*RULES, *aliases})
-    rules = {k: v for k, v in _names(where).items() if isinstance(v, Rule)}
+    there = _names(where)
+    rules = {k: v for k, v in there.items() if isinstance(v, Rule)}
+    if own not in rules and inspect.isfunction(there.get(own)):
+        raise InputError(f"{own} in {where} is a function and no rule yet; write @surefoot.rule above it.")
     if own not in rules:
         raise unknown(f"rule in {where}", own, rules)
     return rules[own]
