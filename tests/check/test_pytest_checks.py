@@ -61,6 +61,25 @@ def test_unknown_clause_is_refused():
         checks(torch.optim.SGD, expected_failures={"spares": "not supported"})
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "how", "said"),
+    [
+        (None, {}, "surefoot.checks takes an optimizer's class, or 'file.py:Class', and None is neither."),
+        (torch.optim.SGD, {"expect_fail": {}}, "Unknown keyword 'expect_fail' of surefoot.checks"),
+        (torch.optim.SGD, {"expected_failures": "sparse"}, "expected_failures gives each clause its reason"),
+        (
+            torch.optim.SGD,
+            {"expected_failures": ["sparse"]},
+            "expected_failures gives each clause its reason",
+        ),
+    ],
+)
+def test_what_checks_cannot_take_is_refused_where_it_decorates(optimizer, how, said):
+    with pytest.raises(InputError) as caught:
+        checks(optimizer, **how)
+    assert str(caught.value).startswith(said)
+
+
 @pytest.mark.parametrize("how", [{"only": ["closre"]}, {"skip": "closure, closre"}])
 def test_unknown_names_to_examine_or_leave_out_are_refused(how):
     with pytest.raises(InputError, match="Unknown clause 'closre'; did you mean 'closure"):

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from surefoot.check.choose import clauses, planned
 from surefoot.check.run import check
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Report
+from surefoot.errors import InputError, unknown
 
 if TYPE_CHECKING:
     import pytest
 
 __all__ = ["checks"]
+
+_TAKEN = frozenset({"options", "decay", "quick", "deep", "only", "skip", "seed", "sandbox"})
 
 
 def checks(
@@ -38,8 +41,9 @@ def checks(
         A decorator for a test function with the one argument `check`, which calls it.
 
     Raises:
-        InputError: there is no clause, or in `only` and `skip` no group of clauses, of a name given; or no
-            clause is left.
+        InputError: a keyword that `surefoot.check` does not take, no optimizer, or expected failures that are
+            no mapping; there is no clause, or in `only` and `skip` no group of clauses, of a name given; or
+            no clause is left.
 
     Example:
         >>> import torch
@@ -50,6 +54,18 @@ def checks(
     """
     import pytest
 
+    for name in how:
+        if name not in _TAKEN:
+            raise unknown("keyword of surefoot.checks", name, {*_TAKEN, "expected_failures"})
+    if not isinstance(optimizer, str) and not callable(optimizer):
+        raise InputError(
+            f"surefoot.checks takes an optimizer's class, or 'file.py:Class', and {optimizer!r} is neither."
+        )
+    if expected_failures is not None and not isinstance(expected_failures, Mapping):
+        raise InputError(
+            "expected_failures gives each clause its reason, as {'sparse': 'not supported'}, but it is "
+            f"{expected_failures!r}."
+        )
     expected = expected_failures or {}
     named = {k: how[k] for k in ("only", "skip", "quick", "deep") if k in how}
     plan = planned(expected=expected, **named)
