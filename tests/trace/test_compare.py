@@ -262,3 +262,10 @@ def test_a_bound_that_is_no_number_bounds_nothing():
     got = dataclasses.replace(other, dtypes={"w": "float64"})
     assert compare(one, got) is not None
     assert compare(one, got, bounds=nowhere) is None
+
+
+@pytest.mark.parametrize("wrong", ["expected", "got", "bounds"])
+def test_what_is_no_trace_is_told(wrong):
+    trace = replay(Script.of({"w": 1}, gradients=[{"w": 1}]), "torch")
+    with pytest.raises(InputError, match=f"compare takes a Trace as {wrong}, from .*, and 'torch' is none"):
+        compare(**{"expected": trace, "got": trace, "bounds": None, wrong: "torch"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from fractions import Fraction
 
@@ -259,3 +260,22 @@ def test_an_interrupt_passes_unless_it_is_to_be_caught():
     with pytest.raises(OptimizerRaised) as raised:
         record(script, Interrupts, caught=(BaseException,))
     assert (raised.value.action, raised.value.step) == ("step", 1)
+
+
+def test_a_dtype_may_be_torchs_own():
+    script = Script.of({"w": 1}, gradients=[{"w": 1}], lr=0.5)
+    assert record(script, torch.optim.SGD, dtype=torch.float32).dtypes == {"w": "float32"}
+    assert dataclasses.replace(script, dtypes={"w": torch.bfloat16}).dtypes == {"w": "bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("script", "make", "said"),
+    [
+        (Script.of({"w": 1}, gradients=[], lr=1), "torch.optim:SGD", "and this is of type str."),
+        (Script.of({}, gradients=[], lr=1), torch.optim.SGD, "The script has no parameters to step; give it"),
+    ],
+)
+def test_what_cannot_be_recorded_is_told(script, make, said):
+    with pytest.raises(InputError) as caught:
+        record(script, make)
+    assert said in str(caught.value)

@@ -85,7 +85,7 @@ def compare(
         The first Mismatch in the order step, tensor, slot, element; None if there is none.
 
     Raises:
-        InputError: they are of other tensors, or of another number of steps.
+        InputError: one of them is no Trace; they are of other tensors, or of another number of steps.
 
     Example:
         >>> from surefoot.trace import Script, record, replay
@@ -98,6 +98,10 @@ def compare(
         >>> print(compare(replay(script, "torch"), record(script, mine)))
         At step 2, momentum_buffer of w is 1.25, but should be 1.5.
     """
+    for what, trace in (("expected", expected), ("got", got), ("bounds", bounds)):
+        if not isinstance(trace, Trace) and not (what == "bounds" and trace is None):
+            maker = "magnitudes(script, rule)" if what == "bounds" else "replay or record"
+            raise InputError(f"compare takes a Trace as {what}, from {maker}, and {trace!r} is none.")
     sizes = [{n: shape(v) for n, v in trace.script.start.items()} for trace in (expected, got)]
     if sizes[0] != sizes[1]:
         ours, theirs = (", ".join(f"{n} {s}" for n, s in size.items()) for size in sizes)

@@ -49,7 +49,7 @@ def record(
     script: Script,
     make_optimizer: Callable[..., Any],
     *,
-    dtype: str = "float64",
+    dtype: Any = "float64",
     label: str | None = None,
     translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     keys: Mapping[str, Key] = {},
@@ -63,7 +63,7 @@ def record(
         script: what to play.
         make_optimizer: the class, or a function like it: called with the parameters and the first group's
             options as keywords; with a list of dicts instead of the parameters when there are several groups.
-        dtype: of the parameters that the script gives none, e.g. "float32".
+        dtype: of the parameters that the script gives none, e.g. "float32" or torch.float32.
         label: what to call the trace; by default the optimizer's class and dtype.
         translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
         keys: the constructor's option → the key under which groups hold it, where that is another; or its
@@ -74,6 +74,7 @@ def record(
         The Trace. Its state has each tensor or number that the optimizer keeps in `optimizer.state`.
 
     Raises:
+        InputError: there is no such dtype, nothing that makes an optimizer, or no parameter in the script.
         OptimizerRaised: the optimizer raised; the trace until then is in it.
 
     Example:
@@ -83,6 +84,14 @@ def record(
         >>> record(script, torch.optim.SGD).steps[0].w
         {'w': (Fraction(-5, 2), Fraction(-57, 8))}
     """
+    if not callable(make_optimizer):
+        raise InputError(
+            "record takes an optimizer's class, or a function that makes one, and this is of type "
+            f"{type(make_optimizer).__name__}."
+        )
+    if not script.start:
+        raise InputError("The script has no parameters to step; give it a start, as {'w': 1}.")
+    dtype = str(dtype).removeprefix("torch.")
     return _Recording(script, make_optimizer, dtype, label, translate, keys, caught).play()
 
 

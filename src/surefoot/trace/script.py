@@ -72,7 +72,9 @@ class Script:
         object.__setattr__(self, "start", {n: exact(v, n) for n, v in self.start.items()})
         object.__setattr__(self, "groups", tuple(self.groups))
         object.__setattr__(self, "steps", tuple(self.steps))
-        object.__setattr__(self, "dtypes", dict(self.dtypes))
+        # torch.float32 itself is "float32"
+        named = {n: str(d).removeprefix("torch.") for n, d in self.dtypes.items()}
+        object.__setattr__(self, "dtypes", named)
         _check(self)
 
     @classmethod
