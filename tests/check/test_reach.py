@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from surefoot.check import check
 from surefoot.check.arithmetic import examine
 from surefoot.check.load import load
 from surefoot.check.patient import Here
@@ -41,6 +42,13 @@ class MatrixSGD(torch.optim.SGD):
             raise ValueError("matrices only")
 
 
+class StepsMatrices(torch.optim.SGD):
+    def step(self, closure=None):
+        if any(p.ndim == 1 for group in self.param_groups for p in group["params"]):
+            raise ValueError("StepsMatrices takes matrices only")
+        return super().step(closure)
+
+
 class WrongMatrixSGD(MatrixSGD):
     @torch.no_grad()
     def step(self, closure=None):
@@ -53,10 +61,13 @@ class WrongMatrixSGD(MatrixSGD):
 
 
 def test_what_takes_matrices_only_is_examined_on_matrices():
-    found = verdicts(MatrixSGD)
-    assert found["rule"].outcome == DIFFERS
-    assert "it takes no vectors" in found["rule"].note
-    assert found["long"].outcome == PASSED
+    for made in (MatrixSGD, StepsMatrices):
+        found = verdicts(made)
+        assert found["rule"].outcome == DIFFERS
+        assert "it takes no vectors" in found["rule"].note
+        assert found["long"].outcome == PASSED
+    report = check(StepsMatrices, only="shapes")
+    assert report["shapes"].outcome == NOT_APPLICABLE
     assert verdicts(WrongMatrixSGD, "torch", only=("rule",))["rule"].outcome == FAILED
 
 

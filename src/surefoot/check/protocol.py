@@ -7,6 +7,7 @@ Patient, who may live in another process, and judge its answers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -24,6 +25,7 @@ __all__ = [
     "DEFAULT_DTYPE",
     "IN_BACKWARD",
     "LR",
+    "MATRICES_ONLY",
     "SAYS_SO",
     "Answer",
     "Died",
@@ -37,6 +39,12 @@ __all__ = [
 
 # what a step may raise to say that it does not do something; anything else is a fault
 SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError")
+
+# how a step says that it is for matrices alone; what torch says of shapes that do not fit is no refusal
+MATRICES_ONLY = re.compile(
+    r"\b(supports?|supported|only|requires?)\b.*(\dd\b|dim|matri|shape)|(\b\dd\b|\bdim|\bmatri).*\bonly\b",
+    re.I,
+)
 
 DEFAULT_DTYPE = "torch.get_default_dtype()"  # among the names of what was replaced: it is another one
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from surefoot.check.protocol import SAYS_SO, Died, Options, Patient, Raised
+from surefoot.check.protocol import MATRICES_ONLY, SAYS_SO, Died, Options, Patient, Raised
 from surefoot.check.scripts import few, longer, once
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
@@ -43,6 +43,13 @@ class Recording:
         return isinstance(self.outcome, Raised) and self.outcome.action in ("construction", "set")
 
     @property
+    def spares_vectors(self) -> bool:
+        """Whether a step says in words that it takes matrices alone."""
+        o = self.outcome
+        said = isinstance(o, Raised) and o.action == "step" and o.kind in SAYS_SO
+        return said and MATRICES_ONLY.search(str(o)) is not None
+
+    @property
     def trace(self) -> Trace | None:
         """What was recorded, unless it raised."""
         return self.outcome if isinstance(self.outcome, Trace) else None
@@ -73,11 +80,13 @@ class Recorder:
             self.words = replace(self.words, gentler=gentler)
             chosen = list(combinations(self.words, self.patient.given))
             found = list(self.record(PLAIN, chosen))
-        refused = all(r.refused for r in found)
+        refused = all(r.refused or r.spares_vectors for r in found)
         if refused or self._decays(found) is False:
             self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS
             columns = list(self.record(PLAIN, chosen))
-            better = not all(r.refused for r in columns) if refused else self._decays(columns)
+            better = (
+                not all(r.refused or r.spares_vectors for r in columns) if refused else self._decays(columns)
+            )
             if better:
                 return columns
             self.matrices = ""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import random
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 
 from surefoot.check.contract.clause import Make
 from surefoot.check.contract.tools import NEEDS, gradient, is_one, lacks, run, weight
+from surefoot.check.protocol import MATRICES_ONLY
 
 __all__ = ["FACTS", "NO_OPTIMIZER", "UNREADY"]
 
@@ -36,10 +36,6 @@ def a_closure(make: Make) -> str | None:
     if is_one(opt) or "closure" in inspect.signature(opt.step).parameters:
         return None
     return f"{NEEDS}: its step() takes no closure"
-
-
-# how a step says that it is for matrices alone; what torch says of shapes that do not fit is no refusal
-REFUSES = re.compile(r"\b(supports?|supported|only|requires?)\b.*(\dd\b|dim|matri|shape)", re.I)
 
 
 def groups(make: Make) -> str | None:
@@ -67,7 +63,7 @@ def any_shape(make: Make) -> str | None:
         try:
             run(opt, [w], range(1))
         except (ValueError, NotImplementedError, RuntimeError, AssertionError) as error:
-            said = str(error) if REFUSES.search(str(error)) else ""
+            said = str(error) if MATRICES_ONLY.search(str(error)) else ""
     return f"it refuses a 1-dimensional parameter: {said}" if said else None
 
 
