@@ -111,6 +111,11 @@ def test_what_goes_wrong_in_a_rule_is_told_in_one_sentence(function, said):
     assert "\n" not in str(caught.value)
 
 
+def test_floats_that_are_given_beside_fractions_are_nobodys_mistake():
+    made = rule(lambda w, g, *, lr=0.5: w - lr * g, name="made")
+    assert made.step(made.hyper(), Fraction(1), Fraction(1), {})[0] == 0.5
+
+
 def test_what_compares_numbers_has_no_one_formula():
     @rule
     def upwards(w, g, *, lr=1):

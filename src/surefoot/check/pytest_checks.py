@@ -34,7 +34,8 @@ def checks(
     Args:
         optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
         rule: the rule it claims to follow.
-        expected_failures: id → reason; such a test is an xfail, and it is an error if it passes.
+        expected_failures: id → reason; such a test is an xfail, and it is an error if it passes. So are those
+            that show no other fault.
         how: what `surefoot.check` takes besides: options, decay, quick, deep, only, skip, seed, sandbox.
 
     Returns:
@@ -77,7 +78,7 @@ def checks(
     def test(id: str) -> Callable[[], None]:
         def examine() -> None:
             __tracebackhide__ = True
-            _tell(report(), id)
+            _tell(report(), id, expected)
 
         return examine
 
@@ -93,7 +94,7 @@ def checks(
     return pytest.mark.parametrize("check", cases)
 
 
-def _tell(report: Report, id: str) -> None:
+def _tell(report: Report, id: str, expected: Mapping[str, str] = {}) -> None:
     """End a test as its clause was judged."""
     import pytest
 
@@ -106,6 +107,9 @@ def _tell(report: Report, id: str) -> None:
         pytest.skip("not examined, for the reason that the test of `rule` gives")
     if verdict.outcome == NOT_APPLICABLE:
         pytest.skip(verdict.note)
+    marked = report.expecting(expected)[id].expected_failure if expected else None
+    if marked is not None and id not in expected:  # it shows what an expected one has told
+        pytest.xfail(marked)
     if verdict.outcome == FAILED:
         told = [verdict]
         if echoes(verdict):  # what it refers to comes first

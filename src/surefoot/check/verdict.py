@@ -148,11 +148,18 @@ class Report:
         raise InputError(f"The clause {id!r} was not examined{hint}")
 
     def expecting(self, failures: Mapping[str, str]) -> Report:
-        """Mark failures that were expected: they no longer count. Note what was to fail, and does not."""
-        marked = (
-            replace(v, expected_failure=failures.get(v.clause.id)) if v.outcome == FAILED else v
-            for v in self.verdicts
-        )
+        """Mark failures that were expected: they no longer count. Note what was to fail, and does not.
+
+        Nor does one that only shows again what expected ones have told.
+        """
+        from surefoot.check.report.words import told_by
+
+        def reason(v: Verdict) -> str | None:
+            told = [x.clause.id for x in told_by(v, self.verdicts)]
+            again = failures[told[0]] if told and all(id in failures for id in told) else None
+            return failures.get(v.clause.id, again)
+
+        marked = [replace(v, expected_failure=reason(v)) if v.outcome == FAILED else v for v in self.verdicts]
         idle = [v.clause.id for v in self.verdicts if v.clause.id in failures and v.outcome != FAILED]
         notes = tuple(f"{id} was expected to fail ({failures[id]}), and does not." for id in idle)
         examined = {v.clause.id for v in self.verdicts}

@@ -97,14 +97,15 @@ class Body:
             advice = _NUMBERS
         return InputError(f"The rule {self.name!r} raised {headline(error)}{line}; {advice}.")
 
-    def checked(self, value: Any, *given: Any) -> Any:
-        """A value that the function made, which of fractions must be none that is rounded."""
-        rounded = type(value) is float and math.isfinite(value)
-        if self.exact and rounded and any(type(x) is Fraction for x in given):
-            raise InputError(
-                f"The rule {self.name!r} makes a float of fractions, as v ** 0.5 and math.sqrt(v) do; "
-                f"{_ROOTS}."
-            )
+    def checked(self, value: Any, given: list[Any]) -> Any:
+        """A value that the function made of these, which of fractions must be none that is rounded."""
+        if self.exact and _is_decimal(value):
+            kinds = set(map(type, given))
+            if Fraction in kinds and float not in kinds:
+                raise InputError(
+                    f"The rule {self.name!r} makes a float of fractions, as v ** 0.5 and math.sqrt(v) do; "
+                    f"{_ROOTS}."
+                )
         return value
 
     def unpacked(self, new: Any) -> list[Any]:

@@ -201,14 +201,15 @@ def _adapt(body: Body, keywords: list[str], needed: list[str]) -> Callable[..., 
 
     def generated(h: H, w: Any, g: Any, s: State) -> Formula:
         old, options = arguments(h, s)
+        given = [w, g, *old, *options.values()]
         run = body.on(w, g)(w, g, *old, **options)
         value = None
         try:
             while True:
                 letter, value = run.send(value)
-                value = yield names.get(letter, letter), body.checked(value, w, g)
+                value = yield names.get(letter, letter), body.checked(value, given)
         except StopIteration as done:
-            return body.checked(done.value, w, g)
+            return body.checked(done.value, given)
         except _PASSING:
             raise
         except Exception as error:
@@ -216,13 +217,14 @@ def _adapt(body: Body, keywords: list[str], needed: list[str]) -> Callable[..., 
 
     def returned(h: H, w: Any, g: Any, s: State) -> Formula:
         old, options = arguments(h, s)
+        given = [w, g, *old, *options.values()]
         try:
             new = body.on(w, g)(w, g, *old, **options)
         except _PASSING:
             raise
         except Exception as error:
             raise body.raised(error) from error
-        first, *kept = (body.checked(x, w, g) for x in body.unpacked(new))
+        first, *kept = (body.checked(x, given) for x in body.unpacked(new))
         for slot, value in zip(names.values(), kept, strict=True):
             _ = yield slot, value
         return first

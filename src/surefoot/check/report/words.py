@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from surefoot.check.protocol import Options
 from surefoot.check.verdict import CHANGED, DIFFERS, FAILED, NOT_APPLICABLE, OUTCOMES, PASSED, Report, Verdict
 
-__all__ = ["MARKS", "count", "echoes", "groups", "headline", "parts", "settings", "short", "summary", "worst"]
+__all__ = [
+    "MARKS",
+    "count",
+    "echoes",
+    "groups",
+    "headline",
+    "parts",
+    "settings",
+    "short",
+    "summary",
+    "told_by",
+    "worst",
+]
 
 MARKS = {PASSED: "✓", FAILED: "✗", DIFFERS: "●", NOT_APPLICABLE: "–"}
 
@@ -68,6 +80,15 @@ def summary(report: Report) -> str:
 def echoes(verdict: Verdict) -> bool:
     """Whether a failure only shows again what another one has told in full."""
     return verdict.failed and bool(verdict.diagnosis) and not verdict.expected and not verdict.repro
+
+
+def told_by(verdict: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The failures that tell in full what this one only shows again; of several, any may be the one."""
+    if not echoes(verdict):
+        return []
+    others = [v for v in verdicts if v.outcome == FAILED and not echoes(v)]
+    named = [v for v in others if v.clause.id in verdict.diagnosis.split()]
+    return named or [v for v in others if v.clause.group == verdict.clause.group]
 
 
 def _claim(verdict: Verdict) -> bool:
