@@ -85,9 +85,9 @@ wₜ = wₜ₋₁ − 0.5 γ (μ bₜ₋₁ + 2 dₜ)
 
 ```
 
-Numbers written in it are decimals, 0.1 is 1/10. Roots and the like come from `surefoot.rules.numbers`: `sqrt`, `sign`,
-`maximum`, `select`; a rule with roots is made by `@surefoot.rule(exact=False)`. It may branch by its step count, and
-explanations show the branch of each step.
+Numbers written in it are decimals, 0.1 is 1/10. Roots and the like come from `surefoot.rules.numbers`:
+`sqrt`, `sign`, `maximum`, `select`; a rule with roots is made by `@surefoot.rule(exact=False)`. It may
+branch by its step count, and explanations show the branch of each step.
 
 Weight decay and `maximize` are added to it. In Python it may stand wherever a rule's name may
 (`surefoot.explain(halfway, …)`), on the command line it is `mine.py:halfway`: `surefoot explain
