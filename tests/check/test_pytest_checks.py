@@ -171,7 +171,7 @@ def test_what_shows_a_fault_again_tells_of_the_one_that_names_it():
     report = check(Captured, only=["live-options", "tensor-lr"])
     again = next(v for v in report.failures if echoes(v))
     with pytest.raises(pytest.fail.Exception) as caught:
-        _tell(report, again.clause.id)
+        _tell(report, again.clause.id, {})
     (named,) = (v for v in report.failures if not echoes(v))
     assert f"✗ {named.clause.id}: " in str(caught.value)
     assert named.repro.splitlines()[-1] in str(caught.value)

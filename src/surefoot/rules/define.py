@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import itertools
 from collections.abc import Callable, Mapping
@@ -161,13 +160,8 @@ def _make(
     formula = _adapt(body, [x.name for x in keywords], needed)
     for key in about:
         if key not in {x.name for x in hypers}:
-            takes = [
-                "name",
-                "title",
-                "slots",
-                *(x.name for x in dataclasses.fields(Rule) if x.name in _ABOUT),
-            ]
-            raise unknown(f"keyword of the rule {name!r}", key, [*takes, *(x.name for x in hypers)])
+            takes = ["name", "title", "slots", *_ABOUT, *(x.name for x in hypers)]
+            raise unknown(f"keyword of the rule {name!r}", key, takes)
     made = Rule(name, title, formula, hypers, kept, **fields)
     return made.variant(name, aliases=made.aliases, **about) if about else made
 

@@ -111,8 +111,8 @@ def _kept(folder: RunFolder) -> str:
     things = [*files, *([] if step is None else [f"the checkpoint of step {step:,}"])]
     if not things:
         return "no weights were saved"
-    said = f"{' and '.join(filter(None, (', '.join(things[:-1]), things[-1])))}"
-    said += f" {'is' if len(things) == 1 else 'are'} kept"
+    *first, final = things
+    said = f"{', '.join(first)} and {final} are kept" if first else f"{final} is kept"
     if step is None:
         return f"{said}, but no checkpoint to go on from"
     given = folder.settled("data") == GIVEN
