@@ -80,6 +80,11 @@ def test_what_checks_cannot_take_is_refused_where_it_decorates(optimizer, how, s
     assert str(caught.value).startswith(said)
 
 
+def test_check_refuses_expected_failures_without_reasons_too():
+    with pytest.raises(InputError, match=r"gives each clause its reason, as .* but it is 'sparse'"):
+        check(torch.optim.SGD, "torch", expected_failures="sparse")
+
+
 @pytest.mark.parametrize("how", [{"only": ["closre"]}, {"skip": "closure, closre"}])
 def test_unknown_names_to_examine_or_leave_out_are_refused(how):
     with pytest.raises(InputError, match="Unknown clause 'closre'; did you mean 'closure"):

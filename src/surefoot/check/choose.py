@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from surefoot.check.protocol import Plan
 from surefoot.check.untouched import UNTOUCHED
@@ -15,7 +15,7 @@ __all__ = ["clauses", "planned"]
 def planned(
     only: str | Sequence[str] | None = None,
     skip: str | Sequence[str] | None = None,
-    expected: Collection[str] = (),
+    expected: Mapping[str, str] | None = None,
     *,
     quick: bool = False,
     deep: bool = False,
@@ -26,6 +26,12 @@ def planned(
     Raises:
         InputError: there is no such clause or group, or none is left.
     """
+    if not isinstance(expected, Mapping | None):
+        raise InputError(
+            "expected_failures gives each clause its reason, as {'sparse': 'not supported'}, but it is "
+            f"{expected!r}."
+        )
+    expected = expected or {}
     if quick and deep:
         raise InputError("quick and deep exclude each other; choose one.")
     picked, left = _several(only), _several(skip)

@@ -74,8 +74,7 @@ def check(
     if own:
         get_server()  # imports torch while this process does
     before_torch()
-    expected = expected_failures or {}
-    plan = planned(only, skip, expected, quick=quick, deep=deep, seed=seed)
+    plan = planned(only, skip, expected_failures, quick=quick, deep=deep, seed=seed)
     if isinstance(optimizer, str) and own:
         patients = _Patients(Sandbox(optimizer, options))
     else:
@@ -113,7 +112,7 @@ def check(
         options=dict(options or {}),
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
-    ).expecting(expected)
+    ).expecting(expected_failures or {})
 
 
 def _refuse(signature: Signature, given: Options, options: Options) -> None:
