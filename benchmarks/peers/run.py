@@ -137,21 +137,30 @@ def summary(name: str, runs: list[dict[str, object]]) -> dict[str, object]:
 
 
 def draw(rows: list[dict[str, object]]) -> None:
-    """Two rows of bars: the whole process, and one epoch."""
+    """Side by side: the whole process, and one epoch."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 0.38 * len(rows) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    names = [str(r["name"]) for r in rows][::-1]
-    colors = ["#0072B2" if n in OURS else "#999999" for n in names]
-    for ax, key, title in ((left, "whole", "whole process [s]"), (right, "epoch", "one epoch [s], log")):
-        values = [r[key] for r in rows][::-1]
-        ax.bar_label(ax.barh(names, values, color=colors), fmt="%.2g", padding=3)
-        ax.set_title(title, loc="left", fontsize=10)
-        ax.spines[["top", "right"]].set_visible(False)
+    rows = rows[::-1]
+    names = [str(r["name"]).replace("_", " ") for r in rows]
+    colors = ["#0072B2" if r["name"] in OURS else "#999999" for r in rows]
+    whole = left.barh(names, [r["whole"] for r in rows], color=colors)
+    left.bar_label(whole, fmt="%.2f", padding=3)
+    left.set_title("whole process [s]", loc="left", fontsize=10)
+    left.margins(x=0.16)
+    epochs = [r["epoch"] * 1e3 for r in rows]
+    right.scatter(epochs, names, color=colors)  # bars have no beginning on a logarithmic axis
+    for x, name in zip(epochs, names, strict=True):
+        right.annotate(f"{x:,.0f}", (x, name), (7, 0), textcoords="offset points", va="center", fontsize=9)
     right.set_xscale("log")
-    left.margins(x=0.12)
-    right.margins(x=0.12)
+    right.set_title("one epoch [ms], logarithmic", loc="left", fontsize=10)
+    right.margins(x=0.2)
+    right.grid(axis="x", color="#dddddd")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.margins(y=0.01)
+        ax.set_axisbelow(True)
     figure.savefig(HERE / "results.png", dpi=150)
 
 
