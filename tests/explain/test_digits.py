@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.explain import Explanation, explain
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 from surefoot.explain.written import write_line
 from surefoot.rules import DECAYS, RULES
 
@@ -49,7 +49,7 @@ def _each(function: Any) -> Any:
 
 def lines(e: Explanation) -> list[tuple[str, str]]:
     """What each line has put in, and its result."""
-    pen = TextPen(e.numerals)
+    pen = Pen(e.numerals)
     tensors = [t for worked in e.worked for step in worked.steps for t in step.tensors]
     written = [write_line(line, t, e.problem, pen) for t in tensors for line in t.lines]
     return [(numbers, result) for _, _, numbers, result in written if numbers]

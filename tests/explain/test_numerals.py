@@ -11,7 +11,7 @@ import pytest
 
 from surefoot.explain.latex_pen import LatexPen
 from surefoot.explain.numerals import Numerals, all_digits, six_digits
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 
 THIRD = Fraction(1, 3)
 
@@ -139,5 +139,5 @@ def test_digits_that_the_user_chose_are_those_before_a_power_of_ten_too() -> Non
     ],
 )
 def test_both_hands(written: str, text: str, latex: str) -> None:
-    assert TextPen(Numerals()).number(written) == text
+    assert Pen(Numerals()).number(written) == text
     assert LatexPen(Numerals()).number(written) == latex

@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 from surefoot.explain import explain
 from surefoot.explain.latex_pen import LatexPen
 from surefoot.explain.numerals import Numerals
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 from surefoot.explain.written import write_line, write_news
 from surefoot.rules import RULES, rule
 
@@ -40,7 +40,7 @@ def test_the_numbers_put_in_give_the_result(name: str) -> None:
     explanation = explain(
         name, f="w**3 - 5*w + 1", at={"w": 0.75}, steps=3, digits=12, autograd=False, **options_of(name)
     )
-    pen, checked = TextPen(explanation.numerals), 0
+    pen, checked = Pen(explanation.numerals), 0
     for step in explanation.worked[0].steps:
         for tensor in step.tensors:
             for line in tensor.lines:
@@ -57,7 +57,7 @@ def test_numbers_are_bracketed_where_they_must_be(start: str, exact: bool) -> No
     explanation = explain(
         "torch", f="w**3/3 - w**2", at={"w": start}, lr="1/3", steps=2, exact=exact, digits=9
     )
-    pen = TextPen(explanation.numerals)
+    pen = Pen(explanation.numerals)
     for step in explanation.worked[0].steps:
         for line in step.tensors[0].lines:
             numbers = write_line(line, step.tensors[0], explanation.problem, pen)[2].replace("…", "")
@@ -116,7 +116,7 @@ def test_news_in_both_hands() -> None:
         "sgd", at={"v_1": 1, "w": 1}, gradients=[{"w": 1}, {"v_1": 1, "w": 1}], lr=[0.1, "1/30"], momentum=0.5
     )
     news = [n for step in explanation.worked[0].steps for n in step.news]
-    assert [write_news(n, TextPen(Numerals())) for n in news] == [
+    assert [write_news(n, Pen(Numerals())) for n in news] == [
         "v_1 has no gradient, so nothing of it changes",
         "γ = 1/30, was 0.1",
         "v_1 gets its first gradient",

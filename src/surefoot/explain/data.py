@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.errors import InputError
 from surefoot.explain.numerals import all_digits
 from surefoot.explain.parting import Parting
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 from surefoot.explain.worked import Tensor, Worked
 from surefoot.explain.written import write_line, write_news
 from surefoot.trace import Trace
@@ -40,7 +40,7 @@ def data(explanation: Explanation) -> dict[str, Any]:
 
 
 def _worked(explanation: Explanation, worked: Worked) -> dict[str, Any]:
-    exact, pen = explanation.numerals.exact, TextPen(explanation.numerals)
+    exact, pen = explanation.numerals.exact, Pen(explanation.numerals)
     return {
         "rule": worked.rule.name,
         "title": worked.rule.title,
@@ -58,7 +58,7 @@ def _worked(explanation: Explanation, worked: Worked) -> dict[str, Any]:
     }
 
 
-def _lines(explanation: Explanation, tensor: Tensor, pen: TextPen) -> list[dict[str, Any]]:
+def _lines(explanation: Explanation, tensor: Tensor, pen: Pen) -> list[dict[str, Any]]:
     lines = []
     for line in tensor.lines:
         left, formula, numbers, _ = write_line(line, tensor, explanation.problem, pen)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from surefoot.explain.document import Block, Facts, Heading, Note, Side, Table, Work, document
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
@@ -68,7 +68,7 @@ def html(explanation: Explanation, *, page: bool = True) -> str:
         explanation: what was worked out.
         page: a whole page; otherwise a fragment that brings its own style.
     """
-    blocks = list(document(explanation, TextPen(explanation.numerals)))
+    blocks = list(document(explanation, Pen(explanation.numerals)))
     lines = [line for block in _together(blocks) for line in _write(block)]
     body = "\n".join([f"<style>\n{_STYLE}\n</style>", '<div class="surefoot-explain">', *lines, "</div>"])
     if not page:

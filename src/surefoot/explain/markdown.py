@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from surefoot.explain.document import Block, Facts, Heading, Note, Side, Table, Work, document
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
@@ -16,7 +16,7 @@ __all__ = ["markdown"]
 
 def markdown(explanation: Explanation) -> str:
     """Write an explanation as Markdown with tables (as GitHub has them)."""
-    blocks = list(document(explanation, TextPen(explanation.numerals)))
+    blocks = list(document(explanation, Pen(explanation.numerals)))
     pieces: list[str] = []
     for before, block in zip([None, *blocks], blocks, strict=False):
         piece = "\n".join(_write(block))

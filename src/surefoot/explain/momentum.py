@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
 from surefoot.explain.numerals import Numerals
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 from surefoot.rules import H, Rule, get
 from surefoot.trace import Group, Script, Trace, replay
 from surefoot.trace.values import Number, elements, exact
@@ -52,7 +52,7 @@ def closing_line(
             else "takes the sign of each movement from its own gradient"
         )
         return f"No momentum here ({option.letter} = 0): each step {does}.{_idle(rule, h)}"
-    pen = TextPen(dataclasses.replace(numerals, exact=False))
+    pen = Pen(dataclasses.replace(numerals, exact=False))
     try:
         without = replay(without_momentum(trace.script, option.name), rule, number)
     except InputError:  # an option that needs momentum, or a run that leaves f's domain
@@ -123,18 +123,18 @@ def without_momentum(script: Script, option: str) -> Script:
     return dataclasses.replace(script.without_changes({option}), groups=tuple(groups))
 
 
-def _apart(with_it: Number, without_it: Number, before: Number, pen: TextPen) -> str:
+def _apart(with_it: Number, without_it: Number, before: Number, pen: Pen) -> str:
     """What f is with momentum and without, in as many digits as show that these differ, up to some twenty."""
-    shown = TextPen(pen.numerals.to_show(without_it, with_it))
+    shown = Pen(pen.numerals.to_show(without_it, with_it))
     one, other = shown.result(with_it), shown.result(without_it)
     if len(one) <= _LONG and one != other:
         return f"{one}, without it {other}"
-    shown = TextPen(pen.numerals.to_show(before, with_it))  # as after the step itself
+    shown = Pen(pen.numerals.to_show(before, with_it))  # as after the step itself
     one, other = shown.result(with_it), shown.result(without_it)
     return f"{one}, without it {other}" if one != other else f"{one}, and without it the same to these digits"
 
 
-def _distance(trace: Trace, without: Trace, pen: TextPen) -> str:
+def _distance(trace: Trace, without: Trace, pen: Pen) -> str:
     steps = len(trace.steps)
     far, alone = _length(trace), _length(without)
     after = f"after {steps} steps" if steps > 1 else "after one step"

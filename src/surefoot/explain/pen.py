@@ -1,4 +1,4 @@
-"""What to write with: a Pen, and the one for plain text; the other, for LaTeX, is in latex_pen."""
+"""A Pen writes letters, numbers and formulas as plain text; latex_pen has the one for LaTeX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from surefoot.explain.problem import Problem
     from surefoot.rules.formula import Equation
 
-__all__ = ["PLAIN", "Pen", "TextPen"]
+__all__ = ["PLAIN", "Pen"]
 
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPER = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -26,7 +26,7 @@ _PYTHON_POWER = re.compile(r"\*\*(\d+)(?![\d.eEjJ_]|\s*\*\*)")
 
 @dataclass(frozen=True)
 class Pen:
-    """How to write letters, numbers and formulas; the numbers as `numerals` says."""
+    """How to write letters, numbers and formulas in Unicode's plain text; the numbers as `numerals` says."""
 
     numerals: Numerals
 
@@ -67,7 +67,7 @@ class Pen:
 
         return self.right(equation, write)
 
-    # what each hand does in its own way
+    # what the pen for LaTeX does in its own way
     dots = "…"
 
     def math(self, text: str) -> str:
@@ -77,38 +77,6 @@ class Pen:
     def prose(self, text: str) -> str:
         """Write words that the user chose."""
         return text
-
-    def number(self, text: str) -> str:
-        """Write what Numerals wrote."""
-        raise NotImplementedError
-
-    def word(self, text: str) -> str:
-        """Write an option's value."""
-        raise NotImplementedError
-
-    def tensor(self, items: list[str]) -> str:
-        """Write a tensor of written items."""
-        raise NotImplementedError
-
-    def letter(self, name: str, step: int | None = None) -> str:
-        """Write a letter, with ₜ and ₜ₋₁ turned into the number of the step."""
-        raise NotImplementedError
-
-    def right(self, equation: Equation, write: Callable[[str], str]) -> str:
-        """Write a right-hand side, each letter as `write` has it."""
-        raise NotImplementedError
-
-    def function(self, problem: Problem) -> str:
-        """Write f."""
-        raise NotImplementedError
-
-    def slope(self, problem: Problem, name: str) -> tuple[str, str]:
-        """Write ∂f/∂name, and its formula ("" if the elements' formulas differ)."""
-        raise NotImplementedError
-
-    def slopes(self, problem: Problem, name: str) -> list[str]:
-        """Write the gradient element by element."""
-        raise NotImplementedError
 
     def f_after(self, step: int) -> str:
         """Write f(w₂)."""
@@ -121,14 +89,6 @@ class Pen:
     def under(self, rule: str) -> str:
         """Write under which rule."""
         return f"({rule})"
-
-    def slope_numbers(self, problem: Problem, name: str, point: Mapping[str, Value]) -> str:
-        """Write the formula of ∂f/∂name with the values of variables put in."""
-        raise NotImplementedError
-
-
-class TextPen(Pen):
-    """Plain text in Unicode."""
 
     def number(self, text: str) -> str:
         """Write −1.5, 3·10⁻⁵."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from surefoot.explain.document import Block, Facts, Heading, Note, Row, Side, Table, Work, document
-from surefoot.explain.pen import TextPen
+from surefoot.explain.pen import Pen
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
@@ -29,7 +29,7 @@ def text(explanation: Explanation, *, width: int = 100, color: bool = False) -> 
     Returns:
         The lines as one string, without a newline at the end.
     """
-    blocks = list(document(explanation, TextPen(explanation.numerals)))
+    blocks = list(document(explanation, Pen(explanation.numerals)))
     return _Page(blocks, width, color).write()
 
 
