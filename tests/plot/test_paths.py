@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from surefoot.errors import InputError
@@ -61,6 +62,7 @@ def test_a_path_that_gathers_momentum_is_drawn_to_its_end() -> None:
 def test_paths_that_all_diverge_still_make_a_picture() -> None:
     figure = paths({"bad": walk(lr=0.2, steps=300), "worse": walk(lr=100, steps=200)})
     figure.savefig(io.BytesIO(), format="png")
+    assert np.isfinite([*figure.axes[0].get_xlim(), *figure.axes[0].get_ylim()]).all()
 
 
 def test_exact_numbers_beyond_all_floats() -> None:

@@ -269,15 +269,18 @@ def test_rows_to_validate_on_by_other_names_are_told():
 
 
 def test_a_hook_may_change_what_the_model_is_called_with():
-    model = Both()
+    model, plain = Both(), Both()
     model.register_forward_pre_hook(lambda m, given, named: ((torch.cat(given, 1),), {}), with_kwargs=True)
     fit(model, ((A, B[:, :1], B[:, 1:]), Y), epochs=1, progress=False)
+    fit(plain, ((A, B), Y), epochs=1, progress=False)
+    assert same(model.state_dict().values(), plain.state_dict().values())
 
 
 def test_the_order_of_names_is_no_other_rows(tmp_path):
     options = {"epochs": 1, "progress": False, "out": tmp_path / "run"}
-    fit(Both(), ({"a": A, "b": B}, Y), **options)
-    fit(Both(), ({"b": B, "a": A}, Y), resume=True, **options)
+    first = fit(Both(), ({"a": A, "b": B}, Y), **options)
+    again = fit(Both(), ({"b": B, "a": A}, Y), resume=True, **options)
+    assert again.steps == first.steps  # it was at its end
 
 
 class Pair(NamedTuple):
