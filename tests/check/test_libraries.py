@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surefoot.check import check
+from surefoot.check import check, frameworks
 from surefoot.check.libraries import elsewhere
 from surefoot.check.verdict import DIFFERS, FAILED, PASSED
-from surefoot.rules import RULES
+from surefoot.rules import RULES, get
 
 
 class _Adaptive(torch.optim.Optimizer):
@@ -195,3 +195,11 @@ def test_a_wrong_one_is_still_wrong():
 def test_the_forms_take_over_where_decay_enters():
     assert {form.hyper().decay for form in elsewhere(RULES["adamw"])} == {"decoupled"}
     assert list(elsewhere(RULES["keras"])) == []
+
+
+FORMS = [(library, *pair) for library, forms in frameworks._FORMS.items() for pair in forms.items()]
+
+
+@pytest.mark.parametrize(("library", "rule", "form"), FORMS)
+def test_the_form_that_a_library_has_is_one_that_is_known(library, rule, form):
+    assert frameworks.as_there(get(rule), library).family == form
