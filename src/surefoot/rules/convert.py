@@ -192,26 +192,24 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         return f"{source.name} and {target.name} scale their steps in different ways."
     for shape in shapes(source, h, target):
         theirs = response(target, shape)
-        if (
-            theirs
-            and theirs[1][1]
-            and theirs[0][0]
-            and ours[1] == [ours[1][1] / theirs[1][1] * x for x in theirs[1]]
-            and ours[1][1] / theirs[1][1] > 0
-        ):
-            fit = shape.replace(lr=ours[1][1] / theirs[1][1])
-            first = ours[0][0] / (fit.lr * theirs[0][0])
-            times = (
-                f"which counts {_show(first)} times as much in {source.name}"
-                if ours[0] == [first * fit.lr * x for x in theirs[0]]
-                else f"which counts otherwise in {source.name}, and not by one factor"
-            )
-            refused = (
-                " (torch.optim.SGD itself refuses nesterov with dampening)"
-                if target.formula is get("torch").formula and fit.get("nesterov") and fit.get("dampening")
-                else ""
-            )
-            return f"{_call(target, fit)}{refused} agrees on every gradient but the first, {times}."
+        if not (theirs and theirs[1][1] and theirs[0][0]):
+            continue
+        factor = ours[1][1] / theirs[1][1]
+        if factor <= 0 or ours[1] != [factor * x for x in theirs[1]]:
+            continue
+        fit = shape.replace(lr=factor)
+        first = ours[0][0] / (factor * theirs[0][0])
+        times = (
+            f"which counts {_show(first)} times as much in {source.name}"
+            if ours[0] == [first * factor * x for x in theirs[0]]
+            else f"which counts otherwise in {source.name}, and not by one factor"
+        )
+        refused = (
+            " (torch.optim.SGD itself refuses nesterov with dampening)"
+            if target.formula is get("torch").formula and fit.get("nesterov") and fit.get("dampening")
+            else ""
+        )
+        return f"{_call(target, fit)}{refused} agrees on every gradient but the first, {times}."
     return f"No lr, momentum or option of {target.name} weighs past gradients as {source.name} does here."
 
 
