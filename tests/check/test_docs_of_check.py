@@ -49,8 +49,19 @@ def test_walk_shows_what_comes_and_ends_clean(tmp_path, monkeypatch):
 
 
 def test_page_names_the_clauses_of_quick():
-    said = PAGE[PAGE.index("`--quick` leaves out") : PAGE.index("remain.")]
+    said = PAGE[PAGE.index("`--quick` leaves out") : PAGE.index("`--deep` adds")]
     assert re.findall(r"`([a-z-]+)`", said)[1:] == [id for id, c in clauses().items() if c.quick]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/check.md"])
+def test_pages_show_what_the_check_says_of_torch(page):
+    shown = re.findall(r"^```text\n(✗ grad-kept.*?)^```$", (ROOT / page).read_text("utf-8"), re.M | re.S)
+    options = {"foreach": True, "nesterov": True, "momentum": 0.9}
+    report = check("torch.optim:SGD", options=options, only="grad-kept")
+    if report.ok:
+        pytest.skip("this torch leaves p.grad as it was")
+    assert len(shown) == 1
+    assert shown[0] in text(report)
 
 
 def test_page_of_clauses_is_written_anew():
