@@ -146,13 +146,14 @@ def _flat(value):
     return [x for v in value for x in _flat(v)] if isinstance(value, tuple) else [value]
 
 
-def test_options_are_translated():
-    _, made = recorded(
-        Script.of({"w": 1}, gradients=[{}, {}], lr=[0.5, 0.25], beta=0.5),
-        translate=lambda o: {"lr": o["lr"], "betas": (o["beta"], 0.75)},
-    )
-    assert [s[0]["betas"] for s in made[0].seen] == [(0.5, 0.75)] * 2
-    assert [s[0]["lr"] for s in made[0].seen] == [0.5, 0.25]
+def test_options_are_written_under_the_keys_that_groups_hold_them_by():
+    class Paired(Spy):
+        def __init__(self, params, beta=0.0):
+            super().__init__(params, lr=1.0, betas=(beta, 0.75))
+
+    script = Script.of({"w": 1}, gradients=[{}, {}], beta=[0.5, 0.25])
+    _, made = recorded(script, Paired, keys={"beta": ("betas", 0, (0.0, 0.75))})
+    assert [s[0]["betas"] for s in made[0].seen] == [(0.5, 0.75), (0.25, 0.75)]
 
 
 def test_what_the_optimizer_raises_says_where_and_keeps_the_trace():

@@ -51,7 +51,6 @@ def record(
     *,
     dtype: Any = "float64",
     label: str | None = None,
-    translate: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     keys: Mapping[str, Key] = {},
     caught: tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> Trace:
@@ -65,7 +64,6 @@ def record(
             options as keywords; with a list of dicts instead of the parameters when there are several groups.
         dtype: of the parameters that the script gives none, e.g. "float32" or torch.float32.
         label: what to call the trace; by default the optimizer's class and dtype.
-        translate: makes the optimizer's options of the script's (other names, betas as a pair, …).
         keys: the constructor's option → the key under which groups hold it, where that is another; or its
             key, its place in the tuple there, and what that is by default.
         caught: what it may raise and become OptimizerRaised; a KeyboardInterrupt is the user's, and passes.
@@ -92,7 +90,7 @@ def record(
     if not script.start:
         raise InputError("The script has no parameters to step; give it a start, as {'w': 1}.")
     dtype = str(dtype).removeprefix("torch.")
-    return _Recording(script, make_optimizer, dtype, label, translate, keys, caught).play()
+    return _Recording(script, make_optimizer, dtype, label, keys, caught).play()
 
 
 class _Recording:
@@ -104,14 +102,12 @@ class _Recording:
         make: Callable[..., Any],
         dtype: str,
         label: str | None,
-        translate: Callable[[Mapping[str, Any]], Mapping[str, Any]],
         keys: Mapping[str, Key],
         caught: tuple[type[BaseException], ...],
     ) -> None:
         import torch
 
-        self.script, self.make, self.label, self.translate = script, make, label, translate
-        self.keys, self.caught = keys, caught
+        self.script, self.make, self.label, self.keys, self.caught = script, make, label, keys, caught
         self.dtypes = {n: script.dtypes.get(n, dtype) for n in script.names}
         self.parameters = {
             n: torch.nn.Parameter(to_tensor(v, self.dtypes[n])) for n, v in script.start.items()
@@ -151,11 +147,8 @@ class _Recording:
         return self.make(params, **options)
 
     def group(self, index: int) -> dict[str, Any]:
-        options = {k: plain(v) for k, v in self.options[index].items()}
-        return {
-            "params": [self.parameters[n] for n in self.script.groups[index].names],
-            **self.translate(options),
-        }
+        parameters = [self.parameters[n] for n in self.script.groups[index].names]
+        return {"params": parameters, **{k: plain(v) for k, v in self.options[index].items()}}
 
     def keyed(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """A group with the keys that its options have in the optimizer's groups."""
@@ -177,18 +170,15 @@ class _Recording:
                 self.reload(t)
 
     def set(self, event: Set, t: int) -> None:
+        [key] = held({event.option: event.value}, self.keys)
         for index in event.meant(len(self.options)):
-            [key] = held({event.option: event.value}, self.keys)
-            before = self.keyed(self.group(index))
             self.options[index][event.option] = event.value
-            after = self.keyed(self.group(index))
-            changed = {k for k in after if k != "params" and (k == key or after[k] != before.get(k))}
             if index in self.live:
                 with self.raising("set", t):
                     target = self.optimizer.param_groups[self.live.index(index)]
-                    if missing := sorted(changed - target.keys()):  # writing there would change nothing
-                        raise KeyError(f"{missing[0]} is not in the optimizer's param_groups")
-                target.update({k: after[k] for k in changed})
+                    if key not in target:  # writing there would change nothing
+                        raise KeyError(f"{key} is not in the optimizer's param_groups")
+                target[key] = self.keyed(self.group(index))[key]
 
     def reload(self, t: int) -> None:
         with self.raising("state_dict", t):
