@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import pytest
@@ -74,6 +75,29 @@ def test_without_its_changes_an_option_stays_as_it_is_at_the_start():
     assert steady.groups == EVENTFUL.groups
     assert [s.events for s in steady.steps] == [(), (Move("a", [5, 5]), Reload()), (Set("momentum", 0.5),)]
     assert [s.gradients for s in steady.steps] == [s.gradients for s in EVENTFUL.steps]
+
+
+def test_options_are_changed_in_every_group_and_nothing_else_is():
+    halved = EVENTFUL.with_options(lambda options: {**options, "lr": options["lr"] / 2})
+    assert [g.options for g in halved.groups] == [
+        {"lr": Fraction(1, 8), "nesterov": True},
+        {"lr": Fraction(1, 16)},
+    ]
+    assert [(g.names, g.joins) for g in halved.groups] == [(("a",), 1), (("b",), 2)]
+    assert halved.with_options(lambda options: {**options, "lr": 2 * options["lr"]}) == EVENTFUL
+
+
+def test_every_step_is_changed_in_order_and_nothing_else_is():
+    seen = []
+    bare = EVENTFUL.with_steps(lambda step: seen.append(step) or Step(step.gradients))
+    assert tuple(seen) == EVENTFUL.steps
+    assert [s.events for s in bare.steps] == [(), (), ()]
+    assert dataclasses.replace(bare, steps=EVENTFUL.steps) == EVENTFUL
+
+
+def test_a_changed_step_must_fit_too():
+    with pytest.raises(InputError, match="no start value of that name"):
+        EVENTFUL.with_steps(lambda step: Step({"c": 1}))
 
 
 def test_a_change_is_meant_for_one_group_or_for_all():

@@ -51,11 +51,11 @@ def followed(
 
 def _without(trace: Trace, unused: Sequence[str]) -> Trace:
     """The same recording, as one that was made with these options off."""
-    groups = tuple(
-        replace(g, options={o: type(v)(0) if o in unused else v for o, v in g.options.items()})
-        for g in trace.script.groups
-    )
-    return replace(trace, script=replace(trace.script, groups=groups))
+
+    def off(options: Options) -> Options:
+        return {o: type(v)(0) if o in unused else v for o, v in options.items()}
+
+    return replace(trace, script=trace.script.with_options(off))
 
 
 def _unused(option: str, plain: Sequence[Trace]) -> bool:

@@ -137,8 +137,7 @@ class Recorder:
         with_it = next((r for r in found if option is not None and r.trace and r.options.get(option)), None)
         if option is None or with_it is None or isinstance(found[-1].outcome, Died):
             return None
-        groups = (replace(g, options={**g.options, option: 0}) for g in with_it.script.groups)
-        without = self.play(replace(with_it.script, groups=tuple(groups)), with_it.dtype)
+        without = self.play(with_it.script.with_options(lambda o: {**o, option: 0}), with_it.dtype)
         if with_it.trace is None or without.trace is None:
             return None
         return [m.w for m in without.trace.steps] != [m.w for m in with_it.trace.steps]

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from surefoot.errors import InputError
@@ -40,13 +41,12 @@ def smaller(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
 
 
 def _equal_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
+    def ones(name: str, step: Step) -> Step:
+        given = {n: _filled(g, Fraction(1)) if n == name else g for n, g in step.given.items()}
+        return Step(given, step.events)
+
     for name in script.names:
-        steps = []
-        for step in script.steps:
-            given = step.given
-            ones = {n: _filled(g, Fraction(1)) if n == name else g for n, g in given.items()}
-            steps.append(Step(ones, step.events))
-        yield dataclasses.replace(script, steps=tuple(steps))
+        yield script.with_steps(partial(ones, name))
 
 
 def _parts_of_steps(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
@@ -79,14 +79,12 @@ def _fewer_tensors(script: Script, off: Mapping[str, Any]) -> Iterator[Script]:
     filled = [g for g in script.groups if g.names]
     if len(filled) > 1:
         everything = Group(names, filled[0].options)
-        steps = tuple(
-            Step(
-                s.gradients,
-                tuple(dataclasses.replace(e, group=None) if isinstance(e, Set) else e for e in s.events),
-            )
-            for s in script.steps
-        )
-        yield dataclasses.replace(script, groups=(everything,), steps=steps)
+
+        def of_all(step: Step) -> Step:
+            events = (dataclasses.replace(e, group=None) if isinstance(e, Set) else e for e in step.events)
+            return Step(step.gradients, tuple(events))
+
+        yield dataclasses.replace(script.with_steps(of_all), groups=(everything,))
 
 
 def _without_empty_groups(script: Script) -> Script:

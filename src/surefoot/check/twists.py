@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
+from surefoot.check.protocol import Options
 from surefoot.trace import Script, Set, Step
 from surefoot.trace.values import elements, map_value
 
@@ -38,8 +39,7 @@ def behind(script: Script, option: str) -> Script:
 def of_group(script: Script, index: int, options: Collection[str]) -> Script:
     """Every group has some options of one of them."""
     theirs = {k: v for k, v in script.groups[index].options.items() if k in options}
-    groups = (dataclasses.replace(g, options={**g.options, **theirs}) for g in script.groups)
-    return dataclasses.replace(script, groups=tuple(groups))
+    return script.with_options(lambda o: {**o, **theirs})
 
 
 def zero_as_default(script: Script, option: str) -> Script:
@@ -50,14 +50,10 @@ def zero_as_default(script: Script, option: str) -> Script:
         zero = isinstance(e, Set) and e.option == option and e.value == 0
         return dataclasses.replace(e, value=usual) if zero else e
 
-    groups = (
-        dataclasses.replace(
-            g, options={k: usual if k == option and v == 0 else v for k, v in g.options.items()}
-        )
-        for g in script.groups
-    )
-    steps = (Step(s.gradients, tuple(map(filled, s.events))) for s in script.steps)
-    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+    def options(given: Options) -> Options:
+        return {**given, option: usual} if given.get(option) == 0 else given
+
+    return script.with_options(options).with_steps(lambda s: Step(s.gradients, tuple(map(filled, s.events))))
 
 
 def lists_kept(script: Script) -> Script:
@@ -75,19 +71,18 @@ def lists_kept(script: Script) -> Script:
 
 def idle_ends(script: Script) -> Script:
     """Where a group has no gradient, those after it are not stepped."""
-    steps = []
-    for s in script.steps:
-        given = s.given
-        groups = [[n for n in group.names if n in given] for group in script.groups]
+
+    def until_idle(step: Step) -> Step:
+        groups = [[n for n in group.names if n in step.given] for group in script.groups]
         stepped = itertools.chain(*itertools.takewhile(bool, groups))
-        steps.append(Step({n: given[n] for n in stepped}, s.events))
-    return dataclasses.replace(script, steps=tuple(steps))
+        return Step({n: step.given[n] for n in stepped}, step.events)
+
+    return script.with_steps(until_idle)
 
 
 def still(script: Script) -> Script:
     """The learning rate is 0 throughout, so that nothing moves."""
-    groups = (dataclasses.replace(g, options={**g.options, "lr": 0}) for g in script.groups)
-    return dataclasses.replace(script.without_changes({"lr"}), groups=tuple(groups))
+    return script.without_changes({"lr"}).with_options(lambda o: {**o, "lr": 0})
 
 
 def zeros(script: Script, *, from_the_start: bool = True) -> Script:
@@ -102,8 +97,7 @@ def zeros(script: Script, *, from_the_start: bool = True) -> Script:
 
 
 def _of_gradients(script: Script, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Script:
-    steps = tuple(Step(change(dict(s.given)), s.events) for s in script.steps)
-    return dataclasses.replace(script, steps=steps)
+    return script.with_steps(lambda s: Step(change(dict(s.given)), s.events))
 
 
 def zeros_missing(script: Script) -> Script:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -94,12 +93,8 @@ def reproduction(
     said = {o for g in script.groups for o in g.options}
     extra = {k: v for k, v in signature.call(given).items() if k not in said}
     worth = {o for g in script.groups for o in _worth_saying(g, signature)}  # the first group's are inherited
-    slim = tuple(
-        dataclasses.replace(g, options={k: v for k, v in g.options.items() if k in worth})
-        for g in script.groups
-    )
     return to_torch_code(
-        dataclasses.replace(script, groups=slim),
+        script.with_options(lambda options: {k: v for k, v in options.items() if k in worth}),
         signature.name,
         imports=[*filter(None, [signature.imports]), *before],
         extra=extra,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from surefoot.errors import InputError
 from surefoot.explain.numerals import Numerals
 from surefoot.explain.pen import Pen
 from surefoot.rules import H, Rule, get
-from surefoot.trace import Group, Script, Trace, replay
+from surefoot.trace import Script, Trace, replay
 from surefoot.trace.values import Number, elements, exact
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ def _idle(rule: Rule, h: H) -> str:
 
 def without_momentum(script: Script, option: str) -> Script:
     """The same script without momentum, and without what has no meaning then."""
-    groups = []
-    for g in script.groups:
-        betas = g.options.get("betas")
-        off = {option: 0} if betas is None else {"betas": (0, betas[1])}
-        groups.append(Group(g.names, {**g.options, **off}, g.joins))
-    return dataclasses.replace(script.without_changes({option}), groups=tuple(groups))
+
+    def without(options: Mapping[str, Any]) -> dict[str, Any]:
+        betas = options.get("betas")
+        return {**options, **({option: 0} if betas is None else {"betas": (0, betas[1])})}
+
+    return script.without_changes({option}).with_options(without)
 
 
 def _apart(with_it: Number, without_it: Number, before: Number, pen: Pen) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.numerals import six_digits
 from surefoot.rules import RULES, Rule
-from surefoot.trace import Group, Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
+from surefoot.trace import Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
 from surefoot.trace.values import Number, elements, exact_binary, indices, shape
 
 __all__ = ["Parting", "for_rule", "part_from_optimizer", "part_rules"]
@@ -62,15 +62,12 @@ def for_rule(script: Script, rule: Rule) -> Script:
     """
     have = {x.name for x in rule.hypers}
     have |= {"betas"} if {"beta1", "beta2"} <= have else set()
-    groups = (
-        dataclasses.replace(g, options={k: v for k, v in g.options.items() if k in have})
-        for g in script.groups
-    )
-    steps = (
-        Step(s.gradients, tuple(e for e in s.events if not isinstance(e, Set) or e.option in have))
-        for s in script.steps
-    )
-    return dataclasses.replace(script, groups=tuple(groups), steps=tuple(steps))
+
+    def heard(step: Step) -> Step:
+        kept = (e for e in step.events if not isinstance(e, Set) or e.option in have)
+        return Step(step.gradients, tuple(kept))
+
+    return script.with_options(lambda o: {k: v for k, v in o.items() if k in have}).with_steps(heard)
 
 
 def part_rules(script: Script, one: Rule, other: Rule, number: Callable[[Any], Number]) -> Parting:
@@ -169,8 +166,7 @@ def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Scr
 
 
 def _with_option(script: Script, option: str, value: Any) -> Script:
-    groups = (Group(g.names, {**g.options, option: value}, g.joins) for g in script.groups)
-    return dataclasses.replace(script.without_changes({option}), groups=tuple(groups))
+    return script.without_changes({option}).with_options(lambda o: {**o, option: value})
 
 
 def part_from_optimizer(script: Script, rule: Rule, got: Trace, number: Callable[[Any], Number]) -> Parting:

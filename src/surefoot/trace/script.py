@@ -14,8 +14,9 @@ from numbers import Integral
 from typing import Any, Protocol
 
 from surefoot.errors import InputError
-from surefoot.trace.events import Event, Group, Move, Set, Step, runs, show, tell
-from surefoot.trace.values import Number, Value, exact, shape
+from surefoot.trace.checks import check_parts
+from surefoot.trace.events import Event, Group, Move, Option, Set, Step, runs, show, tell
+from surefoot.trace.values import Number, Value, exact
 
 __all__ = ["Function", "Script"]
 
@@ -75,7 +76,7 @@ class Script:
         # torch.float32 itself is "float32"
         named = {n: str(d).removeprefix("torch.") for n, d in self.dtypes.items()}
         object.__setattr__(self, "dtypes", named)
-        _check(self)
+        check_parts(self)
 
     @classmethod
     def of(
@@ -172,14 +173,34 @@ class Script:
             dtypes={n: d for n, d in self.dtypes.items() if n in names},
         )
 
+    def with_options(self, change: Callable[[Mapping[str, Option]], Mapping[str, Option]]) -> Script:
+        """Change the options of every group in the same way.
+
+        Example:
+            >>> s = Script.of({"w": 1}, gradients=[{"w": 1}], lr=1, momentum=0.5)
+            >>> s.with_options(lambda options: {**options, "momentum": 0}).groups[0].options
+            {'lr': Fraction(1, 1), 'momentum': Fraction(0, 1)}
+        """
+        groups = (dataclasses.replace(g, options=change(g.options)) for g in self.groups)
+        return dataclasses.replace(self, groups=tuple(groups))
+
+    def with_steps(self, change: Callable[[Step], Step]) -> Script:
+        """Change every step in the same way.
+
+        Example:
+            >>> s = Script.of({"w": 1}, gradients=[{"w": 1}, {"w": 2}], lr=[1, 0.5])
+            >>> s.with_steps(lambda step: Step(step.gradients)).steps[1].events
+            ()
+        """
+        return dataclasses.replace(self, steps=tuple(map(change, self.steps)))
+
     def without_changes(self, options: Collection[str]) -> Script:
         """The same, in which these options stay as they are at the start."""
 
         def kept(event: Event) -> bool:
             return not (isinstance(event, Set) and event.option in options)
 
-        steps = (Step(s.gradients, tuple(filter(kept, s.events))) for s in self.steps)
-        return dataclasses.replace(self, steps=tuple(steps))
+        return self.with_steps(lambda step: Step(step.gradients, tuple(filter(kept, step.events))))
 
     def __str__(self) -> str:
         """Say what happens, a line per group and step."""
@@ -203,40 +224,3 @@ class Script:
             return ", ".join([*parts, "differentiate f"])
         missing = [f"{n}.grad = None" for n in self.names if n not in step.gradients]
         return ", ".join([*parts, *(f"{n}.grad = {show(g)}" for n, g in step.gradients.items()), *missing])
-
-
-def _check(script: Script) -> None:
-    """Raise InputError unless the parts of a Script fit together."""
-    shapes = {n: shape(v) for n, v in script.start.items()}
-    owners = [n for group in script.groups for n in group.names]
-    for name in [*owners, *script.dtypes]:
-        if name not in shapes:
-            raise InputError(f"{name!r} has no start value; there are: {', '.join(shapes)}.")
-    for name in shapes:
-        if owners.count(name) != 1:
-            raise InputError(f"{name!r} is in {owners.count(name)} groups, but must be in exactly one.")
-    for t, step in enumerate(script.steps, 1):
-        if step.gradients is None and script.function is None:
-            raise InputError(f"Step {t} has no gradients, and the script no function to differentiate.")
-        _check_values(step.given, shapes, f"the gradient of {{!r}} at step {t}")
-        for event in step.events:
-            if isinstance(event, Move):
-                _check_values({event.name: event.value}, shapes, f"the new value of {{!r}} at step {t}")
-            elif isinstance(event, Set) and event.group not in (None, *range(len(script.groups))):
-                raise InputError(
-                    f"Step {t} sets {event.option} of group {event.group}, "
-                    f"but the groups are 0 to {len(script.groups) - 1}."
-                )
-
-
-def _check_values(given: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
-    for name, value in given.items():
-        label = what.format(name)
-        if name not in shapes:
-            raise InputError(
-                f"There is {label}, but no start value of that name; there are: {', '.join(shapes)}."
-            )
-        if (got := shape(value, label)) != shapes[name]:
-            raise InputError(
-                f"{label[0].upper()}{label[1:]} has shape {got}, but {name!r} has shape {shapes[name]}."
-            )
