@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -13,6 +15,13 @@ from surefoot.check.words import Words
 
 SGD = {"lr": 0.1, "momentum": 0.0, "weight_decay": 0.0}
 ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+
+
+def unplayed(signature, words, given=None):
+    """What a guess reads of a Recorder whose optimizer took no step."""
+    return SimpleNamespace(
+        patient=SimpleNamespace(signature=signature, given=given or {}), heard=words, telling=[]
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,14 +72,14 @@ ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
 )
 def test_what_a_name_claims(name, options, rule):
     signature = Signature(name, options)
-    found = guess(signature, Words.of(signature, {"lr": 0.25}), [], {}).rule
+    found = guess(unplayed(signature, Words.of(signature, {"lr": 0.25}))).rule
     assert (found and found.name) == rule
 
 
 def test_a_decay_that_is_taken_out_of_the_gradient_is_told():
     signature = Signature("SGD", {**SGD, "decoupled_weight_decay": False})
     given = {"decoupled_weight_decay": True}
-    found = guess(signature, Words.of(signature, given), [], given)
+    found = guess(unplayed(signature, Words.of(signature, given), given))
     assert found.rule.name == "torch(decay=decoupled)"
     assert "by its name and decoupled_weight_decay=True" in found.why
 
@@ -106,7 +115,7 @@ def test_a_first_beta_alone_is_momentum():
 @pytest.mark.parametrize(("word", "rule"), [("keras", "keras"), ("ema", "ema"), ("sideways", "torch")])
 def test_an_option_that_names_a_rule_claims_it(word, rule):
     signature = Signature("SGD", {**SGD, "convention": "torch"})
-    found = guess(signature, Words.of(signature, {}), [], {"convention": word})
+    found = guess(unplayed(signature, Words.of(signature, {}), {"convention": word}))
     assert found.rule.name == rule
     assert (f"by convention={word!r}" in found.why) == (rule == word)
 

@@ -67,7 +67,7 @@ def examine(
             )
         guessed = Guess(named, f"{named.title}, as asked for{told(recorder.words, before)}.")
     else:
-        recorder, guessed = _guessed(patient, recorder)
+        recorder, guessed = _guessed(recorder)
         if decay is not None and guessed.rule is not None:
             held = _with_decay(guessed.rule, decay)
             as_asked = f"with decay={decay}, as asked for{told(recorder.words, before)}"
@@ -104,7 +104,7 @@ def _undisturbed(
     asked = {o: patient.given[o] for o in values if o in patient.given}
     if not asked:
         again = Recorder(patient, recorder.seed, recorder.words, values)
-        better = guessed if claimed else _guess(patient, again)
+        better = guessed if claimed else _guess(again)
         return again, guessed if better.rule is None else better
     if claimed:
         return recorder, guessed
@@ -146,36 +146,29 @@ def _with_decay(guessed: Rule, decay: str) -> Rule:
     return rule.variant(**{**inside, "decay": decay})
 
 
-def _guessed(patient: Patient, recorder: Recorder) -> tuple[Recorder, Guess]:
+def _guessed(recorder: Recorder) -> tuple[Recorder, Guess]:
     """The rule guessed; and the recorder, which may have learned what the options mean on the way."""
+    patient = recorder.patient
     if patient.signature.needs_closure:
         return recorder, Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
     if (said := recorder.refusal) is not None:
         return recorder, Guess(None, said)
-    guessed = _guess(patient, recorder)
+    guessed = _guess(recorder)
     words = recorder.words
     dead = isinstance(recorder.plain[-1].outcome, Died)
     found = None if dead else understood(patient, words, guessed.rule)
     if found is None:
         return recorder, guessed
     again = Recorder(patient, recorder.seed, found)
-    better = _guess(patient, again)
+    better = _guess(again)
     if better.rule is None:
         return recorder, guessed
     return again, replace(better, why=f"{better.why.removesuffix('.')}{told(found, words)}.")
 
 
-def _guess(patient: Patient, recorder: Recorder) -> Guess:
-    traces = recorder.telling
-    guessed = guess(
-        patient.signature,
-        recorder.heard,
-        traces,
-        patient.given,
-        lambda: recorder.moved,
-        lambda: recorder.single,
-    )
-    if guessed.rule is None and not traces:
+def _guess(recorder: Recorder) -> Guess:
+    guessed = guess(recorder)
+    if guessed.rule is None and not recorder.telling:
         raised = str(recorder.plain[0].outcome)
         words, _, advice = NO_GRAD
         hint = f" {advice}" if words in raised else ""

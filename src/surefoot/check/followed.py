@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from surefoot.check.claim import Claim
 from surefoot.check.libraries import elsewhere, two_points
 from surefoot.check.protocol import Options
+from surefoot.check.recording import Recorder
 from surefoot.check.rounding import follows_roughly
 from surefoot.check.scripts import LARGE
 from surefoot.check.variants import conventions, variants
@@ -21,15 +22,13 @@ from surefoot.trace.values import elements
 __all__ = ["followed", "precision"]
 
 
-def followed(
-    named: Rule | None,
-    words: Words,
-    plain: Sequence[Trace],
-    wanted: str | None,
-    moved: Callable[[], Sequence[Trace]],
-    single: Callable[[], bool],
-) -> tuple[Claim | None, str]:
-    """The rule that reproduces recordings, or all but those of an obvious fault; and which those are not."""
+def followed(recorder: Recorder, named: Rule | None) -> tuple[Claim | None, str]:
+    """The rule that reproduces plain steps, or all but those of an obvious fault; and which those are not.
+
+    The rule named is tried first. Conventions that agree in plain steps are told apart by parameters that are
+    moved from outside.
+    """
+    words, plain = recorder.heard, recorder.telling
     kinds: list[tuple[Sequence[Trace], list[str], str]] = [(plain, [], "")]
     if not words.others:  # what those do is not known
         unused = [option for option in words.switchable({}) if _unused(option, plain)]
@@ -40,11 +39,11 @@ def followed(
         if 0 < len(small) < len(plain):
             kinds.append((small, [], " but for large numbers"))
     for kept, unused, but in kinds:
-        found = next(_reproducing(named, words, kept, wanted, single), None)
+        found = next(_reproducing(recorder, named, words, kept), None)
         if found is not None:
-            apart = [_without(t, unused) for t in moved()]
+            apart = [_without(t, unused) for t in recorder.moved]
             heard = words.without(set(unused))
-            others = () if all(map(found.holds, apart)) else _reproducing(named, heard, kept, wanted, single)
+            others = () if all(map(found.holds, apart)) else _reproducing(recorder, named, heard, kept)
             return next((claim for claim in others if all(map(claim.holds, apart))), found), but
     return None, ""
 
@@ -89,19 +88,15 @@ def precision(given: Options) -> str | None:
 
 
 def _reproducing(
-    named: Rule | None,
-    words: Words,
-    plain: Sequence[Trace],
-    wanted: str | None,
-    single: Callable[[], bool],
+    recorder: Recorder, named: Rule | None, words: Words, plain: Sequence[Trace]
 ) -> Iterator[Claim]:
     """Yield the rules that reproduce recordings: exactly, as closely as asked for, as float32 would."""
     claims = [Claim(rule, words) for rule in dict.fromkeys(_first(named, words))]
     yield from (claim for claim in claims if all(map(claim.holds, plain)))
-    if wanted:
+    if wanted := precision(recorder.patient.given):
         rough = [claim.roughly(wanted) for claim in claims]
         yield from (claim for claim in rough if all(map(claim.holds, plain)))
-    yield from (claim.roughly() for claim in claims if follows_roughly(claim, plain, single))
+    yield from (claim.roughly() for claim in claims if follows_roughly(claim, plain, recorder))
 
 
 def _first(named: Rule | None, words: Words) -> Iterator[Rule]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from surefoot.check.claim import Claim
 from surefoot.check.fixed import fixed, missing
-from surefoot.check.followed import followed, precision
+from surefoot.check.followed import followed
 from surefoot.check.frameworks import FRAMEWORKS
 from surefoot.check.libraries import elsewhere
 from surefoot.check.methods import another_method
 from surefoot.check.mistakes import MISTAKES, as_in, climbs, mistakes_in
 from surefoot.check.naming import claims_momentum, denies, read_name, title
-from surefoot.check.protocol import Options, Signature
+from surefoot.check.protocol import Signature
+from surefoot.check.recording import Recorder
 from surefoot.check.resting import resting
 from surefoot.check.variants import variants
 from surefoot.check.wording import listed
@@ -51,26 +52,9 @@ class Guess:
     sure: bool = True
 
 
-def guess(
-    signature: Signature,
-    words: Words,
-    plain: Sequence[Trace],
-    given: Options,
-    moved: Callable[[], Sequence[Trace]] = tuple,
-    single: Callable[[], bool] = bool,
-) -> Guess:
-    """Guess the rule from a class's name, its options, those given, and recordings of plain steps.
-
-    Args:
-        signature: of the class.
-        words: what its options mean.
-        plain: recordings of plain steps.
-        given: options that are given with every call.
-        moved: gives recordings of parameters that are moved from outside, by which conventions are told apart
-            that agree in plain steps.
-        single: tells whether all of a step is computed in float32.
-    """
-    found = _evidence(signature, words, plain, given, moved, single)
+def guess(recorder: Recorder) -> Guess:
+    """Guess the rule from a class's name, its options, those given, and recordings of plain steps."""
+    found = _evidence(recorder)
     return _confirmed(found) or _claimed(found) or _followed(found) or _at_rest(found) or _unknown(found)
 
 
@@ -111,23 +95,17 @@ class _Evidence:
         return self.whole or ("sgd" in name.lower() and not self.words.others and not another_method(name))
 
 
-def _evidence(
-    signature: Signature,
-    words: Words,
-    plain: Sequence[Trace],
-    given: Options,
-    moved: Callable[[], Sequence[Trace]],
-    single: Callable[[], bool],
-) -> _Evidence:
+def _evidence(recorder: Recorder) -> _Evidence:
+    signature, words, plain = recorder.patient.signature, recorder.heard, recorder.telling
     read, by = read_name(signature.name, words), "its name"
     named, whole = read.rule, read.whole
-    for option, value in given.items():
+    for option, value in recorder.patient.given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
             named, whole, by = RULES[value], True, f"{option}={value!r}"
         if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
             called = title(named, {"decay": "decoupled"})
             named, by = named.variant(title=called, decay="decoupled"), f"{by} and {option}=True"
-    claim, but = followed(named, words, plain, precision(given), moved, single) if plain else (None, "")
+    claim, but = followed(recorder, named) if plain else (None, "")
     behaves, rough = (claim.rule, claim.rough) if claim else (None, None)
     mistaken = None
     if claim is None and named is not None and not words.unheard(named) and plain:

@@ -88,7 +88,7 @@ class Judgement:
         if not all(map(claim.holds, traces)):
             if wanted and all(map(claim.roughly(wanted).holds, traces)):
                 claim = claim.roughly(wanted)
-            elif claimed and follows_roughly(claim, traces, lambda: self.recorder.single):
+            elif claimed and follows_roughly(claim, traces, self.recorder):
                 claim = claim.roughly()
         if self.recorder.matrices:
             notes.append(self.recorder.matrices)

@@ -7,7 +7,7 @@ root does the same. So it takes a sign of float32, and no known mistake that fit
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,6 +15,7 @@ from surefoot.check.bookkeeping import with_shared_counts
 from surefoot.check.claim import Claim
 from surefoot.check.libraries import elsewhere
 from surefoot.check.mistakes import mistakes_in
+from surefoot.check.recording import Recorder
 from surefoot.check.verdict import SHARED_COUNT
 from surefoot.errors import InputError
 from surefoot.trace import Trace
@@ -28,15 +29,15 @@ ROUGHLY = (
 )
 
 
-def follows_roughly(claim: Claim, traces: Sequence[Trace], single: Callable[[], bool]) -> bool:
+def follows_roughly(claim: Claim, traces: Sequence[Trace], recorder: Recorder) -> bool:
     """Whether recordings follow the rule as closely as float32 would, and something is in float32.
 
-    By an exact rule, as SGD's, all of a step must be, which `single` tells: a buffer alone loses digits that
-    the rest has kept.
+    By an exact rule, as SGD's, all of a step must be, which the recorder finds out: a buffer alone loses
+    digits that the rest has kept.
     """
     if all(map(claim.follows_roughly, traces)):
         return in_float32(claim, traces)
-    return claim.rule.exact and all(map(claim.roughly().holds, traces)) and single()
+    return claim.rule.exact and all(map(claim.roughly().holds, traces)) and recorder.single
 
 
 def in_float32(claim: Claim, traces: Sequence[Trace]) -> bool:
