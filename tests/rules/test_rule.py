@@ -326,3 +326,24 @@ def test_fifty_exact_steps_stay_small(seed):
 
 def test_a_prompt_shows_a_line() -> None:
     assert repr(get("torch")) == "<Rule torch: PyTorch's SGD>"
+
+
+def test_the_defaults_of_another_rule_are_taken_over_where_both_have_them():
+    keras = get("keras").variant(momentum=0.5, nesterov=True)
+    made = get("torch").with_defaults_of(keras, dampening=0.25)
+    assert made.formula is get("torch").formula
+    assert made.defaults == {
+        **get("torch").defaults,
+        **{"lr": 0.01, "momentum": 0.5, "nesterov": True, "decay": "decoupled", "dampening": 0.25},
+    }
+    assert made.name == "torch(lr=0.01, momentum=0.5, nesterov=True, decay=decoupled, dampening=0.25)"
+    assert get("torch").with_defaults_of(keras, "mine").name == "mine"
+
+
+def test_a_default_that_another_rule_lacks_or_leaves_open_stays():
+    bound = get("torch").variant(lr_max=0.5)
+    assert bound.with_defaults_of(get("torch")).defaults == bound.defaults
+    assert get("keras").with_defaults_of(get("torch").variant(dampening=0.5)).defaults == {
+        **get("keras").defaults,
+        **{"lr": get("torch").defaults["lr"], "decay": "l2"},
+    }

@@ -141,9 +141,7 @@ def _stayed(words: Words, given: Options) -> str:
 def _with_decay(guessed: Rule, decay: str) -> Rule:
     """The rule of a guessed one's family with decay in this place, and what the guessed one has fixed."""
     rule = RULES.get(guessed.family, guessed)
-    usual = {x.name: x.default for x in rule.hypers} | {"decay": None}
-    inside = {x.name: x.default for x in guessed.hypers if x.default != usual[x.name]}
-    return rule.variant(**{**inside, "decay": decay})
+    return rule.with_defaults_of(guessed, decay=decay)
 
 
 def _guessed(recorder: Recorder) -> tuple[Recorder, Guess]:

@@ -50,13 +50,12 @@ class Claim:
 
     def script(self, script: Script) -> Script:
         """The script in the rule's words: options renamed, filled up with the optimizer's own defaults."""
-        known = {x.name for x in self.rule.hypers}
         hyper = self.words.heard(self.rule)
         ours = {hyper[o]: v for o, v in self.words.values.items() if o in hyper}
 
         def options(group: Group) -> dict[str, Any]:
             made = {**ours, **{hyper[o]: v for o, v in group.options.items() if o in hyper}}
-            if "lr_max" in known and "lr" in made:
+            if "lr_max" in self.rule.defaults and "lr" in made:
                 made.setdefault("lr_max", made["lr"])
             return made
 

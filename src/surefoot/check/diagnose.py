@@ -10,7 +10,7 @@ from typing import Any
 
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
-from surefoot.check.mistakes import as_in, mistakes_in
+from surefoot.check.mistakes import mistakes_in
 from surefoot.check.protocol import Options
 from surefoot.check.rounding import ROUGHLY, by_ulps, in_float32
 from surefoot.check.variants import conventions
@@ -196,13 +196,13 @@ def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
         slots = {theirs: ours for theirs, ours in claim.slots.items() if ours in has}
         return dataclasses.replace(claim, rule=rule, slots=slots)
 
-    inside = {x.name: x.default for x in claim.rule.hypers}
-    if inside.get("nesterov") and claim.words.option("nesterov") is None:
+    if claim.rule.defaults.get("nesterov") and claim.words.option("nesterov") is None:
         yield NO_LOOK_AHEAD, suspect(claim.rule.variant(nesterov=False)), False
     for rule in conventions(claim.words):
         if rule.name != claim.rule.name:
             yield rule.title, suspect(rule), True
     for rule in mistakes_in(claim.rule):
-        yield str(rule.mistake), suspect(as_in(rule, claim.rule)), False
+        # with what the claimed rule has fixed: numbers in the code, Nesterov
+        yield str(rule.mistake), suspect(rule.with_defaults_of(claim.rule)), False
     for says, misreading in misread(claim):
         yield says, misreading, False

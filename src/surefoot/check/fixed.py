@@ -27,7 +27,7 @@ def missing(rule: Rule, words: Words) -> list[str]:
     """The averages' coefficients, and ε, that a rule has and the optimizer has no option for."""
     offered = set(words.hyper.values())
     offered |= {"beta1", "beta2"} if "betas" in offered else set()
-    names = [x.name for x in rule.hypers if x.name in USUAL]
+    names = [name for name in rule.defaults if name in USUAL]
     if {"alpha", "beta2"} & set(names):  # RMSprop without momentum is RMSprop; SGD without is another
         names = [n for n in names if n != "momentum"]
     return [n for n in names if n not in offered]
@@ -35,7 +35,7 @@ def missing(rule: Rule, words: Words) -> list[str]:
 
 def fixed(rule: Rule, words: Words) -> Iterator[Rule]:
     """Yield a rule with each combination of usual values for what is missing, but that of its defaults."""
-    default = {x.name: x.default for x in rule.hypers}
+    default = rule.defaults
     names = missing(rule, words)
     for values in itertools.product(*(dict.fromkeys((default[n], *USUAL[n])) for n in names)):
         chosen: dict[str, Any] = {n: v for n, v in zip(names, values, strict=True) if v != default[n]}

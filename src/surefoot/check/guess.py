@@ -12,7 +12,7 @@ from surefoot.check.followed import followed
 from surefoot.check.frameworks import FRAMEWORKS
 from surefoot.check.libraries import elsewhere
 from surefoot.check.methods import another_method
-from surefoot.check.mistakes import MISTAKES, as_in, climbs, mistakes_in
+from surefoot.check.mistakes import MISTAKES, climbs, mistakes_in
 from surefoot.check.naming import claims_momentum, denies, read_name, title
 from surefoot.check.protocol import Signature
 from surefoot.check.recording import Recorder
@@ -102,7 +102,7 @@ def _evidence(recorder: Recorder) -> _Evidence:
     for option, value in recorder.patient.given.items():
         if isinstance(value, str) and option not in words.hyper and value in RULES:
             named, whole, by = RULES[value], True, f"{option}={value!r}"
-        if value is True and option in DECOUPLES and named and "decay" in {x.name for x in named.hypers}:
+        if value is True and option in DECOUPLES and named and "decay" in named.defaults:
             called = title(named, {"decay": "decoupled"})
             named, by = named.variant(title=called, decay="decoupled"), f"{by} and {option}=True"
     claim, but = followed(recorder, named) if plain else (None, "")
@@ -211,7 +211,7 @@ def _mistaken_with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> R
     if missing(named, words) != ["eps"]:  # with more to try, what fits could be chance
         return None
     for rule in fixed(named, words):
-        inside = [as_in(mistake, rule) for mistake in mistakes_in(named)]
+        inside = [mistake.with_defaults_of(rule) for mistake in mistakes_in(named)]
         if any(_mistaken_in(inside, words, plain)):
             return rule
     return None

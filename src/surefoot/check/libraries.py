@@ -186,10 +186,7 @@ _OF |= dict.fromkeys(("adam", "adamw", "amsgrad"), (amsgrad_corrected, adam_hat,
 
 def elsewhere(held: Rule) -> Iterator[Rule]:
     """Yield the forms that a rule has in other libraries, with its own defaults: its decay, its options."""
-    ahead = any(x.name == "nesterov" and x.default for x in held.hypers)
     for found in _OF.get(held.family, ()):
-        if found is two_points and not ahead:  # without Nesterov it is no form of that
-            continue
-        known = {x.name for x in found.hypers}
-        defaults = {x.name: x.default for x in held.hypers if x.name in known and x.default is not None}
-        yield found.variant(found.name, **defaults)
+        if found is two_points and not held.defaults.get("nesterov"):
+            continue  # without Nesterov it is no form of that
+        yield found.with_defaults_of(held, found.name)

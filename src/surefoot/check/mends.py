@@ -64,7 +64,7 @@ def _shown(rule: Rule) -> str:
     name = rule.name if rule.name in RULES else rule.family
     if name not in RULES:
         return ""
-    here, usual = ({x.name: x.default for x in r.hypers}.get("decay") for r in (rule, RULES[name]))
+    here, usual = (r.defaults.get("decay") for r in (rule, RULES[name]))
     place = f" --decay {here}" if here != usual else ""
     return f"`surefoot explain {name} --at w=1 --gradient w=0.5{place}`"
 

@@ -21,7 +21,7 @@ from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hyper import hyper_for
 from surefoot.rules.numbers import zero
 
-__all__ = ["MISTAKES", "as_in", "climbs", "mistakes_in"]
+__all__ = ["MISTAKES", "climbs", "mistakes_in"]
 
 
 # The parts, as they should be. `old` is the buffer before the step, None before the first gradient.
@@ -228,7 +228,7 @@ def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
     """The known mistakes in a rule's formula: those of its family."""
     if rule.family in MISTAKES_OF:
         return MISTAKES_OF[rule.family]
-    known = {x.name for x in rule.hypers}
+    known = rule.defaults.keys()
     if {"beta1", "beta2"} <= known and "eps" not in known:
         return MISTAKES["Lion"]
     return MISTAKES["Adam" if "beta1" in known else "RMSprop" if "alpha" in known else "SGD"]
@@ -237,12 +237,3 @@ def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
 def climbs(mistake: Rule) -> bool:
     """Whether with this mistake no step can lead downhill."""
     return "goes uphill" in (mistake.mistake or "")
-
-
-def as_in(mistake: Rule, held: Rule) -> Rule:
-    """A rule with a mistake, and with what the rule held against has fixed: numbers in the code, Nesterov."""
-    own = {x.name: x.default for x in mistake.hypers}
-    inside = {
-        x.name: x.default for x in held.hypers if x.name in own and x.default not in (None, own[x.name])
-    }
-    return mistake.variant(**inside) if inside else mistake

@@ -133,8 +133,7 @@ def read_name(name: str, words: Words) -> Name:
                 ahead = run == "nag" or NESTEROV in parts
                 rest -= AHEAD if ahead else MOMENTUM
                 rest -= of_sgd if run in FRAMEWORKS else set()
-                offers = any(x.name == "nesterov" for x in rule.hypers)
-                if ahead and offers and words.option("nesterov") is None:
+                if ahead and "nesterov" in rule.defaults and words.option("nesterov") is None:
                     changes["nesterov"] = True
             elif there:
                 rule = as_there(rule, there)
@@ -150,11 +149,10 @@ def denies(name: str, named: Rule, behaves: Rule) -> bool:
 
     AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
     """
-    of = {x.name: x.default for x in behaves.hypers}
-    ahead = of.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
-    if not ahead and any(x.name == "nesterov" and x.default for x in named.hypers):
+    ahead = behaves.defaults.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
+    if not ahead and named.defaults.get("nesterov"):
         return True
-    return of.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
+    return behaves.defaults.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
 
 
 def _with_frameworks(parts: list[str]) -> list[str]:

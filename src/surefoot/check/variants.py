@@ -22,14 +22,14 @@ def conventions(words: Words) -> Iterator[Rule]:
 
 def variants(rule: Rule, words: Words) -> Iterator[Rule]:
     """Yield a rule with weight decay in each of its places, and with Nesterov if there is no such option."""
-    hypers = {x.name: x for x in rule.hypers}
-    always = [False, True] if "nesterov" in hypers and words.option("nesterov") is None else [None]
-    places = [hypers["decay"].default] if "decay" in hypers else [None]
-    if "decay" in hypers and words.option("weight_decay") is not None:
-        places += [d for d in DECAYS if d != places[0]]
+    usual = rule.defaults.get("decay")
+    always = [False, True] if "nesterov" in rule.defaults and words.option("nesterov") is None else [None]
+    places = [usual]
+    if usual is not None and words.option("weight_decay") is not None:
+        places += [d for d in DECAYS if d != usual]
     for nesterov in always:
         for place in places:
             changes: dict[str, Any] = {"nesterov": True} if nesterov else {}
-            if place is not None and place != hypers["decay"].default:
+            if place != usual:
                 changes["decay"] = place
             yield rule.variant(title=title(rule, changes), **changes) if changes else rule

@@ -60,7 +60,7 @@ def for_rule(script: Script, rule: Rule) -> Script:
 
     Conventions are set beside each other with the options that each has; `explain` refuses one that none has.
     """
-    have = {x.name for x in rule.hypers}
+    have = set(rule.defaults)
     have |= {"betas"} if {"beta1", "beta2"} <= have else set()
 
     def heard(step: Step) -> Step:
@@ -153,7 +153,7 @@ def _weaker(script: Script, step: int) -> Iterator[tuple[Script, str]]:
 
 def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Script, str]]:
     """Yield scripts in which both rules have the first one's default for something that was not given."""
-    theirs = {x.name: x.default for x in other.hypers}
+    theirs = other.defaults
     for x in one.hypers:
         given = any(x.name in g.options for g in script.groups)
         if not given and x.name in theirs and x.default != theirs[x.name]:

@@ -26,7 +26,7 @@ def exact(x: Any) -> Fraction:
 
 def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     """The target at lr 1 without decay, with each choice of options that may make its steps the source's."""
-    names = {x.name for x in target.hypers}
+    names = target.defaults.keys()
     if "beta2" not in names and source.formula is get("lion").formula and h.beta1 not in (0, h.beta2):
         # The sign of a mix of two means: no run of gradients proves that it is always that of a single one.
         return

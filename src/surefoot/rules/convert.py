@@ -93,13 +93,14 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     """
     source, target = get(source), get(target)
     for rule in (source, target):
-        if "lr" not in (known := [x.name for x in rule.hypers]):
+        if "lr" not in rule.defaults:
+            known = ", ".join(rule.defaults)
             raise InputError(
-                f"The rule {rule.name!r} takes {', '.join(known)}; only one that takes lr can be converted."
+                f"The rule {rule.name!r} takes {known}; only one that takes lr can be converted."
             )
-    own = {x.name for x in source.hypers}
     # what other rules have and this one has not may be 0
-    h = source.hyper(**{k: v for k, v in given.items() if v or k in own or k not in HYPERS}).map(exact)
+    given = {k: v for k, v in given.items() if v or k in source.defaults or k not in HYPERS}
+    h = source.hyper(**given).map(exact)
     try:
         found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
     except ZeroDivisionError:  # only a rule of the user's own is exact and divides

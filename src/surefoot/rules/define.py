@@ -158,11 +158,11 @@ def _make(
     ]
     body = Body(name, function, names, exact=fields.get("exact", True))
     formula = _adapt(body, [x.name for x in keywords], needed)
-    for key in about:
-        if key not in {x.name for x in hypers}:
-            takes = ["name", "title", "slots", *_ABOUT, *(x.name for x in hypers)]
-            raise unknown(f"keyword of the rule {name!r}", key, takes)
     made = Rule(name, title, formula, hypers, kept, **fields)
+    for key in about:
+        if key not in made.defaults:
+            takes = ["name", "title", "slots", *_ABOUT, *made.defaults]
+            raise unknown(f"keyword of the rule {name!r}", key, takes)
     return made.variant(name, aliases=made.aliases, **about) if about else made
 
 

@@ -174,9 +174,14 @@ class Rule:
         return self.name.partition("(")[0]
 
     @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """Each hyperparameter with its default, in the order of the signature."""
+        return {x.name: x.default for x in self.hypers}
+
+    @cached_property
     def framed(self) -> bool:
         """Whether maximize and weight decay are those of every rule; a rule may have its own instead."""
-        return {x.name for x in FRAME} <= {x.name for x in self.hypers}
+        return {x.name for x in FRAME} <= self.defaults.keys()
 
     def variant(
         self,
@@ -224,6 +229,29 @@ class Rule:
             aliases=aliases,
             hypers=tuple(known.values()),
         )
+
+    def with_defaults_of(self, other: Rule, name: str | None = None, **changes: Any) -> Rule:
+        """The same rule with another's defaults, for the hyperparameters that both have.
+
+        Args:
+            other: whose defaults are taken, but for those that are None.
+            name: what it is called; by default as `variant` calls it.
+            changes: hyperparameter → its default, whatever the other's is.
+
+        Returns:
+            The new Rule.
+
+        Raises:
+            InputError: as `variant`.
+
+        Example:
+            >>> from surefoot.rules import get
+            >>> get("torch").with_defaults_of(get("keras").variant(momentum=0.5), decay="l2").name
+            'torch(lr=0.01, momentum=0.5, decay=l2)'
+        """
+        own = self.defaults
+        theirs = {k: v for k, v in other.defaults.items() if k in own and v not in (None, own[k])}
+        return self.variant(name, **{**theirs, **changes})
 
     def formulas(self, h: H | None = None, s: Mapping[str, Any] | None = None) -> list[Equation]:
         """The lines of a step as equations between letters; see `surefoot.rules.formula.formulas`."""

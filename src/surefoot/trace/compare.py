@@ -145,7 +145,7 @@ def leeway(bounds: Trace, rule: Rule) -> list[list[float]]:
     Returns:
         A factor for each step and group.
     """
-    usual = next((x.default for x in rule.hypers if x.name == "momentum"), None)
+    usual = rule.defaults.get("momentum")
     if usual is None or not rule.exact:
         return [[1.0] * len(m.options) for m in bounds.steps]
     carried = [0.0] * len(bounds.script.groups)
