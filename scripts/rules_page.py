@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surefoot.rules import DECAYS, RULES, SGD_FAMILY, Hyper, Rule, get
-from surefoot.rules.hyper import FRAME
+from surefoot.rules.hypers import FRAME
 from surefoot.rules.sgd import CLASSICAL
 
 PAGE = Path(__file__).parent.parent / "docs" / "rules.md"

@@ -9,7 +9,7 @@ import torch
 
 from surefoot.errors import InputError
 from surefoot.rules import get
-from surefoot.rules.hyper import HYPERS
+from surefoot.rules.hypers import HYPERS
 
 WRONG = [
     ("torch", {"lr": -1}, "lr is -1; it must be a number with γ ≥ 0."),

@@ -13,7 +13,7 @@ from typing import Any
 
 from surefoot.check import twists
 from surefoot.check.claim import Claim
-from surefoot.rules.hyper import hyper_for
+from surefoot.rules.hypers import hyper_for
 from surefoot.trace import Group, Script, Set, Step
 
 __all__ = ["GOES_ON", "KEPT", "OR_DEFAULT", "SKIPS", "STILL", "misread", "with_shared_counts"]

@@ -18,7 +18,7 @@ from surefoot.check.mistakes_adaptive import (
     RMSPROP_MISTAKES,
 )
 from surefoot.rules import RULES, Rule, Slot
-from surefoot.rules.hyper import hyper_for
+from surefoot.rules.hypers import hyper_for
 from surefoot.rules.numbers import zero
 
 __all__ = ["MISTAKES", "climbs", "mistakes_in"]

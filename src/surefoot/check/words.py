@@ -11,7 +11,7 @@ from typing import Any
 
 from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
-from surefoot.rules.hyper import HYPERS
+from surefoot.rules.hypers import HYPERS
 
 __all__ = ["MEANT", "PLAIN_NAMES", "RATES", "SYNONYMS", "TRIED", "Words", "combinations"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from surefoot.rules.convert import Conversion, convert
 from surefoot.rules.define import rule
-from surefoot.rules.hyper import DECAYS, H, Hyper
+from surefoot.rules.hyper import H, Hyper
+from surefoot.rules.hypers import DECAYS
 from surefoot.rules.rule import Line, Rule, Slot
 from surefoot.rules.sgd import SGD_FAMILY
 from surefoot.rules.table import RULES, get

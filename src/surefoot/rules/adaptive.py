@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.rules.define import rule
-from surefoot.rules.hyper import hyper_for
+from surefoot.rules.hypers import hyper_for
 from surefoot.rules.numbers import maximum, power, select, sqrt, variance, zero
 
 __all__ = ["ADAPTIVE"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from surefoot.errors import InputError
 from surefoot.rules.agree import response
-from surefoot.rules.hyper import DECAYS, H
+from surefoot.rules.hyper import H
+from surefoot.rules.hypers import DECAYS
 from surefoot.rules.rule import Rule
 from surefoot.rules.table import get
 

@@ -10,7 +10,8 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.rules.agree import agree, response, run
 from surefoot.rules.candidates import candidates, exact, shapes
-from surefoot.rules.hyper import DECAYS, HYPERS, H
+from surefoot.rules.hyper import H
+from surefoot.rules.hypers import DECAYS, HYPERS
 from surefoot.rules.rule import Rule
 from surefoot.rules.table import get
 

@@ -10,8 +10,10 @@ from typing import Any, overload
 
 from surefoot.errors import InputError, unknown
 from surefoot.rules.body import Body
-from surefoot.rules.hyper import FRAME, HYPERS, H, Hyper, hyper_for
-from surefoot.rules.rule import LETTERS, Formula, Rule, Slot, State
+from surefoot.rules.hyper import H, Hyper
+from surefoot.rules.hypers import FRAME, HYPERS, hyper_for
+from surefoot.rules.names import LETTERS
+from surefoot.rules.rule import Formula, Rule, Slot, State
 
 __all__ = ["rule"]
 

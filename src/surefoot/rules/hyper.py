@@ -1,26 +1,16 @@
-"""Hyperparameters: letters, defaults, domains; and `H`, a checked and immutable set of values."""
+"""A hyperparameter, with its domain; and `H`, a checked and immutable set of values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError, unknown
 from surefoot.rules.numbers import zero
 
-__all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "H", "Hyper", "each_beta", "hyper_for"]
-
-# where weight decay enters; the letters are those of the table in docs/rules.md
-DECAYS = {
-    "l2": "(a) into the gradient, before momentum",
-    "decoupled": "(b) w shrinks by γλ before the step",
-    "after_momentum": "(c) λw joins the step, after momentum",
-    "after_step": "(d) w shrinks by γλ after the step",
-    "no_lr": "(e) w shrinks by λ, without the learning rate, before the step",
-    "corrected": "(f) w shrinks by λγ²/γ_max before the step",
-}
+__all__ = ["H", "Hyper", "each_beta"]
 
 
 @dataclass(frozen=True)
@@ -69,96 +59,28 @@ class Hyper:
         if value is None and self.default is None:
             return
         kind = type(value)
-        if kind is Fraction or kind is float:  # the most, and a check of many optimizers asks for millions
-            low, high = self.low, self.high
-            above = low is None or (value > low if self.open_low else value >= low)
-            below = high is None or (value < high if self.open_high else value <= high)
-            if above and below and value == value:
+        if kind is not Fraction and kind is not float:  # these two are asked for by the million, so first
+            if isinstance(value, (bool, str, complex, list, tuple, dict)) or value is None:
+                raise InputError(f"{self.name} is {value!r}; it must be {self._wanted}.")
+            if kind.__module__.partition(".")[0] == "sympy":
                 return
-        if isinstance(value, (bool, str, complex, list, tuple, dict)) or value is None:
-            raise InputError(f"{self.name} is {value!r}; it must be {self._wanted}.")
-        if kind.__module__.partition(".")[0] == "sympy":
-            return
-        inside = [value == value]  # NaN is nowhere
-        if self.low is not None:
-            inside.append(value > self.low if self.open_low else value >= self.low)
-        if self.high is not None:
-            inside.append(value < self.high if self.open_high else value <= self.high)
-        if not all(bool(i.all()) if hasattr(i, "all") else bool(i) for i in inside):
+        inside = self._inside(value)
+        if not (inside.all() if hasattr(inside, "all") else inside):
             shown = f"{float(value):.12g}" if isinstance(value, Fraction) else value
             raise InputError(f"{self.name} is {shown}; it must be {self._wanted}.")
+
+    def _inside(self, value: Any) -> Any:
+        """Whether a number, or each of a batch, is within the bounds; NaN is not."""
+        inside = value == value
+        if self.low is not None:
+            inside = inside & (value > self.low if self.open_low else value >= self.low)
+        if self.high is not None:
+            inside = inside & (value < self.high if self.open_high else value <= self.high)
+        return inside
 
     @property
     def _wanted(self) -> str:
         return "a number" if self.low is self.high is None else f"a number with {self.domain}"
-
-
-def _number(name: str, default: Any, letter: str, latex: str, meaning: str, bounds: str = "[0,") -> Hyper:
-    """A number whose bounds are written as an interval: `[0,1)`, `(0,`, or nothing."""
-    low, _, high = bounds.partition(",")
-    lo = int(low[1:]) if low[1:] else None
-    hi = int(high[:-1]) if high[:-1] else None
-    left = f"{lo:g} {'<' if low[0] == '(' else '≤'} " if lo is not None else ""
-    right = f" {'<' if high[-1] == ')' else '≤'} {hi:g}" if hi is not None else ""
-    domain = (
-        f"{letter} {'>' if low[0] == '(' else '≥'} {lo:g}" if left and not right else f"{left}{letter}{right}"
-    )
-    return Hyper(
-        name, default, letter, latex, domain if left or right else "any value", meaning,
-        low=lo, high=hi, open_low=low[:1] == "(", open_high=high[-1:] == ")",
-    )  # fmt: skip
-
-
-def _option(name: str, default: Any, meaning: str, choices: tuple[Any, ...] = (False, True)) -> Hyper:
-    domain = "True or False" if choices == (False, True) else "one of " + ", ".join(map(str, choices))
-    return Hyper(name, default, name, rf"\text{{{name.replace('_', ' ')}}}", domain, meaning, choices)
-
-
-HYPERS = {
-    x.name: x
-    for x in (
-        _number("lr", 1e-3, "γ", r"\gamma", "learning rate"),
-        _number("momentum", 0, "μ", r"\mu", "how much of the buffer stays"),
-        _number("dampening", 0, "τ", r"\tau", "how much of the gradient is held back from the buffer", ","),
-        _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
-        _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
-        _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
-        _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
-        _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
-        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays"),
-        _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),
-        _number("lr_decay", 0, "η", r"\eta", "how fast the learning rate falls with the step count"),
-        _number("initial_accumulator_value", 0, "τ", r"\tau", "where the sum of squares starts"),
-        _number("momentum_decay", 4e-3, "ψ", r"\psi", "how fast Nesterov's momentum warms up"),
-        _option("nesterov", False, "the step reads the buffer one step ahead"),
-        _option("maximize", False, "climb instead of descend: the gradient's sign is turned first"),
-        _option("amsgrad", False, "divide by the largest mean of squares so far"),
-        _option("centered", False, "subtract the squared mean of gradients: divide by the variance"),
-        _option("decay", "l2", "where weight decay enters", tuple(DECAYS)),
-    )
-}
-
-
-# a momentum that averages: at 1 the buffer would never change
-AVERAGING = _number("momentum", 0, "μ", r"\mu", "how much of the mean stays", "[0,1)")
-# what every rule takes, unless it has one of them of its own
-FRAME = tuple(HYPERS[x] for x in ("weight_decay", "decay", "lr_max", "maximize"))
-
-
-def hyper_for(name: str, default: Any = ...) -> Hyper:
-    """The hyperparameter of that name as the field knows it, or a new one (its name is its letter)."""
-    if isinstance(default, Hyper):
-        return default
-    known = HYPERS.get(name)
-    if known and known.choices and default is not ... and default not in known.choices:
-        known = None  # another thing of the same name, as a decay that is a number
-    if known is None:
-        known = (
-            _option(name, False, "")
-            if isinstance(default, bool)
-            else _number(name, None, name, name, "", ",")
-        )
-    return known if default is ... else replace(known, default=default)
 
 
 def each_beta(hypers: tuple[Hyper, ...], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,25 @@
-"""What a letter or a variable is called in LaTeX."""
+"""What quantities are called in formulas, and what a letter or a variable is called in LaTeX."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-__all__ = ["latex_name"]
+__all__ = ["LETTERS", "latex_name"]
 
+# what quantities are called in formulas, where it is not their name
+LETTERS = {
+    "ascent": "g′",
+    "w_decayed": "w̃",
+    "w_stepped": "ŵ",
+    "m_hat": "m̂",
+    "v_hat": "v̂",
+    "v_max": "v̄",
+    "mu": "μ",
+    "mu_next": "μ′",
+    "rho": "ρ",
+    "rho_inf": "ρ∞",
+}
 _LATEX = {
     **{"α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "ε": r"\varepsilon", "η": r"\eta", "λ": r"\lambda"},
     **{"μ": r"\mu", "ρ": r"\rho", "τ": r"\tau", "ψ": r"\psi", "∞": r"_\infty", "′": "'"},

@@ -7,20 +7,10 @@ returns the new w, so the same lines run on Fraction, float, mpmath, torch tenso
         b = yield "b", g if b is None else momentum * b + (1 - dampening) * g
         return w - lr * b
 
-What a caller uses (elementwise and pure; `s` is a dict slot name -> value, `None` before the first gradient):
-
-    h = rule.hyper(lr=…, …)       checked values, defaults filled in; h.lr, h.replace(lr=…), h.map(Fraction)
-    s = rule.init(h, w)           the state before the first gradient
-    w, s = rule.step(h, w, g, s)  one step
-    rule.lines(h, w, g, s)        the same step as a list of Line(name, letter, value); the last is "w"
-    rule.formulas(h, s)           the same lines, in the same order, as sympy equations (see formula.py)
-    rule.point(h, w, s)           where the gradient is taken: w, but for Sutskever's lookahead
-    rule.variant(nesterov=True)   the same rule with other defaults
-    rule.text(), rule.latex()     the formula printed
-
-A parameter without a gradient is not stepped. In a schedule use `h.replace(lr=…)`, which keeps `lr_max`.
-Defaults are floats or ints: put them through `h.map(number)` before exact work. `meet` makes fractions, as
-`convert` returns them, what tensors take.
+All of it is elementwise and pure. `h` is what `rule.hyper(…)` returns; `s` is a dict slot name -> value, with
+None before the first gradient where the slot starts so. A parameter without a gradient is not stepped. In a
+schedule use `h.replace(lr=…)`, which keeps `lr_max`. Defaults are floats or ints: put them through
+`h.map(number)` before exact work. `meet` makes fractions, as `convert` returns them, what tensors take.
 """
 
 from __future__ import annotations
@@ -31,8 +21,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from surefoot.errors import unknown
-from surefoot.rules.hyper import FRAME, H, Hyper
-from surefoot.rules.numbers import meet, zero
+from surefoot.rules.frame import in_frame
+from surefoot.rules.hyper import H, Hyper
+from surefoot.rules.hypers import FRAME
+from surefoot.rules.names import LETTERS
+from surefoot.rules.numbers import meet
 
 if TYPE_CHECKING:
     from surefoot.rules.formula import Equation
@@ -42,21 +35,6 @@ __all__ = ["H", "Hyper", "Line", "Rule", "Slot"]
 State = dict[str, Any]
 # yields (name, value) for each quantity it names, is sent that value back, and returns the new w
 Formula = Generator[tuple[str, Any], Any, Any]
-
-
-# what quantities are called in formulas, where it is not their name
-LETTERS = {
-    "ascent": "g′",
-    "w_decayed": "w̃",
-    "w_stepped": "ŵ",
-    "m_hat": "m̂",
-    "v_hat": "v̂",
-    "v_max": "v̄",
-    "mu": "μ",
-    "mu_next": "μ′",
-    "rho": "ρ",
-    "rho_inf": "ρ∞",
-}
 
 
 class Slot(NamedTuple):
@@ -156,7 +134,7 @@ class Rule:
     def run(self, h: H, w: Any, g: Any, s: Mapping[str, Any], note: Callable[[str, Any], Any]) -> Any:
         """One step; each quantity goes to `note(name, value)`, and what that returns goes on in its place."""
         h, s = meet(h, s, w, g)
-        steps = self._framed(h, w, g, s)
+        steps = in_frame(self, h, w, g, s)
         value = None
         try:
             while True:
@@ -270,29 +248,3 @@ class Rule:
         from surefoot.rules import formula
 
         return formula.latex(self, **values)
-
-    def _framed(self, h: H, w: Any, g: Any, s: State) -> Formula:
-        """The formula within what every rule has in common: maximize, and weight decay in its six places."""
-        if not self.framed:
-            return (yield "w", (yield from self.formula(h, w, g, s)))
-        if h.maximize:
-            g = yield "ascent", -g
-        if zero(h.weight_decay):
-            return (yield "w", (yield from self.formula(h, w, g, s)))
-        old, decay = w, h.decay
-        if decay == "l2":
-            g = yield "d", g + h.weight_decay * self.point(h, w, s)
-        elif decay == "decoupled":
-            w = yield "w_decayed", w - h.lr * h.weight_decay * w
-        elif decay == "no_lr":
-            w = yield "w_decayed", w - h.weight_decay * w
-        elif decay == "corrected":
-            w = yield "w_decayed", w - h.lr * h.lr / h.lr_max * h.weight_decay * w
-        w = yield from self.formula(h, w, g, s)
-        if decay == "after_momentum":
-            w = yield "w_stepped", w
-            w = w - h.lr * h.weight_decay * old
-        elif decay == "after_step":
-            w = yield "w_stepped", w
-            w = w - h.lr * h.weight_decay * w
-        return (yield "w", w)

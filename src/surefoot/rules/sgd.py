@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from surefoot.rules.define import rule
-from surefoot.rules.hyper import AVERAGING, FRAME, hyper_for
+from surefoot.rules.hypers import AVERAGING, FRAME, hyper_for
 from surefoot.rules.numbers import sign, zero
 from surefoot.rules.rule import Rule, Slot
 
