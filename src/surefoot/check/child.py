@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from surefoot.check.patched import Watch
 from surefoot.check.process import kill, kill_group
 from surefoot.frames import quick_frames
 
@@ -151,12 +152,11 @@ def _limit(memory: int) -> None:
 
 
 class _Answerer:
-    """One loaded optimizer, and what torch and surefoot were before it came."""
+    """One loaded optimizer, and a watch on what it replaces."""
 
     def __init__(self) -> None:
         self.patient: Any = None
-        self.before = {name: dict(vars(place)) for name, place in _places().items()}
-        self.dtype = sys.modules["torch"].get_default_dtype()
+        self.watch = Watch()
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         from surefoot.check.patient import NO_THREAD, describe
@@ -164,7 +164,7 @@ class _Answerer:
         from surefoot.errors import InputError, headline, said
 
         try:
-            return {"answer": self._answer(question), "patched": self.patched()}
+            return {"answer": self._answer(question), "patched": self.watch.patched()}
         except InputError as error:
             return {"input_error": str(error)}
         except Raised as error:
@@ -192,56 +192,6 @@ class _Answerer:
 
         script = script_from_plain(q["script"])
         return trace_to_plain(self.patient.record(script, _tuples(q["options"]), q["dtype"]))
-
-    def patched(self) -> list[str]:
-        """Return the names in torch and surefoot that are no longer what they were."""
-        from surefoot.check.protocol import DEFAULT_DTYPE
-
-        found = [] if sys.modules["torch"].get_default_dtype() is self.dtype else [DEFAULT_DTYPE]
-        for name, place in _places().items():
-            now = vars(place)
-            if name not in self.before:
-                continue
-            for key, value in self.before[name].items():
-                changed = now.get(key) is not value and not _torchs_own(now.get(key))
-                if changed and not key.startswith("__") and callable(value):
-                    found.append(f"{name}.{key}")
-            bases = place.__mro__[1:-1] if isinstance(place, type) else ()
-            new = [k for k in now if k not in self.before[name] and any(k in vars(b) for b in bases)]
-            found += [f"{name}.{k}" for k in new if not _torchs_own(now[k])]
-        return sorted(found)
-
-
-def _torchs_own(function: Any) -> bool:
-    """Whether torch put it there: it imports parts later, and torch.Storage goes by the default dtype."""
-    if isinstance(function, type):
-        return function.__module__ == "torch"
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_filename.startswith(
-        os.path.dirname(sys.modules["torch"].__file__ or "?")
-    )
-
-
-def _places() -> dict[str, Any]:
-    """Return where a patch would change what is observed."""
-    import torch
-
-    places: dict[str, Any] = {
-        "torch": torch,
-        "torch.Tensor": torch.Tensor,
-        "torch.optim.Optimizer": torch.optim.Optimizer,
-        "torch.nn.functional": torch.nn.functional,
-        "json": json,
-    }
-    ours = (
-        "surefoot.check.patient",
-        "surefoot.check.prepared",
-        "surefoot.check.contract",
-        "surefoot.trace.record",
-        "surefoot.trace.tensors",
-        "surefoot.check.child",
-    )
-    return {**places, **{n: m for n, m in list(sys.modules.items()) if n.startswith(ours)}}
 
 
 def _tuples(value: Any) -> Any:

@@ -43,11 +43,11 @@ class Recording:
         return isinstance(self.outcome, Raised) and self.outcome.action in ("construction", "set")
 
     @property
-    def spares_vectors(self) -> bool:
-        """Whether a step says in words that it takes matrices alone."""
+    def refuses_vectors(self) -> bool:
+        """Whether it is refused, or a step says in words that it takes matrices alone."""
         o = self.outcome
         said = isinstance(o, Raised) and o.action == "step" and o.kind in SAYS_SO
-        return said and MATRICES_ONLY.search(str(o)) is not None
+        return self.refused or (said and MATRICES_ONLY.search(str(o)) is not None)
 
     @property
     def trace(self) -> Trace | None:
@@ -69,28 +69,26 @@ class Recorder:
     @cached_property
     def plain(self) -> list[Recording]:
         """Plain steps with every combination of the options; of matrices, where vectors are no good."""
-        chosen = list(combinations(self.words, self.patient.given))
-        found = list(self.record(PLAIN, chosen))
+        found = self._combined()
         if kept := self._kept(found):
             self.words = replace(self.words, fixed=self.words.fixed | kept)
             self.off = {o: off for o, off in self.off.items() if o not in kept}
-            chosen = list(combinations(self.words, self.patient.given))
-            found = list(self.record(PLAIN, chosen))
+            found = self._combined()
         if gentler := self._gentler(found):
             self.words = replace(self.words, gentler=gentler)
-            chosen = list(combinations(self.words, self.patient.given))
-            found = list(self.record(PLAIN, chosen))
-        refused = all(r.refused or r.spares_vectors for r in found)
+            found = self._combined()
+        refused = all(r.refuses_vectors for r in found)
         if refused or self._decays(found) is False:
             self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS
-            columns = list(self.record(PLAIN, chosen))
-            better = (
-                not all(r.refused or r.spares_vectors for r in columns) if refused else self._decays(columns)
-            )
-            if better:
+            columns = self._combined()
+            if not all(r.refuses_vectors for r in columns) if refused else self._decays(columns):
                 return columns
             self.matrices = ""
         return found
+
+    def _combined(self) -> list[Recording]:
+        """Plain steps with every combination of the options, as far as these are understood by now."""
+        return list(self.record(PLAIN, combinations(self.words, self.patient.given)))
 
     def _kept(self, found: list[Recording]) -> frozenset[str]:
         """Options of the user's own rule that take no values but their own, as a whole number no 2.0."""
@@ -119,11 +117,9 @@ class Recorder:
             if not isinstance(usual, Fraction) or any(o.get(option) == usual for o in taken):
                 continue
             given = self.patient.given.get(option)
-            smaller = (
-                [Fraction(given)]
-                if isinstance(given, (int, float))
-                else [usual / 2**k for k in (1, 2, 3, 5, 7)]
-            )
+            smaller = [usual / 2**k for k in (1, 2, 3, 5, 7)]
+            if isinstance(given, (int, float)):
+                smaller = [Fraction(given)]
             for value in smaller:
                 options = {**found[0].options, option: value}
                 if value and not self.play(few(options), "float64").refused:
@@ -146,9 +142,8 @@ class Recorder:
     def heard(self) -> Words:
         """The options without those that are refused whenever they are on: a rule need not know them."""
         taken = [r.options for r in self.plain if not r.refused]
-        return self.words.without(
-            {o for o, off in self.off.items() if all(t.get(o, off) == off for t in taken)}
-        )
+        refused = {o for o, off in self.off.items() if all(t.get(o, off) == off for t in taken)}
+        return self.words.without(refused)
 
     @cached_property
     def telling(self) -> list[Trace]:
@@ -158,8 +153,7 @@ class Recorder:
         changed = next(s for s in SITUATIONS if s.clause.id == "changed-lr")
         taken = self.accepted(0)
         more = [self.play(self._shaped(longer(options)), "float64", options) for options in taken]
-        recordings = (*self.plain, *self.record(changed, taken), *more)
-        return [r.trace for r in recordings if r.trace]
+        return [r.trace for r in (*self.plain, *self.record(changed, taken), *more) if r.trace]
 
     @cached_property
     def moved(self) -> list[Trace]:
