@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from surefoot.train import threads
+from surefoot.train import sharable, threads
 from surefoot.train.imports import STRICT
 
 
@@ -15,7 +15,7 @@ from surefoot.train.imports import STRICT
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # what MKL would promise: it has read the variable before
     monkeypatch.setenv("MKL_CBWR", STRICT)
-    monkeypatch.setattr(threads, "x86", lambda: True)
+    monkeypatch.setattr(sharable, "x86", lambda: True)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     with threads.by(1):
         yield

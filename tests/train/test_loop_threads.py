@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
-from surefoot.train import threads
+from surefoot.train import sharable, threads
 from surefoot.train.fitting import fit
 from surefoot.train.run import Interrupted
 from surefoot.train.shared import Way
@@ -97,7 +97,7 @@ def test_up_to_torch_s_number_share_a_small_step(monkeypatch: pytest.MonkeyPatch
         shared.append(sorted({way.threads for way in ways}))
         return step
 
-    monkeypatch.setattr(threads, "Shared", noted)
+    monkeypatch.setattr(sharable, "Shared", noted)
     weights = []
     for now, told in [(2, None), (1, None), (2, 1)]:
         torch.manual_seed(0)

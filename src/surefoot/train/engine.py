@@ -53,6 +53,7 @@ class Job:
         clip: the gradient's largest norm, over all parameters together.
         autocast: entered around the forward pass and the loss.
         accumulate: how many parts of its rows a batch is taken in, one after the other.
+        most: how many threads may share a step, if no bit of it depends on their number.
     """
 
     model: nn.Module
@@ -61,6 +62,7 @@ class Job:
     clip: float | None = None
     autocast: torch.autocast | None = None
     accumulate: int = 1
+    most: int = 1
 
     def copied(self) -> Job:
         """A copy that can take steps without a trace in the original, but for what a function closes over."""

@@ -203,8 +203,8 @@ def fit(
         machine = environment(place, config.seed)
         folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
     begun = folder.settled("compile") if folder is not None and resume else None
-    with drawing(config.seed, place), sharing.up_to(taken.most):
-        job = Job(model, objective.loss, made, clip, objective.autocast, config.accumulate)
+    with drawing(config.seed, place):
+        job = Job(model, objective.loss, made, clip, objective.autocast, config.accumulate, taken.most)
         step, compile = choose(
             begun or compile,
             job,

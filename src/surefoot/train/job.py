@@ -10,7 +10,7 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import models, optimizers, threads
+from surefoot.train import models, optimizers, sharable, threads
 from surefoot.train.blame import blaming
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
@@ -99,7 +99,7 @@ def _fit(
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
     most = choice.most
-    if config.precision != "float32" or not threads.plain(model, optimizer, config.batch_size, config.clip):
+    if config.precision != "float32" or not sharable.plain(model, optimizer, config.batch_size, config.clip):
         most = 1
     steps = -(-len(data.train) // config.batch_size)
     rise_of(config.schedule, config.warmup, config.epochs, steps)  # said before anything is printed

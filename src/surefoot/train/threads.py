@@ -1,53 +1,27 @@
-"""Which training steps threads of the CPU may share: small ones, if no bit of them goes by their number."""
+"""How many threads of the CPU a run takes: one for small steps, or as many as torch has been set to."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from surefoot.optim import SGD
 from surefoot.optim.threads import set_threads
-from surefoot.train import modes
 from surefoot.train.config import Config
-from surefoot.train.engine import NO_MEAN, Job, Step
-from surefoot.train.imports import STRICT, x86
 from surefoot.train.inputs import Inputs
-from surefoot.train.losses import LOSSES
 from surefoot.train.passing import passed
-from surefoot.train.products import divider
-from surefoot.train.randomness import unmoved
-from surefoot.train.shared import Shared, Way
 from surefoot.train.span import Span
 
-__all__ = ["AT_FIRST", "Choice", "by", "chosen", "expected", "kept", "plain", "shared", "small", "up_to"]
+__all__ = ["AT_FIRST", "Choice", "by", "chosen", "kept", "small"]
 
 AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_THREADS
 
 # floating point operations of a step; below, threads may wait for each other more than they work
 _WORTH_SHARING = 1e8
-
-# What adds numbers up in products of matrices alone, where MKL is asked for the same bits, or by one thread:
-# torch does so with fewer than 32,768 numbers, and a compiled loop with fewer than 4,096 for each thread.
-_PLAIN = (
-    nn.Sequential, nn.Flatten, nn.Linear, nn.Dropout, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU,
-    nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus,
-)  # fmt: skip
-_ADDED, _ADDED_COMPILED = 32_768, 2 * 4_096
-_ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD")
-
-_CLEARLY = 0.9  # of one thread's time: several that need less in a single trial take the first steps
-
-_most = 1
 
 
 class Choice(NamedTuple):
@@ -139,120 +113,3 @@ def by(count: int) -> Iterator[None]:
     with kept():
         torch.set_num_threads(count)
         yield
-
-
-@contextmanager
-def up_to(most: int) -> Iterator[None]:
-    """Let steps that `shared` is given inside `with` use up to so many threads."""
-    global _most
-    before, _most = _most, most
-    try:
-        yield
-    finally:
-        _most = before
-
-
-def shared(
-    make: Callable[[Job], Step],
-    job: Job,
-    batch: tuple[Tensor, Tensor] | None,
-    tries: int = 2,
-    rest: int = 0,
-    program: bool = False,
-) -> Step:
-    """The step by as many threads as are fastest, where no bit of its result goes by that; else by one.
-
-    Args:
-        make: gives the step.
-        job: what it does.
-        batch: a full batch, as an example; None where there is none before training.
-        tries: how many steps to try it for.
-        rest: rows in an epoch's last batch, if it is a shorter one: its products may be parted otherwise.
-        program: whether the steps are compiled, and go through no backward of torch's.
-    """
-    step = make(job)
-    if batch is None or not _sharable(job, len(batch[0])):
-        return step
-    counts = [*itertools.takewhile(lambda n: n < _most, (2**k for k in itertools.count())), _most]
-    x, y = batch
-    # random numbers: zeros and equal ones can hide that sums are formed in another order
-    with unmoved():
-        torch.manual_seed(0)
-        drawn = torch.randn(tries, *x.shape, dtype=x.dtype)
-    batches = [(given, y) for given in drawn] + [(drawn[0, :rest], y[:rest])] * (rest > 0)
-    ways = [Way(count) for count in counts]
-    trials = [_tried(make, job, batches, way) for way in ways]
-    if not all(trial.same(trials[0]) for trial in trials):
-        return step
-    # for more threads than two a product may have too few rows; nor was it measured
-    if _most == 2 and divider() is not None and not program:
-        way = Way(2, rows=True)
-        trial = _tried(make, job, batches, way)
-        if trial.same(trials[0]):
-            ways.insert(1, way)
-            trials.insert(1, trial)
-    fastest = min(range(len(ways)), key=lambda at: trials[at].seconds)
-    clearly = trials[fastest].seconds < _CLEARLY * trials[0].seconds
-    return Shared(step, ways, fastest if clearly else 0)
-
-
-def expected(job: Job, rows: int) -> int:
-    """By how many threads steps of so many rows are taken if nothing comes between.
-
-    As many as may share them; or torch's number, where they are not shared.
-    """
-    return _most if _sharable(job, rows) else torch.get_num_threads()
-
-
-def _sharable(job: Job, rows: int) -> bool:
-    alike = job.loss in LOSSES.values() and job.autocast is None
-    return _most > 1 and alike and plain(job.model, job.optimizer, rows, job.clip)
-
-
-def plain(model: nn.Module, optimizer: Optimizer, rows: int, clip: float | None) -> bool:
-    """Whether nothing in a step of so many rows can go by the number of threads, as far as is known."""
-    modules = [*model.modules()]
-    given = [module.out_features for module in modules if isinstance(module, nn.Linear)]
-    own = all(type(module) in _PLAIN for module in modules) and bool(given)
-    # elsewhere, or by another library, the same request means nothing
-    asked = os.environ.get("MKL_CBWR") == STRICT and x86() and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    if not own or clip is not None or not asked:
-        return False
-    kind = type(optimizer)
-    known = kind is SGD or kind in (getattr(torch.optim, name) for name in _ELEMENTWISE)
-    return known and rows * max(given) < _ADDED and rows * given[-1] < _ADDED_COMPILED
-
-
-class _Trial(NamedTuple):
-    """What came of steps on a copy, and the seconds that they took after the first."""
-
-    results: list[Tensor]
-    seconds: float
-
-    def same(self, other: _Trial) -> bool:
-        """Whether losses, weights, gradients and state are the same to the bit."""
-        return all(torch.equal(a, b) for a, b in zip(self.results, other.results, strict=True))
-
-
-def _tried(
-    make: Callable[[Job], Step], job: Job, batches: Sequence[tuple[Tensor, Tensor]], way: Way
-) -> _Trial:
-    copy = job.copied()
-    modes.train(copy.model)
-    with unmoved(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", NO_MEAN)
-        torch.manual_seed(0)
-        with kept():
-            step = make(copy)
-            way.begin()
-            try:
-                losses = [step(*batches[0])]
-                began = time.perf_counter()
-                losses += [step(*batch) for batch in batches[1:]]
-                seconds = time.perf_counter() - began
-            finally:
-                way.end()
-    params = [*copy.model.parameters()]
-    state = [t for p in params for t in copy.optimizer.state.get(p, {}).values() if isinstance(t, Tensor)]
-    gradients = [p.grad for p in params if p.grad is not None]
-    return _Trial([*losses, *params, *gradients, *state], seconds)

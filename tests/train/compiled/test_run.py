@@ -52,7 +52,7 @@ from itertools import count
 from surefoot.train import imports
 imports.strict()
 import torch
-from surefoot.train import shared, threads
+from surefoot.train import sharable, shared
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.config import Config
 from surefoot.train.job import train
@@ -60,7 +60,7 @@ from surefoot.train.job import train
 used = []
 steps = CompiledSteps.__call__
 CompiledSteps.__call__ = lambda *args: used.append(torch.get_num_threads()) or steps(*args)
-shared._WATCHED = shared._WARM = threads._CLEARLY = 0
+shared._WATCHED = shared._WARM = sharable._CLEARLY = 0
 torch.set_num_threads(2)
 # two threads are found slower at each trial, then faster at the first one, whatever the clock says
 for better, out in ((0, "one"), (1e9, "two")):

@@ -25,7 +25,7 @@ from surefoot.train.inputs import Inputs
 from surefoot.train.losses import of_torch, stateful
 from surefoot.train.pack import pack
 from surefoot.train.saved import copied
-from surefoot.train.threads import shared
+from surefoot.train.sharable import shared
 
 __all__ = ["choose", "hint", "obstacle", "steps_at_once"]
 

@@ -31,7 +31,8 @@ from surefoot.train.compiled.noise import Noise, by_bits
 from surefoot.train.compiled.options import constants
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
-from surefoot.train.threads import AT_FIRST, by, expected
+from surefoot.train.sharable import expected
+from surefoot.train.threads import AT_FIRST, by
 
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program

@@ -28,7 +28,7 @@ from surefoot.train.compiled.turned import turn
 from surefoot.train.engine import Job, parts, weighted
 from surefoot.train.losses import weigher
 from surefoot.train.randomness import same, states, unmoved
-from surefoot.train.threads import expected
+from surefoot.train.sharable import expected
 
 __all__ = ["Program", "Untraceable", "trace"]
 
