@@ -571,7 +571,7 @@ def test_the_step_is_made_for_a_whole_batch(monkeypatch: pytest.MonkeyPatch) -> 
         seen.append(len(batch[0]))
         return choose.choose(compile, job, batch, *given, **named)
 
-    monkeypatch.setattr("surefoot.train.fitting.choose", chosen)
+    monkeypatch.setattr("surefoot.train.training.choose", chosen)
     rows = torch.randn(2500, 16), torch.zeros(2500, dtype=torch.long)
     fit(model(), rows, optimizer=sgd, batch_size=2000, epochs=1)
     assert seen == [2000]  # more than are evaluated at once

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = ["alone"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _ONE = threading.RLock()  # a model that trains another within its step is one training
 
@@ -26,12 +22,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def alone(function: Callable[P, T]) -> Callable[P, T]:
-    """Let calls from other threads wait until this one has ended."""
-
-    @functools.wraps(function)
-    def waiting(*given: P.args, **named: P.kwargs) -> T:
-        with _ONE:
-            return function(*given, **named)
-
-    return waiting
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let other threads wait at this `with` until this one has left it."""
+    with _ONE:
+        yield

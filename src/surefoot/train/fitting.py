@@ -1,8 +1,9 @@
-"""fit: what is given is looked at and made ready; loop.py trains."""
+"""fit: a model and rows that are at hand, and options in Python; training.py does the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,26 @@ from torch.utils.data import DataLoader
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import modes, opened, optimizers, saved
+from surefoot.train import optimizers
 from surefoot.train import schedule as schedules
-from surefoot.train import threads as sharing
-from surefoot.train.alone import alone
 from surefoot.train.asked import asked
-from surefoot.train.compiled.choose import choose
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
-from surefoot.train.engine import Job
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
 from surefoot.train.given import check_model
-from surefoot.train.loop import Ready, train_all
-from surefoot.train.losses import Loss, stateful
-from surefoot.train.material import material
+from surefoot.train.losses import Loss
 from surefoot.train.optimizers import Maker
-from surefoot.train.randomness import drawing
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run
 from surefoot.train.same import named
-from surefoot.train.saying import say
 from surefoot.train.scoring import Score
-from surefoot.train.span import Span
+from surefoot.train.training import isolated, run_training
 
 __all__ = ["fit"]
 
 
 @asked
-@alone
-@torch.inference_mode(mode=False)
-@torch.enable_grad()
-@sharing.kept()
-@opened.closing()
-@modes.keeping
-@schedules.lending
 def fit(
     model: nn.Module,
     train: Any,
@@ -75,7 +61,7 @@ def fit(
     precision: str = "float32",
     compile: str = "off",
     progress: bool = True,
-    out: RunFolder | Path | str | None = None,
+    out: Path | str | None = None,
     resume: bool = False,
 ) -> Run:
     """Train `model` on `train`, validating on `valid`.
@@ -143,76 +129,52 @@ def fit(
     check_model(model)
     if resume and out is None:
         raise InputError("resume=True needs out, the folder of the run to go on with.")
-    place = devices.pick(device)
-    devices.move(place, model, loss)
-    made = optimizers.over(model, optimizer)
-    config = Config(
-        data=GIVEN,
-        model=named(model),
-        **optimizers.told(made) | ({"optimizer": "sgd"} if optimizer is None else {}),
-        epochs=epochs,
-        batch_size=(isinstance(train, DataLoader) and train.batch_size) or batch_size,
-        shuffle=shuffle,
-        schedule=schedule if isinstance(schedule, str) else "constant",  # type: ignore[arg-type]
-        warmup=warmup,
-        lr_step=lr_step,
-        lr_factor=lr_factor,
-        clip=clip,
-        accumulate=accumulate,
-        validate_every=validate_every,
-        checkpoint_every=checkpoint_every,
-        seed=seed,
-        threads=threads,
-        device=str(device),
-        precision=precision,  # type: ignore[arg-type]
-        compile=compile,  # type: ignore[arg-type]
-    )
-    epochs, batch_size = config.epochs, config.batch_size
-    check_parts(batch_size, config.accumulate)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    modes.train(model)
-    with drawing(config.seed, place):  # as a scaling may, or a model that is looked at
-        what = material(
+    scheduled = schedule != "constant" or warmup
+    own = optimizer if isinstance(optimizer, Optimizer) and scheduled else None
+    with isolated(model), nullcontext() if own is None else schedules.lent(own):
+        place = devices.pick(device)
+        devices.move(place, model, loss)
+        made = optimizers.over(model, optimizer)
+        config = Config(
+            data=GIVEN,
+            model=named(model),
+            **optimizers.told(made) | ({"optimizer": "sgd"} if optimizer is None else {}),
+            epochs=epochs,
+            batch_size=(isinstance(train, DataLoader) and train.batch_size) or batch_size,
+            shuffle=shuffle,
+            schedule=schedule if isinstance(schedule, str) else "constant",  # type: ignore[arg-type]
+            warmup=warmup,
+            lr_step=lr_step,
+            lr_factor=lr_factor,
+            clip=clip,
+            accumulate=accumulate,
+            validate_every=validate_every,
+            checkpoint_every=checkpoint_every,
+            seed=seed,
+            threads=threads,
+            device=str(device),
+            precision=precision,  # type: ignore[arg-type]
+            compile=compile,  # type: ignore[arg-type]
+        )
+        check_parts(config.batch_size, config.accumulate)
+
+        def folder() -> RunFolder:
+            about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
+            machine = environment(place, config.seed)
+            return RunFolder(out, config=config.save_text(), environment=machine, about=about)
+
+        return run_training(
             model,
             train,
             valid,
             config,
+            optimizer=made,
+            device=place,
             loss=loss,
             metric=metric,
             scaling=scaling,
-            device=place,
+            schedule=None if isinstance(schedule, str) else schedule,
+            folder=None if out is None else folder,
+            progress=progress,
+            resume=resume,
         )
-        taken = sharing.chosen(config, model, *what.seen)
-    torch.set_num_threads(taken.threads)
-    rows, objective = what.rows, what.objective
-    for line in what.advice(model) if progress else ():
-        say(line)
-    lr = float(made.param_groups[0]["lr"])
-    every = Span.parse(validate_every).steps(rows.steps)
-    scheduler = schedules.make(
-        schedule, made, epochs, rows.steps, warmup=warmup, lr_step=lr_step, lr_factor=lr_factor
-    )
-    if out is not None:
-        optimizers.warn_of_others(made, model, loss)
-        saved.check(model, stateful(loss))  # what cannot be written is better said before the first step
-    if out is None or isinstance(out, RunFolder):
-        folder = out
-    else:
-        about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
-        machine = environment(place, config.seed)
-        folder = RunFolder(out, config=config.save_text(), environment=machine, about=about)
-    begun = folder.settled("compile") if folder is not None and resume else None
-    with drawing(config.seed, place):
-        job = Job(model, objective.loss, made, clip, objective.autocast, config.accumulate, taken.most)
-        step, compile = choose(
-            begun or compile,
-            job,
-            what.batch(batch_size),
-            every=every,
-            last=0 if begun else epochs * rows.steps,  # settled, and what it would save need not be said
-            rest=rows.rows % batch_size,
-            say=say if progress else lambda line: None,
-        )
-    resumed = folder is not None and folder.create(resume=resume, given=what.marks, compile=compile)
-    return train_all(Ready(job, step, what, config, every, lr, scheduler, folder, resumed, place, progress))

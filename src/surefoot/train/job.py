@@ -16,14 +16,15 @@ from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
-from surefoot.train.fitting import fit
 from surefoot.train.folder import RunFolder
+from surefoot.train.given import check_model
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
 from surefoot.train.saved import check_run
 from surefoot.train.saying import say
 from surefoot.train.schedule import rise_of
+from surefoot.train.training import isolated, run_training
 from surefoot.train.writing import at_home
 
 __all__ = ["complete", "resume", "train"]
@@ -93,7 +94,7 @@ def _fit(
     progress: bool,
     resume: bool,
 ) -> Run:
-    """Train the model, by the threads that fit will choose too: they are told before."""
+    """Say what is trained on what, and train it into its folder."""
     model.to(device)
     given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
@@ -136,32 +137,21 @@ def _fit(
     mine = {"model": config.model, "optimizer": config.optimizer}
     things = {"model": model, "optimizer": optimizer}
     with blaming(mine, things, folder):
-        return fit(
-            model,
-            data.train,
-            data.valid,
-            optimizer=optimizer,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            shuffle=config.shuffle,
-            scaling=data.scaling,
-            schedule=config.schedule,
-            warmup=config.warmup,
-            lr_step=config.lr_step,
-            lr_factor=config.lr_factor,
-            clip=config.clip,
-            accumulate=config.accumulate,
-            validate_every=config.validate_every,
-            checkpoint_every=config.checkpoint_every,
-            seed=config.seed,
-            threads=config.threads,
-            device=device,
-            precision=config.precision,
-            compile=config.compile,
-            progress=progress,
-            out=folder,
-            resume=resume,
-        )
+        check_model(model)
+        with isolated(model):
+            return run_training(
+                model,
+                data.train,
+                data.valid,
+                config,
+                optimizer=optimizers.over(model, optimizer),
+                device=device,
+                scaling=data.scaling,
+                choice=choice,
+                folder=lambda: folder,
+                progress=progress,
+                resume=resume,
+            )
 
 
 def resume(run: Path | str, *, progress: bool = True) -> Run:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-__all__ = ["evaluating", "keeping", "kept", "train"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["evaluating", "kept", "train"]
 
 
 @contextmanager
@@ -37,18 +32,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             model.train(training)  # what a layer does there, as merging weights, it undoes here
-
-
-def keeping(function: Callable[P, T]) -> Callable[P, T]:
-    """Keep the modes of the model that is a function's first argument, whatever it does with it."""
-
-    @functools.wraps(function)
-    def kept_in(*given: P.args, **named: P.kwargs) -> T:
-        model = given[0] if given else named.get("model")
-        with kept(model) if isinstance(model, nn.Module) else nullcontext():
-            return function(*given, **named)
-
-    return kept_in
 
 
 def train(model: nn.Module) -> None:

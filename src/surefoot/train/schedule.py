@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -17,10 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from surefoot.errors import InputError, unknown
 from surefoot.train.span import Span
 
-__all__ = ["SCHEDULES", "lending", "lent", "make", "rise_of"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["SCHEDULES", "lent", "make", "rise_of"]
 
 SCHEDULES = ("constant", "cosine", "step", "one-cycle", "warm-up")
 _FACTOR = 0.1
@@ -115,27 +110,12 @@ def rise_of(name: str, warmup: str | None, epochs: int, steps: int) -> int:
     return rising
 
 
-def lending(function: Callable[P, T]) -> Callable[P, T]:
-    """Lend a function the optimizer that it is called with: what schedules change of it is put back.
+@contextmanager
+def lent(optimizer: Optimizer) -> Iterator[None]:
+    """Whatever schedules change of an optimizer inside, it is afterwards as it was.
 
     A second run with the same optimizer would else begin with the learning rate of the first one's end.
     """
-
-    @functools.wraps(function)
-    def lent_to(*given: P.args, **named: P.kwargs) -> T:
-        optimizer = named.get("optimizer")
-        constant = named.get("schedule", "constant") == "constant" and not named.get("warmup")
-        if constant or not isinstance(optimizer, Optimizer):
-            return function(*given, **named)
-        with lent(optimizer):
-            return function(*given, **named)
-
-    return lent_to
-
-
-@contextmanager
-def lent(optimizer: Optimizer) -> Iterator[None]:
-    """Whatever schedules change of an optimizer inside, it is afterwards as it was."""
     before = [
         {
             key: value.clone() if isinstance(value := group[key], Tensor) else value

@@ -12,7 +12,7 @@ from torch import nn
 
 import surefoot
 from surefoot.plot import painter
-from surefoot.train import engine, fitting
+from surefoot.train import engine, fitting, training
 from surefoot.train.compiled import graph
 from surefoot.train.engine import Job
 from surefoot.train.run import Interrupted
@@ -255,7 +255,7 @@ def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, mo
     monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
     if device.type == "cpu":  # what choose does on a GPU
         monkeypatch.setattr(
-            fitting, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on")
+            training, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on")
         )
     x = torch.randn(BATCH * 6 - 3, 6, generator=torch.Generator().manual_seed(4))
     y = x[:, :3].argmax(1)
