@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from surefoot.train.batch import ends
 from surefoot.train.inputs import Inputs, Several
 from surefoot.train.losses import is_distance, squared_error
 from surefoot.train.objective import Objective
+from surefoot.train.tensors import ends
 
 __all__ = ["of_bytes", "of_inputs", "of_targets", "scales_itself"]
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
 from surefoot.train.inputs import Inputs, tensors
+from surefoot.train.tensors import ends
 
 __all__ = [
     "Batches",
     "Epoch",
     "Feed",
-    "as_tensor",
-    "check_unmasked",
     "copied",
-    "ends",
-    "narrowed",
     "retargeted",
     "unwritten",
     "watched",
@@ -75,19 +70,6 @@ class Feed:
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
     advice: Callable[[], str | None] | None = None
     seen: Callable[[int], str | None] | None = None
-
-
-def ends(t: Tensor) -> Sequence[Tensor] | None:
-    """The least and the greatest of floats; NaN where that is among them. Nothing waits for the device.
-
-    None of anything else, and where torch cannot tell, as of most that is sparse.
-    """
-    if not t.is_floating_point() or t.layout != torch.strided or t.is_nested or not t.numel():
-        return None
-    try:
-        return torch.aminmax(t.detach())
-    except (NotImplementedError, RuntimeError):  # of a dtype that has no order here, such as float8
-        return None
 
 
 def watched(feed: Feed) -> Feed:
@@ -161,43 +143,3 @@ def unwritten(epoch: Epoch) -> Epoch:
         return first_watched(iter(found))
 
     return batches
-
-
-def as_tensor(values: Any) -> Tensor:
-    """Tensors as they are, and all else by way of an array: in its memory where torch can use that.
-
-    It cannot where the rows go backwards, as of x[::-1], or the bytes of a number do.
-
-    Raises:
-        TypeError, ValueError: they are no numbers.
-    """
-    if isinstance(values, Tensor):
-        return values
-    array = np.asarray(values)
-    if array.dtype.kind in "biufc":
-        size = array.itemsize
-        usable = array.dtype.isnative and all(stride >= 0 and stride % size == 0 for stride in array.strides)
-        array = array if usable else array.astype(array.dtype.newbyteorder("="), order="C")
-    return torch.as_tensor(array)
-
-
-def check_unmasked(values: Any, what: str) -> None:
-    """Raise an InputError for an array of which some values are masked: below the mask is any number.
-
-    Args:
-        values: of any kind.
-        what: "The inputs", say.
-    """
-    masks = sys.modules.get("numpy.ma")  # without it there is none
-    if masks is None or not isinstance(values, masks.MaskedArray):
-        return
-    if count := int(masks.count_masked(values)):
-        raise InputError(
-            f"{what} are a masked array, and {count:,} of its {values.size:,} values"
-            f" {'is' if count == 1 else 'are'} masked; fill them in, as x.filled(0) does, or drop their rows."
-        )
-
-
-def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:
-    """The dtype that a model gets: float64 only where its own floats are."""
-    return floats if tensor.dtype == torch.float64 else tensor.dtype

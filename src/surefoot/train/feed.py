@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -15,13 +14,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from surefoot.errors import InputError
 from surefoot.train.advice import of_bytes, of_inputs
-from surefoot.train.batch import Batches, Feed, as_tensor, check_unmasked, narrowed
+from surefoot.train.batch import Batches, Feed
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.data.scale import KINDS
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several, tensors
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.portions import evenly
 from surefoot.train.same import mark
+from surefoot.train.tensors import as_rows, check_unmasked, narrowed
 
 __all__ = ["feed", "floats"]
 
@@ -151,10 +151,7 @@ def _tensor(values: Any, what: str) -> Tensor:
     """A tensor; targets that are whole numbers as int64."""
     check_unmasked(values, f"The {what}")
     try:
-        with warnings.catch_warnings():
-            # a file that is mapped read-only: nothing writes to the rows here
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            tensor = as_tensor(values)
+        tensor = as_rows(values)
     except (TypeError, ValueError) as error:
         text = str(error).rstrip(".")
         if what == "targets" and _texts(values):

@@ -16,12 +16,13 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, defa
 
 from surefoot.errors import InputError
 from surefoot.train import marks
-from surefoot.train.batch import Batches, Feed, as_tensor, check_unmasked, narrowed
+from surefoot.train.batch import Batches, Feed
 from surefoot.train.data import Scaling, order
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several
 from surefoot.train.opened import Opened, leaves_traces, tell_epoch
 from surefoot.train.portions import evenly
 from surefoot.train.randomness import unmoved
+from surefoot.train.tensors import as_tensor, check_unmasked, narrowed
 
 __all__ = ["of_dataset", "of_loader"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from surefoot.train.batch import narrowed
 from surefoot.train.randomness import same, states, unmoved
 from surefoot.train.same import mark
+from surefoot.train.tensors import narrowed, raw
 
 __all__ = ["of_dataset", "of_loader"]
 
@@ -135,8 +135,7 @@ def _folded(value: Any, check: int) -> int:
         return zlib.crc32(value.tobytes(), check)
     if isinstance(value, Tensor):
         check = zlib.crc32(f"{value.dtype} {tuple(value.shape)}".encode(), check)
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        return zlib.crc32(flat.view(torch.uint8).numpy().tobytes(), check) if flat.numel() else check
+        return zlib.crc32(raw(value), check)
     if isinstance(value, (str, bytes, bool, int, float, complex, type(None))):
         return zlib.crc32(repr(value).encode(), check)
     if isinstance(value, Mapping):

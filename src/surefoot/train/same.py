@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from surefoot.errors import InputError
 from surefoot.train.config import Config
 from surefoot.train.inputs import Inputs, Several, tensors
+from surefoot.train.tensors import raw
 
 __all__ = ["check_given", "check_options", "mark", "named", "settled", "sources", "told"]
 
@@ -66,8 +67,8 @@ def mark(x: Inputs, y: Tensor, dtype: torch.dtype | None = None, count: int | No
     parts = dict(sorted(zip(names, tensors(x), strict=True))) if names else dict(enumerate(tensors(x)))
     several = [(t, dtype or t.dtype) for t in parts.values()]
     for t, kind in (*several, (y, y.dtype)):
-        some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind).contiguous()
-        check = zlib.crc32(some.view(torch.uint8).numpy().tobytes(), check)
+        some = t.detach().index_select(0, picked.to(t.device)).cpu().to(kind)
+        check = zlib.crc32(raw(some), check)
     what = [
         f"{' × '.join(map(str, t.shape[1:])) or 'one number'}, {str(kind).removeprefix('torch.')}"
         for t, kind in several

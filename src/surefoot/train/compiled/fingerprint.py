@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surefoot.train.tensors import raw
+
 __all__ = ["Untold", "fingerprint"]
 
 _MOST = 100_000  # things to look at: a model has some thousand
@@ -137,8 +139,7 @@ class _Look:
 
     def _tensor(self, tensor: Tensor) -> str:
         about = f"tensor {tuple(tensor.shape)} {tensor.dtype} {tensor.stride()}"
-        plain = tensor.detach().cpu().resolve_conj().contiguous().reshape(-1)
-        return f"{about} {hashlib.sha256(plain.view(torch.uint8).numpy().tobytes()).hexdigest()}"
+        return f"{about} {hashlib.sha256(raw(tensor)).hexdigest()}"
 
     def _function(self, function: types.FunctionType) -> str:
         if _versioned(function.__module__):

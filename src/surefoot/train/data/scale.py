@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.tensors import as_rows, check_unmasked
 
 __all__ = ["KINDS", "Scaling", "learn"]
 
@@ -42,7 +42,7 @@ class Scaling:
 
     def __call__(self, x: Tensor | npt.NDArray[Any]) -> Tensor:
         """Scale a tensor or an array of any dtype, on its own device; returns a new float32 tensor."""
-        x = _tensor(x) if isinstance(x, np.ndarray) else torch.as_tensor(x)
+        x = as_rows(x) if isinstance(x, np.ndarray) else torch.as_tensor(x)
         if self.kind == "raw":
             return x.to(torch.float32, copy=True)
         z = x.to(torch.float64 if self.wide(x) else torch.float32, copy=True)
@@ -89,11 +89,9 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
     """
     if kind not in KINDS:
         raise unknown("scale", kind, KINDS)
-    from surefoot.train.batch import check_unmasked  # which needs this file
-
     check_unmasked(x, "The rows that a scaling is learned from")
     try:
-        x = _tensor(x)
+        x = as_rows(x)
     except (TypeError, ValueError) as error:
         raise InputError(f"A scaling is learned from numbers: {str(error).rstrip('.')}.") from error
     if not x.numel():
@@ -135,15 +133,6 @@ def _columns(x: Tensor) -> list[Tensor]:
     if len(blocks) > 1 and blocks[-1].shape[1] == 1:
         blocks[-2:] = [x[:, -width - 1 :]]
     return blocks
-
-
-def _tensor(x: Any) -> Tensor:
-    from surefoot.train.batch import as_tensor  # which needs this file
-
-    with warnings.catch_warnings():
-        # a file that is mapped read-only: nothing writes to it here
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return as_tensor(x)
 
 
 def _pixel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
