@@ -18,11 +18,11 @@ from surefoot.train import device as devices
 from surefoot.train import optimizers
 from surefoot.train import schedule as schedules
 from surefoot.train.asked import asked
+from surefoot.train.checks import check_model
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_model
 from surefoot.train.losses import Loss
 from surefoot.train.optimizers import Maker
 from surefoot.train.ranges import check_parts

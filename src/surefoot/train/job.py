@@ -12,12 +12,12 @@ from surefoot.errors import InputError
 from surefoot.train import device as devices
 from surefoot.train import models, optimizers, sharable, threads
 from surefoot.train.blame import blaming
+from surefoot.train.checks import check_model
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
-from surefoot.train.given import check_model
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from surefoot.train.advice import of_targets, scales_itself
 from surefoot.train.batch import Batches, Feed, copied, retargeted, unwritten, watched
+from surefoot.train.checks import check_rows, of_one_kind
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
-from surefoot.train.given import check_rows, of_one_kind
 from surefoot.train.inputs import Inputs
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError, headline, unknown
-from surefoot.train.given import looked_at
+from surefoot.train.modes import looked_at
 from surefoot.train.resolve import accepted, resolve
 
 __all__ = ["DROPOUT", "HIDDEN", "build", "cnn", "describe", "linear", "look", "mlp"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-__all__ = ["evaluating", "kept", "train"]
+from surefoot.train.randomness import forked
+
+__all__ = ["evaluating", "kept", "looked_at", "train"]
 
 
 @contextmanager
@@ -32,6 +35,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
         finally:
             model.train(training)  # what a layer does there, as merging weights, it undoes here
+
+
+@contextmanager
+def looked_at(
+    model: nn.Module, device: torch.device, autocast: torch.autocast | None = None
+) -> Iterator[None]:
+    """Call the model as an evaluation does, and leave it and the random numbers as they were."""
+    # some count what they are shown
+    buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
+    try:
+        with evaluating(model), forked(device), autocast or nullcontext():
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before, version in buffers:
+                if buffer._version != version:
+                    buffer.copy_(before)
 
 
 def train(model: nn.Module) -> None:

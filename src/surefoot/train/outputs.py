@@ -10,9 +10,9 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Feed
-from surefoot.train.given import looked_at
 from surefoot.train.inputs import called
 from surefoot.train.losses import check_loss, is_distance, of_classes, of_squares, of_torch
+from surefoot.train.modes import looked_at
 from surefoot.train.objective import Objective
 
 __all__ = ["check_objective"]

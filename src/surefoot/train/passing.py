@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from surefoot.train.given import looked_at
 from surefoot.train.inputs import Inputs, called
+from surefoot.train.modes import looked_at
 
 __all__ = ["passed"]
 

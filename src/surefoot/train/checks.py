@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from surefoot.errors import InputError
-from surefoot.train import modes
 from surefoot.train.batch import Batches, Feed
+from surefoot.train.batch_norm import check_single_rows
 from surefoot.train.inputs import Inputs, Several, called, check_taken, tensors
 from surefoot.train.losses import measured
-from surefoot.train.randomness import forked
+from surefoot.train.modes import looked_at
 
 __all__ = [
     "check_keeps_rows",
     "check_model",
     "check_rows",
-    "check_single_rows",
     "check_takes",
     "check_valid",
-    "looked_at",
     "of_one_kind",
 ]
 
@@ -144,23 +138,6 @@ def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None) -
         raise InputError(f"The model takes whole numbers, and not {given}{bytes_too}; give x.long().")
 
 
-@contextmanager
-def looked_at(
-    model: nn.Module, device: torch.device, autocast: torch.autocast | None = None
-) -> Iterator[None]:
-    """Call the model as an evaluation does, and leave it and the random numbers as they were."""
-    # some count what they are shown
-    buffers = [(b, b.clone(), b._version) for b in model.buffers() if not (is_lazy(b) or b.is_inference())]
-    try:
-        with modes.evaluating(model), forked(device), autocast or nullcontext():
-            yield
-    finally:
-        with torch.no_grad():
-            for buffer, before, version in buffers:
-                if buffer._version != version:
-                    buffer.copy_(before)
-
-
 def _takes(model: nn.Module, x: Inputs) -> bool:
     try:
         called(model, x)
@@ -211,57 +188,3 @@ def _check_kind(rows: Feed, target: torch.Tensor) -> None:
     kinds = ["measured" if measured(y) else "classes" for y in (rows.target, target)]
     if kinds[0] != kinds[1]:
         raise InputError(f"The targets to train on are {kinds[0]}, but those to validate on are {kinds[1]}.")
-
-
-def check_single_rows(
-    model: nn.Module,
-    rows: Feed,
-    batch_size: int,
-    accumulate: int,
-    autocast: torch.autocast | None = None,
-) -> None:
-    """Raise an InputError where batch norm would meet a single row, which it cannot normalise.
-
-    That is mostly an epoch's last batch: a run would fail only there.
-    """
-    if rows.sample is None or not any(isinstance(module, _BatchNorm) for module in model.modules()):
-        return
-    if not _single(rows.rows, batch_size, accumulate):
-        return
-    try:
-        trial, x = copy.deepcopy(model), rows.sample[0][:1].clone()
-        modes.train(trial)
-        with torch.no_grad(), forked(x.device), autocast or nullcontext():
-            called(trial, x)
-    except Exception as error:
-        if "more than 1 value per channel" not in str(error):
-            return  # whatever else is wrong will show in training
-    else:
-        return  # of an image it normalises the pixels
-    if rows.rows == 1:
-        raise InputError("There is one row to train on, which batch norm cannot normalise; give more.")
-    last = rows.rows % batch_size
-    what = (
-        f"The last batch of an epoch has one row ({rows.rows:,} = {rows.rows // batch_size:,} ×"
-        f" {batch_size:,} + 1)"
-        if last == 1 and batch_size > 1
-        else f"In {accumulate:,} parts a batch has parts of one row"
-        if accumulate > 1
-        else "A batch has one row"
-    )
-    better = next(
-        (
-            size
-            for size in range(batch_size + 1, 4 * batch_size + 8)
-            if not _single(rows.rows, size, accumulate)
-        ),
-        None,
-    )
-    hint = f", such as {better:,}" if better else ""
-    raise InputError(f"{what}, which batch norm cannot normalise; choose another batch size{hint}.")
-
-
-def _single(rows: int, batch_size: int, accumulate: int) -> bool:
-    """Whether a batch, or a part of one, has a single row."""
-    sizes = {min(batch_size, rows), rows % batch_size} - {0}
-    return any(size // min(accumulate, size) == 1 for size in sizes)
