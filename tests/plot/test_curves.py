@@ -13,7 +13,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from surefoot.errors import InputError
 from surefoot.plot.curves import curves
-from surefoot.plot.runs import History, labels, read
+from surefoot.plot.runs import labels
+from surefoot.runs import History, read
 
 
 def write_run(

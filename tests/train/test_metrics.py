@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from surefoot.errors import InputError
-from surefoot.train.metrics import Metrics, records
+from surefoot.runs import records
+from surefoot.train.metrics import Metrics
 
 
 def test_lines_are_added_at_once(tmp_path: Path) -> None:

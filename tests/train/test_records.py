@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.plot.curves import curves
-from surefoot.plot.runs import History
+from surefoot.runs import History
 from surefoot.train.records import Records
 
 

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from surefoot.errors import InputError
-from surefoot.plot.runs import History, apart, labels, read
+from surefoot.plot.runs import apart, labels
 from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
+from surefoot.runs import History, read
 
 __all__ = ["curves"]
 

@@ -99,7 +99,7 @@ def _drawn(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from surefoot.plot.curves import curves
-    from surefoot.plot.runs import History
+    from surefoot.runs import History
 
     picture = io.BytesIO()
     # savefig lays everything out and draws it twice

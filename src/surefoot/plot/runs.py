@@ -1,91 +1,18 @@
-"""Run folders as the pictures need them: the records of metrics.jsonl, and what config.toml says."""
+"""What runs are called beside each other: by their folders, and by the settings in which they differ."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from surefoot.errors import InputError
-from surefoot.toml import tomllib
+from surefoot.runs import History
 
-__all__ = ["History", "apart", "labels", "read"]
+__all__ = ["apart", "labels"]
 
 _ABOUT = ("name", "out")  # what a run is called is no setting of it
-
-
-@dataclass(frozen=True)
-class History:
-    """What a run wrote down.
-
-    Args:
-        name: of its folder.
-        records: the lines of metrics.jsonl.
-        config: the settings of config.toml, tables flattened to "table.key".
-        path: of the folder, if there is one.
-    """
-
-    name: str
-    records: Sequence[Mapping[str, Any]]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    path: Path | None = None
-
-
-def read(folder: Path | str) -> History:
-    """Read a run's folder; a last line that was cut off is left out, a missing config.toml is empty.
-
-    Args:
-        folder: the run's.
-
-    Returns:
-        The History: its records and its options.
-
-    Raises:
-        InputError: there is no such folder, or no metrics in it that can be read.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"There is no run's folder '{folder}'.")
-    file = folder / "metrics.jsonl"
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"'{folder}' is no run's folder: cannot read its metrics.jsonl.") from error
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():  # was damaged, and blanked
-            continue
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError
-        except ValueError:
-            if number < len(lines):
-                raise InputError(f"Line {number} of '{file}' is no JSON record.") from None
-        else:
-            records.append(record)
-    path = folder.resolve()
-    return History(path.name, records, _config(folder / "config.toml"), path)
-
-
-def _config(file: Path) -> dict[str, Any]:
-    try:
-        return _flat(tomllib.loads(file.read_text(encoding="utf-8-sig")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read '{file}': {error}.") from None
-
-
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {path + key: value}
-    return flat
 
 
 def apart(histories: Sequence[History]) -> list[str]:

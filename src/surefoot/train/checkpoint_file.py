@@ -15,8 +15,8 @@ import safetensors.torch
 from torch import Tensor
 
 from surefoot.errors import InputError
+from surefoot.runs import records
 from surefoot.train.folder import RunFolder
-from surefoot.train.metrics import records
 from surefoot.train.pack import unpack
 from surefoot.train.tensors import raw
 

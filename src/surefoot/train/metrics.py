@@ -10,22 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from surefoot.errors import InputError
+from surefoot.runs import record
 from surefoot.train.writing import told
 
-__all__ = ["Metrics", "records"]
-
-
-def records(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
-    """The records in whole lines, and the numbers of lines that hold none though they are not blank."""
-    found, damaged = [], []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(dict(json.loads(line)))
-        except (ValueError, TypeError):
-            damaged.append(number)
-    return found, damaged
+__all__ = ["Metrics"]
 
 
 class Metrics:
@@ -94,14 +82,12 @@ class Metrics:
     def status(self) -> str:
         """How the run ended: "running" if it did not."""
         try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.path.read_bytes().split(b"\n")
         except OSError:
             return "running"
-        for line in reversed(lines):
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged line says nothing
-                last = json.loads(line)
-                return str(last["status"]) if last["kind"] == "end" else "running"
-        return "running"
+        found = (record(line) for line in reversed(lines))
+        last = next((one for one in found if one and "kind" in one), {})  # a damaged line says nothing
+        return str(last["status"]) if last.get("kind") == "end" and "status" in last else "running"
 
     @property
     def begun(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import Diverged, rendered
+from surefoot.runs import read
 from surefoot.train.folder import RunFolder
 from surefoot.train.progress import as_written
 from surefoot.train.records import Records
@@ -52,8 +53,6 @@ class Run:
         Raises:
             InputError: the folder is no run's.
         """
-        from surefoot.plot.runs import read
-
         history = read(path)
         records = [dict(record) for record in history.records]
         measured = [key for record in records for key in record if key.startswith("valid_")]
