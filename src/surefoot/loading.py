@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # packages that import nothing heavy import this module
     from pathlib import Path
 
-__all__ = ["before_torch", "called_as", "later", "load_file", "load_module", "parted"]
+__all__ = ["before_torch", "called_as", "later", "load_file", "load_module", "parted", "user_module"]
 
 
 def later(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -67,6 +69,53 @@ def parted(spec: str) -> tuple[str, str]:
     """
     where, colon, name = spec.rpartition(":")
     return (where, name) if colon and "\\" not in name and "/" not in name else (spec, "")
+
+
+_LOADED: dict[Path, tuple[bytes, ModuleType]] = {}  # files that have run, with what they held then
+
+
+def user_module(where: str) -> ModuleType:
+    """Import what a user names: `file.py` or `package.module`.
+
+    A file runs once for as long as it stays as it is: whoever asks for it, its classes are the same. Files of
+    one name in several folders have a module each.
+
+    Args:
+        where: the file, or the module's name.
+
+    Returns:
+        The module.
+
+    Raises:
+        Exception: whatever importing it raises.
+    """
+    from pathlib import Path
+
+    if not where.endswith(".py"):
+        return load_module(where)
+    path = Path(where).resolve()
+    now = path.read_bytes()
+    then, module = _LOADED.get(path, (None, None))
+    if module is None or then != now or sys.modules.get(module.__name__) is not module:
+        module = load_file(path, _module_name(path))
+        _LOADED[path] = now, module
+    return module
+
+
+def _module_name(path: Path) -> str:
+    """The file's own name, by which it can be imported elsewhere; another where a module has that."""
+    plain = re.sub(r"\W", "_", path.stem)
+    more = (f"checked_{plain}_{number}" for number in itertools.count(2))
+    names = itertools.chain((path.stem, f"checked_{plain}"), more)
+    return next(name for name in names if name.isidentifier() and not _of_others(name, path))
+
+
+def _of_others(name: str, path: Path) -> bool:
+    """Whether a module of this name is there, or can be imported, that was not made of this file."""
+    if name not in sys.modules:
+        return importlib.util.find_spec(name) is not None
+    home = getattr(sys.modules[name], "__file__", None)
+    return home is None or os.path.realpath(home) != str(path)
 
 
 def load_file(path: Path, name: str) -> ModuleType:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from surefoot.check.imported import from_line, import_line
 from surefoot.check.protocol import Signature
 from surefoot.check.signature import describe
 from surefoot.errors import InputError, headline, unknown
-from surefoot.loading import load_file, load_module, parted
+from surefoot.loading import parted, user_module
 
 __all__ = ["Subject", "function", "load", "optimizers"]
 
@@ -163,19 +161,13 @@ def optimizers(module: str) -> list[str]:
 
 
 def _module(where: str) -> Any:
-    """Import a module, or a file under its own name, so that it can be pickled and found again."""
+    """Import a module or a file; what that raises is told in a sentence."""
     try:
-        if not where.endswith(".py"):
-            return load_module(where)
-        path = Path(where)
-        if not path.is_file():
+        if where.endswith(".py") and not Path(where).is_file():
             raise InputError(f"There is no file {where}.")
-        name = path.stem
-        if not name.isidentifier() or (_taken(name) and not _loaded_from(name, path)):
-            name = "checked_" + re.sub(r"\W", "_", name)
-        module = load_file(path, name)
-        folder = str(path.resolve().parent)
-        if folder not in sys.path:  # its neighbours may be imported in a step, too
+        module = user_module(where)
+        folder = str(Path(where).resolve().parent)
+        if where.endswith(".py") and folder not in sys.path:  # its neighbours may be imported in a step, too
             sys.path.insert(0, folder)
         return module
     except InputError:
@@ -188,13 +180,3 @@ def _module(where: str) -> Any:
         raise InputError(f"{where} cannot be imported: {error}.") from error
     except (Exception, SystemExit) as error:
         raise InputError(f"{where} cannot be imported: {headline(error)}.") from error
-
-
-def _taken(name: str) -> bool:
-    return name in sys.modules or importlib.util.find_spec(name) is not None
-
-
-def _loaded_from(name: str, path: Path) -> bool:
-    """Whether the module of this name was made of this file before: it keeps its name."""
-    found = getattr(sys.modules.get(name), "__file__", None)
-    return found is not None and Path(found).resolve() == path.resolve()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import re
-from pathlib import Path
 from typing import Any
 
 from surefoot.errors import InputError, headline, unknown
-from surefoot.loading import load_file, load_module
+from surefoot.loading import user_module
 from surefoot.rules.adaptive import ADAPTIVE
 from surefoot.rules.rule import Rule
 from surefoot.rules.sgd import CLASSICAL, SGD_FAMILY
@@ -69,8 +67,6 @@ def _plain(name: str) -> str:
 def _names(where: str) -> dict[str, Any]:
     """What a file or a module defines."""
     try:
-        if not where.endswith(".py"):
-            return vars(load_module(where))
-        return vars(load_file(Path(where), "surefoot_rules_" + re.sub(r"\W", "_", Path(where).stem)))
+        return vars(user_module(where))
     except (Exception, SystemExit) as error:
         raise InputError(f"{where} cannot be imported: {headline(error)}.") from error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from surefoot.errors import InputError, headline, unknown
-from surefoot.loading import load_file, load_module, parted
+from surefoot.loading import parted, user_module
 from surefoot.train import imports
 
 __all__ = ["absolute", "accepted", "resolve"]
@@ -66,7 +65,7 @@ def _load(home: str, kind: str) -> ModuleType:
     if path is not None and not path.is_file():
         raise InputError(f"There is no file '{path}' to take the {kind} from.")
     try:
-        return load_module(home) if path is None else _load_file(path)
+        return user_module(home)
     except SystemExit as error:
         raise InputError(
             f"The {kind}'s module '{path or home}' ends Python when it is imported ({headline(error)}); put"
@@ -76,9 +75,3 @@ def _load(home: str, kind: str) -> ModuleType:
         raise InputError(
             f"The {kind}'s module '{path or home}' does not import: {headline(error)}."
         ) from error
-
-
-def _load_file(path: Path) -> ModuleType:
-    # one name per path, so that pickling and a second load find the same classes
-    name = "surefoot_user_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve().with_suffix("")))
-    return sys.modules[name] if name in sys.modules else load_file(path, name)
