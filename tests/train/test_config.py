@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,9 @@ def test_every_preset_can_be_read() -> None:
         values = read(PRESETS / f"{name}.toml")
         assert tomli_w.dumps(values)
         Config(**values)
+
+
+def test_fit_imports_no_command_line() -> None:
+    code = "import sys, surefoot.train.fitting; print('cyclopts' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -4,17 +4,53 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from cyclopts import App, ArgumentCollection, Group, Parameter
 from cyclopts.config import Dict
 
 from surefoot.errors import unknown
+from surefoot.options import as_typed, whole_number, whole_numbers
 from surefoot.train import config as options
 from surefoot.train import imports
 from surefoot.train.config import Config
 
 _FILES = Group("Options from files", sort_key=0)
+_PANELS = {
+    "Data": ("data", "data_dir", "task", "scale", "split_seed", "train_fraction"),
+    "Model": ("model", "hidden", "dropout"),
+    "Optimizer": ("optimizer", "lr", "momentum", "dampening", "weight_decay", "nesterov", "opt"),
+    "Training": (
+        "epochs", "batch_size", "shuffle", "schedule", "warmup", "lr_step", "lr_factor", "clip", "accumulate",
+        "validate_every", "checkpoint_every",
+    ),
+    "Machine": ("seed", "device", "threads", "precision", "compile"),
+    "Output": ("name", "out"),
+}  # fmt: skip
+_WHOLE = dict.fromkeys(
+    ("split_seed", "epochs", "batch_size", "accumulate", "seed", "threads"), Parameter(converter=whole_number)
+)
+_READ = _WHOLE | {
+    "data_dir": Parameter(converter=as_typed),
+    "out": Parameter(converter=as_typed),
+    "hidden": Parameter(consume_multiple=True, negative=(), converter=whole_numbers),
+    "opt": Parameter(consume_multiple=True, negative=(), show_default=False),
+}
+
+
+class Settings(Config):
+    """The same options, with how the command line shows and reads each."""
+
+
+_groups = {
+    name: Parameter(group=Group(panel, sort_key=place))
+    for place, (panel, names) in enumerate(_PANELS.items(), 1)
+    for name in names
+}
+Settings.__annotations__ = {
+    name: Annotated[kind, _groups[name], _READ.get(name, Parameter())]
+    for name, kind in get_type_hints(Config).items()
+}
 
 
 def _from_files(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -40,7 +76,7 @@ def train(
     *,
     preset: Annotated[str | None, Parameter(group=_FILES)] = None,
     config: Annotated[Path | None, Parameter(group=_FILES)] = None,
-    settings: Annotated[Config, Parameter(name="*")] = Config(),  # noqa: B008
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008
 ) -> int:
     """Train a model.
 
@@ -49,7 +85,7 @@ def train(
         config: A TOML file of options, such as a run's config.toml; overrides a preset.
         settings: All others.
     """
-    return carry_out("train", settings)
+    return carry_out("train", Config(**vars(settings)))
 
 
 def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:

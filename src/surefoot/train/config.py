@@ -1,4 +1,7 @@
-"""Every option of a run: one frozen dataclass that makes the command line, its help and config.toml."""
+"""Every option of a run: one frozen dataclass that makes the command line, its help and config.toml.
+
+How the command line takes each is said in cli/train.py, so that fit imports no command line.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-from cyclopts import Group, Parameter
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from surefoot.errors import InputError, unknown
-from surefoot.options import as_typed, whole_number, whole_numbers
 from surefoot.train.ranges import RANGES, check, spoken
 from surefoot.train.span import Span
 
@@ -22,14 +22,6 @@ __all__ = ["Config", "presets", "read"]
 GIVEN = "given to fit"  # data that no name leads back to
 PRESETS = Path(__file__).parent / "presets"
 SPANS = ("validate_every", "warmup", "lr_step", "checkpoint_every")  # options that are stretches of a run
-
-
-def _in(panel: str, order: int) -> Group:
-    return Group(panel, sort_key=order)
-
-
-_DATA, _MODEL, _OPTIMIZER = _in("Data", 1), _in("Model", 2), _in("Optimizer", 3)
-_LOOP, _MACHINE, _OUTPUT = _in("Training", 4), _in("Machine", 5), _in("Output", 6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,86 +41,78 @@ class Config:
         surefoot.errors.InputError: The number of epochs must be at least 1, not 0.
     """
 
-    data: Annotated[str, Parameter(group=_DATA)] = "mnist-10k"
+    data: str = "mnist-10k"
     """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
-    data_dir: Annotated[Path | None, Parameter(group=_DATA, converter=as_typed)] = None
+    data_dir: Path | None = None
     """A folder of IDX files, plain or gzipped, to read instead of downloading; alone, whatever it holds."""
-    task: Annotated[Literal["classification", "regression"], Parameter(group=_DATA)] = "classification"
+    task: Literal["classification", "regression"] = "classification"
     """Classification: cross entropy and accuracy. Regression: squared error and R²."""
-    scale: Annotated[Literal["standard", "unit", "raw"], Parameter(group=_DATA)] = "standard"
+    scale: Literal["standard", "unit", "raw"] = "standard"
     """Inputs: standardised by the training split, scaled to [0, 1], or as they are."""
-    split_seed: Annotated[int, Parameter(group=_DATA, converter=whole_number)] = 0
+    split_seed: int = 0
     """Seed of the split into training and validation rows."""
-    train_fraction: Annotated[float | None, Parameter(group=_DATA)] = None
+    train_fraction: float | None = None
     """Share of the rows that train; the others validate. [default: 0.8, unless the data bring their own]"""
 
-    model: Annotated[str, Parameter(group=_MODEL)] = "mlp"
+    model: str = "mlp"
     """mlp, linear, cnn, or your own: package.module:Class or file.py:Class."""
-    hidden: Annotated[
-        tuple[int, ...] | None,
-        Parameter(group=_MODEL, consume_multiple=True, negative=(), converter=whole_numbers),
-    ] = None
+    hidden: tuple[int, ...] | None = None
     """Hidden sizes: units of the mlp's layers, channels of the cnn's. [default: 256; cnn: 16 32]"""
-    dropout: Annotated[float | None, Parameter(group=_MODEL)] = None
+    dropout: float | None = None
     """Share of hidden units dropped at each training step. [default: 0.1; your own model: its own]"""
 
-    optimizer: Annotated[str, Parameter(group=_OPTIMIZER)] = "sgd"
+    optimizer: str = "sgd"
     """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
-    lr: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    lr: float | None = None
     """Learning rate. [default: 0.04 for sgd, regression: 0.01; else the optimizer's own, as the next four]"""
-    momentum: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    momentum: float | None = None
     """Momentum. [default: 0.9 for sgd]"""
-    dampening: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    dampening: float | None = None
     """Dampening of the momentum. [default: 0 for sgd]"""
-    weight_decay: Annotated[float | None, Parameter(group=_OPTIMIZER)] = None
+    weight_decay: float | None = None
     """Weight decay. [default: 0.002 for sgd]"""
-    nesterov: Annotated[bool | None, Parameter(group=_OPTIMIZER)] = None
+    nesterov: bool | None = None
     """Nesterov momentum. [default: yes for sgd with momentum and no dampening]"""
-    opt: Annotated[
-        tuple[str, ...],
-        Parameter(group=_OPTIMIZER, consume_multiple=True, negative=(), show_default=False),
-    ] = ()
+    opt: tuple[str, ...] = ()
     """Other options of the optimizer: --opt NAME=VALUE, as betas=0.9,0.99 or state_dtype=torch.float32."""
 
-    epochs: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 5
+    epochs: int = 5
     """How often the training rows are gone through."""
-    batch_size: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 32
+    batch_size: int = 32
     """Rows in a batch."""
-    shuffle: Annotated[bool, Parameter(group=_LOOP)] = True
+    shuffle: bool = True
     """A new order in each epoch, from the seed and the epoch; else the split's order."""
-    schedule: Annotated[
-        Literal["constant", "cosine", "step", "one-cycle", "warm-up"], Parameter(group=_LOOP)
-    ] = "cosine"
+    schedule: Literal["constant", "cosine", "step", "one-cycle", "warm-up"] = "cosine"
     """How the learning rate changes over the run."""
-    warmup: Annotated[str | None, Parameter(group=_LOOP)] = None
+    warmup: str | None = None
     """Linear warm-up before the schedule, such as "100 steps". [default: none; warm-up: 1 epoch]"""
-    lr_step: Annotated[str | None, Parameter(group=_LOOP)] = None
+    lr_step: str | None = None
     """step: multiply lr by the factor after each such stretch. [default: a third of the run]"""
-    lr_factor: Annotated[float, Parameter(group=_LOOP)] = 0.1
+    lr_factor: float = 0.1
     """step: the factor."""
-    clip: Annotated[float | None, Parameter(group=_LOOP)] = None
+    clip: float | None = None
     """Clip the gradient to this norm."""
-    accumulate: Annotated[int, Parameter(group=_LOOP, converter=whole_number)] = 1
+    accumulate: int = 1
     """Take each batch's gradient in so many parts, one after the other: the same update in less memory."""
-    validate_every: Annotated[str, Parameter(group=_LOOP)] = "1 epoch"
+    validate_every: str = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
-    checkpoint_every: Annotated[str, Parameter(group=_LOOP)] = "1 minute"
+    checkpoint_every: str = "1 minute"
     """How often to write a checkpoint: "500 steps", "1 epoch", "30 seconds", "2 hours", "never"."""
 
-    seed: Annotated[int, Parameter(group=_MACHINE, converter=whole_number)] = 0
+    seed: int = 0
     """Seed of the first weights, the order of batches and dropout."""
-    device: Annotated[str, Parameter(group=_MACHINE)] = "auto"
+    device: str = "auto"
     """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
-    threads: Annotated[int | None, Parameter(group=_MACHINE, converter=whole_number)] = None
+    threads: int | None = None
     """Threads of the CPU. [default: as many as are fastest where steps are small, else torch's choice]"""
-    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=_MACHINE)] = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: autocast the forward pass, of validations too."""
-    compile: Annotated[Literal["off", "on", "auto"], Parameter(group=_MACHINE)] = "off"
+    compile: Literal["off", "on", "auto"] = "off"
     """Take the training steps by one compiled program (a GPU: a CUDA graph): on, or auto, where it pays."""
 
-    name: Annotated[str | None, Parameter(group=_OUTPUT)] = None
+    name: str | None = None
     """Name of the run. [default: model and data]"""
-    out: Annotated[Path | None, Parameter(group=_OUTPUT, converter=as_typed)] = None
+    out: Path | None = None
     """The run's folder. [default: runs/TIME-NAME]"""
 
     def __post_init__(self) -> None:
