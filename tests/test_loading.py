@@ -44,12 +44,12 @@ def halved(w, g, *, lr):
 
 
 @pytest.fixture(autouse=True)
-def modules_and_path() -> Iterator[None]:
+def modules_and_path(tmp_path: Path) -> Iterator[None]:
     """What files were imported as, and where from, is forgotten."""
     modules, path = {*sys.modules}, [*sys.path]
     yield
     for name in {*sys.modules} - modules:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith("/tmp"):
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path.resolve())):
             del sys.modules[name]
     sys.path[:] = path
 
