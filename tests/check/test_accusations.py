@@ -39,10 +39,10 @@ def outcome(cls, id, **how):
     return check(cls, only=[id], **how)[id].outcome
 
 
-def raised(repro):
-    """What a reproduction, pasted, ends in."""
+def raised(repro, names=None):
+    """What a reproduction, pasted, ends in; the names that its import would make known, by default all."""
     try:
-        exec(re.sub("from tests.* import .*", "", repro), dict(globals()))
+        exec(re.sub("from tests.* import .*", "", repro), dict(names or globals()))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
@@ -246,6 +246,33 @@ def test_what_cannot_be_asked_beside_an_exception_set_aside_says_so():
     report = check(Undefined, only=["steps", "hooks", "pickles"])
     assert [v.clause.id for v in report.failures] == ["steps"]
     assert {report[id].note for id in ("hooks", "pickles")} == {"every step() raises NameError"}
+
+
+class Alarm(Exception):
+    """An exception of the module's own."""
+
+
+class Alarmed(Loop):
+    """Scales its gradients, and raises after every update."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.mul_(2)
+        raise Alarm("after the update")
+
+
+def alarmed(params, lr=0.1):
+    return Alarmed(params, lr)
+
+
+@pytest.mark.parametrize("subject", [Alarmed, alarmed, lambda params, lr=0.1: Alarmed(params, lr)])
+def test_an_exception_of_its_own_is_set_aside_in_the_printed_lines_too(subject):
+    report = check(subject, only=["steps", "grad-kept"])
+    assert [v.clause.id for v in report.failures] == ["steps", "grad-kept"]
+    names = {"Alarmed": Alarmed, "alarmed": alarmed, "make": subject}
+    assert raised(report["grad-kept"].repro, names) == "AssertionError: p.grad after step()"
 
 
 class Third(Loop):

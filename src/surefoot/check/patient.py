@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import re
@@ -18,7 +17,7 @@ import surefoot
 from surefoot.check.contract.clause import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
-from surefoot.check.prepared import hooked, in_training, without_closure
+from surefoot.check.prepared import hooked, in_training, tolerant, without_closure
 from surefoot.check.protocol import Answer, Options, Raised, Signature
 from surefoot.errors import said
 
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from surefoot.trace import Script, Trace
 
 __all__ = ["NO_THREAD", "Here"]
-
-# in a reproduction: the same as `_tolerant` does here
-TOLERANT = """
-class {name}({name}):
-    def step(self, closure=None):
-        try:
-            return super().step(closure) if closure else super().step()
-        except {kind}:  # raised after every update
-            return None
-"""
-
 
 NO_THREAD = "can't start new thread"
 # what an exception passes through that is not the user's: the two packages themselves, not what is called so
@@ -75,7 +63,7 @@ class Here:
 
     def tolerate(self, kind: str) -> None:
         """Set aside what every step() raises after its update; "" ends that."""
-        self.subject = _tolerant(self.strict, kind) if kind else self.strict
+        self.subject = tolerant(self.strict, kind) if kind else self.strict
 
     def observe(self, probe: str, case: Options, options: Options) -> Answer:
         """Run a probe or a fact; the answer is what it claims, or what it raised."""
@@ -120,24 +108,6 @@ class Here:
                 raise MemoryError(said(cause)) from cause
             told = {**describe(cause), "action": error.action}
             raise Raised(**told, step=error.step) from cause
-
-
-def _tolerant(subject: Subject, kind: str) -> Subject:
-    """The same without an exception of this kind, which every step() raises after its update."""
-    made, name = subject.make, subject.signature.name
-    step = made.step  # type: ignore[attr-defined]
-
-    def tolerant(opt: Any, closure: Any = None) -> Any:
-        try:
-            return step(opt, closure) if closure else step(opt)
-        except Exception as error:
-            if type(error).__name__ != kind:
-                raise
-            return None
-
-    imports = f"{subject.signature.imports}\n{TOLERANT.format(name=name, kind=kind)}"
-    signature = dataclasses.replace(subject.signature, imports=imports)
-    return Subject(type(name, (made,), {"step": tolerant}), signature)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

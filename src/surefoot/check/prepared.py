@@ -1,4 +1,7 @@
-"""What an optimizer needs before it can be stepped: its training mode, a closure, or backward() itself."""
+"""What an optimizer needs before it can be stepped: its training mode, a closure, or backward() itself.
+
+Where it needs a class of its own for that, the text that a reproduction prints is what makes the class.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from surefoot.check.load import Subject
 from surefoot.check.protocol import Options
 from surefoot.errors import said
 
-__all__ = ["hooked", "in_training", "without_closure"]
+__all__ = ["hooked", "in_training", "tolerant", "without_closure"]
 
 NOT_CALLABLE = "'NoneType' object is not callable"
 # a schedule-free optimizer steps in training mode alone
@@ -33,22 +36,54 @@ class {name}({name}):
         return super().step(closure or (lambda: torch.zeros(())))
 """
 
+# where step() raises after every update; its exception may be a class that only its module can name
+TOLERANT = """
+class {name}({name}):
+    def step(self, closure=None):
+        try:
+            return super().step(closure) if closure else super().step()
+        except Exception as error:  # raised after every update
+            if type(error).__name__ != "{kind}":
+                raise
+"""
+TOLERANT_MADE = """
+made = {name}
+
+def {name}(*args, **kwargs):
+    opt = made(*args, **kwargs)
+
+    class Tolerant(type(opt)):
+        def step(self, closure=None):
+            try:
+                return super().step(closure) if closure else super().step()
+            except Exception as error:  # raised after every update
+                if type(error).__name__ != "{kind}":
+                    raise
+
+    opt.__class__ = Tolerant
+    return opt
+"""
+
+
+def _derived(subject: Subject, template: str, **holes: str) -> Subject:
+    """What a template makes of a subject: the program runs the text that a reproduction prints."""
+    name = subject.signature.name if subject.signature.name.isidentifier() else "make"  # for a lambda
+    text = template.format(name=name, **holes)
+    names: dict[str, Any] = {name: subject.make, "torch": torch, "__name__": __name__}
+    exec(text, names)
+    imports = f"{subject.signature.imports}\n{text}"
+    return Subject(names[name], dataclasses.replace(subject.signature, name=name, imports=imports))
+
+
+def tolerant(subject: Subject, kind: str) -> Subject:
+    """The same without an exception of this kind, which every step() raises after its update."""
+    return _derived(subject, TOLERANT if isinstance(subject.make, type) else TOLERANT_MADE, kind=kind)
+
 
 def in_training(subject: Subject) -> Subject:
     """Where an optimizer has a training mode, as its users must, switch it on."""
-    made, name = subject.make, subject.signature.name
-    if not isinstance(made, type) or not callable(getattr(made, "train", None)):
-        return subject
-
-    def initialize(opt: Any, *args: Any, **kwargs: Any) -> None:
-        made.__init__(opt, *args, **kwargs)  # type: ignore[misc]
-        opt.train()
-
-    imports = f"{subject.signature.imports}\n{TRAINING.format(name=name)}"
-    signature = dataclasses.replace(subject.signature, imports=imports)
-    return dataclasses.replace(
-        subject, make=type(name, (made,), {"__init__": initialize}), signature=signature
-    )
+    trained = isinstance(subject.make, type) and callable(getattr(subject.make, "train", None))
+    return _derived(subject, TRAINING) if trained else subject
 
 
 def hooked(subject: Subject, given: Options) -> Subject:
@@ -112,12 +147,8 @@ def without_closure(subject: Subject, given: Options) -> Subject:
     if len(calls) != 2:
         return subject
 
-    def step(opt: Any, closure: Any = None) -> Any:
-        return made.step(opt, closure or (lambda: torch.zeros(())))  # type: ignore[attr-defined]
-
-    imports = f"{signature.imports}\n{CLOSED.format(name=name)}"
-    signature = dataclasses.replace(signature, imports=imports, needs_closure=False)
-    return dataclasses.replace(subject, make=type(name, (made,), {"step": step}), signature=signature)
+    closed = _derived(subject, CLOSED)
+    return dataclasses.replace(closed, signature=dataclasses.replace(closed.signature, needs_closure=False))
 
 
 def _tree(step: Callable[..., Any]) -> ast.AST:
