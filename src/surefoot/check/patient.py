@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import surefoot
-from surefoot.check.contract.clause import CLAUSES
+from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.facts import FACTS
 from surefoot.check.load import Subject
 from surefoot.check.prepared import hooked, in_training, tolerant, without_closure

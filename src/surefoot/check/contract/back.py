@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from surefoot.check.contract.clause import Claims, Make, clause
+from surefoot.check.contract.resume import AS_SAVED
 from surefoot.check.contract.settings import everything
 from surefoot.check.contract.tools import options, run, state, weight
 
@@ -19,6 +20,13 @@ from surefoot.check.contract.tools import options, run, state, weight
     "find what was its own, and saving must not change what is saved.",
     mend="Leave state_dict and load_state_dict to torch, which puts all of self.state and of the groups in "
     "the place of what is there; what is not in them cannot go back.",
+    mends={
+        "the groups' options": AS_SAVED,
+        "KeyError": "If load_state_dict() takes it out of the dict that it is given, let it copy that first: "
+        "a checkpoint is loaded more than once.",
+        "state_dict() being called": "Let state_dict() change nothing: what is not to be saved is taken "
+        "out of copies of its dicts.",
+    },
     over="rich",
     cases=lambda signature: [{"other": {}}, *everything(signature)],
     refusal="in different parameter groups",

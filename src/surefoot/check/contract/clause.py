@@ -8,13 +8,13 @@ plain torch, its source is also the reproduction that a failure prints: it reads
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from surefoot.check.protocol import Signature
 from surefoot.check.verdict import Clause
 
-__all__ = ["CLAUSES", "Claims", "Make", "Probed", "clause"]
+__all__ = ["Claims", "Make", "Probed", "clause"]
 
 Make: TypeAlias = Callable[..., Any]  # make(params, **options) -> an optimizer under test
 Case: TypeAlias = "Mapping[str, Any]"
@@ -38,6 +38,7 @@ class Probed(Clause):
         each: a failure counts only if all cases with the same value of this key fail.
         refusal: an exception whose text has this word says that the optimizer does not do this: not a fault.
         refuses: exceptions of these kinds say the same ("Exception": all kinds).
+        mends: words of a failed claim, or of an exception → how to mend that, where it is more than `mend`.
         strict: not even the constructor may refuse.
         deep: only examined with --deep.
     """
@@ -50,21 +51,17 @@ class Probed(Clause):
     each: str = ""
     refusal: str = ""
     refuses: Sequence[str] = ()
+    mends: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     deep: bool = False
 
 
-CLAUSES: dict[str, Probed] = {}  # in the order of examination
-
-
 def clause(
     group: str, title: str, *, why: str, mend: str, **how: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Callable[..., Claims]], Probed]:
     """Declare a probe as a clause; its id is the probe's name, `how` the rest of Probed."""
 
-    def declare(probe: Callable[..., Any]) -> Callable[..., Any]:
-        id = probe.__name__.replace("_", "-")
-        CLAUSES[id] = Probed(id, group, title, why, mend, probe, **how)
-        return probe
+    def declare(probe: Callable[..., Claims]) -> Probed:
+        return Probed(probe.__name__.replace("_", "-"), group, title, why, mend, probe, **how)
 
     return declare

@@ -16,6 +16,10 @@ GROUPS = [{"groups": 1}, {"groups": 2}]  # what stands inside the loop over grou
     "step(closure) calls the closure once, with gradients enabled",
     why="The closure recomputes the loss and its gradients; under no_grad there are none.",
     mend="with torch.enable_grad(): loss = closure()   # once, before the update",
+    mends={
+        "inference mode": "Decorate step() with @torch.no_grad(): enable_grad() does not end "
+        "torch.inference_mode().",
+    },
     quick=True,
     needs=["a closure"],
 )
@@ -92,6 +96,10 @@ def closure_loss(make: Make, groups: int) -> Claims:
     why="Gradients read before the closure is called are those of the batch before; those that it computed "
     "are read after the step.",
     mend="Call the closure first; read p.grad after it.",
+    mends={
+        "is there": "Leave the gradients to the training loop, which calls zero_grad() where it wants them "
+        "gone.",
+    },
     cases=GROUPS,
     needs=["a closure", "repeatable", "optional closure"],
 )

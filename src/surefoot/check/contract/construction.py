@@ -70,6 +70,10 @@ def _moves(make: Make) -> str:
     "takes a list, a generator, groups, and named parameters",
     why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
     mend="Hand `params` to super().__init__ as it is, and read self.param_groups afterwards.",
+    mends=dict.fromkeys(
+        ("is empty", "IndexError", ".empty()", "non-empty"),
+        "A model without biases has a group of none: pass over it by continue.",
+    ),
     cases=[
         {"kind": "a generator"},
         {"kind": "groups"},

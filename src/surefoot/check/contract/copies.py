@@ -33,6 +33,7 @@ def pickles(make: Make) -> Claims:
     "it can be deep-copied together with its parameters",
     why="Searches and averaging copy a run and continue both copies.",
     mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
+    mends={"whose copy": "Let __deepcopy__ copy the state's tensors too, or leave it out."},
     over="rich",
     comparing=["repeatable"],
 )

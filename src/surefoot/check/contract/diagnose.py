@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from surefoot.check.contract.resume import LATER
+from surefoot.check.contract.older import LATER
 from surefoot.check.protocol import Options
 
 __all__ = ["diagnose"]

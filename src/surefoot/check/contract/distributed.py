@@ -23,6 +23,12 @@ NO_FORK = "Windows cannot fork the two processes, and macOS may end them"
     "lr 0 and gradients of 0.",
     mend="Keep all in self.state[p] and the groups, as tensors, numbers and strings under names (tuples come "
     "back as lists); touch self.state[p] in step() only, and let a step with lr 0 leave p alone.",
+    mends={
+        "have the key 'lr'": "Keep the learning rate under the key 'lr' in the groups, whatever the "
+        "constructor calls it.",
+        "makes state": "Skip no step because lr or its gradients are 0: state is made in the first one, "
+        "whatever it is.",
+    },
     over="rich",
     refusal="argument 'closure'",  # that step() takes none, others tell
     needs=["repeatable", "an optimizer"],

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.clause import Probed
+from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.facts import UNREADY
 from surefoot.check.contract.faults import COMPANY, MIXED_UP, fault_of

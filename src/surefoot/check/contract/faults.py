@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.clause import Probed
+from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.questions import Questions
 from surefoot.check.protocol import Options

@@ -63,6 +63,7 @@ def grad_not_aliased(make: Make) -> Claims:
     "no gradient: no change and no state",
     why="A layer that the loss does not reach must rest: no decay, no momentum from a zero gradient.",
     mend="In the loop: if p.grad is None: continue.",
+    mends={"the state of": "In the loop, before any state is made: if p.grad is None: continue."},
     over="singles",
     quick=True,
 )
@@ -82,6 +83,10 @@ def no_gradient(make: Make) -> Claims:
     "a gradient that goes missing pauses its parameter only",
     why="Experts, branches and schedules of unfreezing give a parameter gradients on some steps only.",
     mend="Skip the parameter when p.grad is None; keep its state under its own key in self.state[p].",
+    mends={
+        "the other parameter": "Step each parameter for itself: skip one by continue, never by return or "
+        "break, and keep its state under self.state[p].",
+    },
     over="rich",
     cases=[{"groups": 1}, {"groups": 2}],
     needs=["repeatable", "uncoupled"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from surefoot.check.contract.clause import CLAUSES
+from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 
 __all__ = [
@@ -36,143 +36,12 @@ BY_PLACE = (
     "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
     "under the parameter itself, self.state[p], not in a list by its position."
 )
-AS_SAVED = (
-    "Let load_state_dict() and __setstate__ put back what was saved, parameter by parameter and group by "
-    "group; what a checkpoint lacks is filled in by setdefault."
-)
 NO_GRAD = "Decorate step() with @torch.no_grad()."
 OUT_OF_PLACE = (
     "Update p in place, by p.sub_(lr * d) or p -= lr * d: `p = p - lr * d` makes a new tensor, and leaves p "
     "as it is."
 )
 NEVER = "An optimizer whose plain step does not work trains nothing."
-# clause, what its claim says, and how that is mended
-OF_CLAIMS = (
-    (
-        "no-gradient",
-        "the state of",
-        "In the loop, before any state is made: if p.grad is None: continue.",
-    ),
-    (
-        "resume",
-        "the dtypes of",
-        "In state_dict(), leave each tensor in the dtype in which it is kept.",
-    ),
-    (
-        "resume",
-        "the groups' options",
-        AS_SAVED,
-    ),
-    (
-        "state-in-state",
-        "keys of self.state",
-        "Keep the state under the parameter, self.state[p], and not self.state[id(p)].",
-    ),
-    (
-        "goes-back",
-        "the groups' options",
-        AS_SAVED,
-    ),
-    (
-        "goes-back",
-        "KeyError",
-        "If load_state_dict() takes it out of the dict that it is given, let it copy that first: a "
-        "checkpoint is loaded more than once.",
-    ),
-    (
-        "goes-back",
-        "state_dict() being called",
-        "Let state_dict() change nothing: what is not to be saved is taken out of copies of its dicts.",
-    ),
-    (
-        "load-dtype",
-        "loaded for bfloat16",
-        "Call the count 'step', which torch does not cast, or keep a number: bfloat16 counts to 256.",
-    ),
-    (
-        "closure-called",
-        "inference mode",
-        "Decorate step() with @torch.no_grad(): enable_grad() does not end torch.inference_mode().",
-    ),
-    (
-        "closure-first",
-        "is there",
-        "Leave the gradients to the training loop, which calls zero_grad() where it wants them gone.",
-    ),
-    (
-        "gradient-pauses",
-        "the other parameter",
-        "Step each parameter for itself: skip one by continue, never by return or break, and keep its state "
-        "under self.state[p].",
-    ),
-    *(
-        ("takes-parameters", words, "A model without biases has a group of none: pass over it by continue.")
-        for words in ("is empty", "IndexError", ".empty()", "non-empty")
-    ),
-    (
-        "frozen",
-        "unfrozen",
-        "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may change.",
-    ),
-    (
-        "frozen",
-        "Error: ",
-        "Make the state of a parameter when it is first stepped: one that is frozen at first may be trained "
-        "later. And if p.grad is None: continue.",
-    ),
-    (
-        "nothing-else",
-        "get_num_threads",
-        "Leave torch.set_num_threads() to the program: it is for all that runs in the process.",
-    ),
-    (
-        "nothing-else",
-        "draw the same",
-        "Set no seed in step(), which repeats every dropout mask and shuffle; draw from a torch.Generator "
-        "of its own.",
-    ),
-    (
-        "zero-grad",
-        "the state",
-        "Let zero_grad() clear p.grad alone; momentum is not a gradient.",
-    ),
-    (
-        "deep-copies",
-        "whose copy",
-        "Let __deepcopy__ copy the state's tensors too, or leave it out.",
-    ),
-    (
-        "every-dtype",
-        "p.grad",
-        "Leave p.grad as it is: .double() and .to(dtype) give p.grad itself where it has that dtype, so work "
-        "out of place.",
-    ),
-    (
-        "dtype-state",
-        "the count",
-        "Count by a number, or by torch.tensor(0.0) in float32: bfloat16 counts to 256, and stays there.",
-    ),
-    (
-        "add-group",
-        "options of its own",
-        "Read every option from the group itself; what is noted of groups in __init__ lacks later ones.",
-    ),
-    (
-        "sparse",
-        "twice",
-        "Begin with grad = p.grad.coalesce(): it sums the rows that a sparse gradient has twice.",
-    ),
-    (
-        "distributed-checkpoint",
-        "have the key 'lr'",
-        "Keep the learning rate under the key 'lr' in the groups, whatever the constructor calls it.",
-    ),
-    (
-        "distributed-checkpoint",
-        "makes state",
-        "Skip no step because lr or its gradients are 0: state is made in the first one, whatever it is.",
-    ),
-)
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
@@ -247,4 +116,4 @@ def of_failure(id: str, what: str, mixed_up: bool) -> str:
         return "torch's distributed code gives it by its name: def load_state_dict(self, state_dict)."
     if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into
         return CLAUSES["grad-kept"].mend
-    return next((mend for clause, words, mend in OF_CLAIMS if clause == id and words in what), "")
+    return next((mend for words, mend in CLAUSES[id].mends.items() if words in what), "")

@@ -64,6 +64,12 @@ def stays_leaf(make: Make) -> Claims:
     "frozen parameters stay as they are, until they are unfrozen",
     why="Fine-tuning hands all of model.parameters() over, with requires_grad=False on some.",
     mend="In the loop: if p.grad is None: continue, before decay and everything else.",
+    mends={
+        "unfrozen": "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may "
+        "change.",
+        "Error: ": "Make the state of a parameter when it is first stepped: one that is frozen at first may "
+        "be trained later. And if p.grad is None: continue.",
+    },
     over="singles",
 )
 def frozen(make: Make) -> Claims:
@@ -85,6 +91,12 @@ def frozen(make: Make) -> Claims:
     "step() changes nothing else",
     why="A step that writes into the groups, or turns autograd off, changes the code that runs after it.",
     mend="Keep what changes in self.state[p]; use torch.no_grad() as a decorator or a with block.",
+    mends={
+        "get_num_threads": "Leave torch.set_num_threads() to the program: it is for all that runs in the "
+        "process.",
+        "draw the same": "Set no seed in step(), which repeats every dropout mask and shuffle; draw from a "
+        "torch.Generator of its own.",
+    },
     over="singles",
     cases=lambda signature: [{"options": list(signature.options)}],
 )

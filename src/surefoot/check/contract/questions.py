@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from surefoot.check.contract.clause import CLAUSES, Probed
+from surefoot.check.contract.clause import Probed
+from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.facts import NO_OPTIMIZER, UNREADY
 from surefoot.check.contract.judge import Finding, judge
 from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, settings

@@ -12,18 +12,11 @@ import torch
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import buffer_dtypes, options, run, state, state_dtypes, weight
 
-# what torch gave its optimizers after their first releases, and libraries after it, in that order
-LATER = (
-    "amsgrad",
-    "nesterov",
-    "maximize",
-    "foreach",
-    "capturable",
-    "differentiable",
-    "fused",
-    "decoupled_weight_decay",
-)
 RESUME = "Keep every tensor of the run in self.state[p], and every number in self.state[p] or in the group."
+AS_SAVED = (
+    "Let load_state_dict() and __setstate__ put back what was saved, parameter by parameter and group by "
+    "group; what a checkpoint lacks is filled in by setdefault."
+)
 
 
 @clause(
@@ -31,6 +24,10 @@ RESUME = "Keep every tensor of the run in self.state[p], and every number in sel
     "save and load mid-run goes on as if nothing had happened",
     why="A resumed run that differs from an uninterrupted one is another experiment.",
     mend=RESUME,
+    mends={
+        "the dtypes of": "In state_dict(), leave each tensor in the dtype in which it is kept.",
+        "the groups' options": AS_SAVED,
+    },
     over="combos",
     quick=True,
     needs=["repeatable"],
@@ -69,6 +66,9 @@ def resume(make: Make) -> Claims:
     "what a run depends on is kept in self.state",
     why="state_dict(), load_state_dict(), .to(device) and sharding see only self.state and the groups.",
     mend=RESUME,
+    mends={
+        "keys of self.state": "Keep the state under the parameter, self.state[p], and not self.state[id(p)].",
+    },
     over="rich",
     needs=["repeatable"],
 )
@@ -164,6 +164,10 @@ def loaded_apart(make: Make) -> Claims:
     "a state loaded for parameters of another dtype takes on that dtype",
     why="A checkpoint of a float32 run, gone on with in bfloat16 or float64, must step as that dtype does.",
     mend="Leave load_state_dict to torch, which casts each state tensor to its parameter's dtype.",
+    mends={
+        "loaded for bfloat16": "Call the count 'step', which torch does not cast, or keep a number: "
+        "bfloat16 counts to 256.",
+    },
     over="rich",
     cases=[{"dtype": "float64"}, {"dtype": "bfloat16"}],
 )
@@ -196,49 +200,3 @@ def _by_torch(make: Make, first: Any) -> tuple[Any, torch.Tensor]:
         torch.optim.Optimizer.load_state_dict(opt, first.state_dict())
         run(opt, [w], range(2, 3))
     return opt, w
-
-
-@clause(
-    "state",
-    "a checkpoint from before an option was added can be loaded",
-    why="An older file lacks what a later release added: the first step after loading raises, or is another.",
-    mend="In __setstate__, for every option added later, in each group: group.setdefault('maximize', False).",
-    over="rich",
-    # what a constructor fixes was never an option that a checkpoint could lack
-    cases=lambda signature: [{"option": o} for o in LATER if signature.swallows or o in signature.options],
-    refuses=("ValueError", "RuntimeError", "NotImplementedError"),
-    needs=["repeatable"],
-)
-def older_checkpoint(make: Make, option: str) -> Claims:
-    if why := _owes_nothing(make, option):
-        return why
-    w, twin = weight(2, 2), weight(2, 2)
-    run(make([w]), [w], range(4))
-    first, second = make([twin]), make([twin])
-    run(first, [twin], range(2))
-    saved = first.state_dict()
-    del saved["param_groups"][0][option]
-    second.load_state_dict(saved)
-    run(second, [twin], range(2, 4))
-    return [
-        (f"w after 4 steps, loaded after 2 from a checkpoint without {option}", w.tolist(), twin.tolist())
-    ]
-
-
-def _owes_nothing(make: Make, option: str) -> str:
-    """Say why an option need not be filled in: only who fills in an earlier one has older checkpoints."""
-    w = weight(2, 2)
-    opt, loaded = make([w]), make([w])
-    saved = opt.state_dict()
-    if "param_groups" not in saved:
-        return "its state_dict has no param_groups, in which an option could be missing"
-    group = saved["param_groups"][0]
-    if option not in group:
-        return "it has no option that this is about"
-    for later in LATER:
-        group.pop(later, None)
-    loaded.load_state_dict(saved)
-    earlier = LATER[: LATER.index(option) + 1]
-    if not any(o in loaded.param_groups[0] for o in earlier):
-        return "it fills in no option that a checkpoint lacks, so there need not be an older one"
-    return ""

@@ -13,6 +13,9 @@ from surefoot.check.contract.tools import gradient, weight
     "sparse gradients work, or are refused in words",
     why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
     mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
+    mends={
+        "twice": "Begin with grad = p.grad.coalesce(): it sums the rows that a sparse gradient has twice.",
+    },
     over="singles",
     cases=[  # a word that comes twice has two rows of gradient
         {"kind": "sparse gradients", "places": [0, 2]},

@@ -100,6 +100,10 @@ def layouts(make: Make, layout: str) -> Claims:
     "works in every floating dtype",
     why="Models train in bfloat16 and float16, and are tested in float64.",
     mend="Make buffers with zeros_like(p); write no dtype of your own into the arithmetic.",
+    mends={
+        "p.grad": "Leave p.grad as it is: .double() and .to(dtype) give p.grad itself where it has that "
+        "dtype, so work out of place.",
+    },
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
     needs=["repeatable"],
@@ -127,6 +131,10 @@ def every_dtype(make: Make, dtype: str) -> Claims:
     "keeps the same state in every floating dtype",
     why="In bfloat16, .bfloat16() returns the tensor itself; working in place then overwrites the state.",
     mend="Clone before working in place on something that came from .to(...) of a state tensor.",
+    mends={
+        "the count": "Count by a number, or by torch.tensor(0.0) in float32: bfloat16 counts to 256, and "
+        "stays there.",
+    },
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
     needs=["repeatable"],

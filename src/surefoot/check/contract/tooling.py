@@ -134,6 +134,7 @@ def hooks(make: Make) -> Claims:
     "zero_grad() clears the gradients, of all groups, and nothing else",
     why="Gradients that stay are added to: each batch then steps with all before it.",
     mend="Leave zero_grad to torch.optim.Optimizer.",
+    mends={"the state": "Let zero_grad() clear p.grad alone; momentum is not a gradient."},
     over="rich",
     cases=[{"kept": kept, "groups": n} for n in (1, 2) for kept in ({}, {"set_to_none": False})],
 )
