@@ -192,3 +192,24 @@ def test_what_only_shows_an_expected_fault_again_is_expected_too():
     marked = report.expecting({named: "captured"})
     assert not marked.failures
     assert marked[again].expected_failure == "captured"
+
+
+class TwoFaults(Captured):
+    """The lr is the constructor's; and where a gradient is missing it raises."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in (p for group in self.param_groups for p in group["params"]):
+            p.sub_(self.lr * p.grad)
+
+
+def test_of_two_faults_in_a_group_the_one_that_shows_again_is_named_everywhere():
+    report = check(TwoFaults, "torch", only=["changed-lr", "late", "reused"])
+    told = {v.clause.id: v.same_as for v in report.failures}
+    assert told == {"changed-lr": "", "late": "", "reused": "late"}
+    with pytest.raises(pytest.fail.Exception) as caught:
+        _tell(report, "reused", {})
+    assert "✗ late: " in str(caught.value)
+    assert "✗ changed-lr: " not in str(caught.value)
+    assert report.expecting({"late": "known"})["reused"].expected_failure == "known"
+    assert report.expecting({"changed-lr": "known"})["reused"].failed

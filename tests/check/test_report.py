@@ -78,7 +78,7 @@ def test_lines_fit_the_screen():
 
 def test_a_fault_told_once_is_not_told_again():
     echo = KEEP.verdict(
-        "failed", note="3 of 6 runs; the fault is the one already named", diagnosis="as above"
+        "failed", note="3 of 6 runs; the fault is the one already named", diagnosis="as above", same_as="drop"
     )
     told = text(Report("mine.py:SGD", None, (REPORT["drop"], echo)))
     assert told.endswith("✗ The fault that is named shows in keep too.")

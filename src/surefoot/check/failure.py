@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any
 
 from surefoot.check import wording
 from surefoot.check.claim import Claim
@@ -15,12 +15,12 @@ from surefoot.check.protocol import Died, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
 from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
+from surefoot.check.wrong import Fault, Wrong, fault_in
 from surefoot.errors import InputError
-from surefoot.trace import Mismatch, Script, Trace
+from surefoot.trace import Mismatch, Script
 
-__all__ = ["Fault", "by_reuse", "fault_in", "tell_death", "tell_failure"]
+__all__ = ["by_reuse", "tell_death", "tell_failure"]
 
-Fault: TypeAlias = Mismatch | Raised
 # each smaller script that still ends the process costs a process: fewer tries, and less time for an answer
 DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
 
@@ -40,13 +40,6 @@ RAISES = "An exception in the middle of step() leaves some parameters moved, and
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
 
-def fault_in(recording: Recording, claim: Claim) -> Fault | None:
-    """Where a recording parts from a claim, or what the optimizer raised; None if neither."""
-    if isinstance(recording.outcome, Trace):
-        return claim.mismatch(recording.outcome)
-    return recording.outcome if isinstance(recording.outcome, Raised) else None
-
-
 def by_reuse(recorder: Recorder, claim: Claim, script: Script, dtype: str) -> bool:
     """Whether a script fails by the gradient tensors that it uses again, and would not with new ones."""
     if not script.reuse_gradients:
@@ -59,16 +52,15 @@ def tell_failure(
     recorder: Recorder,
     clause: Clause,
     claim: Claim,
-    wrong: list[tuple[Recording, Fault]],
-    runs: str,
+    wrong: Wrong,
     diagnosis: Diagnosis | None = None,
     said: str = "",
 ) -> Verdict:
-    """Say what failed, in how many `runs`, such as "2 of 3 runs", by the smallest script that still does.
+    """Say what failed, by the smallest script that still does.
 
     A diagnosis is told if it is true of that script too; else `said` is.
     """
-    first, found = wrong[0]
+    first, found = wrong.told[0]
     script = first.script
     if found.step:  # what comes after it does not matter
         script = dataclasses.replace(script, steps=script.steps[: found.step])
@@ -84,31 +76,11 @@ def tell_failure(
     matter = wording.options_that_matter(smallest, recorder.off)
     if diagnosis is not None and shown.trace is not None:
         said = diagnosis.told(shown.trace, matter) or said
-    mismatch, mend = None, ""
-    if isinstance(fault, Mismatch):
-        mismatch, how = fault, "part from the rule"
-        expected = wording.in_numbers(claim, smallest, fault)
-        _, came = wording.apart(fault.expected, fault.got)
-        # of a tensor that is called b, "b" would be the rule's buffer
-        place = fault.place if fault.slot != "w" or fault.name == "w" else f"w of {fault.place}"
-        got, where = f"{place} = {came}", wording.where(fault, first.dtype)
-    else:
-        clause, how = dataclasses.replace(clause, why=RAISES), "end in an exception"
-        expected, said = "a step, without an exception", why_it_raises(smallest)
-        got, where = f"{fault}\n{fault.line}".strip(), f"{fault.action} {fault.step or ''}".strip()
-        mend = "The traceback of the lines below ends where it raises."
-        words, cause, advice = NO_GRAD
-        if words in fault.said:
-            said, mend = cause, advice
-    note = f"{runs} {how}"
-    spare = sorted(set(recorder.off) - set(matter))
-    if spare and matter and again is not None:  # else nothing was left out to see
-        note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
     if unwritten and not said:
         said = READ_UNWRITTEN
     if isinstance(fault, Mismatch):
-        if keeps_lr(clause, claim.rule):
-            clause = dataclasses.replace(clause, why=KEEPS_LR)
+        mismatch, how = fault, "part from the rule"
+        told = _parted(clause, claim, smallest, fault, first.dtype)
         mend = mended(clause, claim.rule, said, smallest)
         if not said and shown.trace is not None:
             kind = shown.trace.dtypes.get(fault.name, "")
@@ -119,20 +91,51 @@ def tell_failure(
 
             said, other = low_precision(smallest, kind, follows)
             mend = other or mend
+        told |= {"diagnosis": said, "mend": mend}
+    else:
+        mismatch, how = None, "end in an exception"
+        told = _raised(fault, smallest)
+    note = f"{wrong.runs} {how}"
+    spare = sorted(set(recorder.off) - set(matter))
+    if spare and matter and again is not None:  # else nothing was left out to see
+        note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
     return clause.verdict(
         FAILED,
         note=note,
-        expected=expected,
-        got=got,
-        where=where,
         options=matter,
-        diagnosis=said,
         script=str(smallest),
         repro=_reproduction(recorder, smallest, first.dtype, mismatch, [EMPTY_IS_NAN] * unwritten)
         if again is not None
         else "",
-        mend=mend,
+        **told,
     )
+
+
+def _parted(clause: Clause, claim: Claim, script: Script, fault: Mismatch, dtype: str) -> dict[str, Any]:
+    """What a Verdict says of a number that is not the rule's."""
+    _, came = wording.apart(fault.expected, fault.got)
+    # of a tensor that is called b, "b" would be the rule's buffer
+    place = fault.place if fault.slot != "w" or fault.name == "w" else f"w of {fault.place}"
+    return {
+        "expected": wording.in_numbers(claim, script, fault),
+        "got": f"{place} = {came}",
+        "where": wording.where(fault, dtype),
+        "why": KEEPS_LR if keeps_lr(clause, claim.rule) else "",
+    }
+
+
+def _raised(fault: Raised, script: Script) -> dict[str, Any]:
+    """What a Verdict says of an exception."""
+    words, cause, advice = NO_GRAD
+    of_grad = words in fault.said
+    return {
+        "expected": "a step, without an exception",
+        "got": f"{fault}\n{fault.line}".strip(),
+        "where": f"{fault.action} {fault.step or ''}".strip(),
+        "diagnosis": cause if of_grad else why_it_raises(script),
+        "why": RAISES,
+        "mend": advice if of_grad else "The traceback of the lines below ends where it raises.",
+    }
 
 
 def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verdict:
@@ -146,7 +149,7 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
     outcome = recorder.play(smallest, recording.dtype).outcome
     if not isinstance(outcome, Died):  # with more time, it ends after all
         smallest, outcome = recording.script, recording.outcome
-    return dataclasses.replace(clause, why=ENDS).verdict(
+    return clause.verdict(
         FAILED,
         note=str(recording.outcome),
         expected="a step that ends",
@@ -155,6 +158,7 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
         diagnosis=why_it_raises(smallest).replace("It raises", "The process ends"),
         script=str(smallest),
         repro=_reproduction(recorder, smallest, recording.dtype, None),
+        why=ENDS,
         mend=MEND_END,
     )
 

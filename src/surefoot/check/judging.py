@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
-from surefoot.check.failure import Fault, by_reuse, fault_in, tell_death, tell_failure
+from surefoot.check.failure import by_reuse, tell_death, tell_failure
 from surefoot.check.followed import precision
 from surefoot.check.guess import Guess
 from surefoot.check.mends import NARROW
@@ -17,7 +17,7 @@ from surefoot.check.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, SHARED_COUNT, Clause, Verdict
 from surefoot.check.wording import listed
-from surefoot.check.wrong import Wrong, runs_away
+from surefoot.check.wrong import Fault, Wrong, fault_in, runs_away
 from surefoot.rules import Rule
 from surefoot.trace import Script, Set
 
@@ -38,7 +38,8 @@ class Judgement:
         self.recorder, self.plan, self.explains = recorder, plan, explains
         self.left = left  # options that the rule has no place for
         self.fault: Diagnosis | None = None
-        self.raised: set[str] = set()  # exceptions that were told of
+        self.named_by = ""  # the clause that has told of the fault
+        self.raised: dict[str, str] = {}  # exception → the clause that has told of it
         self.partings: set[str] | None = None  # see `own`
         self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
@@ -159,18 +160,17 @@ class Judgement:
         """A short verdict where another clause has told of all that is wrong here; else None."""
         clause = situation.clause
         if wrong.raises:
-            if wrong.traces or not wrong.exceptions <= self.raised:
+            if wrong.traces or not {*wrong.exceptions} <= self.raised.keys():
                 return None
-            note = f"{wrong.runs} end in an exception"
-            return clause.verdict(FAILED, note=note, diagnosis="The exception is told already.")
+            by, said = self.raised[wrong.exceptions[0]], "The exception is told already."
+            return _again(clause, f"{wrong.runs} end in an exception", said, by)
         if self.fault is not None and all(map(self.fault.claim.holds, wrong.traces)):
             note = f"{wrong.runs}; the fault is the one already named"
-            return clause.verdict(FAILED, note=note, diagnosis=self.fault.says)
+            return _again(clause, note, self.fault.says, self.named_by)
         explained = self.fault is not None and self.fault.complete
         if situation is PLAIN or not self.parts or explained or self.own(claim, wrong):
             return None
-        note = f"{wrong.runs} part from the rule"
-        return clause.verdict(FAILED, note=note, diagnosis=PARTS)
+        return _again(clause, f"{wrong.runs} part from the rule", PARTS, PLAIN.clause.id)
 
     def by_reuse(self, claim: Claim, wrong: Wrong) -> list[tuple[Recording, Fault]]:
         return [f for f in wrong.faults if by_reuse(self.recorder, claim, f[0].script, f[0].dtype)]
@@ -184,35 +184,28 @@ class Judgement:
 
     def tell(self, situation: Situation, claim: Claim, wrong: Wrong) -> Verdict:
         """Tell of what is wrong in full."""
-        clause, runs = situation.clause, wrong.runs
+        clause = situation.clause
         if wrong.raises:  # there is nothing to hold a diagnosis against
-            self.raised |= wrong.exceptions
-            return tell_failure(self.recorder, clause, claim, wrong.faults, runs)
-        faults = wrong.faults
+            self.raised = dict.fromkeys(wrong.exceptions, clause.id) | self.raised
+            return tell_failure(self.recorder, clause, claim, wrong)
         if situation is not PLAIN:
-            faults = self.own(claim, wrong) or faults
+            wrong = wrong.by(self.own(claim, wrong))
         if clause.id == "reused":
             of_reuse = self.by_reuse(claim, wrong)
             if not of_reuse and self.parts:
-                return clause.verdict(FAILED, note=f"{runs} part from the rule", diagnosis=PARTS)
-            faults = of_reuse or faults
+                return _again(clause, f"{wrong.runs} part from the rule", PARTS, PLAIN.clause.id)
+            wrong = wrong.by(of_reuse or wrong.told)
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
-            said = hint(clause.id, claim, [t for r, _ in faults if (t := r.trace)], [])
-            return tell_failure(self.recorder, clause, claim, faults, runs, None, said)
-        return self.explain(clause, claim, faults, wrong.recordings, runs)
+            said = hint(clause.id, claim, [t for r, _ in wrong.told if (t := r.trace)], [])
+            return tell_failure(self.recorder, clause, claim, wrong, None, said)
+        return self.explain(clause, claim, wrong)
 
-    def explain(
-        self,
-        clause: Clause,
-        claim: Claim,
-        wrong: list[tuple[Recording, Fault]],
-        recordings: list[Recording],
-        runs: str,
-    ) -> Verdict:
+    def explain(self, clause: Clause, claim: Claim, wrong: Wrong) -> Verdict:
         """Tell a failure, with what reproduces it, if something known does."""
-        traces = [t for r, _ in wrong if (t := r.trace)]
-        failed = {id(r) for r, _ in wrong}
-        others = [t for r in (*recordings, *self.recorder.plain) if id(r) not in failed and (t := r.trace)]
+        traces = [t for r, _ in wrong.told if (t := r.trace)]
+        failed = {id(r) for r, _ in wrong.told}
+        runs = (*wrong.recordings, *self.recorder.plain)
+        others = [t for r in runs if id(r) not in failed and (t := r.trace)]
         known = {id(t) for t in (*traces, *others)}
         others += [t for t in self.recorder.telling if id(t) not in known]
         diagnosis = diagnose(claim, traces, others)
@@ -229,14 +222,20 @@ class Judgement:
                 f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"
                 " them values with which they do nothing, by --option, and the rest is judged."
             )
-        verdict = tell_failure(self.recorder, clause, claim, wrong, runs, diagnosis, said)
+        verdict = tell_failure(self.recorder, clause, claim, wrong, diagnosis, said)
         if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
-            self.fault = self.fault or diagnosis
+            if self.fault is None:
+                self.fault, self.named_by = diagnosis, clause.id
             left = sum(not diagnosis.claim.holds(t) for t in traces) if diagnosis.first else 0
             if left:
                 note = f"{verdict.note}; the diagnosis does not explain {left} of them"
                 verdict = dataclasses.replace(verdict, note=note)
         return verdict
+
+
+def _again(clause: Clause, note: str, said: str, by: str) -> Verdict:
+    """A short verdict on what the clause `by` has told in full."""
+    return clause.verdict(FAILED, note=note, diagnosis=said, same_as=by)
 
 
 def _options(recording: Recording) -> str:

@@ -96,7 +96,7 @@ def _tell(report: Report, id: str, expected: Mapping[str, str]) -> None:
     import pytest
 
     from surefoot.check.report import text
-    from surefoot.check.report.words import echoes
+    from surefoot.check.report.words import told_by
 
     __tracebackhide__ = True
     verdict = next((v for v in report.verdicts if v.clause.id == id), None)
@@ -108,8 +108,5 @@ def _tell(report: Report, id: str, expected: Mapping[str, str]) -> None:
     if marked is not None and id not in expected:  # it shows what an expected one has told
         pytest.xfail(marked)
     if verdict.outcome == FAILED:
-        told = [verdict]
-        if echoes(verdict):  # what it refers to comes first
-            others = [v for v in report.failures if not echoes(v)]
-            told = ([v for v in others if v.clause.id in verdict.diagnosis.split()] or others[:1]) + told
-        pytest.fail(text(replace(report, verdicts=tuple(told))), pytrace=False)
+        told = (*told_by(verdict, report.verdicts), verdict)  # what it refers to comes first
+        pytest.fail(text(replace(report, verdicts=told)), pytrace=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from surefoot.check.protocol import DEFAULT_DTYPE, Patient
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED, Clause, Verdict
@@ -56,8 +55,7 @@ def untouched(patient: Patient, patched: Collection[str] | None) -> Verdict:
     says += ["it changes the default dtype"] * (DEFAULT_DTYPE in patched)
     module = "torch" if name.startswith("torch.") else name.rpartition(".")[0]
     given = "".join(f", {k}={v!r}" for k, v in signature.call(patient.given).items())
-    clause = UNTOUCHED if names else replace(UNTOUCHED, why=WHY_DTYPE, mend=MEND_DTYPE)
-    return clause.verdict(
+    return UNTOUCHED.verdict(
         FAILED,
         note=" and ".join(says),
         expected=f"{name} as torch has it" if names else "the default dtype that torch has",
@@ -69,4 +67,6 @@ def untouched(patient: Patient, patched: Collection[str] | None) -> Verdict:
             name=signature.name,
             given=given,
         ),
+        why="" if names else WHY_DTYPE,
+        mend="" if names else MEND_DTYPE,
     )

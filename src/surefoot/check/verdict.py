@@ -73,8 +73,10 @@ class Verdict:
         where: where they first part: step, tensor, element.
         options: the options under which it fails, without those that do not matter.
         diagnosis: the known mistake or convention that reproduces what came, if one does.
+        same_as: the id of the clause that has told this fault in full, if this only shows it again.
         script: the smallest script that still fails, if a script found it.
         repro: a few lines with torch alone that show the fault: their last assert fails, or they raise.
+        why: why it matters, where that is more precise than what the clause says.
         mend: how to mend it, where that is more precise than the clause's own advice.
         expected_failure: the reason the user gave for expecting this failure.
     """
@@ -87,8 +89,10 @@ class Verdict:
     where: str = ""
     options: Options = field(default_factory=dict)
     diagnosis: str = ""
+    same_as: str = ""
     script: str = ""
     repro: str = ""
+    why: str = ""
     mend: str = ""
     expected_failure: str | None = None
 

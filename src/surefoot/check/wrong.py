@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeAlias
 
 from surefoot.check.claim import Claim
-from surefoot.check.failure import Fault
 from surefoot.check.protocol import Raised
 from surefoot.check.recording import Recording
 from surefoot.errors import InputError
-from surefoot.trace import Trace
+from surefoot.trace import Mismatch, Trace
 from surefoot.trace.values import elements
 
-__all__ = ["Wrong", "runs_away"]
+__all__ = ["Fault", "Wrong", "fault_in", "runs_away"]
+
+Fault: TypeAlias = Mismatch | Raised
 
 FAR = 1e30  # for a float32, too, its squares are near the end
 
 
+def fault_in(recording: Recording, claim: Claim) -> Fault | None:
+    """Where a recording parts from a claim, or what the optimizer raised; None if neither."""
+    if isinstance(recording.outcome, Trace):
+        return claim.mismatch(recording.outcome)
+    return recording.outcome if isinstance(recording.outcome, Raised) else None
+
+
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """The first fault of each run that parts from the rule; and all runs that were judged."""
+    """What is wrong in one situation.
+
+    Args:
+        faults: the first fault of each run that parts from the rule.
+        recordings: all runs that were judged.
+        telling: the faults that it is told by, where not all are.
+    """
 
     faults: list[tuple[Recording, Fault]]
     recordings: list[Recording]
+    telling: list[tuple[Recording, Fault]] = dataclasses.field(default_factory=list)
+
+    def by(self, faults: list[tuple[Recording, Fault]]) -> Wrong:
+        """The same, told by these faults."""
+        return dataclasses.replace(self, telling=faults)
+
+    @property
+    def told(self) -> list[tuple[Recording, Fault]]:
+        return self.telling or self.faults
 
     @property
     def runs(self) -> str:
+        """In how many runs, such as "2 of 3 runs"."""
         return f"{len(self.faults)} of {len(self.recordings)} runs"
 
     @property
@@ -38,8 +63,9 @@ class Wrong:
         return len(self.traces) < len(self.faults)
 
     @property
-    def exceptions(self) -> set[str]:
-        return {f"{f.kind}: {f.said}\n{f.line}" for _, f in self.faults if isinstance(f, Raised)}
+    def exceptions(self) -> list[str]:
+        said = (f"{f.kind}: {f.said}\n{f.line}" for _, f in self.faults if isinstance(f, Raised))
+        return list(dict.fromkeys(said))
 
 
 def runs_away(recording: Recording, claim: Claim) -> bool:

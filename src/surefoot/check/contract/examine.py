@@ -9,27 +9,15 @@ from typing import Any
 
 from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
-from surefoot.check.contract.diagnose import diagnose
 from surefoot.check.contract.facts import UNREADY
-from surefoot.check.contract.faults import COMPANY, MIXED_UP, fault_of
+from surefoot.check.contract.faults import fault_of
 from surefoot.check.contract.judge import Finding
-from surefoot.check.contract.mending import (
-    MEND_CLOSURE,
-    MEND_UNMADE,
-    MEND_UNREADY,
-    NEVER,
-    NOT_MADE,
-    UNMADE,
-    instead,
-    of_constructor,
-    of_failure,
-    of_step,
-)
+from surefoot.check.contract.mending import MEND_CLOSURE, advice, instead
 from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.repro import reproduction
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.protocol import Died, Examination, Options, Patient, Plan
-from surefoot.check.verdict import DIFFERS, ENDS, FAILED, MEND_END, NOT_APPLICABLE, PASSED, REFUSED, Verdict
+from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, REFUSED, Verdict
 from surefoot.errors import InputError
 
 __all__ = ["examine"]
@@ -211,7 +199,9 @@ class _Work:
 
             said = f"The fault is the one that {self.told[fault]} has named."
             whole = clause.verdict(FAILED, note=finding.note, expected=finding.expected, got=finding.got)
-            return clause.verdict(FAILED, note=short(whole), options=options, diagnosis=said)
+            return clause.verdict(
+                FAILED, note=short(whole), options=options, diagnosis=said, same_as=self.told[fault]
+            )
         if fault:
             self.told[fault] = clause.id
         with self.patient.hurried(1.0) if finding.died else contextlib.nullcontext():
@@ -225,26 +215,7 @@ class _Work:
             if compared and (why := self.questions.again(need, options)):
                 return clause.verdict(NOT_APPLICABLE, note=why)
         used = {**self.patient.signature.call(self.questions.given), **options}
-        diagnosis = diagnose(clause.id, finding.note, *finding.values, used)
-        mend = of_failure(clause.id, finding.note, fault == MIXED_UP)
-        if fault == COMPANY:
-            diagnosis, mend = diagnosis or COMPANY, CLAUSES["company"].mend
         repro = reproduction(clause.probe, self.patient.signature, used, case, finding.claim)
-        if clause.id == "checkpoint-file" and not finding.raised:  # it is read, and the run goes on otherwise
-            clause = dataclasses.replace(clause, why=CLAUSES["resume"].why)
-        if clause.id == "steps" and finding.raised and finding.raised["action"] == "construction":
-            clause = dataclasses.replace(clause, why=UNMADE)
-            diagnosis, mend = NOT_MADE, of_constructor(finding.note) or MEND_UNMADE
-        elif clause.id == "steps" and not finding.died:
-            # an option that was given may need what is not here, as capturable a GPU
-            asked = bool(options or set(self.questions.given) - {"lr"})
-            mend = of_step(finding.note, finding.where if finding.raised else "", not asked)
-            clause = clause if asked else dataclasses.replace(clause, why=NEVER)
-        of_groups = clause.id == "steps" and "has no attribute 'param_groups'" in finding.note
-        if (of_groups or clause.id == "is-optimizer") and self.questions.fact("an optimizer") == UNREADY:
-            diagnosis, mend = f"{UNREADY.capitalize()}.", MEND_UNREADY
-        if finding.died:
-            clause, mend = dataclasses.replace(clause, why=ENDS), MEND_END
         return clause.verdict(
             FAILED,
             note=finding.note,
@@ -252,7 +223,6 @@ class _Work:
             got=finding.got,
             where=finding.where,
             options={**self.questions.base, **options},
-            diagnosis=diagnosis,
             repro=repro,
-            mend=mend,
+            **advice(clause, finding, options, self.questions, fault),
         )

@@ -1,24 +1,22 @@
-"""How a failed clause is mended, where what came says more than the clause's own advice can."""
+"""Why a failure matters and how it is mended, where what came says more than the clause itself can."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
+from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.contract.facts import UNREADY
+from surefoot.check.contract.faults import COMPANY, MIXED_UP
+from surefoot.check.contract.judge import Finding
+from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.tools import OF_AN_OPTIMIZER
+from surefoot.check.protocol import Options
+from surefoot.check.verdict import ENDS, MEND_END
 
-__all__ = [
-    "MEND_CLOSURE",
-    "MEND_UNMADE",
-    "MEND_UNREADY",
-    "NEVER",
-    "NOT_MADE",
-    "UNMADE",
-    "instead",
-    "of_constructor",
-    "of_failure",
-    "of_step",
-]
+__all__ = ["MEND_CLOSURE", "advice", "instead", "of_constructor"]
 
 MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
 UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
@@ -44,6 +42,45 @@ OUT_OF_PLACE = (
 NEVER = "An optimizer whose plain step does not work trains nothing."
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
+
+
+def advice(
+    clause: Probed, finding: Finding, options: Options, questions: Questions, fault: Any
+) -> dict[str, str]:
+    """Say what reproduces a failure, why it matters and how to mend it, as far as the clause does not.
+
+    Args:
+        clause: the clause that failed.
+        finding: in what way.
+        options: with which options.
+        questions: that can be asked to find out.
+        fault: what it shows, by `fault_of`.
+
+    Returns:
+        Parts of the Verdict: diagnosis, why and mend.
+    """
+    id, note = clause.id, finding.note
+    given = questions.given
+    used = {**questions.patient.signature.call(given), **options}
+    why, diagnosis = "", diagnose(id, note, *finding.values, used)
+    mend = _of_failure(id, note, fault == MIXED_UP)
+    if fault == COMPANY:
+        diagnosis, mend = diagnosis or COMPANY, CLAUSES["company"].mend
+    if id == "checkpoint-file" and not finding.raised:  # it is read, and the run goes on otherwise
+        why = CLAUSES["resume"].why
+    if id == "steps" and finding.raised and finding.raised["action"] == "construction":
+        why, diagnosis, mend = UNMADE, NOT_MADE, of_constructor(note) or MEND_UNMADE
+    elif id == "steps" and not finding.died:
+        # an option that was given may need what is not here, as capturable a GPU
+        asked = bool(options or set(given) - {"lr"})
+        mend = _of_step(note, finding.where if finding.raised else "", not asked)
+        why = "" if asked else NEVER
+    of_groups = id == "steps" and "has no attribute 'param_groups'" in note
+    if (of_groups or id == "is-optimizer") and questions.fact("an optimizer") == UNREADY:
+        diagnosis, mend = f"{UNREADY.capitalize()}.", MEND_UNREADY
+    if finding.died:
+        why, mend = ENDS, MEND_END
+    return {"diagnosis": diagnosis, "why": why, "mend": mend}
 
 
 def instead(name: str, said: str) -> str:
@@ -78,7 +115,7 @@ def of_constructor(said: str) -> str:
     return ""
 
 
-def of_step(what: str, where: str, plain: bool) -> str:
+def _of_step(what: str, where: str, plain: bool) -> str:
     """Say how a step is mended that raises, or moves nothing; "" if some options do not go together.
 
     Args:
@@ -87,7 +124,7 @@ def of_step(what: str, where: str, plain: bool) -> str:
         plain: whether it takes no option beside those that were given.
 
     Example:
-        >>> of_step("NameError: name 'lr' is not defined", "line 12: p.sub_(lr * g)", True)
+        >>> _of_step("NameError: name 'lr' is not defined", "line 12: p.sub_(lr * g)", True)
         'step() raises by itself: mend line 12: p.sub_(lr * g)'
     """
     if "a leaf Variable that requires grad" in what:
@@ -97,7 +134,7 @@ def of_step(what: str, where: str, plain: bool) -> str:
     return f"step() raises by itself: mend {where}" if plain and where else ""
 
 
-def of_failure(id: str, what: str, mixed_up: bool) -> str:
+def _of_failure(id: str, what: str, mixed_up: bool) -> str:
     """Say how to mend it, or nothing where the clause says it best.
 
     Args:

@@ -79,7 +79,7 @@ def summary(report: Report) -> str:
 
 def echoes(verdict: Verdict) -> bool:
     """Whether a failure only shows again what another one has told in full."""
-    return verdict.failed and bool(verdict.diagnosis) and not verdict.expected and not verdict.repro
+    return verdict.failed and bool(verdict.same_as)
 
 
 def told_by(verdict: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -87,7 +87,8 @@ def told_by(verdict: Verdict, verdicts: Sequence[Verdict]) -> list[Verdict]:
     if not echoes(verdict):
         return []
     others = [v for v in verdicts if v.outcome == FAILED and not echoes(v)]
-    named = [v for v in others if v.clause.id in verdict.diagnosis.split()]
+    named = [v for v in others if v.clause.id == verdict.same_as]
+    # what it was told by may itself have turned out to be no failure
     return named or [v for v in others if v.clause.group == verdict.clause.group]
 
 
@@ -112,7 +113,7 @@ def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
         "where": verdict.where,
         "with": settings(verdict.options),
         "diagnosis": verdict.diagnosis,
-        "why": clause.why,
+        "why": verdict.why or clause.why,
         "to mend": verdict.mend or clause.mend,
         "expected, since": verdict.expected_failure or "",
         "smallest script": verdict.script,
