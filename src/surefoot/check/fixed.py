@@ -6,28 +6,19 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from surefoot.check.hypers import KNOWN
 from surefoot.check.wording import listed
 from surefoot.check.words import Words
 from surefoot.rules import Rule
 
 __all__ = ["fixed", "missing"]
 
-# the usual values of those without which a rule says nothing; the most usual first
-USUAL = {
-    "momentum": (0.9, 0.99, 0.95, 0.8, 0.5),
-    "beta1": (0.9, 0.5, 0.95),
-    "beta2": (0.999, 0.98, 0.99, 0.95, 0.9),
-    "alpha": (0.99, 0.9, 0.95),
-    "rho": (0.9, 0.95, 0.99),
-    "eps": (1e-8, 1e-9, 1e-6, 1e-7, 1e-10, 1e-5, 1e-12, 1e-15),
-}
-
 
 def missing(rule: Rule, words: Words) -> list[str]:
     """The averages' coefficients, and ε, that a rule has and the optimizer has no option for."""
     offered = set(words.hyper.values())
     offered |= {"beta1", "beta2"} if "betas" in offered else set()
-    names = [name for name in rule.defaults if name in USUAL]
+    names = [n for n in rule.defaults if n in KNOWN and KNOWN[n].in_code]
     if {"alpha", "beta2"} & set(names):  # RMSprop without momentum is RMSprop; SGD without is another
         names = [n for n in names if n != "momentum"]
     return [n for n in names if n not in offered]
@@ -37,7 +28,7 @@ def fixed(rule: Rule, words: Words) -> Iterator[Rule]:
     """Yield a rule with each combination of usual values for what is missing, but that of its defaults."""
     default = rule.defaults
     names = missing(rule, words)
-    for values in itertools.product(*(dict.fromkeys((default[n], *USUAL[n])) for n in names)):
+    for values in itertools.product(*(dict.fromkeys((default[n], *KNOWN[n].in_code)) for n in names)):
         chosen: dict[str, Any] = {n: v for n, v in zip(names, values, strict=True) if v != default[n]}
         if not chosen:
             continue

@@ -13,12 +13,13 @@ from dataclasses import replace
 from fractions import Fraction
 
 from surefoot.check.claim import Claim
+from surefoot.check.hypers import MEANT, PLAIN_NAMES, TRIED
 from surefoot.check.naming import read_name
 from surefoot.check.protocol import Died, Patient, Raised
 from surefoot.check.scripts import few
 from surefoot.check.variants import variants
 from surefoot.check.wording import listed
-from surefoot.check.words import MEANT, PLAIN_NAMES, TRIED, Words
+from surefoot.check.words import Words
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Trace
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from surefoot.check.hypers import TRIED
 from surefoot.check.protocol import Options
-from surefoot.check.words import TRIED, Words
+from surefoot.check.words import Words
 from surefoot.trace import Group, Move, Script, Set, Step
 from surefoot.trace.values import build
 

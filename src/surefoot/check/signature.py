@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from surefoot.check.hypers import SYNONYMS, TRIED
 from surefoot.check.keys import group_keys
 from surefoot.check.needed import usual_values
 from surefoot.check.protocol import Signature
-from surefoot.check.words import SYNONYMS, TRIED
 from surefoot.errors import InputError
 
 __all__ = ["describe"]

@@ -9,72 +9,15 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from surefoot.check.hypers import ALWAYS, PLAIN_NAMES, RATES, SYNONYMS, TRIED
 from surefoot.check.protocol import Options, Signature
 from surefoot.rules import Rule
 from surefoot.rules.hypers import HYPERS
 
-__all__ = ["MEANT", "PLAIN_NAMES", "RATES", "SYNONYMS", "TRIED", "Words", "combinations"]
+__all__ = ["Words", "combinations"]
 
-# other names under which authors offer a hyperparameter
-SYNONYMS = {
-    "learning_rate": "lr",
-    "step_size": "lr",
-    "mu": "momentum",
-    "beta": "momentum",
-    "momentum_factor": "momentum",
-    "wd": "weight_decay",
-    "use_nesterov": "nesterov",
-    "epsilon": "eps",
-    "beta_1": "beta1",  # in Keras
-    "beta_2": "beta2",
-    "b1": "beta1",  # in optax
-    "b2": "beta2",
-    "ams_grad": "amsgrad",
-    "ams_bound": "amsgrad",
-}
-# those that can be meant as nothing else
-PLAIN_NAMES = SYNONYMS.keys() - {"mu", "beta"}
-# what is the learning rate where nothing is called so, the likeliest first
-RATES = ("eta", "stepsize", "step", "rate", "lrate", "learn_rate", "alpha", "gamma")
-
-# hyperparameter → names that are often meant as it; both in the order of likelihood
-MEANT = {
-    "lr": RATES,
-    "alpha": ("rho", "beta", "beta2", "decay", "gamma", "decay_rate", "smoothing"),
-    "rho": ("alpha", "beta", "decay", "gamma", "decay_rate"),
-    "beta1": ("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
-    "beta2": ("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
-    "momentum": ("m", "mom", "beta", "mu", "rho", "alpha", "gamma", "friction", "momentum_coeff"),
-    "eps": ("delta", "damping", "tau"),
-    # not decay: that of the learning rate is called so, too
-    "weight_decay": ("l2", "lam", "lambda_", "lambd", "reg", "l2_reg", "l2_penalty", "penalty"),
-}
-
-# The value in every script, and the one it is changed to. All are powers of two or 1 minus one: short runs
-# are exact. 1−μ ≠ μ and 1−τ ≠ μ, so that none stands for another. ε is large, since a usual one hides bugs.
-TRIED: dict[str, tuple[Any, Any]] = {
-    "lr": (Fraction(1, 4), Fraction(1, 8)),
-    "momentum": (Fraction(3, 4), Fraction(7, 8)),
-    "dampening": (Fraction(1, 2), Fraction(3, 4)),
-    "weight_decay": (Fraction(1, 8), Fraction(1, 16)),
-    "nesterov": (True, True),
-    "maximize": (True, True),
-    "betas": ((Fraction(1, 2), Fraction(3, 4)), (Fraction(3, 4), Fraction(7, 8))),
-    "beta1": (Fraction(1, 2), Fraction(3, 4)),
-    "beta2": (Fraction(3, 4), Fraction(7, 8)),
-    "eps": (Fraction(1, 8), Fraction(1, 16)),
-    "alpha": (Fraction(3, 4), Fraction(7, 8)),
-    "rho": (Fraction(3, 4), Fraction(7, 8)),
-    "amsgrad": (True, True),
-    "centered": (True, True),
-    "lr_decay": (Fraction(1, 2), Fraction(1, 4)),
-    "initial_accumulator_value": (Fraction(1, 2), Fraction(1, 2)),
-    "momentum_decay": (Fraction(1, 4), Fraction(1, 8)),
-}
-# nobody switches these off
-ALWAYS = {"lr", "betas", "beta1", "beta2", "eps", "alpha", "rho"}
-# The same for hyperparameters that only the user's own rule has: fractions, numbers above 1, whole numbers.
-# None is a value that another option is tried with.
+# With what hyperparameters are tried that only the user's own rule has: fractions, numbers above 1, whole
+# numbers. None is a value that another option is tried with.
 _SHARES = (Fraction(5, 8), Fraction(7, 16), Fraction(11, 16), Fraction(9, 16), Fraction(13, 16))
 _LARGER = (Fraction(3, 2), Fraction(5, 4), Fraction(7, 4), Fraction(9, 8), Fraction(11, 8))
 _WHOLE = (2, 3, 4, 5, 6)

@@ -7,7 +7,16 @@ from typing import Any, TypeAlias
 import torch
 
 from surefoot.check.contract.clause import Claims, Make, clause
-from surefoot.check.contract.settings import MATRICES, VECTOR, alternatives, contexts, everything, invalid
+from surefoot.check.contract.settings import (
+    MATRICES,
+    VECTOR,
+    alternatives,
+    contexts,
+    everything,
+    hypers,
+    invalid,
+    of_groups,
+)
 from surefoot.check.contract.tools import gradient, lacks, run, state, weight
 
 Shapes: TypeAlias = "list[list[int]]"  # of the weights that a probe steps
@@ -157,9 +166,7 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any], sha
     why="Layers are given learning rates and decays of their own; group 0's for all is another run.",
     mend="Inside the loop over self.param_groups read every option from `group`, never from self or group 0.",
     over="rich",
-    cases=lambda signature: [
-        {"option": o, "value": v} for o, v in alternatives(signature) if o not in ("foreach", "fused")
-    ],
+    cases=lambda signature: [{"option": o, "value": v} for o, v in of_groups(signature)],
     needs=["repeatable", "visible", "groups", "uncoupled"],
     refusal="in different parameter groups",
     quick=True,
@@ -195,6 +202,10 @@ def two_groups(make: Make, other: dict[str, Any]) -> Claims:
     ]
 
 
+# what schedulers, and their users, change during a run
+SCHEDULED = ("lr", "momentum", "weight_decay", "dampening", "betas", "alpha", "maximize", "nesterov")
+
+
 def _starts(state: dict[str, Any], value: Any) -> str | None:
     """What of a state begins with this value."""
     return next((name for name, held in state.items() if held == value), None)
@@ -209,7 +220,7 @@ def _starts(state: dict[str, Any], value: Any) -> str | None:
     cases=lambda signature: [
         {"option": o, "value": v, "shapes": shapes}
         for o, v in alternatives(signature, again=True)
-        if o in ("lr", "momentum", "weight_decay", "dampening", "betas", "alpha", "maximize", "nesterov")
+        if hypers(signature)[o] in SCHEDULED
         for shapes in (MATRICES, VECTOR)
     ],
     refuses=("ValueError",),
@@ -234,6 +245,9 @@ def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
     if [w.tolist() for w in a] == [w.tolist() for w in c]:
         return f"{option} changes nothing here, not even from the start"  # for option-effect to tell
     changed = [w.tolist() for w in a] != [w.tolist() for w in b]
-    if option == "lr" and not changed and (held := _starts(first, torch.full_like(b[0], old).tolist())):
-        return {"differs": f"lr is only the start value of state[{held!r}], which then goes its own way"}
+    lr = option in ("lr", "learning_rate", "step_size")
+    if lr and not changed and (held := _starts(first, torch.full_like(b[0], old).tolist())):
+        return {
+            "differs": f"{option} is only the start value of state[{held!r}], which then goes its own way"
+        }
     return [(f"{option}={value}, written into the group after step 1, changes the next steps", True, changed)]

@@ -11,7 +11,7 @@ from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
 from surefoot.check.contract.facts import NO_OPTIMIZER, UNREADY
 from surefoot.check.contract.judge import Finding, judge
-from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, settings
+from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, hypers, settings
 from surefoot.check.contract.tools import NEEDS, OF_AN_OPTIMIZER
 from surefoot.check.protocol import SAYS_SO, Answer, Died, Options, Patient, Raised
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, PASSED
@@ -98,9 +98,10 @@ class Questions:
     def rich(self) -> dict[str, Any]:
         """Return a setting in which much is going on: all number options that go with each other."""
         chosen: dict[str, Any] = {}
+        meant = hypers(self.patient.signature)
         for option, value in alternatives(self.patient.signature):
             tried = {**chosen, option: value}
-            if option not in APART and option not in self.given and self.works(tried):
+            if meant[option] not in APART and option not in self.given and self.works(tried):
                 chosen = tried
         return chosen
 
@@ -122,7 +123,8 @@ class Questions:
         if clause.over in ("rich", "flags"):
             rich = self.rich()
             yield rich
-            flags = [(o, v) for o, v in alternatives(self.patient.signature) if o in FLAGS]
+            meant = hypers(self.patient.signature)
+            flags = [(o, v) for o, v in alternatives(self.patient.signature) if meant[o] in FLAGS]
             yield from (
                 {**rich, o: v} for o, v in flags if clause.over == "flags" and self.works({**rich, o: v})
             )
