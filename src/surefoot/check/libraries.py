@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from surefoot.check import slots
 from surefoot.rules import Rule, rule
 from surefoot.rules.numbers import maximum, sqrt
 
@@ -14,7 +15,7 @@ __all__ = ["elsewhere", "two_points"]
 @rule(
     title="RMSprop with ε under the root, as optax scales by it",
     exact=False,
-    slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"},
+    slots=slots.RMSPROP,
     source="optax.scale_by_rms(eps_in_sqrt=True)",
 )
 def rmsprop_under(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):
@@ -29,7 +30,7 @@ def rmsprop_under(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):
 @rule(
     title="Adam that keeps the largest of the corrected second moments, as in optax",
     exact=False,
-    slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    slots=slots.ADAM,
     source="optax.scale_by_amsgrad",
 )
 def amsgrad_corrected(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
@@ -59,7 +60,7 @@ def nadam_unscheduled(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
 @rule(
     title="Adam with ε̂, added to the root before its correction, as in Keras and TensorFlow",
     exact=False,
-    slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    slots=slots.ADAM,
     source="Kingma & Ba 2015, the last lines of section 2; keras.optimizers.Adam",
 )
 def adam_hat(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
@@ -100,8 +101,7 @@ def adagrad_under(w, d, t=0, v="initial_accumulator_value", *, lr, lr_decay, ini
 
 
 def _rmsprop_keras(name: str, title: str, start: int, source: str) -> Rule:
-    @rule(name=name, title=title, exact=False, source=source,
-          slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"})  # fmt: skip
+    @rule(name=name, title=title, exact=False, source=source, slots=slots.RMSPROP)
     def rmsprop(w, d, v=start, a=0, b=0, *, lr, alpha, eps, momentum, centered):
         v = yield "v", alpha * v + (1 - alpha) * d**2
         if centered:
@@ -152,7 +152,7 @@ def sgd_unconditional(w, d, b=None, *, lr, momentum, dampening, nesterov):
 @rule(
     title="Adamax with ε added after the maximum, as in Keras and optax",
     exact=True,
-    slots={"t": "step", "m": "exp_avg", "v": "exp_inf"},
+    slots=slots.ADAMAX,
     source="keras.optimizers.Adamax; optax.adamax",
 )
 def adamax_after(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):

@@ -16,6 +16,7 @@ from surefoot.check.mistakes_adaptive import (
     ADAMAX_MISTAKES,
     LION_MISTAKES,
     RMSPROP_MISTAKES,
+    UPHILL,
 )
 from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hypers import hyper_for
@@ -197,7 +198,7 @@ SGD_MISTAKES = (
          gradient=lambda h, w, g: -(g + h.weight_decay * w) if h.maximize else g + h.weight_decay * w),
     _sgd("maximize ignored", "maximize is accepted and never used",
          gradient=lambda h, w, g: g + h.weight_decay * w),
-    _sgd("uphill", "the step goes uphill: it is added, not subtracted", moves=lambda h, w, u: w + h.lr * u),
+    _sgd("uphill", UPHILL, moves=lambda h, w, u: w + h.lr * u),
     _sgd("minimize flipped", "the gradient's sign is turned when maximize is off, not when it is on",
          gradient=lambda h, w, g: (g if h.maximize else -g) + h.weight_decay * w),
     # the step
@@ -236,4 +237,4 @@ def mistakes_in(rule: Rule) -> tuple[Rule, ...]:
 
 def climbs(mistake: Rule) -> bool:
     """Whether with this mistake no step can lead downhill."""
-    return "goes uphill" in (mistake.mistake or "")
+    return mistake.mistake == UPHILL

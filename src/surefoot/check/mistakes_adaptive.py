@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from surefoot.check import slots
 from surefoot.rules import Rule, rule
 from surefoot.rules.numbers import maximum, sign, sqrt
 
-__all__ = ["ADAGRAD_MISTAKES", "ADAMAX_MISTAKES", "ADAM_MISTAKES", "LION_MISTAKES", "RMSPROP_MISTAKES"]
+__all__ = [
+    "ADAGRAD_MISTAKES",
+    "ADAMAX_MISTAKES",
+    "ADAM_MISTAKES",
+    "LION_MISTAKES",
+    "RMSPROP_MISTAKES",
+    "UPHILL",
+]
 
 CONSTANTS = (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)  # what is usual for ε, put in a second time as a number
+UPHILL = "the step goes uphill: it is added, not subtracted"
 BESIDES = "a constant of {:g} is added under the root, besides ε"
 
 
@@ -39,8 +48,7 @@ def _adam(
     largest: Callable[[Any, Any, Any], Any] = lambda old, new, t: new,
     scaled: bool = False,
 ) -> Rule:
-    @rule(name=name, exact=False, mistake=mistake,
-          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
+    @rule(name=name, exact=False, mistake=mistake, slots=slots.ADAM)
     def adam(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):  # type: ignore[no-untyped-def]
         if swapped:
             beta1, beta2 = beta2, beta1
@@ -63,8 +71,7 @@ def _adam(
 
 
 def _adam_turned(name: str, mistake: str, *, decoupled: bool) -> Rule:
-    @rule(name=name, exact=False, mistake=mistake,
-          slots={"t": "step", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"})  # fmt: skip
+    @rule(name=name, exact=False, mistake=mistake, slots=slots.ADAM)
     def adam(w, g, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad, weight_decay, maximize):  # type: ignore[no-untyped-def]
         turn = -1 if maximize else 1
         d = turn * (g if decoupled else g + weight_decay * w)
@@ -106,8 +113,7 @@ ADAM_MISTAKES = (
           squares=lambda d, m: m**2),
     _adam("corrected, stored", "the means are stored bias-corrected, and the next step goes on from those",
           stored=True),
-    _adam("uphill", "the step goes uphill: it is added, not subtracted",
-          lambda m, v, c1, c2, eps: -_root(m, v, c1, c2, eps)),
+    _adam("uphill", UPHILL, lambda m, v, c1, c2, eps: -_root(m, v, c1, c2, eps)),
     _adam("swapped", "the two betas are swapped: the first is taken for the squares, the second for the mean",
           swapped=True),
     _adam("old largest", "AMSGrad divides by the largest mean from before the step",
@@ -144,8 +150,7 @@ def _rmsprop(
     means: tuple[Callable[..., Any], Callable[..., Any]] = (_mixed, _mixed),
     reads_old: bool = False,
 ) -> Rule:
-    @rule(name=name, exact=False, mistake=mistake,
-          slots={"v": "square_avg", "a": "grad_avg", "b": "momentum_buffer"})  # fmt: skip
+    @rule(name=name, exact=False, mistake=mistake, slots=slots.RMSPROP)
     def rmsprop(w, d, v=0, a=0, b=0, *, lr, alpha, eps, momentum, centered):  # type: ignore[no-untyped-def]
         old = (v - a**2 if centered else v) + 0 * d  # a number of d's kind, which a start of 0 is not
         v = yield "v", means[0](alpha, v, d**2)
@@ -163,8 +168,7 @@ def _rmsprop(
 
 RMSPROP_MISTAKES = (
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
-    _rmsprop("uphill", "the step goes uphill: it is added, not subtracted",
-             lambda d, v, eps: -d / (sqrt(v) + eps)),
+    _rmsprop("uphill", UPHILL, lambda d, v, eps: -d / (sqrt(v) + eps)),
     _rmsprop("not stored", "the mean of squares starts anew at each step: it is not stored",
              means=(lambda share, v, d: (1 - share) * d, _mixed)),
     _rmsprop("whole", "the square enters its mean whole, not times 1 − α", means=(_whole, _mixed)),
@@ -193,7 +197,7 @@ LION_MISTAKES = (
           lambda d, m, b1, b2: _mixed(b1, m, d), lambda d, m, new, b1, b2: sign(_mixed(b1, m, d))),
     _lion("no sign", "the sign is not taken: the step is as large as the mean",
           lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: _mixed(b1, m, d)),
-    _lion("uphill", "the step goes uphill: it is added, not subtracted",
+    _lion("uphill", UPHILL,
           lambda d, m, b1, b2: _mixed(b2, m, d), lambda d, m, new, b1, b2: -sign(_mixed(b1, m, d))),
 )  # fmt: skip
 
@@ -221,13 +225,12 @@ ADAGRAD_MISTAKES = (
     _adagrad("no root", "the root of the sum of squares is left out", lambda d, v, eps: d / (v + eps)),
     _adagrad("not stored", "the sum of squares starts anew at each step: it is not stored",
              keeps=lambda v, d: 0 * v + d**2),
-    _adagrad("uphill", "the step goes uphill: it is added, not subtracted",
-             lambda d, v, eps: -d / (sqrt(v) + eps)),
+    _adagrad("uphill", UPHILL, lambda d, v, eps: -d / (sqrt(v) + eps)),
 )  # fmt: skip
 
 
 def _adamax(name: str, mistake: str, *, corrected: bool = True, sign: int = 1, after: bool = False) -> Rule:
-    @rule(name=name, mistake=mistake, slots={"t": "step", "m": "exp_avg", "v": "exp_inf"})
+    @rule(name=name, mistake=mistake, slots=slots.ADAMAX)
     def adamax(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):  # type: ignore[no-untyped-def]
         t = yield "t", t + 1
         m = yield "m", beta1 * m + (1 - beta1) * d
@@ -240,5 +243,5 @@ def _adamax(name: str, mistake: str, *, corrected: bool = True, sign: int = 1, a
 ADAMAX_MISTAKES = (
     _adamax("uncorrected", "the bias correction is left out", corrected=False),
     _adamax("uncorrected, ε after", "the bias correction is left out", corrected=False, after=True),
-    _adamax("uphill", "the step goes uphill: it is added, not subtracted", sign=-1),
+    _adamax("uphill", UPHILL, sign=-1),
 )
