@@ -17,7 +17,7 @@ from surefoot.errors import InputError
 from surefoot.train import sharable, threads
 from surefoot.train.fitting import fit
 from surefoot.train.run import Interrupted
-from surefoot.train.shared import Way
+from surefoot.train.shared import Pace, Way
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -93,8 +93,8 @@ def test_tokens_are_counted_as_they_are() -> None:
 def test_up_to_torch_s_number_share_a_small_step(monkeypatch: pytest.MonkeyPatch) -> None:
     shared: list[list[int]] = []
 
-    def noted(step: Any, ways: list[Way], first: int) -> Any:
-        shared.append(sorted({way.threads for way in ways}))
+    def noted(step: Any, pace: Pace) -> Any:
+        shared.append(sorted({way.threads for way in pace.ways}))
         return step
 
     monkeypatch.setattr(sharable, "Shared", noted)
@@ -208,3 +208,30 @@ def test_a_resumed_fit_chooses_the_same(tmp_path: Path) -> None:
 def _stop(net: nn.Module, *_: Any) -> None:
     if net.training:
         signal.raise_signal(signal.SIGINT)
+
+
+def test_large_evaluations_between_small_steps_share_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    class Noted(Pace):
+        def take(self, work: Any, *given: Any) -> Any:
+            return super().take(lambda: seen.append(torch.get_num_threads()) or work(), *given)
+
+    def told(**options: Any) -> tuple[list[dict[str, Any]], list[Tensor]]:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 3))
+        many = X.repeat(4_000, 1), Y.repeat(4_000)
+        with threads.by(2):
+            run = fit(net, (X, Y), many, epochs=2, validate_every="step", progress=False, **options)
+            assert torch.get_num_threads() == 2
+        return [*run.steps], [*net.parameters()]
+
+    found = sharable.evaluations
+    ways = [Way(1), Way(2)]
+    monkeypatch.setattr(sharable, "evaluations", lambda *given: found(*given) and Noted(ways, first=1))
+    shared = told()
+    assert seen == [2] * 4  # two epochs of two batches
+    alone = told(threads=1)
+    assert len(seen) == 4
+    assert shared[0] == alone[0]
+    assert all(map(torch.equal, shared[1], alone[1]))

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import surefoot
-from surefoot.train import products, sharable
+from surefoot.train import products, sharable, threads
+from surefoot.train.config import Config
 from surefoot.train.engine import Job, eager
+from surefoot.train.feed import feed
 from surefoot.train.losses import LOSSES
+from surefoot.train.objective import Objective
 from surefoot.train.products import Divider
 from surefoot.train.shared import Shared, Way
 
@@ -146,7 +149,7 @@ def test_what_was_fastest_on_trial_takes_the_first_steps(two: float, by_rows: fl
     seconds = {Way(1): 1.0, Way(2): two, Way(2, rows=True): by_rows}
     found = sharable.shared(lambda job: _Timed(job, seconds), _job(_model()), _batch())
     assert isinstance(found, Shared)
-    assert found._ways == [Way(1), Way(2, rows=True), Way(2)]
+    assert found.pace.ways == [Way(1), Way(2, rows=True), Way(2)]
     began = _Timed.now
     found(*_batch())
     assert _Timed.now - began == pytest.approx([1.0, by_rows, two][first])
@@ -159,7 +162,7 @@ def test_whole_rows_are_left_where_a_bit_goes_by_them() -> None:
     seconds = {Way(1): 1.0, Way(2): 0.5, Way(2, rows=True): 0.1}
     found = sharable.shared(lambda job: _Timed(job, seconds, rows=1), _job(_model()), _batch())
     assert isinstance(found, Shared)
-    assert found._ways == [Way(1), Way(2)]
+    assert found.pace.ways == [Way(1), Way(2)]
 
 
 @pytest.mark.usefixtures("divided")
@@ -172,14 +175,14 @@ def test_whole_rows_are_for_two_threads_in_torch_s_backward(
 ) -> None:
     found = sharable.shared(eager, _job(_model(), most=most), _batch(), program=program)
     assert isinstance(found, Shared)
-    assert found._ways == ways
+    assert found.pace.ways == ways
 
 
 def test_without_a_library_that_can_be_told_there_are_no_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharable, "divider", lambda: None)
     found = sharable.shared(eager, _job(_model()), _batch())
     assert isinstance(found, Shared)
-    assert found._ways == [Way(1), Way(2)]
+    assert found.pace.ways == [Way(1), Way(2)]
 
 
 class _Order:
@@ -196,3 +199,65 @@ def test_a_batch_of_zeros_hides_nothing() -> None:
     zeros = torch.zeros(4, 8), torch.arange(4) % 3
     assert not isinstance(sharable.shared(_Order, _job(_model()), zeros), Shared)
     assert isinstance(sharable.shared(eager, _job(_model()), zeros), Shared)
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "choice"),
+    [
+        ({}, {}, (1, 2, True, False)),
+        ({"validate_every": "1 step"}, {}, (1, 2, True, True)),  # 0.8 GFLOP after steps of 0.04
+        ({"validate_every": "1 step"}, {"own": False}, (2, 1, False, False)),
+        ({"validate_every": "1 step"}, {"tried": False}, (2, 1, False, False)),
+        ({"validate_every": "1 step", "clip": 1.0}, {}, (2, 1, False, False)),
+        ({"clip": 1.0}, {}, (1, 1, True, False)),
+        ({"batch_size": 500, "validate_every": "1 step"}, {}, (2, 1, False, False)),
+        ({"threads": 3, "validate_every": "1 step"}, {}, (3, 1, False, False)),
+    ],
+)
+def test_how_many_threads_a_run_takes(
+    options: dict[str, Any], given: dict[str, Any], choice: tuple[Any, ...]
+) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = surefoot.SGD(model.parameters(), lr=0.1)
+    config, x = Config(**{"batch_size": 32, **options}), torch.zeros(1, 28, 28)
+    with threads.by(2):
+        found = sharable.chosen(config, model, optimizer, x, 8000, 2000, **{"own": True, **given})
+    assert found == choice
+
+
+def test_an_evaluation_is_shared_where_that_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (x, y) = _model(nn.Dropout(0.5)), _batch(40)
+    objective = Objective.of(None, y)
+    rows = feed((x, y), 10, device=torch.device("cpu"))
+    state = torch.get_rng_state()
+    pace = sharable.evaluations(model, rows, objective, 2)
+    assert pace is not None
+    assert pace.ways == [Way(1), Way(2)]
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == 1
+    assert sharable.evaluations(model, rows, objective, 1) is None
+    assert sharable.evaluations(model, None, objective, 2) is None
+    # a loader's workers and its order are not drawn for a trial
+    assert sharable.evaluations(model, dataclasses.replace(rows, first=None), objective, 2) is None
+    monkeypatch.setattr(sharable, "evaluate", lambda *_: torch.tensor(float(torch.get_num_threads())))
+    assert sharable.evaluations(model, rows, objective, 2) is None
+
+
+@pytest.mark.parametrize(("two", "count"), [(0.5, 2), (0.95, 1), (3.0, 1)])
+def test_the_first_evaluations_are_made_by_what_was_faster(
+    monkeypatch: pytest.MonkeyPatch, two: float, count: int
+) -> None:
+    now = 0.0
+
+    def looked(*_: Any) -> Tensor:
+        nonlocal now
+        now += 1.0 if torch.get_num_threads() == 1 else two
+        return torch.ones(3)
+
+    monkeypatch.setattr(sharable, "evaluate", looked)
+    monkeypatch.setattr(sharable.time, "perf_counter", lambda: now)
+    model, (x, y) = _model(), _batch(40)
+    rows = feed((x, y), 10, device=torch.device("cpu"))
+    pace = sharable.evaluations(model, rows, Objective.of(None, y), 2)
+    assert pace is not None
+    assert pace.take(torch.get_num_threads) == count

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from surefoot.train import products
 from surefoot.train.products import Divider
-from surefoot.train.shared import Shared, Way, idle
+from surefoot.train.shared import Pace, Shared, Way, idle
 
 BATCH = torch.zeros(4, 3), torch.zeros(4, 1)
 
@@ -52,7 +52,7 @@ class World:
     def steps(
         self, count: int, shared: Shared | None = None, counts: tuple[int, ...] = (1, 2, 4, 6)
     ) -> Shared:
-        shared = shared or Shared(self, [*map(Way, counts)], 0, lambda: self.now, self.idle)
+        shared = shared or Shared(self, Pace([*map(Way, counts)], 0, lambda: self.now, self.idle))
         for _ in range(count):
             shared(*BATCH)
         return shared
@@ -146,7 +146,7 @@ def test_batches_that_are_flushed_are_not_timed() -> None:
     shared = world.steps(3)
     shared.flush()
     assert shared.whole
-    assert (shared._unit, shared._unit_spent) == (0, 0.0)
+    assert (shared.pace._unit, shared.pace._unit_spent) == (0, 0.0)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="not told here")
@@ -171,7 +171,7 @@ def test_one_thread_works_as_usual_after_a_step_that_fails() -> None:
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        Shared(World(fails), [Way(1), Way(2, rows=True)], 1)(*BATCH)
+        Shared(World(fails), Pace([Way(1), Way(2, rows=True)], 1))(*BATCH)
     assert seen == [(2, True)]
     assert products._in_backward is None
     assert torch.get_num_threads() == 1
@@ -191,7 +191,8 @@ def test_the_faster_way_of_two_threads_is_found(two: float, rows: float, first: 
         return {Way(1): 1e-2, Way(2, rows=True): rows, Way(2): two}[taken[-1]]
 
     world = World(seconds, idle)
-    shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], first, lambda: world.now, world.idle)
+    pace = Pace([Way(1), Way(2, rows=True), Way(2)], first, lambda: world.now, world.idle)
+    shared = Shared(world, pace)
     world.steps(3000, shared)
     assert set(taken) == {Way(1), Way(2, rows=True), Way(2)}
     assert taken[-1000:].count(Way(2, rows < two)) > 900
@@ -208,7 +209,8 @@ def test_the_faster_way_of_two_threads_is_found(two: float, rows: float, first: 
 def test_another_way_of_as_many_threads_needs_no_idle_core() -> None:
     seconds = lambda threads: 9e-3 if products._in_backward else 6e-3 if threads == 2 else 1e-2  # noqa: E731
     world = World(seconds, idle=0.0)
-    shared = Shared(world, [Way(1), Way(2, rows=True), Way(2)], 1, lambda: world.now, world.idle)
+    pace = Pace([Way(1), Way(2, rows=True), Way(2)], 1, lambda: world.now, world.idle)
+    shared = Shared(world, pace)
     world.steps(1000, shared)
-    assert not shared._ways[shared._home].rows
-    assert shared._ways[shared._home].threads == 2
+    assert not pace.ways[pace._home].rows
+    assert pace.ways[pace._home].threads == 2

@@ -18,13 +18,19 @@ from surefoot.train import device as devices
 __all__ = ["environment"]
 
 
-def environment(device: torch.device, seed: int) -> dict[str, Any]:
-    """Versions, machine, seed, git commit and command line, as plain values for JSON."""
+def environment(device: torch.device, seed: int, most: int = 1) -> dict[str, Any]:
+    """Versions, machine, seed, git commit and command line, as plain values for JSON.
+
+    Args:
+        device: where the run computes.
+        seed: the run's.
+        most: up to how many threads may share a step that one could take.
+    """
     return {
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": sys.argv,
         "seed": seed,
-        "device": devices.describe(device),
+        "device": devices.describe(device, most),
         "threads": torch.get_num_threads(),
         "surefoot": surefoot.__version__,
         "python": platform.python_version(),

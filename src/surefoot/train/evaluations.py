@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible, Stopping
 from surefoot.train.material import Material
 from surefoot.train.randomness import Randomness
+from surefoot.train.shared import Pace
 
 __all__ = ["Evaluations"]
 
@@ -36,6 +38,7 @@ class Evaluations:
         stop: says when the run should stop.
         every: steps between validations.
         last: the run's last step, which always validates.
+        pace: by how many threads validations are made; None for what torch is set to.
     """
 
     def __init__(
@@ -49,10 +52,11 @@ class Evaluations:
         *,
         every: int,
         last: int,
+        pace: Pace | None = None,
     ) -> None:
         self._model, self._what, self._history, self._best = model, what, history, best
         self._random, self._stop = random, stop
-        self._every, self._last = every, last
+        self._every, self._last, self._pace = every, last, pace
         self._seconds = math.inf  # that the last one took
 
     @property
@@ -68,7 +72,8 @@ class Evaluations:
         if valid is not None:
             # a loader's workers may be ended by the same signal, however short it takes
             with self._owing(valid.epoch(self._history.epoch), loaded=valid.first is None) as batches:
-                metric = self._history.validate(self._model, batches, self._what.objective)
+                made = partial(self._history.validate, self._model, batches, self._what.objective)
+                metric = made() if self._pace is None else self._pace.take(made)
                 self._best.offer(metric, self._history.step)
 
     def compare(self) -> None:

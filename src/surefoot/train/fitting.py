@@ -158,9 +158,9 @@ def fit(
         )
         check_parts(config.batch_size, config.accumulate)
 
-        def folder() -> RunFolder:
+        def folder(most: int) -> RunFolder:
             about = {"scaling": scaling.to_dict()} if isinstance(scaling, Scaling) else {}
-            machine = environment(place, config.seed)
+            machine = environment(place, config.seed, most)
             return RunFolder(out, config=config.save_text(), environment=machine, about=about)
 
         return run_training(

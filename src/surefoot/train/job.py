@@ -77,11 +77,7 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     model = models.build(config.model, data.shape, data.outputs, hidden=config.hidden, dropout=config.dropout)
     if ":" in config.model:
         models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
-    row = data.scaling(data.train.x[:1].to(device))
-    choice = threads.chosen(config, model, row, len(data.train.x), len(data.valid.x))
-    if device.type == "cpu" and not choice.small:
-        config = dataclasses.replace(config, threads=choice.threads)
-    return _fit(config, data, model, device, choice, progress=progress, resume=resume)
+    return _fit(config, data, model, device, progress=progress, resume=resume)
 
 
 def _fit(
@@ -89,7 +85,6 @@ def _fit(
     data: Data,
     model: nn.Module,
     device: torch.device,
-    choice: threads.Choice,
     *,
     progress: bool,
     resume: bool,
@@ -99,13 +94,15 @@ def _fit(
     given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
-    most = choice.most
-    if config.precision != "float32" or not sharable.plain(model, optimizer, config.batch_size, config.clip):
-        most = 1
+    row = data.scaling(data.train.x[:1].to(device))
+    rows, own = (len(data.train.x), len(data.valid.x)), config.precision == "float32"
+    choice = sharable.chosen(config, model, optimizer, row, *rows, own=own)
+    if device.type == "cpu" and not choice.small:
+        config = dataclasses.replace(config, threads=choice.threads)
     steps = -(-len(data.train) // config.batch_size)
     rise_of(config.schedule, config.warmup, config.epochs, steps)  # said before anything is printed
     with threads.by(choice.threads):
-        where, machine = devices.describe(device, most), environment(device, config.seed)
+        where, machine = devices.describe(device, choice.most), environment(device, config.seed, choice.most)
     if progress:
         made = f"{Path(config.model).name} {models.describe(model)}; {optimizers.describe(optimizer, more)}"
         parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
@@ -148,7 +145,7 @@ def _fit(
                 device=device,
                 scaling=data.scaling,
                 choice=choice,
-                folder=lambda: folder,
+                folder=lambda most: folder,
                 progress=progress,
                 resume=resume,
             )

@@ -27,6 +27,7 @@ from surefoot.train.randomness import Randomness
 from surefoot.train.records import Records
 from surefoot.train.run import Run, RunDiverged
 from surefoot.train.same import sources
+from surefoot.train.shared import Pace
 
 __all__ = ["Ready", "train_all"]
 
@@ -47,6 +48,7 @@ class Ready:
         resumed: whether the folder holds a run to go on with.
         place: the device.
         progress: whether to print.
+        pace: by how many threads validations are made; None for what torch is set to.
     """
 
     job: Job
@@ -60,6 +62,7 @@ class Ready:
     resumed: bool
     place: torch.device
     progress: bool
+    pace: Pace | None = None
 
 
 def train_all(ready: Ready) -> Run:
@@ -109,7 +112,9 @@ def train_all(ready: Ready) -> Run:
         )
         if folder is not None and ready.resumed:
             run.records = Records(checkpoints.restore(folder))
-        evaluations = Evaluations(model, what, history, best, random, stop, every=ready.every, last=last)
+        evaluations = Evaluations(
+            model, what, history, best, random, stop, every=ready.every, last=last, pace=ready.pace
+        )
         good = LastGood(model, history.step, own)
         try:
             for epoch in range(history.current, epochs + 1):

@@ -1,4 +1,4 @@
-"""Which training steps threads of the CPU may share: those of which no bit goes by their number."""
+"""How many threads of the CPU a run takes, and the work that they may share: no bit of it depends on them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from torch.optim import Optimizer
 
 from surefoot.optim import SGD
 from surefoot.train import modes
+from surefoot.train.batch import Feed
+from surefoot.train.config import Config
 from surefoot.train.engine import NO_MEAN, Job, Step
 from surefoot.train.imports import STRICT, x86
+from surefoot.train.inputs import Inputs
 from surefoot.train.losses import LOSSES
+from surefoot.train.objective import Objective, evaluate
 from surefoot.train.products import divider
 from surefoot.train.randomness import unmoved
-from surefoot.train.shared import Shared, Way
-from surefoot.train.threads import kept
+from surefoot.train.shared import Pace, Shared, Way
+from surefoot.train.span import Span
+from surefoot.train.threads import kept, small
 
-__all__ = ["expected", "plain", "shared"]
+__all__ = ["Choice", "chosen", "evaluations", "expected", "plain", "shared"]
 
 # What adds numbers up in products of matrices alone, where MKL is asked for the same bits, or by one thread:
 # torch does so with fewer than 32,768 numbers, and a compiled loop with fewer than 4,096 for each thread.
@@ -35,6 +40,58 @@ _ADDED, _ADDED_COMPILED = 32_768, 2 * 4_096
 _ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD")
 
 _CLEARLY = 0.9  # of one thread's time: several that need less in a single trial take the first steps
+
+
+class Choice(NamedTuple):
+    """The threads of a run.
+
+    Args:
+        threads: that torch is set to.
+        most: up to how many may share a step that one could take.
+        small: whether steps are so small that one may be the fastest.
+        evaluates: whether that is so but for the evaluations among them, which as many may share.
+    """
+
+    threads: int
+    most: int
+    small: bool
+    evaluates: bool = False
+
+
+def chosen(
+    config: Config,
+    model: nn.Module,
+    optimizer: Optimizer,
+    x: Inputs | None,
+    rows: int,
+    valid: int,
+    *,
+    own: bool,
+    tried: bool = True,
+) -> Choice:
+    """The threads of a run: as many as its options say, one for small steps, or what torch has been set to.
+
+    Args:
+        config: the options.
+        model: to be trained.
+        optimizer: that steps.
+        x: an input or some, as the model gets them, where the run computes; None where none is at hand.
+        rows: to train on, in an epoch.
+        valid: rows to validate on.
+        own: whether the loss is one of surefoot's own, in float32.
+        tried: whether evaluations may be made for a trial: their metric is none of the user's.
+    """
+    now = torch.get_num_threads()
+    if config.threads is not None or x is None or x.device.type != "cpu":
+        return Choice(config.threads or now, 1, False)
+    every = Span.parse(config.validate_every).steps(-(-rows // config.batch_size))
+    part = max(1, min(config.batch_size, rows) // config.accumulate)
+    most = now if own and plain(model, optimizer, config.batch_size, config.clip) else 1
+    if small(model, x[:1], part, valid / every):
+        return Choice(1, most, True)
+    if most > 1 and tried and small(model, x[:1], part):
+        return Choice(1, most, True, evaluates=True)
+    return Choice(now, 1, False)
 
 
 def shared(
@@ -78,7 +135,32 @@ def shared(
             trials.insert(1, trial)
     fastest = min(range(len(ways)), key=lambda at: trials[at].seconds)
     clearly = trials[fastest].seconds < _CLEARLY * trials[0].seconds
-    return Shared(step, ways, fastest if clearly else 0)
+    return Shared(step, Pace(ways, fastest if clearly else 0))
+
+
+def evaluations(model: nn.Module, valid: Feed | None, objective: Objective, most: int) -> Pace | None:
+    """By how many threads evaluations are made: as many as are fastest, where no bit of them depends on it.
+
+    Args:
+        model: that is evaluated.
+        valid: rows to validate on.
+        objective: what is measured.
+        most: threads.
+
+    Returns:
+        None where one thread makes them: where several would give others, or nothing is at hand to try it on.
+    """
+    if most == 1 or valid is None or valid.first is None:
+        return None
+    found: list[tuple[Tensor, float]] = []
+    with unmoved(), kept():
+        for count in (1, 1, most, most):  # the first of a number wakes the threads, and is not timed
+            torch.set_num_threads(count)
+            began = time.perf_counter()
+            found.append((evaluate(model, valid.epoch(1), objective), time.perf_counter() - began))
+    if not all(torch.equal(values, found[0][0]) for values, _ in found):
+        return None
+    return Pace([Way(1), Way(most)], int(found[3][1] < _CLEARLY * found[1][1]))
 
 
 def expected(job: Job, rows: int) -> int:

@@ -1,4 +1,4 @@
-"""A training step by as many threads of the CPU as are fastest just then."""
+"""Training steps, and evaluations, by as many threads of the CPU as are fastest just then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from torch import Tensor
 from surefoot.train.engine import Step
 from surefoot.train.products import backward_by_rows
 
-__all__ = ["Shared", "Way", "idle"]
+__all__ = ["Pace", "Shared", "Way", "idle"]
+
+T = TypeVar("T")
 
 _WARM, _WAKE, _CHUNK = 6, 2, 10  # steps: not timed at the start, or of a trial; timed together
 _PAUSE, _LONGEST = 40, 4000  # steps between two trials of another number of threads
@@ -35,13 +37,13 @@ def idle() -> float | None:
 
 
 class Way(NamedTuple):
-    """How a step is taken: by how many threads, and whether each makes whole rows of products in backward."""
+    """By how many threads work is done, and whether each makes whole rows of products in backward."""
 
     threads: int
     rows: bool = False
 
     def begin(self) -> None:
-        """From now on steps are taken this way."""
+        """From now on work is done this way."""
         torch.set_num_threads(self.threads)
         backward_by_rows(self.rows)
 
@@ -51,70 +53,62 @@ class Way(NamedTuple):
         backward_by_rows(False)
 
 
-class Shared:
-    """A step, and how many threads it is taken by: found by the clock, again and again.
+class Pace:
+    """How many threads small pieces of work are done by: found by the clock, again and again.
 
-    Two threads take a small model's step in less time than one, unless somebody else wants their cores: then
-    they wait for each other at every product, and it takes two to sixteen times as long. So the next
-    larger number is tried for a few steps now and then where cores are idle, the next smaller one too, and
+    Two threads do them in less time than one, unless somebody else wants their cores: then they wait for
+    each other at every product, and it takes two to sixteen times as long. So the next
+    larger number is tried for a few pieces now and then where cores are idle, the next smaller one too, and
     several threads are left at once when they are late. Of two ways by the same number, both are tried.
 
     Args:
-        step: taken by one thread; its results must be the same by any number.
         ways: to choose from, the first by one thread; a later one has as many as the one before, or more.
-        first: the number of that which takes the first steps.
+        first: the number of that which is used first.
         clock: gives seconds.
         idle: gives seconds that cores were idle, all together; None where that is not told.
     """
 
     def __init__(
         self,
-        step: Step,
         ways: Sequence[Way],
         first: int = 0,
         clock: Callable[[], float] = time.perf_counter,
         idle: Callable[[], float | None] = idle,
     ) -> None:
-        self._step, self._ways, self._clock, self._idle = step, ways, clock, idle
+        self.ways, self._clock, self._idle = ways, clock, idle
         self._home = self._now = 0  # which of the ways is settled on, and which is in use: another on trial
         self._up = True  # whether the next trial is of a later way, by as many threads or more
         self._turn = 0  # of those that are to be tried
-        # steps before a trial, by where it is made from, and whether of a later way
+        # pieces before a trial, by where it is made from, and whether of a later way
         self._pauses: defaultdict[tuple[int, bool], int] = defaultdict(lambda: _PAUSE)
-        self._pace = math.inf  # seconds a step, at home
-        self._skip, self._wait, self._age = _WARM, 0, 0  # steps: not to time, before a trial, since settled
+        self._pace = math.inf  # seconds a piece, at home
+        self._skip, self._wait, self._age = _WARM, 0, 0  # pieces: not to time, before a trial, since settled
         self._calls, self._spent = 0, 0.0  # timed
-        self._lost = 0.0  # seconds that the last steps at home took more than half as long again
-        self._unit, self._unit_spent = 0, 0.0  # since the step was whole
+        self._lost = 0.0  # seconds that the last pieces at home took more than half as long again
+        self._unit, self._unit_spent = 0, 0.0  # not yet taken into account
         self._watched = clock(), idle()
         if first:
             self._settle(first)
 
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """Take the step, or hand the batch in."""
-        way = self._ways[self._now]
+    def take(self, work: Callable[[], T], whole: Callable[[], bool] = lambda: True) -> T:
+        """Do a piece of work; `whole`: whether what was handed in until now is done with it."""
+        way = self.ways[self._now]
         way.begin()
         try:
             began = self._clock()
-            loss = self._step(x, y)
+            result = work()
             self._unit_spent += self._clock() - began
         finally:
             way.end()
         self._unit += 1
-        if self._step.whole:
+        if whole():
             calls, spent = self._unit, self._unit_spent
-            self._unit, self._unit_spent = 0, 0.0
+            self.forget()
             self._timed(calls, spent)
-        return loss
+        return result
 
-    @property
-    def whole(self) -> bool:
-        """As of the step."""
-        return self._step.whole
-
-    def flush(self) -> None:
-        """As of the step, and by one thread."""
-        self._step.flush()
+    def forget(self) -> None:
+        """Leave out of account what was handed in and is not whole."""
         self._unit, self._unit_spent = 0, 0.0
 
     def _timed(self, calls: int, spent: float) -> None:
@@ -165,7 +159,7 @@ class Shared:
     def _settle(self, at: int) -> None:
         self._age = 0 if at != self._home else self._age
         self._home = self._now = at
-        if not 0 <= at + (1 if self._up else -1) < len(self._ways):
+        if not 0 <= at + (1 if self._up else -1) < len(self.ways):
             self._up = not self._up
         self._pace, self._wait = math.inf, self._pauses[at, self._up]
         self._skip, self._calls, self._spent, self._lost = 0, 0, 0.0, 0.0
@@ -180,7 +174,7 @@ class Shared:
             if now - began < _WATCHED:
                 return
             self._watched = now, idle
-            wanted = self._ways[other].threads - self._ways[self._home].threads
+            wanted = self.ways[other].threads - self.ways[self._home].threads
             if before is not None and idle is not None and idle - before < 0.7 * wanted * (now - began):
                 self._wait = _PAUSE
                 self._up = not self._home  # fewer next, if there are
@@ -190,7 +184,28 @@ class Shared:
 
     def _near(self) -> list[int]:
         """The later or the earlier ways by the same number of threads, or the next."""
-        at, own = self._home, self._ways[self._home].threads
-        side = range(at + 1, len(self._ways)) if self._up else range(at)
-        apart = {abs(self._ways[i].threads - own) for i in side} - {0}
-        return [i for i in side if abs(self._ways[i].threads - own) in (0, min(apart, default=0))]
+        at, own = self._home, self.ways[self._home].threads
+        side = range(at + 1, len(self.ways)) if self._up else range(at)
+        apart = {abs(self.ways[i].threads - own) for i in side} - {0}
+        return [i for i in side if abs(self.ways[i].threads - own) in (0, min(apart, default=0))]
+
+
+class Shared:
+    """A training step by as many threads as are fastest just then; its results must be the same by any."""
+
+    def __init__(self, step: Step, pace: Pace) -> None:
+        self._step, self.pace = step, pace
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """Take the step, or hand the batch in."""
+        return self.pace.take(lambda: self._step(x, y), lambda: self._step.whole)
+
+    @property
+    def whole(self) -> bool:
+        """As of the step."""
+        return self._step.whole
+
+    def flush(self) -> None:
+        """As of the step, and by one thread."""
+        self._step.flush()
+        self.pace.forget()

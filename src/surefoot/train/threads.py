@@ -1,54 +1,25 @@
-"""How many threads of the CPU a run takes: one for small steps, or as many as torch has been set to."""
+"""Threads of the CPU: which steps one may be enough for, and what torch is set to."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from surefoot.optim.threads import set_threads
-from surefoot.train.config import Config
 from surefoot.train.inputs import Inputs
 from surefoot.train.passing import passed
-from surefoot.train.span import Span
 
-__all__ = ["AT_FIRST", "Choice", "by", "chosen", "kept", "small"]
+__all__ = ["AT_FIRST", "by", "kept", "small"]
 
 AT_FIRST = torch.get_num_threads()  # what torch chose, or the user by OMP_NUM_THREADS
 
 # floating point operations of a step; below, threads may wait for each other more than they work
 _WORTH_SHARING = 1e8
-
-
-class Choice(NamedTuple):
-    """How many threads take a run's steps, up to how many may share one, and whether steps are small."""
-
-    threads: int
-    most: int
-    small: bool
-
-
-def chosen(config: Config, model: nn.Module, x: Inputs | None, rows: int, valid: int) -> Choice:
-    """The threads of a run: as many as its options say, one for small steps, or what torch has been set to.
-
-    Args:
-        config: the options.
-        model: to be trained.
-        x: an input or some, as the model gets them, where the run computes; None where none is at hand.
-        rows: to train on, in an epoch.
-        valid: rows to validate on.
-    """
-    now = torch.get_num_threads()
-    if config.threads is not None or x is None or x.device.type != "cpu":
-        return Choice(config.threads or now, 1, False)
-    every = Span.parse(config.validate_every).steps(-(-rows // config.batch_size))
-    part = max(1, min(config.batch_size, rows) // config.accumulate)
-    few = small(model, x[:1], part, valid / every)
-    return Choice(1, now, True) if few else Choice(now, 1, False)
 
 
 def small(model: nn.Module, x: Inputs, batch_size: int, validated: float = 0) -> bool:

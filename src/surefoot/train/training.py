@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from surefoot.train import modes, opened, optimizers, saved, threads
+from surefoot.train import modes, opened, optimizers, saved, sharable, threads
 from surefoot.train import schedule as schedules
 from surefoot.train.alone import alone
 from surefoot.train.compiled.choose import choose
@@ -19,7 +19,7 @@ from surefoot.train.config import Config
 from surefoot.train.engine import Job
 from surefoot.train.folder import RunFolder
 from surefoot.train.loop import Ready, train_all
-from surefoot.train.losses import Loss, stateful
+from surefoot.train.losses import LOSSES, Loss, stateful
 from surefoot.train.material import material
 from surefoot.train.randomness import drawing
 from surefoot.train.run import Run
@@ -56,8 +56,8 @@ def run_training(
     metric: str | Score | None = None,
     scaling: Callable[..., Any] | None = None,
     schedule: Callable[[Optimizer], LRScheduler] | None = None,
-    choice: threads.Choice | None = None,
-    folder: Callable[[], RunFolder] | None = None,
+    choice: sharable.Choice | None = None,
+    folder: Callable[[int], RunFolder] | None = None,
     progress: bool = True,
     resume: bool = False,
 ) -> Run:
@@ -75,7 +75,8 @@ def run_training(
         scaling: as for `fit`.
         schedule: in the place of the config's, a function of the user's own.
         choice: the threads, where they have been chosen.
-        folder: makes the run's folder, when the threads that its environment names are set; None writes none.
+        folder: up to how many threads may share a step -> the run's folder, made when torch is set to its
+            threads; None writes none.
         progress: as for `fit`.
         resume: as for `fit`.
 
@@ -87,9 +88,11 @@ def run_training(
     modes.train(model)
     with drawing(config.seed, device):  # as a scaling may, or a model that is looked at
         what = material(model, train, valid, config, loss=loss, metric=metric, scaling=scaling, device=device)
-        choice = choice or threads.chosen(config, model, *what.seen)
+        rows, objective = what.rows, what.objective
+        own = objective.loss in LOSSES.values() and objective.autocast is None
+        tried = objective.score is None
+        choice = choice or sharable.chosen(config, model, optimizer, *what.seen, own=own, tried=tried)
     torch.set_num_threads(choice.threads)
-    rows, objective = what.rows, what.objective
     for line in what.advice(model) if progress else ():
         say(line)
     lr = float(optimizer.param_groups[0]["lr"])
@@ -106,7 +109,7 @@ def run_training(
     if folder is not None:
         optimizers.warn_of_others(optimizer, model, loss)
         saved.check(model, stateful(loss))  # what cannot be written is better said before the first step
-    written = None if folder is None else folder()
+    written = None if folder is None else folder(choice.most)
     begun = written.settled("compile") if written is not None and resume else None
     with drawing(config.seed, device):
         job = Job(
@@ -127,5 +130,8 @@ def run_training(
             rest=rows.rows % config.batch_size,
             say=say if progress else lambda line: None,
         )
+        pace = sharable.evaluations(model, what.valid, objective, choice.most) if choice.evaluates else None
     resumed = written is not None and written.create(resume=resume, given=what.marks, compile=compile)
-    return train_all(Ready(job, step, what, config, every, lr, scheduler, written, resumed, device, progress))
+    return train_all(
+        Ready(job, step, what, config, every, lr, scheduler, written, resumed, device, progress, pace)
+    )
