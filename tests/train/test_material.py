@@ -62,14 +62,14 @@ def test_nothing_is_compared_without_a_metric_or_rows_to_validate_on() -> None:
 def test_what_tells_it_from_other_material() -> None:
     one, other = looked_at((X[:3], Y[:3])), looked_at((X[:4], Y[:4]))
     assert [*one.marks] == [
-        "other rows to train on",
-        "another loss",
-        "another scaling",
-        "another metric",
-        "other rows to validate on",
+        "rows to train on",
+        "loss",
+        "scaling",
+        "metric",
+        "rows to validate on",
     ]
     same = {what: mark() == other.marks[what]() for what, mark in one.marks.items()}
-    assert [what for what, alike in same.items() if not alike] == ["other rows to validate on"]
+    assert [what for what, alike in same.items() if not alike] == ["rows to validate on"]
 
 
 def test_a_full_batch_or_none() -> None:

@@ -44,12 +44,12 @@ def test_rows_are_told_apart(dtype: torch.dtype) -> None:
 
 
 def test_what_is_given_anew_is_told_apart() -> None:
-    then = {"other rows to train on": "8 rows", "another loss": "huber_loss"}
+    then = {"rows to train on": "8 rows", "loss": "huber_loss"}
     check_given(Path("run"), then, then)
     with pytest.raises(InputError, match="8 rows, checksum 1, not 8 rows, checksum 2"):
         check_given(Path("run"), {"rows": "8 rows, checksum 1"}, {"rows": "8 rows, checksum 2"})
     with pytest.raises(InputError) as caught:
-        check_given(Path("run"), then, {"other rows to train on": "8 rows"})
+        check_given(Path("run"), then, {"rows to train on": "8 rows"})
     assert str(caught.value) == (
         "The run in 'run' was begun with another loss: huber_loss, not none; resume it with the"
         " same, or choose a new folder."
@@ -125,7 +125,7 @@ def test_what_a_loss_or_a_scaling_was_given_tells_it_from_others() -> None:
         nn.CrossEntropyLoss(torch.tensor([1.0, 2.0])),
         nn.CrossEntropyLoss(torch.tensor([2.0, 1.0])),
     ]
-    names = [told(loss=kind)["another loss"]() for kind in kinds]
+    names = [told(loss=kind)["loss"]() for kind in kinds]
     assert len({*names}) == len(kinds)
-    assert names[6] == told(loss=nn.HuberLoss(delta=2))["another loss"]()
-    assert told(loss=partial(torch.mul, sparse))["another loss"]().startswith("partial(of=")
+    assert names[6] == told(loss=nn.HuberLoss(delta=2))["loss"]()
+    assert told(loss=partial(torch.mul, sparse))["loss"]().startswith("partial(of=")

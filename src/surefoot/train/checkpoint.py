@@ -44,7 +44,7 @@ class Checkpoints:
         folder: the run's; None writes none.
         every: "500 steps", "2 epochs", "5 minutes" or "never".
         per_epoch: steps in an epoch.
-        given: "other rows to train on", "another loss" … -> gives what tells that from others.
+        given: "rows to train on", "loss" … -> gives what tells that from others.
         sources: "model", "optimizer" -> a checksum of its class's Python, where that is the user's.
         model: the run's.
         best: the weights of its best validation, which are written before a checkpoint that tells of them.

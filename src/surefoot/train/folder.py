@@ -77,7 +77,7 @@ class RunFolder:
 
         Args:
             resume: go on with the run that the folder holds, if it holds one with the same config.
-            given: "other rows to train on" and the like -> gives what tells that from others.
+            given: "rows to train on" and the like -> gives what tells that from others.
             settled: options that were decided since the config was written.
 
         Returns:
@@ -226,7 +226,7 @@ class RunFolder:
 
 
 def _json(environment: Mapping[str, Any]) -> str:
-    return json.dumps(environment, indent=2) + "\n"
+    return json.dumps(environment, indent=2, ensure_ascii=False) + "\n"
 
 
 def _made(path: Path) -> Path:

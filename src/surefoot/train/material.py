@@ -137,11 +137,11 @@ def material(
     check_objective(model, rows, valid_rows, objective)
     if config.accumulate == 1:  # else the first step tells more of it
         warn_of_sum(objective.loss)
-    marks = {"other rows to train on": rows.mark}
+    marks = {"rows to train on": rows.mark}
     marks |= told(loss=objective.loss, scaling=scaling, metric=objective.metric)
     compared = None
     if valid_rows is not None:
-        marks["other rows to validate on"] = valid_rows.mark
+        marks["rows to validate on"] = valid_rows.mark
         if rows.first is not None and objective.metric != "loss":
             count = min(rows.rows, valid_rows.rows)
             compared = partial(rows.first, count, evenly(some, count))

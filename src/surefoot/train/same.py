@@ -83,7 +83,7 @@ def told(**things: Any) -> dict[str, Callable[[], str]]:
     That is a function's name, or an object's class; of a partial and of torch's losses, what they were given,
     too, such as the weights of classes.
     """
-    return {f"another {what}": partial(_name, thing) for what, thing in things.items()}
+    return {what: partial(_name, thing) for what, thing in things.items()}
 
 
 def _name(thing: Any) -> str:
@@ -161,13 +161,14 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
 
     Args:
         path: the run's folder.
-        then: "other rows to train on", "another loss" and the like -> what tells it from others.
+        then: "rows to train on", "loss" and the like -> what tells it from others.
         now: the same.
     """
     for what, was in then.items():
         new = now.get(what, "none")
         if new != was:
+            other = "other" if what.startswith("rows") else "another"
             raise InputError(
-                f"The run in '{path}' was begun with {what}: {was}, not {new};"
+                f"The run in '{path}' was begun with {other} {what}: {was}, not {new};"
                 " resume it with the same, or choose a new folder."
             )
