@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import product
 
@@ -68,6 +69,8 @@ IDENTITIES = [  # source, target, given, what comes of it
     ("caffe", "torch", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}, {"decay": "l2"}),
     ("adam", "adamw", {"lr": 0.1}, {"lr": 0.1, "weight_decay": 0}),
     ("adam", "amsgrad", {"lr": 0.1, "amsgrad": True}, {"amsgrad": True}),
+    ("chainer_nag", "mlx", {"lr": 0.1, "momentum": 0.25}, {"lr": 0.125, "dampening": 0.8, "nesterov": True}),
+    ("mlx", "chainer_nag", {"lr": 0.125, "momentum": 0.25, "dampening": 0.8, "nesterov": True}, {"lr": 0.1}),
     ("mlx", "ema", {"lr": 0.1, "momentum": 0.9, "dampening": 1, "nesterov": True}, {"momentum": 0}),
     ("mlx", "torch", {"lr": 0.1, "momentum": 0.9, "dampening": 1, "nesterov": True}, {"momentum": 0}),
 ]  # fmt: skip
@@ -94,10 +97,117 @@ def test_the_amount_by_which_a_schedule_parts_them_is_the_one_given(nesterov):
     assert behind - ahead == Fraction("0.75") ** (1 + nesterov) * b["momentum_buffer"] * (1 - Fraction("0.5"))
 
 
+PAIRS = [(a, b) for a, b in product(LINEAR, LINEAR) if a != b]
+
+
+def _all(**more):
+    """Each conversion that there is, without Nesterov and with it where the source has that option."""
+    for source, target in PAIRS:
+        own = {x.name for x in get(source).hypers}
+        for nesterov in (False, True)[: 1 + ("nesterov" in own)]:
+            c = convert(source, target, **more, **({"nesterov": True} if nesterov else {}))
+            if c.hyper is not None:
+                yield c
+
+
+def _after(r, h, gradients=(2, -1, 5), w=3):
+    """W and the state after some steps."""
+    w = Fraction(w)
+    s = r.init(h, w)
+    for g in map(Fraction, gradients):
+        w, s = r.step(h, w, g, s)
+    return w, s
+
+
+def _factor(written):
+    """`−10/3 × ` as a number."""
+    if not (number := written.strip().removesuffix("×").strip()):
+        return Fraction(1)
+    return Fraction(re.sub(r".*\((.*)\)", r"\1", number).replace("−", "-"))
+
+
+@pytest.mark.parametrize("momentum", [Fraction(3, 10), Fraction(1, 2)])
+def test_every_parting_by_a_new_lr_is_as_large_as_is_said(momentum):
+    seen = set()
+    for c in _all(lr=Fraction(3, 10), momentum=momentum):
+        if "above" not in c.schedule:
+            continue
+        ends = {}
+        for r, h in ((c.source, c.given), (c.target, c.hyper)):
+            w, s = _after(r, h)
+            new = h.replace(lr=h.lr / 3)
+            w, s2 = r.step(new, w, Fraction(7), s)
+            ends[r.name] = r.point(new, w, s2) if "the point where" in c.schedule else w, s, h.lr
+        holder = re.search("what (.*) carries over", c.schedule)[1]
+        other = next(x for x in ends if x != holder)
+        b, lr = ends[other][1]["momentum_buffer"], ends[other][2]
+        above = momentum ** (1 + ("μ²" in c.schedule)) * b * (lr / 3 - lr)
+        assert ends[holder][0] - ends[other][0] == above, str(c)
+        seen.add((c.source.name, c.target.name))
+    assert len(seen) > 10
+    assert {("sutskever", "torch"), ("torch", "sutskever")} <= seen
+
+
+@pytest.mark.parametrize("momentum", [Fraction(3, 10), Fraction(1, 2)])
+def test_who_carries_over_what_is_said_gets_the_same_steps(momentum):
+    seen = set()
+    for c in _all(lr=Fraction(3, 10), momentum=momentum):
+        if not c.state:
+            continue
+        w, s = _after(c.source, c.given)
+        old = s[c.source.slots[0].name]
+        new = old * _factor(re.search("= (.*?)(velocity|momentum_buffer) of", c.state)[1])
+        w2 = w
+        if found := re.search(r"and w of \w+ = w \+ (.*)velocity", c.state):
+            w2 = w + _factor(found[1]) * old
+        elif found := re.search(r"and w of \w+ = w of \w+ − (.*)that velocity", c.state):
+            w2 = w - _factor(found[1]) * new
+        s2 = {**_after(c.target, c.hyper)[1], c.target.slots[0].name: new}
+        assert c.source.point(c.given, w, s) == c.target.point(c.hyper, w2, s2), str(c)
+        for g in map(Fraction, (7, -4, 1)):
+            w, s = c.source.step(c.given, w, g, s)
+            w2, s2 = c.target.step(c.hyper, w2, g, s2)
+            assert c.source.point(c.given, w, s) == c.target.point(c.hyper, w2, s2), str(c)
+        seen.add((c.source.name, c.target.name))
+    assert {("keras", "torch"), ("ema", "torch"), ("sutskever", "torch"), ("torch", "sutskever")} <= seen
+
+
+def test_what_is_0_now_is_not_taken_to_stay_0():
+    c = convert("optax", "keras", lr=0, momentum=0.9)  # the start of a warm-up
+    assert "while lr stays as it is" in c.holds
+    assert "A changed lr parts them" in c.schedule
+    assert "while momentum stays" in convert("ema", "torch", lr=0.1).holds
+    assert "while momentum stays" in convert("torch", "mlx", lr=0.1, dampening=0.5).holds
+    c = convert("ema", "optax", lr=0, momentum=0.9)
+    assert c.schedule.startswith("A changed lr: give optax 0.1 times that of ema, and they go on agreeing.")
+    assert c.schedule.endswith("A changed momentum parts them: these values are for 0.9.")
+    assert convert("torch", "mlx", lr=0).schedule == (
+        "A changed lr: give both the same, and they go on agreeing."
+    )
+    c = convert("optax", "keras", lr=0.1)  # a new lr parts them once there is momentum
+    assert c.holds == "They make the same steps, from the first on."
+    assert c.schedule.endswith("and they go on agreeing while momentum is 0.")
+    c = convert("keras", "heavy_ball", lr=0.1)
+    assert c.holds.endswith("With momentum they part if anything else changes w between steps.")
+
+
+def test_what_a_library_itself_does_not_do_is_said():
+    mlx = {"lr": 0.125, "momentum": 0.25, "dampening": 0.8, "nesterov": True}
+    said = "mlx.optimizers.SGD itself refuses nesterov with dampening."
+    assert said in convert("mlx", "chainer_nag", **mlx).holds
+    assert said in convert("chainer_nag", "mlx", lr=0.1, momentum=0.25).holds
+    below = convert("mlx", "torch", lr=0.1, momentum=0.9, dampening=-0.5)
+    assert "mlx.optimizers.SGD itself takes a dampening below 0 for 0." in below.holds
+    idle = convert("torch", "optax", lr=0.1, nesterov=True)
+    assert "torch.optim.SGD itself refuses nesterov without momentum." in idle.holds
+    assert "itself" not in convert("torch", "mlx", lr=0.1, momentum=0.9, nesterov=True).holds
+
+
 WITHOUT = [
     ("torch", "keras", {"momentum": 0.9, "dampening": 0.5}, "but the first, which counts 2 times"),
     ("ema_corrected", "torch", {"momentum": 0.9}, "No lr, momentum or option of torch weighs"),
-    ("chainer_nag", "torch", {"momentum": 0.9}, "No lr, momentum or option of torch weighs"),
+    ("chainer_nag", "torch", {"momentum": 0.9}, "agrees on every gradient but the first"),
+    ("chainer_nag", "optax", {"momentum": 0.9}, "No lr, momentum or option of optax weighs"),
     ("adam", "torch", {}, "torch steps by a sum of past gradients"),
     ("torch", "lion", {}, "torch steps by a sum"),
     ("lion", "signsgd", {"beta1": 0.9, "beta2": 0.99}, "is that of no mean which signsgd keeps"),

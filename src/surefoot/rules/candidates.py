@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -43,7 +43,9 @@ def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
     later = ours[1][2] / ours[0][1] if ours and ours[0][1] else 1
     options = {
         "nesterov": dict.fromkeys((h.get("nesterov", False), False, True)),
-        "dampening": dict.fromkeys((Fraction(0), 1 - later, h.get("dampening", 0))),
+        "dampening": dict.fromkeys(
+            (Fraction(0), 1 - later, h.get("dampening", 0), *_under_nesterov(ours, known))
+        ),
     }
     if "momentum" in names and ours and not any(ours[0][1:]):
         # no past gradient counts
@@ -59,16 +61,32 @@ def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:
             continue
 
 
+def _under_nesterov(ours: list[list[Any]] | None, known: Mapping[str, Any]) -> list[Any]:
+    """The dampening with which a step of Nesterov's weighs a gradient, at once and later, as the source does.
+
+    It counts 1 + μ(1 − τ) times at once and μ²(1 − τ) times in the next step: r times as much, so
+    1 − τ = r / (μ(μ − r)).
+    """
+    momentum = known.get("momentum", 0)
+    if not (ours and ours[1][1] and momentum):
+        return []
+    later = ours[1][2] / ours[1][1]
+    return [1 - later / (momentum * (momentum - later))] if later != momentum else []
+
+
 def candidates(source: Rule, h: H, target: Rule) -> Iterator[H]:
     """Hyperparameters of the target that may do, the target's own place for weight decay first."""
-    ours = response(source, h)
-    for shape in shapes(source, h, target):
+    unit = h if h.lr else h.replace(lr=1)  # at lr 0 nothing tells one rule from another
+    ours = response(source, unit)
+    for shape in shapes(source, unit, target):
         scale = Fraction(1)
         theirs = response(target, shape)
-        if ours and h.lr:
-            scale = ours[0][0] / theirs[0][0] / h.lr if theirs and theirs[0][0] else Fraction(-1)
+        if ours:
+            scale = ours[0][0] / theirs[0][0] / unit.lr if theirs and theirs[0][0] else Fraction(-1)
         if scale < 0:
-            continue
+            if h.lr:
+                continue
+            scale = Fraction(1)  # no steps are the same steps
         plain = shape.replace(lr=h.lr * scale)
         if not h.get("weight_decay"):
             yield plain

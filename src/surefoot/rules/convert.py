@@ -8,10 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.rules.agree import agree, response, run
+from surefoot.rules.agree import agree, response
+from surefoot.rules.calls import call, refused, show
 from surefoot.rules.candidates import candidates, exact, shapes
+from surefoot.rules.conditions import agree_under, conditions
 from surefoot.rules.hyper import H
-from surefoot.rules.hypers import DECAYS, HYPERS
+from surefoot.rules.hypers import HYPERS
 from surefoot.rules.rule import Rule
 from surefoot.rules.table import get
 
@@ -42,10 +44,8 @@ class Conversion:
 
     def __str__(self) -> str:
         """The conversion as a few lines for a terminal."""
-        there = (
-            _call(self.target, self.hyper) if self.hyper else f"{self.target.name}: there is no equivalent"
-        )
-        first = f"{_call(self.source, self.given)}  →  {there}"  # in one piece, to be copied
+        there = call(self.target, self.hyper) if self.hyper else f"{self.target.name}: there is no equivalent"
+        first = f"{call(self.source, self.given)}  →  {there}"  # in one piece, to be copied
         lines = "\n".join([self.holds, self.schedule, self.state]).splitlines()
         return "\n".join([first, *(textwrap.fill(x, 100) for x in lines if x)])
 
@@ -110,68 +110,9 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
             "eps to what it divides by."
         ) from None
     if found:  # best one that goes on agreeing where a schedule changes lr
-        h2 = next((h2 for h2 in found if _agree_under("lr", source, h, target, h2)), found[0])
-        return Conversion(source, target, h, h2, *_conditions(source, h, target, h2))
+        h2 = next((h2 for h2 in found if agree_under(("lr",), source, h, target, h2)), found[0])
+        return Conversion(source, target, h, h2, *conditions(source, h, target, h2))
     return Conversion(source, target, h, None, _why_not(source, h, target))
-
-
-def _conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]:
-    """When the two agree, what a schedule does, and how state is carried over: three texts."""
-    lr, momentum = (_agree_under(name, source, h, target, h2) for name in ("lr", "momentum"))
-    kept = [name for name, free in (("lr", lr), ("momentum", momentum)) if not free]
-    stays = "stays as it is" if len(kept) == 1 else "stay as they are"
-    while_kept = f", while {' and '.join(kept)} {stays}" if kept else ""
-    holds = f"They make the same steps, from the first on{while_kept}."
-    for rule in {source.name: source, target.name: target}.values():
-        if rule.look is not None and source.look is not target.look:
-            holds += f" Those of {rule.name} are steps of the point where it takes the gradient, not of w."
-    if not agree(source, h, target, h2, moved=1):
-        holds += " They part if anything else changes w between steps."
-    if h2.get("weight_decay") and h2.decay != target.hyper().decay:
-        place = DECAYS[h2.decay].partition(") ")[2]
-        holds += f" {target.name} itself has no such weight decay: {place}."
-    schedule = (
-        "A changed lr: multiply both by the same factor, and they go on agreeing."
-        if lr
-        else "A changed lr parts them: these values are for this one."
-        if h.get("weight_decay") or not (source.slots and target.slots)
-        else _parting(source, target, h.get("nesterov") or h2.get("nesterov"))
-    )
-    if not momentum:
-        schedule += f"\nA changed momentum parts them: these values are for {_show(h.momentum)}."
-    return holds, schedule, _carried(source, h, target, h2)
-
-
-def _agree_under(name: str, source: Rule, h: H, target: Rule, h2: H) -> bool:
-    """Whether they still agree after that hyperparameter is halved in both."""
-    if not h.get(name) or not h2.get(name):
-        return True
-    then = h.replace(**{name: h[name] / 2}), h2.replace(**{name: h2[name] / 2})
-    return agree(source, h, target, h2, then=then)
-
-
-def _parting(source: Rule, target: Rule, nesterov: Any) -> str:
-    """By how much a new lr parts a rule whose slot holds lr from one whose buffer does not."""
-    holder, other = sorted((source, target), key=lambda r: r.slots[0].name == "momentum_buffer")
-    return (
-        f"A changed lr parts them: what {holder.name} carries over holds the old lr, so at that step "
-        f"its w is {'μ²' if nesterov else 'μ'} b (γ_new − γ_old) above {other.name}'s, "
-        f"where b is {other.name}'s buffer before the step and γ its lr."
-    )
-
-
-def _carried(source: Rule, h: H, target: Rule, h2: H) -> str:
-    """The target's buffer as a multiple of the source's, if it is one."""
-    if not (source.exact and target.exact):
-        return ""
-    pairs = list(zip(run(source, h)[1], run(target, h2)[1], strict=True))
-    factors = {b / a if a and b else None for a, b in pairs}
-    factor = factors.pop()
-    if factors or factor is None:
-        return ""
-    ours, theirs = source.slots[0].name, target.slots[0].name
-    times = "" if factor == 1 else f"{_show(factor).replace('-', '−')} × "
-    return f"In the middle of a run: {theirs} of {target.name} = {times}{ours} of {source.name}."
 
 
 def _why_not(source: Rule, h: H, target: Rule) -> str:
@@ -181,14 +122,14 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
     if h.get("weight_decay"):
         bare = convert(source, target, **h.replace(weight_decay=0))
         if bare.hyper is not None:
-            return f"No weight decay in {target.name} does the same; without it: {_call(target, bare.hyper)}."
+            return f"No weight decay in {target.name} does the same; without it: {call(target, bare.hyper)}."
         return f"Without weight decay: {bare.holds}"
     ours, default = response(source, h), response(target, target.hyper().map(exact))
     if (ours is None) != (default is None):
         linear, other = (target, source) if ours is None else (source, target)
         return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
     if (source.formula, target.formula) == (get("lion").formula, get("signsgd").formula):
-        betas = f"β₁ = {_show(h.beta1)} and β₂ = {_show(h.beta2)}"
+        betas = f"β₁ = {show(h.beta1)} and β₂ = {show(h.beta2)}"
         return f"Both step by a sign, but with {betas} lion's is that of no mean which signsgd keeps."
     if ours is None:
         return f"{source.name} and {target.name} scale their steps in different ways."
@@ -202,31 +143,11 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         fit = shape.replace(lr=factor)
         first = ours[0][0] / (factor * theirs[0][0])
         times = (
-            f"which counts {_show(first)} times as much in {source.name}"
+            f"which counts {show(first)} times as much in {source.name}"
             if ours[0] == [first * factor * x for x in theirs[0]]
             else f"which counts otherwise in {source.name}, and not by one factor"
         )
-        refused = (
-            " (torch.optim.SGD itself refuses nesterov with dampening)"
-            if target.formula is get("torch").formula and fit.get("nesterov") and fit.get("dampening")
-            else ""
-        )
-        return f"{_call(target, fit)}{refused} agrees on every gradient but the first, {times}."
+        said = refused(target, fit)
+        beside = f" ({said})" if said else ""
+        return f"{call(target, fit)}{beside} agrees on every gradient but the first, {times}."
     return f"No lr, momentum or option of {target.name} weighs past gradients as {source.name} does here."
-
-
-def _show(x: Any) -> str:
-    """A number as a decimal, or if that has no end as a decimal and a fraction."""
-    if not isinstance(x, Fraction):
-        return str(x)
-    short = f"{float(x):.12g}"
-    return short if Fraction(short) == x else f"{float(x):.6g} ({x})"
-
-
-def _call(rule: Rule, h: H) -> str:
-    """`torch(lr=0.1, momentum=0.9)`: lr, momentum, and what is not as usual."""
-    usual = rule.hyper().map(exact)
-    hidden = {"decay"} if h.get("weight_decay") == 0 else set()
-    hidden |= set() if h.get("weight_decay") and h.get("decay") == "corrected" else {"lr_max"}
-    shown = {k: v for k, v in h.items() if (k in ("lr", "momentum") or v != usual[k]) and k not in hidden}
-    return f"{rule.name}({', '.join(f'{k}={_show(v)}' for k, v in shown.items())})"
