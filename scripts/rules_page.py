@@ -21,7 +21,8 @@ are read off the lines that compute, so what you see is what runs (`rule.latex()
 $w$ is a parameter, $g$ its gradient, $d$ the gradient with weight decay, $\\gamma$ the learning rate,
 $\\mu$ momentum, $\\tau$ dampening, $\\lambda$ weight decay; $b$ or $v$ is the buffer and $u$ what the
 step reads. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ is the line of a parameter's
-first gradient, whenever that comes.
+first gradient, whenever that comes. Letters stand for numbers that are not 0: `torch` and `mlx` step
+otherwise without momentum, as is said there, and `rule.text(momentum=0)` shows what runs then.
 
 The adaptive rules have further letters: $\\beta_1, \\beta_2$ are the coefficients of averages, $m$ and
 $v$ the averages of gradients and of their squares, $\\varepsilon$ a small number that keeps a quotient
@@ -36,13 +37,14 @@ those of another.
 IDENTITIES = """\
 ## When two of them are the same
 
-These hold exactly, and where two part they part by exactly the amount given;
+At μ = 0 all but `lion` and `signsgd` are plain gradient descent. For a μ that is not 0, and does not
+become 0, these hold exactly, and where two part they part by exactly the amount given;
 `tests/rules/test_identities.py` checks each in rational arithmetic.
 
 - `optax` ≡ `keras`, with Nesterov or without, with the same `decay` (their defaults differ), while γ is
   constant and the buffer starts at 0. At a step that uses a new γ they part by μ b (γₜ − γₜ₋₁), with
-  Nesterov by μ² b (γₜ − γₜ₋₁), where b is the buffer before the step. A change of μ alone does not part
-  them.
+  Nesterov by μ² b (γₜ − γₜ₋₁), where b is the buffer before the step; with decay (d) by 1 − γₜλ times
+  that. A change of μ alone does not part them.
 - `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `mlx` is 1 − τ times that
   of `torch`, with Nesterov (1 + μ(1 − τ)) / (1 + μ) times.
 - `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step tells
@@ -52,8 +54,9 @@ These hold exactly, and where two part they part by exactly the amount given;
 - `muon` ≡ `ema` with Nesterov and the same decay.
 - `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
   by μ times that change.
-- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) differs from (b) by γλ
-  times the step (γ²λu where the step is γu), since it shrinks what the step has just moved, too.
+- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) shrinks what the step
+  has just moved, too: from the same w, state and gradient, where w goes to w + s without decay, its result
+  is that of (b) − γλs. For `heavy_ball` it is that + μγλw, from its second step on.
 - A rule's gain on the first gradient, with λ = 0: `torch`, `optax`, `keras`, `sutskever`, `heavy_ball`,
   `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
   `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
@@ -118,10 +121,21 @@ def formula(r: Rule, **values: object) -> str:
     return f'\\[\n{r.latex(**values)}\n\\]\n\n??? note "As text"\n\n    ```text\n{text}\n    ```\n\n'
 
 
-ONLY_THE_FORMULA = """\
-`torch.optim.SGD` itself refuses `nesterov` with dampening, or without momentum; the formula has both.
+WITHOUT_MOMENTUM = """\
+With μ = 0 there is no buffer, and τ has no say: wₜ = wₜ₋₁ − γ dₜ.
 
 """
+ONLY_THE_FORMULA = {
+    "torch": """\
+`torch.optim.SGD` itself refuses `nesterov` with dampening, or without momentum; the formula has both.
+
+""",
+    "mlx": """\
+`mlx.optimizers.SGD` itself refuses `nesterov` with dampening, or without momentum, and takes a dampening
+below 0 for 0; the formula has all of these.
+
+""",
+}
 
 TABLE = "| hyperparameter | letter | default | domain | meaning |\n|---|---|---|---|---|\n"
 
@@ -147,8 +161,8 @@ def section(r: Rule) -> str:
     for x in r.hypers:
         if x.choices == (False, True) and x.name != "maximize" and not x.default:
             parts.append(f"With `{x.name}`:\n\n" + formula(r, **{x.name: True}))
-            if (r.name, x.name) == ("torch", "nesterov"):
-                parts.append(ONLY_THE_FORMULA)
+    if r.name in ONLY_THE_FORMULA:
+        parts += [WITHOUT_MOMENTUM, ONLY_THE_FORMULA[r.name]]
     parts.append(TABLE)
     parts += [row(x) for x in r.hypers if x not in FRAME]
     kept = ", ".join(f"`{x.name}` ({x.letter})" + f", {x.meaning}" * bool(x.meaning) for x in r.slots)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.rules import DECAYS, RULES, get
+from surefoot.rules import DECAYS, RULES, SGD_FAMILY, get
 
 number = st.fractions(-4, 4, max_denominator=16)
 rate = st.fractions("1/16", 1, max_denominator=16)
@@ -39,16 +39,25 @@ def test_sum_and_velocity_agree_while_lr_is_constant(decay, nesterov, w, gs, lr,
     assert path(get("T"), w, gs, **options) == path(get("K"), w, gs, **options)
 
 
-@given(w=number, gs=gradients, lr=rate, new=rate, momentum=part, nesterov=st.booleans())
-def test_a_new_lr_parts_sum_and_velocity_by_the_old_buffer(w, gs, lr, new, momentum, nesterov):
-    options = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
-    lrs = [lr] * (len(gs) - 1) + [new]
-    b = Fraction(0)
-    for g in gs[:-1]:
-        b = momentum * b + g
-    sum_, velocity = (path(get(x), w, gs, lrs, **options)[-1] for x in "TK")
+@pytest.mark.parametrize("decay", DECAYS)
+@few
+@given(w=number, gs=gradients, lr=rate, new=rate, momentum=part, nesterov=st.booleans(), weight_decay=part)
+def test_a_new_lr_parts_sum_and_velocity_by_the_old_buffer(
+    decay, w, gs, lr, new, momentum, nesterov, weight_decay
+):
+    options = {"momentum": momentum, "nesterov": nesterov}
+    options |= {"decay": decay, "weight_decay": weight_decay, "lr_max": 1}
+    ends = []
+    for rule in (get("T"), get("K")):
+        h, at = rule.hyper(lr=lr, **options).map(Fraction), w
+        s = rule.init(h, at)
+        for g in gs[:-1]:
+            at, s = rule.step(h, at, g, s)
+        ends.append((rule.step(h.replace(lr=new), at, gs[-1], s)[0], s))
+    (sum_, state), (velocity, _) = ends
     ahead = momentum if nesterov else 1  # Nesterov looks one step ahead: once more μ
-    assert velocity - sum_ == ahead * momentum * b * (new - lr)
+    shrunk = 1 - new * weight_decay if decay == "after_step" else 1
+    assert velocity - sum_ == shrunk * ahead * momentum * state["momentum_buffer"] * (new - lr)
 
 
 @given(w=number, gs=gradients, lr=rate, momentum=part, other=part, nesterov=st.booleans())
@@ -132,13 +141,31 @@ def test_but_not_for_the_heavy_ball(w, g, then, lr, momentum, weight_decay):
 
 @pytest.mark.parametrize("name", [r.name for r in RULES.values() if r.exact])
 @few
-@given(w=number, g=number, lr=rate, momentum=part, weight_decay=part)
-def test_decay_after_the_step_differs_by_lr_squared(name, w, g, lr, momentum, weight_decay):
-    options = {"lr": lr, "momentum": momentum, "eps": Fraction(1, 8)}
-    u = (w - path(get(name), w, [g], **options)[0]) / lr
-    options["weight_decay"] = weight_decay
-    before, after = (path(get(name), w, [g], decay=d, **options)[0] for d in ("decoupled", "after_step"))
-    assert after - before == lr**2 * weight_decay * u
+@given(w=number, gs=gradients, lr=rate, momentum=part, weight_decay=part)
+def test_by_how_much_decay_after_the_step_differs(name, w, gs, lr, momentum, weight_decay):
+    rule, options = get(name), {"lr": lr, "momentum": momentum, "eps": Fraction(1, 8)}
+    options = {k: v for k, v in options.items() if k in {x.name for x in rule.hypers}}
+    h = rule.hyper(**options, decay="l2").map(Fraction)
+    s = rule.init(h, w)
+    for i, g in enumerate(gs):
+        moved = rule.step(h, w, g, s)[0] - w
+        before, after = (
+            rule.step(h.replace(weight_decay=weight_decay, decay=d), w, g, s)[0]
+            for d in ("decoupled", "after_step")
+        )
+        more = momentum * lr * weight_decay * w if name == "heavy_ball" and i else 0
+        assert after == before - lr * weight_decay * moved + more
+        w, s = rule.step(h, w, g, s)
+
+
+@pytest.mark.parametrize("name", [r.name for r in SGD_FAMILY if r.name not in ("lion", "signsgd")])
+@few
+@given(w=number, gs=gradients, lr=rate, dampening=part)
+def test_without_momentum_all_are_gradient_descent(name, w, gs, lr, dampening):
+    ends = [w]
+    for g in gs:
+        ends.append(ends[-1] - lr * g)
+    assert path(get(name), w, gs, lr=lr, momentum=0, dampening=dampening) == ends[1:]
 
 
 GAINS = {  # what the first gradient counts, at λ = 0

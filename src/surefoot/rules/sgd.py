@@ -148,7 +148,7 @@ muon = rows["ema"].variant(
     "muon",
     title="Muon's Nesterov, before it orthogonalises",
     aliases=("EN",),
-    source="Jordan et al. 2024; torch.optim.Muon",
+    source="Jordan et al. 2024; torch.optim.Muon, whose weight_decay is 0.1 by default",
     nesterov=True,
     momentum=0.95,
     decay="decoupled",
@@ -172,7 +172,8 @@ def heavy_ball(w, d, p=None, *, lr, momentum=REPEATING):
     return w - lr * d + momentum * (w - p_old)
 
 
-heavy_ball = replace(heavy_ball, slots=(heavy_ball.slots[0]._replace(meaning="where w was before the step"),))
+SET_OUT = "where w was before the step, after any weight decay that comes first"
+heavy_ball = replace(heavy_ball, slots=(heavy_ball.slots[0]._replace(meaning=SET_OUT),))
 
 
 @rule(
