@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from fractions import Fraction
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.errors import InputError
+from surefoot.explain import explain
 from surefoot.explain.problem import parse
 from surefoot.explain.quadratic import Quadratic
 from surefoot.explain.roots import characteristic, gap, radius, stable
-from surefoot.explain.theory import report, transition
+from surefoot.explain.theory import report
+from surefoot.explain.transition import transition
 from surefoot.rules import get
+from surefoot.rules import rule as make_rule
 from surefoot.trace import Script, replay
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -250,16 +254,20 @@ def test_a_matrix_and_a_problem_are_the_same_quadratic() -> None:
         (lambda: Quadratic(()), "A quadratic needs at least one curvature."),
         (
             lambda: Quadratic.of_matrix([[1, 2], [3, 4]]),
-            "A Hessian must be square and symmetric, but here is one of shape (2, 2).",
+            "A Hessian must be symmetric, but here H[1][0] is 3 and H[0][1] is 2.",
         ),
         (
             lambda: Quadratic.of_matrix([[1, 2]]),
-            "A Hessian must be square and symmetric, but here is one of shape (1, 2).",
+            "A Hessian must be square, but here is one of shape (1, 2).",
         ),
         (
             lambda: Quadratic((-1, 2)).best(),
-            "There is no best lr: f has no minimum, its curvatures are -1 and 2.",
+            "There is no best lr: f has no minimum, its curvatures are −1 and 2.",
         ),
+        (lambda: Quadratic(("a",)), "Curvatures are finite numbers, as in (1, 20), but here is 'a'."),
+        (lambda: Quadratic((nan, 1)), "Curvatures are finite numbers, as in (1, 20), but here is nan."),
+        (lambda: Quadratic((1, inf)), "Curvatures are finite numbers, as in (1, 20), but here is inf."),
+        (lambda: Quadratic(5), "Curvatures are finite numbers, as in (1, 20), but here is 5."),
     ],
 )
 def test_bad_input(make: Any, sentence: str) -> None:
@@ -277,6 +285,42 @@ def test_a_buffer_that_is_never_read_has_no_say() -> None:
 def test_a_rule_that_is_not_linear_has_no_matrix(name: str) -> None:
     rule = get(name)
     assert transition(rule, rule.hyper(lr=0.1), Fraction(2)) is None
+
+
+def test_a_rule_that_divides_by_its_gradient_has_no_matrix() -> None:
+    @make_rule
+    def normalized(w, g, *, lr=0.1):
+        """Normalised gradient descent."""
+        return w - lr * g / abs(g)
+
+    assert transition(normalized, normalized.hyper(lr=0.1), Fraction(2)) is None
+    said = str(explain(normalized, "w**2", at={"w": 1}, steps=1, autograd=False))
+    assert "its step is no fixed linear map of w and state, so there is no such rate." in " ".join(
+        said.split()
+    )
+
+
+def test_a_flat_direction_makes_the_condition_number_infinite() -> None:
+    torch, flat = get("torch"), Quadratic((0, 2, 8))
+    assert (flat.condition, Quadratic((2, 8)).condition) == (inf, 4)
+    said = report(flat, torch, torch.hyper(lr=0.1, momentum=0.5))
+    assert said[0].endswith("its condition number is κ = ∞.")
+    assert "The best there is where f is not flat, for κ = 4:" in said
+    bowl = explain(f="(x+y)**2", at={"x": 1, "y": 2}, lr=0.1, momentum=0.5, autograd=False)
+    assert bowl.plot("rates").axes[0].get_title().endswith("κ = 1 where f is not flat")
+
+
+@pytest.mark.parametrize("curvatures", [(1,), ("1/2", 1)])
+def test_a_double_root_on_the_unit_circle_makes_the_error_grow(curvatures: tuple[Any, ...]) -> None:
+    ball = get("heavy_ball")
+    f = Quadratic(tuple(map(Fraction, curvatures)))
+    said = " ".join(report(f, ball, ball.hyper(lr=4, momentum=1)))
+    assert "the error grows by the same amount at each step (at λ = 1, where −1 is a double root)" in said
+    below = " ".join(report(f, ball, ball.hyper(lr=3, momentum=1)))
+    assert "multiplies the error by 1 (at λ = " in below
+    problem = parse("x**2/2", {"x": 1})
+    steps = replay(Script.of(problem.start, function=problem, steps=3, lr=4, momentum=1), "heavy_ball").steps
+    assert [s.w["x"] for s in steps] == [-3, 5, -7]
 
 
 REPORTS: list[tuple[tuple[Any, ...], str, dict[str, Any]]] = [
@@ -355,7 +399,8 @@ def test_flat_directions_are_counted_exactly() -> None:
         [[Fraction(4, 3) if i == j else Fraction(-2, 3) for j in range(3)] for i in range(3)]
     )
     assert level.curvatures == (0.0, 2.0, 2.0)
-    assert level.condition == 1
+    assert level.condition == inf
+    assert [round(x.rate, 12) for x in level.best()] == [0, 0, 0]
     x = np.random.default_rng(0).normal(size=(40, 2))
     x = np.hstack([x, x[:, :1] + x[:, 1:]])  # collinear, up to rounding
     gram = Quadratic.of_matrix((x.T @ x).tolist())

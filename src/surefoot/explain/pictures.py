@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +102,13 @@ def rates(*explanations: Explanation) -> Picture:
         raise InputError("Classical and Nesterov momentum have different maps of rates; draw them apart.")
     nesterov = kinds.pop()
     best = f.best()[1 if nesterov else 2]
+    where = " where f is not flat" if math.isinf(f.condition) else ""
     return draw(
         lambda lr, momentum: f.rate(lr, momentum, nesterov=nesterov),
         largest_lr=(2.4 if nesterov else 4) / f.largest,  # the stable part, and some of what is beyond
         best=(best.lr, best.momentum),
         points=points,
-        title=f"{'Nesterov' if nesterov else 'classical'} momentum, κ = {f.condition:.4g}",
+        title=f"{'Nesterov' if nesterov else 'classical'} momentum, κ = {f.largest / f.smallest:.4g}{where}",
     )
 
 

@@ -45,9 +45,16 @@ class Quadratic:
     sloped: bool = False
 
     def __post_init__(self) -> None:
-        if not self.curvatures:
+        try:
+            given = tuple(self.curvatures)
+            bad = [x for x in given if isinstance(x, (str, bool)) or x - x != 0]
+        except TypeError:
+            given, bad = (), [self.curvatures]
+        if bad:
+            raise InputError(f"Curvatures are finite numbers, as in (1, 20), but here is {bad[0]!r}.")
+        if not given:
             raise InputError("A quadratic needs at least one curvature.")
-        object.__setattr__(self, "curvatures", tuple(sorted(self.curvatures)))
+        object.__setattr__(self, "curvatures", tuple(sorted(given)))
 
     @classmethod
     def of(cls, problem: Problem) -> Quadratic | None:
@@ -79,15 +86,21 @@ class Quadratic:
             The quadratic; its curvatures are the eigenvalues of H.
 
         Raises:
-            InputError: it is not square and symmetric.
+            InputError: it is not square, or not symmetric.
 
         Example:
             >>> Quadratic.of_matrix([[2, 1], [1, 2]]).curvatures
             (1.0, 3.0)
         """
         h = exact(hessian, "the Hessian")
-        if len(size := shape(h)) != 2 or size[0] != size[1] or h != tuple(zip(*h, strict=True)):
-            raise InputError(f"A Hessian must be square and symmetric, but here is one of shape {size}.")
+        if len(size := shape(h)) != 2 or size[0] != size[1]:
+            raise InputError(f"A Hessian must be square, but here is one of shape {size}.")
+        if odd := next(((i, j) for i, row in enumerate(h) for j in range(i) if row[j] != h[j][i]), None):
+            i, j = odd
+            raise InputError(
+                f"A Hessian must be symmetric, but here H[{i}][{j}] is {float(h[i][j]):.6g} and H[{j}][{i}] "
+                f"is {float(h[j][i]):.6g}."
+            )
         if all(h[i][j] == 0 for i in range(len(h)) for j in range(i)):
             return cls(tuple(h[i][i] for i in range(len(h))))
         values = sorted(_eigenvalues(h), key=abs)
@@ -114,8 +127,13 @@ class Quadratic:
 
     @property
     def condition(self) -> float:
-        """The condition number κ, largest over smallest curvature."""
-        return self.largest / self.smallest if self.convex else math.nan
+        """The condition number κ, largest over smallest curvature: infinite if f is flat in a direction.
+
+        NaN where f has no minimum.
+        """
+        if not self.convex:
+            return math.nan
+        return self.largest / self.smallest if self.curvatures[0] else math.inf
 
     def stable(self, lr: Any, momentum: Any = 0, *, nesterov: bool = False) -> bool:
         """Return whether every direction that is not flat goes to its minimum; exact on fractions."""
@@ -137,7 +155,7 @@ class Quadratic:
         Nesterov          lr = 4/(3L + m)         μ = (√(3κ+1) − 2)/(√(3κ+1) + 2)  rate 1 − 2/√(3κ+1)
         heavy ball        lr = 4/(√L + √m)²       μ = ((√κ − 1)/(√κ + 1))²         rate (√κ − 1)/(√κ + 1)
 
-        with L and m the largest and smallest curvature, κ = L/m.
+        with L the largest curvature, m the smallest that is not 0, and κ = L/m.
 
         Raises:
             InputError: there is no minimum.
@@ -187,9 +205,10 @@ class Quadratic:
     def span(self) -> str:
         """Return the curvatures in a few words."""
         low, high = float(self.curvatures[0]), self.largest
+        least, most = (f"{'−' * (x < 0)}{abs(x):.4g}" for x in (low, high))
         if len(set(self.curvatures)) > 2:
-            return f"{low:.4g} to {high:.4g}"
-        return f"{low:.4g}" if low == high else f"{low:.4g} and {high:.4g}"
+            return f"{least} to {most}"
+        return least if low == high else f"{least} and {most}"
 
 
 def in_range(numbers: Iterable[Any]) -> bool:

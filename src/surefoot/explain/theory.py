@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 
 from surefoot.explain.quadratic import Quadratic, in_range
 from surefoot.explain.roots import characteristic, gap, stable
+from surefoot.explain.transition import gap_of, swings, transition
 from surefoot.explain.tuning import Tuning, best_momentum
 from surefoot.rules import H, Rule, get
-from surefoot.rules.numbers import to_mpmath
 from surefoot.trace.values import exact
 
-__all__ = ["Momentum", "as_momentum", "report", "transition"]
-
-Matrix = tuple[tuple[Fraction, ...], ...]
+__all__ = ["Momentum", "as_momentum", "report"]
 
 # formula → the factor that makes its lr that of classical momentum (or Nesterov's), and how that is written;
 # by the formula, since a rule of the user's own may have any name
@@ -65,7 +63,8 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         return [f"{head}. Where it is flat it slopes on for ever: it has no minimum."]
     if not f.convex:
         return [f"{head}: it has no minimum."]
-    lines = [f"{head}, and its condition number is κ = {f.condition:.4g}." if several else f"{head}."]
+    kappa = "∞" if math.isinf(f.condition) else f"{f.condition:.4g}"
+    lines = [f"{head}, and its condition number is κ = {kappa}." if several else f"{head}."]
     decays = bool(h.get("weight_decay"))
     if flat := sum(x == 0 for x in f.curvatures):
         moves = "only weight decay moves w" if decays else "nothing moves"
@@ -92,15 +91,15 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
             return [
                 f"{rule.title}: its step is no fixed linear map of w and state, so there is no such rate."
             ]
-        gaps = [_gap(m) for m in matrices if m is not None]
-        words = "Stable" if min(gaps) > 0 else "Unstable"
-        return [f"{words}: {_rate(min(gaps), curvatures[gaps.index(min(gaps))])}."]
+        found = [m for m in matrices if m is not None]
+        words = "Stable" if min(map(gap_of, found)) > 0 else "Unstable"
+        return [f"{words}: {_rate(list(map(gap_of, found)), curvatures, list(map(swings, found)))}."]
     gain, written, shift, nesterov = known
     lr, mu = h.lr * gain, h.momentum
     pairs = [characteristic(lr, mu, x + shift, nesterov=nesterov) for x in curvatures]
     gaps = [gap(*pair) for pair in pairs]
     edges = (float(curvatures[0] + shift), float(curvatures[-1] + shift))
-    rate = _rate(min(gaps), curvatures[gaps.index(min(gaps))])
+    rate = _rate(gaps, curvatures, [pair == (-2, 1) for pair in pairs])
     rates = [f"Rate: {rate}.", *_for_this_lr(rule, h, best_momentum(float(lr), *edges, nesterov=nesterov))]
     bound, limit = (
         "2(1 + μ)/(1 + 2μ)" if nesterov else "2(1 + μ)",
@@ -160,8 +159,16 @@ def _for_this_lr(rule: Rule, h: H, best: Tuning | None) -> list[str]:
     return [f"With this lr the best momentum is {_factor(1 - best.momentum)}: rate {_factor(best.gap)}."]
 
 
-def _rate(gap: float, curvature: Any) -> str:
-    """Say what the factor 1 − gap does to the error."""
+def _rate(gaps: Sequence[float], curvatures: Sequence[Any], swings: Sequence[bool]) -> str:
+    """Say what the factor 1 − gap does to the error, where the gap is least.
+
+    `swings` says where −1 is a double root: w = 1, −3, 5, −7, … grows although the factor is 1.
+    """
+    gap = min(gaps)
+    if gap == 0 and any(swings):
+        at = f"at λ = {float(curvatures[list(swings).index(True)]):.4g}"
+        return f"in the end the error grows by the same amount at each step ({at}, where −1 is a double root)"
+    curvature = curvatures[list(gaps).index(gap)]
     where = f"in the end each step multiplies the error by {_factor(gap)} (at λ = {float(curvature):.4g})"
     if gap > 0:
         return f"{where}: {_steps(gap)} steps for a decimal digit" if gap < 1 else f"{where}: it is gone"
@@ -184,7 +191,8 @@ def _steps(gap: float) -> str:
 
 def _best(f: Quadratic, beside: str, of: str = "") -> list[str]:
     """Return the best settings as a table, with their sources; one for all where the curvatures are equal."""
-    if f.condition == 1:
+    ratio = f.largest / f.smallest
+    if ratio == 1:
         best = f"lr 1/λ = {1 / f.largest:.4g} without momentum, whose first step reaches the minimum"
         return [f"The best there is{of}{beside}: {best}."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
@@ -193,63 +201,5 @@ def _best(f: Quadratic, beside: str, of: str = "") -> list[str]:
         rows.append((t.method, f"{t.lr:.4g}", momentum, rate, _steps(t.gap), t.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ("  " + "  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return [f"The best there is for κ = {f.condition:.4g}{beside}:", *table]
-
-
-def _gap(matrix: Matrix) -> float:
-    """Return 1 − the largest eigenvalue of a matrix in absolute value."""
-    if len(matrix) == 1:
-        return float(1 - abs(matrix[0][0]))
-    if len(matrix) == 2:
-        (a, b), (c, d) = matrix
-        return gap(a + d, a * d - b * c)
-    import mpmath
-
-    with mpmath.workdps(60 * len(matrix)):  # of an n-fold eigenvalue, an n-th of the digits are right
-        exactly = mpmath.matrix([[*map(to_mpmath, row)] for row in matrix])
-        found = float(1 - max(map(abs, mpmath.eig(exactly, left=False, right=False))))
-    return found if abs(found) > 1e-40 else 0.0  # the last digits are noise
-
-
-def transition(rule: Rule, h: H, curvature: Fraction) -> Matrix | None:
-    """Return the matrix that one step of a rule is on (w, its state), found by running the rule itself.
-
-    Args:
-        rule: the rule.
-        h: its hyperparameters.
-        curvature: λ, so that the gradient at w is λw.
-
-    Returns:
-        The matrix, exactly; None if the rule has roots, or is no linear map, or not the same at each step.
-
-    Example:
-        >>> from surefoot.rules import get
-        >>> rule = get("torch")
-        >>> transition(rule, rule.hyper(lr=0.5, momentum=0.9), Fraction(1))  # rows: w, momentum_buffer
-        ((Fraction(1, 2), Fraction(-9, 20)), (Fraction(1, 1), Fraction(9, 10)))
-    """
-    if not rule.exact:
-        return None
-    h = h.map(exact)
-
-    def step(w: Fraction, state: dict[str, Any]) -> tuple[Fraction, dict[str, Any]]:
-        return rule.step(h, w, curvature * rule.point(h, w, state), state)
-
-    first = step(Fraction(1), rule.init(h, Fraction(1)))[1]
-    slots = [name for name, value in first.items() if value is not None]
-
-    def advance(vector: Sequence[Fraction]) -> tuple[Fraction, ...]:
-        w, state = step(vector[0], {**first, **dict(zip(slots, vector[1:], strict=True))})
-        return (w, *(state[name] for name in slots))
-
-    size = 1 + len(slots)
-    columns = [advance([Fraction(i == j) for i in range(size)]) for j in range(size)]
-    matrix = tuple(zip(*columns, strict=True))
-    # two more vectors: a rule that is not linear, or counts its steps, gives itself away
-    for vector in ([Fraction(0)] * size, [Fraction(-3 - 2 * i, 7) for i in range(size)]):
-        if advance(vector) != tuple(sum(m * x for m, x in zip(row, vector, strict=True)) for row in matrix):
-            return None
-    seen = [0]  # w, and of the state what w depends on: a buffer that is never read has no say
-    for i in seen:
-        seen += [j for j in range(size) if matrix[i][j] and j not in seen]
-    return tuple(tuple(matrix[i][j] for j in sorted(seen)) for i in sorted(seen))
+    where = " where f is not flat," if math.isinf(f.condition) else ""
+    return [f"The best there is{where} for κ = {ratio:.4g}{beside}:", *table]
