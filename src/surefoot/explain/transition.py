@@ -1,4 +1,4 @@
-"""A step of a rule on one direction of a quadratic as a matrix, found by running the rule; its eigenvalues."""
+"""A rule's step on one direction of a quadratic as a matrix, found by running the rule; its eigenvalues."""
 
 from __future__ import annotations
 
