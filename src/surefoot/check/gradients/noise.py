@@ -49,4 +49,5 @@ def noise_of(loss: Callable[[float], float], scale: float, unit: float) -> float
 
 def _fourth(values: list[float]) -> float:
     fourth = torch.tensor(values, dtype=torch.float64).diff(n=4)
-    return (fourth.square().mean() / math.comb(8, 4)).sqrt().item()
+    size = fourth.abs().max()  # whose square may be beyond all floats
+    return ((fourth / (size or 1)).square().mean() / math.comb(8, 4)).sqrt().item() * size.item()

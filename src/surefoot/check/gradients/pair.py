@@ -87,7 +87,8 @@ class Pair:
         # at the tip of |x| the slope is 0, and those of its sides say what is large
         tip = self.bent and abs(self.right - self.left) > 8 * self.rounding
         sides = max(abs(self.left), abs(self.right)) if tip else 0.0
-        return self.error <= resolution(self.unit) * max(abs(autograd), abs(self.slope), size, sides)
+        known = max(abs(autograd), abs(self.slope), size, sides)
+        return math.isfinite(self.error) and self.error <= resolution(self.unit) * known
 
     def meets(self, other: Pair) -> bool:
         """Whether both may be right of one slope."""

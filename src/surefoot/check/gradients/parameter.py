@@ -57,6 +57,8 @@ class ParameterGradient:
         measured = f"{s.numeric:.9g} ± {s.error:.1g} (central differences, step {s.step:.1g})"
         if s.verdict == "wrong":
             beside = ", a step beside a kink or a minimum" if s.aside else ""
+            if s.steep:
+                measured = f"{_side(s.left)} on the left, {_side(s.right)} on the right"
             return (
                 f"wrong{self._how_many()}. Worst at {where}{beside}: autograd says {s.autograd:.9g}, "
                 f"the loss itself has the slope {measured}.{self._hint()}"
@@ -69,13 +71,18 @@ class ParameterGradient:
             return f"cannot be told: at {where} {_unclear(s, measured)}"
         if s.verdict == "kink":
             return (
-                f"right, but for a kink (a ReLU at 0?) at {where}, where autograd says {s.autograd:.6g} and "
-                f"the loss has the slope {s.left:.6g} on the left, {s.right:.6g} on the right. A step aside, "
-                "autograd is right."
+                f"right, but for a kink (a ReLU at 0?) at {where} or next to it, where autograd says "
+                f"{s.autograd:.6g} and the loss has the slope {s.left:.6g} on the left, {s.right:.6g} on the "
+                f"right, over a step of {s.step:.1g}. A step aside, autograd is right."
             )
-        if s.off and max(abs(s.autograd), abs(s.numeric)) <= 4 * s.error:
+        if s.off and all(x.zero for x in self.slopes):
             return f"right: both are 0, to {s.error:.1g}."
+        if s.off and s.zero:  # the worst of them, but not all
+            return f"right, to {max(s.off, s.error):.1g}; the slopes are up to {self._largest():.3g}."
         return f"right, to {s.off:.1g} of {abs(s.numeric):.3g}." if s.off else "right, to the last digit."
+
+    def _largest(self) -> float:
+        return max(abs(x.numeric) for x in self.slopes)
 
     def _where(self, s: Slope) -> str:
         if s.index is None:
@@ -151,7 +158,7 @@ def _unclear(s: Slope, measured: str) -> str:
             f"the loss has a kink, with the slope {s.left:.6g} on the left, {s.right:.6g} on the right; "
             f"autograd says {s.autograd:.9g}, and nothing is known a step aside."
         )
-    only = "" if s.off <= 4 * s.error else "; so wide a step is no proof, and smaller ones are lost in noise"
+    only = "" if s.agrees else "; so wide a step is no proof, and smaller ones are lost in noise"
     return f"autograd says {s.autograd:.9g}, the loss itself {measured}{only}."
 
 
@@ -160,11 +167,18 @@ def _singular(s: Slope) -> str:
     missing = [side for side, slope in sides.items() if math.isnan(slope)]
     if len(missing) == 2:
         return "the loss is not finite a step to either side, so it has no slope."
-    if not missing:
+    if not missing and s.steep:
         return "the loss has no finite slope: it is steeper and steeper as steps shrink."
+    if not missing:
+        return "the loss is so large that its slope cannot be measured in float64."
     other = next(side for side in sides if side not in missing)
     steep = "grows as steps shrink, without a limit" if math.isinf(sides[other]) else f"is {sides[other]:.6g}"
     return f"the loss is not finite a step to the {missing[0]}; on the {other} its slope {steep}."
+
+
+def _side(slope: float) -> str:
+    """The slope of one side, in words where it grows without a limit."""
+    return f"{slope:.6g}" if math.isfinite(slope) else f"{slope} (it grows as steps shrink)"
 
 
 def _as_it_is(s: Slope) -> str:

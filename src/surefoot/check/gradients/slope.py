@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from surefoot.check.gradients.pair import UNIT, Pair, Rung, resolution
+from surefoot.check.gradients.pair import TOLERANCE, UNIT, Pair, Rung, resolution
 
 __all__ = ["Slope", "Verdict", "measure"]
 
@@ -51,15 +51,33 @@ class Slope:
         return math.inf if math.isnan(off) else off
 
     @property
+    def agrees(self) -> bool:
+        """Whether autograd may be right, by what is known of the slope."""
+        size = max(abs(self.autograd), abs(self.numeric))
+        return self.off <= 4 * self.error + TOLERANCE * size
+
+    @property
+    def zero(self) -> bool:
+        """Whether neither number is known to differ from 0."""
+        return max(abs(self.autograd), abs(self.numeric)) <= 4 * (1 + TOLERANCE) * self.error
+
+    @property
+    def steep(self) -> bool:
+        """Whether the slope of a side grows without a limit."""
+        return math.isinf(self.left) or math.isinf(self.right)
+
+    @property
     def meets(self) -> bool:
         """Whether the slopes of the two sides are one, so that there is no kink."""
+        if self.steep:
+            return self.left == self.right
         size = max(abs(self.left), abs(self.right), abs(self.autograd))
         return not self.bent or abs(self.right - self.left) <= 8 * self.error + MEETING * size
 
     @property
     def lost(self) -> bool:
         """Whether autograd agrees with it, but within a noise that is as large as itself."""
-        return self.verdict == "unclear" and not self.singular and self.off <= 4 * self.error
+        return self.verdict == "unclear" and not self.singular and self.agrees
 
     @property
     def singular(self) -> bool:
@@ -115,6 +133,7 @@ def measure(
 
     pair = wide = Pair(rung(FIRST[0]), rung(FIRST[1]), shake, unit)
     verdict: Verdict = "right"
+    sides = pair.left, pair.right
     if unit != UNIT or not (pair.agrees(autograd) and pair.resolves(autograd, size)):
         rungs = [rung(h) for h in ladder]
         pair = wide = min(
@@ -122,16 +141,15 @@ def measure(
         )
         if found := _singular(index, autograd, pair, rungs):
             return found
-        verdict = _judge(autograd, pair, rungs, size)
+        sides, verdict = _limits(pair, rungs), _judge(autograd, pair, rungs, size)
         if verdict == "unclear":
             wide, rungs = _widened(pair, rungs, (rung(h) for h in WIDER if h > ladder[0]))
             still = autograd == 0 and all(r.flat for r in rungs)  # it does not move at all
             known = wide.error <= resolution(unit) * max(abs(autograd), abs(wide.slope), size)
             verdict = "right" if still or (known and wide.agrees(autograd)) else "unclear"
     found = Slope(
-        index, autograd, wide.slope, wide.error, wide.fine.h, pair.left, pair.right, verdict,
-        bent=pair.bent and wide is pair,
-    )  # fmt: skip
+        index, autograd, wide.slope, wide.error, wide.fine.h, *sides, verdict, bent=pair.bent and wide is pair
+    )
     # as at the tip of |x|, where autograd's 0 is the mean of both sides
     return replace(found, verdict="kink") if verdict == "right" and not found.meets else found
 
@@ -165,18 +183,35 @@ def _widened(pair: Pair, rungs: list[Rung], wider: Iterable[Rung]) -> tuple[Pair
 
 
 def _singular(index: tuple[int, ...] | None, autograd: float, pair: Pair, rungs: list[Rung]) -> Slope | None:
-    """What is said where the loss has no slope, on one side or none, or an infinite one, as autograd says."""
-    left, right = _limit([r.left for r in rungs]), _limit([r.right for r in rungs])
-    defined = math.isfinite(pair.error)
-    steep = math.isinf(autograd) and left == right == autograd
-    if defined and not steep:
+    """What is said where the loss has no slope, on one side or none, or an infinite one."""
+    sides = _limit([r.left for r in rungs], rungs, pair), _limit([r.right for r in rungs], rungs, pair)
+    steep = math.isinf(sides[0]) and sides[0] == sides[1]
+    if math.isfinite(pair.error) and not steep:
         return None
-    return Slope(index, autograd, left if steep else math.nan, math.nan, rungs[-1].h, left, right, "unclear")
+    slope = sides[0] if steep else math.nan
+    return Slope(index, autograd, slope, math.nan, rungs[-1].h, *sides, "unclear")
 
 
-def _limit(slopes: list[float]) -> float:
-    """Of slopes over ever smaller steps: the last; infinite if each is steeper by far than the one before."""
+def _limits(pair: Pair, rungs: list[Rung]) -> tuple[float, float]:
+    """The slopes of the two sides, infinite where they grow as steps shrink."""
+    left, right = ([getattr(r, side) for r in rungs] for side in ("left", "right"))
+    ends = _limit(left, rungs, pair), _limit(right, rungs, pair)
+    return (
+        ends[0] if math.isinf(ends[0]) else pair.left,
+        ends[1] if math.isinf(ends[1]) else pair.right,
+    )
+
+
+def _limit(slopes: list[float], rungs: list[Rung], pair: Pair) -> float:
+    """Of slopes over ever smaller steps: the last; infinite if each is steeper, by as much or by a factor.
+
+    A power of h below 1 grows by a factor from step to step, h·log h by the same amount; where there is a
+    slope, they part by less and less.
+    """
     last = slopes[-1] if math.isfinite(slopes[-1]) else math.nan
     near = slopes[-6:]  # 1000 times closer
     grows = 0.0 not in near and all(b / a > 1.3 for a, b in itertools.pairwise(near))
+    more = [math.copysign(1.0, last) * (b - a) for a, b in itertools.pairwise(near)]
+    seen = all(x > 32 * pair.noise / r.h for x, r in zip(more, rungs[-5:], strict=True))
+    grows = grows or (seen and all(b > 0.9 * a for a, b in itertools.pairwise(more)))
     return math.copysign(math.inf, last) if grows else last
