@@ -149,3 +149,17 @@ def test_a_movement_beyond_the_most_digits_is_told() -> None:
     assert told in explain("sgd", **SQUARE, lr="1e-52", steps=1, autograd=False).text()
     for other in ({"lr": "1e-30"}, {"lr": "1e-52", "digits": 4}, {"lr": "1e-52", "exact": True}):
         assert told not in explain("sgd", **SQUARE, steps=1, autograd=False, **other).text()
+
+
+def test_the_start_is_printed_as_it_was_given() -> None:
+    e = explain("sgd", "w*x**2", at={"w": "1.23456789", "x": "1/3"}, lr="1/3", steps=1, autograd=False)
+    assert "w = 1.23456789   x = 1/3   f(w₀) = 0.1372" in e.text()
+    assert r"x = \tfrac{1}{3}" in e.latex()
+    several = explain("sgd", "sum(w)", at={"w": ["1/3", 0.123456789]}, steps=1, autograd=False)
+    assert "w = (1/3, 0.123456789)" in several.text()
+
+
+def test_a_movement_of_a_large_number_is_not_taken_to_show_by_its_zeros() -> None:
+    start = 10**10
+    e = explain("sgd", "w", at={"w": start}, lr=1, steps=1, autograd=False)
+    assert "w₁ = w₀ − γ·g₁ = 10¹⁰ − 1·1 = 9.999999999·10⁹" in " ".join(e.text().split())

@@ -34,6 +34,45 @@ def test_rounded(x: object, result: str, put_in: str) -> None:
     assert (Numerals(4).result(x), Numerals(4).put_in(x)) == (result, put_in)
 
 
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (Fraction(10**10), "1e10"),  # exactly
+        (Fraction(9999960000), "1.000e10"),
+        (Fraction(99999, 10**14) + Fraction(1, 10**30), "1.000e-9"),
+        (4 * (10**29 + Fraction(1, 10**20)), "4e29"),  # but for the 50th digit
+        (Fraction(10**400 + 10**380), "1.000e400"),
+    ],
+)
+def test_a_rounded_mantissa_keeps_its_zeros(x: object, text: str) -> None:
+    assert (Numerals(4).result(x), Numerals(4).put_in(x)) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        ("1.23456789", "1.23456789"),
+        ("1/3", "1/3"),
+        ("-22/7", "-22/7"),
+        ("1234567891.5", "1.2345678915e9"),
+        ("10000000", "10000000"),
+        ("1e10", "1e10"),
+        ("0.00001", "1e-5"),
+        ("0.0001", "0.0001"),
+        ("0", "0"),
+        ("0.3333333333333333", "0.3333"),
+        ("123456789/987654321987", "0.0001"),
+        ("1e400", "1e400"),
+    ],
+)
+def test_what_was_given_is_whole_where_it_is_short(x: str, text: str) -> None:
+    assert Numerals(4).given(Fraction(x)) == text
+
+
+def test_with_exact_what_was_given_is_a_fraction() -> None:
+    assert Numerals(4, exact=True).given(Fraction("1.25")) == "5/4"
+
+
 def test_decimals_are_those_of_the_number_not_of_its_float() -> None:
     # 0.998 as a float is 0.99799999999999999822…
     assert Numerals(40).result(Fraction(998, 1000)) == "0.998" + "0" * 37

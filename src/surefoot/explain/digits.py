@@ -38,7 +38,7 @@ def hides(numerals: Numerals, traces: Sequence[Trace]) -> bool:
     """Whether a first movement is too small to be seen, although the digits were chosen to show it."""
     if numerals.exact or not numerals.significant:
         return False
-    return any(x != y and numerals.result(x) == numerals.result(y) for x, y in _movements(traces))
+    return any(x != y and numerals.rounded(x) == numerals.rounded(y) for x, y in _movements(traces))
 
 
 def _movements(traces: Sequence[Trace]) -> Iterator[tuple[Number, Number]]:
@@ -65,7 +65,7 @@ def to_follow(line: Line, tensor: Tensor, problem: Problem | None, numerals: Num
         return numerals
     import mpmath
 
-    wanted = [(i, x, numerals.result(x)) for i, x in shown(line.value)]
+    wanted = [(i, x, numerals.rounded(x)) for i, x in shown(line.value)]
     with mpmath.workdps(50):
         for more in _TRIES:
             finer = numerals.finer(more)
@@ -89,9 +89,9 @@ def shown(value: Value, start: int = 0) -> Iterator[tuple[int, Number]]:
 
 
 def _same(numerals: Numerals, got: Number, value: Number, text: str) -> bool:
-    """Whether what was worked out is written as the result is; a half goes either way by the 50th digit."""
+    """Whether what was worked out rounds as the result does; a half goes either way by the 50th digit."""
     nearly = (got, got + abs(value) * 1e-40, got - abs(value) * 1e-40)
-    return any(numerals.result(x) == text for x in nearly)
+    return any(numerals.rounded(x) == text for x in nearly)
 
 
 def _line(line: Line, finer: Numerals) -> Callable[[int], Number]:

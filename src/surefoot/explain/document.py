@@ -151,7 +151,7 @@ def _settings(worked: Worked, pen: Pen) -> Iterator[str]:
 
 def _problem(explanation: Explanation, pen: Pen) -> Iterator[Block]:
     problem, start = explanation.problem, explanation.script.start
-    facts = [f"{pen.letter(n)} = {pen.value(v, pen.put_in)}" for n, v in start.items()]
+    facts = [f"{pen.letter(n)} = {pen.value(v, pen.given)}" for n, v in start.items()]
     if problem is None:
         yield Facts(tuple(facts))
         return

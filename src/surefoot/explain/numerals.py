@@ -14,6 +14,7 @@ __all__ = ["MOST_DIGITS", "Numerals", "all_digits", "six_digits"]
 
 _BITS = 200  # more than any number of digits written needs
 _SMALL, _LARGE = Fraction(1, 10**300), Fraction(10**300)  # between them, floats serve
+_GIVEN = 12  # digits of a number that was given
 _LONGEST = 40  # characters of a fraction that is written out
 MOST_DIGITS = 40  # of 50 that are computed
 
@@ -36,6 +37,8 @@ class Numerals:
         '991/500'
         >>> Numerals(4).result(Fraction(1, 4000)), Numerals(4, significant=3).result(Fraction(1, 4000))
         ('0.0003', '0.00025')
+        >>> Numerals(4).result(Fraction(10**10)), Numerals(4).result(Fraction(10**10 + 1))  # rounded
+        ('1e10', '1.000e10')
     """
 
     digits: int = 4
@@ -51,19 +54,41 @@ class Numerals:
         """Write a number in the middle of a formula: no more digits than it needs."""
         return self._write(x, strip=True)
 
+    def rounded(self, x: Number) -> str:
+        """Write a number with all its places: two that are rounded to the same one are written alike."""
+        return self._write(x, strip=False, short=False)
+
+    def given(self, x: Number) -> str:
+        """Write a number that was given: whole where that is short, whatever the digits of results.
+
+        Example:
+            >>> Numerals(4).given(Fraction("1.23456789")), Numerals(4).given(Fraction(1, 3))
+            ('1.23456789', '1/3')
+        """
+        q = exact_binary(x)
+        if self.exact or isinstance(q, float) or q == 0:
+            return self.put_in(x)
+        text = _power_of_ten(q, _GIVEN)
+        if _is(text, q):
+            plain = not self._is_scaled(abs(q)) and abs(q) > _SMALL and "e" not in f"{float(q):.{_GIVEN}g}"
+            return f"{float(q):.{_GIVEN}g}" if plain else _bare(text)
+        brief = max(abs(q.numerator), q.denominator) < 10**_GIVEN and len(str(q)) <= _GIVEN
+        endless = brief and 10 ** q.denominator.bit_length() % q.denominator != 0  # as a decimal
+        return str(q) if endless else self.put_in(x)
+
     def setting(self, x: Number) -> str:
         """Write a hyperparameter: as it was given, whatever the digits of results."""
         q = exact_binary(x)
         if isinstance(q, float):
             return str(q)
         if q and not _SMALL < abs(q) < _LARGE:
-            return _power_of_ten(q, 12)
+            return _bare(_power_of_ten(q, 12))
         short = f"{float(q):.12g}"
         if Fraction(short) != q:
             return str(q) if len(str(q)) < _LONGEST else f"{float(q):.6g}"
-        return short if "e" not in short else _power_of_ten(q, 12)
+        return short if "e" not in short else _bare(_power_of_ten(q, 12))
 
-    def _write(self, x: Number, *, strip: bool) -> str:
+    def _write(self, x: Number, *, strip: bool, short: bool = True) -> str:
         q = exact_binary(x)
         if isinstance(q, float):
             return str(q)
@@ -71,7 +96,8 @@ class Numerals:
             return _fraction(q)
         size = abs(q)
         if size and self._is_scaled(size):
-            return _power_of_ten(q, self.scaled + 1)
+            text = _power_of_ten(q, self.scaled + 1)
+            return _bare(text) if short and _is(text, q) else text  # 1.0000·10¹⁰ is rounded, 10¹⁰ is not
         decimals = self.digits
         if size and self.significant:
             decimals = max(decimals, self.significant - 1 - math.floor(math.log10(size)))
@@ -123,7 +149,7 @@ class Numerals:
             >>> Numerals(4, significant=3).to_show(0.1234561, 0.1234562).result(0.1234562)
             '0.12345620'
         """
-        if not self.significant or before == after or self.result(before) != self.result(after):
+        if not self.significant or before == after or self.rounded(before) != self.rounded(after):
             return self
         return self.showing([(before, after)])
 
@@ -151,8 +177,18 @@ def _power_of_ten(q: Fraction, digits: int) -> str:
         else:  # as its first bits and a power of 2: Decimal takes seconds over a million digits
             value = Decimal(math.floor(q * Fraction(2) ** shift)) * Decimal(2) ** -shift
         mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}e{int(exponent)}"
+
+
+def _bare(text: str) -> str:
+    """Leave out the zeros at the end of what stands before a power of ten."""
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{exponent}"
+
+
+def _is(text: str, q: Fraction) -> bool:
+    """Whether a number is what is written, as far as the 50 digits tell that are computed."""
+    return abs(int(text.partition("e")[2])) <= 20_000 and abs(Fraction(text) - q) <= abs(q) / 10**MOST_DIGITS
 
 
 def _exponent(q: Fraction) -> int:
@@ -170,7 +206,7 @@ def six_digits(x: Number) -> str:
     q = exact_binary(x)
     if isinstance(q, float) or q == 0 or _SMALL < abs(q) < _LARGE:
         return f"{float(q):.6g}"
-    mantissa, _, exponent = _power_of_ten(q, 6).partition("e")
+    mantissa, _, exponent = _bare(_power_of_ten(q, 6)).partition("e")
     return f"{mantissa}e{int(exponent):+03d}"
 
 
@@ -187,5 +223,5 @@ def _fraction(q: Fraction) -> str:
         text = " " * 10_000
     if len(text) <= _LONGEST:
         return text
-    mantissa, e, exponent = _power_of_ten(q, 12).partition("e")
+    mantissa, e, exponent = _bare(_power_of_ten(q, 12)).partition("e")
     return f"{float(q):.12g}…" if abs(int(exponent)) < 12 else f"{mantissa}…{e}{exponent}"

@@ -47,6 +47,10 @@ class Pen:
         """Write a number in the middle of a formula."""
         return self.number(self.numerals.put_in(x))
 
+    def given(self, x: Number) -> str:
+        """Write a number that was given."""
+        return self.number(self.numerals.given(x))
+
     def setting(self, x: object) -> str:
         """Write a hyperparameter's value."""
         if isinstance(x, (bool, str)) or x is None:
