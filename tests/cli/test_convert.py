@@ -22,6 +22,12 @@ def test_it_prints_the_conversion(capsys):
     assert max(map(len, out.splitlines()[1:])) <= 100
 
 
+def test_a_fraction_is_a_number(capsys):
+    assert run("convert --from torch --to ema --lr 1/3 --momentum 1/2") == 0
+    first = capsys.readouterr().out.partition("\n")[0]
+    assert first.endswith("→  ema(lr=0.666667 (2/3), momentum=0.5)")
+
+
 def test_without_to_it_lists_the_family(capsys):
     assert run("convert --from muon --lr 0.02 --momentum 0.95") == 0
     out = capsys.readouterr().out.splitlines()
@@ -58,15 +64,21 @@ def test_no_equivalent_is_exit_code_1(capsys):
     [
         ("--from kers --to torch", "did you mean 'keras'?"),
         ("--from keras --to torch --dampening 0.5", "Unknown hyperparameter 'dampening'"),
-        ("--from keras --to torch --lr -1", "lr is -1.0; it must be a number with γ ≥ 0."),
+        ("--from keras --to torch --lr -1", "lr is -1; it must be a number with γ ≥ 0."),
+        (
+            "--from keras --to torch --lr 1e400",
+            "for --lr: '1e400' is beyond what convert takes, 10^−300 to 10^300.",
+        ),
+        ("--from keras --to torch --lr 1e999999999", "'1e999999999' is beyond what convert takes"),
+        ("--from keras --to torch --lr inf", "needs finite numbers for hyperparameters, not inf."),
         ("--from keras --to torch --weight-decay 0.1 --decay decouple", "did you mean 'decoupled'?"),
         (
             "--from keras --to torch --lr much",
-            "for --lr: 'much' must be a number, such as 0.01.",
+            "for --lr: 'much' must be a number, such as 0.01 or 1/3.",
         ),
         (
             "--from keras --to torch --lr 0.01,0.02",
-            "Invalid value for --lr: '0.01,0.02' are several; convert takes one number, such as 0.01.",
+            "Invalid value for --lr: '0.01,0.02' are several; convert takes one number, such as 0.01 or 1/3.",
         ),
     ],
 )

@@ -61,12 +61,20 @@ def test_floats_of_a_machine_are_read_as_they_are():
     assert math.isnan(exact_binary(math.nan))
 
 
-@pytest.mark.parametrize(
-    "bad", ["two", True, None, 1j, "1/0", "1e99999", [1, "x"], {"a": 1}, sympy.pi, sympy.oo]
-)
+@pytest.mark.parametrize("bad", ["two", True, None, 1j, "1/0", [1, "x"], {"a": 1}, sympy.pi, sympy.oo])
 def test_refuses_what_is_no_number(bad):
     with pytest.raises(InputError, match=r"^a holds .*, which is not a number\.$"):
         exact(bad, "a")
+
+
+@pytest.mark.parametrize("number", ["1e99999", "-2.5E-10000", "9" * 5000, "1/" + "7" * 4000])
+def test_a_number_with_too_many_digits_is_not_said_to_be_none(number):
+    with pytest.raises(InputError, match=r"^a holds .* an exponent up to 9999\.$"):
+        exact(number, "a")
+
+
+def test_exponents_may_have_a_sign():
+    assert exact("1e-5000") == 1 / exact("1e+5000") == Fraction(1, 10**5000)
 
 
 def test_refuses_ragged_nesting():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -20,16 +21,25 @@ __all__ = ["convert"]
 _MEANT = {"mindspore": "as its nn.Momentum, which has no dampening; its nn.SGD is another"}
 
 
-def _one_number(_: Any, tokens: tuple[Token, ...]) -> float:
+def _one_number(_: Any, tokens: tuple[Token, ...]) -> Any:
     """Command line text as one number; several with commas are a schedule elsewhere, and not here."""
+    from cyclopts import CoercionError
+
+    from surefoot.errors import InputError
+    from surefoot.trace.values import exact, too_long
+
     text = tokens[0].value
     try:
-        return float(text)
-    except ValueError:
-        from cyclopts import CoercionError
-
+        number = exact(text)
+    except InputError:
+        number = None
+    if number is None and not too_long(text):
         wanted = "are several; convert takes one number" if "," in text else "must be a number"
-        raise CoercionError(msg=f"{text!r} {wanted}, such as 0.01.", token=tokens[0]) from None
+        raise CoercionError(msg=f"{text!r} {wanted}, such as 0.01 or 1/3.", token=tokens[0]) from None
+    if number is None or (isinstance(number, Fraction) and number and not 1e-300 < abs(number) < 1e300):
+        wanted = "is beyond what convert takes, 10^−300 to 10^300"
+        raise CoercionError(msg=f"{text!r} {wanted}.", token=tokens[0])
+    return number
 
 
 Number = Annotated[float, Parameter(converter=_one_number)]

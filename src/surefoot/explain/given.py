@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from surefoot.explain.numerals import MOST_DIGITS
 from surefoot.explain.parting import for_rule
 from surefoot.explain.problem import Problem
 from surefoot.rules import Rule, get
+from surefoot.rules.hypers import HYPERS
 from surefoot.trace import Script
+from surefoot.trace.events import Set
 
 __all__ = ["check_digits", "check_options", "read_rules", "read_script"]
 
@@ -84,8 +87,23 @@ def check_options(rules: list[Rule], script: Script, optimizer: object) -> None:
             takes = "it always looks ahead" if called == "nadam" else takes
             raise InputError(f"{called} {_has(rules)} no option nesterov for Nesterov's momentum; {takes}.")
         raise unknown(f"hyperparameter of {called}", name, known)
+    _check_finite(script)
     for rule in rules:
         rule.hyper(**for_rule(script, rule).groups[0].options)
+
+
+def _check_finite(script: Script) -> None:
+    """Refuse an infinite hyperparameter, now or in a schedule; a rule of the user's own may have one."""
+    given = [*script.groups[0].options.items()]
+    given += [(e.option, e.value) for step in script.steps for e in step.events if isinstance(e, Set)]
+    for name, value in given:
+        numbers = value if isinstance(value, tuple) else (value,)
+        if (name in HYPERS or name == "betas") and math.inf in map(_size, numbers):
+            raise InputError(f"{name} is {value}; it must be a finite number.")
+
+
+def _size(x: Any) -> Any:
+    return abs(x) if isinstance(x, float) else x
 
 
 def _has(rules: list[Rule]) -> str:

@@ -20,9 +20,12 @@ __all__ = ["candidates", "exact", "shapes"]
 def exact(x: Any) -> Fraction:
     """A hyperparameter as it is written: 0.1 is 1/10."""
     try:
-        return Fraction(str(x))
+        number = Fraction(str(x))
     except ValueError:
         raise InputError(f"A conversion needs finite numbers for hyperparameters, not {x!r}.") from None
+    if number and not Fraction(1, 10**300) < abs(number) < 10**300:
+        raise InputError(f"A conversion needs hyperparameters between 10^−300 and 10^300, not {x}.")
+    return number
 
 
 def shapes(source: Rule, h: H, target: Rule) -> Iterator[H]:

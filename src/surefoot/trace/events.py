@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar
 
 from surefoot.errors import InputError
-from surefoot.trace.values import Value, constant, exact, shape
+from surefoot.trace.values import Value, constant, exact, shape, too_long
 
 __all__ = ["Event", "Group", "Move", "Option", "Reload", "Set", "Step", "read_option", "runs", "show", "tell"]
 
@@ -142,6 +142,6 @@ def read_option(value: Any, name: str) -> Option:
     try:
         return exact(value, name)
     except InputError:
-        if isinstance(value, str):  # "decoupled"
+        if isinstance(value, str) and not too_long(value):  # "decoupled"
             return value
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -28,7 +29,10 @@ __all__ = [
     "indices",
     "map_value",
     "shape",
+    "too_long",
 ]
+
+_NUMBER = re.compile(r"[+-]?[\d._/]*\d\.?(e[+-]?\d+)?", re.IGNORECASE)
 
 Number: TypeAlias = Any  # Fraction, float, mpmath number, symbol: whatever a rule's step runs on
 Value: TypeAlias = Any  # a Number or nested tuples of them
@@ -125,12 +129,28 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
         number = _parse(str(value))
         if number is not None:
             return number
+        if too_long(str(value)):
+            shown = repr(value) if len(str(value)) < 40 else f"a number of {len(str(value))} characters"
+            raise InputError(
+                f"{what} holds {shown}; up to 4000 characters can be worked with, and an exponent up to 9999."
+            )
     raise InputError(f"{what} holds {value!r}, which is not a number.")
+
+
+def too_long(text: str) -> bool:
+    """Return whether a text is a number, but one with more digits than anyone means.
+
+    Example:
+        >>> too_long("1e999999999"), too_long("1e-5000"), too_long("one")
+        (True, False, False)
+    """
+    exponent = text.lower().partition("e")[2].lstrip("+-")
+    return bool(_NUMBER.fullmatch(text.strip())) and (len(text) > 4000 or len(exponent) > 4)
 
 
 def _parse(text: str) -> Number | None:
     """Read "1/3", "-2.5e-3", "nan"; None if it is no number, or has more digits than anyone means."""
-    _, _, exponent = text.lower().partition("e")
+    exponent = text.lower().partition("e")[2].lstrip("+-")
     if len(text) > 4000 or len(exponent) > 4:
         return None
     try:
