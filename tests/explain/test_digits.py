@@ -163,3 +163,17 @@ def test_a_movement_of_a_large_number_is_not_taken_to_show_by_its_zeros() -> Non
     start = 10**10
     e = explain("sgd", "w", at={"w": start}, lr=1, steps=1, autograd=False)
     assert "w₁ = w₀ − γ·g₁ = 10¹⁰ − 1·1 = 9.999999999·10⁹" in " ".join(e.text().split())
+
+
+def test_with_exact_both_values_of_f_are_of_one_kind() -> None:
+    e = explain("sgd", "w**2*1.23456789", at={"w": "1/3"}, lr="1/3", exact=True, steps=1, autograd=False)
+    assert "f(w₁) = 0.00429533329541…, was 0.13717421\n" in e.text()
+    assert r"$f(w_{1}) = 0.00429533329541\dots$, was $0.13717421$" in e.latex()
+    short = explain("sgd", "w**2", at={"w": "1/3"}, lr="1/3", exact=True, steps=1, autograd=False)
+    assert "f(w₁) = 1/81, was 1/9" in short.text()
+
+
+def test_a_letter_and_its_index_are_one_formula_in_latex() -> None:
+    e = explain("adam", "w**2", at={"w": 1}, autograd=False)
+    assert r"What momentum did ($\beta_1$ = 0.9)" in e.latex()
+    assert "$$" not in e.latex()

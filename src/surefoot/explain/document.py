@@ -170,8 +170,10 @@ def _work(explanation: Explanation, worked: Worked, t: int, pen: Pen) -> Iterato
             yield _tensor(explanation, tensor, pen)
     if step.value is not None:
         before = worked.value if t == 1 else worked.steps[t - 2].value
-        after = f"{pen.f_after(t)} = {_value(worked, step.value, pen)}"
-        yield Note("value", f"{pen.math(after)}, was {pen.math(_value(worked, before, pen))}")
+        now, was = _value(worked, step.value, pen), _value(worked, before, pen)
+        if pen.numerals.exact and pen.dots in now + was:  # a fraction and a decimal cannot be compared by eye
+            now, was = (pen.number(pen.numerals.decimal(x)) for x in (step.value, before))
+        yield Note("value", f"{pen.math(f'{pen.f_after(t)} = {now}')}, was {pen.math(was)}")
 
 
 def _value(worked: Worked, value: Number, pen: Pen) -> str:

@@ -122,4 +122,5 @@ def _prose(text: str) -> str:
         pieces[i] = _POWER.sub(_power, pieces[i])
         for character, command in _UNICODE.items():
             pieces[i] = pieces[i].replace(character, command)
+        pieces[i] = pieces[i].replace("$$", "")  # β and ₁ are one formula
     return "$".join(pieces)

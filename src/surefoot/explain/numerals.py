@@ -14,7 +14,7 @@ __all__ = ["MOST_DIGITS", "Numerals", "all_digits", "six_digits"]
 
 _BITS = 200  # more than any number of digits written needs
 _SMALL, _LARGE = Fraction(1, 10**300), Fraction(10**300)  # between them, floats serve
-_GIVEN = 12  # digits of a number that was given
+_GIVEN = 12  # digits of a number that was given, and of a long fraction
 _LONGEST = 40  # characters of a fraction that is written out
 MOST_DIGITS = 40  # of 50 that are computed
 
@@ -57,6 +57,13 @@ class Numerals:
     def rounded(self, x: Number) -> str:
         """Write a number with all its places: two that are rounded to the same one are written alike."""
         return self._write(x, strip=False, short=False)
+
+    def decimal(self, x: Number) -> str:
+        """Write a number beside a fraction that is too long: a decimal, too, with … where it goes on."""
+        q = exact_binary(x)
+        if isinstance(q, float):
+            return str(q)
+        return _decimal(q, "" if _is(_power_of_ten(q, _GIVEN), q) else "…")
 
     def given(self, x: Number) -> str:
         """Write a number that was given: whole where that is short, whatever the digits of results.
@@ -223,5 +230,9 @@ def _fraction(q: Fraction) -> str:
         text = " " * 10_000
     if len(text) <= _LONGEST:
         return text
-    mantissa, e, exponent = _bare(_power_of_ten(q, 12)).partition("e")
-    return f"{float(q):.12g}…" if abs(int(exponent)) < 12 else f"{mantissa}…{e}{exponent}"
+    return _decimal(q, "…")
+
+
+def _decimal(q: Fraction, more: str) -> str:
+    mantissa, e, exponent = _bare(_power_of_ten(q, _GIVEN)).partition("e")
+    return f"{float(q):.12g}{more}" if abs(int(exponent)) < 12 else f"{mantissa}{more}{e}{exponent}"
