@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Set
 from operator import itemgetter
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
-from surefoot.optim.flat import Home, lay_out, refuse_useless
+from surefoot.optim.homes import Homes, refuse_flat
 from surefoot.optim.options import (
     Convention,
     Options,
@@ -83,10 +83,8 @@ class SGD(LightOptimizer):
     """
 
     found_inf: Tensor | None = None  # set by GradScaler, together with grad_scale, for fused=True
-    _homes: Sequence[Home] = ()
+    _homes = Homes()  # none, as of copies too
     _foreign: Set[int] = frozenset()
-    _lengths: Sequence[int] = ()  # of groups, when last looked at
-    _flat: Set[int] = frozenset()  # ids of the parameters that have a home
 
     def __init__(
         self,
@@ -142,23 +140,14 @@ class SGD(LightOptimizer):
             ValueError: for parameters that are not contiguous, not plain tensors, or share memory, and where
                 no group's options let one kernel call do for all.
         """
-        refuse_useless(self.param_groups)
+        refuse_flat(self.param_groups, self._homes)
         self.unflatten()
-        self._homes = lay_out(self.param_groups)
-        self._let_go()
+        self._homes = Homes(self.param_groups)
 
     def unflatten(self) -> None:
         """Give every parameter, gradient and buffer memory of its own again."""
-        with torch.no_grad():
-            for home in self._homes:
-                home.leave()
-                for p in home.params:
-                    if p in self.state:
-                        self.state[p] = {
-                            key: value.clone() if isinstance(value, Tensor) else value
-                            for key, value in self.state[p].items()
-                        }
-        self._homes = []
+        self._homes.leave(self.state)
+        self._homes = Homes()
         self._plans.drop()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -172,15 +161,8 @@ class SGD(LightOptimizer):
         if torch.compiler.is_compiling():
             not_compiled(SGD.zero_grad, self)
             return
-        if [len(group["params"]) for group in self.param_groups] != self._lengths:
-            self._let_go()
-        came_home = [home.zero() for home in self._homes]  # of all: each fills its own gradients
-        if any(came_home):
+        if self._homes.zero(self.param_groups, set_to_none):
             self._plans.drop()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if id(p) not in self._flat and p.grad is not None:
-                    p.grad = None if set_to_none else p.grad.detach().zero_()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own, at any time; if refused, nothing has changed.
@@ -224,7 +206,7 @@ class SGD(LightOptimizer):
         made = work is None
         if work is None:
             if self._homes:
-                self._let_go()
+                self._homes.let_go(groups)
             work = self._plans.new_work(groups, state, flat=bool(self._homes))
         done = 0
         try:
@@ -244,13 +226,6 @@ class SGD(LightOptimizer):
             if made:
                 for call in work:
                     call.run.made = []
-
-    def _let_go(self) -> None:
-        """Forget the flat memory of parameters that are no longer in a group, or have moved away."""
-        self._lengths = [len(group["params"]) for group in self.param_groups]
-        present = {id(p) for group in self.param_groups for p in group["params"]}
-        self._homes = [home for home in self._homes if home.prune(present)]
-        self._flat = {id(p) for home in self._homes for p in home.params}
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
