@@ -230,6 +230,115 @@ def test_kahan_does_not_lose_decoupled_decay() -> None:
     assert abs(w[0].item() - (1 - 0.001) ** 500) < 2 * 2**-8
 
 
+@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "state_dtype", "units"),
+    [
+        (torch.float32, torch.bfloat16, 8),
+        (torch.float32, torch.float16, 32),  # in which most of what is kept is too small a number
+        (torch.float64, torch.float32, 64),  # and so much is the other run's own
+        (torch.float64, torch.bfloat16, 64),
+        (torch.bfloat16, torch.float16, 4),
+    ],
+)
+def test_kahan_with_a_narrower_state(
+    dtype: torch.dtype, state_dtype: torch.dtype, units: int, foreach: bool
+) -> None:
+    """A gradient of 0 moves nothing, and many small steps end where a run in float64 does."""
+    draw = torch.Generator().manual_seed(0)
+    start = (1 + torch.rand(64, generator=draw, dtype=torch.float64)).to(dtype)
+    p = torch.nn.Parameter(start.clone())
+    optimizer = surefoot.SGD([p], lr=1e-3, kahan=True, state_dtype=state_dtype, foreach=foreach)
+    for _ in range(4):
+        p.grad = torch.zeros_like(p)
+        optimizer.step()
+    assert torch.equal(p, start)
+    exact = start.double()
+    for _ in range(1000):
+        p.grad = torch.randn(64, generator=draw, dtype=torch.float64).to(dtype)
+        exact -= 1e-3 * p.grad.double()
+        optimizer.step()
+    assert (p.detach().double() - exact).abs().max() <= units * UNIT[dtype]
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_kahan_of_parameters_that_become_wider(foreach: bool) -> None:
+    p = torch.nn.Parameter(torch.rand(64, generator=torch.Generator().manual_seed(0)).bfloat16())
+    optimizer = surefoot.SGD([p], lr=1e-3, kahan=True, foreach=foreach)
+    p.grad = torch.zeros_like(p)
+    optimizer.step()
+    p.grad = None
+    p.data = p.data.double() + 2.0**-40
+    start = p.detach().clone()
+    for _ in range(3):
+        p.grad = torch.zeros_like(p)
+        optimizer.step()
+    assert torch.equal(p, start)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kahan", [False, True])
+@pytest.mark.parametrize("convention", ["torch", "keras", "ema"])
+def test_nesterov_with_sparse_gradients_after_a_dense_one(convention: str, kahan: bool, kernel: str) -> None:
+    if kahan and kernel == "fused":
+        return
+    options: dict[str, Any] = {"kahan": True} if kahan else {}
+    options |= {"convention": convention, **KERNELS[kernel]}
+    ends = []
+    for sparse in (False, True):
+        p = torch.nn.Parameter(torch.ones(3, 2))
+        optimizer = surefoot.SGD([p], lr=0.5, momentum=0.5, nesterov=True, **options)
+        p.grad = torch.ones(3, 2)
+        optimizer.step()
+        for _ in range(2):
+            g = torch.tensor([[1.0, -2.0], [0.0, 0.0], [0.5, 4.0]])
+            p.grad = g.to_sparse(1) if sparse else g
+            optimizer.step()
+        ends.append((p.detach(), optimizer.state[p]["momentum_buffer"]))
+    assert torch.equal(ends[0][0], ends[1][0])
+    assert torch.equal(ends[0][1], ends[1][1])
+
+
+def test_nesterov_with_a_sparse_gradient_differentiably() -> None:
+    p, lr = torch.ones(2, 2), torch.tensor(0.5, requires_grad=True)
+    optimizer = surefoot.SGD([p], lr=lr, momentum=0.5, nesterov=True, differentiable=True)
+    p.grad = torch.ones(2, 2)
+    optimizer.step()
+    p.grad = torch.eye(2).to_sparse()
+    optimizer.step()
+    # u = d + b/2 of b = 1, then of b = d + 1/2
+    (by_lr,) = torch.autograd.grad(p.sum(), lr)
+    assert by_lr.item() == -(4 * 1.5 + 2 * 1.75 + 2 * 0.25)
+
+
+TWICE: list[dict[str, Any]] = [
+    {}, {"momentum": 0.5}, {"momentum": 0.5, "dampening": 0.5},
+    {"momentum": 0.5, "nesterov": True, "weight_decay": 0.5},
+    {"weight_decay": 0.5, "decoupled_weight_decay": True, "momentum": 0.5, "convention": "ema"},
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate parameters")
+@pytest.mark.parametrize("kernel", [*KERNELS, "kahan", "kahan, foreach"])
+@pytest.mark.parametrize("options", TWICE, ids=str)
+def test_a_parameter_that_is_twice_is_stepped_twice(options: dict[str, Any], kernel: str) -> None:
+    """As by two steps on the same gradient, of which the first alone may be its first."""
+    kinds: dict[str, Any] = {**KERNELS, "kahan": {"kahan": True}}
+    kinds["kahan, foreach"] = {"kahan": True, "foreach": True}
+    p, q, other, third = (torch.nn.Parameter(torch.full((5,), float(i))) for i in (1, 1, 2, 3))
+    twice = surefoot.SGD([other, third, p, p], lr=0.5, **options, **kinds[kernel])
+    once = surefoot.SGD([q], lr=0.5, **options, foreach=False)
+    other.grad = torch.ones(5)  # has its first one earlier
+    twice.step()
+    for t in range(3):
+        for x in (p, q, third):
+            x.grad = torch.full((5,), 1.0 + t)
+        twice.step()
+        once.step()
+        once.step()
+        assert torch.equal(p, q), t
+
+
 def test_a_group_alone_is_differentiable() -> None:
     lr = torch.tensor(0.5, requires_grad=True)
     a, b = torch.ones(2), torch.nn.Parameter(torch.ones(2))

@@ -238,3 +238,12 @@ def test_float32_gradients_of_bfloat16_parameters_keep_a_float32_buffer() -> Non
         assert optimizer.state[p]["momentum_buffer"].dtype == torch.float32
         results.append(p.detach())
     assert torch.equal(*results)
+
+
+def test_a_sparse_gradient_of_a_view_whatever_the_default_device() -> None:
+    w = Parameter(torch.zeros(12)[4:8])
+    w.grad = torch.tensor([1.0, 0.0, 0.0, 0.0]).to_sparse().coalesce()
+    optimizer = surefoot.SGD([w], lr=1.0)
+    with torch.device("meta"):
+        optimizer.step()
+    assert w.tolist() == [-1.0, 0.0, 0.0, 0.0]

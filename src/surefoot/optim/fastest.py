@@ -28,19 +28,16 @@ class Facts(NamedTuple):
         kernel: of kernels.py, the fastest that is right.
         device: of the parameter.
         dtype: of the parameter.
-        sparse: whether the gradient is sparse.
-        without_strides: whether one of them is not laid out by strides.
         wrapped: whether it is stepped through plain, real tensors.
-        shared: whether they have memory in common, which may be over with the next gradient.
+        fleeting: whether this may be over with the next step though nothing looks different: they have
+            memory in common, no guard knows their layout, or they are of inference mode.
     """
 
     kernel: Callable[..., Any]
     device: torch.device
     dtype: torch.dtype
-    sparse: bool
-    without_strides: bool
     wrapped: bool
-    shared: bool
+    fleeting: bool
 
 
 # the facts, and whether it is too small to be shared out to threads, by a kernel that would
@@ -87,19 +84,20 @@ class Known:
         o, b = self.o, state[0] if self.o.momentum != 0 else None
         kernel = fastest(o, p, g, b)
         fused = kernel is kernels.fused
-        plain = all(type(t) in PLAIN and not without_strides(t) for t in (p, g, *state))
+        plain = all(type(t) in PLAIN for t in (p, g, *state))
+        sparse = g.is_sparse
+        known = not any(without_strides(t) and not (sparse and t.is_sparse) for t in (p, g, *state))
+        shared = plain and known and not (fused or sparse) and _overlap(p.nbytes, p, g, *state)
         facts = Facts(
             kernel=kernel,
             device=p.device,
             dtype=p.dtype,
-            sparse=g.is_sparse,
-            without_strides=without_strides(p) or without_strides(g),
-            wrapped=not (o.differentiable or g.is_sparse) and through_local(p, g, *state),
-            shared=plain and not fused and p.numel() > 0 and _overlap(p.nbytes, p, g, *state),
+            wrapped=not (o.differentiable or sparse) and through_local(p, g, *state),
+            fleeting=shared or not known or any(t.is_inference() for t in (p, *state)),
         )
         small = fused and p.device.type == "cpu" and p.numel() <= SMALL
         found = self._all.setdefault(facts, facts), small
-        if plain and not facts.shared and not p.is_inference():
+        if plain and not facts.fleeting:
             if len(self._found) > _MOST:  # of many that are no more
                 self._found.clear()
             self._found[id(p)] = guard(p, g, *state), found, p.nbytes if fused else 0

@@ -14,8 +14,9 @@ Check: TypeAlias = Callable[..., bool]
 
 
 def guard(*tensors: Tensor) -> Check:
-    """A check of as many objects: one by one of the type, dtype, device, shape and strides of these."""
-    return (_by_guards if _TRUSTED else _by_python)(*tensors)
+    """A check of as many objects: each of the type, dtype, device, layout, shape and strides of its own."""
+    # of sparse ones torch's own ask for strides, which they have not
+    return (_by_guards if _TRUSTED and not any(t.is_sparse for t in tensors) else _by_python)(*tensors)
 
 
 def _by_guards(*tensors: Tensor) -> Check:
@@ -30,9 +31,10 @@ def _by_guards(*tensors: Tensor) -> Check:
 
 def _by_python(*tensors: Tensor) -> Check:
     def facts(t: Any) -> Any:
-        if not isinstance(t, Tensor) or t.layout != torch.strided:
+        if not isinstance(t, Tensor) or not (t.is_sparse or t.layout == torch.strided):
             return None
-        return type(t), t.dtype, t.device, t.shape, t.stride(), t.is_neg()
+        strides = None if t.is_sparse else t.stride()
+        return type(t), t.dtype, t.device, t.shape, strides, t.is_neg()
 
     known = list(map(facts, tensors))
     return lambda *others: list(map(facts, others)) == known

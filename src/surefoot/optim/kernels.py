@@ -12,6 +12,8 @@ With Kahan's compensation e, which is what rounding has held back so far, the la
 
     y ← e + s u − γλ θ,   θ' ← θ + y,   e ← y − (θ' − θ)
 
+with y in the wider of the dtypes of e and θ: what is kept may be rounded, what is added may not.
+
 `loop`, `foreach` and `differentiable` say these lines for one tensor, for a list, and without changing what
 autograd must keep; `fused` hands them to torch's own kernel. Without momentum there are no buffers.
 """
@@ -86,8 +88,9 @@ def _add_(x: Tensor, a: Scalar, y: Tensor) -> Tensor:
             # torch would count the offset twice, and write beside x, where y is coalesced or one number
             indices, values, coalesced = y._indices(), y._values().unsqueeze(-1), y.is_coalesced()
             y = torch.sparse_coo_tensor(
-                indices, values, (*y.shape, 1), is_coalesced=coalesced, check_invariants=False
-            )
+                indices, values, (*y.shape, 1),
+                device=x.device, is_coalesced=coalesced, check_invariants=False,
+            )  # fmt: skip
             x.unsqueeze(-1).add_(y, alpha=a)  # type: ignore[arg-type]
             return x
     elif isinstance(a, Tensor):
@@ -102,7 +105,7 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
         d = -g if o.maximize else g
         kept = e if b is None else b
         if kept is not None and o.own_state_dtype:
-            d = d.to(kept.dtype)
+            d = d.to(torch.promote_types(d.dtype, kept.dtype))
         if o.coupled:
             d = _sum(d, o.weight_decay, p)
         if o.decoupled and e is None:
@@ -111,7 +114,9 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
         if b is not None:
             u = _add_(b.mul_(o.momentum), c, d)
             if o.nesterov:
-                if d.dtype == b.dtype and not d.is_sparse and o.convention == "torch":  # n is 1
+                if d.is_sparse and not b.is_sparse:
+                    u = _add_(b * o.momentum, n, d)
+                elif d.dtype == b.dtype and not d.is_sparse and o.convention == "torch":  # n is 1
                     # in place, where d is no longer the gradient itself
                     u = (d.add if d is g else d.add_)(b, alpha=o.momentum)
                 else:
@@ -120,12 +125,16 @@ def loop(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Op
         if e is None:
             _add_(p, s, u)
         else:
-            _add_(e, s, u)
+            wide = torch.promote_types(p.dtype, e.dtype)
+            y = e.to(wide)  # e itself, if it is wide enough
+            _add_(y, s, u)
             if o.decoupled:
-                _add_(e, -o.lr * o.weight_decay, p)
-            before = p.to(e.dtype, copy=True)
-            p.add_(e)
-            e.sub_(p - before)
+                _add_(y, -o.lr * o.weight_decay, p)
+            before = p.to(wide, copy=True)
+            p.add_(y)
+            y.sub_(p - before)
+            if y is not e:
+                e.copy_(y)
 
 
 def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options) -> None:
@@ -133,7 +142,7 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
     c, s, n = coefficients(o)
     d = torch._foreach_neg(grads) if o.maximize else grads
     if o.own_state_dtype and (kept := buffers or lost):
-        d = [x.to(y.dtype) for x, y in zip(d, kept, strict=True)]
+        d = [x.to(torch.promote_types(x.dtype, y.dtype)) for x, y in zip(d, kept, strict=True)]
     if o.coupled:
         d = _foreach_sum(d, o.weight_decay, params)
     if o.decoupled and not lost:
@@ -156,12 +165,17 @@ def foreach(params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o:
     if not lost:
         _foreach_add_(params, s, u)
     else:
-        _foreach_add_(lost, s, u)
+        wide = [torch.promote_types(p.dtype, e.dtype) for p, e in zip(params, lost, strict=True)]
+        y = [e.to(dtype) for e, dtype in zip(lost, wide, strict=True)]  # e itself, if it is wide enough
+        _foreach_add_(y, s, u)
         if o.decoupled:
-            _foreach_add_(lost, -o.lr * o.weight_decay, params)
-        before = [p.to(e.dtype, copy=True) for p, e in zip(params, lost, strict=True)]
-        torch._foreach_add_(params, lost)
-        torch._foreach_sub_(lost, torch._foreach_sub(params, before))
+            _foreach_add_(y, -o.lr * o.weight_decay, params)
+        before = [p.to(dtype, copy=True) for p, dtype in zip(params, wide, strict=True)]
+        torch._foreach_add_(params, y)
+        torch._foreach_sub_(y, torch._foreach_sub(params, before))
+        for e, rest in zip(lost, y, strict=True):
+            if rest is not e:
+                e.copy_(rest)
 
 
 def _foreach_sum(x: Tensors, a: Scalar, y: Tensors) -> Tensors:
@@ -218,6 +232,6 @@ def differentiable(
             u = b = o.momentum * b + c * d
             new.append(b)
             if o.nesterov:
-                u = n * d + o.momentum * b
+                u = o.momentum * b + n * d  # in this order, or a sparse d would be first
         p.copy_(w + s * u)
     return new

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any, TypeAlias
 
 import torch
@@ -19,7 +19,7 @@ from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
 from surefoot.optim.kernel_group import Call, KernelGroup, Share
 from surefoot.optim.options import Options, check_convention, read
-from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_sizes
+from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_unfit
 
 __all__ = ["Plan"]
 
@@ -77,9 +77,7 @@ class Plan:
             forget(state, made + [new for run in self.runs for new in run.made])
             raise
         self.uses = 0
-        fleeting = any(
-            r.undampened or r.facts.sparse or r.facts.without_strides or r.facts.shared for r in self.runs
-        )
+        fleeting = any(r.undampened or r.facts.fleeting for r in self.runs)
         self.lasting = not (once or fleeting)
         if self.lasting:
             self._remember(groups, state)
@@ -156,17 +154,28 @@ def _share_out(
     # to part small from large would part their memory, where they lie end to end
     many_small = count >= 4 and not (end_to_end and count < len(found))
     dampened = o.convention == "torch" and o.dampening != 0
-    shares: dict[tuple[int, bool, bool], Share] = {}
-    for place, (facts, small), new in found:
+    shares: dict[tuple[int, int, bool, bool], Share] = {}
+    for time, (place, (facts, small), new) in zip(_times(stepped), found, strict=True):
         undampened = dampened and any(key == BUFFER for _, key, _ in new)
         small = small and many_small
-        key = id(facts), small, undampened
+        key = time, id(facts), small, undampened
         if (share := shares.get(key)) is None:
             share = shares[key] = Share(group, facts, small, undampened, [], [])
         share.indices.append(place)
         if new:
             share.made.extend(new)
-    return shares.values()
+    return [shares[key] for key in sorted(shares, key=itemgetter(0))]
+
+
+def _times(stepped: list[tuple[int, Tensor, Tensor]]) -> list[int]:
+    """How often each parameter has come before: one that is twice in a group is stepped by two calls.
+
+    A kernel that takes a list would do each of its lines for all of it first.
+    """
+    ids = [id(p) for _, p, _ in stepped]
+    if len(set(ids)) == len(ids):
+        return [0] * len(ids)
+    return [ids[:place].count(one) for place, one in enumerate(ids)]
 
 
 def _find_out(
@@ -189,7 +198,7 @@ def _find_out(
     if keys:
         prepare(state[p], p, g, o, made, buffers.get(id(p)))
     held = [state[p][key] for key in keys]
-    refuse_sizes(p, g, held[0] if o.momentum != 0 else None)
+    refuse_unfit(p, g, state[p][BUFFER] if o.momentum != 0 else None, state[p][LOST] if o.kahan else None, o)
     return known.note(p, g, held), made[before:]
 
 

@@ -22,7 +22,7 @@ __all__ = [
     "flat_buffers",
     "forget",
     "prepare",
-    "refuse_sizes",
+    "refuse_unfit",
     "version",
 ]
 
@@ -62,22 +62,64 @@ def forget(state: State, made: list[Made]) -> None:
         del state[p]
 
 
-def refuse_sizes(p: Tensor, g: Tensor, b: Tensor | None) -> None:
-    """Refuse a gradient or buffer that does not fit, before anything is changed."""
+def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Options) -> None:
+    """Refuse a gradient, buffer or compensation that p cannot be stepped by, before anything is changed."""
     if without_strides(p):
         return
-    for what, t in (("gradient", g), ("momentum buffer", b)):
-        if t is None or without_strides(t) or t.shape == p.shape:
-            continue
-        try:
-            if torch.broadcast_shapes(t.shape, p.shape) == p.shape:  # type: ignore[no-untyped-call]
-                continue
-        except RuntimeError:
-            pass
-        shape, wanted = tuple(t.shape), tuple(p.shape)
+    if _expanded(p):
         raise RuntimeError(
-            f"the {what} has shape {shape}, which does not fit its parameter of shape {wanted}"
+            "more than one element of the written-to tensor refers to a single memory location: the parameter"
+            f" of shape {tuple(p.shape)} is expanded; give it memory of its own by p.data = p.data.clone()"
         )
+    d = torch.promote_types(g.dtype, p.dtype) if o.coupled else g.dtype
+    for what, t in (("gradient", g), ("momentum buffer", b), ("compensation", e)):
+        if t is None:
+            continue
+        if t.device != p.device and (t.dim() or t.device.type != "cpu"):
+            raise RuntimeError(f"the {what} is on {t.device}, its parameter on {p.device}")
+        why = _cannot_add(t.dtype, p.dtype)
+        if t is not g:
+            why = why or _cannot_add(d, t.dtype) or "it has no arithmetic" * (t.dtype not in _DTYPES)
+        if why:
+            raise RuntimeError(
+                f"the {what} is of {t.dtype}, which does not fit its parameter of {p.dtype}: {why}"
+            )
+        if without_strides(t):
+            continue
+        # the decay, of p's shape, goes into the buffer
+        narrow = t is b and not o.coupled and not without_strides(g)
+        if not (_goes_into(t, p) and (t is g or _goes_into(g if narrow else p, t))):
+            raise RuntimeError(
+                f"the {what} has shape {tuple(t.shape)}, which does not fit its parameter of shape"
+                f" {tuple(p.shape)}"
+            )
+
+
+_DTYPES = (*SHORT, torch.float32, torch.float64, torch.complex32, torch.complex64, torch.complex128)
+
+
+def _cannot_add(dtype: torch.dtype, into: torch.dtype) -> str:
+    """Why torch cannot add the one to the other in place, in its words; empty if it can."""
+    if not torch.can_cast(dtype, into):
+        try:
+            torch.empty(0, dtype=into, device="cpu").add_(torch.empty(0, dtype=dtype, device="cpu"))
+        except RuntimeError as error:
+            return str(error)
+    return ""
+
+
+def _goes_into(t: Tensor, other: Tensor) -> bool:
+    """Whether t can be added to the other in place."""
+    if t.shape == other.shape:
+        return True
+    try:
+        return torch.broadcast_shapes(t.shape, other.shape) == other.shape  # type: ignore[no-untyped-call,no-any-return]
+    except RuntimeError:
+        return False
+
+
+def _expanded(t: Tensor) -> bool:
+    return any(stride == 0 and size > 1 for stride, size in zip(t.stride(), t.shape, strict=True))
 
 
 def flat_buffers(params: list[Tensor], state: State, o: Options) -> dict[int, Tensor]:
@@ -114,6 +156,11 @@ def prepare(
                     t = torch.zeros_like(g if key == BUFFER and g.is_sparse else p, dtype=dtype)
             entry[key] = t
             made.append((entry, key, version(t)))
+        elif not isinstance(t, Tensor):
+            what = "momentum buffer" if key == BUFFER else key
+            raise TypeError(
+                f"the {what} of the parameter of shape {tuple(p.shape)} is a {type(t).__name__}, not a tensor"
+            )
         elif hasattr(t, "placements") and hasattr(p, "placements") and t.placements != p.placements:
             # torch's buffer lies as the gradient did when it came first
             entry[key] = t.redistribute(p.device_mesh, p.placements)  # type: ignore[attr-defined]
@@ -121,3 +168,7 @@ def prepare(
             entry[key] = t.resolve_conj().resolve_neg()
         elif t.is_sparse and not g.is_sparse:
             entry[key] = t.to_dense()
+        elif not without_strides(t) and (
+            _expanded(t) or (t.is_inference() and not torch.is_inference_mode_enabled())
+        ):
+            entry[key] = t.clone()
