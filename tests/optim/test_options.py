@@ -48,6 +48,20 @@ import surefoot
             {"momentum": 0.9, "state_dtype": torch.float32},
             "state_dtype does nothing: every parameter is torch.float32 already",
         ),
+        (
+            {"momentum": 0.9, "state_dtype": torch.float8_e4m3fn},
+            "Invalid state_dtype: torch.float8_e4m3fn; it is",
+        ),
+        ({"momentum": 0.9, "state_dtype": torch.complex64}, "Invalid state_dtype: torch.complex64; it is"),
+        ({"lr": 10**400}, "Invalid lr: a number that is too large for a float; it is a number"),
+        ({"lr": torch.tensor(1j)}, "Invalid lr: a tensor of torch.complex64 on cpu; it is a number"),
+        (
+            {"weight_decay": torch.tensor(1j)},
+            "Invalid weight_decay: a tensor of torch.complex64 on cpu; it is",
+        ),
+        ({"lr": torch.tensor(0.1, device="meta")}, "Invalid lr: a tensor of torch.float32 on meta; it is"),
+        ({"momentum": torch.ones(2)}, "Tensor momentum must be 1-element, not of shape"),
+        ({"momentum": 0.5, "dampening": torch.ones(2)}, "Tensor dampening must be 1-element, not of shape"),
         ({"differentiable": True, "kahan": True}, "kahan cannot be combined with differentiable=True"),
         (
             {"differentiable": True, "capturable": True},
@@ -154,6 +168,201 @@ def test_a_refused_group_changes_nothing() -> None:
         with pytest.raises(ValueError, match=r"Invalid|Nesterov"):
             optimizer.add_param_group({"params": [Parameter(torch.ones(1))], **wrong})
     assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "Invalid learning rate: -1.0; it is a finite number ≥ 0"),
+        ({"momentum": -0.5}, "Invalid momentum value: -0.5; it is a finite number ≥ 0"),
+        ({"weight_decay": -1}, "Invalid weight_decay value: -1; it is a finite number ≥ 0"),
+        (
+            {"momentum": 0.5, "dampening": float("inf")},
+            "Invalid dampening value: inf; it is a finite number",
+        ),
+        (
+            {"nesterov": True},
+            "Nesterov momentum requires a momentum and zero dampening; give momentum > 0 or leave nesterov"
+            " out",
+        ),
+        (
+            {"nesterov": True, "momentum": 0.9, "dampening": 0.1},
+            "Nesterov momentum requires a momentum and zero dampening; leave dampening 0",
+        ),
+    ],
+)
+def test_what_would_be_right_is_said(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"Invalid|Nesterov") as error:
+        surefoot.SGD([Parameter(torch.ones(2))], **options)
+    assert str(error.value) == message
+
+
+def test_a_default_is_looked_at_though_every_group_has_its_own() -> None:
+    group = {"params": [Parameter(torch.ones(2))], "lr": 0.1, "momentum": 0.9}
+    with pytest.raises(TypeError, match=r"^Invalid lr: 'x'; it is a number or a one-element tensor$"):
+        surefoot.SGD([group], lr="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^Invalid momentum value: nan; it is a finite number ≥ 0$"):
+        surefoot.SGD([group], momentum=float("nan"))
+
+
+def test_a_group_with_a_number_no_float_holds_changes_nothing() -> None:
+    optimizer = surefoot.SGD([Parameter(torch.ones(2))], lr=0.1, capturable=True)
+    with pytest.raises(ValueError, match=r"^Invalid lr: a number that is too large for a float"):
+        optimizer.add_param_group({"params": [Parameter(torch.ones(3))], "lr": 10**400})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_flatten_in_a_group_is_refused() -> None:
+    w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    message = "^flatten does nothing in a group; give it to the optimizer, for all of them$"
+    with pytest.raises(ValueError, match=message):
+        surefoot.SGD([{"params": [w, v], "flatten": True}], lr=0.1)
+    optimizer = surefoot.SGD([w], lr=0.1)
+    with pytest.raises(ValueError, match=message):
+        optimizer.add_param_group({"params": [v], "flatten": True})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}, {"fused": True}], ids=str)
+@pytest.mark.parametrize("later", [False, True])
+def test_nesterov_of_all_is_idle_in_a_group_without_momentum(kernel: dict[str, Any], later: bool) -> None:
+    ends = []
+    for make in (torch.optim.SGD, surefoot.SGD):
+        w, v = Parameter(torch.ones(40)), Parameter(torch.ones(40))
+        groups: list[dict[str, Any]] = [{"params": [w]}, {"params": [v], "momentum": 0}]
+        optimizer = make(groups[: 2 - later], lr=0.5, momentum=0.5, nesterov=True, **kernel)
+        if later:
+            optimizer.add_param_group(groups[1])
+        for _ in range(3):
+            w.grad, v.grad = torch.ones(40), torch.full((40,), 2.0)
+            optimizer.step()
+        ends.append(torch.cat([w.detach(), v.detach()]))
+    assert torch.equal(*ends)
+
+
+def test_nesterov_of_a_group_without_momentum_is_refused() -> None:
+    w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    groups: list[dict[str, Any]] = [{"params": [w], "momentum": 0.9}, {"params": [v], "nesterov": True}]
+    with pytest.raises(ValueError, match="Nesterov momentum requires a momentum"):
+        surefoot.SGD(groups)
+
+
+SWITCHES = {
+    "nesterov": "True or False",
+    "maximize": "True or False",
+    "decoupled_weight_decay": "True or False",
+    "foreach": "True, False or None",
+    "fused": "True, False or None",
+    "capturable": "True or False",
+    "differentiable": "True or False",
+    "kahan": "True or False",
+    "flatten": "True or False",
+}
+
+
+@pytest.mark.parametrize("value", ["False", 2, 0.0, [True], np.array([True]), None], ids=repr)
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
+    message = f"Invalid {name}: {value!r}; it is {SWITCHES[name]}"
+    p = Parameter(torch.ones(2))
+    options: dict[str, Any] = {"lr": 0.5, "momentum": 0.5, "weight_decay": 0.5}
+    if value is None and "None" in SWITCHES[name]:
+        surefoot.SGD([p], **options, **{name: value})
+        return
+    with pytest.raises(TypeError) as error:
+        surefoot.SGD([p], **options, **{name: value})
+    assert str(error.value) == message
+    if name == "flatten":
+        return
+    optimizer = surefoot.SGD([p], **options)
+    p.grad = torch.ones(2)
+    optimizer.step()
+    before = p.tolist(), optimizer.state[p]["momentum_buffer"].tolist()
+    optimizer.param_groups[0][name] = value
+    for _ in range(2):
+        with pytest.raises(TypeError) as error:
+            optimizer.step()
+        assert str(error.value) == message
+    assert (p.tolist(), optimizer.state[p]["momentum_buffer"].tolist()) == before
+
+
+ALONE = {"differentiable": True, "foreach": None}
+WRONG_LATER: list[tuple[dict[str, Any], str]] = [
+    ({"momentum": None}, "Invalid momentum: None; it is a number"),
+    ({"momentum": "a"}, "Invalid momentum: 'a'; it is a number"),
+    ({"momentum": 1j}, "Invalid momentum: 1j; it is a number"),
+    ({"momentum": 10**400}, "Invalid momentum: a number that is too large for a float; it is a number"),
+    ({"momentum": torch.ones(2)}, "Tensor momentum must be 1-element, not of shape (2,)"),
+    ({"dampening": "a"}, "Invalid dampening: 'a'; it is a number"),
+    ({"weight_decay": "a"}, "Invalid weight_decay: 'a'; it is a number or a one-element tensor"),
+    (
+        {"lr": torch.tensor(1j)},
+        "Invalid lr: a tensor of torch.complex64 on cpu; it is a number or a one-element",
+    ),
+    ({"state_dtype": "float32"}, "Invalid state_dtype: 'float32'; it is a floating-point dtype"),
+    (
+        {"state_dtype": torch.float8_e4m3fn},
+        "Invalid state_dtype: torch.float8_e4m3fn; it is a floating-point",
+    ),
+    ({"foreach": True, "fused": True}, "`fused` and `foreach` cannot be `True` together."),
+    ({"kahan": True, "fused": True, "foreach": None}, "kahan=True has no fused kernel; leave fused out"),
+    ({**ALONE, "kahan": True}, "kahan cannot be combined with differentiable=True; leave one"),
+    ({**ALONE, "capturable": True}, "capturable cannot be combined with differentiable=True"),
+]
+
+
+@pytest.mark.parametrize("foreach", [None, False, True])
+@pytest.mark.parametrize(("options", "message"), WRONG_LATER, ids=lambda x: str(x)[:40])
+def test_what_is_set_later_and_cannot_be_changes_nothing(
+    options: dict[str, Any], message: str, foreach: bool | None
+) -> None:
+    p, q = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    groups = [{"params": [q]}, {"params": [p]}]
+    optimizer = surefoot.SGD(
+        groups, lr=0.25, momentum=0.5, weight_decay=1.0, decoupled_weight_decay=True, foreach=foreach
+    )
+    p.grad, q.grad = torch.ones(2), torch.ones(2)
+    optimizer.step()
+    buffers = [optimizer.state[x]["momentum_buffer"] for x in (p, q)]
+    before = [x.tolist() for x in (p, q, *buffers)]
+    old = dict(optimizer.param_groups[1])
+    optimizer.param_groups[1].update(options)
+    for _ in range(2):
+        with pytest.raises((TypeError, ValueError, RuntimeError)) as error:
+            optimizer.step()
+        assert str(error.value).startswith(message)
+        assert [x.tolist() for x in (p, q, *buffers)] == before
+    optimizer.param_groups[1].update(old)
+    optimizer.step()
+    assert p.tolist() == q.tolist() != before[0]
+
+
+def test_options_of_a_checkpoint_that_exclude_this_optimizers() -> None:
+    w = torch.ones(3)
+    theirs = torch.optim.SGD([w], lr=0.1, differentiable=True)
+    optimizer = surefoot.SGD([w], lr=0.1, kahan=True)
+    optimizer.load_state_dict(theirs.state_dict())
+    w.grad = torch.ones(3)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"^kahan cannot be combined with differentiable=True"):
+            optimizer.step()
+    assert w.tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("options", [{"lr": -1.0}, {"lr": float("nan")}, {"momentum": -0.5}], ids=str)
+def test_values_outside_the_domain_that_are_set_later_are_stepped_as_by_torch(
+    options: dict[str, Any],
+) -> None:
+    ends = []
+    for make in (torch.optim.SGD, surefoot.SGD):
+        p = Parameter(torch.ones(3))
+        optimizer = make([p], lr=0.5, momentum=0.5, foreach=False)
+        p.grad = torch.ones(3)
+        optimizer.step()
+        optimizer.param_groups[0].update(options)
+        optimizer.step()
+        ends.append(p.detach())
+    assert torch.equal(ends[0].nan_to_num(7), ends[1].nan_to_num(7))
 
 
 def test_unknown_options_are_refused() -> None:

@@ -13,6 +13,7 @@ from surefoot.optim import kernels
 from surefoot.optim.flat import PLAIN
 from surefoot.optim.guards import Check, guard
 from surefoot.optim.options import Options
+from surefoot.optim.refusals import check_kind
 from surefoot.optim.views import local, local_grad, through_local, without_strides
 
 __all__ = ["Facts", "Found", "Known", "fastest"]
@@ -49,9 +50,13 @@ class Known:
 
     Args:
         o: the group's options.
+
+    Raises:
+        ValueError, RuntimeError: for options that are not allowed beside each other.
     """
 
     def __init__(self, o: Options) -> None:
+        check_kind(o)
         self.o = o
         self._found: dict[int, tuple[Check, Found, int]] = {}
         self._all: dict[Facts, Facts] = {}  # so that equal ones are the same

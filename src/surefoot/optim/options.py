@@ -1,23 +1,18 @@
-"""The options of SGD: what a group holds, what is allowed, and what would do nothing and is refused."""
+"""The options of SGD: what a group holds, as numbers and switches of the right types."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
 from numbers import Real
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Convention", "Options", "as_dtype", "as_tensor", "check_convention", "check_domain", "keep_on_device",
-    "read", "refuse_idle", "refuse_idle_here", "refuse_kernels",
-]  # fmt: skip
+__all__ = ["Convention", "Options", "as_dtype", "as_switch", "as_tensor", "keep_on_device", "read"]
 
 Convention = Literal["torch", "keras", "ema"]
-CONVENTIONS = ("torch", "keras", "ema")
 
 
 class Options(NamedTuple):
@@ -40,24 +35,22 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, group: dict[str, Any]) -> Options:
-        """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor."""
+        """Read a group; a one-element tensor on the CPU becomes a number unless it must stay a tensor.
+
+        Raises:
+            TypeError, ValueError: for what cannot be a number, or a switch.
+        """
         options = cls._make(read(group))
-        if not all(isinstance(x, (int, float)) for x in options[:_NUMBERS]):
-            options = options._replace(
-                lr=_float(options.lr),
-                momentum=_float(options.momentum, tensors=True),
-                dampening=_float(options.dampening, tensors=True),
-                weight_decay=_float(options.weight_decay),
-            )
-        flags = options.nesterov, options.maximize, options.decoupled_weight_decay
-        if any(type(x) is not bool for x in flags):  # 1 or numpy's True, as a sweep leaves them
-            nesterov, maximize, decoupled = map(bool, flags)
-            options = options._replace(nesterov=nesterov, maximize=maximize, decoupled_weight_decay=decoupled)
-        if isinstance(options.lr, Tensor) or isinstance(options.weight_decay, Tensor):
+        if not all(map(_ready, options[:_NUMBERS])):
             keep = options.capturable or options.differentiable
-            lr = _number("lr", options.lr, keep)
-            decay = _number("weight_decay", options.weight_decay, keep)
-            options = options._replace(lr=lr, weight_decay=decay)
+            numbers = [as_number(*item, keep) for item in zip(cls._fields, options[:_NUMBERS], strict=False)]
+            options = cls._make((*numbers, *options[_NUMBERS:]))
+        bools, choices = map(type, _bools(options)), map(type, _choices(options))
+        if not (_BOOL.issuperset(bools) and _CHOICE.issuperset(choices)):
+            switches: dict[str, Any] = {
+                name: as_switch(name, getattr(options, name)) for name in _BOOLS + _MAY_BE_NONE
+            }
+            options = options._replace(**switches)
         return options
 
     def on(self, device: torch.device) -> Options:
@@ -93,13 +86,18 @@ class Options(NamedTuple):
     def kind(self) -> tuple[Any, ...]:
         """Everything that decides which kernel runs on which state; a change of it needs a new plan."""
         tensors = [x.dtype if isinstance(x, Tensor) else None for x in (self.lr, self.weight_decay)]
-        return (self.momentum != 0, self.dampening != 0, *tensors, *self[_NUMBERS:])
+        return (self.momentum != 0, self.dampening != 0, self._decays, *tensors, *self[_NUMBERS:])
 
 
 _NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
-_MAY_BE_IDLE = ("dampening", "convention", "decoupled_weight_decay", "state_dtype")
 _OURS = ("decoupled_weight_decay", "convention", "capturable", "state_dtype", "kahan")
+_MAY_BE_NONE = ("foreach", "fused")
+_BOOLS = tuple(name for name, default in Options._field_defaults.items() if default is False)
+_bools: Callable[[Options], tuple[Any, ...]] = attrgetter(*_BOOLS)
+_choices: Callable[[Options], tuple[Any, ...]] = attrgetter(*_MAY_BE_NONE)
+_BOOL = {bool}
+_CHOICE = {bool, type(None)}
 
 
 def read(group: dict[str, Any]) -> tuple[Any, ...]:
@@ -126,21 +124,56 @@ def as_tensor(lr: float, params: Sequence[Tensor], device: torch.device) -> Tens
     return torch.tensor(lr, dtype=torch.float64 if wide else torch.float32, device=device)
 
 
-def _float(x: Any, tensors: bool = False) -> Any:
-    """A number of another kind, as a Fraction or a tensor of one element, as a float."""
-    if isinstance(x, (int, float)) or not isinstance(x, (Real, *[Tensor] * tensors)):
-        return x
-    return float(x)  # type: ignore[arg-type]
+def _ready(x: Any) -> bool:
+    return isinstance(x, float) or (type(x) is int and abs(x) < _LARGE)
 
 
-def _number(name: str, x: float | Tensor, keep: bool) -> float | Tensor:
-    if not isinstance(x, Tensor):
-        return x
-    if x.numel() != 1:
-        raise ValueError(f"Tensor {name} must be 1-element")
-    if keep or x.device.type != "cpu":  # reading it would wait for the device
-        return x.squeeze()
-    return x.item()
+_LARGE = 2**53  # from here on not every integer is a float
+
+
+def as_number(name: str, x: Any, keep: bool) -> float | Tensor:
+    """What was given as lr, momentum, dampening or weight_decay, as a number.
+
+    Args:
+        name: of the option.
+        x: a number of any kind, or a tensor of one element.
+        keep: whether lr and weight_decay stay tensors wherever these are.
+
+    Raises:
+        TypeError, ValueError: it is neither.
+    """
+    may_be_tensor = name in ("lr", "weight_decay")
+    keep = keep and may_be_tensor
+    right = f"it is a number{' or a one-element tensor' * may_be_tensor}"
+    if isinstance(x, Tensor):
+        if x.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element, not of shape {tuple(x.shape)}")
+        if x.is_complex() or (x.device.type == "meta" and not keep):
+            raise ValueError(f"Invalid {name}: a tensor of {x.dtype} on {x.device}; {right}")
+        if keep or (may_be_tensor and x.device.type != "cpu"):  # reading it would wait for the device
+            return x.squeeze()
+        return x.item()
+    if not isinstance(x, Real):
+        raise TypeError(f"Invalid {name}: {x!r}; {right}")
+    try:
+        return x if _ready(x) else float(x)  # type: ignore[return-value]
+    except OverflowError:
+        raise ValueError(f"Invalid {name}: a number that is too large for a float; {right}") from None
+
+
+def as_switch(name: str, x: Any) -> bool | None:
+    """What was given as a switch: True, False, what is one of them (1, numpy's True), or None if it may be.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if x is None and name in _MAY_BE_NONE:
+        return None
+    one = x.item() if hasattr(x, "item") and not isinstance(x, Tensor) and not x.ndim else x
+    if isinstance(one, int) and one in (0, 1):
+        return bool(one)
+    right = "True, False or None" if name in _MAY_BE_NONE else "True or False"
+    raise TypeError(f"Invalid {name}: {x!r}; it is {right}")
 
 
 def keep_on_device(group: dict[str, Any]) -> None:
@@ -153,89 +186,3 @@ def keep_on_device(group: dict[str, Any]) -> None:
     for name in ("lr", "weight_decay"):
         if isinstance(group[name], Tensor):
             group[name] = group[name].to(device)  # a captured graph could not fetch it from elsewhere
-
-
-def check_domain(o: Options) -> None:
-    """Refuse values outside their domain, as torch does and in torch's words where torch has them."""
-    for name in ("lr", "momentum", "dampening", "weight_decay"):
-        value = getattr(o, name)
-        if not isinstance(value, (Real, Tensor)):
-            tensor = " or a one-element tensor" if name in ("lr", "weight_decay") else ""
-            raise TypeError(f"Invalid {name}: {value!r}; it is a number{tensor}")
-    for name, what in (("lr", "learning rate"), ("weight_decay", "weight_decay value")):
-        value = getattr(o, name)
-        if isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError(f"Tensor {name} must be 1-element")
-        if not 0 <= value < inf:
-            raise ValueError(f"Invalid {what}: {value}")
-    if not 0 <= o.momentum < inf:
-        raise ValueError(f"Invalid momentum value: {o.momentum}")
-    if not -inf < o.dampening < inf:
-        raise ValueError(f"Invalid dampening value: {o.dampening}")
-    if o.nesterov and (o.momentum <= 0 or o.dampening != 0):
-        raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-    check_convention(o)
-    if o.state_dtype is not None and not getattr(o.state_dtype, "is_floating_point", False):
-        raise ValueError(
-            f"Invalid state_dtype: {o.state_dtype!r}; it is a floating-point dtype, as torch.float32, or None"
-        )
-
-
-def check_convention(o: Options) -> None:
-    """Refuse an unknown convention, and dampening where it has none; also when set later, in the group."""
-    if o.convention not in CONVENTIONS:
-        raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
-    if o.convention != "torch" and o.dampening != 0:
-        raise ValueError(
-            f"dampening={o.dampening} has no meaning under convention={o.convention!r}; leave it 0"
-        )
-
-
-def refuse_kernels(o: Options) -> None:
-    """Refuse kernels that exclude each other (RuntimeError where torch raises one)."""
-    if o.foreach and o.fused:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-    if o.differentiable and o.fused:
-        raise RuntimeError("`fused` does not support `differentiable`")
-    if o.differentiable and o.foreach:
-        raise RuntimeError("`foreach` does not support `differentiable`")
-    for name in ("kahan", "state_dtype", "capturable"):
-        if o.differentiable and getattr(o, name):
-            raise ValueError(f"{name} cannot be combined with differentiable=True; leave one of them out")
-    if o.kahan and o.fused:
-        raise ValueError("kahan=True has no fused kernel; leave fused out")
-
-
-def refuse_idle_here(own: dict[str, Any], o: Options, defaults: dict[str, Any]) -> None:
-    """Refuse an option that a group has otherwise than all, and that does nothing beside its others."""
-    usual = Options._field_defaults
-    left = {n: usual[n] for n in _MAY_BE_IDLE if n not in own or own[n] == defaults[n]}
-    refuse_idle([{**o._replace(**left)._asdict(), "params": []}])
-
-
-def refuse_idle(groups: list[dict[str, Any]]) -> None:
-    """Refuse an option that does nothing in every group: it is a mistake, not a choice.
-
-    One group in which it does something is enough, so that groups may differ from the defaults.
-    """
-    options = [Options.of(group) for group in groups]
-    dtypes = {p.dtype for group in groups for p in group["params"]}
-
-    def idle(given: Callable[[Options], Any], works: Callable[[Options], Any]) -> bool:
-        return any(map(given, options)) and not any(given(o) and works(o) for o in options)
-
-    def momentum(o: Options) -> bool:
-        return o.momentum != 0
-
-    if idle(lambda o: o.dampening != 0, momentum):
-        raise ValueError("dampening does nothing without momentum; give momentum > 0 or leave dampening 0")
-    if idle(lambda o: o.convention != "torch", momentum):
-        raise ValueError(
-            "convention does nothing without momentum; give momentum > 0 or leave convention out"
-        )
-    if idle(lambda o: o.decoupled_weight_decay, lambda o: o.weight_decay != 0):
-        raise ValueError("decoupled_weight_decay does nothing without weight_decay; give weight_decay > 0")
-    if idle(lambda o: o.state_dtype is not None, lambda o: momentum(o) or o.kahan):
-        raise ValueError("state_dtype does nothing without momentum or kahan: there is no state")
-    if idle(lambda o: o.state_dtype is not None, lambda o: dtypes != {o.state_dtype}):
-        raise ValueError(f"state_dtype does nothing: every parameter is {dtypes.pop()} already")

@@ -18,7 +18,7 @@ from torch import Tensor
 from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
 from surefoot.optim.kernel_group import Call, KernelGroup, Share
-from surefoot.optim.options import Options, check_convention, read
+from surefoot.optim.options import Options, read
 from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_unfit
 
 __all__ = ["Plan"]
@@ -57,8 +57,6 @@ class Plan:
         flat: bool,
         once: bool,
     ) -> None:
-        for o in options:
-            check_convention(o)
         self.options = options
         self.runs: list[KernelGroup] = []
         shares: list[Share] = []

@@ -11,16 +11,9 @@ from torch import Tensor
 
 from surefoot.optim.base import LightOptimizer, not_compiled
 from surefoot.optim.homes import Homes, refuse_flat
-from surefoot.optim.options import (
-    Convention,
-    Options,
-    check_domain,
-    keep_on_device,
-    refuse_idle,
-    refuse_idle_here,
-    refuse_kernels,
-)
+from surefoot.optim.options import Convention, Options, as_switch, keep_on_device
 from surefoot.optim.plans import Plans
+from surefoot.optim.refusals import check_domain, check_kind, refuse_idle, refuse_idle_here
 from surefoot.optim.saved import adopt, dtype_of_loaded
 from surefoot.optim.state import forget
 
@@ -122,6 +115,8 @@ class SGD(LightOptimizer):
             state_dtype=state_dtype,
             kahan=kahan,
         )
+        check_domain(Options.of(options._asdict()))
+        flatten = bool(as_switch("flatten", flatten))
         self._plans = Plans()
         super().__init__(params, options._asdict())
         refuse_idle(self.param_groups)
@@ -173,9 +168,11 @@ class SGD(LightOptimizer):
         """
         if isinstance(param_group, dict):
             given = {**self.defaults, **param_group}
-            options = Options(**{name: given[name] for name in Options._fields})
+            if "flatten" in param_group:
+                raise ValueError("flatten does nothing in a group; give it to the optimizer, for all of them")
+            options = Options.of(given)
             check_domain(options)
-            refuse_kernels(options)
+            check_kind(options)
             refuse_idle_here(param_group, options, self.defaults)
         super().add_param_group(param_group)
         keep_on_device(self.param_groups[-1])
@@ -214,13 +211,10 @@ class SGD(LightOptimizer):
                 torch._C._set_grad_enabled(call.o.differentiable)
                 call.run.step(call, grad_scale)
                 done += 1
-        except BaseException as error:
+        except BaseException:
             for call in work[done:]:
                 forget(state, call.run.made)
             self._plans.drop()
-            if isinstance(error, (TypeError, RuntimeError)):  # an option may be what it cannot be
-                for call in work:
-                    check_domain(call.o)
             raise
         finally:
             if made:
