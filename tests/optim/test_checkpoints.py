@@ -294,3 +294,36 @@ def test_arrays_in_a_group_are_kept() -> None:
     (group,) = optimizer.state_dict()["param_groups"]
     assert group["layers"].tolist() == [1, 2]
     assert type(group["depth"]) is int
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "it has no param_groups and no state; its keys are none"),
+        ({"model": {}, "state": {}}, "it has no param_groups; its keys are 'model', 'state'"),
+    ],
+)
+def test_what_is_no_state_dict_is_told(given: dict[str, Any], message: str) -> None:
+    optimizer = surefoot.SGD([Parameter(torch.ones(2))], lr=0.1)
+    with pytest.raises(ValueError, match="^this is not an optimizer's state dict: " + message + "$"):
+        optimizer.load_state_dict(given)
+
+
+def test_tensors_within_lists_are_brought_to_the_parameter() -> None:
+    """As a subclass may keep a history."""
+    p = Parameter(torch.ones(3, device="meta"))
+    optimizer = surefoot.SGD([p], lr=0.1)
+    saved = {"history": [torch.ones(3), (torch.ones(2), {"a": torch.ones(1)}), "x"]}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": {0: saved}})
+    first, (second, rest), text = optimizer.state[p]["history"]
+    assert [t.device.type for t in (first, second, rest["a"])] == ["meta"] * 3
+    assert text == "x"
+
+
+def test_a_refused_checkpoint_leaves_nothing_behind() -> None:
+    p = Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([p], lr=0.1, momentum=0.5, state_dtype=torch.float64)
+    before = set(vars(optimizer))
+    with pytest.raises(ValueError, match="of another optimizer"):
+        optimizer.load_state_dict(torch.optim.Adam([p]).state_dict())
+    assert set(vars(optimizer)) == before

@@ -234,3 +234,56 @@ def test_an_option_spoilt_later_is_told(name: str, value: Any, said: str, foreac
     optimizer.param_groups[0][name] = value
     with pytest.raises((TypeError, ValueError), match=said):
         optimizer.step()
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}], ids=str)
+def test_sparse_gradients_keep_their_plan(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    noted, looked = counted(monkeypatch)
+    params = [Parameter(numbers((5, 5), i)) for i in range(3)]
+    optimizer = surefoot.SGD(params, lr=0.1, **options)
+    for t in range(10):
+        for p in params[:2]:
+            p.grad = numbers((5, 5), t).tril(-(t % 3)).to_sparse(1)
+        params[2].grad = numbers((5, 5), t)
+        optimizer.step()
+    assert len(noted) == 1
+    assert len(looked) == 3
+
+
+@pytest.mark.parametrize("kernel", [{}, {"foreach": True}, {"foreach": False}], ids=str)
+def test_a_decay_set_later_beside_sparse_gradients_is_refused(kernel: dict[str, Any]) -> None:
+    p = Parameter(torch.ones(3))
+    optimizer = surefoot.SGD([p], lr=0.5, momentum=0.5, **kernel)
+    p.grad = torch.ones(3).to_sparse()
+    for _ in range(2):
+        optimizer.step()
+    before = p.tolist()
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="weight_decay is not possible with sparse gradients"):
+            optimizer.step()
+    assert p.tolist() == before
+
+
+def test_one_tensor_is_the_lr_of_many_groups_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = [Parameter(torch.ones(3)) for _ in range(4)]
+    lr, other = torch.tensor(0.5), torch.tensor(0.25)
+    groups: list[dict[str, Any]] = [{"params": [p]} for p in params]
+    groups[2]["lr"] = other
+    optimizer = surefoot.SGD(groups, lr=lr)
+    reads: list[Any] = []
+    real = torch.Tensor.item
+    want = [1.0] * 4
+    for t in range(4):
+        for p in params:
+            p.grad = torch.ones(3)
+        lr.fill_(0.5 / 2**t)
+        if t == 3:
+            optimizer.param_groups[3]["lr"] = torch.tensor([1.0])
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "item", lambda x: (reads.append(x), real(x))[1])
+            optimizer.step()
+        want = [w - (0.25 if i == 2 else 1.0 if t == i == 3 else lr.item()) for i, w in enumerate(want)]
+        assert [p[0].item() for p in params] == want
+        assert t == 0 or len(reads) == (2 if t < 3 else 3)
+        reads.clear()

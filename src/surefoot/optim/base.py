@@ -115,6 +115,9 @@ class LightOptimizer(Optimizer):
         """Load what `state_dict` of this class, or of the torch optimizer it stands for, returned.
 
         Tensors are copied, so that two optimizers never share a buffer.
+
+        Raises:
+            ValueError: for what is no state dict, or another optimizer's.
         """
         hold = self.register_load_state_dict_pre_hook(_hold)  # the last to run
         try:
@@ -128,11 +131,20 @@ class LightOptimizer(Optimizer):
         for p, held in state["state"].items():
             for key, value in held.items() if isinstance(held, dict) else ():
                 if isinstance(value, _Held):
-                    place = p in groups and isinstance(value.value, Tensor)
-                    held[key] = (
-                        self._place(key, value.value, p, groups[p]) if place else deepcopy(value.value)
-                    )
+                    held[key] = self._placed(key, value.value, p, groups.get(p))
         super().__setstate__(state)
+
+    def _placed(self, key: str, value: Any, p: Any, group: dict[str, Any] | None) -> Any:
+        """The same for a value that is or holds tensors, as a subclass's history may."""
+        if group is None:  # the state of no parameter
+            return deepcopy(value)
+        if isinstance(value, Tensor):
+            return self._place(key, value, p, group)
+        if isinstance(value, dict):
+            return {k: self._placed(key, v, p, group) for k, v in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self._placed(key, v, p, group) for v in value)
+        return deepcopy(value)
 
     def _place(self, key: str, value: Tensor, p: Tensor, group: dict[str, Any]) -> Tensor:
         """A loaded tensor of p's state, on p's device and in its own memory."""
@@ -150,6 +162,12 @@ class _Held:
 
 
 def _hold(_: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+    if missing := {"state", "param_groups"} - state_dict.keys():
+        raise ValueError(
+            f"this is not an optimizer's state dict: it has no {' and no '.join(sorted(missing))}; its"
+            f" keys are {', '.join(map(repr, state_dict)) or 'none'}"
+        )
+
     def held(entry: Any) -> Any:
         return {k: _Held(v) for k, v in entry.items()} if isinstance(entry, dict) else entry
 

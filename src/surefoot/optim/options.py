@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Real
-from operator import attrgetter, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Convention", "Options", "as_dtype", "as_switch", "as_tensor", "keep_on_device", "read"]
+__all__ = ["Convention", "Options", "as_dtype", "as_switch", "as_tensor", "keep_on_device", "read", "with_lr"]
 
 Convention = Literal["torch", "keras", "ema"]
 
@@ -106,6 +106,24 @@ def read(group: dict[str, Any]) -> tuple[Any, ...]:
         return _read(group)
     except KeyError:
         return _read({name: Options._field_defaults[name] for name in _OURS} | group)
+
+
+def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> Options | None:
+    """The options with another lr, if that is a number and all that differs; else None.
+
+    Args:
+        o: the options until now.
+        values: what `read` has found.
+        read_out: numbers of tensors that have been read, by their ids: one may be the lr of every group.
+    """
+    lr = values[0]
+    if type(o.lr) is not float or not all(map(is_, values[1:], o[1:])):
+        return None
+    if isinstance(lr, Tensor):
+        tensor, lr = lr, read_out.get(id(lr))
+        if lr is None and tensor.numel() == 1 and tensor.device.type == "cpu":
+            lr = read_out[id(tensor)] = tensor.item()
+    return Options._make((lr, *values[1:])) if type(lr) is float else None
 
 
 def as_dtype(saved: Any) -> torch.dtype | None:

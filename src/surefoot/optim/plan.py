@@ -18,7 +18,7 @@ from torch import Tensor
 from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
 from surefoot.optim.kernel_group import Call, KernelGroup, Share
-from surefoot.optim.options import Options, read
+from surefoot.optim.options import Options, read, with_lr
 from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_unfit
 
 __all__ = ["Plan"]
@@ -100,12 +100,16 @@ class Plan:
         # which parameters they are does not matter, so long as their state and all layouts are the same
         if [len(group["params"]) for group in groups] != self._lengths or len(state) != self._count:
             return None
+        read_out: dict[int, float] = {}
         for i, group in enumerate(groups):
-            last = self.options[i]
-            if not all(map(is_, read(group), last)):  # never so where a tensor has been read out
-                o = self.options[i] = Options.of(group)
+            last, values = self.options[i], read(group)
+            if all(map(is_, values, last)):  # never so where a tensor has been read out
+                continue
+            if (o := with_lr(last, values, read_out)) is None:
+                o = Options.of(group)
                 if o.kind != last.kind:
                     return None
+            self.options[i] = o
         for i, place in self._idle:
             if groups[i]["params"][place].grad is not None:
                 return None

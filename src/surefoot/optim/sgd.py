@@ -229,9 +229,9 @@ class SGD(LightOptimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         # written by an optimizer that has no such option
         self._foreign = {id(group) for group in state["param_groups"] if "state_dtype" not in group}
-        adopt(state, self.__dict__.get("param_groups", [{}] * len(state["param_groups"])))
-        self._plans = Plans()
         try:
+            adopt(state, self.__dict__.get("param_groups", [{}] * len(state["param_groups"])))
+            self._plans = Plans()
             super().__setstate__(state)
         finally:
             del self._foreign

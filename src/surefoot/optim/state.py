@@ -66,6 +66,9 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
     """Refuse a gradient, buffer or compensation that p cannot be stepped by, before anything is changed."""
     if without_strides(p):
         return
+    alike = (p.dtype, p.shape, p.device)
+    if p.is_contiguous() and all(t is None or (t.dtype, t.shape, t.device) == alike for t in (g, b, e)):
+        return
     if _expanded(p):
         raise RuntimeError(
             "more than one element of the written-to tensor refers to a single memory location: the parameter"
