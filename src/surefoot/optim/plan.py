@@ -7,6 +7,7 @@ were, each state is the one it was, and every tensor is laid out as it was. Any 
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Iterable
 from operator import is_, itemgetter
@@ -157,7 +158,7 @@ def _share_out(
     many_small = count >= 4 and not (end_to_end and count < len(found))
     dampened = o.convention == "torch" and o.dampening != 0
     shares: dict[tuple[int, int, bool, bool], Share] = {}
-    for time, (place, (facts, small), new) in zip(_times(stepped), found, strict=True):
+    for time, (place, (facts, small), new) in zip(_times(stepped), found, strict=False):
         undampened = dampened and any(key == BUFFER for _, key, _ in new)
         small = small and many_small
         key = time, id(facts), small, undampened
@@ -169,14 +170,14 @@ def _share_out(
     return [shares[key] for key in sorted(shares, key=itemgetter(0))]
 
 
-def _times(stepped: list[tuple[int, Tensor, Tensor]]) -> list[int]:
+def _times(stepped: list[tuple[int, Tensor, Tensor]]) -> Iterable[int]:
     """How often each parameter has come before: one that is twice in a group is stepped by two calls.
 
     A kernel that takes a list would do each of its lines for all of it first.
     """
     ids = [id(p) for _, p, _ in stepped]
     if len(set(ids)) == len(ids):
-        return [0] * len(ids)
+        return itertools.repeat(0)
     return [ids[:place].count(one) for place, one in enumerate(ids)]
 
 

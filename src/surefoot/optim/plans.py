@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from operator import is_
+from typing import Any
 
 from surefoot.optim.fastest import Known
-from surefoot.optim.options import Options
+from surefoot.optim.options import Options, read
 from surefoot.optim.plan import Groups, Plan, Work
 from surefoot.optim.state import State
 
@@ -42,9 +45,14 @@ class Plans:
             self._pause = 0 if self.kept.uses >= _HELD else min(2 * self._pause + 1, _LONGEST)
             self.kept, self._wait = None, self._pause
         once, self._wait = self._wait > 0, max(self._wait - 1, 0)
-        options = [Options.of(group) for group in groups]
+        options = list(map(_options, groups, itertools.chain(self._known, itertools.repeat(None))))
         known = [*self._known, *map(Known, options[len(self._known) :])]
         self._known = [k.under(o) for k, o in zip(known, options, strict=False)]
         plan = Plan(groups, state, options, self._known, flat=flat, once=once)
         self.kept = plan if plan.lasting else None
         return plan.fresh_work()
+
+
+def _options(group: dict[str, Any], known: Known | None) -> Options:
+    """The group's options; those of its last plan, if they are still what can be read there."""
+    return known.o if known is not None and all(map(is_, read(group), known.o)) else Options.of(group)
