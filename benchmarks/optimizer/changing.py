@@ -1,6 +1,6 @@
 """Time steps whose gradients are not those of the step before: surefoot.SGD beside torch.optim.SGD's default.
 
-    python benchmarks/optimizer/changing.py [--steps 200]
+    python benchmarks/optimizer/changing.py [--steps 200] [--apart] [--schedule] [--first]
 
 Both step the same gradients in turns, in one process, on one thread; the table gives medians of the thread's
 processor time, so that a machine which others use may be asked, too.
@@ -51,6 +51,12 @@ def one_of_them_sparse(params: list[Parameter], grads: list[Tensor], t: int) -> 
     params[0].grad = grads[0].to_sparse(1)
 
 
+def all_of_them_sparse(params: list[Parameter], grads: list[Tensor], t: int) -> None:
+    """In one row, as of an embedding."""
+    for p, g in zip(params, grads, strict=True):
+        p.grad = torch.sparse_coo_tensor([[t % len(g)]], g[:1], g.shape, check_invariants=False)
+
+
 def one_tensor_for_all(params: list[Parameter], grads: list[Tensor], t: int) -> None:
     for p in params:
         p.grad = grads[0]
@@ -63,21 +69,27 @@ def requires_grad_toggled(params: list[Parameter], grads: list[Tensor], t: int) 
 
 CASES: list[Set] = [
     the_same, a_random_third, two_halves_in_turns, all_but_one_every_other_time, one_of_them_sparse,
-    one_tensor_for_all, requires_grad_toggled,
+    all_of_them_sparse, one_tensor_for_all, requires_grad_toggled,
 ]  # fmt: skip
 
 
-def timed(set_grads: Set, count: int, momentum: float, steps: int) -> tuple[float, float]:
+def timed(set_grads: Set, momentum: float, given: argparse.Namespace) -> tuple[float, float]:
     """Microseconds of a step: surefoot's, torch's."""
     generator = torch.Generator().manual_seed(0)
-    starts, grads = ([torch.randn(32, 32, generator=generator) for _ in range(count)] for _ in range(2))
+    starts, grads = ([torch.randn(32, 32, generator=generator) for _ in range(given.count)] for _ in range(2))
     runs: list[tuple[list[Parameter], Any, list[float]]] = []
     for make in (surefoot.SGD, torch.optim.SGD):
         params = [Parameter(start.clone()) for start in starts]
-        runs.append((params, make(params, lr=0.01, momentum=momentum), []))
-    for t in range(steps + 20):
+        groups: Any = [{"params": [p]} for p in params] if given.apart else params
+        runs.append((params, make(groups, lr=0.01, momentum=momentum), []))
+    for t in range(given.steps + 20):
         for params, optimizer, times in runs:
             set_grads(params, grads, t)
+            if given.schedule:
+                for group in optimizer.param_groups:
+                    group["lr"] = 0.01 / (t + 1)
+            if given.first:
+                optimizer.state.clear()
             began = time.thread_time()
             optimizer.step()
             times.append(time.thread_time() - began)
@@ -89,12 +101,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--count", type=int, default=100, help="parameters, of 32 × 32")
+    parser.add_argument("--apart", action="store_true", help="each parameter in a group of its own")
+    parser.add_argument("--schedule", action="store_true", help="another lr at each step")
+    parser.add_argument("--first", action="store_true", help="each step is the first")
     given = parser.parse_args()
     torch.set_num_threads(1)
     print("| gradients | momentum | surefoot | torch default | surefoot ÷ torch |\n|---|---|---|---|---|")
     for set_grads in CASES:
         for momentum in (0.9, 0.0):
-            ours, theirs = timed(set_grads, given.count, momentum, given.steps)
+            ours, theirs = timed(set_grads, momentum, given)
             name = set_grads.__name__.replace("_", " ")
             print(f"| {name} | {momentum:g} | {ours:,.0f} µs | {theirs:,.0f} µs | {ours / theirs:.2f} |")
 

@@ -49,7 +49,7 @@ class SGD(LightOptimizer):
             CUDA graph follows a schedule.
         differentiable: let autograd go through the step.
         state_dtype: dtype of the state, as torch.float32 for bfloat16 parameters; None for that of the
-            parameter (float32 for 16 bits with `kahan`).
+            gradient (float32 for 16 bits with `kahan`).
         kahan: keep what rounding takes from each step and add it to the next (Kahan's summation), so that
             steps too small for the parameters' dtype are not lost.
         flatten: call `flatten` at once.
