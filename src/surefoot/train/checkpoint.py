@@ -21,6 +21,7 @@ from surefoot.train.pack import pack
 from surefoot.train.run import Run
 from surefoot.train.same import check_given, check_options, settled
 from surefoot.train.span import Span
+from surefoot.train.unsaved import Unsaved
 
 __all__ = ["Checkpoints", "ended"]
 
@@ -49,6 +50,7 @@ class Checkpoints:
         model: the run's.
         best: the weights of its best validation, which are written before a checkpoint that tells of them.
         loss: the run's, where it has a state of its own.
+        optimizer: the run's: what it trains must be finite in a checkpoint.
         parts: name -> what else has a state; None has none.
 
     Attributes:
@@ -69,13 +71,15 @@ class Checkpoints:
         model: nn.Module,
         best: Best,
         loss: nn.Module | None,
+        optimizer: Optimizer,
         **parts: Part | None,
     ) -> None:
         self._folder = None if every == "never" else folder
         self.step = 0
         self._marks, self._sources = given, dict(sources)
         self._modules, self._best = [m for m in (model, loss) if m is not None], best
-        parts = {"model": model, "loss": loss, **parts, "best": best}
+        self._optimizer = optimizer
+        parts = {"model": model, "loss": loss, "optimizer": optimizer, **parts, "best": best}
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._at = time.monotonic()
         self._steps, self._seconds = math.inf, math.inf
@@ -86,6 +90,9 @@ class Checkpoints:
             else:
                 self._steps = span.steps(per_epoch)
             self._pack()  # what cannot be held is better said before the first step
+            self._unsaved = Unsaved(self._modules)
+            # what is infinite from the start, as a mask is, stays so in every state
+            self._unbounded = {id(p) for p in self._trained() if not p.isfinite().all()}
 
     @cached_property
     def _given(self) -> dict[str, str]:
@@ -104,6 +111,7 @@ class Checkpoints:
         if self._folder is None or step == self.step or not self._sound():
             return
         self._folder.check_there()
+        self._unsaved.warn()
         self._best.write()
         plain, tensors = self._pack()
         about = {"step": step, "metrics": self._folder.metrics.sync(), "state": plain}
@@ -153,8 +161,11 @@ class Checkpoints:
     def _pack(self) -> tuple[Any, dict[str, Tensor]]:
         return pack({name: part.state_dict() for name, part in self._parts.items()}, "the run")
 
+    def _trained(self) -> list[Tensor]:
+        return [p for group in self._optimizer.param_groups for p in group["params"] if p.requires_grad]
+
     def _sound(self) -> bool:
-        return all(bool(p.isfinite().all()) for m in self._modules for p in m.parameters())
+        return all(bool(p.isfinite().all()) for p in self._trained() if id(p) not in self._unbounded)
 
 
 def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> Run | None:
