@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from surefoot.train.feed import feed
-from surefoot.train.randomness import Randomness, drawing
+from surefoot.train.randomness import Randomness, apart, drawing
 
 CPU = torch.device("cpu")
 
@@ -33,6 +33,25 @@ def test_inside_it_is_the_seeds_and_outside_nothing_changed() -> None:
     with Randomness(1, CPU):
         assert all(a != b for a, b in zip(draw(), inside, strict=True))
     assert outside == expected
+
+
+def test_what_is_drawn_apart_does_not_depend_on_what_is_drawn_between() -> None:
+    def drawn(epoch: int, between: int) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        found, others = [], []
+        for batch in apart((draw() for _ in range(4)), 7, epoch):
+            found.append(batch)
+            others += [draw() for _ in range(between)]
+        return found, others
+
+    found, others = drawn(1, 1)
+    assert drawn(1, 3)[0] == found
+    assert [found[0], *others] == drawn(1, 0)[0][:1] + drawn(1, 4)[1][:4]  # the first is of the run's own
+    assert len({*found, *others}) == 8
+    assert drawn(2, 1)[0][0] == found[0]
+    assert not {*drawn(2, 1)[0][1:]} & {*found}
 
 
 def test_apples_gpu_goes_on_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def feed(
         batch_size: rows in a batch; the last one may be smaller.
         device: where the batches go; tensors and arrays move there once.
         shuffle: a new order in each epoch, depending on (seed, epoch) alone.
-        seed: of that order.
+        seed: of that order, and of what a DataLoader draws late.
         scaling: applied to the inputs, on the device.
         floats: what float64 becomes: numpy makes it of itself, and few models are of it.
         training: whether each epoch is told to what has a set_epoch; else they are rows to validate on.
@@ -59,7 +59,7 @@ def feed(
         InputError: nothing that holds rows, no rows, or inputs and targets of different counts.
     """
     if isinstance(rows, DataLoader):
-        return of_loader(rows, device, scaling, floats, training)
+        return of_loader(rows, device, scaling, floats, seed, training)
     if isinstance(rows, Dataset):
         return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     x: Any

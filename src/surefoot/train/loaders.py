@@ -19,9 +19,9 @@ from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed
 from surefoot.train.data import Scaling, order
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several
-from surefoot.train.opened import Opened, leaves_traces, tell_epoch
+from surefoot.train.opened import Opened, draws_late, leaves_traces, tell_epoch
 from surefoot.train.portions import evenly
-from surefoot.train.randomness import unmoved
+from surefoot.train.randomness import apart, unmoved
 from surefoot.train.tensors import as_tensor, check_unmasked, narrowed
 
 __all__ = ["of_dataset", "of_loader"]
@@ -34,6 +34,7 @@ def of_loader(
     device: torch.device,
     scaling: Callable[..., Any] | None,
     floats: torch.dtype,
+    seed: int,
     training: bool = True,
 ) -> Feed:
     try:
@@ -86,7 +87,7 @@ def of_loader(
                 opened.drop()
             tell_epoch(number, *told)
             found = iter(loader)
-        return found
+        return apart(found, seed, number) if training and draws_late(loader) else found
 
     def epoch(number: int, skip: int = 0) -> Batches:
         return _batches(partial(begun, number), steps, moved, skip)

@@ -13,7 +13,7 @@ from surefoot.errors import InputError
 from surefoot.train.interrupt import leaving_ctrl_c
 from surefoot.train.randomness import go_to, same, states, unmoved
 
-__all__ = ["Opened", "closing", "leaves_traces", "tell_epoch"]
+__all__ = ["Opened", "closing", "draws_late", "leaves_traces", "tell_epoch"]
 
 _open: list[Opened] = []  # of the trainings under way, which take turns
 
@@ -83,6 +83,18 @@ def closing() -> Iterator[None]:
     finally:
         for one in [one for one in _open if one not in before]:
             one.drop()
+
+
+def draws_late(loader: DataLoader[Any]) -> bool:
+    """Whether which rows are next may be drawn in this process between two steps, as by a shuffle buffer.
+
+    torch's own samplers draw an epoch's order at its begin, and a list draws nothing.
+    """
+    if isinstance(loader.dataset, IterableDataset):
+        return not loader.num_workers
+    own = (loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None))
+    homes = {type(part).__module__ for part in own if part is not None}
+    return any(home != "builtins" and not home.startswith("torch.utils.data") for home in homes)
 
 
 def leaves_traces(loader: DataLoader[Any]) -> bool:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,11 @@ import torch
 if TYPE_CHECKING:
     from surefoot.train.batch import Batches, Feed
 
-__all__ = ["Randomness", "drawing", "forked", "go_to", "same", "states", "unmoved"]
+T = TypeVar("T")
+
+__all__ = ["Randomness", "apart", "drawing", "forked", "go_to", "same", "states", "unmoved"]
+
+_END: Any = object()
 
 
 def states(generators: Sequence[torch.Generator] = ()) -> dict[str, Any]:
@@ -68,6 +72,24 @@ def _begin(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
+
+
+def apart(batches: Iterator[T], seed: int, epoch: int) -> Iterator[T]:
+    """The same, but all after the first draw from random states of their own, begun for this epoch.
+
+    So they are the same whatever a model draws between two of them, and when they are gone through again
+    without it. The first is left as it is: most loaders draw their order with it, and nothing after that.
+    """
+    begun = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+    own: dict[str, Any] | None = None
+    batch = next(batches, _END)
+    while batch is not _END:
+        yield batch
+        del batch  # which would be kept while the next one is made
+        with unmoved():
+            _begin(int(begun[0])) if own is None else go_to(own, ())
+            batch = next(batches, _END)
+            own = states()
 
 
 @contextmanager

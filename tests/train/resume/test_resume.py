@@ -20,7 +20,15 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import MultiStepLR
-from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from surefoot import SGD
 from surefoot.errors import InputError
@@ -86,6 +94,42 @@ class Shuffled:
         return iter(torch.randperm(50, generator=self.generator).split(10))
 
 
+class Buffer(IterableDataset[tuple[Tensor, Tensor]]):
+    """Shuffles as it goes: each row is drawn when it is asked for, with all three random states."""
+
+    def __init__(self, job: Any) -> None:
+        self.x, self.y = job.rows
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Any:
+        pool: list[int] = []
+        for i in range(len(self.x)):
+            pool.append(i)
+            if len(pool) > 20:
+                yield self.drawn(pool)
+        while pool:
+            yield self.drawn(pool)
+
+    def drawn(self, pool: list[int]) -> tuple[Tensor, Tensor]:
+        i = int(torch.randint(1000, ())) + random.randrange(1000) + int(np.random.randint(1000))
+        row = pool.pop(i % len(pool))
+        return self.x[row], self.y[row]
+
+
+class Pool(Sampler[int]):
+    """Draws each row when it is asked for."""
+
+    def __len__(self) -> int:
+        return 50
+
+    def __iter__(self) -> Any:
+        pool = list(range(50))
+        while pool:
+            yield pool.pop(int(torch.randint(len(pool), ())))
+
+
 ROWS: dict[str, Callable[[Any], Any]] = {
     "tensors": lambda job: job.rows,
     "dataset": Noisy,
@@ -93,6 +137,9 @@ ROWS: dict[str, Callable[[Any], Any]] = {
     "own generator": own_generator,
     "weighted": weighted,
     "own batches": lambda job: DataLoader(Noisy(job), batch_sampler=Shuffled()),  # type: ignore[arg-type]
+    "buffer": lambda job: DataLoader(Buffer(job), 10),
+    "pool": lambda job: DataLoader(Noisy(job), 10, sampler=Pool()),
+    "pool and workers": lambda job: DataLoader(Noisy(job), 10, sampler=Pool(), num_workers=1),
     "workers": lambda job: DataLoader(Noisy(job), 10, shuffle=True, num_workers=1),
 }
 
@@ -100,7 +147,7 @@ ROWS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("rows", ROWS)
 def test_stopped_and_resumed_it_is_the_same_run(job: Any, tmp_path: Path, rows: str) -> None:
     job.run(tmp_path / "whole", train=ROWS[rows](job))
-    stops = [7] if rows == "workers" else range(1, job.last + 1) if rows == "tensors" else [1, 5, 8, 14]
+    stops = [7] if "workers" in rows else range(1, job.last + 1) if rows == "tensors" else [1, 5, 8, 14]
     for stop in stops:
         out = tmp_path / f"stopped-{stop}"
         with pytest.raises(Interrupted) as caught:
