@@ -95,7 +95,7 @@ class Shuffled:
 
 
 class Buffer(IterableDataset[tuple[Tensor, Tensor]]):
-    """Shuffles as it goes: each row is drawn when it is asked for, with all three random states."""
+    """Shuffles as it goes: each row is drawn when it is asked for."""
 
     def __init__(self, job: Any) -> None:
         self.x, self.y = job.rows
