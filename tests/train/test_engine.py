@@ -224,6 +224,44 @@ def test_a_loss_that_is_no_mean_is_told_once(autocast: torch.autocast | None) ->
     assert torch.equal(torch.get_rng_state(), after)
 
 
+def parted(loss: Callable[..., torch.Tensor], y: torch.Tensor, count: int) -> None:
+    """A step in parts of a head that begins with zeros, of which each row has the same loss."""
+    net = nn.Linear(2, 3)
+    for p in net.parameters():
+        nn.init.zeros_(p)
+    x = torch.randn(len(y), 2, generator=torch.Generator().manual_seed(1))
+    engine.eager(Job(net, loss, SGD(net.parameters(), lr=0.1), accumulate=count))(x, y)
+
+
+def test_a_loss_that_is_no_mean_is_told_though_its_value_is() -> None:
+    weight = torch.tensor([0.1, 1.0, 5.0])
+    y = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
+    with pytest.warns(
+        UserWarning, match=r"1\.099, as is the mean of its 4 parts, but its gradient is off by"
+    ):
+        parted(lambda output, target: functional.cross_entropy(output, target, weight=weight), y, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parted(lambda output, target: functional.cross_entropy(output, target), y, 4)
+        parted(nn.CrossEntropyLoss(weight), y, 4)
+
+
+def test_outputs_that_make_no_whole_batch_are_no_fault() -> None:
+    class Sequences(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).expand(5, -1, -1)  # (time, rows, classes)
+
+    net = Sequences(2, 3)
+    loss = lambda output, target: functional.cross_entropy(output.mean(0), target)  # noqa: E731
+    engine.eager(Job(net, loss, SGD(net.parameters(), lr=0.1), accumulate=2))(X, Y)
+
+
+def test_a_part_that_has_nothing_to_take_a_mean_over_is_told() -> None:
+    y = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
+    with pytest.warns(UserWarning, match=r"is 1\.099, but nan as .* with accumulate=4 it cannot be trained"):
+        parted(lambda output, target: functional.cross_entropy(output, target, ignore_index=0), y, 4)
+
+
 @pytest.mark.parametrize("form", [lambda output: {"out": output}, lambda output: (output, output)])
 def test_parts_of_what_is_no_tensor(form: Callable[[torch.Tensor], Any]) -> None:
     """Nobody can tell whether such a loss is a mean over rows, so nothing is said of it."""

@@ -889,6 +889,62 @@ def test_a_batch_of_classes_that_weigh_nothing_counts_for_nothing(
     assert run.last == (net(x).argmax(1) == y).double().mean()  # where they count as all others
 
 
+def test_a_part_of_nothing_is_named_where_a_run_ends_by_it() -> None:
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return functional.cross_entropy(output, target, ignore_index=0)
+
+    options: Any = {"loss": loss, "epochs": 1, "batch_size": 64, "progress": False}
+    assert fit(nn.Linear(4, 2), classes(64), **options).status == "finished"
+    said = "; or, with accumulate=16, a part of that batch has nothing to take a mean over; the model of"
+    with pytest.warns(UserWarning, match="accumulate=16 it cannot"), pytest.raises(RunDiverged, match=said):
+        fit(nn.Linear(4, 2), classes(64), accumulate=16, **options)
+
+
+SMOOTHED = torch.tensor([0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(SMOOTHED, label_smoothing=0.1),
+        partial(functional.cross_entropy, weight=SMOOTHED, label_smoothing=0.1),
+    ],
+)
+def test_rows_that_weigh_nothing_have_their_share_where_they_are_smoothed(loss: Any) -> None:
+    """In whole batches and in parts, some of which weigh nothing; a batch that does counts for nothing."""
+    x, y = classes(64)
+    order = y.argsort(stable=True)
+    ends = []
+    for accumulate in (1, 4, 32):
+        torch.manual_seed(0)
+        net = nn.Linear(4, 2)
+        run = fit(net, (x[order], y[order]), loss=loss, shuffle=False, accumulate=accumulate, batch_size=32,
+                  epochs=2, progress=False)  # fmt: skip
+        assert [step["loss"] is None for step in run.steps] == [True, False] * 2
+        ends.append(net.weight.detach())
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_subclass_that_computes_the_same_weighs_the_same() -> None:
+    class Ours(nn.CrossEntropyLoss):
+        def __init__(self) -> None:
+            super().__init__(WEIGHTS)
+
+    class Other(nn.CrossEntropyLoss):
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return super().forward(output, target)
+
+    ends = []
+    for loss in (nn.CrossEntropyLoss(WEIGHTS), Ours(), Other(WEIGHTS)):
+        torch.manual_seed(0)
+        net = nn.Linear(4, 2)
+        fit(net, classes(96), loss=loss, accumulate=4, epochs=3, progress=False)
+        ends.append(net.weight.detach())
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.allclose(ends[0], ends[2])  # who knows what that does
+
+
 def test_targets_that_all_weigh_nothing_are_refused() -> None:
     x, y = classes(64)
     with pytest.raises(InputError, match=r"All targets to train on are of classes .* is 0 \(0\), so"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,12 +16,18 @@ from torch.optim import Optimizer
 from surefoot.errors import InputError, headline
 from surefoot.train import clipping, products
 from surefoot.train.inputs import Inputs, called
-from surefoot.train.losses import Loss, check_differentiable, check_loss, of_torch, stateful, weigher
-from surefoot.train.randomness import forked
+from surefoot.train.losses import (
+    Loss,
+    check_differentiable,
+    check_loss,
+    measured,
+    of_torch,
+    summed,
+    weigher,
+)
+from surefoot.train.mean import Part, warn_unless_mean
 
-__all__ = ["NO_MEAN", "Job", "Step", "eager", "parts", "weighted"]
-
-NO_MEAN = "The loss of a whole batch is"  # a warning's beginning
+__all__ = ["Job", "Step", "eager", "parts", "weighted"]
 
 # What Tensor.backward calls after 15 µs of Python, a tenth of a small model's step; private in torch.
 _run_backward = getattr(getattr(torch.autograd.Variable, "_execution_engine", None), "run_backward", None)
@@ -94,16 +99,16 @@ def eager(job: Job) -> Step:
     clip, autocast, accumulate = job.clip, job.autocast, job.accumulate
     params = [p for group in optimizer.param_groups for p in group["params"]]
     unproven = accumulate > 1  # that the loss is a mean over the rows
-    weigh = weigher(loss)
+    weigh, by_sums = weigher(loss), summed(loss)
     trained = set(map(id, params))
     held = [*model.parameters(), *(loss.parameters() if isinstance(loss, nn.Module) else ())]
     # those that no optimizer has, too: nobody steps them, and nobody would clear their gradients
     cleared = (*params, *(p for p in held if p.requires_grad and id(p) not in trained))
     around = autocast or nullcontext()
 
-    def valued(output: Any, y: Tensor) -> Tensor:
+    def valued(output: Any, y: Tensor, of_part: Loss) -> Tensor:
         try:
-            return loss(output, y)
+            return of_part(output, y)
         except TypeError as error:
             if isinstance(output, Tensor) or not of_torch(loss):
                 raise
@@ -113,26 +118,31 @@ def eager(job: Job) -> Step:
                 " let forward return one tensor, or give a loss that takes what the model gives."
             ) from error
 
-    def forward(x: Inputs, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(x: Inputs, y: Tensor, of_part: Loss = loss) -> tuple[Any, Tensor]:
         with around:
             output = called(model, x)
-            return output, valued(output, y)
+            return output, valued(output, y, of_part)
 
     def in_parts(x: Inputs, y: Tensor) -> Tensor:
         nonlocal unproven
-        outputs, losses = [], []
-        for xs, ys, share in parts(x, y, accumulate, weigh):
-            output, value = forward(xs, ys)
+        found, losses = [], []
+        of_part = loss if by_sums is None or measured(y) else by_sums
+        for xs, ys, share in parts(x, y, accumulate, weigh, sums=of_part is by_sums):
+            output, value = forward(xs, ys, of_part)
             value = weighted(value, share)
+            differs = unproven and isinstance(output, Tensor) and output.requires_grad
+            if differs:
+                output.retain_grad()
             _backward(value)
             losses.append(value.detach())
             if unproven:
-                outputs.append(output.detach() if isinstance(output, Tensor) else output)
+                kept = output.detach() if isinstance(output, Tensor) else output
+                found.append(Part(kept, output.grad if differs else None))
         total = torch.stack(losses).sum()
         if unproven:
             unproven = False
             with around:
-                _warn_unless_mean(loss, outputs, y, float(total))
+                warn_unless_mean(loss, found, y, float(total))
         return total
 
     def gradient(x: Inputs, y: Tensor) -> Tensor:
@@ -186,11 +196,17 @@ def _backward(value: Tensor) -> None:
 
 
 def parts(
-    x: Inputs, y: Tensor, count: int, weigh: Callable[[Tensor], Tensor] | None = None
+    x: Inputs,
+    y: Tensor,
+    count: int,
+    weigh: Callable[[Tensor], Tensor] | None = None,
+    *,
+    sums: bool = False,
 ) -> Iterator[tuple[Inputs, Tensor, float | Tensor]]:
     """The batch in `count` parts as equal as can be, none empty, each with its share of the loss.
 
-    That is its share of the rows, or of what `weigh` says that targets weigh.
+    That is its share of the rows, or of what `weigh` says that targets weigh. With `sums` a part's loss is no
+    mean but a sum, and its share is one by all that the batch weighs.
 
     Example:
         >>> x = torch.arange(5)
@@ -202,7 +218,11 @@ def parts(
     count = min(count, len(x))
     whole = len(x) if weigh is None else weigh(y)
     split: Sequence[Inputs] = x.tensor_split(count)
+    each = whole.where(whole > 0, torch.inf).reciprocal() if sums and isinstance(whole, Tensor) else None
     for xs, ys in zip(split, y.tensor_split(count), strict=True):
+        if each is not None:
+            yield xs, ys, each
+            continue
         yield xs, ys, (len(xs) if weigh is None else weigh(ys)) / whole
 
 
@@ -211,20 +231,3 @@ def weighted(value: Tensor, share: float | Tensor) -> Tensor:
     if not isinstance(share, Tensor):
         return value * share
     return value.where(share > 0, 0.0) * share.where(share > 0, 0.0).to(value.dtype)
-
-
-@torch.no_grad()
-def _warn_unless_mean(loss: Loss, outputs: list[Tensor], y: Tensor, parted: float) -> None:
-    """Hold the loss of a whole batch against that of its parts, from the same outputs."""
-    if not all(isinstance(output, Tensor) for output in outputs):
-        return
-    if stateful(loss) is not None and not of_torch(loss):  # it would count once more, from another state
-        return
-    with forked(y.device):
-        whole = float(loss(torch.cat(outputs), y))
-    if abs(whole - parted) > 1e-3 * abs(whole):
-        warnings.warn(
-            f"{NO_MEAN} {whole:.4g}, but {parted:.4g} as the mean over its {len(outputs)} parts:"
-            " accumulated, it trains otherwise than whole batches do.",
-            stacklevel=2,
-        )

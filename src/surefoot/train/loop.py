@@ -19,7 +19,7 @@ from surefoot.train.folder import RunFolder
 from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.losses import of_squares, stateful
+from surefoot.train.losses import of_squares, of_torch, stateful
 from surefoot.train.material import Material
 from surefoot.train.notfinite import NotFinite
 from surefoot.train.progress import Progress
@@ -173,6 +173,7 @@ def train_all(ready: Ready) -> Run:
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
         targets = rows.targets if of_squares(objective.loss) else None
-        why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step))
+        parts = 1 if of_torch(objective.loss) else config.accumulate
+        why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step), parts)
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

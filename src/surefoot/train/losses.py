@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -30,6 +31,7 @@ __all__ = [
     "setting",
     "squared_error",
     "stateful",
+    "summed",
     "warn_of_sum",
     "weigher",
 ]  # fmt: skip
@@ -108,7 +110,9 @@ def of_squares(loss: Any) -> bool:
 
 def _is(loss: Any, kinds: Sequence[Any]) -> bool:
     loss = loss.func if isinstance(loss, partial) else loss
-    return loss in kinds or type(loss) in kinds
+    # a subclass computes the same where it does so by the same forward
+    modules: list[Any] = [kind for kind in kinds if isinstance(kind, type) and isinstance(loss, kind)]
+    return loss in kinds or any(type(loss).forward is kind.forward for kind in modules)
 
 
 def setting(loss: Any, name: str, default: Any = None) -> Any:
@@ -199,6 +203,27 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
         return (of_each * counted).sum()
 
     return weigh
+
+
+def summed(loss: Any) -> Loss | None:
+    """The loss as a sum over rows, where means of a batch's parts do not add up to it, whatever they weigh.
+
+    So it is where class weights of 0 are smoothed: such a row has a share in the loss, and weighs nothing.
+
+    Example:
+        >>> import torch
+        >>> summed(nn.CrossEntropyLoss(torch.tensor([0.0, 1.0]), label_smoothing=0.1)).reduction
+        'sum'
+    """
+    weight = class_weights(loss)
+    smoothed = weigher(loss) is not None and setting(loss, "label_smoothing")
+    if weight is None or not smoothed or not bool(weight.eq(0).any()):
+        return None
+    if isinstance(loss, nn.Module):
+        made: Any = copy.copy(loss)  # of the same weights
+        made.reduction = "sum"
+        return made  # type: ignore[no-any-return]
+    return partial(loss, reduction="sum")
 
 
 def flat(output: Tensor, target: Tensor) -> Tensor:

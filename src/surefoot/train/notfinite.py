@@ -19,7 +19,12 @@ class NotFinite(Exception):
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
 
     def advice(
-        self, lr: float, targets: Tensor | None, flaw: str | None = None, batch: str | None = None
+        self,
+        lr: float,
+        targets: Tensor | None,
+        flaw: str | None = None,
+        batch: str | None = None,
+        parts: int = 1,
     ) -> str:
         """What went wrong and what to change.
 
@@ -28,6 +33,7 @@ class NotFinite(Exception):
             targets: all of them, where squares of them are minimised and they are at hand.
             flaw: what is wrong with the numbers of the rows.
             batch: what is wrong with those of the step's batch.
+            parts: that a batch is taken in by a loss of the user's own.
         """
         value = "NaN" if math.isnan(self.value) else "infinite"
         measured = targets is not None and targets.is_floating_point()
@@ -46,4 +52,6 @@ class NotFinite(Exception):
             change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
             if self.what == "validation loss":
                 change = f"look for NaN or inf in the rows to validate on; or {change}"
+        if self.what == "loss" and parts > 1 and change not in (batch, flaw):
+            change += f"; or, with accumulate={parts}, a part of that batch has nothing to take a mean over"
         return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"

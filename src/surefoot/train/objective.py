@@ -139,8 +139,8 @@ class Objective:
     def weightless(self) -> Tensor | None:
         """The classes that weigh nothing in a mean by weights; None where each weighs something."""
         weight = class_weights(self.loss)
-        if weight is None or weigher(self.loss) is None or setting(self.loss, "label_smoothing"):
-            return None  # smoothed, such a row has a share in the other classes' losses
+        if weight is None or weigher(self.loss) is None:
+            return None
         found = weight.detach().eq(0).nonzero().flatten()
         return found if len(found) else None
 
@@ -153,12 +153,17 @@ class Objective:
         classes = self.weightless()
         if classes is None:
             return None
-        found = classes
+        found, weigh = classes, self.weigher()
+        # smoothed, such a row has a share in the other classes' losses, unless there is nothing to share by
+        alone = bool(setting(self.loss, "label_smoothing"))
 
         def ignored(target: Tensor) -> Tensor:
             if measured(target):  # shares of classes, of which the mean is one over rows
                 return target
-            return target.masked_fill(torch.isin(target, found.to(target.device)), self.ignored)
+            of_these = torch.isin(target, found.to(target.device))
+            if alone:
+                of_these = of_these & weigh(target).eq(0)
+            return target.masked_fill(of_these, self.ignored)
 
         return ignored
 

@@ -17,10 +17,11 @@ from surefoot.optim import SGD
 from surefoot.train import modes
 from surefoot.train.batch import Feed
 from surefoot.train.config import Config
-from surefoot.train.engine import NO_MEAN, Job, Step
+from surefoot.train.engine import Job, Step
 from surefoot.train.imports import STRICT, x86
 from surefoot.train.inputs import Inputs
 from surefoot.train.losses import LOSSES
+from surefoot.train.mean import NO_MEAN
 from surefoot.train.objective import Objective, evaluate
 from surefoot.train.products import divider
 from surefoot.train.randomness import unmoved

@@ -30,7 +30,7 @@ from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise, by_bits
 from surefoot.train.compiled.options import constants
 from surefoot.train.engine import Job, parts, weighted
-from surefoot.train.losses import weigher
+from surefoot.train.losses import summed, weigher
 from surefoot.train.sharable import expected
 from surefoot.train.threads import AT_FIRST, by
 
@@ -88,7 +88,7 @@ def key(job: Job, x: Tensor, y: Tensor) -> str:
         [(tuple(t.shape), str(t.dtype)) for t in (x, y)],
         (job.clip, job.accumulate),
         [fingerprint(model, inputs), fingerprint(job.loss, inputs, apart="its loss")],
-        [fingerprint(used) for used in (sgd, parts, weighted, weigher)],
+        [fingerprint(used) for used in (sgd, parts, weighted, weigher, summed)],
         [surefoot.__version__, torch.__version__, np.__version__, platform.python_version()],
         [platform.machine(), AT_FIRST, expected(job, len(x[0])) == 2, _COMPILER, by_bits()],
         torch.backends.cpu.get_cpu_capability(),

@@ -26,7 +26,7 @@ from surefoot.train.compiled.fingerprint import Untold
 from surefoot.train.compiled.noise import BITS, DRAWN_BY, Noise, by_bits, threshold
 from surefoot.train.compiled.turned import turn
 from surefoot.train.engine import Job, parts, weighted
-from surefoot.train.losses import weigher
+from surefoot.train.losses import measured, summed, weigher
 from surefoot.train.randomness import same, states, unmoved
 from surefoot.train.sharable import expected
 
@@ -83,7 +83,7 @@ def trace(job: Job, x: Tensor, y: Tensor) -> Program:
         if p in used
     ]
     with_momentum = [i for i, _, group in updates if group["momentum"] != 0]
-    weigh = weigher(loss)
+    weigh, by_sums = weigher(loss), summed(loss)
     n_params, n_model = len(params), len(params) + len(buffers)
     n_state = n_model + len(with_momentum)
 
@@ -97,8 +97,9 @@ def trace(job: Job, x: Tensor, y: Tensor) -> Program:
             grad_of = [leaves[i].requires_grad_() for i, _, _ in updates]
             state = dict(zip([*params, *buffers], [*leaves, *moving], strict=True))
             taken = []
-            for xp, yp, share in parts(xs[k], ys[k], job.accumulate, weigh):
-                value = loss(torch.func.functional_call(model, state, (xp,)), yp)
+            of_part = loss if by_sums is None or job.accumulate == 1 or measured(y) else by_sums
+            for xp, yp, share in parts(xs[k], ys[k], job.accumulate, weigh, sums=of_part is by_sums):
+                value = of_part(torch.func.functional_call(model, state, (xp,)), yp)
                 if job.accumulate > 1:
                     value = weighted(value, share)
                 taken.append((value.detach(), *torch.autograd.grad(value, grad_of)))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from surefoot.train.engine import NO_MEAN
+from surefoot.train.mean import NO_MEAN
 from surefoot.train.randomness import forked
 
 __all__ = ["difference", "on_trial", "unchanged"]
