@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from surefoot.errors import InputError
 from surefoot.train.checks import check_keeps_rows, check_model
@@ -132,6 +132,23 @@ def test_inputs_of_a_dtype_that_the_model_cannot_take(dtype: torch.dtype, net: n
     assert str(caught.value) == (
         f"The model cannot take inputs of {text} as by scaling=lambda x: x.to(torch.{wanted})."
     )
+
+
+MAGNITUDES = "absolute values, as by scaling=lambda x: x.abs(); or, to a model of twice as many inputs, "
+
+
+@pytest.mark.parametrize(("size", "more"), [(3, f"their {MAGNITUDES}"), (6, "")])
+def test_complex_inputs_of_a_real_model(size: int, more: str) -> None:
+    """Cast to real ones, as of other dtypes is advised, they would lose their imaginary part."""
+    x, y = torch.randn(8, 3, dtype=torch.complex64), torch.zeros(8, dtype=torch.int64)
+    with pytest.raises(InputError) as caught:
+        fit(nn.Linear(size, 2), (x, y), epochs=1, progress=False)
+    assert str(caught.value) == (
+        f"The model cannot take inputs of complex64; give it {more}their real and imaginary parts, as by"
+        " scaling=lambda x: torch.view_as_real(x).flatten(1)."
+    )
+    scalings = [lambda x: x.abs()] * (size == 3) + [lambda x: torch.view_as_real(x).flatten(1)] * (size == 6)
+    fit(nn.Linear(size, 2), (x, y), scaling=scalings[0], epochs=1, progress=False)
 
 
 def test_a_mapped_file_of_float16_is_widened_batch_by_batch(
@@ -287,9 +304,67 @@ def test_a_loss_and_a_metric_that_do_not_fit_are_told_before_the_first_step(
     rows: Any = (X, y) if form == "tensors" else TensorDataset(X, y)
     with pytest.raises(Exception) as caught:  # noqa: PT011
         fit(net, rows, rows, loss=loss, progress=False)
-    if form == "tensors" or "target of row" not in said:  # a Dataset's targets are not looked through
-        assert str(caught.value) == said
+    assert str(caught.value) == said
     assert all(map(torch.equal, before, net.parameters()))
+
+
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize(
+    ("y", "loss", "said"),
+    [
+        (
+            torch.ones(12, 3, dtype=torch.bool),
+            None,
+            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); of rows in several"
+            " classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss().",
+        ),
+        (
+            nn.functional.one_hot(Y),
+            None,
+            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); of rows with a 1 for"
+            " their class, give y.argmax(1).",
+        ),
+        (
+            Y[:, None],
+            nn.CrossEntropyLoss(),
+            "(n, 1), and of the model's outputs, (n, 3), the cross entropy takes (n,); give y.reshape(-1).",
+        ),
+        (
+            torch.stack([Y, 5 + Y, Y], 1),
+            None,
+            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); for a regression, give"
+            " the targets as floats.",
+        ),
+    ],
+)
+def test_class_numbers_that_are_not_one_for_each_row(
+    y: torch.Tensor, loss: Any, said: str, validated: bool
+) -> None:
+    with pytest.raises(InputError) as caught:
+        fit(nn.Linear(4, 3), (X, y), (X, y) if validated else None, loss=loss, progress=False)
+    assert str(caught.value) == f"The targets are class numbers of shape {said}"
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([0.0, 1.0, 1.0])])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_class_without_an_output_is_named_when_a_loader_gives_it(
+    accumulate: int, weight: torch.Tensor | None
+) -> None:
+    loss = nn.CrossEntropyLoss(weight)
+    right, wrong = (DataLoader(TensorDataset(X, y), 4) for y in (Y, Y + 1))
+    said = r"^A target of the batch is 3, but the model has outputs for the classes 0 to 2\.$"
+    options: Any = {"loss": loss, "metric": "loss", "accumulate": accumulate, "progress": False}
+    with pytest.raises(InputError, match=said):
+        fit(nn.Linear(4, 3), wrong, **options)
+    with pytest.raises(InputError, match=said):
+        fit(nn.Linear(4, 3), right, wrong, **options)
+
+
+def test_a_subset_holds_the_targets_that_it_picks() -> None:
+    data = TensorDataset(X, torch.where(torch.arange(12) == 7, 3, Y).int())
+    with pytest.raises(InputError, match=r"^The target of row 1 is 3, but the model has outputs for the"):
+        fit(nn.Linear(4, 3), Subset(Subset(data, [1, 7, 9]), [0, 1]), progress=False)
+    fit(nn.Linear(4, 3), Subset(Subset(data, [1, 7, 9]), [0, 2]), epochs=1, progress=False)
 
 
 def test_ignored_targets_are_no_fault() -> None:

@@ -63,11 +63,24 @@ def test_nesterov_is_the_default_only_where_it_can_be() -> None:
             {},
             "The optimizer 'torch.nn:Linear' must be a class derived from torch's Optimizer.",
         ),
+        (
+            "torch.optim:Muon",  # over a bias
+            {},
+            "The optimizer Muon refuses the model's parameters: Muon only supports 2D parameters whereas",
+        ),
         ("nowhere.py:MySGD", {}, "There is no file 'nowhere.py' to take the optimizer from."),
     ],
 )
 def test_what_an_optimizer_cannot_be(spec: str, given: dict[str, Any], text: str) -> None:
     assert sentence(spec, **given).startswith(text)
+
+
+def test_none_is_offered_that_takes_no_bias() -> None:
+    known = sentence("none").split(" known: ")[1].rstrip(".").split(", ")
+    offered = [spec for spec in known if spec.startswith("torch.optim:")]
+    assert len(offered) == 9
+    for spec in offered:
+        optimizers.build(spec, params(), {})
 
 
 def test_a_users_optimizer(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.optim import lr_scheduler as schedules
 
 from surefoot import SGD
 from surefoot.errors import InputError
@@ -85,6 +86,30 @@ def test_what_a_schedule_cannot_be(name: str, options: dict[str, Any], text: str
 def test_one_step_is_enough_for_one_cycle() -> None:
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     assert schedule.make("one-cycle", optimizer, 1, 1) is not None
+
+
+@pytest.mark.parametrize(
+    ("maker", "said"),
+    [
+        (
+            lambda optimizer: schedules.OneCycleLR(optimizer, 0.1, total_steps=19),
+            "The schedule OneCycleLR ends after 19 steps, but the run has 20 (2 epochs of 10); give it"
+            " total_steps=20.",
+        ),
+        (
+            schedules.StepLR,
+            "The schedule StepLR needs step_size; give a function that makes it, as lambda optimizer:"
+            " StepLR(optimizer, step_size=…).",
+        ),
+    ],
+)
+def test_a_schedule_of_ones_own_that_would_fail_late_is_refused(maker: Any, said: str) -> None:
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    with pytest.raises(InputError) as caught:
+        schedule.make(maker, optimizer, 2, 10)
+    assert str(caught.value) == said
+    assert schedule.make(lambda o: schedules.OneCycleLR(o, 0.1, total_steps=20), optimizer, 2, 10)
+    assert schedule.make(schedules.ConstantLR, optimizer, 2, 10)
 
 
 def test_an_option_that_does_nothing_is_refused() -> None:

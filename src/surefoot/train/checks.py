@@ -125,6 +125,8 @@ def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None) -
     with looked_at(model, x.device, autocast):
         if _takes(model, x.clone()):
             return
+        if wide and x.is_complex() and not own.is_complex:
+            _check_complex(model, x, own)
         floats = wide and x.dtype != own and _takes(model, x.to(own))
         whole = numbered and not x.is_complex() and bool((x == x.long()).all()) and _takes(model, x.long())
     given, taken = (str(dtype).removeprefix("torch.") for dtype in (x.dtype, own))
@@ -136,6 +138,22 @@ def check_takes(model: nn.Module, rows: Feed, autocast: torch.autocast | None) -
     if whole:
         bytes_too = ", which bytes become here too" * x.is_floating_point()
         raise InputError(f"The model takes whole numbers, and not {given}{bytes_too}; give x.long().")
+
+
+def _check_complex(model: nn.Module, x: torch.Tensor, own: torch.dtype) -> None:
+    """Raise an InputError for complex inputs of a model that takes real ones: cast, they lose a part."""
+    cast = "" if x.real.dtype == own else f".to({own})"
+    whole = _takes(model, x.abs().to(own))
+    if not whole and not _takes(model, torch.view_as_real(x).flatten(1).to(own)):
+        return
+    absolute = (
+        f"absolute values, as by scaling=lambda x: x.abs(){cast}; or, to a model of twice as many inputs,"
+    )
+    raise InputError(
+        f"The model cannot take inputs of {str(x.dtype).removeprefix('torch.')}; give it their"
+        f" {f'{absolute} their ' * whole}real and imaginary parts, as by scaling=lambda x:"
+        f" torch.view_as_real(x).flatten(1){cast}."
+    )
 
 
 def _takes(model: nn.Module, x: Inputs) -> bool:

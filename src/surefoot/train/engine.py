@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from surefoot.errors import InputError, headline
 from surefoot.train import clipping, products
+from surefoot.train.classes import loss_of
 from surefoot.train.inputs import Inputs, called
 from surefoot.train.losses import (
     Loss,
@@ -108,7 +109,7 @@ def eager(job: Job) -> Step:
 
     def valued(output: Any, y: Tensor, of_part: Loss) -> Tensor:
         try:
-            return of_part(output, y)
+            return loss_of(of_part, output, y)
         except TypeError as error:
             if isinstance(output, Tensor) or not of_torch(loss):
                 raise

@@ -18,15 +18,14 @@ from surefoot.errors import InputError
 from surefoot.train import marks
 from surefoot.train.batch import Batches, Feed
 from surefoot.train.data import Scaling, order
+from surefoot.train.held import targets_of
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several
 from surefoot.train.opened import Opened, draws_late, leaves_traces, tell_epoch
 from surefoot.train.portions import evenly
 from surefoot.train.randomness import apart, unmoved
-from surefoot.train.tensors import as_tensor, check_unmasked, narrowed
+from surefoot.train.tensors import as_tensor, check_unmasked, narrowed, of_targets
 
 __all__ = ["of_dataset", "of_loader"]
-
-_COUNTS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32)  # as class numbers they are int64
 
 
 def of_loader(
@@ -135,7 +134,8 @@ def of_dataset(
 
         return _batches(begun, len(loader), moved)
 
-    return Feed(-(-n // batch_size), n, sample[1], marks.of_dataset(dataset, floats), epoch, sample=sample)
+    mark, targets = marks.of_dataset(dataset, floats), targets_of(dataset, floats, device)
+    return Feed(-(-n // batch_size), n, sample[1], mark, epoch, sample=sample, targets=targets)
 
 
 def _first(dataset: Dataset[Any]) -> Any:
@@ -210,7 +210,7 @@ def _moved(
         x, scaling = x.map(there), scaling_of_several(scaling)
     else:
         x = there(x)
-    y = y.to(device, torch.int64 if y.dtype in _COUNTS else narrowed(y, floats), non_blocking=unwaited)
+    y = y.to(device, of_targets(y, floats), non_blocking=unwaited)
     return (x if scaling is None else scaling(x)), y
 
 

@@ -199,7 +199,8 @@ def weigher(loss: Any) -> Callable[[Tensor], Tensor] | None:
         counted = target.ne(ignored)
         if weight is None:
             return counted.sum()
-        of_each: Tensor = weight.to(target.device)[target.where(counted, 0)]
+        # a class that there is none of is told by the loss itself
+        of_each: Tensor = weight.to(target.device)[target.where(counted, 0).clamp(0, len(weight) - 1)]
         return (of_each * counted).sum()
 
     return weigh

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from surefoot.train.held import below
 from surefoot.train.randomness import same, states, unmoved
 from surefoot.train.same import mark
 from surefoot.train.tensors import narrowed, raw
@@ -35,12 +36,8 @@ def of_dataset(dataset: Dataset[Any], floats: torch.dtype) -> Callable[[], str]:
         floats: what float64 becomes.
     """
     n = len(dataset)  # type: ignore[arg-type]
-    part: Any = dataset
-    subsets = []
-    while type(part) is Subset:
-        subsets.append(part.indices)
-        part = part.dataset
-    if type(part) is TensorDataset and len(part.tensors) == 2 and n:
+    part, subsets = below(dataset)
+    if part is not None and n:
         x, y = part.tensors
         dtype = narrowed(x, floats)
         if not subsets:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.classes import loss_of
 from surefoot.train.inputs import Inputs, called
 from surefoot.train.losses import (
     LOSSES,
@@ -219,7 +220,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objecti
         for x, y in batches:
             with objective.autocast or nullcontext():
                 output = called(model, x)
-                loss = objective.loss(output, y)
+                loss = loss_of(objective.loss, output, y)
             loss = wide(loss)
             rows += len(x)
             weight = weigh(y)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -110,11 +111,21 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
     try:
         optimizer = made(params, **given)
     except (Exception, SystemExit) as error:
-        said = headline(error) if isinstance(error, SystemExit) else error
-        raise InputError(f"The optimizer {made.__name__} refuses its options: {said}.") from error
+        said = str(headline(error) if isinstance(error, SystemExit) else error).rstrip(".")
+        what = "the model's parameters" if _takes_a_matrix(made, given) else "its options"
+        raise InputError(f"The optimizer {made.__name__} refuses {what}: {said}.") from error
     assert isinstance(optimizer, Optimizer)
     _check_lr(optimizer)
     return optimizer
+
+
+def _takes_a_matrix(made: Callable[..., Optimizer], given: Mapping[str, Any]) -> bool:
+    """Whether an optimizer that refuses something takes these options with other parameters."""
+    try:
+        made([nn.Parameter(torch.zeros(2, 2))], **given)
+    except (Exception, SystemExit):
+        return False
+    return True
 
 
 def _check_lr(optimizer: Optimizer) -> None:
@@ -223,5 +234,5 @@ def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str
 
 _TORCH = tuple(
     f"torch.optim:{name}"
-    for name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Muon")
+    for name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
 )

@@ -10,6 +10,7 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Feed
+from surefoot.train.classes import check_numbers, check_one_each
 from surefoot.train.inputs import called
 from surefoot.train.losses import check_loss, is_distance, of_classes, of_squares, of_torch
 from surefoot.train.modes import looked_at
@@ -28,6 +29,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
             output = called(model, x)
     except Exception:
         return  # whatever is wrong will show in training
+    check_one_each(objective.loss, output, y)
     for name, feed in (("", rows), (" to validate on", valid)):
         if feed is not None and feed.targets is not None:
             _check_classes(output, feed.targets, objective, name)
@@ -73,24 +75,15 @@ def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, nam
                 " give y.long(); for a regression, loss='squared-error'."
             )
         return
-    count, ignored = output.shape[1], targets == objective.ignored
-    wrong = ((targets < 0) | (targets >= count)) & ~ignored
-    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
-    if all_ignored:
+    check_numbers(output.shape[1], targets, objective.ignored, name)
+    ignored = targets == objective.ignored
+    if bool(ignored.all()):
         where = name or " to train on"
         raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
     weightless = objective.weightless()
-    if weightless is not None and not any_wrong and bool((torch.isin(targets, weightless) | ignored).all()):
+    if weightless is not None and bool((torch.isin(targets, weightless) | ignored).all()):
         few = ", ".join(map(str, torch.unique(targets[~ignored])[:10].tolist()))
         raise InputError(
             f"All targets{name or ' to train on'} are of classes whose weight in the loss is 0 ({few}), so"
             " it is a mean over nothing; give a class that occurs among them a weight above 0."
-        )
-    if any_wrong:
-        row, *_ = first = tuple(wrong.nonzero()[0].tolist())
-        found = int(targets[first])
-        meant = " Whole numbers are taken for classes; measured targets are given as floats, as y.float()."
-        raise InputError(
-            f"The target of row {row:,}{name} is {found:,}, but the model has outputs for the"
-            f" classes 0 to {count - 1:,}.{meant if count == 1 or found > 2 * count else ''}"
         )

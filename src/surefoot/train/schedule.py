@@ -13,6 +13,7 @@ from torch.optim import lr_scheduler as torch_schedules
 from torch.optim.lr_scheduler import LRScheduler
 
 from surefoot.errors import InputError, unknown
+from surefoot.train.resolve import accepted
 from surefoot.train.span import Span
 
 __all__ = ["SCHEDULES", "lent", "make", "rise_of"]
@@ -61,7 +62,7 @@ def make(
         for what, given in (("warm-up", warmup), ("lr step", lr_step), ("lr factor", lr_factor != _FACTOR)):
             if given:
                 raise InputError(f"The {what} is for schedules by name; a schedule of your own does without.")
-        return _own(name(optimizer))
+        return _own(name, optimizer, epochs, steps)
     if not isinstance(name, str):
         raise InputError(
             f"The schedule is {', '.join(SCHEDULES)}, or a function that makes one from the optimizer, not"
@@ -148,8 +149,20 @@ class _Sequence(torch_schedules.SequentialLR):
             super().step()
 
 
-def _own(made: LRScheduler | None) -> LRScheduler | None:
-    """A schedule of the user's own, if it can be stepped after each batch as it is."""
+def _own(
+    maker: Callable[[Optimizer], LRScheduler | None], optimizer: Optimizer, epochs: int, steps: int
+) -> LRScheduler | None:
+    """A schedule of the user's own, if it can be stepped after each batch of the run as it is."""
+    if isinstance(maker, type):
+        parameters, _ = accepted(maker, skip=1)
+        missing = [name for name, p in parameters.items() if p.default is p.empty]
+        if missing:
+            given = ", ".join(f"{name}=…" for name in missing)
+            raise InputError(
+                f"The schedule {maker.__name__} needs {', '.join(missing)}; give a function that makes it,"
+                f" as lambda optimizer: {maker.__name__}(optimizer, {given})."
+            )
+    made = maker(optimizer)
     if made is not None and not callable(getattr(made, "step", None)):
         raise InputError(
             f"The schedule's function gives a {type(made).__name__}; it must give a scheduler, such as"
@@ -165,5 +178,10 @@ def _own(made: LRScheduler | None) -> LRScheduler | None:
         raise InputError(
             f"{type(made).__name__}.step asks for {', '.join(wanted)}; fit steps a schedule after every"
             " batch, and gives it nothing. Choose one that needs nothing."
+        )
+    if isinstance(made, torch_schedules.OneCycleLR) and made.total_steps < epochs * steps:
+        raise InputError(
+            f"The schedule {type(made).__name__} ends after {made.total_steps:,} steps, but the run has"
+            f" {epochs * steps:,} ({epochs:,} epochs of {steps:,}); give it total_steps={epochs * steps}."
         )
     return made

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
+from surefoot.train.classes import advised
 from surefoot.train.losses import flat
 from surefoot.train.progress import METRICS
 
 __all__ = ["Score", "check_dimension", "correct", "moments", "name_of", "number", "said", "whole", "wide"]
-
-_SEVERAL = "; of rows in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss()"
 
 Score: TypeAlias = Callable[[Tensor, Tensor], "float | Tensor"]  # (outputs, targets) of all rows
 
@@ -83,15 +82,10 @@ def correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tenso
         )
     target = flat(output, target)
     if output.ndim < 2 or output.shape[1] < 2 or output.select(1, 0).shape != target.shape:
-        hint = ""
-        if target.shape == output.shape:
-            one = bool(((target == 0) | (target == 1)).all()) and bool((target.sum(1) == 1).all())
-            # of a row in several classes, argmax would keep one
-            hint = "; of rows with a 1 for their class, give y.argmax(1)" if one else _SEVERAL
         raise InputError(
             f"The model gives {tuple(output.shape)} where the targets are classes {tuple(target.shape)};"
             " accuracy needs an output for each class. Give it as many, or metric='loss'; for a regression,"
-            f" give the targets as floats{hint}."
+            f" give the targets as floats{advised(output, target)}."
         )
     counted = target != ignored
     return wide(((output.argmax(1) == target) & counted).sum()), counted.sum()

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from surefoot.errors import InputError
 
-__all__ = ["as_rows", "as_tensor", "check_unmasked", "ends", "narrowed", "raw"]
+__all__ = ["as_rows", "as_tensor", "check_unmasked", "ends", "narrowed", "of_targets", "raw"]
+
+_COUNTS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32)
 
 
 def as_tensor(values: Any) -> Tensor:
@@ -65,6 +67,11 @@ def check_unmasked(values: Any, what: str) -> None:
 def narrowed(tensor: Tensor, floats: torch.dtype) -> torch.dtype:
     """The dtype that a model gets: float64 only where its own floats are."""
     return floats if tensor.dtype == torch.float64 else tensor.dtype
+
+
+def of_targets(target: Tensor, floats: torch.dtype) -> torch.dtype:
+    """The dtype that a loss gets targets in: class numbers are int64."""
+    return torch.int64 if target.dtype in _COUNTS else narrowed(target, floats)
 
 
 def ends(t: Tensor) -> Sequence[Tensor] | None:

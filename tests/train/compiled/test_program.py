@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import numpy as np
@@ -35,8 +36,8 @@ def hyper(optimizer):
     return now.expand(K, *now.shape).contiguous()
 
 
-def attached(model, optimizer, x, y, clip=None, accumulate=1):
-    traced = trace(Job(model, nn.functional.cross_entropy, optimizer, clip, None, accumulate), x, y)
+def attached(model, optimizer, x, y, clip=None, accumulate=1, loss=nn.functional.cross_entropy):
+    traced = trace(Job(model, loss, optimizer, clip, None, accumulate), x, y)
     package = Package(lambda inputs: [traced.graph(*inputs)], traced.momenta, traced.noise)
     return CompiledSteps(model, optimizer, package)
 
@@ -79,6 +80,20 @@ def test_batches_in_parts(job, clip, ignored):
     take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
     assert steps.disagreement(take, x, y, hyper(optimizer)) is None
     assert model.norm.num_batches_tracked - counted == 3 * K
+
+
+def test_parts_that_weigh_nothing_and_are_smoothed(job):
+    model, optimizer, x, y = job(nesterov=True)
+    y[:, :3] = 0
+    y[:, 3] = 1
+    weight = torch.ones(int(y.max()) + 1)
+    weight[0] = 0
+    loss = functools.partial(nn.functional.cross_entropy, weight=weight, label_smoothing=0.1)
+    step = eager(Job(model, loss, optimizer, accumulate=3))
+    step(x[0], y[0])
+    steps = attached(model, optimizer, x, y, accumulate=3, loss=loss)
+    take = lambda: torch.stack([step(a, b) for a, b in zip(x, y, strict=True)])  # noqa: E731
+    assert steps.disagreement(take, x, y, hyper(optimizer)) is None
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
