@@ -1,10 +1,12 @@
-"""The command line: each command is a function in a module of its own, imported when it is called."""
+"""The command line: each command is a function in a module of its own, imported when it is called.
+
+Nothing that takes long is imported before `command` stands ready for a Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import _thread
 import atexit
-import difflib
 import errno
 import os
 import signal
@@ -13,14 +15,16 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
-
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError, UnknownOptionError, UnusedCliTokensError
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import surefoot
 from surefoot.cli.streams import complain, full, gone, lenient, let_go
 from surefoot.errors import InputError
+
+if TYPE_CHECKING:
+    from cyclopts import App
+    from cyclopts.exceptions import UnknownOptionError
 
 _PACKAGE = Path(surefoot.__file__).parent
 
@@ -45,6 +49,8 @@ COMMANDS = {
 
 def build() -> App:
     """The whole command line, as a cyclopts App."""
+    from cyclopts import App
+
     app = App(
         name="surefoot",
         help="SGD with momentum that you can check, and use.\n\n"
@@ -63,19 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
     try:
+        from cyclopts.exceptions import CycloptsError
+
         code = build()(args, print_error=False, exit_on_error=False, result_action="return_value")
         if sys.stdout is not None:  # closed, as by >&-
             sys.stdout.flush()  # what cannot be written is told here, and not at exit
         return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:  # first: it may have come before the errors below are there
+        if debug:
+            raise
+        return 130
     except (InputError, CycloptsError) as error:
         if debug:
             raise
         complain(_sentence(error))
         return getattr(error, "exit_code", 2)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        return 130
     except OSError as error:
         if gone(error):  # `surefoot … | head`
             let_go(sys.stdout)
@@ -97,15 +105,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
-    told = warnings.showwarning
-    warnings.showwarning = lambda message, category, filename, *more: (
-        complain(str(message))
-        if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
-        else told(message, category, filename, *more)
-    )
-    sys.unraisablehook = _unraisable
-    lenient()
-    code = main()
+    try:
+        if sys.argv[1:2] in (["train"], ["resume"]):
+            _end_by_signals()
+        told = warnings.showwarning
+        warnings.showwarning = lambda message, category, filename, *more: (
+            complain(str(message))
+            if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
+            else told(message, category, filename, *more)
+        )
+        sys.unraisablehook = _unraisable
+        lenient()
+        code = main()
+    except KeyboardInterrupt:
+        if "--debug" in sys.argv:
+            raise
+        code = 130
     busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
     if "torch" in sys.modules and not busy:
         atexit._run_exitfuncs()  # what was registered to be done is done
@@ -114,6 +129,18 @@ def command() -> NoReturn:
                 let_go(stream)
         os._exit(code)
     sys.exit(code)
+
+
+def _end_by_signals() -> None:
+    """Before its first step a training ends by SIGTERM and SIGHUP with the exit codes of later ones."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)  # as the signal itself would: nothing has been done that could be lost
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # else somebody chose
+            signal.signal(number, end)
 
 
 def _unraisable(what: sys.UnraisableHookArgs) -> None:
@@ -133,6 +160,8 @@ def _interrupt() -> None:
 
 
 def _sentence(error: Exception) -> str:
+    from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
+
     if isinstance(error, UnusedCliTokensError):
         extra = " ".join(map(repr, error.unused_tokens or []))
         return f"There is no place for {extra}; options are written --name value, and --help lists them."
@@ -149,6 +178,8 @@ def _no_option(word: str, error: UnknownOptionError) -> str:
     """Name the option that is near to what was typed, if one is, whatever hyphens all begin with."""
     names = {name.lstrip("-") for x in error.argument_collection if x.parse for name in x.names}
     bare = word.lstrip("-")
+    import difflib
+
     near = difflib.get_close_matches(bare, names, n=1)
     if near:
         return f"Unknown option: {word}. Did you mean --{near[0]}?"
