@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
 from surefoot.errors import InputError
 from surefoot.train.losses import Loss, cross_entropy, flat, measured, of_classes, setting
 
-__all__ = ["advised", "check_numbers", "check_one_each", "loss_of"]
+__all__ = ["advised", "check_one_each", "loss_of", "refuse", "without_output"]
 
 _SEVERAL = "; of rows in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss()"
 
@@ -45,19 +45,22 @@ def check_one_each(loss: Any, output: Any, target: Tensor) -> None:
     )
 
 
-def check_numbers(count: int, targets: Tensor, ignored: int, name: str = "") -> None:
-    """Raise an InputError for a class number that there is no output for.
+def without_output(count: int, targets: Tensor, ignored: int) -> Tensor:
+    """Which class numbers there is none of the outputs for, but for one that the loss ignores."""
+    return ((targets < 0) | (targets >= count)) & (targets != ignored)
+
+
+def refuse(count: int, targets: Tensor, wrong: Tensor, name: str) -> NoReturn:
+    """Raise an InputError for the first of the targets that are wrong.
 
     Args:
         count: of the classes.
         targets: class numbers of all rows.
-        ignored: a number that the loss ignores.
+        wrong: which of them have no output.
         name: of the rows: " to validate on", or nothing.
     """
-    wrong = ((targets < 0) | (targets >= count)) & (targets != ignored)
-    if wrong.any():
-        first = tuple(wrong.nonzero()[0].tolist())
-        raise InputError(_said(f"The target of row {first[0]:,}{name}", int(targets[first]), count))
+    first = tuple(wrong.nonzero()[0].tolist())
+    raise InputError(_said(f"The target of row {first[0]:,}{name}", int(targets[first]), count))
 
 
 def loss_of(loss: Loss, output: Any, target: Tensor) -> Tensor:
@@ -70,8 +73,8 @@ def loss_of(loss: Loss, output: Any, target: Tensor) -> Tensor:
         return loss(output, target)
     except IndexError as error:
         if of_classes(loss) and not measured(target) and isinstance(output, Tensor) and output.ndim > 1:
-            count, ignored = output.shape[1], setting(loss, "ignore_index", -100)
-            wrong = target[((target < 0) | (target >= count)) & (target != ignored)]
+            count = output.shape[1]
+            wrong = target[without_output(count, target, setting(loss, "ignore_index", -100))]
             if len(wrong):
                 raise InputError(_said("A target of the batch", int(wrong[0]), count)) from error
         raise

@@ -10,7 +10,7 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.batch import Feed
-from surefoot.train.classes import check_numbers, check_one_each
+from surefoot.train.classes import check_one_each, refuse, without_output
 from surefoot.train.inputs import called
 from surefoot.train.losses import check_loss, is_distance, of_classes, of_squares, of_torch
 from surefoot.train.modes import looked_at
@@ -75,9 +75,12 @@ def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, nam
                 " give y.long(); for a regression, loss='squared-error'."
             )
         return
-    check_numbers(output.shape[1], targets, objective.ignored, name)
-    ignored = targets == objective.ignored
-    if bool(ignored.all()):
+    count, ignored = output.shape[1], targets == objective.ignored
+    wrong = without_output(count, targets, objective.ignored)
+    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
+    if any_wrong:
+        refuse(count, targets, wrong, name)
+    if all_ignored:
         where = name or " to train on"
         raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
     weightless = objective.weightless()
