@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
+from surefoot.cli import letters
 from surefoot.train.saying import gone, unread
 
 __all__ = ["complain", "full", "gone", "lasting", "lenient", "let_go"]
@@ -18,12 +19,13 @@ _PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UT
 
 
 def lenient() -> None:
-    """Write a letter that the terminal's encoding lacks as ?, rather than fail."""
+    """Spell a letter that the terminal's encoding lacks, rather than fail: − as -, γ as lr."""
+    letters.register()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in _PYTHONS:  # else somebody chose
             # files and pipes have an old code page there, in which JSON or a page cannot be read again
             old = sys.platform == "win32" and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
-            stream.reconfigure(encoding="utf-8" if old else None, errors="replace")
+            stream.reconfigure(encoding="utf-8" if old else None, errors=letters.SPELLED)
     if sys.platform == "win32":  # whose console shows the codes of colours as letters until it is asked
         from colorama import just_fix_windows_console
 
