@@ -142,6 +142,11 @@ def test_a_dtype_reaches_the_optimizer_in_its_own_process():
         (3, "3 is of type int; it must be a class"),
         (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be a class"),
         (torch.nn.Linear, r"Linear is no optimizer: the class has no step\(\)"),
+        (
+            "SGD",
+            "'SGD' says no file or module; write file.py:SGD or package.module:SGD, as torch.optim:SGD.",
+        ),
+        ("torch", "'torch' names no class; write file.py:Class or package.module:Class."),
         (r"C:\sgd.py", r"sgd.py' names no class; write file.py:Class or package.module:Class."),
         (r"C:\sgd.py:SGD", r"There is no file C:\\sgd.py."),
     ],
@@ -226,6 +231,10 @@ def test_defaults_that_kwargs_hide_are_read_off():
 @pytest.mark.parametrize(
     ("named", "said"),
     [
+        (
+            "make",
+            "'make' says no file or module; write file.py:make or package.module:make, as homework.py:make.",
+        ),
         ("mine.py", "'mine.py' names no function; write file.py:function or package.module:function."),
         ("mine.py:mke", "Unknown function 'mke' in mine.py; did you mean 'make'?"),
         ("mine.py:three", "mine.py:three is of type int; it must be a function."),

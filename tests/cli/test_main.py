@@ -12,46 +12,6 @@ import pytest
 from surefoot.cli import COMMANDS, build, main
 
 
-def test_a_word_without_a_place_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["convert", "--from", "keras", "torch"]) == 2
-    assert capsys.readouterr().err == (
-        "surefoot: There is no place for 'torch'; options are written --name value, and --help lists them.\n"
-    )
-
-
-def test_a_formula_that_begins_with_a_minus_is_told_how_to_be_written(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    rest = ["--at", "x=1; y=2", "--lr", "0.1"]
-    assert main(["explain", "torch", "-x**2+y**2", *rest]) == 2
-    assert capsys.readouterr().err == (
-        "surefoot: There is no option '-x**2+y**2'; if it is a formula, put a space before it:"
-        " ' -x**2+y**2'.\n"
-    )
-    assert main(["explain", "torch", " -x**2+y**2", *rest]) == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (
-            ["explain", "adam", "x**2", "--at", "x=1", "--beta1", "0.9"],
-            "Unknown option: --beta1. Those without a name here are --option beta1=…",
-        ),
-        (
-            ["explain", "sgd", "x**2", "--momentun=0.9"],
-            "Unknown option: --momentun. Did you mean --momentum?",
-        ),
-        (["runs", "--beta", "1"], "Unknown option: --beta. --help lists those there are."),
-    ],
-)
-def test_an_option_is_proposed_only_where_one_is_near(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == 2
-    assert capsys.readouterr().err == f"surefoot: {sentence}\n"
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_under_the_output_is_one_sentence(unbuffered: str) -> None:

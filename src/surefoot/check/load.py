@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         return Subject(subject, describe(subject, import_line(subject)))
     where, name = parted(subject)
     if not name:
-        raise InputError(f"{subject!r} names no class; write file.py:Class or package.module:Class.")
+        raise _nameless(subject, "class", "Class", "torch.optim:SGD")
     module = _module(where)
     if not hasattr(module, name):
         classes, makers = [*_offered(module, where)], _functions(module)
@@ -67,7 +68,7 @@ def function(subject: str) -> Callable[[], Any]:
     """
     where, name = parted(subject)
     if not name:
-        raise InputError(f"{subject!r} names no function; write file.py:function or package.module:function.")
+        raise _nameless(subject, "function", "function", "homework.py:make")
     module = _module(where)
     if not hasattr(module, name):
         raise unknown(f"function in {where}", name, _functions(module))
@@ -75,6 +76,16 @@ def function(subject: str) -> Callable[[], Any]:
     if not callable(made):
         raise InputError(f"{subject} is of type {type(made).__name__}; it must be a function.")
     return made  # type: ignore[no-any-return]
+
+
+def _nameless(subject: str, kind: str, word: str, example: str) -> InputError:
+    """Say what a name without a colon lacks: what there is in the file, or where it is."""
+    if subject.isidentifier() and subject not in sys.modules and not importlib.util.find_spec(subject):
+        return InputError(
+            f"{subject!r} says no file or module; write file.py:{subject} or package.module:{subject}, as"
+            f" {example}."
+        )
+    return InputError(f"{subject!r} names no {kind}; write file.py:{word} or package.module:{word}.")
 
 
 def _functions(module: ModuleType) -> list[str]:

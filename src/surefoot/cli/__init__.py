@@ -24,7 +24,6 @@ from surefoot.errors import InputError
 
 if TYPE_CHECKING:
     from cyclopts import App
-    from cyclopts.exceptions import UnknownOptionError
 
 _PACKAGE = Path(surefoot.__file__).parent
 
@@ -82,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InputError, CycloptsError) as error:
         if debug:
             raise
-        complain(_sentence(error))
+        from surefoot.cli.sentences import sentence
+
+        complain(sentence(error, COMMANDS) if isinstance(error, CycloptsError) else str(error))
         return getattr(error, "exit_code", 2)
     except OSError as error:
         if gone(error):  # `surefoot … | head`
@@ -157,32 +158,3 @@ def _interrupt() -> None:
         signal.pthread_kill(main, signal.SIGINT)  # which also ends a wait
     else:
         _thread.interrupt_main()
-
-
-def _sentence(error: Exception) -> str:
-    from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
-
-    if isinstance(error, UnusedCliTokensError):
-        extra = " ".join(map(repr, error.unused_tokens or []))
-        return f"There is no place for {extra}; options are written --name value, and --help lists them."
-    if isinstance(error, UnknownOptionError):
-        word = error.token.value or error.token.keyword or ""
-        if len(word) > 2 and word[0] == "-" != word[1]:
-            return f"There is no option {word!r}; if it is a formula, put a space before it: {f' {word}'!r}."
-        if word.startswith("--"):
-            return _no_option(word.partition("=")[0], error)
-    return str(error)
-
-
-def _no_option(word: str, error: UnknownOptionError) -> str:
-    """Name the option that is near to what was typed, if one is, whatever hyphens all begin with."""
-    names = {name.lstrip("-") for x in error.argument_collection if x.parse for name in x.names}
-    bare = word.lstrip("-")
-    import difflib
-
-    near = difflib.get_close_matches(bare, names, n=1)
-    if near:
-        return f"Unknown option: {word}. Did you mean --{near[0]}?"
-    if "option" in names:
-        return f"Unknown option: {word}. Those without a name here are --option {bare.replace('-', '_')}=…"
-    return f"Unknown option: {word}. --help lists those there are."

@@ -34,11 +34,10 @@ def _one_number(_: Any, tokens: tuple[Token, ...]) -> Any:
     except InputError:
         number = None
     if number is None and not too_long(text):
-        wanted = "are several; convert takes one number" if "," in text else "must be a number"
-        raise CoercionError(msg=f"{text!r} {wanted}, such as 0.01 or 1/3.", token=tokens[0]) from None
+        several = f"takes one number here, and {text!r} are several." if "," in text else None
+        raise CoercionError(msg=several, target_type=float, token=tokens[0]) from None
     if number is None or (isinstance(number, Fraction) and number and not 1e-300 < abs(number) < 1e300):
-        wanted = "is beyond what convert takes, 10^−300 to 10^300"
-        raise CoercionError(msg=f"{text!r} {wanted}.", token=tokens[0])
+        raise CoercionError(msg=f"takes numbers of 10^−300 to 10^300, not {text!r}.", token=tokens[0])
     return number
 
 
