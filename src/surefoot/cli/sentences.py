@@ -27,14 +27,14 @@ _MISSING = {
     (
         "gradients",
         "MAKE",
-    ): "Name a function that makes (model, loss, batch): surefoot gradients file.py:make.",
+    ): "Name what makes (model, loss, batch): surefoot gradients file.py:make.",
     ("resume", "RUN"): f"{_RUN}.",
     ("predict", "RUN"): f"{_RUN} FILE.",
     ("predict", "FILE"): "Name a picture or a file of rows: surefoot predict RUN digit.png, or rows.npz.",
     (
         "convert",
         "--from",
-    ): "Say which convention you have: --from torch, keras, …; surefoot rules lists them.",
+    ): "Say which convention you have: --from torch, keras, …; surefoot rules lists all.",
 }
 _TAKES = {int: "a whole number", float: "a number", bool: "yes or no"}
 
