@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.cli import COMMANDS, build, main
+from surefoot.rules import RULES
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -145,3 +146,37 @@ def test_help_flows(command: str) -> None:
     # a line break of the docstring would show in the middle of a sentence, wherever the help's own lines end
     for argument in build()[command].assemble_argument_collection(parse_docstring=True):
         assert "\n" not in (argument.parameter.help or ""), argument.name
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"rules"}))
+def test_help_has_an_example_and_names_its_arguments(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"Usage: surefoot {command} {COMMANDS[command][2]}"
+    assert "ARGS" not in lines[0]
+    example = lines.index("For example:") + 1
+    while lines[example].startswith(" "):
+        assert lines[example].startswith(f"  surefoot {command}")
+        example += 1
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_arguments_of_the_usage_are_those_that_there_are(command: str) -> None:
+    usage, app = COMMANDS[command][2], build(command)[command]
+    shown = [x for x in app.assemble_argument_collection() if x.show]
+    placed = [x.name for x in shown if x.index is not None or x.name.startswith("*")]
+    named = [word.strip("[].") for word in usage.replace("[OPTIONS]", "").replace("--from RULE", "").split()]
+    assert named[: len(placed)] == [name.strip("*").upper() for name in placed]
+    options = [x for x in shown if x.index is None]
+    assert ("[OPTIONS]" in usage) == bool(options)
+
+
+def test_the_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line[0] != " "] == [*RULES]
+    assert "torch          PyTorch's SGD (also sgd, pytorch, apex)" in lines

@@ -27,27 +27,66 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(surefoot.__file__).parent
 
-# command -> (its function, its line in --help); nothing here is imported before it is called
+# command -> (its function, its line in --help, what follows its name); nothing here is imported before it is
+# called
 COMMANDS = {
-    "convert": ("surefoot.cli.convert:convert", "Turn hyperparameters from one convention into another."),
-    "explain": ("surefoot.cli.explain:explain", "Work out every number of every step of a rule, as by hand."),
-    "check": ("surefoot.cli.check:check", "Examine a torch optimizer, and say what is wrong with it."),
-    "identify": ("surefoot.cli.identify:identify", "Find out which rule an optimizer follows."),
-    "gradients": ("surefoot.cli.gradients:gradients", "Check a model's gradients by differences."),
-    "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots."),
-    "resume": ("surefoot.cli.resume:resume", "Go on with a run that was stopped or killed."),
-    "predict": ("surefoot.cli.predict:predict", "Use a trained model on a picture or a file of rows."),
-    "plot": ("surefoot.cli.plot:plot", "Draw the loss and accuracy of runs over each other."),
-    "runs": ("surefoot.cli.runs:runs", "List the runs in a folder with their best validation figure."),
+    "convert": (
+        "surefoot.cli.convert:convert",
+        "Turn hyperparameters from one convention into another.",
+        "--from RULE [OPTIONS]",
+    ),
+    "explain": (
+        "surefoot.cli.explain:explain",
+        "Work out every number of every step of a rule, as by hand.",
+        "[RULE] [F] --at NAME=VALUES [OPTIONS]",
+    ),
+    "check": (
+        "surefoot.cli.check:check",
+        "Examine a torch optimizer, and say what is wrong with it.",
+        "[OPTIONS] OPTIMIZER",
+    ),
+    "identify": (
+        "surefoot.cli.identify:identify",
+        "Find out which rule an optimizer follows.",
+        "[OPTIONS] OPTIMIZER",
+    ),
+    "gradients": (
+        "surefoot.cli.gradients:gradients",
+        "Check a model's gradients by differences.",
+        "[OPTIONS] MAKE",
+    ),
+    "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots.", "[OPTIONS]"),
+    "resume": ("surefoot.cli.resume:resume", "Go on with a run that was stopped or killed.", "RUN"),
+    "predict": (
+        "surefoot.cli.predict:predict",
+        "Use a trained model on a picture or a file of rows.",
+        "[OPTIONS] RUN FILE",
+    ),
+    "plot": (
+        "surefoot.cli.plot:plot",
+        "Draw the loss and accuracy of runs over each other.",
+        "[OPTIONS] RUN...",
+    ),
+    "runs": (
+        "surefoot.cli.runs:runs",
+        "List the runs in a folder with their best validation figure.",
+        "[FOLDER]",
+    ),
+    "rules": ("surefoot.cli.rules:rules", "List the rules that there are, by name.", ""),
     "completion": (
         "surefoot.cli.completion:completion",
         "Print or install the shell's completion.",
+        "[OPTIONS] [SHELL]",
     ),
 }
 
 
-def build() -> App:
-    """The whole command line, as a cyclopts App."""
+def build(asked: str = "") -> App:
+    """The whole command line, as a cyclopts App.
+
+    Args:
+        asked: the command whose --help shows all that its function says, and not its line alone.
+    """
     from cyclopts import App
 
     app = App(
@@ -57,8 +96,11 @@ def build() -> App:
         version=surefoot.__version__,
         help_format="plaintext",
     )
-    for name, (target, summary) in COMMANDS.items():
+    for name, (target, summary, rest) in COMMANDS.items():
         app.command(target, name=name, help=summary)
+        if name == asked:
+            app[name].help = None  # its docstring, then
+            app[name].usage = f"Usage: surefoot {name} {rest}".rstrip()
     return app
 
 
@@ -70,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from cyclopts.exceptions import CycloptsError
 
-        code = build()(args, print_error=False, exit_on_error=False, result_action="return_value")
+        code = build(next(iter(args), ""))(
+            args, print_error=False, exit_on_error=False, result_action="return_value"
+        )
         if sys.stdout is not None:  # closed, as by >&-
             sys.stdout.flush()  # what cannot be written is told here, and not at exit
         return code if isinstance(code, int) else 0

@@ -2,67 +2,68 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
-from surefoot.cli.kinds import Flag, Several, Whole
+from surefoot.cli.kinds import Decay, File, Flag, NamedRule, Options, Several, Whole, called
 from surefoot.errors import InputError
 
 __all__ = ["check"]
+
+Clauses = Annotated[Several, called("ID")]
 
 
 def check(
     optimizer: str | None = None,
     /,
     *,
-    option: Several = None,
-    rule: str | None = None,
-    decay: str | None = None,
+    option: Options = None,
+    rule: NamedRule | None = None,
+    decay: Decay = None,
     quick: Flag = False,
     deep: Flag = False,
-    only: Several = None,
-    skip: Several = None,
-    expect_fail: Several = None,
+    only: Clauses = None,
+    skip: Clauses = None,
+    expect_fail: Annotated[Several, called("ID=REASON")] = None,
     seed: Whole = 0,
     all: Flag = False,
     list: Flag = False,
     json: Flag = False,
     markdown: Flag = False,
-    junit: Path | None = None,
-    html: Path | None = None,
+    junit: File = None,
+    html: File = None,
     sandbox: bool | None = None,
 ) -> int:
     """Examine a torch optimizer: does it compute what its rule says, and keep the contract of all optimizers?
 
-    It runs in a process of its own, bounded in time and memory. Exit code 0: nothing failed; 1: something
-    did; 2: it could not be examined.
+    It runs in a process of its own, bounded in time and memory.
 
-    Examples:
-    surefoot check homework.py:SGD
+    For example:
+      surefoot check homework.py:SGD
+      surefoot check torch.optim:SGD --option nesterov=True --option momentum=0.9
+      surefoot check torch.optim --all
 
-    surefoot check torch.optim:SGD --option foreach=True --option nesterov=True --option momentum=0.9
-
-    surefoot check torch.optim --all
+    Exit code 0: nothing failed; 1: something did; 2: it could not be examined.
 
     Parameters
     ----------
     optimizer
         file.py:Class or package.module:Class; with --all a file or module.
     option
-        A constructor option to use throughout, name=value; may be repeated. The others are varied.
+        A constructor option to use throughout; may be repeated. The others are varied.
     rule
-        The rule that it claims to follow, such as torch or keras. By default it is guessed.
+        The rule that it claims to follow: `surefoot rules` lists them. [default: it is guessed]
     decay
-        Where weight decay enters, if not where the rule, named or guessed, has it; such as l2 or decoupled.
+        Where weight decay enters: l2, decoupled, after_momentum, after_step, no_lr or corrected [default: the rule's]
     quick
         Only what catches most mistakes, in a second or two beyond importing torch.
     deep
         Also what takes long: torch.compile, two processes.
     only
-        The id of a clause, or of a group of clauses, to examine; may be repeated, or several with commas.
+        A clause or group of clauses to examine (--list has their ids); may be repeated, or with commas.
     skip
-        The id of a clause or a group to leave out; may be repeated, or several with commas.
+        A clause or group to leave out; may be repeated, or several with commas.
     expect_fail
-        ID=reason: this failure is expected, and does not count; may be repeated.
+        This failure is expected, and does not count; may be repeated.
     seed
         Makes the random part of the scripts reproducible.
     all

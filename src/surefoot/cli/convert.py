@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from surefoot.cli.kinds import Flag
+from surefoot.cli.kinds import Decay, Flag, NamedRule, called
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -41,49 +41,49 @@ def _one_number(_: Any, tokens: tuple[Token, ...]) -> Any:
     return number
 
 
-Number = Annotated[float, Parameter(converter=_one_number)]
+Number = Annotated[float | None, Parameter(converter=_one_number), called("NUMBER")]
 
 
 def convert(
     *,
-    from_: Annotated[str, Parameter(name="--from")],
-    to: str | None = None,
-    lr: Number | None = None,
-    momentum: Number | None = None,
-    dampening: Number | None = None,
+    from_: Annotated[NamedRule, Parameter(name="--from")],
+    to: NamedRule | None = None,
+    lr: Number = None,
+    momentum: Number = None,
+    dampening: Number = None,
     nesterov: bool | None = None,
-    weight_decay: Number | None = None,
-    decay: str | None = None,
-    lr_max: Number | None = None,
-    beta1: Number | None = None,
-    beta2: Number | None = None,
-    eps: Number | None = None,
-    maximize: bool | None = None,
+    weight_decay: Number = None,
+    decay: Decay = None,
+    lr_max: Number = None,
+    beta1: Number = None,
+    beta2: Number = None,
+    eps: Number = None,
+    maximize: Flag = False,
     json: Flag = False,
 ) -> int:
     """Say which hyperparameters of one convention make the same steps as those of another.
 
-    Every answer is proved by running both rules in exact arithmetic. Exit code 1: there is no equivalent.
+    Every answer is proved by running both rules in exact arithmetic.
 
     For example:
+      surefoot convert --from keras --to torch --lr 0.01 --momentum 0.9
+      surefoot convert --from muon --lr 0.02 --momentum 0.95
 
-    surefoot convert --from keras --to torch --lr 0.01 --momentum 0.9
-
-    surefoot convert --from muon --lr 0.02 --momentum 0.95
+    Exit code 0: there is an equivalent; 1: there is none; 2: the input is wrong.
 
     Args:
-        from_: The convention you have: torch, keras, optax, ema, muon, ... (see the docs' page of rules).
-        to: The convention you want. Left out: each of the SGD family, a line for each.
-        lr: Learning rate.
-        momentum: How much of the buffer stays.
+        from_: The convention you have, such as torch, keras or muon: `surefoot rules` lists them.
+        to: The convention you want. [default: each of the SGD family, a line for each]
+        lr: Learning rate; it and the others are the rule's own unless given.
+        momentum: How much of the buffer stays from step to step.
         dampening: How much of a gradient is held back from the buffer.
-        nesterov: The step looks one step ahead.
+        nesterov: The step looks one step ahead; muon's does unless --no-nesterov.
         weight_decay: Pull of each parameter towards 0.
         decay: Where it enters: l2, decoupled, after_momentum, after_step, no_lr or corrected.
         lr_max: Highest lr of the schedule, for decay "corrected".
-        beta1: For rules that have it.
-        beta2: For rules that have it.
-        eps: For rules that have it.
+        beta1: How much of the mean of gradients stays, where the rule has one.
+        beta2: How much of the mean of squared gradients stays, where the rule has one.
+        eps: What keeps a division away from 0, where the rule has one.
         maximize: Climb instead of descend.
         json: Print JSON.
     """
@@ -100,7 +100,7 @@ def convert(
         "beta1": beta1,
         "beta2": beta2,
         "eps": eps,
-        "maximize": maximize,
+        "maximize": maximize or None,
     }
     given = {k: v for k, v in given.items() if v is not None}
     source = rules.get(from_)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from surefoot.cli.kinds import Flag, Several
+from surefoot.cli.kinds import CLASS, Decay, Flag, NamedRule, Options, Several, called
 from surefoot.errors import InputError
 from surefoot.options import whole_number
 
@@ -27,47 +27,48 @@ def _count(kind: Any, tokens: tuple[Token, ...]) -> Any:
         return tokens[0].value
 
 
-Count = Annotated[int, Parameter(converter=_count)]
-Number = Annotated[str | None, Parameter(allow_leading_hyphen=True)]  # text, and so exact; -1 is no option
+Count = Annotated[int, Parameter(converter=_count), called("N")]
+# text, and so exact; -1 is no option
+Number = Annotated[str | None, Parameter(allow_leading_hyphen=True), called("NUMBER")]
+Variables = Annotated[Several, called("NAME=VALUES")]
 
 
 def explain(
-    rule: str = "sgd",
+    rule: NamedRule = "sgd",
     f: str | None = None,
     /,
     *,
-    at: Several = None,
-    gradient: Several = None,
+    at: Variables = None,
+    gradient: Variables = None,
     steps: Count | None = None,
     lr: Number = None,
     momentum: Number = None,
     dampening: Number = None,
     weight_decay: Number = None,
-    decay: str | None = None,
+    decay: Decay = None,
     nesterov: Flag = False,
     maximize: Flag = False,
-    option: Several = None,
-    optimizer: str | None = None,
+    option: Options = None,
+    optimizer: Annotated[str | None, CLASS] = None,
     exact: Flag = False,
     digits: Count | None = None,
     autograd: Flag = False,
     format: Literal["text", "markdown", "latex", "html", "json"] = "text",
-    picture: Several = None,
+    picture: Annotated[Several, called("KIND=FILE")] = None,
     quiet: Flag = False,
 ) -> int:
     """Work out every number of every step of an update rule: the formula, the numbers put in, the result.
 
-    Examples:
-    surefoot explain sgd "mean(3*a**3 - b**2)" --at a=2,3 --at b=6,4 --lr 1e-3 --momentum 0.9
-
-    surefoot explain torch,keras "x**2 + 5*y**2" --at "x=2; y=1" --lr 0.05,0.05,0.01 --momentum 0.9
-
-    surefoot explain adam --at w=1 --gradient w=0.5 --gradient w=-0.25
+    For example:
+      surefoot explain sgd "mean(a**2 - b)" --at a=2,3 --at b=6,4 --momentum 0.9
+      surefoot explain torch,keras "x**2 + 5*y**2" --at "x=2; y=1" --lr 0.05,0.01
+      surefoot explain adam --at w=1 --gradient w=0.5 --gradient w=-0.25
+      surefoot explain sgd "x**2 + 5*y**2" --at "x=2; y=1" --picture path=path.png
 
     Parameters
     ----------
     rule
-        The rule, such as sgd or adam; several with commas side by side. May be left out if F is, too.
+        The rule, such as adam, or several with commas (`surefoot rules` lists them); may be left out with F.
     f
         The function: names, numbers, + - * / ** @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
     at
@@ -77,21 +78,21 @@ def explain(
     steps
         How many steps. [default: 2, or as many as there are gradients or learning rates]
     lr
-        Learning rate; several with commas are those of the steps, one by one.
+        Learning rate, or with commas one for each step. [default: the rule's own, as 0.001 for sgd]
     momentum
-        Momentum.
+        How much of the buffer stays from step to step. [default: the rule's own, as 0 for sgd]
     dampening
-        Dampening.
+        How much of a gradient is held back from the buffer. [default: 0]
     weight_decay
-        Weight decay.
+        Pull of each parameter towards 0. [default: the rule's own, as 0 for sgd]
     decay
-        Where weight decay enters, such as l2 or decoupled.
+        Where it enters: l2, decoupled, after_momentum, after_step, no_lr or corrected. [default: the rule's]
     nesterov
-        Nesterov's momentum.
+        Nesterov's momentum: the step looks one step ahead.
     maximize
         Climb instead of descend.
     option
-        Any other hyperparameter, name=value; may be repeated.
+        Any other hyperparameter, such as beta1=0.9; may be repeated.
     optimizer
         A torch optimizer to record beside the rule: file.py:Class or package.module:Class.
     exact
@@ -103,7 +104,7 @@ def explain(
     format
         How to write it.
     picture
-        Draw a picture into a file, as kind=FILE; kinds: path, over-time, impulse, rates. May be repeated.
+        Draw a picture into a file; kinds: path, over-time, impulse, rates. May be repeated.
     quiet
         Print only where the pictures are.
     """

@@ -21,17 +21,18 @@ def gradients(
 ) -> int:
     """Hold autograd's gradients of a model against central differences, parameter by parameter, in float64.
 
-    Exit code 0: all are right; 1: some are wrong, or nothing can be told; 2: it could not be run.
+    For example:
+      surefoot gradients homework.py:make
 
-    Examples:
-    surefoot gradients homework.py:make
+    Exit code 0: all are right; 1: some are wrong, or nothing can be told;
+    2: it could not be run.
 
     Parameters
     ----------
     make
         file.py:function or package.module:function; it returns (model, loss, batch), batch (*inputs, target).
     seed
-        Of the directions, and of dropout.
+        Seed of the directions, and of dropout.
     each
         Parameters of up to this many elements are checked element by element.
     directions

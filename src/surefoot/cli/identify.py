@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from surefoot.cli.kinds import Flag, Several
+from surefoot.cli.kinds import File, Flag, Options
 
 __all__ = ["identify"]
 
@@ -13,26 +11,26 @@ def identify(
     optimizer: str,
     /,
     *,
-    option: Several = None,
-    plot: Path | None = None,
+    option: Options = None,
+    plot: File = None,
     json: Flag = False,
     sandbox: bool | None = None,
 ) -> int:
     """Find out which rule a torch optimizer follows: its momentum, decay, Nesterov, read off exactly.
 
-    Exit code 0: a known rule fits; 1: none does, or not with all its options; 2: it could not be driven.
+    For example:
+      surefoot identify homework.py:SGD --option momentum=0.9
+      surefoot identify torch.optim:SGD --option momentum=0.9 --plot impulse.png
 
-    Examples:
-    surefoot identify homework.py:SGD --option momentum=0.9
-
-    surefoot identify torch.optim:SGD --option momentum=0.9 --option dampening=0.5 --plot impulse.png
+    Exit code 0: a known rule fits; 1: none does, or not with all its options;
+    2: it could not be driven.
 
     Parameters
     ----------
     optimizer
         file.py:Class or package.module:Class.
     option
-        A constructor option, name=value; may be repeated. lr is 0.25 unless given.
+        A constructor option; may be repeated. lr is 0.25 unless given.
     plot
         Draw its impulse response beside those of the rules into this file: .png, .pdf or .svg.
     json

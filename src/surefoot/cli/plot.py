@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from surefoot.cli.kinds import File
 from surefoot.errors import InputError
 
 
-def plot(*run: Path, out: Path | None = None) -> None:
+def plot(*run: Path, out: File = None) -> None:
     """Draw the loss and accuracy of runs over each other.
+
+    For example:
+      surefoot plot runs/20250101-120000-mlp
+      surefoot plot runs/* --out compared.pdf
 
     Args:
         run: Folders of runs, such as runs/20250101-120000-mlp.

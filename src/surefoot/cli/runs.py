@@ -12,6 +12,10 @@ __all__ = ["runs"]
 def runs(folder: Path = Path("runs"), /) -> int:
     """List the runs in a folder with their best validation figure, the oldest first.
 
+    For example:
+      surefoot runs
+      surefoot runs other/folder
+
     Args:
         folder: Where they are.
     """

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from cyclopts import App, ArgumentCollection, Group, Parameter
 from cyclopts.config import Dict
 
+from surefoot.cli.kinds import FILE, called
 from surefoot.errors import unknown
 from surefoot.options import as_typed, whole_number, whole_numbers
 from surefoot.train import config as options
 from surefoot.train import imports
 from surefoot.train.config import Config
+
+Presets = Literal["lecture"]  # this, and what _KNOWN has, is for the shell's completion
 
 _FILES = Group("Options from files", sort_key=0)
 _PANELS = {
@@ -36,6 +39,15 @@ _READ = _WHOLE | {
     "hidden": Parameter(consume_multiple=True, negative=(), converter=whole_numbers),
     "opt": Parameter(consume_multiple=True, negative=(), show_default=False),
 }
+_CALLED = {
+    "data": "DATA", "data_dir": "FOLDER", "model": "MODEL", "optimizer": "CLASS", "opt": "NAME=VALUE...",
+    "warmup": "SPAN", "lr_step": "SPAN", "validate_every": "SPAN", "checkpoint_every": "SPAN",
+    "device": "DEVICE", "name": "NAME", "out": "FOLDER",
+}  # fmt: skip
+_KNOWN: dict[str, Any] = {
+    "data": Literal["mnist-10k", "mnist", "fashion-mnist"] | str,
+    "model": Literal["mlp", "linear", "cnn"] | str,
+}
 
 
 class Settings(Config):
@@ -48,7 +60,12 @@ _groups = {
     for name in names
 }
 Settings.__annotations__ = {
-    name: Annotated[kind, _groups[name], _READ.get(name, Parameter())]
+    name: Annotated[
+        _KNOWN.get(name, kind),
+        _groups[name],
+        _READ.get(name, Parameter(show_choices=name not in _KNOWN)),
+        called(_CALLED[name]) if name in _CALLED else Parameter(),
+    ]
     for name, kind in get_type_hints(Config).items()
 }
 
@@ -74,11 +91,22 @@ app = App(name="train", config=_from_files, help_format="plaintext")
 @app.default
 def train(
     *,
-    preset: Annotated[str | None, Parameter(group=_FILES)] = None,
-    config: Annotated[Path | None, Parameter(group=_FILES)] = None,
+    preset: Annotated[
+        Presets | str | None, Parameter(group=_FILES, show_choices=False), called("NAME")
+    ] = None,
+    config: Annotated[Path | None, Parameter(group=_FILES), FILE] = None,
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008
 ) -> int:
-    """Train a model.
+    """Train a model: data, model, loop, validation, plots.
+
+    For example:
+      surefoot train
+      surefoot train --model cnn --lr 0.05 --epochs 10
+      surefoot train --data rows.npz --task regression --optimizer torch.optim:AdamW
+      surefoot train --config runs/20250101-120000-mlp/config.toml --seed 1
+
+    Exit code 0: it finished; 2: the input is wrong; 3: the loss became NaN or inf;
+    130: Ctrl-C; 143: it was told to end (SIGTERM), as by kill.
 
     Args:
         preset: Options that come with surefoot: lecture (the lecture's run).

@@ -42,7 +42,7 @@ class Config:
     """
 
     data: str = "mnist-10k"
-    """mnist-10k (embedded), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
+    """mnist-10k (comes along), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
     data_dir: Path | None = None
     """A folder of IDX files, plain or gzipped, to read instead of downloading; alone, whatever it holds."""
     task: Literal["classification", "regression"] = "classification"
@@ -66,15 +66,15 @@ class Config:
     lr: float | None = None
     """Learning rate. [default: 0.04 for sgd, regression: 0.01; else the optimizer's own, as the next four]"""
     momentum: float | None = None
-    """Momentum. [default: 0.9 for sgd]"""
+    """How much of the momentum buffer stays from step to step. [default: 0.9 for sgd]"""
     dampening: float | None = None
-    """Dampening of the momentum. [default: 0 for sgd]"""
+    """How much of a gradient is held back from the momentum buffer. [default: 0 for sgd]"""
     weight_decay: float | None = None
-    """Weight decay. [default: 0.002 for sgd]"""
+    """Pull of each weight towards 0. [default: 0.002 for sgd]"""
     nesterov: bool | None = None
     """Nesterov momentum. [default: yes for sgd with momentum and no dampening]"""
     opt: tuple[str, ...] = ()
-    """Other options of the optimizer: --opt NAME=VALUE, as betas=0.9,0.99 or state_dtype=torch.float32."""
+    """Other options of the optimizer, as betas=0.9,0.99 or state_dtype=torch.float32."""
 
     epochs: int = 5
     """How often the training rows are gone through."""

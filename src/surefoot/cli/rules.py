@@ -1,0 +1,19 @@
+"""`surefoot rules`."""
+
+from __future__ import annotations
+
+__all__ = ["rules"]
+
+
+def rules() -> None:
+    """List the rules that there are, by the names that check, convert and explain take.
+
+    A rule of your own is named as file.py:rule.
+    """
+    from surefoot.rules import RULES
+
+    widest = max(map(len, RULES))
+    for rule in RULES.values():
+        others = [alias for alias in rule.aliases if len(alias) > 2]  # the short ones are the literature's
+        also = f" (also {', '.join(others)})" if others else ""
+        print(f"{rule.name:{widest}}  {rule.title}{also}")
