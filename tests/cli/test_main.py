@@ -128,7 +128,7 @@ def test_an_interrupt_in_a_callback_is_not_lost() -> None:
         "    ref = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))\n"
         "    del thing\n"
         "    time.sleep(30)\n"
-        "cli.build = lambda: lambda *args, **options: work()"
+        "cli.build = lambda asked: lambda *args, **options: work()"
     )
     done = _command(work)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

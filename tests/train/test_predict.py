@@ -50,6 +50,10 @@ def trained(*classes: str) -> predict.Trained:
     return predict.Trained(torch.nn.Identity(), (2,), classes, load().scaling)
 
 
+def scored(model: predict.Trained, output: torch.Tensor, y: Any, y_from: str) -> str:
+    return predict.score(model, output, predict.truth(model, output, y, y_from))
+
+
 @pytest.mark.parametrize(
     ("classes", "y", "text"),
     [
@@ -61,7 +65,7 @@ def trained(*classes: str) -> predict.Trained:
 )
 def test_outputs_against_the_targets_of_a_file(classes: tuple[str, ...], y: Any, text: str) -> None:
     output = torch.tensor([[0.0, 1.0], [2.0, 4.0], [5.0, 4.0]])
-    assert predict.score(trained(*classes), output, y, "y of a.npz") == text
+    assert scored(trained(*classes), output, y, "y of a.npz") == text
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_outputs_against_the_targets_of_a_file(classes: tuple[str, ...], y: Any,
 )
 def test_targets_that_outputs_cannot_be_held_against(classes: tuple[str, ...], y: Any, text: str) -> None:
     with pytest.raises(InputError) as caught:
-        predict.score(trained(*classes), torch.zeros(3, 2), y, "y of a.npz")
+        scored(trained(*classes), torch.zeros(3, 2), y, "y of a.npz")
     assert str(caught.value).startswith(text)
 
 
@@ -140,7 +144,7 @@ def test_floats_that_are_whole_may_be_bytes(tmp_path: Path) -> None:
 
 def test_what_a_model_of_bfloat16_says_is_scored() -> None:
     output = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.bfloat16)
-    said = predict.score(trained("cat", "dog"), output, np.array([1, 1]), "y")
+    said = scored(trained("cat", "dog"), output, np.array([1, 1]), "y")
     assert said == "accuracy 50.00 % of 2 rows"
 
 

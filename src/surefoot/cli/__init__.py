@@ -112,9 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from cyclopts.exceptions import CycloptsError
 
-        code = build(next(iter(args), ""))(
-            args, print_error=False, exit_on_error=False, result_action="return_value"
-        )
+        app = build(next(iter(args), ""))
+        code = app(args, print_error=False, exit_on_error=False, result_action="return_value")
         if sys.stdout is not None:  # closed, as by >&-
             sys.stdout.flush()  # what cannot be written is told here, and not at exit
         return code if isinstance(code, int) else 0

@@ -53,7 +53,7 @@ def check(
     rule
         The rule that it claims to follow: `surefoot rules` lists them. [default: it is guessed]
     decay
-        Where weight decay enters: l2, decoupled, after_momentum, after_step, no_lr or corrected [default: the rule's]
+        Where decay enters: l2, decoupled, after_momentum, after_step, no_lr, corrected. [default: the rule's]
     quick
         Only what catches most mistakes, in a second or two beyond importing torch.
     deep

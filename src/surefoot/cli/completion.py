@@ -31,7 +31,7 @@ def completion(shell: Shell | None = None, /, *, install: Flag = False) -> int:
 
     Args:
         shell: Which shell. [default: the one you are in]
-        install: Write the script where the shell looks for it, and into its start-up file a line where needed.
+        install: Write the script where the shell looks for it, and a line into its start-up file if needed.
     """
     from cyclopts.completion.detect import ShellDetectionError, detect_shell
 

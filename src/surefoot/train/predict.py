@@ -18,7 +18,7 @@ from surefoot.train.data.arrays import Rows, checked_classes, checked_inputs, ch
 from surefoot.train.folder import RunFolder
 from surefoot.train.saying import typed
 
-__all__ = ["Trained", "load", "rows", "score"]
+__all__ = ["Trained", "load", "rows", "score", "truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,22 +125,29 @@ def rows(path: Path, trained: Trained) -> tuple[Tensor, Any, str]:
     return torch.from_numpy(checked_inputs(pair)), y, y_from
 
 
-def score(trained: Trained, output: Tensor, y: Any, y_from: str) -> str:
-    """How good outputs are, held against the targets of the file: "accuracy 96.00 % of 50 rows", or R².
+def truth(trained: Trained, output: Tensor, y: Any, y_from: str) -> Any:
+    """The targets of the file as the outputs are: class numbers (n,), or numbers (n, k).
 
     Raises:
         InputError: the targets are none of the model's classes, or not as many numbers as it gives.
     """
-    rows, count = Rows(output.float().numpy(), y, "the output", y_from), f"of {len(output):,} rows"
+    rows = Rows(output.float().numpy(), y, "the output", y_from)
     if trained.classes:
-        right = (output.argmax(1).numpy() == checked_classes(rows, trained.classes)[0]).mean()
-        return f"accuracy {100 * right:.2f} % {count}"
+        return checked_classes(rows, trained.classes)[0]
     target = checked_targets(rows).astype(np.float64)
     if target.shape != output.shape:
         raise InputError(
             f"{y_from} has {target.shape[1]} number{'s' * (target.shape[1] != 1)} in a row;"
             f" the model gives {output.shape[1]}."
         )
+    return target
+
+
+def score(trained: Trained, output: Tensor, target: Any) -> str:
+    """How good outputs are, held against the truth: "accuracy 96.00 % of 50 rows", or R²."""
+    count = f"of {len(output):,} rows"
+    if trained.classes:
+        return f"accuracy {100 * (output.argmax(1).numpy() == target).mean():.2f} % {count}"
     varies = ((target - target.mean(0)) ** 2).sum()
     if not varies:
         return f"R² is not defined, since y does not vary, {count}"
