@@ -28,7 +28,7 @@ def _output(command: str) -> str:
     arguments = shlex.split(command)[1:]
     done = subprocess.run(
         [sys.executable, "-m", "surefoot", *arguments], capture_output=True, text=True, encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1"}, check=False,
+        env={**os.environ, "PYTHONUTF8": "1", "COLUMNS": "100"}, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 

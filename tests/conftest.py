@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")
 # threads of two processes that share the cores wait for each other: 20 times slower than one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # pytest-xdist says 80 to its processes, and lines would be shorter there
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

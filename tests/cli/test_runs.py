@@ -34,8 +34,10 @@ def test_runs_are_listed_with_their_best(capsys: pytest.CaptureFixture[str]) -> 
     capsys.readouterr()
     assert main(["runs"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["run", "status", "epochs", "best", "optimizer", "lr", "momentum", "batch"]
-    assert lines[1][:4] == ["a", "finished", "9/9", "accuracy"]
+    assert lines[0] == ["run", "status", "epochs", "best", "epoch", "optimizer", "lr", "momentum", "batch"]
+    assert lines[1][:3] == ["a", "finished", "9/9"]
+    assert lines[1][4] == "%"
+    assert 1 <= int(lines[1][5]) <= 9
     assert lines[1][-4:] == ["sgd", "0.5", "0.9", "4"]
     assert lines[2][:3] == ["b", "finished", "1/1"]
     assert lines[2][-3:] == ["AdamW", "0.001", "4"]
@@ -88,3 +90,25 @@ def test_one_optimizer_has_one_name(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     column = lines[0].index("optimizer")
     assert [line[column:].split()[0] for line in lines[1:]] == ["sgd", "sgd", "SGD"]
+
+
+def test_a_line_is_no_longer_than_the_terminal_is_wide(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "20261122-182422-mlp-mnist-10k"
+    Path("runs", name).mkdir(parents=True)
+    Path("runs", name, "config.toml").write_text("epochs = 24\nlr = 0.04\nmomentum = 0.9\n")
+    Path("runs", name, "metrics.jsonl").write_text(
+        '{"kind": "step", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.04}\n'
+        '{"kind": "epoch", "epoch": 1, "step": 1, "train_loss": 2.0, "lr": 0.04, "seconds": 1.0,'
+        ' "valid_loss": 1.0, "valid_accuracy": 0.9695}\n'
+    )
+    shown = {}
+    for columns in ("", "80", "40"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["runs"]) == 0
+        shown[columns] = capsys.readouterr().out.splitlines()
+    assert shown[""][0].split()[-2:] == ["momentum", "batch"]
+    assert max(map(len, shown["80"])) <= 80
+    assert shown["80"][1].split() == [name, "unfinished", "1/24", "96.95", "%", "1", "sgd"]
+    assert shown["40"][0].split() == ["run", "status", "epochs", "best", "epoch"]

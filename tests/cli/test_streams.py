@@ -218,3 +218,25 @@ def test_what_a_model_printed_before_it_failed_is_not_lost() -> None:
     assert done.returncode == 2
     assert done.stderr == "surefoot: The model 'net.py:Net' raises ValueError: enough (net.py, line 8).\n"
     assert done.stdout.count("forward") >= 2
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["explain", "adam", "--at", "w=1", "--gradient", "w=0.5"],
+        ["convert", "--from", "keras", "--to", "torch"],
+        ["identify", "torch.optim:SGD", "--option", "momentum=0.9"],
+        ["check", "torch.optim:SGD", "--only", "hooks", "--option", "momentum=0.9"],
+    ],
+)
+def test_lines_are_as_long_as_columns_says(
+    args: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = {}
+    for columns in ("60", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        main(args)
+        _, *lines = capsys.readouterr().out.splitlines()  # the headline is a sentence in one piece
+        shown[columns] = max(map(len, lines))
+        assert shown[columns] <= int(columns)
+    assert args[0] == "check" or shown["60"] < shown["100"]

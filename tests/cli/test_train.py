@@ -155,9 +155,10 @@ def test_a_regression(capsys: pytest.CaptureFixture[str]) -> None:
     assert "R²" in out
     assert "validation R² 1.0000 after 20 epochs" in out
     assert main(["predict", "run", "line.npz"]) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
+    heading, *lines, last = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["row", "predicted", "y"]
     assert last == "R² 1.0000 of 200 rows"
-    values = [float(line) for line in lines]
+    values = [float(line.split()[1]) for line in lines]
     assert values == pytest.approx(list(x @ [1.0, 2.0, 3.0]), abs=0.01)
 
 

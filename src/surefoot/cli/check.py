@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from surefoot.cli.kinds import Decay, File, Flag, NamedRule, Options, Several, Whole, called
+from surefoot.cli.streams import width
 from surefoot.errors import InputError
 
 __all__ = ["check"]
@@ -142,9 +143,9 @@ def check(
     elif markdown:
         print(written.markdown(reports))
     elif all:
-        print(written.table(reports, color=colored(sys.stdout)))
+        print(written.table(reports, color=colored(sys.stdout), width=width()))
     else:
-        print(written.text(reports[0], color=colored(sys.stdout)))
+        print(written.text(reports[0], color=colored(sys.stdout), width=width()))
     if any(r.failures for r in reports):
         return 1
     return 2 if any(not r.examined for r in reports) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from surefoot.cli.kinds import Decay, Flag, NamedRule, called
+from surefoot.cli.streams import width
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -113,7 +114,7 @@ def convert(
         data = [x.to_dict() for x in found] if to is None else found[0].to_dict()
         print(library.dumps(data, indent=2, ensure_ascii=False))
     elif to is not None:
-        print(found[0])
+        print(found[0].text(width()))
     else:
         print("\n".join(str(x).partition("\n")[0] for x in found))
     return 0 if any(x.hyper for x in found) else 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from surefoot.cli.kinds import CLASS, Decay, Flag, NamedRule, Options, Several, called
+from surefoot.cli.streams import width
 from surefoot.errors import InputError
 from surefoot.options import whole_number
 
@@ -188,13 +189,10 @@ def _write(explanation: Any, format: str) -> str:
     if format != "text":
         return str(getattr(explanation, format)())
     import os
-    import shutil
     import sys
 
-    terminal = sys.stdout.isatty()
-    color = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = shutil.get_terminal_size().columns if terminal else 100
-    return str(explanation.text(width=width, color=color))
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return str(explanation.text(width=width(), color=color))
 
 
 def _picture(pair: str) -> tuple[str, Path]:

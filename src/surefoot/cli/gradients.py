@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot.cli.kinds import Flag, Whole
+from surefoot.cli.streams import width
 from surefoot.errors import InputError, headline
 from surefoot.loading import before_torch
 
@@ -62,5 +63,5 @@ def gradients(
 
         print(written.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
-        print(report)
+        print(report.text(width()))
     return 0 if report.ok else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from surefoot.cli.kinds import File, Flag, Options
+from surefoot.cli.streams import width
 
 __all__ = ["identify"]
 
@@ -52,7 +53,7 @@ def identify(
 
         print(written.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
-        print(found)
+        print(found.text(width()))
         if plot is not None:
             print(f"\nDrawn: {plot}")
     return 0 if found.fits and not found.unused else 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from surefoot.cli.streams import width
 from surefoot.errors import InputError
 
 __all__ = ["runs"]
@@ -31,9 +33,8 @@ def runs(folder: Path = Path("runs"), /) -> int:
         if folder != Path("runs"):
             made = "surefoot train writes runs into 'runs', unless --out says where"
         raise InputError(f"There is no folder '{folder}'; {made}.")
-    table: list[tuple[str, ...]] = [
-        ("run", "status", "epochs", "best", "", "optimizer", "lr", "momentum", "batch")
-    ]
+    titles = ("run", "status", "epochs", "best", "epoch", "optimizer", "lr", "momentum", "batch")
+    table: list[tuple[str, ...]] = [titles]
     found = (path.parent for path in folder.glob("*/config.toml"))
     for path in sorted(found, key=lambda path: (str(RunFolder(path).environment.get("started", "~")), path)):
         try:
@@ -41,7 +42,8 @@ def runs(folder: Path = Path("runs"), /) -> int:
         except InputError:  # killed before its first step, or written by hand
             table.append((path.name, "no metrics", *[""] * 7))
             continue
-        best = run.best
+        best, name = run.best, as_written(run.metric)[0]
+        said = run.say(best[f"valid_{run.metric}"]) if best else ""
         lr = config.lr
         if lr is None and run.steps:  # the optimizer's own default, which a warm-up rises to
             lr = max(step["lr"] for step in run.steps)
@@ -50,8 +52,12 @@ def runs(folder: Path = Path("runs"), /) -> int:
                 path.name,
                 "unfinished" if run.status == "running" else run.status,
                 f"{len(run.epochs)}/{config.epochs}",
-                f"{as_written(run.metric)[0]} {run.say(best[f'valid_{run.metric}'])}" if best else "",
-                f"epoch {best['epoch']}" if best else "",
+                said
+                if name == "accuracy"
+                else f"{name} {said}"
+                if best
+                else "",  # an accuracy is known by its %
+                str(best["epoch"]) if best else "",
                 _short(config.optimizer),
                 "" if lr is None else f"{lr:g}",
                 "" if config.momentum is None else f"{config.momentum:g}",
@@ -60,10 +66,18 @@ def runs(folder: Path = Path("runs"), /) -> int:
         )
     if len(table) == 1:
         raise InputError(f"There is no run in '{folder}'.")
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    _print([*zip(*table, strict=True)])
     return 0
+
+
+def _print(columns: list[tuple[str, ...]]) -> None:
+    """Lines as long as the terminal is wide, if it is one: of what does not fit, the last columns go."""
+    widths = [max(map(len, column)) for column in columns]
+    room = width(otherwise=sys.maxsize)
+    while len(widths) > 5 and sum(widths) + 2 * (len(widths) - 1) > room:
+        widths.pop()
+    for row in zip(*columns, strict=True):
+        print("  ".join(f"{text:<{n}}" for text, n in zip(row, widths, strict=False)).rstrip())
 
 
 def _short(optimizer: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
@@ -12,7 +13,7 @@ from typing import Any, TextIO, cast
 from surefoot.cli import letters
 from surefoot.train.saying import gone, unread
 
-__all__ = ["complain", "full", "gone", "lasting", "lenient", "let_go"]
+__all__ = ["complain", "full", "gone", "lasting", "lenient", "let_go", "width"]
 
 
 _PYTHONS = ("strict", "surrogateescape")  # the second in the C locale, where UTF-8 is turned off
@@ -30,6 +31,13 @@ def lenient() -> None:
         from colorama import just_fix_windows_console
 
         just_fix_windows_console()
+
+
+def width(otherwise: int = 100) -> int:
+    """How many columns a line may have: the terminal's, or as COLUMNS says; in a file or pipe `otherwise`."""
+    if "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty()):
+        return shutil.get_terminal_size((otherwise, 24)).columns
+    return otherwise
 
 
 def full(stream: TextIO | None) -> bool:

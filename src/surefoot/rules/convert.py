@@ -43,11 +43,14 @@ class Conversion:
     state: str = ""
 
     def __str__(self) -> str:
-        """The conversion as a few lines for a terminal."""
+        return self.text()
+
+    def text(self, width: int = 100) -> str:
+        """The conversion as a few lines; those of words have at most so many characters."""
         there = call(self.target, self.hyper) if self.hyper else f"{self.target.name}: there is no equivalent"
         first = f"{call(self.source, self.given)}  →  {there}"  # in one piece, to be copied
         lines = "\n".join([self.holds, self.schedule, self.state]).splitlines()
-        return "\n".join([first, *(textwrap.fill(x, 100) for x in lines if x)])
+        return "\n".join([first, *(textwrap.fill(x, width) for x in lines if x)])
 
     __repr__ = __str__  # a prompt shows this
 

@@ -53,7 +53,11 @@ class GradientReport:
         return f"<GradientReport: {self._headline().removesuffix('.')}>"
 
     def __str__(self) -> str:
-        wrapper = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ")
+        return self.text()
+
+    def text(self, width: int = 100) -> str:
+        """The report in lines of at most so many characters."""
+        wrapper = textwrap.TextWrapper(width=width, initial_indent="  ", subsequent_indent="      ")
         return "\n".join([self._headline(), *(wrapper.fill(line) for line in self._lines())])
 
     def _headline(self) -> str:

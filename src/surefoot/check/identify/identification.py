@@ -84,14 +84,21 @@ class Identification:
         return [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
 
     def __str__(self) -> str:
-        indented = textwrap.TextWrapper(width=100, initial_indent="  ", subsequent_indent="      ").fill
-        lines = [self._headline(), *self._idle()]
-        width = max((len(r.what) for r in self.readings), default=0)
+        return self.text()
+
+    def text(self, width: int = 100) -> str:
+        """The page in lines of at most so many characters, the table's apart where it is wider by itself."""
+        indented = textwrap.TextWrapper(width=width, initial_indent="  ", subsequent_indent="      ").fill
+        lines = [self._headline(), *self._idle(), ""]  # sentences, that may be searched for
+        what = max((len(r.what) for r in self.readings), default=0)
         value = max((len(r.value) for r in self.readings), default=0)
-        lines += [
-            "",
-            *(f"  {r.what:<{width}}  {r.value:<{value}}  {r.because}".rstrip() for r in self.readings),
-        ]
+        stacked = what + value + 6 > width - 30
+        margin = " " * (6 if stacked else what + value + 6)
+        for r in self.readings:
+            row = f"  {r.what:<{what}}  {r.value:<{value}}  "
+            why = textwrap.wrap(r.because, width - len(margin), break_on_hyphens=False)
+            first = [row] if stacked or not why else [row + why.pop(0)]
+            lines += [line.rstrip() for line in (*first, *(margin + line for line in why))]
         if self.fits[1:]:
             lines += ["", self._same()]
         if self.ruled_out:

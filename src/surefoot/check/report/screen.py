@@ -48,7 +48,7 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def table(reports: list[Report], *, color: bool = False) -> str:
+def table(reports: list[Report], *, color: bool = False, width: int = 100) -> str:
     """Write several reports as a table: a line for each, a column for each group."""
     paint = _painter(color)
     names = list(dict.fromkeys(g for r in reports for g in groups(r)))
@@ -67,7 +67,7 @@ def table(reports: list[Report], *, color: bool = False) -> str:
     for report in reports:
         said = ", ".join(v.clause.id for v in report.failures) or ("" if report.verdicts else report.notes[0])
         if said:
-            lines += _wrap([f"{report.subject}: {said}"], 100, "  ")
+            lines += _wrap([f"{report.subject}: {said}"], width, "  ")
     key = "✓ kept   ✗ failed (how many)   ● another convention (how many)   – not applicable"
     return "\n".join([line.rstrip() for line in lines] + ["", key])
 
