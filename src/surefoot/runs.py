@@ -11,7 +11,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.toml import tomllib
 
-__all__ = ["History", "read", "record", "records"]
+__all__ = ["History", "config", "read", "record", "records"]
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ def read(folder: Path | str) -> History:
     if damaged and damaged[0] < last:
         raise InputError(f"Line {damaged[0]} of '{file}' is no JSON record.")
     path = folder.resolve()
-    return History(path.name, found, _config(folder / "config.toml"), path)
+    return History(path.name, found, config(folder / "config.toml"), path)
 
 
-def _config(file: Path) -> dict[str, Any]:
+def config(file: Path) -> dict[str, Any]:
+    """The settings in a run's config.toml, tables flattened; none where there is no such file."""
     try:
         return _flat(tomllib.loads(file.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:

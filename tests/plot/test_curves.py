@@ -53,7 +53,7 @@ def lines(figure: Any, panel: int) -> list[tuple[list[float], list[float]]]:
 
 def test_one_run(tmp_path: Path) -> None:
     figure = curves([write_run(tmp_path / "run")])
-    assert [panel.get_ylabel() for panel in figure.axes] == ["loss", "accuracy"]
+    assert [panel.get_ylabel() for panel in figure.axes] == ["loss, on a log scale", "accuracy"]
     assert [panel.get_xlabel() for panel in figure.axes] == ["epoch", "epoch"]
     training, validation = lines(figure, 0)
     assert len(training[0]) == 50  # averaged over two batches each
@@ -61,8 +61,26 @@ def test_one_run(tmp_path: Path) -> None:
     assert training[1][0] == pytest.approx((1 + 1 / 2) / 2)
     assert validation == ([0.5, 1.0, 1.5, 2.0], [2.0, 1.0, 2.0, 0.5])
     assert lines(figure, 1) == [([0.5, 1.0, 1.5, 2.0], [0.25, 0.9, 0.25, 0.9])]
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["training", "validation"]
-    assert figure.axes[1].get_title(loc="right") == "best 90.00 %"
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == [
+        "training (means of 2 steps)",
+        "validation",
+    ]
+    assert figure.axes[1].get_title(loc="right") == "best 90.00 %, epoch 1"
+    assert figure.legends[0].get_title().get_text() == "run"
+
+
+def test_the_title_says_which_run_it_is_and_how_it_was_trained(tmp_path: Path) -> None:
+    common = 'model = "/long/way/net.py:Net"\noptimizer = "sgd"\nmomentum = 0.9\n'
+    one, two = (write_run(tmp_path / name, f"{common}lr = {lr}") for name, lr in (("a", 0.04), ("b", 0.1)))
+
+    def said(*runs: Path) -> str:
+        return str(curves(runs).legends[0].get_title().get_text())
+
+    assert said(one) == "a: net.py:Net, sgd, lr 0.04, momentum 0.9"
+    assert said(one, two) == "net.py:Net, sgd, momentum 0.9"  # what differs is in the legend
+    (tmp_path / "x$_$").mkdir()
+    assert said(write_run(tmp_path / "x$_$" / ("y" * 200))).startswith("yyy")
+    assert " … " in said(tmp_path / "x$_$" / ("y" * 200))
 
 
 def test_training_accuracy_and_r2_are_drawn_where_there_are_any(tmp_path: Path) -> None:
@@ -70,7 +88,7 @@ def test_training_accuracy_and_r2_are_drawn_where_there_are_any(tmp_path: Path) 
     assert lines(figure, 1)[0] == ([1.0, 2.0], [0.95, 0.95])
     figure = curves([write_run(tmp_path / "b", metric="r2")])
     assert figure.axes[1].get_ylabel() == "R²"
-    assert figure.axes[1].get_title(loc="right") == "best 0.9000"
+    assert figure.axes[1].get_title(loc="right") == "best 0.9000, epoch 1"
 
 
 def test_several_runs_are_named_by_what_differs(tmp_path: Path) -> None:
@@ -245,6 +263,10 @@ def test_all_that_is_written_has_its_place(
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     below = figure.legends[0].get_window_extent(renderer).y0
     assert all(axes.title.get_window_extent(renderer).y1 <= below for axes in figure.axes)
+    assert all(box.y1 <= below for box in boxes)
+    told = figure.legends[0].get_window_extent(renderer)
+    assert whole.x0 <= told.x0 < told.x1 <= whole.x1
+    assert told.y1 <= whole.y1
 
 
 def test_numbers_on_the_axis_of_r2_are_whole(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from surefoot.errors import InputError
 from surefoot.plot.runs import apart, labels
 from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
+from surefoot.plot.titles import shortened, title
 from surefoot.runs import History, read
 
 __all__ = ["curves"]
@@ -65,7 +66,10 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         if not any(_finite(value) for r in looks for name, value in r.items() if name.endswith("loss")):
             raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
     metrics = _metrics(histories)
-    figure, shown = panels(1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2, sharex=True)
+    said = title(histories)
+    figure, shown = panels(
+        1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2 + 0.24 * bool(said), sharex=True
+    )
     lengths = [_epoch(h) for h in histories]
     unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
     scales = [length or 1.0 for length in lengths] if unit == "epoch" else [1.0] * len(histories)
@@ -87,7 +91,11 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     elif shown[0].get_xlim()[1] > 3:
         shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     _scale_losses(shown[0])
-    shown[0].set_ylabel("loss")
+    shown[0].set_ylabel("loss, on a log scale" if shown[0].get_yscale() == "log" else "loss")
+    steps = _steps(histories[0])
+    averaged = (
+        _averaged(steps, scales[0]) if steps and steps[-1]["step"] - steps[0]["step"] < len(steps) else 1
+    )
     for panel, metric in zip(shown[1:], metrics, strict=True):
         panel.set_ylabel(_AXES.get(metric, metric))
         if metric == "accuracy":
@@ -98,8 +106,8 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         else:
             panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
         if len(histories) == 1:
-            _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric)
-    _legend(figure, histories)
+            _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric, unit)
+    _legend(figure, histories, said, averaged)
     if len(histories) == 1:
         _place(figure, shown)
     return figure
@@ -136,15 +144,22 @@ def _epoch(history: History) -> float | None:
 
 def _training(history: History, what: str, scale: float) -> Points:
     """Return what was measured in training: the batches' loss, averaged; else what epochs' records say."""
-    if what == "loss":
-        steps = [r for r in history.records if r.get("kind") == "step" and _finite(r.get("loss"))]
-        if steps:
-            each = len(steps) / (steps[-1]["step"] - steps[0]["step"] + 1)  # below 1 where they are means
-            size = max(1, math.ceil(len(steps) / _MOST), round(each * scale / _POINTS))
-            parts = [steps[i : i + size] for i in range(0, len(steps), size)]
-            x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
-            return x, [sum(r["loss"] for r in part) / len(part) for part in parts]
+    if what == "loss" and (steps := _steps(history)):
+        size = _averaged(steps, scale)
+        parts = [steps[i : i + size] for i in range(0, len(steps), size)]
+        x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
+        return x, [sum(r["loss"] for r in part) / len(part) for part in parts]
     return _measured(history, f"train_{what}", scale)
+
+
+def _steps(history: History) -> list[Mapping[str, Any]]:
+    return [r for r in history.records if r.get("kind") == "step" and _finite(r.get("loss"))]
+
+
+def _averaged(steps: Sequence[Mapping[str, Any]], scale: float) -> int:
+    """How many records make a point of the training loss."""
+    each: float = len(steps) / (steps[-1]["step"] - steps[0]["step"] + 1)  # below 1 where they are means
+    return max(1, math.ceil(len(steps) / _MOST), round(each * scale / _POINTS))
 
 
 def _measured(history: History, key: str, scale: float) -> Points:
@@ -172,14 +187,14 @@ def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
         )
 
 
-def _mark_best(panel: Axes, points: Points, metric: str) -> None:
+def _mark_best(panel: Axes, points: Points, metric: str, unit: str) -> None:
     """Ring the best value of a run, and write it above, where no curve is."""
     if points[0]:
         x, y = max(zip(*points, strict=True), key=lambda point: point[1])
         text = f"{100 * y:.2f} %" if metric == "accuracy" else f"{y:.4f}"
         color = _looks(0, 1)[1]["color"]
         panel.scatter([x], [y], s=110, facecolors="none", edgecolors=color, zorder=4)
-        panel.set_title(f"best {text}", loc="right", color=color, fontsize=9)
+        panel.set_title(f"best {text}, {unit} {round(x, 2):g}", loc="right", color=color, fontsize=9)
 
 
 def _scale_losses(panel: Axes) -> None:
@@ -225,25 +240,20 @@ def _place(figure: Picture, shown: Sequence[Axes]) -> None:
         panel.set_position((left / width, 0.46 / height, (right - left) / width, (top - 0.46) / height))
 
 
-def _plain(label: str) -> str:
-    """A label as it is, not as a formula, and of a very long one the ends."""
-    short = label if len(label) <= 48 else f"{label[:30]} … {label[-15:]}"
-    return short.replace("$", r"\$")
-
-
-def _legend(figure: Picture, histories: Sequence[History]) -> None:
+def _legend(figure: Picture, histories: Sequence[History], title: str, averaged: int) -> None:
     if len(histories) == 1:
         training, validation = _looks(0, 1)
-        handles = [Line2D([], [], **training, label="training")]
+        over = f" (means of {averaged} steps)" if averaged > 1 else ""
+        handles = [Line2D([], [], **training, label=f"training{over}")]
         if any("valid_loss" in record for record in histories[0].records):
             handles.append(Line2D([], [], **validation, label="validation"))
     else:
         handles = [
-            Line2D([], [], **_looks(i, len(histories))[1], label=_plain(label))
+            Line2D([], [], **_looks(i, len(histories))[1], label=shortened(label, 48))
             for i, label in enumerate(labels(apart(histories), [h.config for h in histories]))
         ]
         handles += [
             Line2D([], [], color=QUIET, linewidth=0.8, label="training"),
             Line2D([], [], color=QUIET, marker="o", label="validation"),
         ]
-    legend(figure, handles)
+    legend(figure, handles, title=shortened(title, int(14 * figure.get_figwidth())))

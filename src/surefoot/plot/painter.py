@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 __all__ = ["begun", "hired"]
@@ -53,22 +54,25 @@ def hired() -> Iterator[None]:
             _painter = None
 
 
-def begun(name: str, records: Sequence[Mapping[str, Any]]) -> Callable[[], bytes]:
+def begun(name: str, records: Sequence[Mapping[str, Any]], folder: Path | None = None) -> Callable[[], bytes]:
     """Let the process at hand draw the curves of a run; what is returned waits for them, a PNG.
 
-    Where no process was started, or it failed, this one draws then.
+    Where no process was started, or it failed, this one draws then. The folder's config.toml makes the title.
     """
     global _free
+    place = None if folder is None else str(folder)
     painter, mine = _painter, _free
     if painter is None or not mine:
-        return lambda: _drawn(name, records)
+        return lambda: _drawn(name, records, place)
     _free = False
 
     def send() -> None:
         assert painter is not None
         assert painter.stdin is not None
         with contextlib.suppress(OSError, ValueError):  # it is gone, or let go: its pipe is closed
-            painter.stdin.write(json.dumps({"name": name, "records": records}).encode() + b"\n")
+            painter.stdin.write(
+                json.dumps({"name": name, "records": records, "folder": place}).encode() + b"\n"
+            )
             painter.stdin.flush()
 
     # it may not read yet: many records are more than a pipe holds
@@ -80,7 +84,7 @@ def begun(name: str, records: Sequence[Mapping[str, Any]]) -> Callable[[], bytes
         sending.join()
         drawn, _ = painter.communicate()
         _painter = None
-        return drawn if drawn and painter.returncode == 0 else _drawn(name, records)
+        return drawn if drawn and painter.returncode == 0 else _drawn(name, records, place)
 
     return picture
 
@@ -95,13 +99,14 @@ def work() -> None:
     os._exit(0)  # nothing is left to be tidied up
 
 
-def _drawn(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
+def _drawn(name: str, records: Sequence[Mapping[str, Any]], folder: str | None = None) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from surefoot.plot.curves import curves
-    from surefoot.runs import History
+    from surefoot.runs import History, config
 
+    settings = {} if folder is None else config(Path(folder) / "config.toml")
     picture = io.BytesIO()
     # savefig lays everything out and draws it twice
-    FigureCanvasAgg(curves([History(name, records)])).print_png(picture)  # type: ignore[no-untyped-call]
+    FigureCanvasAgg(curves([History(name, records, settings)])).print_png(picture)  # type: ignore[no-untyped-call]
     return picture.getvalue()

@@ -118,9 +118,22 @@ def look(index: int, *, marker: bool = False) -> dict[str, Any]:
     )
 
 
-def legend(figure: Picture, handles: Sequence[Any], *, below: bool = False) -> None:
-    """Put a legend outside the panels, in as many columns as the picture is wide enough for."""
+def legend(figure: Picture, handles: Sequence[Any], *, below: bool = False, title: str = "") -> None:
+    """Put a legend outside the panels, in as many columns as the picture is wide enough for.
+
+    Args:
+        figure: the picture.
+        handles: what is told.
+        below: at the bottom.
+        title: above it.
+    """
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = int(figure.get_figwidth() * 15 / (longest + 8))  # 15 letters to the inch; 8 for line and gap
     place: Any = "outside lower center" if below else "outside upper center"
-    figure.legend(handles=handles, loc=place, ncols=max(1, min(len(handles), columns)))
+    figure.legend(
+        handles=handles,
+        loc=place,
+        ncols=max(1, min(len(handles), columns)),
+        title=title or None,
+        title_fontsize=9,
+    )

@@ -47,7 +47,7 @@ def written(
         return
     folder.check_there()
     # no records where the first loss is NaN
-    curves = painter.begun(run.name, run.records.drawn) if run.records else None
+    curves = painter.begun(run.name, run.records.drawn, run.folder) if run.records else None
     best.write()
     saved.save_last(folder, model, loss, None if kept is None else {"step": kept})
     if curves is not None:

@@ -131,7 +131,7 @@ class Run:
         """The plot as a PNG picture."""
         from surefoot.plot import painter
 
-        return painter.begun(self.name, self.records.drawn)()
+        return painter.begun(self.name, self.records.drawn, self.folder)()
 
     @property
     def closing(self) -> str:
