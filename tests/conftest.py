@@ -6,7 +6,9 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")
 # threads of two processes that share the cores wait for each other: 20 times slower than one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.pop("COLUMNS", None)  # pytest-xdist says 80 to its processes, and lines would be shorter there
+# pytest imports readline, which says 80 to all processes that it starts: lines would be shorter there
+os.environ.pop("COLUMNS", None)
+os.unsetenv("COLUMNS")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

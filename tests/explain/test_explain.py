@@ -195,11 +195,21 @@ def test_what_styles_an_explanation_leaves_the_rest_of_its_page_as_it_is() -> No
     rules = []
     for html in shown:
         style = re.sub(r"/\*.*?\*/", "", re.split("</?style>", html)[1], flags=re.DOTALL)
+        style = re.sub(r"@media[^{]*\{", "", style)  # what it holds is looked at like all else
         rules.append(",".join(re.findall(r"([^{}]+)\{", style)).split(","))
     for selectors, html, other in zip(rules, shown, reversed(shown), strict=True):
         (scope,) = {selector.split()[0] for selector in selectors}
         assert f'class="{scope[1:]}"' in html
         assert f'class="{scope[1:]}"' not in other
+
+
+def test_html_breaks_its_lines_on_a_phone() -> None:
+    """The results stand last in a line; cut off, they would be missed (looked at in a browser)."""
+    html = explain("sgd", f="w**2", at={"w": 1}).html()
+    narrow = html.partition("@media (max-width: 40em)")[2].partition("</style>")[0]
+    assert "table.work td { display: inline; padding: 0; white-space: normal; }" in narrow
+    assert r'table.work td.numbers:not(:empty)::before { content: "\A\2003"; white-space: pre; }' in narrow
+    assert '<table class="work">' in html
 
 
 def test_html_shows_what_was_typed_and_runs_none_of_it() -> None:

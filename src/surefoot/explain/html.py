@@ -41,6 +41,13 @@ _STYLE = """
 .surefoot-explain p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
 .surefoot-explain p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
 .surefoot-explain p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
+@media (max-width: 40em) { /* a phone: numbers on a line of their own, and nothing cut off */
+.surefoot-explain table.work tr, .surefoot-explain table.work th { display: block; padding: .1em 0; }
+.surefoot-explain table.work td { display: inline; padding: 0; white-space: normal; }
+.surefoot-explain table.work td + td:not(:empty) { margin-left: .35em; }
+.surefoot-explain table.work td.result { display: inline-block; padding: 0; }
+.surefoot-explain table.work td.numbers:not(:empty)::before { content: "\\A\\2003"; white-space: pre; }
+}
 """.strip()
 
 _PAGE = """<!DOCTYPE html>
