@@ -263,6 +263,22 @@ def test_nan_is_hidden_by_a_sign_and_shown_by_who_waits_before_the_first_move():
     assert check(Patient, only=["not-finite"])["not-finite"].outcome == PASSED
 
 
+@pytest.mark.parametrize("beta", [0.5, 0.95, 0.965, 0.99, 0.999])
+def test_the_sign_of_a_mean_is_a_sign_however_slow_the_mean(beta):
+    class Signum(torch.optim.Optimizer):
+        def __init__(self, params, lr=0.1, beta=beta):
+            super().__init__(params, {"lr": lr, "beta": beta})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in (p for p in group["params"] if p.grad is not None):
+                    m = self.state[p].setdefault("m", torch.zeros_like(p))
+                    p.sub_(group["lr"] * m.lerp_(p.grad, 1 - group["beta"]).sign())
+
+    assert check(Signum, only=["not-finite"])["not-finite"].outcome == DIFFERS
+
+
 class Taking(torch.optim.SGD):
     """As HeavyBall: takes the gradients away after the step."""
 

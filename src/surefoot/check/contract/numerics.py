@@ -57,10 +57,13 @@ def _kept_in_state(make: Make) -> str:
 
 
 def _by_sign(make: Make) -> bool:
-    """Whether steps stay as they are when one gradient is a little larger."""
+    """Whether steps stay as they are when one gradient is a little larger.
+
+    So little that the sign of a slow mean does not turn; in float64 any other step shows it.
+    """
     ends = []
-    for scale in (1.0, 1.0625):
-        w = weight(2, 2)
+    for scale in (1.0, 1 + 2.0**-14):
+        w = weight(2, 2, dtype=torch.float64)
         opt = make([w])
         for t in range(9):
             w.grad = gradient(w, t) * (scale if t == 1 else 1.0)
