@@ -152,6 +152,21 @@ def test_a_name_that_tells_another_method_is_not_held_to_sgd_by_its_options():
     assert "If it is another rule by design, --rule file.py:NAME" in found.why
 
 
+class Centralized(SgdLike):
+    """The mean of a gradient is taken off it, of matrices."""
+
+    def move(self, p, g, state, group):
+        g = g - g.mean() if g.dim() > 1 else g
+        state["b"] = b = group["momentum"] * state.get("b", torch.zeros_like(p)) + g
+        p -= group["lr"] * b
+
+
+def test_another_method_is_one_however_its_name_is_spelt():
+    for name in ("SGDGC", "SGD_GC", "SGDWithGC", "GCSGD", "CentralizedSGD", "NormSGD"):
+        _, outcomes = held(type(name, (Centralized,), {}), "rule", "dimensions")
+        assert outcomes == {"rule": "passed", "dimensions": "differs"}, name
+
+
 def test_code_that_is_no_convention_is_held_to_the_nearest():
     assert held(MeanLate)[0].rule.name == "ema_corrected"  # a mean, whose first step is whole
     assert held(Velocity)[0].rule.family == "keras"  # whose buffer it keeps

@@ -10,7 +10,7 @@ __all__ = ["another_method", "words_of"]
 _METHODS = (
     "cautious schedulefree schedfree lookahead lion adan lars lamb sam asam gsam swa averaged averaging "
     "prodigy dadapt dadaptation adaptive adapted hypergradient sign signum qh qhm quasi aggmo "
-    "aggregated normalized normalised clip clipped clipping central centralized centralised "
+    "aggregated norm normed normalized normalised clip clipped clipping gc central centralized centralised "
     "centralization quantized quantised private noisy noise langevin sgld svrg saga sarah storm mars "
     "natural proximal prox dual mirror trust cyclic cyclical cosine warmup warm restart restarts "
     "schedule scheduled demon yogi belief tiger muon shampoo soap kfac grokfast orthogonal "
