@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from surefoot.check.claim import Claim
 from surefoot.check.contract.settings import alternatives
 from surefoot.check.guess import Guess, guess
 from surefoot.check.judging import Judgement
@@ -21,7 +22,7 @@ from surefoot.check.renamed import as_usual, by_trial, doubtful, told, understoo
 from surefoot.check.report.words import settings
 from surefoot.check.situations import CLAUSES
 from surefoot.check.unexamined import unexamined
-from surefoot.check.wording import listed
+from surefoot.check.wording import listed, number
 from surefoot.check.words import Words
 from surefoot.rules import RULES, Rule, get
 
@@ -78,7 +79,8 @@ def examine(
     verdicts = Judgement(recorder, plan, explain, tuple(left)).verdicts(guessed, claimed)
     aside = ""
     if guessed.rule:
-        said = [_unjudged(guessed.rule, recorder, left), _stayed(recorder.words, patient.given)]
+        said = [_shown_rate(guessed, recorder.heard), _unjudged(guessed.rule, recorder, left)]
+        said.append(_stayed(recorder.words, patient.given))
         aside = " ".join(filter(None, [*said, unexamined(before, patient.signature, patient.given)]))
     return Examination(verdicts, aside, guessed.rule, guessed.why)
 
@@ -110,6 +112,16 @@ def _undisturbed(
         return recorder, guessed
     why = f"With {settings(values)} it is {title}; with {settings(asked)}, as given, it is not judged."
     return recorder, Guess(None, why)
+
+
+def _shown_rate(guessed: Guess, words: Words) -> str:
+    """Say what stands for the learning rate where there is no option for it."""
+    rule = guessed.behaves or guessed.rule
+    rate = Claim(rule, words).rate if rule is not None else None
+    if rate is None:
+        return ""
+    shown = f"{number(rate)}, which its first move shows"
+    return f"It has no option for the learning rate: {shown}, is taken in its place."
 
 
 def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:

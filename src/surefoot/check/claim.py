@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from surefoot.check.pool import pooled
+from surefoot.check.protocol import Options
+from surefoot.check.rate import rate
 from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.rules import Rule
@@ -51,10 +54,10 @@ class Claim:
     def script(self, script: Script) -> Script:
         """The script in the rule's words: options renamed, filled up with the optimizer's own defaults."""
         hyper = self.words.heard(self.rule)
-        ours = {hyper[o]: v for o, v in self.words.values.items() if o in hyper}
+        shown = {} if self.rate is None else {"lr": self.rate}
 
         def options(group: Group) -> dict[str, Any]:
-            made = {**ours, **{hyper[o]: v for o, v in group.options.items() if o in hyper}}
+            made = {**self._named(group.options), **shown}
             if "lr_max" in self.rule.defaults and "lr" in made:
                 made.setdefault("lr_max", made["lr"])
             return made
@@ -69,6 +72,22 @@ class Claim:
         groups = tuple(dataclasses.replace(g, options=options(g)) for g in script.groups)
         steps = tuple(Step(s.gradients, tuple(events(s))) for s in script.steps)
         return self.twist(dataclasses.replace(script, groups=groups, steps=steps))
+
+    @cached_property
+    def rate(self) -> Fraction | None:
+        """The learning rate that the first move shows, where there is no option for it."""
+        first = self.words.first
+        if first is None or "lr" not in self.rule.defaults or self.words.option("lr") is not None:
+            return None
+        return rate(self.rule, self._named(first.options), first.size)
+
+    def _named(self, options: Options) -> dict[str, Any]:
+        """Options by the rule's names, filled up with the optimizer's own defaults."""
+        hyper = self.words.heard(self.rule)
+        ours, theirs = (
+            {hyper[o]: v for o, v in of.items() if o in hyper} for of in (self.words.values, options)
+        )
+        return ours | theirs
 
     def learns_nothing(self, script: Script) -> bool:
         """Whether an average of the script takes in nothing new, as with β = 1: no example to learn from."""

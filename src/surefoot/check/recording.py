@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from surefoot.check.protocol import MATRICES_ONLY, SAYS_SO, Died, Options, Patient, Raised
+from surefoot.check.rate import first_move
 from surefoot.check.scripts import few, longer, once
 from surefoot.check.situations import PLAIN, SITUATIONS, Situation, played
 from surefoot.check.words import Words, combinations
@@ -77,6 +78,8 @@ class Recorder:
         if gentler := self._gentler(found):
             self.words = replace(self.words, gentler=gentler)
             found = self._combined()
+        if self.words.option("lr") is None:
+            self.words = replace(self.words, first=first_move(found[0].trace))
         refused = all(r.refuses_vectors for r in found)
         if refused or self._decays(found) is False:
             self.matrices = REFUSES_VECTORS if refused else SPARES_VECTORS

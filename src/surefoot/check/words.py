@@ -11,6 +11,7 @@ from typing import Any
 
 from surefoot.check.hypers import ALWAYS, PLAIN_NAMES, RATES, SYNONYMS, TRIED
 from surefoot.check.protocol import Options, Signature
+from surefoot.check.rate import FirstMove
 from surefoot.rules import Rule
 from surefoot.rules.hypers import HYPERS
 
@@ -37,6 +38,7 @@ class Words:
         held: options that cannot be given: a function makes the optimizer with them.
         gentler: option → the values that it is tried with, where it refuses the usual ones.
         own: option → the values that it is tried with, of hyperparameters of the user's own rule alone.
+        first: where there is no option for the learning rate, the move that shows one.
     """
 
     hyper: Mapping[str, str]
@@ -46,6 +48,7 @@ class Words:
     held: frozenset[str] = frozenset()
     gentler: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     own: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    first: FirstMove | None = None
 
     @classmethod
     def of(cls, signature: Signature, given: Options) -> Words:

@@ -12,12 +12,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from surefoot.check.claim import Claim
 from surefoot.check.identify.fits import fit
 from surefoot.check.identify.identification import Identification, show
 from surefoot.check.identify.probes import ask, matters_in_matrices
 from surefoot.check.identify.readings import LARGER, SPARES, Reading, is_linear, read
 from surefoot.check.protocol import IN_BACKWARD, LR, Died, Patient, Raised
+from surefoot.check.rate import first_move
 from surefoot.check.renamed import understood
+from surefoot.check.wording import number
 from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.loading import before_torch
@@ -108,6 +111,9 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         given = ", ".join(f"{k}={v!r}" for k, v in patient.given.items() if k != option)
         options = f" with {given}" if given else ""
         raise InputError(f"{signature.name} could not be driven{options}: {error}") from error
+    if words.option("lr") is None:
+        words = replace(words, first=first_move(answers.traces["impulse"]))
+        lr = exact(words.first.size) if words.first else lr
     linear = is_linear(answers.moves)
     seen = read(answers, float(lr), words)
     if answers.spares:
@@ -120,6 +126,11 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     if decay in found.unused and matters_in_matrices(patient, decay, answers.decay):
         found = replace(found, unused=tuple(o for o in found.unused if o != decay))
         seen = (*(r for r in seen if r.what != "weight decay"), LARGER)
+    if found.rules and (rate := Claim(found.rules[0], words).rate) is not None:
+        seen = (
+            *seen,
+            Reading("learning rate", "no option", f"the first move is that of lr = {number(rate)}"),
+        )
     return Identification(
         subject=subject,
         options=_lr_first({**ours, **signature.call(patient.given)}, option),

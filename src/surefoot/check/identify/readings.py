@@ -71,7 +71,8 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
         because = f"a gradient of 1 at step 2 moves w by {number(-late[0])}, then {number(-late[1])}"
         yield Reading("Nesterov", "yes" if nesterov else "no" if plain else "in no known way", because)
     if geometric and (plain or nesterov):
-        yield from _gains(gain, start, mu) if adds_up else [_changing(gain, start)]
+        shown = None if words.option("lr") is not None else lr
+        yield from _gains(gain, start, mu, shown) if adds_up else [_changing(gain, start, shown)]
     if mu and "changed lr" in answers.moves:
         yield _where_lr(answers)
     if "decay" in answers.moves:
@@ -82,10 +83,11 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     yield Reading("w moved from outside", "no matter" if same else "changes later moves", told)
 
 
-def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
-    """How much of a gradient enters, at first and later."""
+def _gains(gain: float, start: float, mu: float, shown: float | None) -> Iterator[Reading]:
+    """How much of a gradient enters, at first and later; `shown`: the first move, where lr is no option."""
     if _near(gain, 1.0) and _near(start, 1.0):
-        yield Reading("dampening", "0", "each gradient counts with the whole learning rate")
+        told = "each gradient counts with the whole learning rate"
+        yield Reading("dampening", "0", told if shown is None else "each gradient counts as the first does")
     elif mu and _near(start, 1.0):
         yield Reading(
             "dampening", number(1 - gain), f"later gradients count {number(gain)}, the first counts whole"
@@ -99,17 +101,19 @@ def _gains(gain: float, start: float, mu: float) -> Iterator[Reading]:
         yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
     elif _near(gain, start):
         way = "; w goes uphill" if gain < 0 else ""
-        yield Reading("gain", number(gain), f"of the learning rate, for every gradient{way}")
+        told = "of the learning rate, for every gradient" if shown is None else "times every gradient"
+        yield Reading("gain", number(gain * (shown or 1)), f"{told}{way}")
     else:
-        yield _changing(gain, start)
+        yield _changing(gain, start, shown)
 
 
-def _changing(gain: float, start: float) -> Reading:
+def _changing(gain: float, start: float, shown: float | None) -> Reading:
     """What is to be said where two first steps do not tell of all others: lr has a schedule inside, say."""
     told = f"a gradient counts {number(start)} at step 1, and {number(gain)} at step 2"
     if _near(gain, start):
         told = f"alone, {told}, and among others otherwise"
-    return Reading("gain", "not constant", f"{told} (of the learning rate)")
+    unit = "the learning rate" if shown is None else "the first move"
+    return Reading("gain", "not constant", f"{told} (of {unit})")
 
 
 def _adds_up(answers: Answers) -> bool:
