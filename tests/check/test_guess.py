@@ -54,6 +54,13 @@ def unplayed(signature, words, given=None):
         ("myadam", ADAM, "adam"),
         ("AdamV2", ADAM, "adam"),
         ("AdamPort", ADAM, "adam"),
+        ("AdamHW1", ADAM, "adam"),
+        ("Adam_ex3", ADAM, "adam"),
+        ("Ex3Adam", ADAM, "adam"),
+        ("AdamTask", ADAM, "adam"),
+        ("NewAdam", ADAM, "adam"),
+        ("AdamClass", ADAM, "adam"),
+        ("Adam_wrong", ADAM, "adam"),
         ("TorchAdam", ADAM, "adam"),
         ("KerasAdam", ADAM, "adam_hat"),  # with ε where Keras has it
         ("AdamTF", ADAM, "adam_hat"),
@@ -64,6 +71,8 @@ def unplayed(signature, words, given=None):
         ("CautiousSGD", SGD, None),
         ("SGDSchedFree", SGD, None),
         ("Adam8bit", ADAM, None),
+        ("NewtonAdam", ADAM, None),  # which is not new
+        ("LabeledAdam", ADAM, None),
         ("AdamS", ADAM, None),  # another algorithm, for all that its name says
         ("StableAdamW", ADAM, None),
         ("ASGD", {"lr": 0.1}, None),  # averaged SGD
@@ -118,6 +127,34 @@ def test_an_option_that_names_a_rule_claims_it(word, rule):
     found = guess(unplayed(signature, Words.of(signature, {}), {"convention": word}))
     assert found.rule.name == rule
     assert (f"by convention={word!r}" in found.why) == (rule == word)
+
+
+class AdamMueller(torch.optim.Optimizer):
+    """An Adam whose first mean is taken twice, which is no known mistake."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            (b1, b2), eps = group["betas"], group["eps"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                s, g = self.state[p], p.grad
+                s["t"] = t = s.get("t", 0) + 1
+                s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
+                s["v"] = b2 * s.get("v", 0) + (1 - b2) * g * g
+                m = b1 * s["m"] + (1 - b1) * g
+                p.sub_(group["lr"] * m / (1 - b1**t) / ((s["v"] / (1 - b2**t)).sqrt() + eps))
+
+
+def test_what_is_not_judged_is_told_with_the_rule_that_its_name_may_mean():
+    report = check(AdamMueller, only=["rule", "steps"])
+    assert report["rule"].outcome == "not applicable"
+    assert report["rule"].note.endswith("by its name it may be Adam: --rule adam holds it to that.")
+    assert "; the arithmetic was not judged (" in str(report)
+    assert "not judged" not in str(check(AdamMueller, only=["steps"]))
+    assert "the arithmetic was not judged" not in str(check(Mine, only=["rule", "steps"]))
 
 
 class Mine(torch.optim.Optimizer):

@@ -13,7 +13,7 @@ from surefoot.check.frameworks import FRAMEWORKS
 from surefoot.check.libraries import elsewhere
 from surefoot.check.methods import another_method
 from surefoot.check.mistakes import MISTAKES, climbs, mistakes_in
-from surefoot.check.naming import claims_momentum, denies, read_name, title
+from surefoot.check.naming import asked_for, claims_momentum, denies, read_name, title
 from surefoot.check.protocol import Signature
 from surefoot.check.recording import Recorder
 from surefoot.check.resting import resting
@@ -188,15 +188,23 @@ def _at_rest(e: _Evidence) -> Guess | None:
 def _unknown(e: _Evidence) -> Guess:
     mistake = _mistaken(e.words, e.plain)
     if mistake is None:
-        why = "No known rule reproduces its plain steps, so they are not judged; --rule NAME holds it to one."
-        return Guess(None, why)
+        held = _would_hold(e.named, "--rule NAME holds it to one")
+        return Guess(None, f"No known rule reproduces its plain steps, so they are not judged; {held}.")
     rule = next(rule for rule in map(RULES.__getitem__, SOUND) if mistake in mistakes_in(rule))
     if climbs(mistake) and not ASCENDS.search(e.signature.name):
         return Guess(rule, f"{rule.title}, since with a known mistake it is that.", sure=False)
     family = next(name for name, mistakes in MISTAKES.items() if mistake in mistakes)
     known = f"{family} with a known mistake ({mistake.mistake})"
-    why = f"No known rule reproduces its plain steps, but {known} does. --rule NAME holds it to a rule."
-    return Guess(None, why)
+    held = _would_hold(e.named, "--rule NAME holds it to a rule")
+    return Guess(
+        None, f"No known rule reproduces its plain steps, but {known} does. {held[0].upper()}{held[1:]}."
+    )
+
+
+def _would_hold(named: Rule | None, otherwise: str) -> str:
+    """Say which options hold it to the rule of its name, if it has one."""
+    asked = asked_for(named) if named is not None else ""
+    return f"by its name it may be {named.title}: {asked} holds it to that" if named and asked else otherwise
 
 
 def _with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> Rule | None:

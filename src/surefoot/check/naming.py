@@ -11,7 +11,7 @@ from surefoot.check.methods import words_of
 from surefoot.check.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
-__all__ = ["Name", "claims_momentum", "denies", "read_name", "title"]
+__all__ = ["Name", "asked_for", "claims_momentum", "denies", "looks_ahead", "read_name", "title"]
 
 # class names that are no rule's own name, all of them torch's SGD
 OF_SGD = (
@@ -73,6 +73,25 @@ PLAIN = {
     "solution",
     "assignment",
     "student",
+}
+# the same where they stand alone: Newton is not new
+ALONE = {
+    *(
+        "hw",
+        "ex",
+        "exam",
+        "task",
+        "problem",
+        "question",
+        "answer",
+        "week",
+        "lab",
+        "class",
+        "course",
+        "lesson",
+    ),
+    *("new", "old", "test", "final", "draft", "attempt", "sol", "part", "step", "version", "group", "team"),
+    *("ok", "good", "right", "wrong", "bad", "broken", "buggy", "bug", "fixed", "the", "a", "opt"),
 }
 
 
@@ -140,7 +159,7 @@ def read_name(name: str, words: Words) -> Name:
             if run == "sgdw":
                 changes["decay"] = "decoupled"
             rule = rule.variant(title=title(rule, changes), **changes) if changes else rule
-            return Name(rule, tuple(sorted(rest - PLAIN)))
+            return Name(rule, tuple(sorted(rest - PLAIN - ALONE)))
     return Name()
 
 
@@ -149,10 +168,23 @@ def denies(name: str, named: Rule, behaves: Rule) -> bool:
 
     AdamW and SGDW decouple their decay, and add none to the gradient; Nesterov looks ahead.
     """
-    ahead = behaves.defaults.get("nesterov") or behaves.family in ("sutskever", "chainer_nag", "two_points")
-    if not ahead and named.defaults.get("nesterov"):
+    if not looks_ahead(behaves) and named.defaults.get("nesterov"):
         return True
     return behaves.defaults.get("decay") == "l2" and any(w in name.lower() for w in ("adamw", "sgdw"))
+
+
+def looks_ahead(rule: Rule) -> bool:
+    """Whether it is a form of Nesterov's momentum."""
+    return bool(rule.defaults.get("nesterov")) or rule.family in ("sutskever", "chainer_nag", "two_points")
+
+
+def asked_for(rule: Rule) -> str:
+    """The options of the command that hold a class to a rule; "" if there are none for a form of it."""
+    usual = RULES[rule.family].defaults if rule.family in RULES else {}
+    changed = {k for k, v in rule.defaults.items() if usual.get(k) != v}
+    if not usual or changed - {"decay"}:
+        return ""
+    return f"--rule {rule.family}" + (f" --decay {rule.defaults['decay']}" if changed else "")
 
 
 def _with_frameworks(parts: list[str]) -> list[str]:

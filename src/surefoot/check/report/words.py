@@ -74,7 +74,14 @@ def summary(report: Report) -> str:
     told = sum(v.failed and not echoes(v) for v in report.verdicts)
     if told < n[FAILED]:
         said[FAILED] += f" ({told} told below, the others show the same)"
-    return f"{', '.join(said.values()) or 'nothing examined'} ({report.seconds:.1f} s)"
+    aside = "; the arithmetic was not judged" if _unjudged(report) else ""
+    return f"{', '.join(said.values()) or 'nothing examined'}{aside} ({report.seconds:.1f} s)"
+
+
+def _unjudged(report: Report) -> bool:
+    """Whether the arithmetic was to be examined, and was held against no rule."""
+    found = groups(report).get("arithmetic", [])
+    return report.examined and bool(found) and all(v.outcome == NOT_APPLICABLE for v in found)
 
 
 def echoes(verdict: Verdict) -> bool:
