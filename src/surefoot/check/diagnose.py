@@ -11,6 +11,7 @@ from typing import Any
 from surefoot.check.bookkeeping import misread
 from surefoot.check.claim import Claim
 from surefoot.check.mistakes import mistakes_in
+from surefoot.check.naming import looks_ahead
 from surefoot.check.protocol import Options
 from surefoot.check.rounding import ROUGHLY, by_ulps, in_float32
 from surefoot.check.variants import conventions
@@ -24,6 +25,7 @@ __all__ = ["Diagnosis", "diagnose", "hint", "why_it_raises"]
 
 # who speaks of these speaks of momentum
 NEEDS_MOMENTUM = ("momentum", "buffer", "dampening", "nesterov")
+COUPLED = "weight decay is added to the gradient, as L2; decoupled, w shrinks by γλ apart from the gradient"
 NO_LOOK_AHEAD = "Nesterov's look-ahead is missing: this is momentum without it"
 
 
@@ -196,11 +198,16 @@ def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
         slots = {theirs: ours for theirs, ours in claim.slots.items() if ours in has}
         return dataclasses.replace(claim, rule=rule, slots=slots)
 
-    if claim.rule.defaults.get("nesterov") and claim.words.option("nesterov") is None:
+    ahead = claim.rule.defaults.get("nesterov") and claim.words.option("nesterov") is None
+    if ahead:
         yield NO_LOOK_AHEAD, suspect(claim.rule.variant(nesterov=False)), False
+    if claim.rule.defaults.get("decay") == "decoupled":
+        yield COUPLED, suspect(claim.rule.variant(decay="l2")), False
     for rule in conventions(claim.words):
-        if rule.name != claim.rule.name:
-            yield rule.title, suspect(rule), True
+        if rule.name != claim.rule.name and not (ahead and looks_ahead(rule)):
+            # what denies its name is no convention
+            says = f"it does not look ahead: this is {rule.title}" if ahead else rule.title
+            yield says, suspect(rule), not ahead
     for rule in mistakes_in(claim.rule):
         # with what the claimed rule has fixed: numbers in the code, Nesterov
         yield str(rule.mistake), suspect(rule.with_defaults_of(claim.rule)), False

@@ -45,9 +45,9 @@ def _of(x: int, y: int) -> Fraction:
     return Fraction(x, y)
 
 
-# What is tried are powers of two or 1 minus one: short runs are exact. 1−μ ≠ μ and 1−τ ≠ μ, so that none
-# stands for another. ε is large, since a usual one hides bugs; where it is a lower bound, a small one never
-# binds. The order is the one in which the contract switches options on together.
+# What is tried are powers of two or 1 minus one: short runs are exact. 1−μ ≠ μ, 1−β ≠ β and 1−τ ≠ μ, so that
+# none stands for another. ε is large, since a usual one hides bugs; where it is a lower bound, a small one
+# never binds. The order is the one in which the contract switches options on together.
 KNOWN: Mapping[str, Known] = {
     "lr": Known(
         LR, (_of(1, 4), _of(1, 8)), (0.125, 0.0625), wrong=(-1.0,), always=True,
@@ -68,16 +68,16 @@ KNOWN: Mapping[str, Known] = {
     "nesterov": Known(False, (True, True), (True,), synonyms=("use_nesterov",)),
     "maximize": Known(False, (True, True), (True,)),
     "betas": Known(
-        (0.9, 0.999), ((_of(1, 2), _of(3, 4)), (_of(3, 4), _of(7, 8))), ((0.5, 0.75), (0.75, 0.5)),
+        (0.9, 0.999), ((_of(3, 4), _of(7, 8)), (_of(1, 2), _of(3, 4))), ((0.5, 0.75), (0.75, 0.5)),
         wrong=((1.5, 0.75), (0.5, -0.25)), always=True,
     ),
     "beta1": Known(
-        0.9, (_of(1, 2), _of(3, 4)), in_code=(0.9, 0.5, 0.95), always=True,
+        0.9, (_of(3, 4), _of(1, 2)), in_code=(0.9, 0.5, 0.95), always=True,
         synonyms=("beta_1", "b1"),  # in Keras; in optax
         meant=("b1", "beta_1", "rho1", "mu", "momentum", "beta"),
     ),
     "beta2": Known(
-        0.999, (_of(3, 4), _of(7, 8)), in_code=(0.999, 0.98, 0.99, 0.95, 0.9), always=True,
+        0.999, (_of(7, 8), _of(3, 4)), in_code=(0.999, 0.98, 0.99, 0.95, 0.9), always=True,
         synonyms=("beta_2", "b2"),
         meant=("b2", "beta_2", "rho2", "rho", "nu", "decay", "gamma"),
     ),

@@ -31,6 +31,15 @@ MENDS = {
     OR_DEFAULT: "Take 0 as the number that it is; a default is for None.",
     KEPT: "Begin with empty lists in each group, or step all lists once, after the last.",
     GOES_ON: "Go on with the next group: continue, where it now returns.",
+    "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
+    "both means are one tensor": "Make two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
+    "weight decay is added to the gradient": (
+        "Leave weight_decay out of the gradient, and shrink w by itself: p.mul_(1 - lr * weight_decay)."
+    ),
+    "it does not look ahead": (
+        "Step by g + momentum·buffer. A velocity from before the step must be a copy, v.clone(): v itself is "
+        "changed in place."
+    ),
     f"{ROUGHLY[1:]}.": "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is.",
 }
 MEND_SKIPS = "Make the step whatever lr is: what the state gathers meanwhile counts when lr is no longer 0."

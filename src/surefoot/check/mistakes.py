@@ -1,8 +1,8 @@
 """Known mistakes in a formula: rules with one thing wrong.
 
-Each row is PyTorch's SGD (here), Adam, RMSprop or Lion (in mistakes_adaptive.py), with one of its parts
-replaced. So a failure gets its diagnosis: the mistake that reproduces what came, to the last bit, is most
-likely the one made.
+Each row is PyTorch's SGD (here), Adam (in mistakes_adam.py) or one of its kin (in mistakes_adaptive.py), with
+one of its parts replaced. So a failure gets its diagnosis: the mistake that reproduces what came, to the last
+bit, is most likely the one made.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from surefoot.check.mistaken_means import UPHILL
+from surefoot.check.mistakes_adam import ADAM_MISTAKES
 from surefoot.check.mistakes_adaptive import (
     ADAGRAD_MISTAKES,
-    ADAM_MISTAKES,
     ADAMAX_MISTAKES,
     LION_MISTAKES,
     RMSPROP_MISTAKES,
-    UPHILL,
 )
 from surefoot.rules import RULES, Rule, Slot
 from surefoot.rules.hypers import hyper_for
