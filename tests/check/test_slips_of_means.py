@@ -221,3 +221,24 @@ def test_what_denies_its_name_is_told_a_fault_and_no_convention(base, said, mend
     assert verdict.diagnosis.startswith(said)
     assert "another convention" not in verdict.diagnosis
     assert verdict.mend.startswith(mend)
+
+
+class Late(Adam):
+    """Its count is raised after it is used: 1 − β⁰ is 0."""
+
+    def corrected(self, s, b1, b2, t):
+        return Adam.corrected(self, s, b1, b2, t - 1)
+
+
+class Unwritten(Adam):
+    def start(self, s, p):
+        s |= {"t": 0, "m": torch.empty_like(p), "v": torch.empty_like(p)}
+
+
+def test_nan_that_a_step_makes_is_told_from_memory_that_nobody_wrote():
+    made = judged(Late, "Adam", {})
+    assert made.diagnosis.startswith("What came is NaN at a first step, as 0/0 makes it.")
+    assert "torch.empty" not in made.repro
+    read = judged(Unwritten, "Adam", {})
+    assert "it reads memory made by torch.empty" in read.diagnosis
+    assert "torch.empty makes NaN" in read.repro

@@ -191,7 +191,7 @@ class _Answerer:
         from surefoot.trace.plain import script_from_plain, trace_to_plain
 
         script = script_from_plain(q["script"])
-        return trace_to_plain(self.patient.record(script, _tuples(q["options"]), q["dtype"]))
+        return trace_to_plain(self.patient.record(script, _tuples(q["options"]), q["dtype"], ones=q["ones"]))
 
 
 def _tuples(value: Any) -> Any:

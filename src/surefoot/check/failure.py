@@ -18,6 +18,7 @@ from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.check.wrong import Fault, Wrong, fault_in
 from surefoot.errors import InputError
 from surefoot.trace import Mismatch, Script
+from surefoot.trace.values import elements
 
 __all__ = ["by_reuse", "tell_death", "tell_failure"]
 
@@ -32,6 +33,11 @@ NOT_REPEATABLE = (
 READ_UNWRITTEN = (
     "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
     "memory made by torch.empty or empty_like before anything was written into it."
+)
+NAN = "What came is NaN, which step() makes itself: by 0/0, or by the root of a negative number, say."
+NAN_AT_FIRST = (
+    "What came is NaN at a first step, as 0/0 makes it. With t = 0 a bias correction 1 − βᵗ is 0: raise t "
+    "before it is used."
 )
 KEEPS_LR = (
     "Schedulers write group['lr']; by this rule each gradient keeps in the velocity the lr of its own step."
@@ -73,6 +79,8 @@ def tell_failure(
     fault = again or found
     # of zeros, which the smallest script may have put in, NaN is soon made: it must have been there before
     unwritten = _is_nan(found) and _is_nan(fault)
+    if unwritten and again is not None and isinstance(fault, Mismatch) and _makes_nan(recorder, shown):
+        unwritten, said = False, said or _of_nan(claim, fault)
     matter = wording.options_that_matter(smallest, recorder.off)
     if diagnosis is not None and shown.trace is not None:
         said = diagnosis.told(shown.trace, matter) or said
@@ -165,6 +173,18 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
 
 def _is_nan(fault: Fault) -> bool:
     return isinstance(fault, Mismatch) and math.isnan(fault.got) and not math.isnan(fault.expected)
+
+
+def _makes_nan(recorder: Recorder, shown: Recording) -> bool:
+    """Whether what is NaN is so, too, where torch.empty makes ones."""
+    trace = recorder.play(shown.script, shown.dtype, ones=True).trace
+    return trace is not None and any(x != x for m in trace.steps for v in m.w.values() for x in elements(v))
+
+
+def _of_nan(claim: Claim, fault: Mismatch) -> str:
+    """What may have made NaN."""
+    counts = any(slot.name == "step" for slot in claim.rule.slots)
+    return NAN_AT_FIRST if counts and fault.step == 1 else NAN
 
 
 def _reproduction(

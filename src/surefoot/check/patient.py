@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import surefoot
 from surefoot.check.contract.clauses import CLAUSES
@@ -92,14 +93,17 @@ class Here:
             hasattr(opt, "param_groups") or not isinstance(opt, torch.optim.Optimizer)
         )
 
-    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+    def record(
+        self, script: Script, options: Options | None = None, dtype: str = "float64", *, ones: bool = False
+    ) -> Trace:
         """Play a script; see `Patient.record`."""
         from surefoot.trace import OptimizerRaised, record
 
         if len(script.groups) > 1 and not self.grouped:
             raise Raised("AttributeError", "it has no param_groups", action="construction")
         try:
-            with _kept():
+            empty = _Ones() if ones else contextlib.nullcontext()  # type: ignore[no-untyped-call]
+            with _kept("default" if ones else "warn"), empty:
                 made, name, keys = self.make(options or {}), self.signature.name, self.signature.keys
                 return record(script, made, dtype=dtype, label=name, keys=keys, caught=self.caught)
         except OptimizerRaised as error:
@@ -130,6 +134,14 @@ def _kept(mode: str = "warn") -> Iterator[None]:
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+
+
+class _Ones(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """torch.empty makes ones."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        return made.fill_(1) if func.overloadpacket.__name__.startswith(("empty", "new_empty")) else made
 
 
 class _Refused(Exception):

@@ -156,8 +156,12 @@ class Patient(Protocol):
     def hurried(self, seconds: float) -> AbstractContextManager[None]:
         """Allow less time for an answer, for a while."""
 
-    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+    def record(
+        self, script: Script, options: Options | None = None, dtype: str = "float64", *, ones: bool = False
+    ) -> Trace:
         """Play a script; the groups' own options win over `options`, and those over the given ones.
+
+        Meanwhile torch.empty makes NaN; or `ones`, by which it is told apart from what makes NaN itself.
 
         Raises:
             Raised: the optimizer raised an exception; it says which, and where.

@@ -224,10 +224,12 @@ class Recorder:
     def _shaped(self, script: Script) -> Script:
         return script.map(_column) if self.matrices else script
 
-    def play(self, script: Script, dtype: str, options: dict[str, Any] | None = None) -> Recording:
-        """Play one script."""
+    def play(
+        self, script: Script, dtype: str, options: dict[str, Any] | None = None, *, ones: bool = False
+    ) -> Recording:
+        """Play one script; `ones`: as in `Patient.record`."""
         try:
-            outcome: Trace | Raised | Died = self.patient.record(script, self.beside, dtype)
+            outcome: Trace | Raised | Died = self.patient.record(script, self.beside, dtype, ones=ones)
         except (Raised, Died) as error:
             outcome = error
         except MemoryError:  # in this process

@@ -94,11 +94,14 @@ class Sandbox:
         answer: Answer = self._ask(seconds, ask="observe", probe=probe, case=case, options=options)
         return answer
 
-    def record(self, script: Script, options: Options | None = None, dtype: str = "float64") -> Trace:
+    def record(
+        self, script: Script, options: Options | None = None, dtype: str = "float64", *, ones: bool = False
+    ) -> Trace:
         """Play a script over there; see `Patient.record`."""
         from surefoot.trace.plain import script_to_plain, trace_from_plain
 
-        plain = self._ask(ask="record", script=script_to_plain(script), options=options or {}, dtype=dtype)
+        played = script_to_plain(script)
+        plain = self._ask(ask="record", script=played, options=options or {}, dtype=dtype, ones=ones)
         return trace_from_plain(plain, script)
 
     @contextlib.contextmanager
