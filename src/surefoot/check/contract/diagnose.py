@@ -10,7 +10,12 @@ from typing import Any
 from surefoot.check.contract.older import LATER
 from surefoot.check.protocol import Options
 
-__all__ = ["diagnose"]
+__all__ = ["CAST", "diagnose"]
+
+CAST = (
+    "torch's load_state_dict casts state tensors to the dtype of their parameter, and step() mixes one with "
+    "a tensor of another."
+)
 
 # None that is taken for no tensor: an argument left out, in torch's list of all; what should be a number
 _NO_TENSOR = re.compile(r"\w+=NoneType|must be (real n|N)umber, not NoneType")
@@ -122,12 +127,13 @@ def _loaded(what: str, expected: Any, got: Any, options: Options) -> str:
     """What a method of its own has made of what was saved."""
     if not what.startswith("the groups' options"):
         return ""
-    places = [f"group {n}'s" for n in range(len(expected[0]))]
-    places += (
+    places = (
         [f"state[p] of parameter {n}:" for n in range(len(expected) - 1)] if expected[2:] else ["state[p]:"]
     )
-    for place, a, b in zip(places, [*expected[0], *expected[1:]], [*got[0], *got[1:]], strict=False):
-        for key in sorted({*a, *b}, key=str):
+    places += [f"group {n}'s" for n in range(len(expected[0]))]
+    for place, a, b in zip(places, [*expected[1:], *expected[0]], [*got[1:], *got[0]], strict=False):
+        # initial_lr is a scheduler's: of all that is lost it says least
+        for key in sorted({*a, *b}, key=lambda key: (key == "initial_lr", str(key))):
             if a.get(key) == b.get(key):
                 continue
             what = f"{place} {key}"
@@ -141,9 +147,13 @@ def _loaded(what: str, expected: Any, got: Any, options: Options) -> str:
     return ""
 
 
-def _checkpoint_file(what: str, expected: Any, got: Any, options: Options) -> str:
+def _checkpoint_file(what: str, *_: Any) -> str:
     found = re.search(r"Unsupported global: GLOBAL (\S+)", what)
-    return f"The state_dict holds an object of {found[1]}." if found else ""
+    return f"The state_dict holds an object of {found[1]}." if found else _load_dtype(what, *_)
+
+
+def _load_dtype(what: str, *_: Any) -> str:
+    return CAST if re.search("(expected|same) dtype", what) else ""
 
 
 def _distributed_checkpoint(what: str, expected: Any, got: Any, options: Options) -> str:
@@ -151,6 +161,8 @@ def _distributed_checkpoint(what: str, expected: Any, got: Any, options: Options
         return f"Its state_dict holds an object of {found[1]}, which torch.distributed refuses."
     if found := re.search(r"KeyError: 'param_groups\.\d+\.(\w+)'", what):
         return f"group[{found[1]!r}] is not there before the first steps; put it there in __init__."
+    if found := re.fullmatch(r"KeyError: '(state|param_groups)'", what):
+        return f"Its own state_dict() has no {found[1]!r}, which torch's always has."
     if found := re.fullmatch(r"KeyError: '(\w+)'", what):
         return (
             f"torch leaves {found[1]!r} behind: it takes tensors, numbers, strings of a parameter or a group."
@@ -222,6 +234,7 @@ _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
     "goes-back": _loaded,
     "older-checkpoint": _older_checkpoint,
     "checkpoint-file": _checkpoint_file,
+    "load-dtype": _load_dtype,
     "distributed-checkpoint": _distributed_checkpoint,
     "dtype-state": _state_overwritten,
     "no-gradient": _goes_on,

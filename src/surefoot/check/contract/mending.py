@@ -7,7 +7,7 @@ from typing import Any
 
 from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
-from surefoot.check.contract.diagnose import diagnose
+from surefoot.check.contract.diagnose import CAST, diagnose
 from surefoot.check.contract.facts import UNREADY
 from surefoot.check.contract.faults import COMPANY, MIXED_UP
 from surefoot.check.contract.judge import Finding
@@ -30,6 +30,7 @@ LOST = (
     "self.{} is lost: torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone. Keep "
     "options in the group, and what changes in self.state[p]; or define __getstate__."
 )
+LEFT_TO_TORCH = "Leave state_dict() and load_state_dict() to torch: all state and all groups are in them."
 BY_PLACE = (
     "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
     "under the parameter itself, self.state[p], not in a list by its position."
@@ -66,7 +67,7 @@ def advice(
     mend = _of_failure(id, note, fault == MIXED_UP)
     if fault == COMPANY:
         diagnosis, mend = diagnosis or COMPANY, CLAUSES["company"].mend
-    if id == "checkpoint-file" and not finding.raised:  # it is read, and the run goes on otherwise
+    if id == "checkpoint-file" and (not finding.raised or diagnosis == CAST):  # it is read, but not gone on
         why = CLAUSES["resume"].why
     if id == "steps" and finding.raised and finding.raised["action"] == "construction":
         why, diagnosis, mend = UNMADE, NOT_MADE, of_constructor(note) or MEND_UNMADE
@@ -149,6 +150,8 @@ def _of_failure(id: str, what: str, mixed_up: bool) -> str:
         return BY_PLACE
     if id == "checkpoint-file" and what.startswith("w after"):  # it was read, but says too little
         return CLAUSES["resume"].mend
+    if id == "distributed-checkpoint" and what in ("KeyError: 'state'", "KeyError: 'param_groups'"):
+        return LEFT_TO_TORCH
     if id == "distributed-checkpoint" and "unexpected keyword argument 'state_dict'" in what:
         return "torch's distributed code gives it by its name: def load_state_dict(self, state_dict)."
     if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into

@@ -13,6 +13,10 @@ from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import buffer_dtypes, options, run, state, state_dtypes, weight
 
 RESUME = "Keep every tensor of the run in self.state[p], and every number in self.state[p] or in the group."
+MEND_CAST = (
+    "Cast where they meet in step(), as by m.to(torch.float32); or keep the dtype by a load_state_dict of "
+    "your own."
+)
 AS_SAVED = (
     "Let load_state_dict() and __setstate__ put back what was saved, parameter by parameter and group by "
     "group; what a checkpoint lacks is filled in by setdefault."
@@ -97,6 +101,7 @@ def state_in_state(make: Make) -> Claims:
     "a checkpoint file can be read with weights_only",
     why="torch.load refuses anything but tensors and plain values, since a pickle can run code.",
     mend="Keep tensors, numbers, strings, lists and dicts in the state; no objects of your own.",
+    mends=dict.fromkeys(("expected dtype", "same dtype"), MEND_CAST),
     over="singles",
     cases=[{"dtype": "float32"}, {"dtype": "bfloat16"}],  # beside which a state in float32 may be kept
     needs=["repeatable"],
@@ -167,6 +172,7 @@ def loaded_apart(make: Make) -> Claims:
     mends={
         "loaded for bfloat16": "Call the count 'step', which torch does not cast, or keep a number: "
         "bfloat16 counts to 256.",
+        **dict.fromkeys(("expected dtype", "same dtype"), MEND_CAST),
     },
     over="rich",
     cases=[{"dtype": "float64"}, {"dtype": "bfloat16"}],
