@@ -16,12 +16,24 @@ from surefoot.check.claim import Claim
 from surefoot.rules.hypers import hyper_for
 from surefoot.trace import Group, Script, Set, Step
 
-__all__ = ["GOES_ON", "KEPT", "OR_DEFAULT", "SKIPS", "STILL", "misread", "with_shared_counts"]
+__all__ = [
+    "BY_COUNT",
+    "CUT_OFF",
+    "GOES_ON",
+    "KEPT",
+    "OR_DEFAULT",
+    "SKIPS",
+    "STILL",
+    "misread",
+    "with_shared_counts",
+]
 
 SKIPS = "steps with lr 0 are skipped whole, so that no state gathers their gradients"
 STILL = "parameters never change"
 OR_DEFAULT = "is 0, that of the constructor is taken"
 KEPT = "a list of them is not emptied"
+BY_COUNT = "the step is divided by how many parameters its group has"
+CUT_OFF = "the learning rate is cut off after"
 GOES_ON = "a group without gradients ends step()"
 Telling = Callable[[Script], "list[dict[str, int]]"]  # for each step, what each parameter is told
 
@@ -73,6 +85,9 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     yield SKIPS, twisted(twists.zero_lr_skipped)
     yield "each element of a gradient is clamped to [−1, 1]", twisted(twists.clamped)
     yield STILL, twisted(twists.still)
+    yield BY_COUNT, twisted(twists.shared_out)
+    for digits in (2, 3, 4):
+        yield f"{CUT_OFF} {digits} digits", twisted(partial(twists.cut_off, digits=digits))
 
 
 def with_shared_counts(claim: Claim) -> Iterator[Claim]:

@@ -11,7 +11,7 @@ from surefoot.check import wording
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, why_it_raises
 from surefoot.check.mends import NO_GRAD, keeps_lr, low_precision, mended
-from surefoot.check.protocol import Died, Raised
+from surefoot.check.protocol import MISFIT, Died, Raised
 from surefoot.check.recording import Recorder, Recording
 from surefoot.check.shrink import shrink
 from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
@@ -42,6 +42,8 @@ NAN_AT_FIRST = (
 KEEPS_LR = (
     "Schedulers write group['lr']; by this rule each gradient keeps in the velocity the lr of its own step."
 )
+SHARED = "Tensors of two parameters meet: what should be each one's own, as a buffer, is kept once for all."
+MEND_SHARED = "Keep each parameter's state under the parameter itself: self.state[p]."
 RAISES = "An exception in the middle of step() leaves some parameters moved, and others not."
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
@@ -135,14 +137,16 @@ def _parted(clause: Clause, claim: Claim, script: Script, fault: Mismatch, dtype
 def _raised(fault: Raised, script: Script) -> dict[str, Any]:
     """What a Verdict says of an exception."""
     words, cause, advice = NO_GRAD
-    of_grad = words in fault.said
+    known = words in fault.said
+    if MISFIT.search(fault.said) and len(script.names) > 1:
+        known, cause, advice = True, SHARED, MEND_SHARED
     return {
         "expected": "a step, without an exception",
         "got": f"{fault}\n{fault.line}".strip(),
         "where": f"{fault.action} {fault.step or ''}".strip(),
-        "diagnosis": cause if of_grad else why_it_raises(script),
+        "diagnosis": cause if known else why_it_raises(script),
         "why": RAISES,
-        "mend": advice if of_grad else "The traceback of the lines below ends where it raises.",
+        "mend": advice if known else "The traceback of the lines below ends where it raises.",
     }
 
 

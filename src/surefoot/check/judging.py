@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from surefoot.check.alone import BESIDE_OTHERS, beside_others
 from surefoot.check.claim import Claim
 from surefoot.check.diagnose import Diagnosis, diagnose, hint
 from surefoot.check.failure import by_reuse, tell_death, tell_failure
@@ -217,6 +218,8 @@ class Judgement:
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
+        if clause is PLAIN.clause and diagnosis is None and not said and beside_others(self.recorder, traces):
+            said = BESIDE_OTHERS
         if clause is PLAIN.clause and diagnosis is None and not said and self.left:
             said = (
                 f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from surefoot.check.bookkeeping import GOES_ON, KEPT, OR_DEFAULT, SKIPS, STILL
+from surefoot.check.bookkeeping import BY_COUNT, CUT_OFF, GOES_ON, KEPT, OR_DEFAULT, SKIPS, STILL
 from surefoot.check.rounding import ROUGHLY
 from surefoot.check.verdict import Clause
 from surefoot.rules import RULES, Rule
@@ -30,6 +30,8 @@ MENDS = {
     STILL: "p = p − … would make a new tensor, and leave the parameter as it was: write p.sub_(…) or p -= ….",
     OR_DEFAULT: "Take 0 as the number that it is; a default is for None.",
     KEPT: "Begin with empty lists in each group, or step all lists once, after the last.",
+    BY_COUNT: "Divide by nothing: a mean over examples is made by the loss, not over parameters by step().",
+    CUT_OFF: "Take group['lr'] as it is: int() and round() make 0 of a small one.",
     GOES_ON: "Go on with the next group: continue, where it now returns.",
     "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
     "both means are one tensor": "Make two: `m = v = torch.zeros_like(p)` gives one tensor two names.",

@@ -26,6 +26,7 @@ __all__ = [
     "IN_BACKWARD",
     "LR",
     "MATRICES_ONLY",
+    "MISFIT",
     "SAYS_SO",
     "Answer",
     "Died",
@@ -44,6 +45,11 @@ SAYS_SO = ("NotImplementedError", "RuntimeError", "ValueError", "AssertionError"
 MATRICES_ONLY = re.compile(
     r"\b(supports?|supported|only|requires?)\b.*(\dd\b|dim|matri|shape)|(\b\dd\b|\bdim|\bmatri).*\bonly\b",
     re.I,
+)
+
+# how torch says that shapes do not fit, as where a buffer is another parameter's
+MISFIT = re.compile(
+    r"must match the size of tensor|match the broadcast shape|shapes? .*cannot be|size mismatch"
 )
 
 DEFAULT_DTYPE = "torch.get_default_dtype()"  # among the names of what was replaced: it is another one

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Collection
+from fractions import Fraction
 from typing import Any
 
 from surefoot.check.protocol import Options
 from surefoot.trace import Script, Set, Step
-from surefoot.trace.values import elements, map_value
+from surefoot.trace.values import elements, exact, map_value
 
 __all__ = [
     "behind",
     "clamped",
+    "cut_off",
     "idle_ends",
     "lists_kept",
     "of_group",
+    "shared_out",
     "still",
     "zero_as_default",
     "zero_lr_skipped",
@@ -54,6 +57,35 @@ def zero_as_default(script: Script, option: str) -> Script:
         return {**given, option: usual} if given.get(option) == 0 else given
 
     return script.with_options(options).with_steps(lambda s: Step(s.gradients, tuple(map(filled, s.events))))
+
+
+def _rated(script: Script, change: Callable[[Any, int], Any]) -> Script:
+    """Each learning rate is what `change` makes of it, and of the index of its group."""
+    groups = [
+        dataclasses.replace(g, options={**g.options, "lr": change(g.options["lr"], i)})
+        if "lr" in g.options
+        else g
+        for i, g in enumerate(script.groups)
+    ]
+
+    def events(e: Any) -> list[Any]:
+        if not isinstance(e, Set) or e.option != "lr":
+            return [e]
+        return [Set("lr", change(e.value, i), i) for i in e.meant(len(groups))]
+
+    changed = script.with_steps(lambda s: Step(s.gradients, tuple(x for e in s.events for x in events(e))))
+    return dataclasses.replace(changed, groups=tuple(groups))
+
+
+def shared_out(script: Script) -> Script:
+    """A group's learning rate is divided by the number of its parameters."""
+    counts = [len(group.names) for group in script.groups]
+    return _rated(script, lambda lr, i: exact(lr) / counts[i])
+
+
+def cut_off(script: Script, digits: int) -> Script:
+    """A learning rate has so many digits after the point, and no more."""
+    return _rated(script, lambda lr, i: Fraction(int(lr * 10**digits), 10**digits))
 
 
 def lists_kept(script: Script) -> Script:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TypeAlias
 
 from surefoot.check.claim import Claim
-from surefoot.check.protocol import Raised
+from surefoot.check.protocol import MISFIT, Raised
 from surefoot.check.recording import Recording
 from surefoot.errors import InputError
 from surefoot.trace import Mismatch, Trace
@@ -64,7 +64,9 @@ class Wrong:
 
     @property
     def exceptions(self) -> list[str]:
-        said = (f"{f.kind}: {f.said}\n{f.line}" for _, f in self.faults if isinstance(f, Raised))
+        raised = (f for _, f in self.faults if isinstance(f, Raised))
+        # where shapes do not fit, which they are goes by the script
+        said = (f.kind if MISFIT.search(f.said) else f"{f.kind}: {f.said}\n{f.line}" for f in raised)
         return list(dict.fromkeys(said))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from surefoot.check.contract.older import LATER
-from surefoot.check.protocol import Options
+from surefoot.check.protocol import MISFIT, Options
 
 __all__ = ["CAST", "diagnose"]
 
@@ -44,6 +44,8 @@ def diagnose(id: str, what: str, expected: Any, got: Any, options: Options) -> s
         return "step(closure) returns the closure itself; write loss = closure()."
     if not found and "NoneType" in _NO_TENSOR.sub("", what):
         return "Something that is None, p.grad or a buffer before its first gradient, is taken for a tensor."
+    if not found and MISFIT.search(what):
+        return "Tensors of two shapes meet, as where one buffer, or one average, is kept for all parameters."
     return found
 
 
