@@ -255,6 +255,7 @@ def test_command_lists_its_clauses(capsys):
     [
         ([], "Name an optimizer"),
         (["mine.py"], "'mine.py' names no class; write file.py:Class or package.module:Class."),
+        (["mine.py"], "It has Fine"),
         (["nowhere.py:SGD"], "There is no file nowhere.py."),
         (["no.such.module:SGD"], "There is no module no.such.module"),
         (["mine.py:Find"], "Unknown class 'Find' in mine.py; did you mean 'Fine'?"),

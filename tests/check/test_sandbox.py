@@ -90,6 +90,12 @@ class Forges(torch.optim.SGD):
         print('{"answer": {"claims": []}, "patched": []}', flush=True)
         print("zero-grad passed")
 
+class ClosesStdout(torch.optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        import sys
+        sys.stdout.close()
+        super().zero_grad(set_to_none)
+
 class WritesIntoEveryPipe(torch.optim.SGD):
     def zero_grad(self, set_to_none=True):
         for fd in range(3, 64):
@@ -346,6 +352,10 @@ def test_what_is_printed_is_captured_and_told(patients, capfd):
     assert any(note.startswith("It printed") for note in report.notes)
 
 
+def test_who_closes_stdout_is_not_told_to_have_ended_its_process(patients):
+    assert examined("ClosesStdout", "zero-grad").ok
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -354,6 +364,14 @@ def test_what_is_printed_is_captured_and_told(patients, capfd):
         ("class E(Exception): __str__ = None\nraise E", "mine.py cannot be imported: E."),
         ("raise KeyboardInterrupt('x')", "cannot be imported: KeyboardInterrupt: x"),
         ("def SGD(:", "cannot be imported: SyntaxError"),
+        ("x = 1\nlist().zap()", "has no attribute 'zap'. Line 2: list().zap()"),
+        ("x = 1\nexit()", "It ends its process while it is imported, in line 2: exit();"),
+        ("x = input()", "It asks for input while it is imported, in line 1: x = input();"),
+        ("import torch\nSGD = torch.nn.Linear(1, 1)", "mine.py:SGD is of type Linear; it must be a class"),
+        (
+            "class SGD:\n    def __init__(self, lr=0.1): pass\n    def step(self): pass",
+            "mine.py:SGD takes lr=0.1 first, and no parameters: write __init__(self, params, lr=0.1).",
+        ),
         ("import nonsense", "No module named 'nonsense'"),
         ("x = 1", "There is no optimizer 'SGD' in mine.py"),
         ("SGD = 3", "it must be a class"),

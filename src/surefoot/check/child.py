@@ -137,7 +137,8 @@ def work(questions: int, output: int, order: dict[str, Any]) -> None:
             question = json.loads(line)
             answer = answerer.answer(question)
             signal.alarm(0)
-            sys.stdout.flush()
+            with contextlib.suppress(AttributeError, ValueError):  # an optimizer may have closed it
+                sys.stdout.flush()
             connection.sendall(json.dumps({**answer, "id": question["id"]}).encode() + b"\n")
 
 

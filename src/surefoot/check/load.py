@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,16 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     return Subject(made, describe(made, from_line(where, module.__name__, name), name))
 
 
+def _found_in(where: str) -> str:
+    """Say which classes a file has, to one who named none."""
+    if not where.endswith(".py") or not Path(where).is_file():
+        return ""
+    with contextlib.suppress(InputError):
+        if names := sorted(_offered(_module(where), where)):
+            return f" It has {', '.join(names)}; --all checks every one."
+    return ""
+
+
 def function(subject: str) -> Callable[[], Any]:
     """Find a function that a user names: `file.py:function` or `package.module:function`.
 
@@ -85,7 +97,8 @@ def _nameless(subject: str, kind: str, word: str, example: str) -> InputError:
             f"{subject!r} says no file or module; write file.py:{subject} or package.module:{subject}, as"
             f" {example}."
         )
-    return InputError(f"{subject!r} names no {kind}; write file.py:{word} or package.module:{word}.")
+    found = _found_in(subject) if kind == "class" else ""
+    return InputError(f"{subject!r} names no {kind}; write file.py:{word} or package.module:{word}.{found}")
 
 
 def _functions(module: ModuleType) -> list[str]:
@@ -102,7 +115,9 @@ def _refuse(made: Any, subject: str) -> None:
             f" is worked out by `surefoot explain {subject} …`, and `surefoot check FILE.py:CLASS --rule"
             f" {subject}` holds an optimizer to it."
         )
-    if not callable(made) or (hasattr(made, "param_groups") and not inspect.isclass(made)):
+    # an optimizer that is made already, or a model, which can be called
+    made_already = not inspect.isclass(made) and (hasattr(made, "param_groups") or hasattr(made, "forward"))
+    if not callable(made) or made_already:
         raise InputError(
             f"{type(made).__name__ if len(subject.splitlines()) > 1 else subject} is of type"
             f" {type(made).__name__}; "
@@ -112,6 +127,20 @@ def _refuse(made: Any, subject: str) -> None:
         raise InputError(f"{subject} is no optimizer: the class has no step().")
     if inspect.isclass(made) and (why := _without_step(made)):
         raise InputError(f"{subject} has no step() of its own: {why}")
+    if inspect.isclass(made) and (first := _number_first(made)):
+        raise InputError(
+            f"{subject} takes {first} first, and no parameters: write __init__(self, params, {first})."
+        )
+
+
+def _number_first(made: type) -> str:
+    """The first argument of a constructor, where it has a number as its default, as parameters have none."""
+    try:
+        first = next(iter(inspect.signature(made).parameters.values()), None)
+    except (TypeError, ValueError):
+        return ""
+    default = first.default if first is not None else None
+    return str(first) if isinstance(default, (int, float)) and not isinstance(default, bool) else ""
 
 
 def _is_rule(made: Any) -> bool:
@@ -190,4 +219,21 @@ def _module(where: str) -> Any:
             ) from error
         raise InputError(f"{where} cannot be imported: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise InputError(f"{where} cannot be imported: {headline(error)}.") from error
+        raise InputError(
+            f"{where} cannot be imported: {headline(error)}.{_raised_at(where, error)}"
+        ) from error
+
+
+def _raised_at(where: str, error: BaseException) -> str:
+    """Say which line of a file raised while it was imported; a SyntaxError says so itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if where.endswith(".py") and Path(f.filename).resolve() == Path(where).resolve()]
+    if not own or isinstance(error, SyntaxError):
+        return ""
+    line = f"line {own[-1].lineno}: {own[-1].line}"
+    guard = 'a file that is checked has that under `if __name__ == "__main__":`.'
+    if isinstance(error, SystemExit):
+        return f" It ends its process while it is imported, in {line}; {guard}"
+    if isinstance(error, EOFError) and "input(" in (own[-1].line or ""):
+        return f" It asks for input while it is imported, in {line}; {guard}"
+    return f" L{line[1:]}"
