@@ -175,6 +175,12 @@ def test_a_slip_is_called_by_its_name(base, said, slip):
     assert verdict.diagnosis.startswith(said)
 
 
+def test_what_a_name_says_is_no_slip():
+    clamped = ADAMS["The root is held at ε"]
+    assert judged(Adam, "AdamMueller", clamped).outcome == FAILED
+    assert judged(Adam, "AdamClamped", clamped).outcome == "not applicable"
+
+
 @pytest.mark.parametrize("base", [Adam, RMSprop, Adagrad])
 def test_without_a_slip_nothing_is_said(base):
     assert judged(base, base.__name__, {}).outcome == "passed"

@@ -145,7 +145,8 @@ def _claimed(e: _Evidence) -> Guess | None:
     if e.sure:
         by_design = "" if e.whole or not e.plain else BY_DESIGN
         return Guess(e.named, f"{e.named.title}, by {e.by} and options.{by_design}")
-    if OTHERWISE.isdisjoint(e.rest) and any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
+    meant = not OTHERWISE.isdisjoint(e.rest) or another_method(e.signature.name)
+    if not meant and any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
         return Guess(e.named, f"{e.named.title}, by {e.by}, and since with a known mistake it is that.")
     return None
 

@@ -10,9 +10,10 @@ __all__ = ["another_method", "words_of"]
 _METHODS = (
     "cautious schedulefree schedfree lookahead lion adan lars lamb sam asam gsam swa averaged averaging "
     "prodigy dadapt dadaptation adaptive adapted hypergradient sign signum qh qhm quasi aggmo "
-    "aggregated norm normed normalized normalised clip clipped clipping gc central centralized centralised "
-    "centralization quantized quantised private noisy noise langevin sgld svrg saga sarah storm mars "
-    "natural proximal prox dual mirror trust cyclic cyclical cosine warmup warm restart restarts "
+    "aggregated norm normed normalized normalised clip clipped clipping clamp clamped gc "
+    "central centralized centralised centralization quantized quantised private noisy noise langevin "
+    "sgld svrg saga sarah storm mars natural proximal prox dual mirror trust cyclic cyclical cosine "
+    "warmup warm restart restarts "
     "schedule scheduled demon yogi belief tiger muon shampoo soap kfac grokfast orthogonal "
     "orthogonalized fedprox perturbed entropy elastic corrected stable sparse lowrank galore masked "
     "annealed projected spectral adagrad"

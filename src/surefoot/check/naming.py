@@ -76,22 +76,9 @@ PLAIN = {
 }
 # the same where they stand alone: Newton is not new
 ALONE = {
-    *(
-        "hw",
-        "ex",
-        "exam",
-        "task",
-        "problem",
-        "question",
-        "answer",
-        "week",
-        "lab",
-        "class",
-        "course",
-        "lesson",
-    ),
-    *("new", "old", "test", "final", "draft", "attempt", "sol", "part", "step", "version", "group", "team"),
-    *("ok", "good", "right", "wrong", "bad", "broken", "buggy", "bug", "fixed", "the", "a", "opt"),
+    *("hw", "ex", "exam", "task", "problem", "question", "answer", "week", "lab", "class", "course", "sol"),
+    *("new", "old", "test", "final", "draft", "attempt", "version", "team", "the", "opt"),
+    *("ok", "good", "right", "wrong", "bad", "broken", "buggy", "bug"),
 }
 
 
