@@ -218,13 +218,14 @@ class Judgement:
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
-        if clause is PLAIN.clause and diagnosis is None and not said and beside_others(self.recorder, traces):
-            said = BESIDE_OTHERS
-        if clause is PLAIN.clause and diagnosis is None and not said and self.left:
-            said = (
-                f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"
-                " them values with which they do nothing, by --option, and the rest is judged."
-            )
+        if clause is PLAIN.clause and diagnosis is None and not said:
+            if self.left:
+                said = (
+                    f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"
+                    " them values with which they do nothing, by --option, and the rest is judged."
+                )
+            elif beside_others(self.recorder, traces):
+                said = BESIDE_OTHERS
         verdict = tell_failure(self.recorder, clause, claim, wrong, diagnosis, said)
         if diagnosis is not None and diagnosis.says.casefold() in verdict.diagnosis.casefold():
             if self.fault is None:

@@ -252,7 +252,7 @@ def test_without_cuda_there_is_nothing_to_capture():
 
 
 def test_a_run_with_the_captured_step_is_resumed_bit_for_bit(device, replays, monkeypatch, tmp_path):
-    monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
+    monkeypatch.setattr(painter, "begun", lambda name, records, folder: bytes)
     if device.type == "cpu":  # what choose does on a GPU
         monkeypatch.setattr(
             training, "choose", lambda mode, job, batch, **_: (graph.captured(job, batch), "on")

@@ -25,7 +25,7 @@ EPOCHS, STEPS = 2, 8  # the last batch of an epoch is a short one
 
 @pytest.fixture(autouse=True)
 def _no_picture(monkeypatch):
-    monkeypatch.setattr(painter, "begun", lambda name, records: bytes)
+    monkeypatch.setattr(painter, "begun", lambda name, records, folder: bytes)
 
 
 def run(job, out, compile="on", stop=0, progress=False, **options):

@@ -87,7 +87,7 @@ def metrics(out: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Job:
     monkeypatch.setattr(
-        painter, "begun", lambda name, records: bytes
+        painter, "begun", lambda name, records, folder: bytes
     )  # drawing takes longer than all else here
     return Job()
 
