@@ -261,3 +261,24 @@ def test_the_first_evaluations_are_made_by_what_was_faster(
     pace = sharable.evaluations(model, rows, Objective.of(None, y), 2)
     assert pace is not None
     assert pace.take(torch.get_num_threads) == count
+
+
+def test_a_mean_over_many_outputs_is_not_shared() -> None:
+    wide = torch.zeros(1000, 64), torch.zeros(1000, 64)
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    few, many = (feed(wide, rows, device=torch.device("cpu")) for rows in (500, 1000))
+    objective = Objective.of(None, wide[1])
+    assert sharable.evaluations(model, few, objective, 2) is not None
+    assert sharable.evaluations(model, many, objective, 2) is None  # 64,000 squares: their sum is shared
+
+
+def test_zeros_hide_no_order_of_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked(model: nn.Module, *_: Any) -> Tensor:
+        return model[-1].weight.sum() * torch.get_num_threads()  # 0 by any number, if the weights are
+
+    monkeypatch.setattr(sharable, "evaluate", looked)
+    model, (x, y) = _model(), _batch(40)
+    nn.init.zeros_(model[-1].weight)
+    rows = feed((x, y), 10, device=torch.device("cpu"))
+    assert sharable.evaluations(model, rows, Objective.of(None, y), 2) is None
+    assert not model[-1].weight.any()  # it was tried on a copy

@@ -68,7 +68,7 @@ KNOWN: Mapping[str, Known] = {
     "nesterov": Known(False, (True, True), (True,), synonyms=("use_nesterov",)),
     "maximize": Known(False, (True, True), (True,)),
     "betas": Known(
-        (0.9, 0.999), ((_of(5, 8), _of(7, 8)), (_of(1, 2), _of(3, 4))), ((0.5, 0.75), (0.75, 0.5)),
+        (0.9, 0.999), ((_of(3, 4), _of(5, 8)), (_of(1, 2), _of(3, 4))), ((0.5, 0.75), (0.75, 0.5)),
         wrong=((1.5, 0.75), (0.5, -0.25)), always=True,
     ),
     "beta1": Known(

@@ -221,8 +221,8 @@ class Judgement:
         if clause is PLAIN.clause and diagnosis is None and not said:
             if self.left:
                 said = (
-                    f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing: give"
-                    " them values with which they do nothing, by --option, and the rest is judged."
+                    f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing:"
+                    " give them values with which they do nothing, by --option, and the rest is judged."
                 )
             elif beside_others(self.recorder, traces):
                 said = BESIDE_OTHERS
