@@ -11,6 +11,7 @@ import torch
 from torch.nn import Parameter
 
 import surefoot
+from surefoot.optim.options import Options, with_lr
 
 
 @pytest.mark.parametrize(
@@ -415,3 +416,25 @@ def test_a_convention_that_is_mistyped_later_is_told() -> None:
     optimizer.param_groups[0]["convention"] = "Keras"
     with pytest.raises(ValueError, match=r"^Invalid convention: 'Keras'; it is one of torch, keras, ema$"):
         optimizer.step()
+
+
+def test_an_lr_that_becomes_a_tensor_later_is_differentiated_by() -> None:
+    w = Parameter(torch.tensor([2.0, 3.0]))
+    q = w.clone()
+    q.grad = torch.ones(2)
+    optimizer = surefoot.SGD([q], lr=0.1, differentiable=True)
+    optimizer.step()
+    lr = torch.tensor(0.1, requires_grad=True)
+    optimizer.param_groups[0]["lr"] = lr
+    for steps in (1, 2):
+        optimizer.step()
+        (slope,) = torch.autograd.grad(q.sum(), lr, retain_graph=True)
+        assert slope.item() == -2.0 * steps
+
+
+@pytest.mark.parametrize("options", [{"capturable": True}, {"differentiable": True}], ids=str)
+def test_an_lr_that_becomes_a_tensor_is_not_read_where_it_must_stay_one(options: dict[str, bool]) -> None:
+    last, lr = Options(lr=0.1, **options), torch.tensor(0.2)
+    assert with_lr(last, (lr, *last[1:]), {}) is None
+    plain = Options(lr=0.1)
+    assert with_lr(plain, (lr, *plain[1:]), {}) == Options(lr=lr.item())

@@ -111,6 +111,9 @@ def read(group: dict[str, Any]) -> tuple[Any, ...]:
 def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> Options | None:
     """The options with another lr, if that is a number and all that differs; else None.
 
+    A one-element tensor on the CPU is read out as a number, but not with `capturable` or `differentiable`:
+    these need the tensor itself.
+
     Args:
         o: the options until now.
         values: what `read` has found.
@@ -120,6 +123,8 @@ def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> 
     if type(o.lr) is not float or not all(map(is_, values[1:], o[1:])):
         return None
     if isinstance(lr, Tensor):
+        if o.capturable or o.differentiable:
+            return None
         tensor, lr = lr, read_out.get(id(lr))
         if lr is None and tensor.numel() == 1 and tensor.device.type == "cpu":
             lr = read_out[id(tensor)] = tensor.item()
