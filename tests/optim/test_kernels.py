@@ -339,6 +339,21 @@ def test_a_parameter_that_is_twice_is_stepped_twice(options: dict[str, Any], ker
         assert torch.equal(p, q), t
 
 
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate parameters")
+@pytest.mark.parametrize("options", TWICE, ids=str)
+def test_a_parameter_that_is_twice_is_stepped_twice_differentiably(options: dict[str, Any]) -> None:
+    a, b = torch.ones(5), torch.ones(5)
+    one = surefoot.SGD([a, a], lr=0.125, **options, differentiable=True)
+    other = surefoot.SGD([b, b], lr=0.125, **options)
+    for t in range(3):
+        a.grad, b.grad = torch.full((5,), 1.0 + t), torch.full((5,), 1.0 + t)
+        one.step()
+        other.step()
+        assert torch.equal(a, b), t
+    if options:
+        assert torch.equal(one.state[a]["momentum_buffer"], other.state[b]["momentum_buffer"])
+
+
 def test_a_group_alone_is_differentiable() -> None:
     lr = torch.tensor(0.5, requires_grad=True)
     a, b = torch.ones(2), torch.nn.Parameter(torch.ones(2))

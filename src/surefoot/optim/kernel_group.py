@@ -167,6 +167,8 @@ class KernelGroup:
     def step(self, call: Call, grad_scale: Tensor | None) -> None:
         """One call of the kernel, on gradients divided by `grad_scale` if there is one."""
         _, params, grads, entries, buffers, lost, o = call
+        if o.differentiable and buffers:  # a call before this one may have replaced one that is twice
+            buffers = list(map(_buffer, entries))
         if self.undampened:
             o = o._replace(dampening=0)  # torch's first buffer b = d, from a buffer of zeros
         if isinstance(o.lr, Tensor) or isinstance(o.weight_decay, Tensor):

@@ -217,7 +217,7 @@ def differentiable(
     params: Tensors, grads: Tensors, buffers: Tensors, lost: Tensors, o: Options
 ) -> list[Tensor]:
     """Do the same out of place, so that autograd can go back through the step; return the new buffers."""
-    assert not lost, "options.py refuses kahan with differentiable"
+    assert not lost, "refusals.py refuses kahan with differentiable"
     c, s, n = coefficients(o)
     new = []
     for p, g, b in zip(params, grads, buffers or repeat(None), strict=False):
