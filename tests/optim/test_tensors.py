@@ -247,3 +247,21 @@ def test_a_sparse_gradient_of_a_view_whatever_the_default_device() -> None:
     with torch.device("meta"):
         optimizer.step()
     assert w.tolist() == [-1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8], ids=str)
+@pytest.mark.parametrize("options", [{}, {"nesterov": True}, {"weight_decay": 1}], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_whole_numbers_are_stepped_as_by_torch(
+    transposed: bool, options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    ends = []
+    for make in (torch.optim.SGD, surefoot.SGD):
+        p, g = torch.arange(20, 28, dtype=dtype).view(4, 2), torch.ones(4, 2, dtype=dtype)
+        p, g = (p.t(), g.t()) if transposed else (p, g)
+        p.grad = g
+        optimizer = make([p], lr=1, momentum=1, **options)
+        for _ in range(2):
+            optimizer.step()
+        ends.append(p)
+    assert torch.equal(*ends)

@@ -82,7 +82,9 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
             raise RuntimeError(f"the {what} is on {t.device}, its parameter on {p.device}")
         why = _cannot_add(t.dtype, p.dtype)
         if t is not g:
-            why = why or _cannot_add(d, t.dtype) or "it has no arithmetic" * (t.dtype not in _DTYPES)
+            why = why or _cannot_add(d, t.dtype)
+            if not why and t.dtype not in _DTYPES:
+                why = f"torch has no arithmetic for {t.dtype}"
         if why:
             raise RuntimeError(
                 f"the {what} is of {t.dtype}, which does not fit its parameter of {p.dtype}: {why}"
@@ -98,7 +100,10 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
             )
 
 
-_DTYPES = (*SHORT, torch.float32, torch.float64, torch.complex32, torch.complex64, torch.complex128)
+_DTYPES = (
+    *SHORT, torch.float32, torch.float64, torch.complex32, torch.complex64, torch.complex128,
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+)  # fmt: skip
 
 
 def _cannot_add(dtype: torch.dtype, into: torch.dtype) -> str:
