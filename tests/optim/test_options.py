@@ -149,6 +149,69 @@ def test_an_optimizer_made_of_anothers_groups() -> None:
     assert len(optimizer.param_groups) == 3
 
 
+@pytest.mark.parametrize("idle", [{"nesterov": True}, {"dampening": 0.5}, {"convention": "ema"}], ids=str)
+def test_anothers_groups_are_taken_without_its_defaults(idle: dict[str, Any]) -> None:
+    """Its second group has inherited what does nothing there."""
+    w, v, u = (Parameter(torch.ones(2)) for _ in range(3))
+    optimizer = surefoot.SGD([{"params": [w]}, {"params": [v], "momentum": 0}], lr=0.5, momentum=0.5, **idle)
+    twin = surefoot.SGD(optimizer.param_groups)
+    twin.add_param_group({**optimizer.param_groups[1], "params": [u]})
+    name, value = next(iter(idle.items()))
+    assert [group[name] for group in twin.param_groups] == [value] * 3
+    for p in (w, v, u):
+        p.grad = torch.ones(2)
+    twin.step()
+    assert v.tolist() == u.tolist() == [0.5, 0.5]
+
+
+def test_torchs_groups_are_taken_without_its_defaults() -> None:
+    w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
+    groups: list[dict[str, Any]] = [{"params": [w]}, {"params": [v], "momentum": 0}]
+    theirs = torch.optim.SGD(groups, lr=0.5, momentum=0.5, nesterov=True)
+    assert [group["nesterov"] for group in surefoot.SGD(theirs.param_groups).param_groups] == [True, True]
+
+
+def test_nesterov_and_maximize_may_be_none_as_in_torch() -> None:
+    ends = []
+    for make in (torch.optim.SGD, surefoot.SGD):
+        p = Parameter(torch.ones(4))
+        optimizer = make([p], lr=0.5, momentum=0.5, nesterov=None, maximize=None)
+        for _ in range(3):
+            p.grad = torch.ones(4)
+            optimizer.step()
+            optimizer.param_groups[0].update(nesterov=None, maximize=None)
+        ends.append(p.detach())
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("value", [np.array(0.5), np.array(0.5, np.float32), np.float16(0.5)], ids=repr)
+def test_numbers_of_numpys(value: Any) -> None:
+    p, q = Parameter(torch.ones(4)), Parameter(torch.ones(4))
+    one = surefoot.SGD([p], lr=value, momentum=value, dampening=value, weight_decay=value)
+    other = surefoot.SGD([q], lr=0.5, momentum=0.5, dampening=0.5, weight_decay=0.5)
+    for _ in range(3):
+        for x, optimizer in ((p, one), (q, other)):
+            x.grad = torch.ones(4)
+            optimizer.step()
+    assert torch.equal(p, q)
+    saved = one.state_dict()["param_groups"][0]
+    assert (type(saved["lr"]), saved["lr"]) == (float, 0.5)
+
+
+def test_numpys_true_is_a_number_as_pythons() -> None:
+    p = Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    surefoot.SGD([p], lr=np.True_).step()  # type: ignore[arg-type]
+    assert p.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("wrong", [np.array([0.5]), np.array("a"), np.array(1j)], ids=repr)
+def test_an_array_that_is_no_number_is_told(wrong: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        surefoot.SGD([Parameter(torch.ones(2))], lr=wrong)
+    assert str(error.value) == f"Invalid lr: {wrong!r}; it is a number or a one-element tensor"
+
+
 def test_numbers_of_any_kind() -> None:
     w = Parameter(torch.ones(2, dtype=torch.float64))
     optimizer = surefoot.SGD([w], Fraction(1, 2), Fraction(1, 4), weight_decay=Fraction(1, 8))
@@ -267,7 +330,7 @@ def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
     message = f"Invalid {name}: {value!r}; it is {SWITCHES[name]}"
     p = Parameter(torch.ones(2))
     options: dict[str, Any] = {"lr": 0.5, "momentum": 0.5, "weight_decay": 0.5}
-    if value is None and "None" in SWITCHES[name]:
+    if value is None and ("None" in SWITCHES[name] or name in ("nesterov", "maximize")):
         surefoot.SGD([p], **options, **{name: value})
         return
     with pytest.raises(TypeError) as error:

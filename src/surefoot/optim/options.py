@@ -10,7 +10,17 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Convention", "Options", "as_dtype", "as_switch", "as_tensor", "keep_on_device", "read", "with_lr"]
+__all__ = [
+    "Convention",
+    "Options",
+    "as_dtype",
+    "as_switch",
+    "as_tensor",
+    "full",
+    "keep_on_device",
+    "read",
+    "with_lr",
+]
 
 Convention = Literal["torch", "keras", "ema"]
 
@@ -93,6 +103,7 @@ _NUMBERS = 4  # lr, momentum, dampening and weight_decay come first
 _read: Callable[[dict[str, Any]], tuple[Any, ...]] = itemgetter(*Options._fields)
 _OURS = ("decoupled_weight_decay", "convention", "capturable", "state_dtype", "kahan")
 _MAY_BE_NONE = ("foreach", "fused")
+_NONE_IS_FALSE = ("nesterov", "maximize")
 _BOOLS = tuple(name for name, default in Options._field_defaults.items() if default is False)
 _bools: Callable[[Options], tuple[Any, ...]] = attrgetter(*_BOOLS)
 _choices: Callable[[Options], tuple[Any, ...]] = attrgetter(*_MAY_BE_NONE)
@@ -106,6 +117,11 @@ def read(group: dict[str, Any]) -> tuple[Any, ...]:
         return _read(group)
     except KeyError:
         return _read({name: Options._field_defaults[name] for name in _OURS} | group)
+
+
+def full(group: dict[str, Any]) -> bool:
+    """True if a group has every option that torch's have."""
+    return all(name in group for name in Options._fields if name not in _OURS)
 
 
 def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> Options | None:
@@ -176,10 +192,11 @@ def as_number(name: str, x: Any, keep: bool) -> float | Tensor:
         if keep or (may_be_tensor and x.device.type != "cpu"):  # reading it would wait for the device
             return x.squeeze()
         return x.item()
-    if not isinstance(x, Real):
+    number = _of_numpy(x)
+    if not isinstance(number, Real):
         raise TypeError(f"Invalid {name}: {x!r}; {right}")
     try:
-        return x if _ready(x) else float(x)  # type: ignore[return-value]
+        return number if _ready(number) else float(number)  # type: ignore[return-value]
     except OverflowError:
         raise ValueError(f"Invalid {name}: a number that is too large for a float; {right}") from None
 
@@ -187,16 +204,25 @@ def as_number(name: str, x: Any, keep: bool) -> float | Tensor:
 def as_switch(name: str, x: Any) -> bool | None:
     """What was given as a switch: True, False, what is one of them (1, numpy's True), or None if it may be.
 
+    None for nesterov or maximize is False, as in torch.
+
     Raises:
         TypeError: it is none of these.
     """
     if x is None and name in _MAY_BE_NONE:
         return None
-    one = x.item() if hasattr(x, "item") and not isinstance(x, Tensor) and not x.ndim else x
+    if x is None and name in _NONE_IS_FALSE:
+        return False
+    one = _of_numpy(x)
     if isinstance(one, int) and one in (0, 1):
         return bool(one)
     right = "True, False or None" if name in _MAY_BE_NONE else "True or False"
     raise TypeError(f"Invalid {name}: {x!r}; it is {right}")
+
+
+def _of_numpy(x: Any) -> Any:
+    """What was given, as Python's if it is a number or a switch of numpy's (an array without dimensions too)."""
+    return x.item() if hasattr(x, "item") and not isinstance(x, Tensor) and not getattr(x, "ndim", 0) else x
 
 
 def keep_on_device(group: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from surefoot.optim.options import Options
+from surefoot.optim.options import Options, full
 
 __all__ = ["check_domain", "check_kind", "refuse_idle", "refuse_idle_here"]
 
@@ -68,7 +68,12 @@ def check_kind(o: Options) -> None:
 
 
 def refuse_idle_here(own: dict[str, Any], o: Options, defaults: dict[str, Any]) -> None:
-    """Refuse an option that a group has otherwise than all, and that does nothing beside its others."""
+    """Refuse an option that a group has otherwise than all, and that does nothing beside its others.
+
+    A group that has every option of torch's is another optimizer's, which has inherited some of them.
+    """
+    if full(own):
+        return
     usual = Options._field_defaults
     left = {n: usual[n] for n in _MAY_BE_IDLE if n not in own or own[n] == defaults[n]}
     refuse_idle([{**o._replace(**left)._asdict(), "params": []}])
