@@ -498,6 +498,6 @@ def test_an_lr_that_becomes_a_tensor_later_is_differentiated_by() -> None:
 @pytest.mark.parametrize("options", [{"capturable": True}, {"differentiable": True}], ids=str)
 def test_an_lr_that_becomes_a_tensor_is_not_read_where_it_must_stay_one(options: dict[str, bool]) -> None:
     last, lr = Options(lr=0.1, **options), torch.tensor(0.2)
-    assert with_lr(last, (lr, *last[1:]), {}) is None
+    assert with_lr(last, last, (lr, *last[1:]), {}) is None
     plain = Options(lr=0.1)
-    assert with_lr(plain, (lr, *plain[1:]), {}) == Options(lr=lr.item())
+    assert with_lr(plain, plain, (lr, *plain[1:]), {}) == Options(lr=lr.item())

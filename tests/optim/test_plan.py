@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import Parameter
 
 import surefoot
 from surefoot.optim import kernels
+from surefoot.optim.options import Options
 from surefoot.optim.plan import Plan
 
 OPTIONS: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
@@ -562,3 +565,69 @@ def test_a_gradient_that_does_not_fit_changes_nothing() -> None:
         with pytest.raises(RuntimeError, match=r"gradient has shape \(3,\), which does not fit .* \(4,\)"):
             optimizer.step()
     assert (p.tolist(), optimizer.state[p]["momentum_buffer"].tolist()) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": np.float32(0.5)},
+        {"momentum": np.float32(0.5)},
+        {"weight_decay": np.float32(0.5)},
+        {"maximize": np.True_},
+        {"nesterov": None},
+    ],
+    ids=str,
+)
+def test_options_of_another_type_are_read_once(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = Parameter(torch.ones(4))
+    optimizer = surefoot.SGD([p], **{"lr": 0.25, "momentum": 0.5, **options})
+    p.grad = torch.ones(4)
+    optimizer.step()
+
+    def again(*args: Any) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(Options, "of", again)
+    optimizer.step()
+    if "lr" not in options:
+        optimizer.param_groups[0]["lr"] = 0.125  # the rest stays read
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        *itertools.product(("lr", "momentum", "dampening", "weight_decay"), (False, True)),
+        ("maximize", False),
+    ],
+)
+def test_what_changes_in_place_is_read_at_each_step(name: str, tensor: bool) -> None:
+    values = (True, False, True) if name == "maximize" else (0.5, 0.25, 0.125)
+    value: Any = torch.tensor(values[0]) if tensor else np.array(values[0])
+    p, q = Parameter(torch.ones(4)), Parameter(torch.ones(4))
+    usual = {"lr": 0.5, "momentum": 0.5, "dampening": 0.5, "weight_decay": 0.5}
+    one = surefoot.SGD([p], **{**usual, name: value})
+    other = surefoot.SGD([q], **{**usual, name: values[0]})
+    for now in values:
+        value[...] = now
+        other.param_groups[0][name] = now
+        for x, optimizer in ((p, one), (q, other)):
+            x.grad = torch.ones(4)
+            for _ in range(2):
+                optimizer.step()
+        assert torch.equal(p, q)
+
+
+def test_an_lr_that_was_a_number_before_it_was_a_tensor_is_taken_again() -> None:
+    p = Parameter(torch.zeros(2))
+    p.grad = torch.ones(2)
+    number, moved = 0.5, 0.0
+    optimizer = surefoot.SGD([p], lr=number)
+    for lr in (number, torch.tensor(0.25), number, np.float32(0.125), torch.tensor(0.25), number):
+        optimizer.param_groups[0]["lr"] = lr
+        for _ in range(2):
+            optimizer.step()
+            moved += float(lr)
+            assert p.tolist() == [-moved, -moved]

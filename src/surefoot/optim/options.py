@@ -16,6 +16,7 @@ __all__ = [
     "as_dtype",
     "as_switch",
     "as_tensor",
+    "fixed",
     "full",
     "keep_on_device",
     "read",
@@ -124,7 +125,21 @@ def full(group: dict[str, Any]) -> bool:
     return all(name in group for name in Options._fields if name not in _OURS)
 
 
-def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> Options | None:
+def fixed(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What `read` has found, to be known again by identity: what may change in place never is."""
+    if _CONSTANT.issuperset(map(type, values)):
+        return values
+    # a number of numpy's cannot be written to, an array without dimensions can
+    return tuple([x if type(x) in _CONSTANT or not hasattr(x, "__setitem__") else _CHANGES for x in values])
+
+
+_CONSTANT = {float, int, bool, type(None), str, torch.dtype}
+_CHANGES = object()
+
+
+def with_lr(
+    o: Options, given: tuple[Any, ...], values: tuple[Any, ...], read_out: dict[int, float]
+) -> Options | None:
     """The options with another lr, if that is a number and all that differs; else None.
 
     A one-element tensor on the CPU is read out as a number, but not with `capturable` or `differentiable`:
@@ -132,11 +147,12 @@ def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> 
 
     Args:
         o: the options until now.
+        given: what they were made of, as by `fixed`.
         values: what `read` has found.
         read_out: numbers of tensors that have been read, by their ids: one may be the lr of every group.
     """
     lr = values[0]
-    if type(o.lr) is not float or not all(map(is_, values[1:], o[1:])):
+    if type(o.lr) is not float or not all(map(is_, values[1:], given[1:])):
         return None
     if isinstance(lr, Tensor):
         if o.capturable or o.differentiable:
@@ -144,7 +160,7 @@ def with_lr(o: Options, values: tuple[Any, ...], read_out: dict[int, float]) -> 
         tensor, lr = lr, read_out.get(id(lr))
         if lr is None and tensor.numel() == 1 and tensor.device.type == "cpu":
             lr = read_out[id(tensor)] = tensor.item()
-    return Options._make((lr, *values[1:])) if type(lr) is float else None
+    return Options._make((lr, *o[1:])) if type(lr) is float else None
 
 
 def as_dtype(saved: Any) -> torch.dtype | None:
@@ -221,7 +237,7 @@ def as_switch(name: str, x: Any) -> bool | None:
 
 
 def _of_numpy(x: Any) -> Any:
-    """What was given, as Python's if it is a number or a switch of numpy's (an array without dimensions too)."""
+    """What was given; as Python's if it is a number or switch of numpy's, an array without dimensions too."""
     return x.item() if hasattr(x, "item") and not isinstance(x, Tensor) and not getattr(x, "ndim", 0) else x
 
 

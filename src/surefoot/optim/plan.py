@@ -19,7 +19,7 @@ from torch import Tensor
 from surefoot.optim.fastest import Found, Known
 from surefoot.optim.flat import joined
 from surefoot.optim.kernel_group import Call, KernelGroup, Share
-from surefoot.optim.options import Options, read, with_lr
+from surefoot.optim.options import Options, fixed, read, with_lr
 from surefoot.optim.state import BUFFER, LOST, Made, State, flat_buffers, forget, prepare, refuse_unfit
 
 __all__ = ["Plan"]
@@ -82,6 +82,7 @@ class Plan:
             self._remember(groups, state)
 
     def _remember(self, groups: Groups, state: State) -> None:
+        self._given = [fixed(read(group)) for group in groups]  # what the options were made of
         self._lengths, self._count = [len(group["params"]) for group in groups], len(state)
         places = ((i, place, p) for i, group in enumerate(groups) for place, p in enumerate(group["params"]))
         self._idle = [(i, place) for i, place, p in places if p.grad is None]
@@ -103,14 +104,17 @@ class Plan:
             return None
         read_out: dict[int, float] = {}
         for i, group in enumerate(groups):
-            last, values = self.options[i], read(group)
-            if all(map(is_, values, last)):  # never so where a tensor has been read out
-                continue
-            if (o := with_lr(last, values, read_out)) is None:
+            last, given, values = self.options[i], self._given[i], read(group)
+            if all(map(is_, values, given)):
+                continue  # a group whose tensor was read never gets here: its number is another object
+            if (o := with_lr(last, given, values, read_out)) is not None:
+                given = (o.lr, *given[1:])
+            else:
                 o = Options.of(group)
                 if o.kind != last.kind:
                     return None
-            self.options[i] = o
+                given = fixed(values)
+            self.options[i], self._given[i] = o, given
         for i, place in self._idle:
             if groups[i]["params"][place].grad is not None:
                 return None
