@@ -30,8 +30,8 @@ class Facts(NamedTuple):
         device: of the parameter.
         dtype: of the parameter.
         wrapped: whether it is stepped through plain, real tensors.
-        fleeting: whether this may be over with the next step though nothing looks different: they have
-            memory in common, no guard knows their layout, or they are of inference mode.
+        fleeting: whether this choice of kernel may be wrong at the next step though nothing looks different:
+            they have memory in common, no guard knows their layout, or they are of inference mode.
     """
 
     kernel: Callable[..., Any]
