@@ -11,17 +11,9 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Convention",
-    "Options",
-    "as_dtype",
-    "as_switch",
-    "as_tensor",
-    "fixed",
-    "full",
-    "keep_on_device",
-    "read",
+    "Convention", "Options", "as_dtype", "as_switch", "as_tensor", "fixed", "full", "keep_on_device", "read",
     "with_lr",
-]
+]  # fmt: skip
 
 Convention = Literal["torch", "keras", "ema"]
 
