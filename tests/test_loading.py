@@ -109,3 +109,36 @@ def test_the_process_that_examines_finds_the_right_one(tmp_path: Path) -> None:
     assert load(f"{files[0]}:Plain").make.__module__ == "of_one_name"
     for file in reversed(files):
         assert check(f"{file}:Plain", only=["pickles"]).ok
+
+
+def test_a_file_finds_its_own_neighbour_and_no_file_of_that_name_from_elsewhere(tmp_path: Path) -> None:
+    for home, lr in (("s1", 1), ("s2", 2)):
+        (tmp_path / home).mkdir()
+        (tmp_path / home / "model_of_one_name.py").write_text(f"class LR:\n    value = {lr}\n")
+    (tmp_path / "s2" / "opt_of_s2.py").write_text("from model_of_one_name import LR\n")
+    first = user_module(f"{tmp_path}/s1/model_of_one_name.py")
+    opt = user_module(f"{tmp_path}/s2/opt_of_s2.py")
+    assert opt.LR.value == 2
+    assert type(pickle.loads(pickle.dumps(first.LR()))) is first.LR
+    assert user_module(f"{tmp_path}/s1/model_of_one_name.py") is first
+    assert user_module(f"{tmp_path}/s2/model_of_one_name.py").LR.value == 2
+    (tmp_path / "s2" / "opt_alone.py").write_text("import model_that_s2_lacks\n")
+    (tmp_path / "s1" / "model_that_s2_lacks.py").write_text("")
+    user_module(f"{tmp_path}/s1/model_that_s2_lacks.py")
+    with pytest.raises(ModuleNotFoundError):
+        user_module(f"{tmp_path}/s2/opt_alone.py")
+    assert "model_that_s2_lacks" in sys.modules
+
+
+def test_a_file_that_names_itself_and_others_is_found_as_far_as_it_has_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s2").mkdir()
+    first, second = tmp_path / "names_itself.py", tmp_path / "s2" / "names_the_first.py"
+    text = "from surefoot.loading import user_module\nprint(__name__)\nclass Net: pass\n"
+    first.write_text(text + f"own, other = user_module(__file__), user_module({str(second)!r})\n")
+    second.write_text(text + f"other = user_module({str(first)!r}).Net\n")
+    module = user_module(str(first))
+    assert module.own is module is sys.modules["names_itself"]
+    assert module.other.other is module.Net
+    assert capsys.readouterr().out == "names_itself\nnames_the_first\n"

@@ -8,7 +8,8 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +72,15 @@ def parted(spec: str) -> tuple[str, str]:
     return (where, name) if colon and "\\" not in name and "/" not in name else (spec, "")
 
 
-_LOADED: dict[Path, tuple[bytes, ModuleType]] = {}  # files that have run, with what they held then
+_LOADED: dict[Path, tuple[bytes, ModuleType]] = {}  # files that run or have run, with what they held then
+_AWAY: dict[str, ModuleType] = {}  # modules of files that are out of sight while one of another folder runs
 
 
 def user_module(where: str) -> ModuleType:
     """Import what a user names: `file.py` or `package.module`.
 
     A file runs once for as long as it stays as it is: whoever asks for it, its classes are the same. Files of
-    one name in several folders have a module each.
+    one name in several folders have a module each. A file that names itself is found as far as it has run.
 
     Args:
         where: the file, or the module's name.
@@ -94,12 +96,15 @@ def user_module(where: str) -> ModuleType:
     if not where.endswith(".py"):
         return load_module(where)
     path = Path(where).resolve()
-    now = path.read_bytes()
     then, module = _LOADED.get(path, (None, None))
-    if module is None or then != now or sys.modules.get(module.__name__) is not module:
+    if module is None or then != path.read_bytes() or module is not _named(module.__name__):
         module = load_file(path, _module_name(path))
-        _LOADED[path] = now, module
     return module
+
+
+def _named(name: str) -> ModuleType | None:
+    """The module of this name, also where it is out of sight."""
+    return _AWAY.get(name, sys.modules.get(name))
 
 
 def _module_name(path: Path) -> str:
@@ -112,9 +117,10 @@ def _module_name(path: Path) -> str:
 
 def _of_others(name: str, path: Path) -> bool:
     """Whether a module of this name is there, or can be imported, that was not made of this file."""
-    if name not in sys.modules:
+    module = _named(name)
+    if module is None and name not in sys.modules:
         return importlib.util.find_spec(name) is not None
-    home = getattr(sys.modules[name], "__file__", None)
+    home = getattr(module, "__file__", None)
     return home is None or os.path.realpath(home) != str(path)
 
 
@@ -137,17 +143,40 @@ def load_file(path: Path, name: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
+    _LOADED[path] = path.read_bytes(), module  # before it runs: it may name itself
+    _AWAY.pop(name, None)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with _among_neighbours(path.parent):
+            spec.loader.exec_module(module)
     except BaseException:
-        sys.modules.pop(name, None)
+        _LOADED.pop(path, None)
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
         raise
-    finally:
-        if str(path.parent) in sys.path:  # the file may change it, too
-            sys.path.remove(str(path.parent))
     return module
+
+
+@contextmanager
+def _among_neighbours(folder: Path) -> Iterator[None]:
+    """Let a folder's files be imported, and no file of another folder that has run here under such a name."""
+    away = {
+        module.__name__: module
+        for path, (_, module) in _LOADED.items()
+        if path.parent != folder and sys.modules.get(module.__name__) is module
+    }
+    for name in away:
+        del sys.modules[name]
+    _AWAY.update(away)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:  # a file may change it, too
+            sys.path.remove(str(folder))
+        for name, module in away.items():
+            if _AWAY.get(name) is module:  # else its file has run anew
+                sys.modules[name] = _AWAY.pop(name)
 
 
 def load_module(name: str) -> ModuleType:
