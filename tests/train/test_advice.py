@@ -63,7 +63,7 @@ def test_large_targets_of_a_distance(capsys: pytest.CaptureFixture[str]) -> None
     assert said(capsys, nn.Linear(2, 1), FAR, y) == INPUTS + TARGETS
     assert said(capsys, nn.Linear(2, 1), FAR / 240, y, loss=nn.L1Loss()) == TARGETS
     assert said(capsys, nn.Linear(2, 1), FAR / 240, y, loss=lambda o, t: (o - t / 1e5).abs().mean()) == ""
-    assert of_targets(Y + 100, Objective.of(None, Y)) is None  # classes
+    assert of_targets([Y + 100], Objective.of(None, Y)) is None  # classes
 
 
 class Bag(nn.Module):

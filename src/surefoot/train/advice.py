@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -49,10 +51,10 @@ def of_inputs(x: Inputs) -> str | None:
     )
 
 
-def of_targets(y: Tensor | None, objective: Objective) -> str | None:
-    """What to do about large measured targets."""
+def of_targets(parts: Iterable[Tensor], objective: Objective) -> str | None:
+    """What to do about large measured targets, given in parts."""
     near = objective.loss is squared_error or is_distance(objective.loss)
-    if y is None or not near or (size := _size(y)) <= _FAR:
+    if not near or (size := max(map(_size, parts), default=0.0)) <= _FAR:
         return None
     return (
         f"The targets are as large as {size:,.6g}, and few models get there by usual steps; scale them to"

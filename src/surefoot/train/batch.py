@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -50,7 +50,7 @@ class Feed:
             at hand.
         sample: a batch of the first row or two, to see what they are like; None where a loader makes batches
             in a way of its own.
-        targets: all of them, where they are in memory.
+        targets: gives all of them, in parts, where they are in memory.
         generators: that a DataLoader draws its order from.
         flaw: says where NaN or inf is among the rows, and what is huge; None where they are not at hand.
         seen: a step's number -> what NaN or inf was in its batch, if it is one of the latest; None where they
@@ -65,7 +65,7 @@ class Feed:
     epoch: Epoch
     first: Callable[[int, int], Batches] | None = None
     sample: tuple[Inputs, Tensor] | None = None
-    targets: Tensor | None = None
+    targets: Callable[[], Iterable[Tensor]] | None = None
     generators: tuple[torch.Generator, ...] = ()
     flaw: Callable[[], tuple[str | None, str | None]] | None = None
     advice: Callable[[], str | None] | None = None

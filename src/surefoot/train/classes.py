@@ -50,17 +50,18 @@ def without_output(count: int, targets: Tensor, ignored: int) -> Tensor:
     return ((targets < 0) | (targets >= count)) & (targets != ignored)
 
 
-def refuse(count: int, targets: Tensor, wrong: Tensor, name: str) -> NoReturn:
+def refuse(count: int, targets: Tensor, wrong: Tensor, name: str, begun: int) -> NoReturn:
     """Raise an InputError for the first of the targets that are wrong.
 
     Args:
         count: of the classes.
-        targets: class numbers of all rows.
+        targets: class numbers of some rows.
         wrong: which of them have no output.
         name: of the rows: " to validate on", or nothing.
+        begun: how many rows come before these.
     """
     first = tuple(wrong.nonzero()[0].tolist())
-    raise InputError(_said(f"The target of row {first[0]:,}{name}", int(targets[first]), count))
+    raise InputError(_said(f"The target of row {begun + first[0]:,}{name}", int(targets[first]), count))
 
 
 def loss_of(loss: Loss, output: Any, target: Tensor) -> Tensor:

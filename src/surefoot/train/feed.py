@@ -123,7 +123,9 @@ def feed(
 
     flaw = partial(_flaw, given, y, x if scaling is None else None)
     steps, sample = -(-len(x) // batch_size), next(first(2, 2))
-    return Feed(steps, len(x), y[:1], told, epoch, first, sample, targets=y, flaw=flaw, advice=advice)
+    return Feed(
+        steps, len(x), y[:1], told, epoch, first, sample, targets=lambda: (y,), flaw=flaw, advice=advice
+    )
 
 
 def floats(model: nn.Module) -> torch.dtype:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
@@ -11,6 +13,8 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from surefoot.train.tensors import of_targets
 
 __all__ = ["below", "targets_of"]
+
+_AT_ONCE = 2**22  # numbers of targets that are looked at together
 
 
 def below(dataset: Dataset[Any]) -> tuple[TensorDataset | None, list[Any]]:
@@ -23,8 +27,12 @@ def below(dataset: Dataset[Any]) -> tuple[TensorDataset | None, list[Any]]:
     return part if type(part) is TensorDataset and len(part.tensors) == 2 else None, subsets
 
 
-def targets_of(dataset: Dataset[Any], floats: torch.dtype, device: torch.device) -> Tensor | None:
-    """All targets, as a model gets them; None where they are not in memory.
+def targets_of(
+    dataset: Dataset[Any], floats: torch.dtype, device: torch.device
+) -> Callable[[], Iterator[Tensor]] | None:
+    """All targets, part by part, as a loss gets them; None where they are not in memory, or in no plain way.
+
+    No part is kept: of masks of bytes, all as class numbers would be eight times as large as they are.
 
     Args:
         dataset: with a length.
@@ -32,9 +40,37 @@ def targets_of(dataset: Dataset[Any], floats: torch.dtype, device: torch.device)
         device: where they go.
     """
     tensors, subsets = below(dataset)
-    if tensors is None:
+    if tensors is None or tensors.tensors[1].layout != torch.strided or tensors.tensors[1].is_nested:
         return None
     _, y = tensors.tensors
-    for indices in reversed(subsets):
-        y = y[torch.as_tensor(indices)]
-    return y.to(device, of_targets(y, floats))
+    rows = _rows(subsets, len(y)) if subsets else None
+    if subsets and rows is None:
+        return None
+    step = max(1, _AT_ONCE * len(y) // max(1, y.numel()))
+    dtype = of_targets(y, floats)
+
+    def parts() -> Iterator[Tensor]:
+        for some in torch.split(y, step) if rows is None else (y[r] for r in torch.split(rows, step)):
+            yield some.to(device, dtype)
+
+    return parts
+
+
+def _rows(subsets: list[Any], count: int) -> Tensor | None:
+    """Which of the `count` rows the subsets pick, as int64; None where an index is not that of one row.
+
+    All at once and as they are, torch takes some, such as bytes, for a mask, and others not at all.
+    """
+    picked = None
+    try:
+        for indices in subsets:
+            found = np.asarray(indices)
+            mask = isinstance(indices, Tensor) and indices.dtype == torch.uint8  # also one by one
+            if mask or found.ndim != 1 or found.dtype.kind not in "iu":
+                return None
+            picked = found if picked is None else found[picked]
+        rows = np.ascontiguousarray(picked, dtype=np.int64)
+    except Exception:
+        return None  # whatever is wrong will show in training, if it is
+    within = ((rows >= -count) & (rows < count)).all()
+    return torch.from_numpy(rows) if within else None

@@ -172,7 +172,7 @@ def train_all(ready: Ready) -> Run:
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        targets = rows.targets if of_squares(objective.loss) else None
+        targets = rows.targets() if rows.targets is not None and of_squares(objective.loss) else ()
         parts = 1 if of_torch(objective.loss) else config.accumulate
         why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step), parts)
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)

@@ -63,7 +63,8 @@ class Material:
     def advice(self, model: nn.Module) -> list[str]:
         """Lines for the user on rows by which few models learn, if these are such."""
         inputs = None if self.rows.advice is None or scales_itself(model) else self.rows.advice()
-        return [line for line in (inputs, of_targets(self.rows.targets, self.objective)) if line is not None]
+        targets = () if self.rows.targets is None else self.rows.targets()
+        return [line for line in (inputs, of_targets(targets, self.objective)) if line is not None]
 
     def flaw(self) -> str | None:
         """What is wrong with the numbers of the rows, if anything is and they are at hand."""
@@ -156,6 +157,6 @@ def material(
     if rows.flaw is None:
         rows = watched(rows)
     # told once where all targets are at hand: a step of a small model is too short to count them each time
-    known = target if measured(target) else rows.targets
-    weigh = None if known is not None and objective.even(known) else objective.weigher()
+    known = [target] if measured(target) else None if rows.targets is None else rows.targets()
+    weigh = None if known is not None and all(map(objective.even, known)) else objective.weigher()
     return Material(rows, valid_rows, objective, compared, marks, weigh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from torch import Tensor
 
@@ -21,7 +22,7 @@ class NotFinite(Exception):
     def advice(
         self,
         lr: float,
-        targets: Tensor | None,
+        targets: Iterable[Tensor],
         flaw: str | None = None,
         batch: str | None = None,
         parts: int = 1,
@@ -30,14 +31,13 @@ class NotFinite(Exception):
 
         Args:
             lr: that training began with.
-            targets: all of them, where squares of them are minimised and they are at hand.
+            targets: all of them, in parts, where squares of them are minimised and they are at hand.
             flaw: what is wrong with the numbers of the rows.
             batch: what is wrong with those of the step's batch.
             parts: that a batch is taken in by a loss of the user's own.
         """
         value = "NaN" if math.isnan(self.value) else "infinite"
-        measured = targets is not None and targets.is_floating_point()
-        size = float(targets.abs().max()) if measured and targets is not None else 0.0
+        size = max((float(part.abs().max()) for part in targets if part.is_floating_point()), default=0.0)
         if self.what == "lr":
             change = "look at the schedule, or at what else changes lr"
         elif batch is not None and self.what == "loss":

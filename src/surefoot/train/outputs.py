@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -32,7 +33,7 @@ def check_objective(model: nn.Module, rows: Feed, valid: Feed | None, objective:
     check_one_each(objective.loss, output, y)
     for name, feed in (("", rows), (" to validate on", valid)):
         if feed is not None and feed.targets is not None:
-            _check_classes(output, feed.targets, objective, name)
+            _check_classes(output, feed.targets(), feed.rows, objective, name)
     _check_shapes(output, y, objective)
     if of_torch(objective.loss):  # one of the user's own may note that it was called
         loss = None
@@ -63,29 +64,38 @@ def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
     )
 
 
-def _check_classes(output: Any, targets: torch.Tensor, objective: Objective, name: str) -> None:
+def _check_classes(
+    output: Any, targets: Iterable[torch.Tensor], rows: int, objective: Objective, name: str
+) -> None:
     """Raise an InputError for a class number that the cross entropy has no output for."""
     if not of_classes(objective.loss) or not isinstance(output, torch.Tensor) or output.ndim < 2:
         return
-    if targets.is_floating_point() or targets.is_complex():
-        if targets.shape[1:] != output.shape[1:]:
+    count, weightless, begun, all_ignored = output.shape[1], objective.weightless(), 0, True
+    all_weightless, found = weightless is not None, set[int]()
+    for part in targets:
+        if part.is_floating_point() or part.is_complex():
+            if part.shape[1:] == output.shape[1:]:
+                return
             raise InputError(
-                f"The cross entropy is of class numbers, or of a share for each of the {output.shape[1]:,}"
-                f" classes; the targets{name} are numbers of shape {tuple(targets.shape)}. For class numbers,"
-                " give y.long(); for a regression, loss='squared-error'."
+                f"The cross entropy is of class numbers, or of a share for each of the {count:,}"
+                f" classes; the targets{name} are numbers of shape {(rows, *part.shape[1:])}. For class"
+                " numbers, give y.long(); for a regression, loss='squared-error'."
             )
-        return
-    count, ignored = output.shape[1], targets == objective.ignored
-    wrong = without_output(count, targets, objective.ignored)
-    any_wrong, all_ignored = torch.stack([wrong.any(), ignored.all()]).tolist()  # waiting for the device once
-    if any_wrong:
-        refuse(count, targets, wrong, name)
+        ignored, wrong = part == objective.ignored, without_output(count, part, objective.ignored)
+        # waiting for the device once
+        any_wrong, of_none = torch.stack([wrong.any(), ignored.all()]).tolist()
+        if any_wrong:
+            refuse(count, part, wrong, name, begun)
+        all_ignored &= of_none
+        if weightless is not None and all_weightless:
+            all_weightless = bool((torch.isin(part, weightless) | ignored).all())
+            found.update(torch.unique(part[~ignored]).tolist())
+        begun += len(part)
     if all_ignored:
         where = name or " to train on"
         raise InputError(f"All targets{where} are {objective.ignored}, which the loss ignores.")
-    weightless = objective.weightless()
-    if weightless is not None and bool((torch.isin(targets, weightless) | ignored).all()):
-        few = ", ".join(map(str, torch.unique(targets[~ignored])[:10].tolist()))
+    if all_weightless:
+        few = ", ".join(map(str, sorted(found)[:10]))
         raise InputError(
             f"All targets{name or ' to train on'} are of classes whose weight in the loss is 0 ({few}), so"
             " it is a mean over nothing; give a class that occurs among them a weight above 0."
