@@ -14,7 +14,7 @@ from surefoot.train.tensors import of_targets
 
 __all__ = ["below", "targets_of"]
 
-_AT_ONCE = 2**22  # numbers of targets that are looked at together
+_AT_ONCE = 2**20  # numbers of targets that are looked at together
 
 
 def below(dataset: Dataset[Any]) -> tuple[TensorDataset | None, list[Any]]:
