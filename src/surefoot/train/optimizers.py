@@ -17,6 +17,7 @@ from surefoot.optim import SGD
 from surefoot.options import parse_options
 from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
+from surefoot.train.unsaved import place, saved
 
 __all__ = [
     "OPTIONS",
@@ -182,9 +183,10 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
 
 def warn_of_others(optimizer: Optimizer, *modules: Any) -> None:
     """Warn of tensors that the optimizer trains and none of the modules holds: a run saves them nowhere."""
-    held = [t for m in modules if isinstance(m, nn.Module) for t in m.state_dict(keep_vars=True).values()]
-    own = set(map(id, held))
-    others = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in own]
+    holders = [m for m in modules if isinstance(m, nn.Module)]
+    held = {place(t) for m in holders for t in (*m.parameters(), *saved(m).values())}  # some save copies
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    others = [p for p in trained if p.numel() and place(p) not in held]
     if others:
         count = "a tensor" if len(others) == 1 else f"{len(others):,} tensors"
         warnings.warn(
