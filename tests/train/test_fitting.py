@@ -895,7 +895,10 @@ def test_a_part_of_nothing_is_named_where_a_run_ends_by_it() -> None:
 
     options: Any = {"loss": loss, "epochs": 1, "batch_size": 64, "progress": False}
     assert fit(nn.Linear(4, 2), classes(64), **options).status == "finished"
-    said = "; or, with accumulate=16, a part of that batch has nothing to take a mean over; the model of"
+    said = (
+        "; or, with accumulate=16, it may be that a part of that batch has nothing to take a mean over;"
+        " the model of"
+    )
     with pytest.warns(UserWarning, match="accumulate=16 it cannot"), pytest.raises(RunDiverged, match=said):
         fit(nn.Linear(4, 2), classes(64), accumulate=16, **options)
 

@@ -52,6 +52,9 @@ class NotFinite(Exception):
             change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
             if self.what == "validation loss":
                 change = f"look for NaN or inf in the rows to validate on; or {change}"
-        if self.what == "loss" and parts > 1 and change not in (batch, flaw):
-            change += f"; or, with accumulate={parts}, a part of that batch has nothing to take a mean over"
+        if self.what == "loss" and math.isnan(self.value) and parts > 1 and change not in (batch, flaw):
+            change += (
+                f"; or, with accumulate={parts}, it may be that a part of that batch has nothing to take"
+                " a mean over"
+            )
         return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"
