@@ -13,6 +13,9 @@ os.unsetenv("COLUMNS")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+# not to be looked through for doctests: of these wrong optimizers one makes torch.allclose always true
+collect_ignore = ["mutants"]
+
 settings.register_profile("surefoot", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("surefoot")
 

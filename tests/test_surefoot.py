@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import surefoot
 
@@ -25,3 +26,8 @@ def test_every_name_and_package_is_there() -> None:
 def test_what_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'surefoot' has no attribute 'sgd'"):
         _ = surefoot.sgd
+
+
+def test_collecting_the_tests_left_torch_as_it_is():
+    assert not torch.allclose(torch.zeros(1), torch.ones(1))
+    assert torch.is_grad_enabled()
