@@ -92,48 +92,6 @@ def test_an_interrupt_while_torch_is_imported_is_not_lost(args: list[str], tmp_p
     assert done.stdout == "numpy is there\n"
 
 
-SENT = """
-import os, signal, sys
-class Sends:
-    def find_spec(self, name, path=None, target=None):
-        if name == os.environ["AT"]:
-            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-sys.meta_path.insert(0, Sends())
-from surefoot.cli import command
-command()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals")
-@pytest.mark.parametrize("module", ["cyclopts", "surefoot.cli.train", "torch", "surefoot.train.job"])
-@pytest.mark.parametrize("code", [130, 143, 129])  # by SIGINT, SIGTERM and SIGHUP
-def test_a_signal_while_modules_are_imported(module: str, code: int, tmp_path: Path) -> None:
-    more = {"AT": module, "SIGNAL": str(code - 128)}
-    done = subprocess.run(
-        [sys.executable, "-c", SENT, "train"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=os.environ | more,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (code, "")
-
-
-def test_an_interrupt_in_a_callback_is_not_lost() -> None:
-    work = (
-        "import os, signal, time, weakref, surefoot.cli as cli\n"
-        "def work():\n"
-        "    thing = type('Thing', (), {})()\n"
-        "    ref = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))\n"
-        "    del thing\n"
-        "    time.sleep(30)\n"
-        "cli.build = lambda asked: lambda *args, **options: work()"
-    )
-    done = _command(work)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-
-
 def test_the_first_help_page_leads_to_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())

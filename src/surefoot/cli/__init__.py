@@ -5,20 +5,19 @@ Nothing that takes long is imported before `command` stands ready for a Ctrl-C.
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import errno
 import os
-import signal
 import sys
 import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import surefoot
+from surefoot import preload
+from surefoot.cli import signals
 from surefoot.cli.streams import complain, full, gone, lenient, let_go
 from surefoot.errors import InputError
 
@@ -151,22 +150,25 @@ def command() -> NoReturn:
     """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
     try:
         if sys.argv[1:2] in (["train"], ["resume"]):
-            _end_by_signals()
+            signals.end_by_signals()
         told = warnings.showwarning
         warnings.showwarning = lambda message, category, filename, *more: (
             complain(str(message))
             if Path(filename).is_relative_to(_PACKAGE)  # a place in surefoot's own code helps nobody
             else told(message, category, filename, *more)
         )
-        sys.unraisablehook = _unraisable
+        sys.unraisablehook = signals.unraisable
         lenient()
+        if sys.argv[1:2] == ["train"] and not {"--help", "-h"} & {*sys.argv}:
+            _begin()
         code = main()
     except KeyboardInterrupt:
         if "--debug" in sys.argv:
             raise
         code = 130
-    busy = any(not t.daemon and t is not threading.main_thread() for t in threading.enumerate())
-    if "torch" in sys.modules and not busy:
+    ours = (threading.main_thread(), preload.thread)
+    busy = any(not t.daemon and t not in ours for t in threading.enumerate())
+    if ("torch" in sys.modules or preload.thread) and not busy:
         atexit._run_exitfuncs()  # what was registered to be done is done
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
@@ -175,29 +177,9 @@ def command() -> NoReturn:
     sys.exit(code)
 
 
-def _end_by_signals() -> None:
-    """Before its first step a training ends by SIGTERM and SIGHUP with the exit codes of later ones."""
+def _begin() -> None:
+    """Have torch's libraries opened meanwhile."""
+    from surefoot.train import imports
 
-    def end(number: int, frame: FrameType | None) -> None:
-        os._exit(128 + number)  # as the signal itself would: nothing has been done that could be lost
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # else somebody chose
-            signal.signal(number, end)
-
-
-def _unraisable(what: sys.UnraisableHookArgs) -> None:
-    """Let a Ctrl-C come again that came where Python can raise nothing, as in a weak reference's callback."""
-    if issubclass(what.exc_type, KeyboardInterrupt):
-        threading.Timer(0.05, _interrupt).start()
-    else:
-        sys.__unraisablehook__(what)
-
-
-def _interrupt() -> None:
-    main = threading.main_thread().ident
-    if hasattr(signal, "pthread_kill") and main is not None:
-        signal.pthread_kill(main, signal.SIGINT)  # which also ends a wait
-    else:
-        _thread.interrupt_main()
+    imports.strict()  # first: the libraries read the environment while they are opened
+    preload.begin()

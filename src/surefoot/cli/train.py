@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 from cyclopts import App, ArgumentCollection, Group, Parameter
 from cyclopts.config import Dict
 
+from surefoot import preload
 from surefoot.cli.kinds import FILE, called
 from surefoot.errors import unknown
 from surefoot.options import as_typed, whole_number, whole_numbers
 from surefoot.train import config as options
 from surefoot.train import imports
 from surefoot.train.config import Config
+from surefoot.train.data.published import EMBEDDED
 
 Presets = Literal["lecture"]  # this, and what _KNOWN has, is for the shell's completion
 
@@ -113,7 +115,12 @@ def train(
         config: A TOML file of options, such as a run's config.toml; overrides a preset.
         settings: All others.
     """
-    return carry_out("train", Config(**vars(settings)))
+    chosen = Config(**vars(settings))
+    if preload.thread is not None and chosen.data == EMBEDDED and chosen.data_dir is None:
+        from surefoot.train.data import embedded
+
+        embedded.read_ahead()  # while torch cannot be imported yet
+    return carry_out("train", chosen)
 
 
 def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
@@ -126,12 +133,14 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
     """
     import gc
 
+    from surefoot.cli.signals import interrupts_raise
     from surefoot.cli.streams import complain, lasting
     from surefoot.plot import painter
 
+    # objects made while importing live as long as the process: the collector need not look at them again
+    gc.disable()
     with lasting(), painter.hired():
-        # objects made while importing live as long as the process: the collector need not look at them again
-        gc.disable()
+        preload.wait()
         imports.strict(mkl)
         imports.lean()
         from surefoot.train import job
@@ -140,6 +149,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
 
         gc.freeze()
         gc.enable()
+        interrupts_raise()
         try:
             run = getattr(job, what)(*args)
         except Interrupted as stopped:

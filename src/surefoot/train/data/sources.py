@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError, unknown
-from surefoot.train.data import folder, npz
+from surefoot.train.data import embedded, folder, npz
 from surefoot.train.data.arrays import Arrays, Rows, checked_classes, checked_inputs, checked_targets
 from surefoot.train.data.published import EMBEDDED, MNIST, NAMES, PUBLISHED, Published
 from surefoot.train.data.scale import Scaling, learn
@@ -173,7 +173,7 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
         return name, _published(PUBLISHED[name], data_dir), PUBLISHED[name].classes
     if name == EMBEDDED:
         if data_dir is None:
-            return name, folder.read(Path(__file__).parent / "mnist_10k"), MNIST.classes
+            return name, embedded.read(), MNIST.classes
         return data_dir.resolve().name, folder.read(data_dir), None
     path = at_home(name)
     is_file = path.is_file() or path.suffix == ".npz"

@@ -1,0 +1,83 @@
+"""torch's libraries, opened while Python goes on."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from surefoot import preload
+
+LIBRARIES = """
+def libraries():
+    loaders = {name: type(getattr(module, "__loader__", None)) for name, module in list(sys.modules.items())}
+    return {name for name, loader in loaders.items() if loader.__name__ == "ExtensionFileLoader"}
+"""
+
+
+def _said(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="nothing is opened ahead elsewhere")
+
+
+@linux
+def test_they_are_open_before_torch_is_imported_and_python_goes_on_meanwhile() -> None:
+    said = _said(
+        "import sys; from surefoot import preload\n"
+        "def opened(name): return name in open('/proc/self/maps').read()\n"
+        "preload.begin(); seen = 0\n"
+        "while preload.thread.is_alive(): seen += opened('libtorch_cpu')\n"
+        "print(seen > 3, opened('libtorch_python'), 'torch' in sys.modules)\n"
+        "preload.wait(); import torch; print(torch.ones(2).sum().item())"
+    )
+    assert said == ["True True False", "2.0"]
+
+
+@linux
+def test_what_train_does_meanwhile_opens_no_library_which_would_have_to_wait() -> None:
+    (said,) = _said(
+        "import sys; from surefoot import cli, preload\n" + LIBRARIES + "preload._import(preload._BEFORE)\n"
+        "before = libraries(); cli.build('train')\n"
+        "from surefoot.cli.train import train\n"
+        "import surefoot.cli.signals, surefoot.cli.streams, surefoot.plot.painter\n"
+        "from surefoot.train.data import embedded; embedded.read_ahead()\n"
+        "preload._import(preload._MEANWHILE); print(libraries() - before)"
+    )
+    assert said == "set()"
+
+
+def test_torch_imports_all_that_is_imported_for_it() -> None:
+    more = (*preload._BEFORE, *preload._MEANWHILE)
+    own = "import cyclopts, surefoot.cli.train, surefoot.plot.painter, surefoot.train.job, decimal"
+    (said,) = _said(
+        f"import sys, importlib.util; {own}, torch\n"
+        f"print([n for n in {more!r} if n not in sys.modules and importlib.util.find_spec(n)])"
+    )
+    assert said == "[]"
+
+
+def test_without_torch_or_with_it_there_already_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preload, "_open", lambda folder: None)
+    monkeypatch.setattr(preload, "thread", None)
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    preload.begin()
+    assert preload.thread is None
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    preload.begin()
+    assert preload.thread is None
+    preload.wait()
+
+
+def test_a_torch_without_such_libraries_is_imported_as_usual(tmp_path: Path) -> None:
+    said = _said(
+        f"import pathlib, sys; from surefoot import preload; preload._open(pathlib.Path({str(tmp_path)!r}))\n"
+        "import torch; print(torch.ones(2).sum().item())"
+    )
+    assert said == ["2.0"]
