@@ -107,6 +107,8 @@ def _drawn(name: str, records: Sequence[Mapping[str, Any]], folder: str | None =
 
     settings = {} if folder is None else config(Path(folder) / "config.toml")
     picture = io.BytesIO()
-    # savefig lays everything out and draws it twice
-    FigureCanvasAgg(curves([History(name, records, settings)])).print_png(picture)  # type: ignore[no-untyped-call]
+    # savefig lays everything out and draws it twice; the usual compression takes 7 ms more for a tenth less
+    FigureCanvasAgg(curves([History(name, records, settings)])).print_png(
+        picture, pil_kwargs={"compress_level": 1}
+    )  # type: ignore[no-untyped-call]
     return picture.getvalue()

@@ -1,14 +1,16 @@
-"""torch without the shapes of its operators, which training never asks for: a fifth of its import.
+"""torch without what training never asks for: a quarter of its import.
 
 `torch._meta_registrations` tells the shape that each operator's result would have: for tensors without data
-(device "meta"), torch.export and torch.compile. It is left out where only surefoot's own code will run, and
-comes in before anything may want it: `whole` is called before a user's module is loaded or a step traced.
+(device "meta"), torch.export and torch.compile. The others are asked for by their names alone. They are left
+out where only surefoot's own code will run, and come in before anything may want them: `whole` is called
+before a user's module is loaded or a step traced.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 from types import ModuleType
@@ -21,32 +23,47 @@ __all__ = ["STRICT", "lean", "strict", "whole", "x86"]
 
 STRICT = "AUTO,STRICT"
 
-_SHAPES = "torch._meta_registrations"
+_LEFT_OUT = (
+    "torch._meta_registrations",
+    "torch.distributions",
+    "torch.export",
+    "torch.masked",
+    "torch.nn.intrinsic",
+    "torch.quantization",
+)
 
 
 class _Later(ModuleType):
-    """In the place of that module while torch is imported; becomes it if anything is asked of it."""
+    """In the place of such a module, until anything is asked of it."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(whole(), name)
+        return getattr(_real(self.__name__), name)
+
+
+def _real(name: str) -> ModuleType:
+    if isinstance(sys.modules.get(name), _Later):
+        del sys.modules[name]
+    return importlib.import_module(name)
 
 
 def lean() -> None:
-    """Import torch, but for the shapes; what is imported already stays as it is."""
+    """Import torch, but for what is left out; what is imported already stays as it is."""
     if "torch" in sys.modules:
         return
     before_torch()
-    later = sys.modules[_SHAPES] = _Later(_SHAPES)
+    sys.modules.update({name: _Later(name) for name in _LEFT_OUT})
     try:
         with quick_frames():
-            torch = importlib.import_module("torch")
+            importlib.import_module("torch")
     finally:
-        if sys.modules.get(_SHAPES) is later:
-            del sys.modules[_SHAPES]
-    if vars(torch).get("_meta_registrations") is later:
-        del torch._meta_registrations
+        for name in _LEFT_OUT:  # who imports it now gets it; who finds it in torch does by asking it anything
+            if isinstance(later := sys.modules.get(name), _Later):
+                del sys.modules[name]
+                parent, _, child = name.rpartition(".")
+                if parent in sys.modules:  # torch could be imported
+                    vars(sys.modules[parent]).setdefault(child, later)
 
 
 def strict(setting: str | None = STRICT) -> None:
@@ -73,8 +90,8 @@ def x86() -> bool:
     return False
 
 
-def whole() -> ModuleType:
+def whole() -> None:
     """Import what `lean` left out, if anything."""
-    if isinstance(sys.modules.get(_SHAPES), _Later):
-        del sys.modules[_SHAPES]
-    return importlib.import_module(_SHAPES)
+    for name in _LEFT_OUT:
+        if importlib.util.find_spec(name) is not None:  # not every torch has all of them
+            _real(name)
