@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,17 @@ def test_a_line_is_no_longer_than_the_terminal_is_wide(
     assert max(map(len, shown["80"])) <= 80
     assert shown["80"][1].split() == [name, "unfinished", "1/24", "96.95", "%", "1", "sgd"]
     assert shown["40"][0].split() == ["run", "status", "epochs", "best", "epoch"]
+
+
+def test_a_list_needs_no_torch(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a"
+    run.mkdir(parents=True)
+    (run / "config.toml").write_text("epochs = 7")
+    (run / "metrics.jsonl").write_text('{"kind": "step", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n')
+    code = (
+        "import sys; from surefoot.cli import main; main(['runs']); "
+        "print('heavy:', *sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["run", "a", "heavy:"]
+    assert done.stdout.endswith("heavy:\n")

@@ -23,13 +23,16 @@ command()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals")
 @pytest.mark.parametrize(
-    "module", ["numpy.linalg", "cyclopts", "surefoot.cli.train", "torch", "surefoot.train.job"]
+    "module", ["numpy.linalg", "cyclopts", "surefoot.cli.train", "torch", "surefoot.train.saved"]
 )
-@pytest.mark.parametrize("code", [130, 143, 129])  # by SIGINT, SIGTERM and SIGHUP
-def test_a_signal_while_modules_are_imported(module: str, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"), [("train", 130), ("train", 143), ("train", 129), ("predict", 130)]
+)
+def test_a_signal_while_modules_are_imported(module: str, command: str, code: int, tmp_path: Path) -> None:
+    module = module.replace(".train", f".{command}") if module.startswith("surefoot.cli") else module
     more = {"AT": module, "SIGNAL": str(code - 128)}
     done = subprocess.run(
-        [sys.executable, "-c", SENT, "train"],
+        [sys.executable, "-c", SENT, command, *["none", "rows.npz"][: 2 * (command == "predict")]],
         capture_output=True,
         text=True,
         cwd=tmp_path,

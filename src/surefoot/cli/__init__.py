@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def command() -> NoReturn:
     """The command `surefoot`: main, and out; taking torch down again would take a quarter of a second."""
     try:
-        if sys.argv[1:2] in (["train"], ["resume"]):
+        if sys.argv[1:2] in (["train"], ["resume"], ["predict"]):
             signals.end_by_signals()
         told = warnings.showwarning
         warnings.showwarning = lambda message, category, filename, *more: (
@@ -159,7 +159,7 @@ def command() -> NoReturn:
         )
         sys.unraisablehook = signals.unraisable
         lenient()
-        if sys.argv[1:2] == ["train"] and not {"--help", "-h"} & {*sys.argv}:
+        if sys.argv[1:2] in (["train"], ["predict"]) and not {"--help", "-h"} & {*sys.argv}:
             _begin()
         code = main()
     except KeyboardInterrupt:
@@ -181,5 +181,6 @@ def _begin() -> None:
     """Have torch's libraries opened meanwhile."""
     from surefoot.train import imports
 
-    imports.strict()  # first: the libraries read the environment while they are opened
+    if sys.argv[1] == "train":
+        imports.strict()  # first: the libraries read the environment while they are opened
     preload.begin()

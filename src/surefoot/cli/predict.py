@@ -6,9 +6,12 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from surefoot import preload
 from surefoot.cli.kinds import File, Flag
+from surefoot.cli.signals import interrupts_raise
 from surefoot.cli.streams import complain
 from surefoot.errors import InputError
+from surefoot.train import imports
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,11 +36,14 @@ def predict(run: Path, file: Path, /, *, best: Flag = False, out: File = None) -
         best: With the weights of the best validation, rather than the last ones.
         out: Write the rows, counted from 0, to this .csv file instead of the screen.
     """
+    if out is not None and out.suffix.lower() != ".csv":
+        raise InputError(f"--out writes a .csv file, not '{out}'.")
+    preload.wait()
+    imports.lean()
     from surefoot.train import predict as prediction
     from surefoot.train.picture import picture
 
-    if out is not None and out.suffix.lower() != ".csv":
-        raise InputError(f"--out writes a .csv file, not '{out}'.")
+    interrupts_raise()
     trained = prediction.load(run, best=best)
     if file.suffix.lower() == ".npz":
         x, y, y_from = prediction.rows(file, trained)

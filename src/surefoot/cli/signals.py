@@ -13,7 +13,7 @@ __all__ = ["end_by_signals", "interrupts_raise", "unraisable"]
 
 
 def end_by_signals() -> None:
-    """Before its first step a training ends by signals with the exit codes of later ones.
+    """Before its first step a training ends by signals with the exit codes of later ones; a prediction, too.
 
     A KeyboardInterrupt among imports may be taken for an error of the module that it comes in.
     """

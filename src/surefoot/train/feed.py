@@ -17,10 +17,10 @@ from surefoot.train.advice import of_bytes, of_inputs
 from surefoot.train.batch import Batches, Feed
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.data.scale import KINDS
+from surefoot.train.identity import mark
 from surefoot.train.inputs import Inputs, Several, of_several, pair_of, scaling_of_several, tensors
 from surefoot.train.loaders import of_dataset, of_loader
 from surefoot.train.portions import evenly
-from surefoot.train.same import mark
 from surefoot.train.tensors import as_rows, check_unmasked, narrowed
 
 __all__ = ["feed", "floats"]

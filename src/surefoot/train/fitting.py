@@ -23,11 +23,11 @@ from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
 from surefoot.train.folder import RunFolder
+from surefoot.train.identity import named
 from surefoot.train.losses import Loss
 from surefoot.train.optimizers import Maker
 from surefoot.train.ranges import check_parts
 from surefoot.train.run import Run
-from surefoot.train.same import named
 from surefoot.train.scoring import Score
 from surefoot.train.training import isolated, run_training
 

@@ -17,6 +17,7 @@ from surefoot.train.engine import Job, Step
 from surefoot.train.evaluations import Evaluations
 from surefoot.train.folder import RunFolder
 from surefoot.train.history import History
+from surefoot.train.identity import sources
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
 from surefoot.train.losses import of_squares, of_torch, stateful
@@ -26,7 +27,6 @@ from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
 from surefoot.train.records import Records
 from surefoot.train.run import Run, RunDiverged
-from surefoot.train.same import sources
 from surefoot.train.shared import Pace
 
 __all__ = ["Ready", "train_all"]

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from surefoot.train.held import below
+from surefoot.train.identity import mark
 from surefoot.train.randomness import same, states, unmoved
-from surefoot.train.same import mark
 from surefoot.train.tensors import narrowed, raw
 
 __all__ = ["of_dataset", "of_loader"]

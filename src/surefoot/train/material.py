@@ -15,12 +15,12 @@ from surefoot.train.batch import Batches, Feed, copied, retargeted, unwritten, w
 from surefoot.train.checks import check_rows, of_one_kind
 from surefoot.train.config import Config
 from surefoot.train.feed import feed, floats
+from surefoot.train.identity import told
 from surefoot.train.inputs import Inputs
 from surefoot.train.losses import Loss, measured, warn_of_sum
 from surefoot.train.objective import Objective
 from surefoot.train.outputs import check_objective
 from surefoot.train.portions import at_once, evenly
-from surefoot.train.same import told
 from surefoot.train.scoring import Score
 
 __all__ = ["Material", "material"]
