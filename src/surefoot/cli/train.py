@@ -140,12 +140,13 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
     # objects made while importing live as long as the process: the collector need not look at them again
     gc.disable()
     with lasting(), painter.hired():
+        from surefoot.train.run import Interrupted  # these need no torch
+        from surefoot.train.saying import typed
+
         preload.wait()
         imports.strict(mkl)
         imports.lean()
         from surefoot.train import job
-        from surefoot.train.run import Interrupted
-        from surefoot.train.saying import typed
 
         gc.freeze()
         gc.enable()
