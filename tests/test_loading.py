@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from surefoot.check import check
-from surefoot.check.load import load
+from surefoot.check.subject.load import load
 from surefoot.loading import user_module
 from surefoot.rules import get
 from surefoot.train.resolve import resolve

@@ -19,8 +19,8 @@ from libraries import LIBRARIES
 
 from surefoot.check import check
 from surefoot.check.choose import clauses
-from surefoot.check.load import load, optimizers
 from surefoot.check.report import as_json
+from surefoot.check.subject.load import load, optimizers
 from surefoot.options import parse_options
 
 SECONDS = 240  # for one optimizer; then it is given up

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from surefoot.check.shrink import shrink
+from surefoot.check.arithmetic.shrink import shrink
 
 
 @pytest.fixture(autouse=True)

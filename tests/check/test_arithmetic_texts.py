@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.check.arithmetic import examine
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.arithmetic.examine import examine
+from surefoot.check.arithmetic.situations import CLAUSES
 from surefoot.check.protocol import Plan
 from surefoot.check.report import text
 from surefoot.check.run import check
-from surefoot.check.situations import CLAUSES
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import FAILED
 
 MUTANTS = Path(__file__).parents[1] / "mutants"

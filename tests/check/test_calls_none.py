@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from surefoot.check import check
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 
 
 class Calls(torch.optim.Optimizer):

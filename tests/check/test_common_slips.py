@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surefoot.check.arithmetic import examine
+from surefoot.check.arithmetic.examine import examine
 from surefoot.check.identify import identify
-from surefoot.check.load import load
-from surefoot.check.patient import Here
 from surefoot.check.protocol import Plan
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import DIFFERS, FAILED, PASSED
 
 

@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from surefoot.check.arithmetic.situations import CLAUSES as SITUATIONS
 from surefoot.check.choose import clauses
 from surefoot.check.contract import CLAUSES
 from surefoot.check.contract.judge import judge
 from surefoot.check.report import text
 from surefoot.check.report.words import echoes
 from surefoot.check.run import check
-from surefoot.check.situations import CLAUSES as SITUATIONS
 from surefoot.errors import InputError
 
 MUTANTS = Path(__file__).parents[1] / "mutants"

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from surefoot.check import contract
-from surefoot.check.arithmetic import examine
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.arithmetic.examine import examine
 from surefoot.check.protocol import Plan
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import DIFFERS, FAILED
 
 generate = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "generate_mutants.py"))

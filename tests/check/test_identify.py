@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from surefoot.check.identify import identify
 from surefoot.check.identify.probes import ask
 from surefoot.check.identify.readings import read
-from surefoot.check.load import load
-from surefoot.check.patient import Here
-from surefoot.check.words import Words
+from surefoot.check.options.words import Words
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.cli import main
 from surefoot.errors import InputError
 

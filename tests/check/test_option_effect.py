@@ -7,8 +7,8 @@ import torch
 
 from surefoot.check import check
 from surefoot.check.contract.questions import Questions
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import FAILED, PASSED
 
 OPTIONS = ["option-effect", "live-options"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surefoot.check.arithmetic import examine
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.arithmetic.examine import examine
 from surefoot.check.protocol import Plan
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import FAILED
 
 

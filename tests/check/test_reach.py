@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from surefoot.check import check
-from surefoot.check.arithmetic import examine
-from surefoot.check.load import load
-from surefoot.check.patient import Here
+from surefoot.check.arithmetic.examine import examine
 from surefoot.check.protocol import Plan
+from surefoot.check.subject.load import load
+from surefoot.check.subject.patient import Here
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Verdict
 
 

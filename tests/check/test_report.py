@@ -309,7 +309,7 @@ def test_what_could_not_be_examined_is_exit_code_2(capsys):
 
 
 def test_where_no_process_can_be_forked_it_is_examined_in_this_one(wrong, capsys, monkeypatch):
-    monkeypatch.setattr("surefoot.check.server.available", lambda: False)  # as on Windows
+    monkeypatch.setattr("surefoot.check.sandbox.server.available", lambda: False)  # as on Windows
     assert main(["check", "mine.py:Fine", *ONLY]) == 0
     assert "nothing bounded its time and memory." in " ".join(capsys.readouterr().out.split())
     assert main(["check", "mine.py:Fine", *ONLY, "--no-sandbox"]) == 0

@@ -53,7 +53,8 @@ def planned(
 
 def clauses() -> dict[str, Clause]:
     """Return every clause there is, by id, in the order of examination."""
-    from surefoot.check import arithmetic, contract
+    from surefoot.check import contract
+    from surefoot.check.arithmetic import examine as arithmetic
 
     found: dict[str, Clause] = dict(arithmetic.CLAUSES)
     return {**found, **contract.CLAUSES, UNTOUCHED.id: UNTOUCHED}

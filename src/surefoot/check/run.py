@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.check.choose import planned
 from surefoot.check.protocol import IN_BACKWARD, Options, Plan, Signature
-from surefoot.check.sandbox import Sandbox
-from surefoot.check.server import NO_SANDBOX, apart, get_server
+from surefoot.check.sandbox.sandbox import Sandbox
+from surefoot.check.sandbox.server import NO_SANDBOX, apart, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
 from surefoot.check.verdict import NOT_APPLICABLE, REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
 from surefoot.loading import before_torch
 
 if TYPE_CHECKING:
-    from surefoot.check.patient import Here
+    from surefoot.check.subject.patient import Here
     from surefoot.rules import Rule
 
 __all__ = ["check"]
@@ -78,8 +78,8 @@ def check(
     if isinstance(optimizer, str) and own:
         patients = _Patients(Sandbox(optimizer, options))
     else:
-        from surefoot.check.load import load
-        from surefoot.check.patient import Here
+        from surefoot.check.subject.load import load
+        from surefoot.check.subject.patient import Here
 
         patients = _Patients(Here(load(optimizer), options))
     patient = patients.first
@@ -188,7 +188,8 @@ def _examinations(
     patients: _Patients, plan: Plan, rule: str | Rule | None, decay: str | None, notes: list[str]
 ) -> tuple[str | None, Iterator[Verdict]]:
     """Prepare all that is examined; returns the rule's name, and the verdicts as they come."""
-    from surefoot.check import arithmetic, contract
+    from surefoot.check import contract
+    from surefoot.check.arithmetic import examine as arithmetic
 
     if patients.first.signature.in_backward:  # no clause asks backward() for its gradients
         left = filter(plan.wants, (*arithmetic.CLAUSES.values(), *contract.CLAUSES.values()))

@@ -86,9 +86,9 @@ def check(
 
     from surefoot.check import report as written
     from surefoot.check.choose import clauses, planned
-    from surefoot.check.load import optimizers
     from surefoot.check.report.screen import colored
     from surefoot.check.run import check as examine
+    from surefoot.check.subject.load import optimizers
     from surefoot.check.verdict import Report
     from surefoot.loading import parted
     from surefoot.options import parse_options

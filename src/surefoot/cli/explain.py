@@ -180,7 +180,7 @@ def _is_rule(text: str) -> bool:
 
 
 def _load(optimizer: str) -> Any:
-    from surefoot.check.load import load
+    from surefoot.check.subject.load import load
 
     return load(optimizer).make
 

@@ -45,7 +45,7 @@ def gradients(
     """
     before_torch()
     from surefoot.check.gradients import check_gradients
-    from surefoot.check.load import function
+    from surefoot.check.subject.load import function
 
     try:
         made = function(make)()

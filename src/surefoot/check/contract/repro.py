@@ -10,8 +10,8 @@ from typing import Any
 
 from surefoot.check.contract import tools
 from surefoot.check.contract.simplify import literal, put_in, without_unused
-from surefoot.check.imported import registered
 from surefoot.check.protocol import Options, Signature
+from surefoot.check.subject.imported import registered
 
 __all__ = ["reproduction"]
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from surefoot.check.hypers import KNOWN, named
+from surefoot.check.options.hypers import KNOWN, named
 from surefoot.check.protocol import Options, Signature
 
 __all__ = [

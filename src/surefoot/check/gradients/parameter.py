@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from surefoot.check.arithmetic.wording import listed
 from surefoot.check.gradients.slope import Slope, Verdict
-from surefoot.check.wording import listed
 
 __all__ = ["WORST_FIRST", "ParameterGradient"]
 

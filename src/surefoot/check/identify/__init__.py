@@ -12,16 +12,16 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from surefoot.check.claim import Claim
+from surefoot.check.arithmetic.claim import Claim
+from surefoot.check.arithmetic.wording import number
 from surefoot.check.identify.fits import fit
 from surefoot.check.identify.identification import Identification, show
 from surefoot.check.identify.probes import ask, matters_in_matrices
 from surefoot.check.identify.readings import LARGER, SPARES, Reading, is_linear, read
+from surefoot.check.options.rate import first_move
+from surefoot.check.options.renamed import understood
+from surefoot.check.options.words import Words
 from surefoot.check.protocol import IN_BACKWARD, LR, Died, Patient, Raised
-from surefoot.check.rate import first_move
-from surefoot.check.renamed import understood
-from surefoot.check.wording import number
-from surefoot.check.words import Words
 from surefoot.errors import InputError
 from surefoot.loading import before_torch
 from surefoot.trace.values import exact
@@ -60,10 +60,10 @@ def identify(
         ('torch', '0.9', 'yes')
     """
     before_torch()
-    from surefoot.check.load import load
-    from surefoot.check.patient import Here
-    from surefoot.check.sandbox import Sandbox
-    from surefoot.check.server import apart
+    from surefoot.check.sandbox.sandbox import Sandbox
+    from surefoot.check.sandbox.server import apart
+    from surefoot.check.subject.load import load
+    from surefoot.check.subject.patient import Here
 
     name = optimizer if isinstance(optimizer, str) else getattr(optimizer, "__name__", "optimizer")
     if apart(optimizer, sandbox) and isinstance(optimizer, str):

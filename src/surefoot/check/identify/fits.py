@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from surefoot.check.claim import Claim
+from surefoot.check.arithmetic.claim import Claim
+from surefoot.check.arithmetic.wording import apart
 from surefoot.check.identify.probes import PROBES, Answers, moves
 from surefoot.check.identify.readings import is_linear
-from surefoot.check.libraries import elsewhere
-from surefoot.check.mistakes import MISTAKES
-from surefoot.check.rounding import in_float32
-from surefoot.check.variants import variants
-from surefoot.check.wording import apart
-from surefoot.check.words import Words
+from surefoot.check.known.libraries import elsewhere
+from surefoot.check.known.mistakes import MISTAKES
+from surefoot.check.known.rounding import in_float32
+from surefoot.check.known.variants import variants
+from surefoot.check.options.words import Words
 from surefoot.errors import InputError
 from surefoot.rules import RULES, Rule
 

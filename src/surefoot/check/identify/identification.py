@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from surefoot.check.arithmetic.wording import number
 from surefoot.check.identify.readings import Reading
-from surefoot.check.wording import number
 from surefoot.errors import unknown
 from surefoot.rules import Rule, get
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from surefoot.check.hypers import TRIED
+from surefoot.check.options.hypers import TRIED
+from surefoot.check.options.words import Words
 from surefoot.check.protocol import Patient, Raised
-from surefoot.check.words import Words
 from surefoot.trace import Group, Move, Script, Set, Step, Trace
 from surefoot.trace.values import elements
 

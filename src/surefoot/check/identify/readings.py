@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from surefoot.check.arithmetic.wording import number
 from surefoot.check.identify.probes import Answers
-from surefoot.check.wording import number
-from surefoot.check.words import Words
+from surefoot.check.options.words import Words
 from surefoot.rules import DECAYS
 from surefoot.trace.values import elements
 

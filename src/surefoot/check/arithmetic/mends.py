@@ -1,0 +1,96 @@
+"""How to mend what the arithmetic found, where that can be said better than by the clause's own advice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from surefoot.check.known.bookkeeping import BY_COUNT, CUT_OFF, GOES_ON, KEPT, OR_DEFAULT, SKIPS, STILL
+from surefoot.check.known.rounding import ROUGHLY
+from surefoot.check.verdict import Clause
+from surefoot.rules import RULES, Rule
+from surefoot.trace import Move, Script
+from surefoot.trace.values import elements
+
+__all__ = ["NARROW", "NO_GRAD", "keeps_lr", "low_precision", "mended"]
+
+FEW = 12  # tensors: with more, there may be another path
+NARROW = ("float16", "bfloat16")
+# torch's words → the diagnosis, and how to mend it
+NO_GRAD = (
+    "a leaf Variable that requires grad",
+    "Autograd records what step() does.",
+    "Decorate step() with @torch.no_grad(), and call a closure under torch.enable_grad().",
+)
+MEND_KEEPS_LR = (
+    "Multiply the new gradient by group['lr'] as it is in this step, and leave the velocity alone."
+)
+# words of a diagnosis → what to do
+MENDS = {
+    STILL: "p = p − … would make a new tensor, and leave the parameter as it was: write p.sub_(…) or p -= ….",
+    OR_DEFAULT: "Take 0 as the number that it is; a default is for None.",
+    KEPT: "Begin with empty lists in each group, or step all lists once, after the last.",
+    BY_COUNT: "Divide by nothing: a mean over examples is made by the loss, not over parameters by step().",
+    CUT_OFF: "Take group['lr'] as it is: int() and round() make 0 of a small one.",
+    GOES_ON: "Go on with the next group: continue, where it now returns.",
+    "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
+    "both means are one tensor": "Make two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
+    "weight decay is added to the gradient": (
+        "Leave weight_decay out of the gradient, and shrink w by itself: p.mul_(1 - lr * weight_decay)."
+    ),
+    "it does not look ahead": (
+        "Step by g + momentum·buffer. A velocity from before the step must be a copy, v.clone(): v itself is "
+        "changed in place."
+    ),
+    f"{ROUGHLY[1:]}.": "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is.",
+}
+MEND_SKIPS = "Make the step whatever lr is: what the state gathers meanwhile counts when lr is no longer 0."
+
+
+def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
+    """How to mend what parts from a rule; "" where the clause's own advice is all that can be said."""
+    for words, mend in MENDS.items():
+        if words in said.lower():
+            return mend
+    if clause.id == "changed-lr" and SKIPS in said.lower():
+        return MEND_SKIPS
+    if keeps_lr(clause, rule):
+        return MEND_KEEPS_LR
+    if clause.id == "sizes" and len(smallest.names) > FEW:
+        return (
+            f"It takes {len(smallest.names)} tensors in a group to show: look for what goes by their number."
+        )
+    if clause.id == "rule" and (command := _shown(rule)):
+        return f"{clause.mend.rstrip('.')}; {command} shows them."
+    return ""
+
+
+def keeps_lr(clause: Clause, rule: Rule) -> bool:
+    """Whether this is about a changed lr, and each gradient keeps that of its own step in the velocity."""
+    return clause.id == "changed-lr" and any(slot.name == "velocity" for slot in rule.slots)
+
+
+def _shown(rule: Rule) -> str:
+    """The command that shows a rule's lines, worked out; none for one of the user's own."""
+    name = rule.name if rule.name in RULES else rule.family
+    if name not in RULES:
+        return ""
+    here, usual = (r.defaults.get("decay") for r in (rule, RULES[name]))
+    place = f" --decay {here}" if here != usual else ""
+    return f"`surefoot explain {name} --at w=1 --gradient w=0.5{place}`"
+
+
+def low_precision(script: Script, dtype: str, follows: Callable[[Script], bool]) -> tuple[str, str]:
+    """What is to be said of plain steps of one number, and to be done, if they are wrong in few bits alone.
+
+    `follows` tells whether a script, played in float64, follows the rule.
+    """
+    moves = any(isinstance(e, Move) for s in script.steps for e in s.events)
+    sizes = [len(list(elements(v))) for v in script.start.values()]
+    plain = dtype in NARROW and not moves and sizes == [1]
+    if not plain or not follows(dataclasses.replace(script, dtypes={})):
+        return "", ""
+    return (
+        f"These are plain steps: in {dtype} they part from the rule, in float64 they follow it.",
+        "Compare what step() does for parameters of this dtype with what it does for float32.",
+    )

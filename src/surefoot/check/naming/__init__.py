@@ -1,0 +1,1 @@
+"""What the name of a class says of the rule that it follows."""

@@ -1,0 +1,1 @@
+"""Untrusted code runs in processes of its own."""

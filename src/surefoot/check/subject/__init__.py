@@ -1,0 +1,1 @@
+"""The optimizer under test: found, called, stepped."""
