@@ -202,7 +202,7 @@ def test_one_that_was_begun_in_python_too() -> None:
     begin = (
         "import signal, torch\n"
         "from surefoot.train import Config, Interrupted, train\n"
-        "from surefoot.train.checkpoint import Checkpoints\n"
+        "from surefoot.train.folder.checkpoint import Checkpoints\n"
         "write, options = Checkpoints.write, dict(hidden=(32,), epochs=3, checkpoint_every='1 epoch')\n"
         "train(Config(**options, out='whole'), progress=False)\n"
         "def stopping(*args): write(*args); signal.raise_signal(signal.SIGINT)\n"

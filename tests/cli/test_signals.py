@@ -23,7 +23,7 @@ command()
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals")
 @pytest.mark.parametrize(
-    "module", ["numpy.linalg", "cyclopts", "surefoot.cli.train", "torch", "surefoot.train.saved"]
+    "module", ["numpy.linalg", "cyclopts", "surefoot.cli.train", "torch", "surefoot.train.folder.saved"]
 )
 @pytest.mark.parametrize(
     ("command", "code"), [("train", 130), ("train", 143), ("train", 129), ("predict", 130)]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from surefoot.train import sharable, threads
 from surefoot.train.imports import STRICT
+from surefoot.train.steps import sharable, threads
 
 
 @pytest.fixture

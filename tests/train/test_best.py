@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from surefoot.train.best import Best
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
 
 
 def test_the_best_stays_and_the_first_of_equals(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train.blame import blaming
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
 
 
 def test_what_nobody_s_class_raises_stays_as_it_is() -> None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
-from surefoot.train import saved
 from surefoot.train.fitting import fit
+from surefoot.train.folder import saved
 from surefoot.train.run import Run
 
 X, Y = torch.randn(20, 4), torch.arange(20) % 3

@@ -17,9 +17,9 @@ from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.train.fitting import fit
 from surefoot.train.history import History
-from surefoot.train.notfinite import NotFinite
 from surefoot.train.progress import Progress
 from surefoot.train.run import Run, RunDiverged
+from surefoot.train.steps.notfinite import NotFinite
 
 
 def rows(ignored: int = -100) -> tuple[Tensor, Tensor]:

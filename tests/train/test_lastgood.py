@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from surefoot.train import saved
 from surefoot.train.fitting import fit
+from surefoot.train.folder import saved
 from surefoot.train.lastgood import LastGood
 
 

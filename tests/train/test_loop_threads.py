@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot.errors import InputError
-from surefoot.train import sharable, threads
 from surefoot.train.fitting import fit
 from surefoot.train.run import Interrupted
-from surefoot.train.shared import Pace, Way
+from surefoot.train.steps import sharable, threads
+from surefoot.train.steps.shared import Pace, Way
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from surefoot.errors import InputError
-from surefoot.train import models, threads
+from surefoot.train import models
+from surefoot.train.steps import threads
 
 
 def sentence(spec: str, shape: tuple[int, ...] = (28, 28)) -> str:

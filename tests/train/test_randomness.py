@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from surefoot.train.feed import feed
 from surefoot.train.randomness import Randomness, apart, drawing
+from surefoot.train.rows.feed import feed
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from surefoot.errors import InputError
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
 from surefoot.train.run import Run
 
 RECORDS: list[dict[str, Any]] = [

@@ -22,7 +22,7 @@ def runs(folder: Path = Path("runs"), /) -> int:
         folder: Where they are.
     """
     from surefoot.train.config import Config, read
-    from surefoot.train.folder import RunFolder
+    from surefoot.train.folder.folder import RunFolder
     from surefoot.train.progress import as_written
     from surefoot.train.run import Run
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from surefoot.train import saved
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder import saved
+from surefoot.train.folder.folder import RunFolder
 
 __all__ = ["Best"]
 

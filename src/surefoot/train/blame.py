@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from surefoot.errors import Diverged, InputError, headline
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
 
 __all__ = ["blaming"]
 

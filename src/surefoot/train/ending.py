@@ -10,14 +10,14 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.plot import painter
-from surefoot.train import checkpoint_file, saved
 from surefoot.train.best import Best
 from surefoot.train.config import GIVEN
-from surefoot.train.folder import FolderGone, RunFolder
+from surefoot.train.folder import checkpoint_file, saved
+from surefoot.train.folder.folder import FolderGone, RunFolder
+from surefoot.train.folder.writing import NotWritten
 from surefoot.train.history import History
 from surefoot.train.run import Interrupted, Run
 from surefoot.train.saying import typed
-from surefoot.train.writing import NotWritten
 
 __all__ = ["failed", "interrupted", "rescuing", "written"]
 

@@ -10,13 +10,13 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from surefoot.train.batch import Batches
 from surefoot.train.best import Best
 from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible, Stopping
-from surefoot.train.material import Material
+from surefoot.train.looks.material import Material
 from surefoot.train.randomness import Randomness
-from surefoot.train.shared import Pace
+from surefoot.train.rows.batch import Batches
+from surefoot.train.steps.shared import Pace
 
 __all__ = ["Evaluations"]
 

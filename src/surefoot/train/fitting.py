@@ -18,17 +18,17 @@ from surefoot.train import device as devices
 from surefoot.train import optimizers
 from surefoot.train import schedule as schedules
 from surefoot.train.asked import asked
-from surefoot.train.checks import check_model
 from surefoot.train.config import GIVEN, Config
 from surefoot.train.data import Scaling
 from surefoot.train.environment import environment
-from surefoot.train.folder import RunFolder
-from surefoot.train.identity import named
-from surefoot.train.losses import Loss
+from surefoot.train.folder.folder import RunFolder
+from surefoot.train.looks.checks import check_model
+from surefoot.train.objective.losses import Loss
+from surefoot.train.objective.scoring import Score
 from surefoot.train.optimizers import Maker
 from surefoot.train.ranges import check_parts
+from surefoot.train.rows.identity import named
 from surefoot.train.run import Run
-from surefoot.train.scoring import Score
 from surefoot.train.training import isolated, run_training
 
 __all__ = ["fit"]

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
-from surefoot.train.batch import Batches
-from surefoot.train.inputs import Inputs
-from surefoot.train.notfinite import NotFinite
-from surefoot.train.objective import Objective, evaluate
+from surefoot.train.objective.objective import Objective, evaluate
 from surefoot.train.progress import Progress
+from surefoot.train.rows.batch import Batches
+from surefoot.train.rows.inputs import Inputs
 from surefoot.train.run import Run
+from surefoot.train.steps.notfinite import NotFinite
 
 __all__ = ["History"]
 

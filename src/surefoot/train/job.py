@@ -10,22 +10,23 @@ from torch import nn
 
 from surefoot.errors import InputError
 from surefoot.train import device as devices
-from surefoot.train import models, optimizers, sharable, threads
+from surefoot.train import models, optimizers
 from surefoot.train.blame import blaming
-from surefoot.train.checks import check_model
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
+from surefoot.train.folder.saved import check_run
+from surefoot.train.folder.writing import at_home
+from surefoot.train.looks.checks import check_model
 from surefoot.train.ranges import check_parts
 from surefoot.train.resolve import absolute
 from surefoot.train.run import Run
-from surefoot.train.saved import check_run
 from surefoot.train.saying import say
 from surefoot.train.schedule import rise_of
+from surefoot.train.steps import sharable, threads
 from surefoot.train.training import isolated, run_training
-from surefoot.train.writing import at_home
 
 __all__ = ["complete", "resume", "train"]
 

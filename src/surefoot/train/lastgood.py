@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from surefoot.train import saved
+from surefoot.train.folder import saved
 
 __all__ = ["LastGood"]
 

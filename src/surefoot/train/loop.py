@@ -11,23 +11,23 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from surefoot.train import ending
 from surefoot.train.best import Best
-from surefoot.train.checkpoint import Checkpoints, ended
 from surefoot.train.config import Config
-from surefoot.train.engine import Job, Step
 from surefoot.train.evaluations import Evaluations
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.checkpoint import Checkpoints, ended
+from surefoot.train.folder.folder import RunFolder
+from surefoot.train.folder.records import Records
 from surefoot.train.history import History
-from surefoot.train.identity import sources
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
-from surefoot.train.losses import of_squares, of_torch, stateful
-from surefoot.train.material import Material
-from surefoot.train.notfinite import NotFinite
+from surefoot.train.looks.material import Material
+from surefoot.train.objective.losses import of_squares, of_torch, stateful
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
-from surefoot.train.records import Records
+from surefoot.train.rows.identity import sources
 from surefoot.train.run import Run, RunDiverged
-from surefoot.train.shared import Pace
+from surefoot.train.steps.engine import Job, Step
+from surefoot.train.steps.notfinite import NotFinite
+from surefoot.train.steps.shared import Pace
 
 __all__ = ["Ready", "train_all"]
 

@@ -15,9 +15,9 @@ from torch.optim import Optimizer
 from surefoot.errors import InputError, headline, unknown
 from surefoot.optim import SGD
 from surefoot.options import parse_options
+from surefoot.train.folder.unsaved import place, saved
 from surefoot.train.ranges import RANGES
 from surefoot.train.resolve import accepted, resolve
-from surefoot.train.unsaved import place, saved
 
 __all__ = [
     "OPTIONS",

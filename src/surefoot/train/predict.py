@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
-from surefoot.train import models, saved
+from surefoot.train import models
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Scaling, npz
 from surefoot.train.data.arrays import Rows, checked_classes, checked_inputs, checked_targets
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder import saved
+from surefoot.train.folder.folder import RunFolder
 from surefoot.train.saying import typed
 
 __all__ = ["Trained", "load", "rows", "score", "truth"]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from surefoot.train.batch import Batches, Feed
+    from surefoot.train.rows.batch import Batches, Feed
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import Diverged, rendered
 from surefoot.runs import read
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
+from surefoot.train.folder.records import Records
 from surefoot.train.progress import as_written
-from surefoot.train.records import Records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,21 +11,24 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from surefoot.train import modes, opened, optimizers, saved, sharable, threads
+from surefoot.train import modes, optimizers
 from surefoot.train import schedule as schedules
 from surefoot.train.alone import alone
 from surefoot.train.compiled.choose import choose
 from surefoot.train.config import Config
-from surefoot.train.engine import Job
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder import saved
+from surefoot.train.folder.folder import RunFolder
+from surefoot.train.looks.material import material
 from surefoot.train.loop import Ready, train_all
-from surefoot.train.losses import LOSSES, Loss, stateful
-from surefoot.train.material import material
+from surefoot.train.objective.losses import LOSSES, Loss, stateful
+from surefoot.train.objective.scoring import Score
 from surefoot.train.randomness import drawing
+from surefoot.train.rows import opened
 from surefoot.train.run import Run
 from surefoot.train.saying import say
-from surefoot.train.scoring import Score
 from surefoot.train.span import Span
+from surefoot.train.steps import sharable, threads
+from surefoot.train.steps.engine import Job
 
 __all__ = ["isolated", "run_training"]
 

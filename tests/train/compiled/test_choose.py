@@ -10,7 +10,7 @@ import surefoot
 from surefoot.train.compiled import fingerprint, graph, package
 from surefoot.train.compiled.choose import choose, hint, obstacle, steps_at_once
 from surefoot.train.compiled.grouped import Grouped
-from surefoot.train.engine import Job
+from surefoot.train.steps.engine import Job
 
 
 @pytest.fixture

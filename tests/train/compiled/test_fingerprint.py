@@ -211,7 +211,7 @@ def test_it_is_the_same_in_another_process():
     code = (
         "from surefoot.train import models\n"
         "from surefoot.train.compiled.fingerprint import fingerprint\n"
-        "from surefoot.train.losses import squared_error\n"
+        "from surefoot.train.objective.losses import squared_error\n"
         "net = models.cnn((8, 8), 3)\n"
         "print(fingerprint([net, squared_error], {id(p): n for n, p in net.named_parameters()}))"
     )

@@ -12,10 +12,11 @@ from torch import nn
 
 import surefoot
 from surefoot.plot import painter
-from surefoot.train import engine, fitting, training
+from surefoot.train import fitting, training
 from surefoot.train.compiled import graph
-from surefoot.train.engine import Job
 from surefoot.train.run import Interrupted
+from surefoot.train.steps import engine
+from surefoot.train.steps.engine import Job
 
 from .conftest import BATCH, falling
 from .recorder import REFUSAL, stand_in

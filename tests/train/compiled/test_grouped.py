@@ -10,7 +10,7 @@ from surefoot.train.compiled.grouped import Grouped, stacked
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import trace
 from surefoot.train.compiled.step import CompiledSteps
-from surefoot.train.engine import Job
+from surefoot.train.steps.engine import Job
 
 from .conftest import BATCH, K, eager_step
 

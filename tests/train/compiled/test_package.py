@@ -16,8 +16,8 @@ import surefoot
 from surefoot.train.compiled import package
 from surefoot.train.compiled.choose import choose
 from surefoot.train.compiled.program import Program
-from surefoot.train.engine import Job
-from surefoot.train.threads import by
+from surefoot.train.steps.engine import Job
+from surefoot.train.steps.threads import by
 
 from .conftest import K
 

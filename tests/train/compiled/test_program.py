@@ -16,7 +16,7 @@ from surefoot.train.compiled.noise import by_bits
 from surefoot.train.compiled.package import Package
 from surefoot.train.compiled.program import Untraceable, trace
 from surefoot.train.compiled.step import CompiledSteps
-from surefoot.train.engine import Job, eager
+from surefoot.train.steps.engine import Job, eager
 
 from .conftest import K, eager_step
 

@@ -12,11 +12,11 @@ import torch
 from surefoot.plot import painter
 from surefoot.train.compiled import package
 from surefoot.train.compiled.choose import choose
-from surefoot.train.engine import Job
 from surefoot.train.fitting import fit
 from surefoot.train.imports import x86
-from surefoot.train.losses import cross_entropy
+from surefoot.train.objective.losses import cross_entropy
 from surefoot.train.run import Interrupted
+from surefoot.train.steps.engine import Job
 
 from .conftest import BATCH, K, falling
 
@@ -52,7 +52,7 @@ from itertools import count
 from surefoot.train import imports
 imports.strict()
 import torch
-from surefoot.train import sharable, shared
+from surefoot.train.steps import sharable, shared
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.config import Config
 from surefoot.train.job import train

@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import surefoot
 from surefoot.train.compiled import program
 from surefoot.train.compiled.turned import worth_turning
-from surefoot.train.engine import Job
-from surefoot.train.losses import cross_entropy
+from surefoot.train.objective.losses import cross_entropy
+from surefoot.train.steps.engine import Job
 
 
 @pytest.mark.parametrize(

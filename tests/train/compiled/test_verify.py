@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
-from surefoot.train.mean import NO_MEAN
+from surefoot.train.steps.mean import NO_MEAN
 
 LOSS = torch.tensor(1.0)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from surefoot.errors import InputError
-from surefoot.train.folder import RunFolder
+from surefoot.train.folder.folder import RunFolder
 from surefoot.train.run import Interrupted, Run
 
 GROUP = """

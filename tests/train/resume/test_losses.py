@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from surefoot import SGD
-from surefoot.train import evaluations, saved
+from surefoot.train import evaluations
+from surefoot.train.folder import saved
 from surefoot.train.run import Interrupted
 
 

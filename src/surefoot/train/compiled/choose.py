@@ -20,12 +20,12 @@ from surefoot.train.compiled.grouped import Grouped
 from surefoot.train.compiled.options import hooked
 from surefoot.train.compiled.step import CompiledSteps
 from surefoot.train.compiled.verify import on_trial
-from surefoot.train.engine import Job, Step, eager
-from surefoot.train.inputs import Inputs
-from surefoot.train.losses import of_torch, stateful
-from surefoot.train.pack import pack
-from surefoot.train.saved import copied
-from surefoot.train.sharable import shared
+from surefoot.train.folder.pack import pack
+from surefoot.train.folder.saved import copied
+from surefoot.train.objective.losses import of_torch, stateful
+from surefoot.train.rows.inputs import Inputs
+from surefoot.train.steps.engine import Job, Step, eager
+from surefoot.train.steps.sharable import shared
 
 __all__ = ["choose", "hint", "obstacle", "steps_at_once"]
 

@@ -19,7 +19,7 @@ from surefoot.optim.options import as_tensor
 from surefoot.train import modes
 from surefoot.train.compiled.options import constants
 from surefoot.train.compiled.verify import difference, on_trial, unchanged
-from surefoot.train.engine import Job, Step, eager
+from surefoot.train.steps.engine import Job, Step, eager
 
 __all__ = ["Captured", "Graph", "captured", "cause"]
 

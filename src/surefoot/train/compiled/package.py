@@ -29,10 +29,10 @@ from surefoot.train.cache import cache_folder
 from surefoot.train.compiled.fingerprint import fingerprint
 from surefoot.train.compiled.noise import Noise, by_bits
 from surefoot.train.compiled.options import constants
-from surefoot.train.engine import Job, parts, weighted
-from surefoot.train.losses import summed, weigher
-from surefoot.train.sharable import expected
-from surefoot.train.threads import AT_FIRST, by
+from surefoot.train.objective.losses import summed, weigher
+from surefoot.train.steps.engine import Job, parts, weighted
+from surefoot.train.steps.sharable import expected
+from surefoot.train.steps.threads import AT_FIRST, by
 
 if TYPE_CHECKING:
     from surefoot.train.compiled.program import Program

@@ -25,10 +25,10 @@ from surefoot.train import imports
 from surefoot.train.compiled.fingerprint import Untold
 from surefoot.train.compiled.noise import BITS, DRAWN_BY, Noise, by_bits, threshold
 from surefoot.train.compiled.turned import turn
-from surefoot.train.engine import Job, parts, weighted
-from surefoot.train.losses import measured, summed, weigher
+from surefoot.train.objective.losses import measured, summed, weigher
 from surefoot.train.randomness import same, states, unmoved
-from surefoot.train.sharable import expected
+from surefoot.train.steps.engine import Job, parts, weighted
+from surefoot.train.steps.sharable import expected
 
 __all__ = ["Program", "Untraceable", "trace"]
 

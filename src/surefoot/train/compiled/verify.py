@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from surefoot.train.mean import NO_MEAN
 from surefoot.train.randomness import forked
+from surefoot.train.steps.mean import NO_MEAN
 
 __all__ = ["difference", "on_trial", "unchanged"]
 

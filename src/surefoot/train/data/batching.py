@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from surefoot.errors import InputError
-from surefoot.train.inputs import Several
+from surefoot.train.rows.inputs import Several
 
 __all__ = ["batches", "order"]
 

@@ -16,7 +16,7 @@ from surefoot.train.data.arrays import Arrays, Rows, checked_classes, checked_in
 from surefoot.train.data.published import EMBEDDED, MNIST, NAMES, PUBLISHED, Published
 from surefoot.train.data.scale import Scaling, learn
 from surefoot.train.data.split import split
-from surefoot.train.writing import at_home
+from surefoot.train.folder.writing import at_home
 
 __all__ = ["TASKS", "Data", "Split", "load"]
 

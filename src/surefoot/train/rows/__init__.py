@@ -1,0 +1,1 @@
+"""Whatever holds rows, as batches on the device."""

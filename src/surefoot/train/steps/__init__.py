@@ -1,0 +1,1 @@
+"""One training step, and by how many threads of the CPU it is taken."""
