@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
-from surefoot.train.rows.identity import mark
 from surefoot.train.rows import marks
+from surefoot.train.rows.identity import mark
 from surefoot.train.rows.marks import of_dataset, of_loader
 
 COUNT = itertools.count()
