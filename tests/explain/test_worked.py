@@ -10,10 +10,10 @@ import pytest
 
 from surefoot.errors import InputError
 from surefoot.explain import explain
-from surefoot.explain.latex_pen import LatexPen
-from surefoot.explain.numerals import Numerals
-from surefoot.explain.pen import Pen
-from surefoot.explain.written import write_line, write_news
+from surefoot.explain.forms.latex_pen import LatexPen
+from surefoot.explain.forms.numerals import Numerals
+from surefoot.explain.forms.pen import Pen
+from surefoot.explain.forms.written import write_line, write_news
 from surefoot.rules import RULES, rule
 
 OPTIONS = {"lr": 0.125, "momentum": 0.75, "weight_decay": 0.25, "beta1": 0.75, "beta2": 0.5, "eps": 0.125}

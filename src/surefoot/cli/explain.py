@@ -112,7 +112,7 @@ def explain(
     import sys
 
     from surefoot.explain import explain as work_out
-    from surefoot.explain.assignments import read_assignments, read_option_text
+    from surefoot.explain.problem.assignments import read_assignments, read_option_text
     from surefoot.options import split_options
     from surefoot.plot.file import save_picture
 

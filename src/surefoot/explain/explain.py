@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.explain.autograd import compare_with_autograd
-from surefoot.explain.digits import choose
 from surefoot.explain.explanation import Explanation
+from surefoot.explain.forms.digits import choose
 from surefoot.explain.given import check_digits, check_options, read_rules, read_script
 from surefoot.explain.momentum import closing_line
 from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
-from surefoot.explain.problem import Problem, parse
+from surefoot.explain.problem.autograd import compare_with_autograd
+from surefoot.explain.problem.problem import Problem, parse
 from surefoot.explain.worked import Worked, work_out
 from surefoot.rules import Rule
 from surefoot.rules.numbers import to_mpmath
@@ -176,8 +176,8 @@ def _record(script: Script, optimizer: Callable[..., Any]) -> Trace:
 
 def _theory(problem: Problem | None, worked: Worked) -> tuple[str, ...]:
     """What is known about the rule, if f is a quadratic: in the end, so for the last step's values."""
-    from surefoot.explain.quadratic import Quadratic
-    from surefoot.explain.theory import report
+    from surefoot.explain.quadratic.quadratic import Quadratic
+    from surefoot.explain.quadratic.theory import report
 
     quadratic = Quadratic.of(problem) if problem is not None else None
     if quadratic is None:

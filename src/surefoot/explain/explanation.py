@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from surefoot.explain.numerals import Numerals
+from surefoot.explain.forms.numerals import Numerals
 from surefoot.explain.parting import Parting
 from surefoot.explain.worked import Worked
 from surefoot.trace import Script, Trace
 
 if TYPE_CHECKING:
-    from surefoot.explain.problem import Problem
+    from surefoot.explain.problem.problem import Problem
     from surefoot.plot.style import Picture
 
 __all__ = ["Explanation"]
@@ -50,31 +50,31 @@ class Explanation:
 
     def text(self, *, width: int = 100, color: bool = False) -> str:
         """Write it for a terminal of some width, in columns where they fit."""
-        from surefoot.explain.text import text
+        from surefoot.explain.forms.text import text
 
         return text(self, width=width, color=color)
 
     def markdown(self) -> str:
         """Write it as Markdown, a table for each tensor and step."""
-        from surefoot.explain.markdown import markdown
+        from surefoot.explain.forms.markdown import markdown
 
         return markdown(self)
 
     def latex(self) -> str:
         """Write it as LaTeX for a document that uses amsmath."""
-        from surefoot.explain.latex import latex
+        from surefoot.explain.forms.latex import latex
 
         return latex(self)
 
     def html(self, *, page: bool = True) -> str:
         """Write it as a page of HTML, complete in itself, or as a fragment."""
-        from surefoot.explain.html import html
+        from surefoot.explain.forms.html import html
 
         return html(self, page=page)
 
     def data(self) -> dict[str, Any]:
         """Give it as plain data, as JSON can hold it."""
-        from surefoot.explain.data import data
+        from surefoot.explain.forms.data import data
 
         return data(self)
 
@@ -90,7 +90,7 @@ class Explanation:
         Raises:
             InputError: pandas is not installed.
         """
-        from surefoot.explain.data import frame
+        from surefoot.explain.forms.data import frame
 
         return frame(self)
 

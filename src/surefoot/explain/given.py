@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surefoot.errors import InputError, unknown
-from surefoot.explain.numerals import MOST_DIGITS
+from surefoot.explain.forms.numerals import MOST_DIGITS
 from surefoot.explain.parting import for_rule
-from surefoot.explain.problem import Problem
+from surefoot.explain.problem.problem import Problem
 from surefoot.rules import Rule, get
 from surefoot.rules.hypers import HYPERS
 from surefoot.trace import Script

@@ -9,14 +9,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError
-from surefoot.explain.numerals import Numerals
-from surefoot.explain.pen import Pen
+from surefoot.explain.forms.numerals import Numerals
+from surefoot.explain.forms.pen import Pen
 from surefoot.rules import H, Rule, get
 from surefoot.trace import Script, Trace, replay
 from surefoot.trace.values import Number, elements, exact
 
 if TYPE_CHECKING:
-    from surefoot.explain.problem import Problem
+    from surefoot.explain.problem.problem import Problem
 
 __all__ = ["closing_line", "without_momentum"]
 

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from surefoot.errors import InputError
-from surefoot.explain.numerals import six_digits
+from surefoot.explain.forms.numerals import six_digits
 from surefoot.rules import RULES, Rule
 from surefoot.trace import Mismatch, Move, Script, Set, Step, Trace, compare, magnitudes, replay
 from surefoot.trace.values import Number, elements, exact_binary, indices, shape

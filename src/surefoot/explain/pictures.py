@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from surefoot.errors import InputError, unknown
-from surefoot.explain.quadratic import Quadratic
-from surefoot.explain.theory import as_momentum
+from surefoot.explain.quadratic.quadratic import Quadratic
+from surefoot.explain.quadratic.theory import as_momentum
 from surefoot.trace.values import exact
 
 if TYPE_CHECKING:

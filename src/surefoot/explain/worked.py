@@ -12,7 +12,7 @@ from surefoot.trace import Trace
 from surefoot.trace.values import Number, Value, build, elements, exact, shape
 
 if TYPE_CHECKING:
-    from surefoot.explain.problem import Problem
+    from surefoot.explain.problem.problem import Problem
     from surefoot.rules.formula import Equation
 
 __all__ = ["Line", "Tensor", "Worked", "WorkedStep", "work_out"]

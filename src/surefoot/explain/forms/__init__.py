@@ -1,0 +1,1 @@
+"""What was worked out, written as text, Markdown, LaTeX, HTML and data."""

@@ -1,0 +1,1 @@
+"""What is minimised: an expression as typed, its values and its exact gradients."""
