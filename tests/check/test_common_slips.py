@@ -200,8 +200,8 @@ SLIPS = [  # made, rule, the clause that tells it, what it says, how to mend it
         "Maximize turns the sign of the weight decay too: weights grow",
         "explain adamw ",
     ),
-    (OrDefault, "adamw", "changed-options", "Where the option weight_decay is 0", "Take 0 as the number"),
-    (RateOrDefault, "adamw", "changed-lr", "Where the learning rate is 0", "Take 0 as the number"),
+    (OrDefault, "adamw", "changed-options", "Where the option weight_decay is 0", "Treat 0 as a number"),
+    (RateOrDefault, "adamw", "changed-lr", "Where the learning rate is 0", "Treat 0 as a number"),
     (ScalesEps, "adamw", "rule", "ε is multiplied by the learning rate", ""),
     (FirstCount, "adamw", "late", "The count of a group's first parameter", ""),
     (Adamax, "adamax", "rule", "The bias correction is left out", "surefoot explain adamax "),
@@ -279,7 +279,7 @@ class LowPrecision(SGD):
 )
 def test_what_is_wrong_in_few_bits_alone_is_told_so(id):
     (verdict,) = examine(Here(load(LowPrecision)), Plan(only=(id,)), "torch").verdicts
-    assert "they part from the rule, in float64 they follow it" in verdict.diagnosis
+    assert "they deviate from the rule, in float64 they follow it" in verdict.diagnosis
     assert "float32" in verdict.mend
 
 

@@ -394,4 +394,7 @@ def test_a_path_that_is_asked_for_is_the_one_held_against_the_loop(fused_leaves_
     report = check(torch.optim.SGD, options={"fused": True}, only=["paths-agree", "layouts"])
     assert ("paths-agree" in {v.clause.id for v in report.failures}) is fused_leaves_16_bits
     assert not fused_leaves_16_bits or "fused against the loop" in report["paths-agree"].note
-    assert report["layouts"].diagnosis == "It goes by memory: each element takes the gradient of another."
+    assert (
+        report["layouts"].diagnosis
+        == "It follows the order in memory: elements take the gradients of others."
+    )

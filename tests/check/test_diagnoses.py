@@ -183,7 +183,7 @@ def test_a_mistake_is_called_by_its_name(base, change, said):
     assert found[0].diagnosis.startswith(said)
     assert [v.clause.id for v in found if v.repro] == [found[0].clause.id]  # the others show the same
     if found[0].clause.id != "changed-options":
-        assert "reproduces everything recorded, exactly" in found[0].diagnosis
+        assert "exactly reproduces everything that was recorded" in found[0].diagnosis
 
 
 def test_what_claims_no_rule_is_told_what_it_comes_closest_to():

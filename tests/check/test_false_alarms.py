@@ -258,7 +258,7 @@ def test_nan_is_hidden_by_a_sign_and_shown_by_who_waits_before_the_first_move():
     sign = check(Lion, only=["not-finite"])["not-finite"]
     assert (sign.outcome, sign.note) == (
         DIFFERS,
-        "its steps go by a gradient's sign, not by its size, and sign(nan) is 0",
+        "its steps use a gradient's sign, not its size, and sign(nan) is 0",
     )
     assert check(Patient, only=["not-finite"])["not-finite"].outcome == PASSED
 

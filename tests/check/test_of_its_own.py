@@ -64,7 +64,7 @@ def report():
 def test_it_is_told_once_and_first_with_what_is_missing(report):
     assert [v.clause.id for v in report.failures] == ["is-optimizer"]
     assert "param_groups, state, state_dict" in report["is-optimizer"].got
-    assert report.notes[0].startswith("Plain is no torch.optim.Optimizer: it has no param_groups, state")
+    assert report.notes[0].startswith("Plain is not a torch.optim.Optimizer: it has no param_groups, state")
 
 
 ASKED = """

@@ -81,7 +81,7 @@ def failures(optimizer, *only):
 @pytest.mark.parametrize("optimizer", [Mean, NormInDecay, ByLength])
 def test_a_step_that_goes_by_the_whole_tensor_is_told_so(optimizer):
     (verdict,) = failures(optimizer, "rule")
-    assert verdict.diagnosis.startswith("An element is stepped otherwise beside others than alone")
+    assert verdict.diagnosis.startswith("An element is stepped differently beside others than alone")
 
 
 def test_what_goes_by_chance_is_not_told_to_go_by_others():
@@ -100,7 +100,7 @@ def test_a_learning_rate_that_is_cut_off_is_told():
     (verdict,) = failures(CutOff, "rule", "changed-lr", "long")
     assert verdict.clause.id == "long"
     assert verdict.diagnosis.startswith("The learning rate is cut off after 3 digits.")
-    assert verdict.mend.startswith("Take group['lr'] as it is")
+    assert verdict.mend.startswith("Use group['lr'] as it is")
 
 
 def test_one_buffer_for_all_is_told_so_first_and_its_exceptions_once():

@@ -187,7 +187,7 @@ def test_state_that_outlives_its_optimizer_gets_no_reproduction_that_passes():
     found = verdicts(Remembers, "torch")
     for verdict in found.values():
         if verdict.outcome == FAILED and not verdict.repro and verdict.script:
-            assert "Played again, this may pass" in verdict.diagnosis
+            assert "Run again, this may pass" in verdict.diagnosis
     assert found["rule"].outcome == FAILED
 
 

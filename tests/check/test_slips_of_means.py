@@ -189,7 +189,7 @@ def test_without_a_slip_nothing_is_said(base):
 def test_what_is_stored_by_mistake_and_what_is_one_tensor_is_told_how_to_mend():
     stored = judged(Adam, "Adam", ADAMS["The first mean is stored bias-corrected"])
     assert stored.mend.startswith("Correct a copy")
-    assert judged(Adam, "Adam", ADAMS["Both means are one tensor"]).mend.startswith("Make two")
+    assert judged(Adam, "Adam", ADAMS["Both means are one tensor"]).mend.startswith("Create two")
 
 
 class AdamW(Adam):
@@ -217,7 +217,7 @@ class Nesterov(Each):
 @pytest.mark.parametrize(
     ("base", "said", "mend"),
     [
-        (AdamW, "Weight decay is added to the gradient, as L2", "Leave weight_decay out of the gradient"),
+        (AdamW, "Weight decay is added to the gradient, as L2", "Keep weight_decay out of the gradient"),
         (Nesterov, "It does not look ahead", "Step by g + momentum·buffer"),
     ],
 )

@@ -14,7 +14,7 @@ UNTOUCHED = Clause(
     "process",
     "leaves torch and surefoot as they are",
     why="A module that replaces functions of torch changes every program that imports it.",
-    mend="Give your function a name of its own.",
+    mend="Give your function another name.",
     quick=True,
 )
 WHY_DTYPE = (

@@ -36,7 +36,7 @@ ENDS = "A step that never ends, or takes its process with it, ends the training.
 MEND_END = "Run the lines below in a debugger, or stop them by Ctrl-C: the traceback says where it was."
 SHARED_COUNT = (
     "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
-    "gradient comes late begins at the count of the others, and whatever goes by the count, such as a bias "
+    "gradient arrives late begins at the count of the others, and whatever uses the count, such as a bias "
     "correction or a schedule inside, is that far along"
 )
 

@@ -161,7 +161,7 @@ class Forgetful:
 def test_what_is_so_with_an_option_alone_is_said_with_it():
     rule = examined(Forgetful, only=("rule",))["rule"]
     assert rule.diagnosis == (
-        "With nesterov=True, dampening is accepted and never used. This reproduces what came here, exactly."
+        "With nesterov=True, dampening is accepted and never used. This exactly reproduces this result."
     )
 
 
@@ -201,5 +201,5 @@ def test_a_clip_beyond_the_usual_numbers_is_seen():
     found = examined(Clipped)
     assert {id for id, v in found.items() if v.outcome == FAILED} == {"rule"}
     assert found["rule"].diagnosis == (
-        "Small gradients are stepped by the rule, and large ones are not: are they clipped?"
+        "Small gradients follow the rule, large ones do not: are they clipped?"
     )

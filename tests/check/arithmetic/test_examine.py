@@ -155,7 +155,7 @@ def test_what_an_option_asks_for_is_no_failure(options, note):
 def test_steps_that_cannot_be_made_of_leaves_are_not_judged():
     found = verdicts(torch.optim.SGD, options={"differentiable": True})
     assert outcomes(found) == {NOT_APPLICABLE}
-    assert "no leaves" in found["rule"].note
+    assert "not leaves" in found["rule"].note
 
 
 class QuasiAdam(torch.optim.Adam):
@@ -187,7 +187,7 @@ def test_the_same_exception_is_told_once():
     told = [v for v in found.values() if v.outcome == FAILED and v.repro]
     assert [v.clause.id for v in told] == ["rule"]
     others = {v.diagnosis for v in found.values() if v.outcome == FAILED and not v.repro}
-    assert others == {"The exception is told already."}
+    assert others == {"The exception has been reported already."}
 
 
 class Resting(torch.optim.Adam):
@@ -207,7 +207,7 @@ def test_what_the_plain_steps_show_already_is_told_once():
     assert [id for id, v in found.items() if v.outcome == FAILED and v.repro] == ["rule"]
     assert "Never updated" not in str(found)  # nothing moves at all, whatever its size
     others = {v.diagnosis for v in found.values() if v.outcome == FAILED and not v.repro}
-    assert others == {"The plain steps part from the rule already."}
+    assert others == {"The plain steps already deviate from the rule."}
 
 
 class Doubling(torch.optim.SGD):
@@ -222,10 +222,10 @@ class Doubling(torch.optim.SGD):
 
 def test_what_is_half_explained_is_told_once_too():
     found = verdicts(Doubling, "torch", options={"foreach": False, "fused": False}, quick=True)
-    assert found["rule"].diagnosis.endswith("This reproduces what came here, exactly.")
+    assert found["rule"].diagnosis.endswith("This exactly reproduces this result.")
     assert [id for id, v in found.items() if v.outcome == FAILED and v.repro] == ["rule"]
     assert {v.diagnosis for v in found.values() if not v.repro} == {
-        "The plain steps part from the rule already."
+        "The plain steps already deviate from the rule."
     }
 
 
@@ -374,8 +374,8 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     assert found.where == "step 2, tensor w"
     assert found.options == {"momentum": 0.75}
     assert found.note == (
-        "36 of 60 runs part from the rule; "
-        "the smallest needs momentum, and not dampening, maximize, nesterov or weight_decay"
+        "36 of 60 runs deviate from the rule; "
+        "the smallest one uses momentum, but not dampening, maximize, nesterov or weight_decay"
     )
 
 

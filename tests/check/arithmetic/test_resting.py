@@ -199,7 +199,7 @@ def test_options_of_its_own_that_are_off_do_not_hide_a_rule():
     assert found.rule.name == "adamw"
     assert outcomes == {"rule": "passed"}
     assert "nesterov, which it does not have, stays as given" in found.why
-    assert "eps_root is no hyperparameter of AdamW; it stayed at 0.0" in found.aside
+    assert "eps_root is not a hyperparameter of AdamW; it stayed at 0.0" in found.aside
 
 
 def test_a_librarys_name_claims_the_form_that_it_is_known_to_have():

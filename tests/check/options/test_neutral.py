@@ -46,7 +46,7 @@ def test_what_options_of_its_own_do_by_design_is_no_failure():
     found, verdicts = examined(SGD)
     assert {v.outcome for v in verdicts} == {PASSED}
     assert found.aside == (
-        "max_norm and warmup are no hyperparameters of PyTorch's SGD; with max_norm=1000000000000000.0, "
+        "max_norm and warmup are not hyperparameters of PyTorch's SGD; with max_norm=1000000000000000.0, "
         "warmup=None the plain steps are those of the rule, so it was judged with that: what they do "
         "otherwise was not."
     )

@@ -259,11 +259,12 @@ def fading(**options):
     [
         (
             {},
-            "fade is no hyperparameter of PyTorch's SGD; it stayed at 0.0, and what it does was not judged.",
+            "fade is not a hyperparameter of PyTorch's SGD; it stayed at 0.0, and what it does was not"
+            " judged.",
         ),
         (
             {"floor": 0.0, "foreach": False},
-            "fade and floor are no hyperparameters of PyTorch's SGD; they stayed at 0.0 and 0.0, and what"
+            "fade and floor are not hyperparameters of PyTorch's SGD; they stayed at 0.0 and 0.0, and what"
             " they do was not judged.",
         ),
     ],

@@ -366,7 +366,7 @@ def test_who_closes_stdout_is_not_told_to_have_ended_its_process(patients):
         ("def SGD(:", "cannot be imported: SyntaxError"),
         ("x = 1\nlist().zap()", "has no attribute 'zap'. Line 2: list().zap()"),
         ("x = 1\nexit()", "It ends its process while it is imported, in line 2: exit();"),
-        ("x = input()", "It asks for input while it is imported, in line 1: x = input();"),
+        ("x = input()", "It waits for input while it is imported, in line 1: x = input();"),
         ("import torch\nSGD = torch.nn.Linear(1, 1)", "mine.py:SGD is of type Linear; it must be a class"),
         (
             "class SGD:\n    def __init__(self, lr=0.1): pass\n    def step(self): pass",

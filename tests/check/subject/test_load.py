@@ -38,7 +38,7 @@ class Passes(torch.optim.SGD):
 
 
 def test_arguments_of_step_that_nobody_can_make_up_are_asked_for():
-    with pytest.raises(InputError, match=r"^Scaffold.step\(\) asks for server and client, which cannot"):
+    with pytest.raises(InputError, match=r"^Scaffold.step\(\) requires server and client, which cannot"):
         load(Scaffold)
     assert not load(Passes).signature.needs_closure
 
@@ -50,7 +50,7 @@ class TakesLoss(torch.optim.SGD):
 
 
 def test_a_loss_that_must_be_given_is_no_closure():
-    with pytest.raises(InputError, match=r"^TakesLoss.step\(\) asks for loss, which cannot .* gives it\.$"):
+    with pytest.raises(InputError, match=r"^TakesLoss.step\(\) requires loss, which cannot .* gives it\.$"):
         load(TakesLoss)
 
 
@@ -141,7 +141,7 @@ def test_a_dtype_reaches_the_optimizer_in_its_own_process():
     [
         (3, "3 is of type int; it must be a class"),
         (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be a class"),
-        (torch.nn.Linear, r"Linear is no optimizer: the class has no step\(\)"),
+        (torch.nn.Linear, r"Linear is not an optimizer: the class has no step\(\)"),
         (
             "SGD",
             "'SGD' says no file or module; write file.py:SGD or package.module:SGD, as torch.optim:SGD.",
@@ -202,7 +202,7 @@ def test_what_a_file_imports_is_not_its_own(tmp_path, monkeypatch):
 def test_class_that_cannot_step_is_no_optimizer(tmp_path, monkeypatch):
     (tmp_path / "other.py").write_text("class Other:\n    pass\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"other\.py:Other is no optimizer: the class has no step"):
+    with pytest.raises(InputError, match=r"other\.py:Other is not an optimizer: the class has no step"):
         load("other.py:Other")
 
 
@@ -224,7 +224,7 @@ class Hidden(torch.optim.SGD):
 def test_defaults_that_kwargs_hide_are_read_off():
     options = load(Hidden).signature.options
     assert (options["lr"], options["momentum"], options["nesterov"]) == (0.05, 0, False)
-    assert "foreach" not in options  # it is no hyperparameter
+    assert "foreach" not in options  # it is not a hyperparameter
     assert check(Hidden, only=["arithmetic"]).ok
 
 
@@ -295,7 +295,7 @@ def test_a_class_without_a_step_of_its_own_is_one_sentence(tmp_path, monkeypatch
     for _ in range(2):
         with pytest.raises(InputError) as caught:
             load(cls)
-        assert str(caught.value) == f"{name} has no step() of its own: {said}"
+        assert str(caught.value) == f"{name} does not define step(): {said}"
         cls([torch.ones(1)])  # torch then wraps the step of its class
     assert load("stepless.py:OnTheObject").signature.options == {"lr": 0.1}
 

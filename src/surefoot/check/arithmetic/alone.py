@@ -12,8 +12,8 @@ from surefoot.trace.values import Value, elements
 __all__ = ["BESIDE_OTHERS", "beside_others"]
 
 BESIDE_OTHERS = (
-    "An element is stepped otherwise beside others than alone: look for what goes by the whole tensor, as a "
-    "mean() or norm() of it, or its size."
+    "An element is stepped differently beside others than alone: look for code that uses the whole tensor, "
+    "such as a mean() or norm() of it, or its size."
 )
 
 

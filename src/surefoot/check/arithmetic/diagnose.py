@@ -61,8 +61,8 @@ class Diagnosis:
         what = f"it follows another convention: {self.says}" if self.convention else self.says
         if unsaid and not self.complete:
             what = f"With {' and '.join(f'{o}={v!r}' for o, v in unsaid.items())}, {what}"
-        scope = "everything recorded" if self.complete else "what came here"
-        return f"{_capital(what)}. This reproduces {scope}, exactly."
+        scope = "everything that was recorded" if self.complete else "this result"
+        return f"{_capital(what)}. This exactly reproduces {scope}."
 
     def _speaks_of(self, option: str) -> bool:
         hyper = self.claim.words.hyper.get(option, option)
@@ -101,11 +101,11 @@ def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Tr
             return f"I{ROUGHLY[1:]}."
         if all(by_ulps(claim, got) for got in failed):
             return (
-                "It parts by a few roundings of float64: what is computed is the rule, or nearly, in a form"
-                " that loses more digits than the rule's own, as a difference of two large numbers does."
+                "It deviates by a few roundings of float64: it computes the rule, or nearly so, in a form"
+                " that loses more digits than the rule's own, such as a difference of two large numbers."
             )
         return (
-            "It parts by no more than float32 rounding: perhaps a number on the way, such as a bias"
+            "It deviates by no more than float32 rounding: perhaps an intermediate number, such as a bias"
             " correction, is computed in float32, or a small one is added."
         )
     if clause == "rule":
@@ -135,7 +135,7 @@ def _left_out(claim: Claim, failed: Sequence[Trace]) -> str:
         if not said:
             return ""
     listed = ", ".join(said.values())
-    return f"Never updated: {listed}. That looks like a path for whole vectors, or the rest."
+    return f"Never updated: {listed}. That looks like the path for whole vectors, or for the remainder."
 
 
 def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
@@ -157,7 +157,7 @@ def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
                 wrong[name] = " × ".join(map(str, size)) + (" elements" if len(size) == 1 else "")
     if not wrong or right & wrong.keys() or not right:
         return ""
-    return f"Other shapes follow the rule, and those of {', '.join(wrong.values())} do not."
+    return f"Tensors of shape {', '.join(wrong.values())} do not follow the rule; others do."
 
 
 def _too_large(failed: Sequence[Trace], others: Sequence[Trace]) -> str:
@@ -169,7 +169,7 @@ def _too_large(failed: Sequence[Trace], others: Sequence[Trace]) -> str:
     small = max(map(largest, others), default=0)
     if not small or small >= min(map(largest, failed)):
         return ""
-    return "Small gradients are stepped by the rule, and large ones are not: are they clipped?"
+    return "Small gradients follow the rule, large ones do not: are they clipped?"
 
 
 def _range(indices: list[int]) -> str:

@@ -130,7 +130,7 @@ def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:
         return ""
     title = rule.title.partition(":")[0]
     one = len(left) == 1
-    is_none = "is no hyperparameter" if one else "are no hyperparameters"
+    is_none = "is not a hyperparameter" if one else "are not hyperparameters"
     said = f"{listed(left)} {is_none} of {title};"
     if recorder.beside:
         return (

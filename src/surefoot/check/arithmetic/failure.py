@@ -26,7 +26,7 @@ __all__ = ["by_reuse", "tell_death", "tell_failure"]
 DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
 
 NOT_REPEATABLE = (
-    "Played again, this may pass: what it does goes by more than parameters, gradients and options. Look for "
+    "Run again, this may pass: the step depends on more than parameters, gradients and options. Look for "
     "state outside self.state, as in a dict of the class, or by id(p), which outlives the optimizer; or for "
     "chance."
 )
@@ -40,7 +40,7 @@ NAN_AT_FIRST = (
     "before it is used."
 )
 KEEPS_LR = (
-    "Schedulers write group['lr']; by this rule each gradient keeps in the velocity the lr of its own step."
+    "Schedulers write group['lr']; in this rule the velocity keeps each gradient with the lr of its own step."
 )
 SHARED = "Tensors of two parameters meet: what should be each one's own, as a buffer, is kept once for all."
 MEND_SHARED = "Keep each parameter's state under the parameter itself: self.state[p]."
@@ -89,7 +89,7 @@ def tell_failure(
     if unwritten and not said:
         said = READ_UNWRITTEN
     if isinstance(fault, Mismatch):
-        mismatch, how = fault, "part from the rule"
+        mismatch, how = fault, "deviate from the rule"
         told = _parted(clause, claim, smallest, fault, first.dtype)
         mend = mended(clause, claim.rule, said, smallest)
         if not said and shown.trace is not None:
@@ -108,7 +108,7 @@ def tell_failure(
     note = f"{wrong.runs} {how}"
     spare = sorted(set(recorder.off) - set(matter))
     if spare and matter and again is not None:  # else nothing was left out to see
-        note += f"; the smallest needs {wording.listed(matter)}, and not {wording.listed(spare, 'or')}"
+        note += f"; the smallest one uses {wording.listed(matter)}, but not {wording.listed(spare, 'or')}"
     return clause.verdict(
         FAILED,
         note=note,

@@ -24,7 +24,7 @@ from surefoot.trace import Script, Set
 
 __all__ = ["Judgement"]
 
-PARTS = "The plain steps part from the rule already."
+PARTS = "The plain steps already deviate from the rule."
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
     "changed-options": "while its options stay as they are; when they change, not the same",
@@ -64,7 +64,7 @@ class Judgement:
                 yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
                 continue
             if s.clause.id == "later" and "long" in self.failed:
-                yield s.clause.verdict(NOT_APPLICABLE, note="it parts from the rule sooner, as told")
+                yield s.clause.verdict(NOT_APPLICABLE, note="it deviates from the rule earlier, as reported")
                 continue
             verdict = self.judge(s, claim)
             named = self.fault is not None and verdict.diagnosis == self.fault.says
@@ -134,7 +134,7 @@ class Judgement:
             return clause.verdict(DIFFERS, note=other)
         told = "late" in self.failed and not self.parts and not wrong.raises
         if clause.id == "reused" and told and not self.by_reuse(claim, wrong):
-            note = "it parts from the rule where first gradients come late, as told"
+            note = "it deviates from the rule where first gradients arrive late, as reported"
             return clause.verdict(NOT_APPLICABLE, note=note)
         if not self.explains:
             return clause.verdict(FAILED, note=wrong.runs)
@@ -163,7 +163,7 @@ class Judgement:
         if wrong.raises:
             if wrong.traces or not {*wrong.exceptions} <= self.raised.keys():
                 return None
-            by, said = self.raised[wrong.exceptions[0]], "The exception is told already."
+            by, said = self.raised[wrong.exceptions[0]], "The exception has been reported already."
             return _again(clause, f"{wrong.runs} end in an exception", said, by)
         if self.fault is not None and all(map(self.fault.claim.holds, wrong.traces)):
             note = f"{wrong.runs}; the fault is the one already named"
@@ -171,7 +171,7 @@ class Judgement:
         explained = self.fault is not None and self.fault.complete
         if situation is PLAIN or not self.parts or explained or self.own(claim, wrong):
             return None
-        return _again(clause, f"{wrong.runs} part from the rule", PARTS, PLAIN.clause.id)
+        return _again(clause, f"{wrong.runs} deviate from the rule", PARTS, PLAIN.clause.id)
 
     def by_reuse(self, claim: Claim, wrong: Wrong) -> list[tuple[Recording, Fault]]:
         return [f for f in wrong.faults if by_reuse(self.recorder, claim, f[0].script, f[0].dtype)]
@@ -194,7 +194,7 @@ class Judgement:
         if clause.id == "reused":
             of_reuse = self.by_reuse(claim, wrong)
             if not of_reuse and self.parts:
-                return _again(clause, f"{wrong.runs} part from the rule", PARTS, PLAIN.clause.id)
+                return _again(clause, f"{wrong.runs} deviate from the rule", PARTS, PLAIN.clause.id)
             wrong = wrong.by(of_reuse or wrong.told)
         if clause.id == "later":  # no known mistake, or it would have shown in the first steps
             said = hint(clause.id, claim, [t for r, _ in wrong.told if (t := r.trace)], [])

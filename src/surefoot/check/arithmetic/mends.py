@@ -28,15 +28,15 @@ MEND_KEEPS_LR = (
 # words of a diagnosis → what to do
 MENDS = {
     STILL: "p = p − … would make a new tensor, and leave the parameter as it was: write p.sub_(…) or p -= ….",
-    OR_DEFAULT: "Take 0 as the number that it is; a default is for None.",
-    KEPT: "Begin with empty lists in each group, or step all lists once, after the last.",
-    BY_COUNT: "Divide by nothing: a mean over examples is made by the loss, not over parameters by step().",
-    CUT_OFF: "Take group['lr'] as it is: int() and round() make 0 of a small one.",
-    GOES_ON: "Go on with the next group: continue, where it now returns.",
+    OR_DEFAULT: "Treat 0 as a number; use a default only for None.",
+    KEPT: "Start each group with empty lists, or step all lists once, after the last group.",
+    BY_COUNT: "Do not divide: the loss takes the mean over examples, step() must take none over parameters.",
+    CUT_OFF: "Use group['lr'] as it is: int() and round() turn a small one into 0.",
+    GOES_ON: "Continue with the next group: write `continue` where it now returns.",
     "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
-    "both means are one tensor": "Make two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
+    "both means are one tensor": "Create two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
     "weight decay is added to the gradient": (
-        "Leave weight_decay out of the gradient, and shrink w by itself: p.mul_(1 - lr * weight_decay)."
+        "Keep weight_decay out of the gradient, and shrink w separately: p.mul_(1 - lr * weight_decay)."
     ),
     "it does not look ahead": (
         "Step by g + momentum·buffer. A velocity from before the step must be a copy, v.clone(): v itself is "
@@ -44,7 +44,9 @@ MENDS = {
     ),
     f"{ROUGHLY[1:]}.": "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is.",
 }
-MEND_SKIPS = "Make the step whatever lr is: what the state gathers meanwhile counts when lr is no longer 0."
+MEND_SKIPS = (
+    "Make the step whatever lr is: what the state accumulates meanwhile counts once lr is no longer 0."
+)
 
 
 def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
@@ -57,8 +59,9 @@ def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
     if keeps_lr(clause, rule):
         return MEND_KEEPS_LR
     if clause.id == "sizes" and len(smallest.names) > FEW:
+        count = len(smallest.names)
         return (
-            f"It takes {len(smallest.names)} tensors in a group to show: look for what goes by their number."
+            f"It takes {count} tensors in a group to show this: look for code that depends on their number."
         )
     if clause.id == "rule" and (command := _shown(rule)):
         return f"{clause.mend.rstrip('.')}; {command} shows them."
@@ -91,6 +94,6 @@ def low_precision(script: Script, dtype: str, follows: Callable[[Script], bool])
     if not plain or not follows(dataclasses.replace(script, dtypes={})):
         return "", ""
     return (
-        f"These are plain steps: in {dtype} they part from the rule, in float64 they follow it.",
+        f"These are plain steps: in {dtype} they deviate from the rule, in float64 they follow it.",
         "Compare what step() does for parameters of this dtype with what it does for float32.",
     )

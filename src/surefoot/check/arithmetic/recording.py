@@ -178,7 +178,7 @@ class Recorder:
         """Why no step can be judged, if so: the constructor refuses, or a given option forbids."""
         if self.patient.given.get("differentiable"):
             return (
-                "With differentiable=True a step needs parameters that are no leaves, and these are leaves."
+                "With differentiable=True a step needs parameters that are not leaves, and these are leaves."
             )
         first = self.plain[0].outcome
         if all(r.refused for r in self.plain):

@@ -35,59 +35,65 @@ def _situation(
 SITUATIONS = (
     _situation(
         "rule", "every step follows the rule", scripts.plain,
-        "This is what the optimizer is: one wrong coefficient still trains, only worse.",
+        "This defines the optimizer: with one wrong coefficient it still trains, only worse.",
         "Compare step() with the rule line by line.", quick=True,
     ),
     _situation(
-        "changed-lr", "a changed learning rate counts from the next step, and only there", scripts.changed_lr,
+        "changed-lr", "a changed learning rate takes effect from the next step on", scripts.changed_lr,
         "Schedulers write group['lr']; a rule with lr inside the buffer keeps using the old one for a while.",
         "Read group['lr'] in step(), and keep lr out of the buffer.", quick=True,
     ),
     _situation(
-        "changed-options", "other hyperparameters may change on the way", scripts.changed_options,
-        "Momentum and weight decay have schedules too.",
-        "Read every option from its group in step(), not in __init__, and keep nothing of an old value.",
+        "changed-options", "other hyperparameters may change during the run", scripts.changed_options,
+        "Momentum and weight decay can be scheduled too.",
+        "Read every option from its group in step(), not in __init__, and keep nothing that depends "
+        "on an old value.",
     ),
     _situation(
-        "moved", "parameters moved from outside are taken as they are", scripts.moved,
+        "moved", "parameters changed from outside are used as they are", scripts.moved,
         "Clipping, averaging and loading of weights change parameters between steps.",
         "Keep no copy of the parameters in the state, unless the rule says so.",
     ),
     _situation(
         "late", "late, missing and zero gradients", scripts.late,
-        "Layers join late, heads take turns; None means no step, zeros are one, and a first is a first.",
-        "Skip parameters whose grad is None, and no others; a first step is one without state.", quick=True,
+        "Layers join late, heads take turns: None means no step, a gradient of zeros is a step, and "
+        "each parameter has its own first step.",
+        "Skip parameters whose grad is None, and no others; a parameter's first step is the one that "
+        "finds no state.", quick=True,
     ),
     _situation(
-        "groups-arithmetic", "groups that differ in everything", scripts.groups,
+        "groups-arithmetic", "groups that differ in every option", scripts.groups,
         "Each parameter must be stepped with the options of its own group.",
         "Read every option inside the loop over param_groups.", quick=True,
     ),
     _situation(
-        "twins", "tensors of one shape, each with a state of its own", scripts.twins,
-        "Layers repeat: a buffer found by its shape, or its place in the group, gathers others' gradients.",
+        "twins", "tensors of the same shape, each with its own state", scripts.twins,
+        "Layers repeat: a buffer looked up by its shape, or by its place in the group, mixes the "
+        "gradients of several tensors.",
         "Keep each parameter's state under the parameter itself: self.state[p].", quick=True, near=0,
     ),
     _situation(
         "reused", "a gradient tensor that is reused", scripts.reused,
-        "zero_grad(set_to_none=False) overwrites gradients; a state that shares their memory changes too.",
+        "zero_grad(set_to_none=False) overwrites gradients in place; state that shares their memory "
+        "changes too.",
         "Keep a copy: torch.clone(grad).detach().", quick=True,
     ),
     _situation(
-        "sizes", "sizes around vector widths, each dtype", scripts.sizes,
-        "Fast paths treat whole vectors and the rest apart; one of the two is easily forgotten.",
-        "Compare with the plain loop for sizes 1, V−1, V, V+1 and 2V+3.",
+        "sizes", "sizes around vector widths, in each dtype", scripts.sizes,
+        "Fast paths treat whole vectors and the remainder separately; one of the two is easily forgotten.",
+        "Compare with a plain loop at the sizes 1, V−1, V, V+1 and 2V+3.",
         dtypes=("float64", "float32", "float16", "bfloat16"), near=0,
     ),
     _situation(
-        "dimensions", "matrices, convolutions and large tensors as vectors", scripts.dimensions,
-        "The rule goes element by element: what depends on a tensor's shape or size is another one.",
-        "Look for what is done by dim(), numel() or a mean or norm over the tensor.",
+        "dimensions", "matrices, convolutions and large tensors are stepped like vectors", scripts.dimensions,
+        "The rule is elementwise: an update that depends on a tensor's shape or size is a different rule.",
+        "Look for code that uses dim(), numel(), or a mean or norm over the tensor.",
         dtypes=("float64", "float32"), near=0,
     ),
     _situation(
         "dtypes", "several dtypes in one group", scripts.dtypes,
-        "Mixed precision puts float32 and bfloat16 side by side; buckets by dtype must each be stepped once.",
+        "Mixed precision puts float32 and bfloat16 side by side; the bucket of each dtype must be "
+        "stepped exactly once.",
         "Do once per parameter what is done per bucket.", near=0,
     ),
     _situation(
@@ -97,9 +103,10 @@ SITUATIONS = (
         "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
     ),
     _situation(
-        "later", "three hundred steps, as the first twenty", scripts.later,
-        "A warm-up, a milestone, a counter that runs over: what begins late is in no short run.",
-        "Look for what goes by the number of steps, and make it an option, or a scheduler's.", near=0,
+        "later", "three hundred steps follow the rule like the first twenty", scripts.later,
+        "A warm-up, a milestone, a counter that overflows: a short run does not show what begins late.",
+        "Look for code that depends on the number of steps; make it an option, or leave it to a "
+        "scheduler.", near=0,
     ),
 )  # fmt: skip
 PLAIN = SITUATIONS[0]  # the steps that a rule is guessed by, and that show what all else builds on

@@ -15,11 +15,11 @@ from surefoot.check.contract.tools import options, run, state, weight
 
 @clause(
     "state",
-    "a run can be saved, gone on with, and gone back to",
-    why="A loss that explodes sends the run back to its last checkpoint; each group and each parameter must "
-    "find what was its own, and saving must not change what is saved.",
-    mend="Leave state_dict and load_state_dict to torch, which puts all of self.state and of the groups in "
-    "the place of what is there; what is not in them cannot go back.",
+    "a run can be saved, continued, and set back to what was saved",
+    why="A loss that explodes sends the run back to its last checkpoint; each group and each "
+    "parameter must get back its own state, and saving must not change what is saved.",
+    mend="Leave state_dict and load_state_dict to torch, which replaces all of self.state and the "
+    "groups; anything kept elsewhere cannot be set back.",
     mends={
         "the groups' options": AS_SAVED,
         "KeyError": "If load_state_dict() takes it out of the dict that it is given, let it copy that first: "
@@ -75,6 +75,6 @@ def goes_back(make: Make, other: dict[str, Any]) -> Claims:
             before,
             after,
         ),
-        ("the parameters after 5 steps, gone back to step 3 on the way", right, back, 1e-6),
+        ("the parameters after 5 steps, set back to step 3 in between", right, back, 1e-6),
         ("the parameters after 5 steps, loaded after 3 into another optimizer", right, fresh, 1e-6),
     ]

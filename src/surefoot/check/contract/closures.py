@@ -92,9 +92,9 @@ def closure_loss(make: Make, groups: int) -> Claims:
 
 @clause(
     "closure",
-    "the step uses the gradients that the closure computed, and leaves them",
-    why="Gradients read before the closure is called are those of the batch before; those that it computed "
-    "are read after the step.",
+    "the step uses the gradients that the closure computed, and does not change them",
+    why="Gradients read before the closure is called belong to the previous batch; those that it "
+    "computes are read again after the step.",
     mend="Call the closure first; read p.grad after it.",
     mends={
         "is there": "Leave the gradients to the training loop, which calls zero_grad() where it wants them "

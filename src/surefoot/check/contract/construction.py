@@ -25,7 +25,7 @@ Shapes: TypeAlias = "list[list[int]]"  # of the weights that a probe steps
 @clause(
     "construction",
     "is a torch.optim.Optimizer",
-    why="Schedulers, scalers and training loops ask for it, and use its groups, its state and its hooks.",
+    why="Schedulers, scalers and training loops require it, and use its groups, its state and its hooks.",
     mend="Derive the class from torch.optim.Optimizer and call super().__init__(params, defaults).",
     quick=True,
 )
@@ -42,8 +42,9 @@ def is_optimizer(make: Make) -> Claims:
 @clause(
     "construction",
     "steps without an exception, under every combination of options",
-    why="A combination that fails only at step() is found by whoever trains with it, after a long wait.",
-    mend="Refuse what does not go together in __init__, with a ValueError; let step() handle the rest.",
+    why="Whoever trains with a combination that fails only at step() finds out after a long wait.",
+    mend="Refuse combinations that do not work in __init__, with a ValueError; step() must handle all"
+    " others.",
     over="combos",
     quick=True,
 )
@@ -78,7 +79,7 @@ def _moves(make: Make) -> str:
     "construction",
     "takes a list, a generator, groups, and named parameters",
     why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
-    mend="Hand `params` to super().__init__ as it is, and read self.param_groups afterwards.",
+    mend="Pass `params` to super().__init__ as it is, and read self.param_groups afterwards.",
     mends=dict.fromkeys(
         ("is empty", "IndexError", ".empty()", "non-empty"),
         "A model without biases has a group of none: pass over it by continue.",
@@ -111,8 +112,8 @@ def takes_parameters(make: Make, kind: str, groups: int = 1) -> Claims:
 
 @clause(
     "construction",
-    "refuses hyperparameters that cannot be meant",
-    why="A negative learning rate climbs; a typing error should stop the run, not ruin it.",
+    "refuses invalid hyperparameters",
+    why="A negative learning rate increases the loss; a typing error should stop the run, not ruin it.",
     mend="In __init__, raise ValueError when the value is outside its domain.",
     cases=invalid,
 )
@@ -127,7 +128,7 @@ def refuses_values(make: Make, option: str, value: Any) -> Claims:
 
 @clause(
     "construction",
-    "refuses options that it does not know",
+    "refuses unknown options",
     why="A constructor that swallows any name turns a misspelt option into a silent default.",
     mend="Name every option in __init__, and take no **kwargs.",
 )
@@ -143,8 +144,8 @@ def refuses_names(make: Make) -> Claims:
 @clause(
     "options",
     "every option changes something, in some combination",
-    why="An option that is accepted and unused makes an experiment lie.",
-    mend="Use the option in step(), or take it out of __init__.",
+    why="An option that is accepted but has no effect invalidates experiments.",
+    mend="Use the option in step(), or remove it from __init__.",
     cases=contexts,
     each="option",
     quick=True,
@@ -163,7 +164,8 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any], sha
 @clause(
     "options",
     "each group's own options are honoured",
-    why="Layers are given learning rates and decays of their own; group 0's for all is another run.",
+    why="Layers are given their own learning rates and weight decays; using those of group 0 for all "
+    "is a different run.",
     mend="Inside the loop over self.param_groups read every option from `group`, never from self or group 0.",
     over="rich",
     cases=lambda signature: [{"option": o, "value": v} for o, v in of_groups(signature)],
@@ -182,7 +184,7 @@ def group_options(make: Make, option: str, value: Any) -> Claims:
 
 @clause(
     "options",
-    "two groups are two optimizers",
+    "two groups behave like two optimizers",
     why="A step size or a buffer that is shared between groups is wrong for all but one of them.",
     mend="Compute whatever depends on options inside the loop over groups; cache nothing across groups.",
     over="rich",
@@ -213,7 +215,7 @@ def _starts(state: dict[str, Any], value: Any) -> str | None:
 
 @clause(
     "options",
-    "an option that is changed during the run takes effect",
+    "an option changed during the run takes effect",
     why="Schedulers work by writing into param_groups; a value captured at construction never sees them.",
     mend="Read the option from `group` at every step, not from an attribute set in __init__.",
     over="rich",

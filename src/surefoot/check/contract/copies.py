@@ -11,7 +11,7 @@ from surefoot.check.contract.tools import run, weight
 
 @clause(
     "state",
-    "it can be pickled together with its parameters",
+    "can be pickled together with its parameters",
     why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
     mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
     over="rich",
@@ -30,7 +30,7 @@ def pickles(make: Make) -> Claims:
 
 @clause(
     "state",
-    "it can be deep-copied together with its parameters",
+    "can be deep-copied together with its parameters",
     why="Searches and averaging copy a run and continue both copies.",
     mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
     mends={"whose copy": "Let __deepcopy__ copy the state's tensors too, or leave it out."},

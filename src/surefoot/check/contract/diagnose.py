@@ -198,7 +198,7 @@ def _state_overwritten(what: str, expected: Any, got: Any, options: Options) -> 
 def _complex_parts(what: str, expected: Any, got: Any, options: Options) -> str:
     right, came = list(_flat(expected)), list(_flat(got))
     if not _near(right[1::2], came[1::2], 0.01) and _near(right[::2], came[::2], 0.01):
-        return "The real parts are right, and the imaginary ones are lost on the way, as .float() drops them."
+        return "The real parts are right, but the imaginary parts are lost, as .float() drops them."
     return ""
 
 
@@ -212,7 +212,11 @@ def _layouts(what: str, expected: Any, got: Any, options: Options) -> str:
     back = [swapped.index(k) for k in range(6)]
     taken = back if what.startswith("a transposed parameter") else swapped
     by_memory = [w + right[k] - start[k] for w, k in zip(start, taken, strict=True)]
-    return "It goes by memory: each element takes the gradient of another." if _near(by_memory, came) else ""
+    return (
+        "It follows the order in memory: elements take the gradients of others."
+        if _near(by_memory, came)
+        else ""
+    )
 
 
 def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:

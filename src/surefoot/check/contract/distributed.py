@@ -18,11 +18,12 @@ NO_FORK = "Windows cannot fork the two processes, and macOS may end them"
 
 @clause(
     "tooling",
-    "goes on from a checkpoint of torch.distributed",
-    why="Sharded runs (FSDP2) save by it; before it loads, it makes a new optimizer's state by a step with "
-    "lr 0 and gradients of 0.",
-    mend="Keep all in self.state[p] and the groups, as tensors, numbers and strings under names (tuples come "
-    "back as lists); touch self.state[p] in step() only, and let a step with lr 0 leave p alone.",
+    "continues from a torch.distributed checkpoint",
+    why="Sharded runs (FSDP2) are saved this way; before loading, it creates a new optimizer's state "
+    "by a step with lr 0 and zero gradients.",
+    mend="Keep everything in self.state[p] and the groups, as tensors, numbers and strings under "
+    "names (tuples come back as lists); access self.state[p] in step() only, and let a step with"
+    " lr 0 leave p unchanged.",
     mends={
         "have the key 'lr'": "Keep the learning rate under the key 'lr' in the groups, whatever the "
         "constructor calls it.",
@@ -74,7 +75,7 @@ def distributed_checkpoint(make: Make) -> Claims:
 
 @clause(
     "tooling",
-    "a parameter sharded over two processes is stepped as a whole one",
+    "a parameter sharded over two processes is stepped like a whole one",
     why="Sharded training uses DTensors: norms and shapes must be those of the whole parameter.",
     mend="Use tensor operations on p itself; p.to_local() and p.data_ptr() see one process's part only.",
     over="rich",

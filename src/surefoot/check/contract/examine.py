@@ -123,12 +123,12 @@ class _Work:
             return ""
         _, missing = self.questions.ask(CLAUSES["is-optimizer"], {}, {}).values
         lacks = f"it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
-        what = f"is no torch.optim.Optimizer{lacks and ': '}{lacks}"
+        what = f"is not a torch.optim.Optimizer{lacks and ': '}{lacks}"
         if self.questions.fact("an optimizer") == UNREADY:
             what = f"is a torch.optim.Optimizer by its base alone: {lacks}, since {UNREADY}"
         return (
             f"{self.patient.signature.name} {what}. "
-            "What asks for that is not applicable; the rest is examined."
+            "Clauses that require one are not applicable; the rest is examined."
         )
 
     def calls_none(self, clause: Probed) -> Verdict:

@@ -19,7 +19,7 @@ from surefoot.check.protocol import MATRICES_ONLY
 
 __all__ = ["FACTS", "NO_OPTIMIZER", "UNREADY"]
 
-NO_OPTIMIZER = "it is no torch.optim.Optimizer"
+NO_OPTIMIZER = "it is not a torch.optim.Optimizer"
 UNREADY = "its __init__ does not call super().__init__(params, defaults)"
 
 

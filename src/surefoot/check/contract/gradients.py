@@ -39,8 +39,8 @@ def grad_kept(make: Make) -> Claims:
 
 @clause(
     "gradients",
-    "state keeps no reference to p.grad",
-    why="With zero_grad(set_to_none=False) the same tensor is filled anew: a buffer that is it changes too.",
+    "state holds no reference to p.grad",
+    why="zero_grad(set_to_none=False) refills the same tensor: a buffer that shares its memory changes too.",
     mend="Clone what is kept: state['momentum_buffer'] = grad.clone().",
     over="singles",
     quick=True,
@@ -60,8 +60,9 @@ def grad_not_aliased(make: Make) -> Claims:
 
 @clause(
     "gradients",
-    "no gradient: no change and no state",
-    why="A layer that the loss does not reach must rest: no decay, no momentum from a zero gradient.",
+    "without a gradient: no change and no state",
+    why="A layer that the loss does not reach must stay as it is: no decay, no momentum from a zero "
+    "gradient.",
     mend="In the loop: if p.grad is None: continue.",
     mends={"the state of": "In the loop, before any state is made: if p.grad is None: continue."},
     over="singles",
@@ -80,8 +81,8 @@ def no_gradient(make: Make) -> Claims:
 
 @clause(
     "gradients",
-    "a gradient that goes missing pauses its parameter only",
-    why="Experts, branches and schedules of unfreezing give a parameter gradients on some steps only.",
+    "a missing gradient pauses its own parameter only",
+    why="Experts, branches and unfreezing schedules give a parameter a gradient on some steps only.",
     mend="Skip the parameter when p.grad is None; keep its state under its own key in self.state[p].",
     mends={
         "the other parameter": "Step each parameter for itself: skip one by continue, never by return or "
@@ -111,7 +112,7 @@ def gradient_pauses(make: Make, groups: int) -> Claims:
 
 @clause(
     "gradients",
-    "a first gradient that comes late starts its parameter afresh",
+    "a first gradient that arrives late starts its parameter afresh",
     why="A layer unfrozen later must not find another layer's buffer or first-step flag.",
     mend="Decide 'first step' per parameter, by its own state: if 'momentum_buffer' not in self.state[p].",
     over="combos",

@@ -15,8 +15,8 @@ from surefoot.check.verdict import SHARED_COUNT
 @clause(
     "state",
     "a group can be added during the run",
-    why="Unfreezing a layer mid-run adds its group after the first steps.",
-    mend="Make state when a parameter is first stepped, not in __init__ and not only at step 1.",
+    why="Unfreezing a layer mid-run adds its parameters as a group after the first steps.",
+    mend="Create a parameter's state when it is first stepped, not in __init__ and not only at step 1.",
     mends={
         "options of its own": "Read every option from the group itself; what is noted of groups in "
         "__init__ lacks later ones.",

@@ -16,7 +16,7 @@ from surefoot.check.contract.tools import gradient, run, weight
 @clause(
     "numerics",
     "NaN and infinite gradients are not hidden",
-    why="A run that goes on as if nothing had happened wastes a day before anyone looks.",
+    why="A run that continues as if nothing had happened wastes a day before anyone looks.",
     mend="Do not clamp or nan_to_num in step(); if steps are to be skipped, let GradScaler skip them.",
     cases=[{"bad": "nan"}, {"bad": "inf"}],
     refuses=("Exception",),  # the opposite of hiding it
@@ -33,7 +33,7 @@ def not_finite(make: Make, bad: str) -> Claims:
     shows = not abs(w.tolist()[0][0]) < 1e9
     if not shows and _by_sign(make):
         sign = {"nan": 0, "inf": 1}[bad]
-        return {"differs": f"its steps go by a gradient's sign, not by its size, and sign({bad}) is {sign}"}
+        return {"differs": f"its steps use a gradient's sign, not its size, and sign({bad}) is {sign}"}
     if not shows and bad == "inf" and (name := _kept_in_state(make)):
         return {
             "differs": f"its steps are bounded, as by atan2: an infinite gradient stays in state[{name!r}]"
@@ -74,9 +74,9 @@ def _by_sign(make: Make) -> bool:
 
 @clause(
     "numerics",
-    "two equal runs end in equal bits",
-    why="Without that no fault can be found by running again.",
-    mend="Take random numbers from torch's generator, parameters in a fixed order; use zeros_like.",
+    "two equal runs end with equal bits",
+    why="Without this, a fault cannot be reproduced by running again.",
+    mend="Draw random numbers from torch's generator, visit parameters in a fixed order, and use zeros_like.",
     over="singles",
     cases=[{"dtype": "float32"}, {"dtype": "bfloat16"}],  # where rounding may be drawn
     refuses=("Exception",),  # other clauses ask for steps, and for each dtype
@@ -108,7 +108,7 @@ def deterministic(make: Make, dtype: str) -> Claims:
 @clause(
     "numerics",
     "state keeps no autograd graph",
-    why="A buffer with a grad_fn holds every step before it: memory grows until the run dies.",
+    why="A buffer with a grad_fn keeps the graph of all earlier steps: memory grows until the run dies.",
     mend="Decorate step() with @torch.no_grad().",
     over="flags",
     quick=True,
@@ -144,7 +144,7 @@ def flat_memory(make: Make) -> Claims:
 
 @clause(
     "numerics",
-    "a step skipped by loss scaling changes nothing, not even the first",
+    "a step skipped by loss scaling changes nothing, even if it is the first",
     why="With float16 the first steps overflow by design: GradScaler skips them and halves its scale.",
     mend="If the optimizer handles found_inf itself, make no state and write nothing when it is set.",
     over="combos",

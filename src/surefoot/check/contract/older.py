@@ -20,8 +20,8 @@ LATER = (
 
 @clause(
     "state",
-    "a checkpoint from before an option was added can be loaded",
-    why="An older file lacks what a later release added: the first step after loading raises, or is another.",
+    "a checkpoint saved before an option was added can be loaded",
+    why="An older file lacks what a later release added: the first step after loading raises, or is wrong.",
     mend="In __setstate__, for every option added later, in each group: group.setdefault('maximize', False).",
     over="rich",
     # what a constructor fixes was never an option that a checkpoint could lack

@@ -15,7 +15,8 @@ from surefoot.check.contract.tools import run, weight
 @clause(
     "parameters",
     "parameters change in place",
-    why="Tied weights, flat models and shared memory hold views of the storage; a new one leaves them stale.",
+    why="Tied weights, flat models and shared memory hold views of the storage; replacing it leaves "
+    "them stale.",
     mend="Update with in-place operations: p.add_(update, alpha=-lr), never by p.data = ...",
     over="singles",
     quick=True,
@@ -30,7 +31,7 @@ def in_place(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "autograd can see that the parameters changed",
+    "autograd sees that the parameters changed",
     why="Without the version counter, a backward pass through old activations is wrong instead of refused.",
     mend="Decorate step() with @torch.no_grad() and update p itself; do not go through p.data.",
 )
@@ -45,7 +46,7 @@ def version_moves(make: Make) -> Claims:
 @clause(
     "parameters",
     "parameters stay leaves that require gradients",
-    why="A parameter with a grad_fn keeps the graph of every step before, and cannot be optimised further.",
+    why="A parameter with a grad_fn keeps the graph of all earlier steps, and cannot be optimized further.",
     mend="Decorate step() with @torch.no_grad().",
     over="singles",
 )
@@ -61,8 +62,8 @@ def stays_leaf(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "frozen parameters stay as they are, until they are unfrozen",
-    why="Fine-tuning hands all of model.parameters() over, with requires_grad=False on some.",
+    "frozen parameters stay as they are until they are unfrozen",
+    why="Fine-tuning passes all of model.parameters(), some of them with requires_grad=False.",
     mend="In the loop: if p.grad is None: continue, before decay and everything else.",
     mends={
         "unfrozen": "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may "
@@ -130,7 +131,7 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
 
 @clause(
     "parameters",
-    "a parameter's run does not depend on the company it has",
+    "a parameter's updates do not depend on the other parameters",
     why="A step counter that every parameter advances makes the rule depend on the model's size.",
     mend="Count steps once per step(), or in each parameter's own state; keep every buffer there, too.",
     over="rich",
@@ -158,7 +159,7 @@ def _steps(make: Make, like: torch.Tensor) -> bool:
 @clause(
     "parameters",
     "the order of the parameters does not matter",
-    why="A model's parameters come in the order in which they were defined, which means nothing.",
+    why="A model's parameters come in the order of their definition, which has no meaning.",
     mend="Keep each parameter's state under self.state[p], not in a list by position.",
     over="rich",
     needs=["repeatable", "uncoupled"],
@@ -175,9 +176,10 @@ def order(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "a parameter's elements are stepped alike, wherever they are",
-    why="A rule that depends on where an element lies, or on how many there are, has a fault in a kernel.",
-    mend="Do the same to every element; leave the blocks of a vector unit to torch.",
+    "an element's update does not depend on its position",
+    why="An update that depends on where an element lies, or on how many there are, comes from a "
+    "faulty kernel.",
+    mend="Treat every element alike; leave vectorisation to torch.",
     over="rich",
     needs=["repeatable", "uncoupled", "elementwise"],
 )

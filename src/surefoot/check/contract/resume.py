@@ -25,8 +25,8 @@ AS_SAVED = (
 
 @clause(
     "state",
-    "save and load mid-run goes on as if nothing had happened",
-    why="A resumed run that differs from an uninterrupted one is another experiment.",
+    "a run saved and loaded midway continues as if nothing had happened",
+    why="A resumed run that differs from an uninterrupted one is a different experiment.",
     mend=RESUME,
     mends={
         "the dtypes of": "In state_dict(), leave each tensor in the dtype in which it is kept.",
@@ -67,7 +67,7 @@ def resume(make: Make) -> Claims:
 
 @clause(
     "state",
-    "what a run depends on is kept in self.state",
+    "everything that a run depends on is kept in self.state",
     why="state_dict(), load_state_dict(), .to(device) and sharding see only self.state and the groups.",
     mend=RESUME,
     mends={
@@ -100,7 +100,7 @@ def state_in_state(make: Make) -> Claims:
     "state",
     "a checkpoint file can be read with weights_only",
     why="torch.load refuses anything but tensors and plain values, since a pickle can run code.",
-    mend="Keep tensors, numbers, strings, lists and dicts in the state; no objects of your own.",
+    mend="Keep only tensors, numbers, strings, lists and dicts in the state, no objects of your own classes.",
     mends=dict.fromkeys(("expected dtype", "same dtype"), MEND_CAST),
     over="singles",
     cases=[{"dtype": "float32"}, {"dtype": "bfloat16"}],  # beside which a state in float32 may be kept
@@ -143,7 +143,7 @@ def _unlike(make: Make, dtype: str) -> str:
 
 @clause(
     "state",
-    "a loaded optimizer shares nothing with the one it was loaded from",
+    "a loaded optimizer shares no memory with the one it was loaded from",
     why="Two runs branched from one state_dict in the same process must not write into each other's buffers.",
     mend="In load_state_dict, clone tensors: super().load_state_dict(copy.deepcopy(state_dict)).",
     over="rich",
@@ -166,8 +166,8 @@ def loaded_apart(make: Make) -> Claims:
 
 @clause(
     "state",
-    "a state loaded for parameters of another dtype takes on that dtype",
-    why="A checkpoint of a float32 run, gone on with in bfloat16 or float64, must step as that dtype does.",
+    "state loaded for parameters of another dtype takes on that dtype",
+    why="A float32 checkpoint that is continued in bfloat16 or float64 must step as that dtype does.",
     mend="Leave load_state_dict to torch, which casts each state tensor to its parameter's dtype.",
     mends={
         "loaded for bfloat16": "Call the count 'step', which torch does not cast, or keep a number: "

@@ -10,10 +10,10 @@ from surefoot.check.contract.clause import Claims, Make, clause
 
 @clause(
     "numerics",
-    "a step too small for bfloat16 is rounded, not cut off",
-    why="What is cut off is always lost on the same side: weights shrink by it, whatever the gradients are.",
-    mend="Let torch round, by p.add_(...) or p.copy_(w32); stochastic rounding adds random bits before it "
-    "cuts.",
+    "a step too small for bfloat16 is rounded, not truncated",
+    why="Truncation always loses on the same side: it shrinks weights, whatever the gradients are.",
+    mend="Let torch round, by p.add_(...) or p.copy_(w32); stochastic rounding adds random bits "
+    "before it truncates.",
     needs=["repeatable", "an lr"],
     refuses=("Exception",),  # whether it steps in bfloat16, every-dtype tells
 )

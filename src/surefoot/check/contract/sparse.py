@@ -10,7 +10,7 @@ from surefoot.check.contract.tools import gradient, weight
 
 @clause(
     "tensors",
-    "sparse gradients work, or are refused in words",
+    "sparse gradients work, or are refused with a message",
     why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
     mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
     mends={

@@ -12,7 +12,7 @@ from surefoot.check.contract.tools import gradient, lacks, run, state, weight
     "tensors",
     "takes parameters of every shape",
     why="Scales are 0-dimensional, kernels 4-dimensional, and an empty parameter must not stop the others.",
-    mend="Use elementwise operations that broadcast; skip nothing but p.grad is None.",
+    mend="Use elementwise operations that broadcast; skip a parameter only if p.grad is None.",
     cases=[{"shape": s} for s in ((), (0,), (1,), (5,), (2, 3), (2, 1, 2, 2))],
     needs=["visible", "any shape"],
 )
@@ -32,9 +32,10 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
 @clause(
     "tensors",
     "a large tensor is stepped as its parts would be",
-    why="Some code goes another way from a few thousand elements on, as with a state of 8 bits: small "
+    why="Some code takes another path from a few thousand elements on, as with 8-bit state: small "
     "tensors never show what is wrong there.",
-    mend="Compare the way for large tensors with that for small ones: the same formula, with every option.",
+    mend="Compare the path for large tensors with that for small ones: it must be the same formula, "
+    "with every option.",
     over="rich",
     needs=["visible", "any shape", "repeatable", "elementwise"],
 )
@@ -71,8 +72,10 @@ def _rounded(make: Make) -> bool:
 @clause(
     "tensors",
     "memory layout does not matter",
-    why="Channels-last models, transposed weights, expanded gradients: the same numbers, stored otherwise.",
-    mend="Use tensor operations, which go by index; view(-1) and data_ptr arithmetic go by memory.",
+    why="Channels-last models, transposed weights and expanded gradients hold the same numbers in "
+    "another order.",
+    mend="Use tensor operations, which address elements by index; view(-1) and data_ptr arithmetic "
+    "address memory.",
     over="rich",
     cases=[
         {"layout": "a transposed parameter"},
@@ -99,7 +102,7 @@ def layouts(make: Make, layout: str) -> Claims:
     "tensors",
     "works in every floating dtype",
     why="Models train in bfloat16 and float16, and are tested in float64.",
-    mend="Make buffers with zeros_like(p); write no dtype of your own into the arithmetic.",
+    mend="Make buffers with zeros_like(p); do not hard-code a dtype in the arithmetic.",
     mends={
         "p.grad": "Leave p.grad as it is: .double() and .to(dtype) give p.grad itself where it has that "
         "dtype, so work out of place.",
@@ -169,8 +172,8 @@ def dtype_state(make: Make, dtype: str) -> Claims:
 @clause(
     "tensors",
     "a complex parameter is stepped as its real and imaginary parts",
-    why="A real loss has a gradient for each part; the square, the sign or the cast of a complex number is "
-    "none of its parts.",
+    why="A real loss has a gradient for each part; squaring a complex number, taking its sign or "
+    "casting it to a real dtype does not act on the parts.",
     mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or refuse complex parameters.",
     over="singles",
     refusal="complex",

@@ -34,8 +34,8 @@ SCHEDULES = (
 
 @clause(
     "tooling",
-    "each torch scheduler sets its learning rate",
-    why="A schedule that the optimizer breaks, ignores or overwrites is a run nobody planned.",
+    "every torch scheduler can set its learning rate",
+    why="If the optimizer breaks, ignores or overwrites a schedule, the run is not the one that was planned.",
     mend="Keep lr (and momentum or betas) in the groups, under these names; never write to them in step().",
     cases=[{"schedule": s} for s in SCHEDULES],
     needs=["an lr", "repeatable"],
@@ -70,8 +70,8 @@ def schedulers(make: Make, schedule: str) -> Claims:
 
 @clause(
     "tooling",
-    "an lr that is a tensor is followed, and left alone",
-    why="Compiled steps take lr as a tensor; whatever shares it changes when a schedule writes into it.",
+    "a tensor lr is followed, and never modified",
+    why="Compiled steps take lr as a tensor; anything that shares it changes when a schedule writes into it.",
     mend="Read group['lr'] at every step; never work in place on it (lr *= 0.5 does, on a tensor), and clone "
     "it where it is kept.",
     over="singles",
@@ -132,7 +132,7 @@ def hooks(make: Make) -> Claims:
 @clause(
     "tooling",
     "zero_grad() clears the gradients, of all groups, and nothing else",
-    why="Gradients that stay are added to: each batch then steps with all before it.",
+    why="Gradients that stay are accumulated: each batch is then stepped together with all earlier ones.",
     mend="Leave zero_grad to torch.optim.Optimizer.",
     mends={"the state": "Let zero_grad() clear p.grad alone; momentum is not a gradient."},
     over="rich",
@@ -182,8 +182,8 @@ def no_warnings(make: Make) -> Claims:
 @clause(
     "tooling",
     "can be deleted without an exception",
-    why="An exception in __del__ cannot be caught; it is printed at some later time, out of place.",
-    mend="Leave __del__ out; clean up in a method that is called.",
+    why="An exception in __del__ cannot be caught; it is printed later, far from its cause.",
+    mend="Do not define __del__; clean up in a method that is called explicitly.",
 )
 def goes_quietly(make: Make) -> Claims:
     raised: list[str] = []
@@ -199,7 +199,7 @@ def goes_quietly(make: Make) -> Claims:
 
 @clause(
     "tooling",
-    "step() runs under torch.compile, with the same result",
+    "step() runs under torch.compile with the same result",
     why="A training step compiled whole includes the optimizer.",
     mend="In step(), branch on Python numbers of the group, not on values of tensors; call no .item().",
     over="rich",

@@ -124,9 +124,9 @@ def _refuse(made: Any, subject: str) -> None:
             "it must be a class, or a function that makes one."
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
-        raise InputError(f"{subject} is no optimizer: the class has no step().")
+        raise InputError(f"{subject} is not an optimizer: the class has no step().")
     if inspect.isclass(made) and (why := _without_step(made)):
-        raise InputError(f"{subject} has no step() of its own: {why}")
+        raise InputError(f"{subject} does not define step(): {why}")
     if inspect.isclass(made) and (first := _number_first(made)):
         raise InputError(
             f"{subject} takes {first} first, and no parameters: write __init__(self, params, {first})."
@@ -235,5 +235,5 @@ def _raised_at(where: str, error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f" It ends its process while it is imported, in {line}; {guard}"
     if isinstance(error, EOFError) and "input(" in (own[-1].line or ""):
-        return f" It asks for input while it is imported, in {line}; {guard}"
+        return f" It waits for input while it is imported, in {line}; {guard}"
     return f" L{line[1:]}"
