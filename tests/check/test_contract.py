@@ -384,7 +384,7 @@ def test_claims_are_judged(claims, outcome):
 
 def test_numbers_that_part_are_shown_with_as_many_digits_as_it_takes():
     told = judge([("w", [1.0, 0.1], [1.0, 0.1 + 1e-8])])
-    assert told.where == "element [1]: 0.1 expected, 0.10000001 came"
+    assert told.where == "element [1]: expected 0.1, got 0.10000001"
     assert told.got == "[1, 0.10000001]"
 
 

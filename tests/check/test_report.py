@@ -27,7 +27,7 @@ REPORT = Report(
             note="w after a step",
             expected="[1, 2]",
             got="[1, 3]",
-            where="element [1]: 2 expected, 3 came",
+            where="element [1]: expected 2, got 3",
             options={"momentum": 0.75, "nesterov": True},
             repro="import torch\nassert 1 < 0, '<b>\x1b'\n",
         ),
@@ -56,7 +56,7 @@ def test_text_says_a_line_per_group_then_each_failure():
         "  what            w after a step\n"
         "  expected        [1, 2]\n"
         "  got             [1, 3]\n"
-        "  where           element [1]: 2 expected, 3 came\n"
+        "  where           element [1]: expected 2, got 3\n"
         "  with            momentum=0.75, nesterov=True\n"
         "  why             It matters too.\n"
         "  to mend         Do not drop it.\n"

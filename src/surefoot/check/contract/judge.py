@@ -45,7 +45,7 @@ def judge(claims: Any) -> Finding:
 
     Example:
         >>> judge([("w after a step", [1.0, 2.0], [1.0, 2.5])]).where
-        'element [1]: 2 expected, 2.5 came'
+        'element [1]: expected 2, got 2.5'
     """
     if isinstance(claims, str):
         return Finding(NOT_APPLICABLE, claims)
@@ -56,7 +56,7 @@ def judge(claims: Any) -> Finding:
         if parting is not None:
             place, e, g = parting
             digits = next((d for d in (6, 9) if _show(e, d) != _show(g, d)), 17)  # as many as show it
-            where = f"element {place}: {_show(e, digits)} expected, {_show(g, digits)} came" if place else ""
+            where = f"element {place}: expected {_show(e, digits)}, got {_show(g, digits)}" if place else ""
             return Finding(
                 FAILED,
                 note=what,
