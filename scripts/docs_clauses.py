@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 DEEP = {"compiled_drops_momentum": "compiles", "norm_of_a_shard": "sharded"}
 HEAD = """# All clauses
 
-What `surefoot check` examines, in the order of its report: what each clause asks for, why it matters and
-how to mend it. Below each are the wrong optimizers of `tests/mutants` that it catches; the tests hold
-this page to that. An optimizer that fails `rule` usually fails the other arithmetic clauses as well; it
-is listed under `rule` only. Brackets say where the mistake was seen in the wild: the project, and the
-number of the issue or pull request there.
+What `surefoot check` examines, in the order of its report: what each clause requires, why it matters and
+how to fix a failure. Below each clause are the wrong optimizers of `tests/mutants` that it catches; a test
+keeps this page true. An optimizer that fails `rule` usually fails the other arithmetic clauses as well; it
+is listed under `rule` only. Brackets name the project where the mistake was found, and the number of the
+issue or pull request there.
 
 <!-- written by scripts/docs_clauses.py -->
 """
@@ -46,7 +46,7 @@ def page() -> str:
             "",
             _code(clause.why),
             "",
-            f"To mend: {_code(clause.mend)}",
+            f"How to fix: {_code(clause.mend)}",
             "",
         ]
         found = [f"- `{name}`: {_fault(name)}" for name, ids in sorted(caught.items()) if clause.id in ids]

@@ -59,7 +59,7 @@ def test_text_says_a_line_per_group_then_each_failure():
         "  where           element [1]: expected 2, got 3\n"
         "  with            momentum=0.75, nesterov=True\n"
         "  why             It matters too.\n"
-        "  to mend         Do not drop it.\n"
+        "  how to fix      Do not drop it.\n"
         "  reproduce\n"
         "    import torch\n"
         "    assert 1 < 0, '<b>\x1b'"

@@ -121,7 +121,7 @@ def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
         "with": settings(verdict.options),
         "diagnosis": verdict.diagnosis,
         "why": verdict.why or clause.why,
-        "to mend": verdict.mend or clause.mend,
+        "how to fix": verdict.mend or clause.mend,
         "expected, since": verdict.expected_failure or "",
         "smallest script": verdict.script,
         "reproduce": verdict.repro,
