@@ -15,19 +15,19 @@ CLASSICAL_NAMES = (CLASSICAL.name, *CLASSICAL.aliases)
 TOP = """\
 # Rules
 
-Each update rule of surefoot is written once, as a pure function. The formulas below are not typed: they
-are read off the lines that compute, so what you see is what runs (`rule.latex()`, `rule.text()`).
+Each update rule of surefoot is written once, as a pure function. The formulas below are not typed by hand:
+they are generated from the code, so what you see is what runs (`rule.latex()`, `rule.text()`).
 
 $w$ is a parameter, $g$ its gradient, $d$ the gradient with weight decay, $\\gamma$ the learning rate,
 $\\mu$ momentum, $\\tau$ dampening, $\\lambda$ weight decay; $b$ or $v$ is the buffer and $u$ what the
-step reads. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ is the line of a parameter's
-first gradient, whenever that comes. Letters stand for numbers that are not 0: `torch` and `mlx` step
-otherwise without momentum, as is said there, and `rule.text(momentum=0)` shows what runs then.
+step uses. An index $t$ is this step, $t-1$ the one before; $b_1 = \\ldots$ applies at a parameter's
+first gradient, whichever step that is. Letters stand for numbers that are not 0: without momentum `torch`
+and `mlx` step differently, as noted there, and `rule.text(momentum=0)` shows what runs then.
 
 The adaptive rules have further letters: $\\beta_1, \\beta_2$ are the coefficients of averages, $m$ and
 $v$ the averages of gradients and of their squares, $\\varepsilon$ a small number that keeps a quotient
-finite, and in `adadelta` $x$ the average of squared steps; `adagrad`'s $\\tau$ is its accumulator's first
-value. Each rule's table names its own. [Convert](convert.md) turns the hyperparameters of one rule into
+finite, and in `adadelta` $x$ the average of squared steps; `adagrad`'s $\\tau$ is its accumulator's initial
+value. Each rule's table lists its letters. [Convert](convert.md) converts the hyperparameters of one rule to
 those of another.
 
 ## At a glance
@@ -35,42 +35,42 @@ those of another.
 """
 
 IDENTITIES = """\
-## When two of them are the same
+## When two rules are the same
 
 At μ = 0 all but `lion` and `signsgd` are plain gradient descent. For a μ that is not 0, and does not
-become 0, these hold exactly, and where two part they part by exactly the amount given;
+become 0, the following hold exactly, and where two rules differ they differ by exactly the amount given;
 `tests/rules/test_identities.py` checks each in rational arithmetic.
 
 - `optax` ≡ `keras`, with Nesterov or without, with the same `decay` (their defaults differ), while γ is
-  constant and the buffer starts at 0. At a step that uses a new γ they part by μ b (γₜ − γₜ₋₁), with
+  constant and the buffer starts at 0. At a step that uses a new γ they differ by μ b (γₜ − γₜ₋₁), with
   Nesterov by μ² b (γₜ − γₜ₋₁), where b is the buffer before the step; with decay (d) by 1 − γₜλ times
-  that. A change of μ alone does not part them.
+  that. If only μ changes, they stay the same.
 - `torch` ≡ `mlx` ≡ `optax` when τ = 0. Otherwise the first step of `mlx` is 1 − τ times that
   of `torch`, with Nesterov (1 + μ(1 − τ)) / (1 + μ) times.
-- `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step tells
-  them apart.
+- `ema` ≡ `optax` with lr γ (1 − μ), for constant μ and decay (a): only the absolute size of a step
+  distinguishes them.
 - `ema_first` ≡ `torch` with τ = μ, without Nesterov.
 - `sutskever`, seen at its lookahead point w + μv, is `keras` with Nesterov, for constant μ and decay (a).
 - `muon` ≡ `ema` with Nesterov and the same decay.
-- `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they part
+- `heavy_ball` ≡ `keras` with decay (a), unless w is changed from outside between steps: then they differ
   by μ times that change.
-- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) shrinks what the step
-  has just moved, too: from the same w, state and gradient, where w goes to w + s without decay, its result
+- Decay (b) ≡ (c) for every rule but `heavy_ball`, whose (c) is its (a). Decay (d) also shrinks the step
+  just taken: from the same w, state and gradient, if w goes to w + s without decay, its result
   is that of (b) − γλs. For `heavy_ball` it is that + μγλw, from its second step on.
 - A rule's gain on the first gradient, with λ = 0: `torch`, `optax`, `keras`, `sutskever`, `heavy_ball`,
   `ema_first`, `ema_corrected` 1; `mlx` 1 − τ; `ema` 1 − μ; `muon` 1 − μ²; with Nesterov `torch`,
   `optax`, `keras` 1 + μ; `chainer_nag` 1 + μ + μ²; `lion` 1 − β₁, before the sign.
 
-All others part within two steps. Without `signsgd`, and `muon`, which is `ema` with Nesterov, the rules of
-the SGD family, each with and without Nesterov where it has it, are 17; times 6 places for the decay, less
+All others diverge within two steps. Without `signsgd`, and `muon`, which is `ema` with Nesterov, the SGD
+family has 17 rules, counting those with Nesterov twice; times 6 places for the decay, less
 one (the heavy ball's (c) is its (a)), these are 101 variants. A run of two steps, with another γ in the
 second, has 83 different outcomes among them (`tests/rules/test_variants.py`); those that share an outcome
 are the same by the identities above.
 
-## A rule of your own
+## Your own rule
 
-A function of `(w, g, slots…, *, hyperparameters…)` that returns the new w, and after it the new value of
-each slot, is a rule:
+A rule is a function of `(w, g, slots…, *, hyperparameters…)` that returns the new w, followed by the new
+value of each slot:
 
 ```pycon
 >>> import surefoot
@@ -88,15 +88,15 @@ wₜ = wₜ₋₁ − 0.5 γ (μ bₜ₋₁ + 2 dₜ)
 
 ```
 
-Numbers written in it are decimals, 0.1 is 1/10. Roots and the like come from `surefoot.rules.numbers`:
-`sqrt`, `sign`, `maximum`, `select`; a rule with roots is made by `@surefoot.rule(exact=False)`. It may
-branch by its step count, and explanations show the branch of each step.
+Numbers in its code are exact decimals: 0.1 is 1/10. Roots and the like come from `surefoot.rules.numbers`:
+`sqrt`, `sign`, `maximum`, `select`; a rule with roots requires `@surefoot.rule(exact=False)`. It may
+branch on its step count, and explanations show the branch of each step.
 
-Weight decay and `maximize` are added to it. In Python it may stand wherever a rule's name may
-(`surefoot.explain(halfway, …)`), on the command line it is `mine.py:halfway`: `surefoot explain
-mine.py:halfway "w**2" --at w=1` works its steps out, and `surefoot check mine.py:Halfway --rule
-mine.py:halfway` holds an optimizer against it. [The reference](api/index.md#surefoot.rules.define.rule)
-has what else may be said of it.
+Weight decay and `maximize` are added to it. In Python it can be used wherever a rule's name can
+(`surefoot.explain(halfway, …)`), on the command line as `mine.py:halfway`: `surefoot explain
+mine.py:halfway "w**2" --at w=1` works out its steps, and `surefoot check mine.py:Halfway --rule
+mine.py:halfway` compares an optimizer with it. [The reference](api/index.md#surefoot.rules.define.rule)
+describes its other options.
 
 """
 
@@ -122,17 +122,17 @@ def formula(r: Rule, **values: object) -> str:
 
 
 WITHOUT_MOMENTUM = """\
-With μ = 0 there is no buffer, and τ has no say: wₜ = wₜ₋₁ − γ dₜ.
+With μ = 0 there is no buffer, and τ has no effect: wₜ = wₜ₋₁ − γ dₜ.
 
 """
 ONLY_THE_FORMULA = {
     "torch": """\
-`torch.optim.SGD` itself refuses `nesterov` with dampening, or without momentum; the formula has both.
+`torch.optim.SGD` itself refuses `nesterov` with dampening, or without momentum; the formula allows both.
 
 """,
     "mlx": """\
-`mlx.optimizers.SGD` itself refuses `nesterov` with dampening, or without momentum, and takes a dampening
-below 0 for 0; the formula has all of these.
+`mlx.optimizers.SGD` itself refuses `nesterov` with dampening, or without momentum, and treats a dampening
+below 0 as 0; the formula allows all of these.
 
 """,
 }
@@ -154,7 +154,7 @@ def section(r: Rule) -> str:
     if r.name == "keras":
         names = ", ".join(f"`{x}`" for x in CLASSICAL_NAMES)
         parts.append(
-            f"By the names {names} it is the same, but `decay` is `{CLASSICAL.hyper().decay}` by default: "
+            f"The names {names} mean the same rule, but with `decay` `{CLASSICAL.hyper().decay}` by default: "
         )
         parts.append("these add weight decay to the gradient.\n\n")
     parts.append(formula(r))
