@@ -121,6 +121,31 @@ class RateOrDefault(Adam):
         return group["lr"] or self.defaults["lr"]
 
 
+class KeepsMaximize(Adam):  # as nearly all of pytorch_optimizer does
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
+        super().__init__(params, lr, betas, eps, weight_decay, maximize)
+        self.maximize = maximize
+
+    def change(self, p, s, group):
+        super().change(p, s, {**group, "maximize": self.maximize})
+
+
+class KeepsDecay(Adam):
+    """Its weight decay has a name of its own, in the group too."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, wd=0.0):
+        Loop.__init__(self, params, lr, betas=betas, eps=eps, wd=wd, maximize=False)
+        self.wd = wd
+
+    def decay(self, p, group, sign):
+        return group["lr"] * self.wd * p
+
+
+class NamesDecay(KeepsDecay):
+    def decay(self, p, group, sign):
+        return group["lr"] * (group["wd"] or self.wd) * p
+
+
 class ScalesEps(Adam):
     def eps(self, group):
         return group["eps"] * group["lr"]
@@ -202,13 +227,21 @@ SLIPS = [  # made, rule, the clause that tells it, what it says, how to mend it
     ),
     (OrDefault, "adamw", "changed-options", "Where the option weight_decay is 0", "Treat 0 as a number"),
     (RateOrDefault, "adamw", "changed-lr", "Where the learning rate is 0", "Treat 0 as a number"),
+    (
+        KeepsMaximize,
+        "adamw",
+        "groups-arithmetic",
+        "The option maximize of the constructor, or of the first group, is used for every group.",
+        "inside the loop over param_groups",
+    ),
+    (NamesDecay, "adamw", "changed-options", "Where the option wd is 0", "Treat 0 as a number"),
     (ScalesEps, "adamw", "rule", "ε is multiplied by the learning rate", ""),
     (FirstCount, "adamw", "late", "The count of a group's first parameter", ""),
     (Adamax, "adamax", "rule", "The bias correction is left out", "surefoot explain adamax "),
     (Adagrad, "adagrad", "rule", "lr_decay counts one step too many", ""),
     (AMSGrad, "adam", "rule", "AMSGrad divides by the largest mean from before the step", ""),
 ]
-QUICK = (StepsFirst, Rebinds, KeepsLists, OrDefault, Adagrad)
+QUICK = (StepsFirst, Rebinds, KeepsLists, OrDefault, Adagrad, KeepsMaximize)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +254,13 @@ def test_a_slip_is_told_once_and_how_to_mend_it(made, rule, id, said, mend):
     assert found[0].diagnosis.startswith(said)
     assert mend in (found[0].mend or found[0].clause.mend)
     assert [v.clause.id for v in found if v.repro] == [id]
+
+
+def test_an_option_kept_from_the_constructor_is_told_by_the_name_that_it_has():
+    plan = Plan(only=("changed-options", "groups-arithmetic"))
+    changed, groups = examine(Here(load(KeepsDecay)), plan, "adamw").verdicts
+    assert changed.diagnosis.startswith("The option wd is read once, at construction or at the first step")
+    assert groups.diagnosis.startswith("The option wd of the constructor, or of the first group, is used")
 
 
 def test_counts_of_ones_own_are_no_convention_where_late_gradients_fail():

@@ -89,6 +89,16 @@ class Typed(Kept):  # optimuon, and surefoot.SGD once
             group["dtype"] = torch.float32
 
 
+class DecaysByItself(Kept):  # pytorch_optimizer's AdaFactor, whose relative step does not use lr
+    def __init__(self, params, lr=0.1, momentum=0.5, weight_decay=0.0):
+        super().__init__(params, lr, momentum)
+        for group in self.param_groups:
+            group["weight_decay"] = weight_decay
+
+    def before(self, group, p):
+        p.mul_(1 - 0.01 * group["weight_decay"])
+
+
 class Counts(Kept):  # StableSPAM
     def __init__(self, params, lr=0.1, momentum=0.5):
         super().__init__(params, lr, momentum)
@@ -110,6 +120,7 @@ class Counts(Kept):  # StableSPAM
         (ByLr, "w, when the state has been loaded", "The step with lr 0 and gradients of 0 moves w."),
         (Numbered, "KeyError: 0.5", "A key that is a number comes back as a name: 0.5 as '0.5'."),
         (Tuples, "TypeError: weights must be a tuple", ""),
+        (DecaysByItself, "w, when the state has been loaded", "decayed all the same, by a step size of"),
         (Counts, "w, when the state has been loaded", "The step with lr 0"),
     ],
     ids=lambda x: x.__name__ if isinstance(x, type) else "",

@@ -180,6 +180,9 @@ def _distributed_checkpoint(what: str, expected: Any, got: Any, options: Options
         decay, lr = float(options.get("weight_decay") or 0), float(options.get("lr") or 0)
         if decay and _near([x * (1 - lr * decay) for x in _flat(expected)], list(_flat(got)), 1e-5):
             return "With lr 0 in the group w is decayed all the same, by the lr that was given first."
+        share = next((y / x for x, y in zip(_flat(expected), _flat(got), strict=False) if x), 1.0)
+        if decay and 0 < share < 1 and _near([x * share for x in _flat(expected)], list(_flat(got)), 1e-5):
+            return "With lr 0 in the group w is decayed all the same, by a step size of the optimizer's own."
         return "The step with lr 0 and gradients of 0 moves w."
     return ""
 

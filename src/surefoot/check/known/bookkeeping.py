@@ -47,19 +47,20 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
     for option in claim.words.switchable({}):
         unheard = claim.words.without({option})
         yield f"{option} is accepted and never used", dataclasses.replace(claim, words=unheard)
-    options = dict.fromkeys(claim.words.hyper.values())
-    names = {option: "the learning rate" if option == "lr" else f"the option {option}" for option in options}
+    options = {hyper: option for option, hyper in claim.words.hyper.items()}
+    names = {h: "the learning rate" if h == "lr" else f"the option {o}" for h, o in options.items()}
+    switches = {h for h, o in options.items() if isinstance(claim.words.tried(o)[0], bool)}
     for option, name in names.items():
         said = f"{name} is read once, at construction or at the first step, so a changed one is not seen"
         yield said, twisted(partial(Script.without_changes, options={option}))
         yield f"a change of {name} counts one step too late", twisted(partial(twists.behind, option=option))
     said = "options are read once, at construction or at the first step, so changed ones are not seen"
     yield said, twisted(partial(Script.without_changes, options=options))
-    for option, name in names.items():
-        said = f"where {name} {OR_DEFAULT}, as by `group[{option!r}] or default`"
+    for option in (h for h in options if h not in switches):  # a switch that is off is no number
+        said = f"where {names[option]} {OR_DEFAULT}, as by `group[{options[option]!r}] or default`"
         yield said, twisted(partial(twists.zero_as_default, option=option))
     for option, name in names.items():
-        said = f"{name} of the first group is used for every group"
+        said = f"{name} of the constructor, or of the first group, is used for every group"
         yield said, twisted(partial(twists.of_group, index=0, options={option}))
     for which, index in (("first", 0), ("last", -1)):
         said = f"the options of the {which} group are used for every group"
