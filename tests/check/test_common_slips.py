@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -282,6 +284,23 @@ def test_what_is_the_same_while_options_stay_is_another_convention(made, rule, s
         "changed-options": DIFFERS
     }
     assert said in verdicts["changed-options"].note
+
+
+class MyAdam(Adam):
+    """Its ε is added to the root before the correction."""
+
+    def eps(self, group):
+        return group["eps"] / math.sqrt(1 - group["betas"][1] ** self.t)
+
+    def count(self, p, s, group):
+        self.t = s["t"]
+        return self.t
+
+
+def test_what_it_would_be_by_its_name_is_said_to_take_other_steps():
+    (verdict,) = examine(Here(load(MyAdam)), Plan(only=("rule",))).verdicts
+    assert verdict.outcome == DIFFERS
+    assert verdict.note.endswith("By its name it would be Adam, which takes other steps")
 
 
 class RMSprop(Loop):

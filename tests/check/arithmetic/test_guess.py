@@ -57,6 +57,8 @@ def unplayed(signature, words, given=None):
         ("AdamHW1", ADAM, "adam"),
         ("Adam_ex3", ADAM, "adam"),
         ("Ex3Adam", ADAM, "adam"),
+        ("EX3Adam", ADAM, "adam"),
+        ("EXAdam", ADAM, None),  # extended Adam, which is no exercise
         ("AdamTask", ADAM, "adam"),
         ("NewAdam", ADAM, "adam"),
         ("AdamClass", ADAM, "adam"),

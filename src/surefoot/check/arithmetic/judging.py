@@ -105,8 +105,8 @@ class Judgement:
         base = Claim(named, self.recorder.heard)
         # what tells conventions apart was recorded in plain steps, and under a changed lr
         alike = all(base.holds(r.trace) for r in self.recorder.plain if r.trace)
-        same = "the same while lr is constant" if alike else "not the same"
-        return f"{other.title}. By {by} it would be {named.title}: {same}"
+        same = ": the same while lr is constant" if alike else ", which takes other steps"
+        return f"{other.title}. By {by} it would be {named.title}{same}"
 
     def judge(self, situation: Situation, claim: Claim) -> Verdict:
         """Pass judgement on one situation."""

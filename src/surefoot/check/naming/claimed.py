@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -80,6 +81,7 @@ ALONE = {
     *("new", "old", "test", "final", "draft", "attempt", "version", "team", "the", "opt"),
     *("ok", "good", "right", "wrong", "bad", "broken", "buggy", "bug"),
 }
+EXTENDED = re.compile(r"EX[A-Z]")  # EXAdam is another algorithm, and Ex3Adam an exercise
 
 
 def title(rule: Rule, changes: dict[str, Any]) -> str:
@@ -146,7 +148,8 @@ def read_name(name: str, words: Words) -> Name:
             if run == "sgdw":
                 changes["decay"] = "decoupled"
             rule = rule.variant(title=title(rule, changes), **changes) if changes else rule
-            return Name(rule, tuple(sorted(rest - PLAIN - ALONE)))
+            alone = ALONE - {"ex"} if EXTENDED.search(name) else ALONE
+            return Name(rule, tuple(sorted(rest - PLAIN - alone)))
     return Name()
 
 
