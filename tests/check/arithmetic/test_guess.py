@@ -72,6 +72,7 @@ def unplayed(signature, words, given=None):
         ("TFNesterov", SGD, "optax(nesterov=True)"),
         ("CautiousSGD", SGD, None),
         ("SGDSchedFree", SGD, None),
+        ("Lookahead", SGD, None),  # no rule of its own, but a wrapper
         ("Adam8bit", ADAM, None),
         ("NewtonAdam", ADAM, None),  # which is not new
         ("LabeledAdam", ADAM, None),

@@ -112,9 +112,9 @@ def read_name(name: str, words: Words) -> Name:
     parts = [NESTEROV if get_close_matches(part.lower(), [NESTEROV], cutoff=0.85) else part for part in parts]
     parts = _with_frameworks(parts)
     there = next((part for part in parts if part in FRAMEWORKS), None)
-    known = {
-        n.lower().replace("_", ""): n for r in RULES.values() for n in (r.name, *r.aliases) if len(n) > 2
-    }
+    # a class of the name Lookahead is the wrapper of Zhang et al. 2019
+    aliases = (n for r in RULES.values() for n in r.aliases if n != "lookahead")
+    known = {n.lower().replace("_", ""): n for n in (*RULES, *aliases) if len(n) > 2}
     of_sgd = {*OF_SGD, "sgd"}
     known |= dict.fromkeys(of_sgd, "torch") | {n: a for n, a in FRAMEWORKS.items() if a}
     runs = [
