@@ -108,3 +108,30 @@ class Sharpness(torch.optim.SGD):
 def test_who_goes_by_the_gradients_before_the_closure_has_some():
     report = check(Sharpness)
     assert report["closure-called"].outcome == report["closure-loss"].outcome == "passed"
+
+
+class Needs(torch.optim.Optimizer):  # schedulefree's AdamWScheduleFreeClosure
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure):
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.sub_(group["lr"] * p.grad)
+        return loss
+
+
+def test_hooks_of_who_is_given_a_closure_fire_once():
+    assert check(Needs, only=["hooks"])["hooks"].outcome == "passed"
+
+
+class Twice(torch.optim.SGD):
+    def step(self, closure=None):
+        return super().step(closure)
+
+
+def test_hooks_of_who_calls_a_step_that_fires_them_fire_twice():
+    assert check(Twice, only=["hooks"])["hooks"].outcome == "differs"

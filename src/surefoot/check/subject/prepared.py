@@ -1,6 +1,7 @@
 """What an optimizer needs before it can be stepped: its training mode, a closure, or backward() itself.
 
 Where it needs a class of its own for that, the text that a reproduction prints is what makes the class.
+A class whose step() stands in for that of the one examined says so: its hooks are not the other's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class {name}({name}):
 # where step() calls its closure once, whether there is one or not
 CLOSED = """
 class {name}({name}):
+    stands_in = True
+
     def step(self, closure=None):
         return super().step(closure or (lambda: torch.zeros(())))
 """
@@ -39,6 +42,8 @@ class {name}({name}):
 # where step() raises after every update; its exception may be a class that only its module can name
 TOLERANT = """
 class {name}({name}):
+    stands_in = True
+
     def step(self, closure=None):
         try:
             return super().step(closure) if closure else super().step()
@@ -53,6 +58,8 @@ def {name}(*args, **kwargs):
     opt = made(*args, **kwargs)
 
     class Tolerant(type(opt)):
+        stands_in = True
+
         def step(self, closure=None):
             try:
                 return super().step(closure) if closure else super().step()
