@@ -265,6 +265,27 @@ def test_an_option_kept_from_the_constructor_is_told_by_the_name_that_it_has():
     assert groups.diagnosis.startswith("The option wd of the constructor, or of the first group, is used")
 
 
+class CountsAndRaises(Adam):  # torch-optimi's foreach path
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if not any(p.grad is not None for p in group["params"]):
+                raise RuntimeError("no tensors")
+            group["t"] = group.get("t", 0) + 1
+        super().step(closure)
+
+    def count(self, p, s, group):
+        return group["t"]
+
+
+def test_a_count_of_the_group_is_a_convention_where_a_group_without_gradients_raises():
+    plan = Plan(only=("late", "long"))
+    late, long = examine(Here(load(CountsAndRaises)), plan, "adamw").verdicts
+    assert (late.outcome, long.outcome) == (FAILED, DIFFERS)
+    assert late.note.endswith("end in an exception")
+    assert "no tensors" in late.got
+
+
 def test_counts_of_ones_own_are_no_convention_where_late_gradients_fail():
     outcomes = {v.clause.id: v.outcome for v in examine(Here(load(FirstCount)), Plan(), "adamw").verdicts}
     assert {id for id, outcome in outcomes.items() if outcome == FAILED} == {"late", "long"}

@@ -45,6 +45,7 @@ class Judgement:
         self.parts = False  # whether the plain steps were judged, and part from the rule
         self.deaths = 0
         self.failed: set[str] = set()  # ids of clauses
+        self.shared = False  # whether steps are counted per group, as `late` has shown
 
     def verdicts(self, guessed: Guess, claimed: bool) -> Iterator[Verdict]:
         situations = [s for s in SITUATIONS if self.plan.wants(s.clause)]
@@ -129,8 +130,12 @@ class Judgement:
             return clause.verdict(PASSED, note=note)
         if situation is PLAIN:
             self.parts = True
-        other = "" if wrong.raises else convention(claim, wrong.traces)
-        if other and not (other.startswith(SHARED_COUNT) and "late" in self.failed):
+        other = convention(claim, wrong.traces) if wrong.traces else ""
+        shared = other.startswith(SHARED_COUNT)
+        if other and wrong.raises:  # what does not raise is no fault, and the exceptions are told alone
+            self.shared |= shared
+            wrong = wrong.raising
+        elif other and not (shared and "late" in self.failed and not self.shared):
             return clause.verdict(DIFFERS, note=other)
         told = "late" in self.failed and not self.parts and not wrong.raises
         if clause.id == "reused" and told and not self.by_reuse(claim, wrong):

@@ -63,6 +63,11 @@ class Wrong:
         return len(self.traces) < len(self.faults)
 
     @property
+    def raising(self) -> Wrong:
+        """The same of the runs alone that end in an exception."""
+        return Wrong([f for f in self.faults if isinstance(f[1], Raised)], self.recordings)
+
+    @property
     def exceptions(self) -> list[str]:
         raised = (f for _, f in self.faults if isinstance(f, Raised))
         # where shapes do not fit, which they are goes by the script
