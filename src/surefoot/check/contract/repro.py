@@ -18,7 +18,7 @@ __all__ = ["reproduction"]
 # what probes import besides torch
 MODULES = (
     *("collections", "contextlib", "copy", "gc", "io"),
-    *("numpy", "pickle", "random", "sys", "tempfile", "warnings"),
+    *("numpy", "pickle", "random", "sys", "tempfile", "time", "warnings"),
 )
 TOOLS = ("weight", "gradient", "run", "state", "options", "buffer_dtypes", "state_dtypes")
 
