@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,9 @@ def _said(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="nothing is opened ahead elsewhere")
+linux = pytest.mark.skipif(
+    sys.platform != "linux" or preload._folder() is None, reason="nothing is opened ahead elsewhere"
+)
 
 
 @linux
@@ -81,3 +85,46 @@ def test_a_torch_without_such_libraries_is_imported_as_usual(tmp_path: Path) -> 
         "import torch; print(torch.ones(2).sum().item())"
     )
     assert said == ["2.0"]
+
+
+@pytest.mark.parametrize(
+    ("library", "there"), [("cuda", False), ("hip", False), ("xpu", False), ("cpu", True)]
+)
+def test_a_torch_for_gpus_opens_its_libraries_itself(
+    library: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch" / "lib").mkdir(parents=True)
+    (tmp_path / "torch" / "__init__.py").touch()
+    (tmp_path / "torch" / "lib" / f"libtorch_{library}.so").touch()
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert (preload._folder() == tmp_path / "torch" / "lib") == there
+
+
+def test_where_no_thread_can_be_started_torch_opens_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(preload, "thread", None)
+    monkeypatch.setattr(preload, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    preload.begin()
+    preload.wait()
+    assert preload.thread is None
+
+
+@pytest.mark.parametrize("library", [object(), None])
+def test_a_python_that_lends_no_dlopen_leaves_them_to_torch(
+    library: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lend(name: None) -> object:
+        if library is None:
+            raise OSError("Dynamic loading not supported")
+        return library
+
+    monkeypatch.setattr(ctypes, "CDLL", lend)
+    preload._open(tmp_path)

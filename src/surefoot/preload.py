@@ -39,11 +39,25 @@ def begin() -> None:
     if thread is not None or "torch" in sys.modules or sys.platform != "linux":
         return
     _import(_BEFORE)
+    folder = _folder()
+    if folder is not None:
+        opening = threading.Thread(target=_open, args=(folder,))
+        with contextlib.suppress(RuntimeError):  # the system starts no thread: torch's import opens them
+            opening.start()
+            thread = opening
+
+
+def _folder() -> Path | None:
+    """Where they are; None where there is no torch, or one for GPUs.
+
+    Its import opens NVIDIA's libraries by their paths before its own, which would find the system's instead.
+    """
     torch = importlib.util.find_spec("torch")
     if torch is None or not torch.submodule_search_locations:
-        return
-    thread = threading.Thread(target=_open, args=(Path(torch.submodule_search_locations[0]) / "lib",))
-    thread.start()
+        return None
+    folder = Path(torch.submodule_search_locations[0]) / "lib"
+    gpu = any((folder / f"libtorch_{kind}.so").exists() for kind in ("cuda", "hip", "xpu"))
+    return None if gpu else folder
 
 
 def wait() -> None:
@@ -63,7 +77,10 @@ def _open(folder: Path) -> None:
     import ctypes
 
     # called as any function of C, while others go on: Python's own ways to open a library stop them all
-    dlopen = ctypes.CDLL(None).dlopen
+    try:
+        dlopen = ctypes.CDLL(None).dlopen
+    except (AttributeError, OSError):  # a Python linked statically has none
+        return
     dlopen.restype, dlopen.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int)
     # in the order and the ways of torch's import, which tells better what is amiss
     if dlopen(os.fsencode(folder / "libtorch_global_deps.so"), os.RTLD_NOW | os.RTLD_GLOBAL):
