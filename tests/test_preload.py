@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import subprocess
 import sys
 import threading
@@ -128,3 +129,38 @@ def test_a_python_that_lends_no_dlopen_leaves_them_to_torch(
 
     monkeypatch.setattr(ctypes, "CDLL", lend)
     preload._open(tmp_path)
+
+
+def test_what_needs_them_waits_until_they_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    may = threading.Event()
+    opening = threading.Thread(target=may.wait, daemon=True)
+    opening.start()
+    monkeypatch.setattr(preload, "thread", opening)
+    monkeypatch.setattr(preload, "_MEANWHILE", ())
+    waiting = threading.Thread(target=preload.wait, daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    may.set()
+    waiting.join()
+    assert not opening.is_alive()
+
+
+def test_they_are_opened_in_torch_s_order_and_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Lent:
+        @staticmethod
+        def dlopen(name: bytes, flags: int) -> int:
+            asked.append((Path(os.fsdecode(name)).name, flags))
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Lent())
+    preload._open(tmp_path)
+    assert asked == [
+        (
+            "libtorch_global_deps.so",
+            os.RTLD_NOW | os.RTLD_GLOBAL,
+        ),  # MKL's symbols are found by all the others
+        ("libtorch_python.so", os.RTLD_NOW),
+    ]

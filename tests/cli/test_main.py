@@ -47,6 +47,16 @@ def test_a_thread_at_work_is_waited_for() -> None:
     assert _command(thread, "--version").stdout.splitlines()[1:] == ["worked"]
 
 
+def test_a_process_whose_libraries_are_still_being_opened_ends_at_once_all_the_same() -> None:
+    # taken down as usual, Python would wait for the thread, and may be gone while the libraries still call it
+    opening = (
+        "import atexit, threading, time; from surefoot import preload; del sys.modules['torch']\n"
+        "preload.thread = threading.Thread(target=lambda: [time.sleep(5), print('waited')])\n"
+        "preload.thread.start(); atexit.register(print, 'ended')"
+    )
+    assert _command(opening, "--version").stdout.splitlines()[1:] == ["ended"]
+
+
 def test_a_warning_of_its_own_is_a_sentence_and_others_keep_their_place() -> None:
     own = "import warnings, surefoot.errors as e; e.__dict__.update(warnings=warnings);"
     raised = f"{own} exec(compile('warnings.warn(\\'what is so\\')', e.__file__, 'exec'), e.__dict__)"
