@@ -31,3 +31,8 @@ def test_what_is_not_there() -> None:
 def test_collecting_the_tests_left_torch_as_it_is():
     assert not torch.allclose(torch.zeros(1), torch.ones(1))
     assert torch.is_grad_enabled()
+
+
+def test_what_completion_offers_is_surefoot_s_own() -> None:
+    offered = {name for name in dir(surefoot) if not name.startswith("_")}
+    assert offered == {*surefoot.__all__, *surefoot._PACKAGES} - {"__version__"}
