@@ -86,3 +86,17 @@ def test_what_is_no_tensor_comes_back_too(tmp_path: Path) -> None:
         assert other.seen["calls"] > 0
         assert torch.equal(other.seen["mean"], torch.zeros(2))
     assert torch.equal(other.weight, model.weight) or run.best != run.epochs[-1]
+
+
+@pytest.mark.parametrize("moves", [0, 1, 150, 250])
+def test_whether_the_weights_ever_moved(moves: int) -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    good = LastGood(model)
+    for step in range(1, 301):
+        model[1].running_mean.add_(1)  # of which no step is the cause
+        if step == moves:
+            torch.nn.init.constant_(model[0].weight, 7)
+        good.offer(step)
+    assert good.still == (moves == 0)
+    torch.nn.init.constant_(model[0].bias, 7)
+    assert not good.still

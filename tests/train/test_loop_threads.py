@@ -48,6 +48,7 @@ def _trained(now: int, rows: Any = (X, Y), width: int = 8, **options: Any) -> se
     return net.seen
 
 
+@pytest.mark.filterwarnings("ignore:The training loss rose")
 def test_fit_takes_small_steps_by_one_thread_and_others_by_torch_s() -> None:
     assert _trained(2) == {1}
     assert _trained(2, width=LARGE) == {2}
@@ -59,6 +60,7 @@ def test_fit_takes_small_steps_by_one_thread_and_others_by_torch_s() -> None:
     assert _trained(2, valid=(X.repeat(30_000, 1), Y.repeat(30_000)), validate_every="step") == {2}
 
 
+@pytest.mark.filterwarnings("ignore:The training loss rose")
 def test_fit_takes_them_by_as_many_as_it_is_told() -> None:
     assert _trained(1, threads=2) == {2}
     assert _trained(2, width=LARGE, threads=1) == {1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from surefoot.train.history import History
 from surefoot.train.interrupt import Interruptible
 from surefoot.train.lastgood import LastGood
 from surefoot.train.looks.material import Material
+from surefoot.train.looks.outcome import of_losses, of_stillness
 from surefoot.train.objective.losses import of_squares, of_torch, stateful
 from surefoot.train.progress import Progress
 from surefoot.train.randomness import Randomness
@@ -168,6 +170,12 @@ def train_all(ready: Ready) -> Run:
             history.close()
         ending.written(folder, model, best, run, own, kept if status == "diverged" else None)
         run.end(status)
+        if status == "finished":
+            # near the end of a schedule the steps of a run that was resumed may be as small as that
+            still = ready.lr and good.still and not ready.resumed
+            said = of_stillness(last, ready.lr) if still else of_losses(run.records, ready.lr)
+            if said is not None:
+                warnings.warn(said, stacklevel=2)
     if status == "interrupted":
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
