@@ -1,14 +1,18 @@
 """surefoot.checks: one pytest test for each clause, ending as the verdict says."""
 
+import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 
 from surefoot.check.choose import clauses
 from surefoot.check.pytest_checks import _tell, checks
+from surefoot.check.report.line import line
 from surefoot.check.report.words import echoes
 from surefoot.check.run import check
 from surefoot.errors import InputError
@@ -33,7 +37,7 @@ def test_expected_failures_are_xfails(check):
 
 @checks(torch.optim.Adagrad, only="closure, hooks")
 def test_clauses_may_be_one_string(check, request):
-    assert request.node.callspec.id in (
+    assert request.node.callspec.id.removeprefix("Adagrad-") in (
         "hooks",
         *(f"closure-{x}" for x in ("called", "once", "loss", "first")),
     )
@@ -43,9 +47,9 @@ def test_clauses_may_be_one_string(check, request):
 def test_only_what_is_asked_for_is_listed():
     listed = [p.id for p in checks(torch.optim.SGD, quick=True, skip=["state"]).args[1]]
     report = check(torch.optim.SGD, quick=True, skip=["state"])
-    assert listed == [*(v.clause.id for v in report.verdicts)]
-    assert "rule" in listed
-    assert not {"resume", "sizes", "pickles", "compiles"} & set(listed)
+    assert listed == [f"SGD-{v.clause.id}" for v in report.verdicts]
+    assert "SGD-rule" in listed
+    assert not {f"SGD-{id}" for id in ("resume", "sizes", "pickles", "compiles")} & set(listed)
 
 
 @checks(torch.optim.LBFGS, only=["rule", "late"])
@@ -53,7 +57,7 @@ def test_what_follows_no_rule_is_skipped(check, request):
     with pytest.raises(pytest.skip.Exception) as skipped:
         check()
     said = {"rule": "step() needs a closure", "late": "for the reason that the test of `rule` gives"}
-    assert said[request.node.callspec.id] in str(skipped.value)
+    assert said[request.node.callspec.id.removeprefix("LBFGS-")] in str(skipped.value)
 
 
 def test_unknown_clause_is_refused():
@@ -145,12 +149,47 @@ def test_in_a_project_of_its_own(tmp_path):
         tmp_path,
     ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=tmp_path)
-    assert "FAILED test_mine.py::test_mine[nothing-else]" in run.stdout
+    assert "FAILED test_mine.py::test_mine[SGD-nothing-else] - Failed: " in run.stdout
     assert "{lr: 0.03125" in run.stdout
-    assert "PASSED test_mine.py::test_mine[hooks]" in run.stdout
-    assert "XFAIL test_mine.py::test_mine[schedulers]" in run.stdout
+    assert "PASSED test_mine.py::test_mine[SGD-hooks]" in run.stdout
+    assert "XFAIL test_mine.py::test_mine[SGD-schedulers]" in run.stdout
     assert "[XPASS(strict)]" in run.stdout
     assert "2 failed, 1 passed, 1 skipped, 1 xfailed" in run.stdout
+
+
+def test_summary_and_junit_say_which_optimizer_which_clause_and_why(tmp_path):
+    (tmp_path / "test_mine.py").write_text(
+        "import surefoot\n"
+        f"SUBJECT = {str(MUTANTS / 'lr_written_back.py')!r} + ':SGD'\n"
+        "@surefoot.checks(SUBJECT, 'torch', only=['nothing-else'])\ndef test_mine(check):\n    check()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", "a.xml"]
+    wide = {**os.environ, "COLUMNS": "300"}
+    run = subprocess.run(
+        [*command, f"--rootdir={tmp_path}"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        cwd=tmp_path,
+        env=wide,
+    )
+    why = line(check(f"{MUTANTS / 'lr_written_back.py'}:SGD", "torch", only=["nothing-else"]).failures[0])
+    assert f"FAILED test_mine.py::test_mine[SGD-nothing-else] - Failed: {why}\n" in run.stdout
+    (case,) = ElementTree.parse(tmp_path / "a.xml").iter("testcase")
+    assert case.get("name") == "test_mine[SGD-nothing-else]"
+    assert case.find("failure").get("message").splitlines()[0] == f"Failed: {why}"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        ("hw/ada.py:Mine", "Mine-rule"),
+        ("hw/ada.py", "ada.py-rule"),
+        (functools.partial(torch.optim.SGD), "partial-rule"),
+    ],
+)
+def test_ids_name_what_is_examined(optimizer, name):
+    assert [p.id for p in checks(optimizer, only="rule").args[1]] == [name]
 
 
 def test_clauses_have_ids_of_their_own():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from surefoot.check.choose import clauses, planned
 from surefoot.check.run import check
 from surefoot.check.verdict import FAILED, NOT_APPLICABLE, Report
 from surefoot.errors import InputError, unknown
+from surefoot.loading import parted
 
 if TYPE_CHECKING:
     import pytest
@@ -31,7 +33,8 @@ def checks(
 ) -> pytest.MarkDecorator:
     """Make one pytest test for each clause, which fails, passes or is skipped as its verdict says.
 
-    The optimizer is examined once, when the first of the tests runs.
+    The optimizer is examined once, when the first of the tests runs. A test's id names its class and the
+    clause, as `test_mine[SGD-late]`; a failure begins with its diagnosis, which pytest's summary shows.
 
     Args:
         optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
@@ -67,6 +70,7 @@ def checks(
     named = {k: how[k] for k in ("only", "skip", "quick", "deep") if k in how}
     plan = planned(expected=expected_failures, **named)
     expected = expected_failures or {}
+    name = _name(optimizer)
 
     @functools.cache
     def report() -> Report:
@@ -82,7 +86,7 @@ def checks(
     cases = [
         pytest.param(
             test(id),
-            id=id,
+            id=f"{name}-{id}",
             marks=[pytest.mark.xfail(strict=True, reason=expected[id])] if id in expected else [],
         )
         for id, clause in clauses().items()
@@ -91,11 +95,20 @@ def checks(
     return pytest.mark.parametrize("check", cases)
 
 
+def _name(optimizer: str | Callable[..., Any]) -> str:
+    """What a test calls the optimizer: its class or, where only a file is named, that."""
+    if isinstance(optimizer, str):
+        where, name = parted(optimizer)
+        return name or os.path.basename(where)
+    return str(getattr(optimizer, "__name__", type(optimizer).__name__))
+
+
 def _tell(report: Report, id: str, expected: Mapping[str, str]) -> None:
-    """End a test as its clause was judged."""
+    """End a test as its clause was judged; the first line of a failure is its diagnosis."""
     import pytest
 
     from surefoot.check.report import text
+    from surefoot.check.report.line import line
     from surefoot.check.report.words import told_by
 
     __tracebackhide__ = True
@@ -109,4 +122,5 @@ def _tell(report: Report, id: str, expected: Mapping[str, str]) -> None:
         pytest.xfail(marked)
     if verdict.outcome == FAILED:
         told = (*told_by(verdict, report.verdicts), verdict)  # what it refers to comes first
-        pytest.fail(text(replace(report, verdicts=told)), pytrace=False)
+        # with a traceback, which is the test's own line: a summary shows the first line of no other failure
+        pytest.fail(f"{line(verdict, report.verdicts)}\n\n{text(replace(report, verdicts=told))}")

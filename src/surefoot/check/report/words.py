@@ -19,6 +19,7 @@ __all__ = [
     "short",
     "summary",
     "told_by",
+    "unjudged",
     "worst",
 ]
 
@@ -74,11 +75,11 @@ def summary(report: Report) -> str:
     told = sum(v.failed and not echoes(v) for v in report.verdicts)
     if told < n[FAILED]:
         said[FAILED] += f" ({told} told below, the others show the same)"
-    aside = "; the arithmetic was not judged" if _unjudged(report) else ""
+    aside = "; the arithmetic was not judged" if unjudged(report) else ""
     return f"{', '.join(said.values()) or 'nothing examined'}{aside} ({report.seconds:.1f} s)"
 
 
-def _unjudged(report: Report) -> bool:
+def unjudged(report: Report) -> bool:
     """Whether the arithmetic was to be examined, and was held against no rule."""
     found = groups(report).get("arithmetic", [])
     return report.examined and bool(found) and all(v.outcome == NOT_APPLICABLE for v in found)
