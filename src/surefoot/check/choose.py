@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from surefoot.check.homework import NAME
 from surefoot.check.protocol import Plan
 from surefoot.check.untouched import UNTOUCHED
 from surefoot.check.verdict import Clause
 from surefoot.errors import InputError, nearest
 
-__all__ = ["clauses", "planned"]
+__all__ = ["NOT_ASKED", "clauses", "not_asked", "planned"]
+
+NOT_ASKED = "Not asked: "  # a note's beginning
 
 
 def planned(
@@ -21,7 +24,7 @@ def planned(
     deep: bool = False,
     seed: int = 0,
 ) -> Plan:
-    """What is to be examined; `only` and `skip` name clauses and groups, `expected` clauses.
+    """What is to be examined; `only` and `skip` name clauses, groups or "homework", `expected` clauses.
 
     Raises:
         InputError: there is no such clause or group, or none is left.
@@ -36,7 +39,7 @@ def planned(
         raise InputError("quick and deep exclude each other; choose one.")
     picked, left = _several(only), _several(skip)
     known = clauses()
-    groups = dict.fromkeys(c.group for c in known.values())
+    groups = dict.fromkeys([*(c.group for c in known.values()), NAME])
     for name in (n for n in (*picked, *left, *expected) if n not in {**known, **groups}):
         near = nearest(name, [*known, *groups])
         hint = f"{near}?" if near else "."
@@ -49,6 +52,17 @@ def planned(
         said = ["quick"] * quick + [f"{k}={v}" for k, v in named.items() if v]
         raise InputError(f"{' and '.join(said)} leave{'s' * (len(said) == 1)} no clause to examine.")
     return plan
+
+
+def not_asked(plan: Plan) -> str:
+    """Say that homework leaves clauses out, and how many; nothing where all are examined, or others."""
+    if NAME not in plan.only:
+        return ""
+    left = [not plan.wants(c) for c in clauses().values()]
+    return (
+        f"{NOT_ASKED}{sum(left)} of {len(left)} clauses, which are no part of the homework;"
+        " surefoot check --list --only homework shows those that are."
+    )
 
 
 def clauses() -> dict[str, Clause]:

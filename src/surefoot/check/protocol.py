@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from surefoot.check.homework import HOMEWORK, NAME
 from surefoot.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Plan:
         seed: makes everything random reproducible.
         quick: only what catches most mistakes.
         deep: also what takes long: torch.compile, two processes.
-        only: ids of clauses or groups; empty means all.
+        only: ids of clauses or groups, or "homework"; empty means all.
         skip: ids of clauses or groups to leave out.
     """
 
@@ -86,7 +87,7 @@ class Plan:
         """Whether a clause is to be examined, going by --quick, --only and --skip."""
         if self.quick and not clause.quick:
             return False
-        named = {clause.id, clause.group}
+        named = {clause.id, clause.group, *([NAME] if clause.id in HOMEWORK else [])}
         return (not self.only or bool(named & set(self.only))) and not named & set(self.skip)
 
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.check.choose import planned
+from surefoot.check.choose import not_asked, planned
 from surefoot.check.protocol import IN_BACKWARD, Options, Plan, Signature
 from surefoot.check.sandbox.sandbox import Sandbox
 from surefoot.check.sandbox.server import NO_SANDBOX, apart, get_server
 from surefoot.check.untouched import UNTOUCHED, untouched
 from surefoot.check.verdict import NOT_APPLICABLE, REFUSED, Clause, Report, Verdict
 from surefoot.errors import InputError, unknown
-from surefoot.loading import before_torch
+from surefoot.loading import before_torch, parted
 
 if TYPE_CHECKING:
     from surefoot.check.subject.patient import Here
@@ -45,13 +45,14 @@ def check(
     """Examine an optimizer: its arithmetic against a rule, and the contract that all optimizers must keep.
 
     Args:
-        optimizer: the class, or `"file.py:Class"`, or `"module:Class"`.
+        optimizer: the class, or `"file.py:Class"`, or `"module:Class"`; or `"file.py"` that has but one.
         rule: the rule it claims to follow, e.g. "torch" or "keras"; by default it is guessed, and said.
         options: constructor options to use throughout, e.g. `{"foreach": True}`; the others are varied.
         decay: where weight decay enters, if not where the rule, named or guessed, has it.
         quick: only what catches most mistakes, in a second or two beyond importing torch.
         deep: also what takes long, such as torch.compile.
-        only: ids of clauses, or groups of them, to examine; commas separate several.
+        only: ids of clauses, or groups of them, to examine; "homework" is what a class's homework is held
+            to; commas separate several.
         skip: ids or groups to leave out.
         expected_failures: id → reason; such a failure does not count.
         seed: makes the random part of the scripts reproducible.
@@ -101,18 +102,26 @@ def check(
         if printed := patients.printed():
             count = len(printed)
             notes.append(f"It printed {count} line{'s' * (count > 1)}, first: {printed[0][:200]}")
+        notes += filter(None, [not_asked(plan)])
     finally:
         if progress:
             progress(None)
         patients.close()
     return Report(
-        subject=optimizer if isinstance(optimizer, str) else patient.signature.name,
+        subject=_subject(optimizer, patient.signature.name),
         rule=against,
         verdicts=tuple(verdicts),
         options=dict(options or {}),
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     ).expecting(expected_failures or {})
+
+
+def _subject(optimizer: str | Callable[..., Any], name: str) -> str:
+    """What was examined, as the user named it; where only its file was named, with its class."""
+    if not isinstance(optimizer, str):
+        return name
+    return optimizer if parted(optimizer)[1] else f"{optimizer}:{name}"
 
 
 def _refuse(signature: Signature, given: Options, options: Options) -> None:

@@ -173,14 +173,16 @@ class _Answerer:
         except MemoryError as error:
             return {"out_of_memory": True, "threads": NO_THREAD in said(error)}
         except BaseException as error:  # a KeyboardInterrupt, say, which nobody at a keyboard has caused
-            if question["ask"] == "load":
+            if question["ask"] in ("load", "offers"):
                 return {"input_error": f"{question['subject']} cannot be imported: {headline(error)}"}
             return {"raised": {**describe(error), "step": 0}}
 
     def _answer(self, q: dict[str, Any]) -> Any:
-        from surefoot.check.subject.load import load
+        from surefoot.check.subject.load import in_file, load
         from surefoot.check.subject.patient import Here
 
+        if q["ask"] == "offers":
+            return in_file(q["subject"])
         if q["ask"] == "load":
             self.patient = Here(load(q["subject"]), _tuples(q["options"]), apart=True)
             return asdict(self.patient.signature)

@@ -135,6 +135,13 @@ class Sandbox:
         self.output.close()
 
     def _load(self) -> Signature:
+        self._start()
+        told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
+        if self.tolerated:
+            told = self._ask(ask="tolerate", kind=self.tolerated)
+        return Signature(**told)
+
+    def _start(self) -> None:
         server = get_server()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -145,10 +152,6 @@ class Sandbox:
                 ours.close()
                 raise
         self._connection, self.limit, self.fresh = ours, self.memory, True
-        told = self._ask(IMPORTS, ask="load", subject=self.subject, options=self.options)
-        if self.tolerated:
-            told = self._ask(ask="tolerate", kind=self.tolerated)
-        return Signature(**told)
 
     def _ask(self, seconds: float | None = None, **question: Any) -> Any:
         if self.closed:

@@ -15,12 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from surefoot.check.protocol import Signature
+from surefoot.check.subject.found import meant, offered
 from surefoot.check.subject.imported import from_line, import_line
 from surefoot.check.subject.signature import describe
 from surefoot.errors import InputError, headline, unknown
 from surefoot.loading import parted, user_module
 
-__all__ = ["Subject", "function", "load", "optimizers"]
+__all__ = ["Subject", "function", "in_file", "load", "optimizers"]
 
 
 GRADIENTS = {"g", "d", "grad", "gradient"}
@@ -38,7 +39,8 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     """Find an optimizer.
 
     Args:
-        subject: `file.py:Class`, `module:Class`, or anything that is called as `make(params, **options)`.
+        subject: `file.py:Class`, `module:Class`, `file.py` with one optimizer, or anything that is called as
+            `make(params, **options)`.
 
     Returns:
         The optimizer's class, and how it is called.
@@ -51,10 +53,12 @@ def load(subject: str | Callable[..., Any]) -> Subject:
         return Subject(subject, describe(subject, import_line(subject)))
     where, name = parted(subject)
     if not name:
-        raise _nameless(subject, "class", "Class", "torch.optim:SGD")
+        name = _only_one(where)
+        if not name:
+            raise _nameless(subject, "class", "Class", "torch.optim:SGD")
     module = _module(where)
     if not hasattr(module, name):
-        classes, makers = [*_offered(module, where)], _functions(module)
+        classes, makers = [*offered(module, where)], _functions(module)
         kind = "class" if classes else "function" if makers else "optimizer"
         raise unknown(f"{kind} in {where}", name, classes or makers)
     made = getattr(module, name)
@@ -62,12 +66,29 @@ def load(subject: str | Callable[..., Any]) -> Subject:
     return Subject(made, describe(made, from_line(where, module.__name__, name), name))
 
 
+def in_file(where: str) -> list[str]:
+    """The names of the optimizers that a file is examined for, in its order; see `found.meant`.
+
+    Raises:
+        InputError: there is no such file, or importing it raises.
+    """
+    return meant(offered(_module(where), where))
+
+
+def _only_one(where: str) -> str:
+    """The optimizer of a file that has no other; nothing where there are several, or none."""
+    if not where.endswith(".py") or not Path(where).is_file():
+        return ""
+    names = in_file(where)
+    return names[0] if len(names) == 1 else ""
+
+
 def _found_in(where: str) -> str:
     """Say which classes a file has, to one who named none."""
     if not where.endswith(".py") or not Path(where).is_file():
         return ""
     with contextlib.suppress(InputError):
-        if names := sorted(_offered(_module(where), where)):
+        if names := sorted(offered(_module(where), where)):
             return f" It has {', '.join(names)}; --all checks every one."
     return ""
 
@@ -172,29 +193,16 @@ def _without_step(made: type) -> str:
     return "is it indented inside another function, or misspelt?"
 
 
-def _offered(module: ModuleType, where: str) -> dict[str, type]:
-    """The optimizers of a module: none that is private, not their base, of a file none it imports."""
-    return {
-        name: made
-        for name, made in vars(module).items()
-        if inspect.isclass(made)
-        and hasattr(made, "step")
-        and not name.startswith("_")
-        and (made.__module__, made.__name__) != ("torch.optim.optimizer", "Optimizer")
-        and (not where.endswith(".py") or made.__module__ == module.__name__)
-    }
-
-
 def optimizers(module: str) -> list[str]:
     """Return `module:Class` for every optimizer that a module or file offers, by name.
 
     Raises:
         InputError: it cannot be imported, or offers none.
     """
-    offered = _offered(_module(module), module)
+    found = offered(_module(module), module)
     import torch
 
-    names = [n for n, v in offered.items() if issubclass(v, torch.optim.Optimizer)]
+    names = [n for n, v in found.items() if issubclass(v, torch.optim.Optimizer)]
     if not names:
         raise InputError(f"{module} offers no subclass of torch.optim.Optimizer.")
     return [f"{module}:{n}" for n in sorted(names)]
