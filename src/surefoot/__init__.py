@@ -15,6 +15,7 @@ _HOME = {
     "Rule": "surefoot.rules",
     "SGD": "surefoot.optim",
     "check": "surefoot.check",
+    "check_folder": "surefoot.check.folder",
     "check_gradients": "surefoot.check.gradients",
     "checks": "surefoot.check.pytest_checks",
     "convert": "surefoot.rules",
@@ -29,6 +30,7 @@ __all__ = [
     "Rule",
     "__version__",
     "check",
+    "check_folder",
     "check_gradients",
     "checks",
     "convert",
@@ -40,6 +42,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from surefoot.check import check
+    from surefoot.check.folder import check_folder
     from surefoot.check.gradients import check_gradients
     from surefoot.check.identify import identify
     from surefoot.check.pytest_checks import checks

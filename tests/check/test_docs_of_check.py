@@ -8,6 +8,7 @@ import pytest
 
 from surefoot.check.choose import clauses
 from surefoot.check.contract import CLAUSES
+from surefoot.check.homework import HOMEWORK
 from surefoot.check.report import text
 from surefoot.check.run import check
 
@@ -85,3 +86,12 @@ def test_correct_optimizers_keep_the_contract(style):
     name = re.findall(r"^class (\w+)\(torch\.optim", file.read_text(encoding="utf-8"), re.MULTILINE)[-1]
     report = check(f"{file}:{name}", only=[*{c.group for c in CLAUSES.values()}, "process"])
     assert report.ok, str(report)
+
+
+def test_page_names_the_clauses_of_homework():
+    said = PAGE[PAGE.index("| asked for | clauses |") : PAGE.index("Not asked is what")]
+    named = re.findall(r"`([a-z-]+)`", said)
+    assert len(named) == len(set(named))
+    assert set(named) == HOMEWORK
+    left = re.search(r"Not asked: (\d+) of (\d+) clauses", PAGE)
+    assert [int(n) for n in left.groups()] == [len(clauses()) - len(HOMEWORK), len(clauses())]

@@ -280,6 +280,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(wrong, capsys, args, said):
     assert written.out == ""
 
 
+def test_where_json_is_asked_for_an_error_is_json_too(wrong, capsys):
+    assert main(["check", "nowhere.py:SGD", "--json"]) == 2
+    written = capsys.readouterr()
+    assert json.loads(written.out) == {"error": "There is no file nowhere.py."}
+    assert written.err == "surefoot: There is no file nowhere.py.\n"
+
+
 def test_command_goes_on_with_the_others_of_a_module(wrong, tmp_path, capsys):
     with open("mine.py", "a") as file:
         file.write("class Asks(torch.optim.SGD):\n    def __init__(self, params, model):\n        pass\n")

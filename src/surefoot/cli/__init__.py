@@ -42,7 +42,7 @@ COMMANDS = {
     "check": (
         "surefoot.cli.check:check",
         "Examine a torch optimizer, and say what is wrong with it.",
-        "[OPTIONS] OPTIMIZER",
+        "[OPTIONS] OPTIMIZER...",
     ),
     "identify": (
         "surefoot.cli.identify:identify",

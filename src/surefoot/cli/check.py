@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
-from surefoot.cli.kinds import Decay, File, Flag, NamedRule, Options, Several, Whole, called
-from surefoot.cli.streams import width
+from surefoot.cli.kinds import Decay, File, Flag, Folder, NamedRule, Options, Several, Whole, called
 from surefoot.errors import InputError
 
 __all__ = ["check"]
@@ -14,9 +15,7 @@ Clauses = Annotated[Several, called("ID")]
 
 
 def check(
-    optimizer: str | None = None,
-    /,
-    *,
+    *optimizer: str,
     option: Options = None,
     rule: NamedRule | None = None,
     decay: Decay = None,
@@ -32,6 +31,8 @@ def check(
     markdown: Flag = False,
     junit: File = None,
     html: File = None,
+    csv: File = None,
+    out: Folder = None,
     sandbox: bool | None = None,
 ) -> int:
     """Examine a torch optimizer: does it compute what its rule says, and keep the contract of all optimizers?
@@ -42,13 +43,14 @@ def check(
       surefoot check homework.py:SGD
       surefoot check torch.optim:SGD --option nesterov=True --option momentum=0.9
       surefoot check torch.optim --all
+      surefoot check submissions/ --rule sgd --only homework --csv marks.csv
 
-    Exit code 0: nothing failed; 1: something did; 2: it could not be examined.
+    Exit code 0: nothing failed; 1: something did; 2: it could not be examined. Of several, 1 comes first.
 
     Parameters
     ----------
     optimizer
-        file.py:Class or package.module:Class; with --all a file or module.
+        file.py:Class, package.module:Class, a file with one optimizer, or a folder; with --all a module.
     option
         A constructor option to use throughout; may be repeated. The others are varied.
     rule
@@ -60,7 +62,7 @@ def check(
     deep
         Also what takes long: torch.compile, two processes.
     only
-        A clause or group of clauses to examine (--list has their ids); may be repeated, or with commas.
+        A clause or group to examine (--list has their ids), or homework; may be repeated, or with commas.
     skip
         A clause or group to leave out; may be repeated, or several with commas.
     expect_fail
@@ -70,7 +72,7 @@ def check(
     all
         Examine every optimizer of a module, and show a table.
     list
-        Show the clauses that there are, and examine nothing.
+        Show the clauses that there are, or that --only and --skip leave, and examine nothing.
     json
         Write the report as JSON.
     markdown
@@ -79,76 +81,72 @@ def check(
         Write the report to this file as JUnit XML, too.
     html
         Write the report to this file as a page, too.
+    csv
+        Of a folder or several files: write the table to this file as CSV, too.
+    out
+        Of a folder or several files: write each report into this folder as a page, too.
     sandbox
         Run the optimizer in a process of its own, where the system can; --no-sandbox is for debugging.
     """
-    import sys
+    import os
 
-    from surefoot.check import report as written
     from surefoot.check.choose import clauses, planned
-    from surefoot.check.report.screen import colored
-    from surefoot.check.run import check as examine
-    from surefoot.check.subject.load import optimizers
-    from surefoot.check.verdict import Report
+    from surefoot.cli.checked import Files, examined
     from surefoot.loading import parted
     from surefoot.options import parse_options
 
     if list:
-        for clause in clauses().values():
+        plan = planned(only, skip, quick=quick, deep=deep)
+        for clause in filter(plan.wants, clauses().values()):
             print(f"{clause.group:13} {clause.id:20} {clause.title}")
         return 0
-    if optimizer is None:
-        raise InputError("Name an optimizer: surefoot check file.py:Class, or package.module:Class.")
-    if json and markdown:
-        raise InputError("--json and --markdown both write to the screen; choose one.")
-    if quick and deep:
-        raise InputError("--quick and --deep exclude each other; choose one.")
-    if all and (name := parted(optimizer)[1]):
-        raise InputError(f"--all examines a whole module or file; leave out ':{name}', or leave out --all.")
-    for file in (junit, html):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
-    expected = _reasons(expect_fail or [])
-    subjects = optimizers(optimizer) if all else [optimizer]
-    if all:  # what is wrong for each is told once
-        planned(only, skip, expected, quick=quick, deep=deep)
-    reports = []
-    for subject in subjects:
-        try:
-            report = examine(
-                subject,
-                rule,
-                options=parse_options(option or []),
-                decay=decay,
-                quick=quick,
-                deep=deep,
-                only=only or (),
-                skip=skip or (),
-                expected_failures=expected,
-                seed=seed,
-                sandbox=sandbox,
-                progress=written.progress(sys.stderr, subject if all else ""),
+    with _told_as_json(json and not markdown):
+        if not optimizer:
+            raise InputError("Name an optimizer: surefoot check file.py:Class, or package.module:Class.")
+        if json and markdown:
+            raise InputError("--json and --markdown both write to the screen; choose one.")
+        if quick and deep:
+            raise InputError("--quick and --deep exclude each other; choose one.")
+        if all and (len(optimizer) > 1 or os.path.isdir(optimizer[0])):
+            raise InputError(
+                "--all examines one module or file; of a folder, or of several, each is examined without it."
             )
-        except InputError as error:
-            if not all:
-                raise
-            report = Report(subject, None, (), notes=(f"Not examined: {error}",))  # the others may do
-        reports.append(report)
-    if junit:
-        junit.write_text(written.junit(reports), encoding="utf-8")
-    if html:
-        html.write_text(written.html(reports), encoding="utf-8")
-    if json:
-        print(written.as_json(reports))
-    elif markdown:
-        print(written.markdown(reports))
-    elif all:
-        print(written.table(reports, color=colored(sys.stdout), width=width()))
-    else:
-        print(written.text(reports[0], color=colored(sys.stdout), width=width()))
-    if any(r.failures for r in reports):
-        return 1
-    return 2 if any(not r.examined for r in reports) else 0
+        if all and (name := parted(optimizer[0])[1]):
+            raise InputError(
+                f"--all examines a whole module or file; leave out ':{name}', or leave out --all."
+            )
+        for file in filter(None, (junit, html, csv, out)):
+            if not file.absolute().parent.is_dir():
+                raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
+        return examined(
+            optimizer,
+            all=all,
+            form="json" if json else "markdown" if markdown else "text",
+            files=Files(junit, html, csv, out),
+            rule=rule,
+            options=parse_options(option or []),
+            decay=decay,
+            quick=quick,
+            deep=deep,
+            only=only or (),
+            skip=skip or (),
+            expected_failures=_reasons(expect_fail or []),
+            seed=seed,
+            sandbox=sandbox,
+        )
+
+
+@contextmanager
+def _told_as_json(json: bool) -> Iterator[None]:
+    """Where JSON is asked for, tell an error in it, too: whatever reads it finds out what came about."""
+    try:
+        yield
+    except InputError as error:
+        if json:
+            from json import dumps
+
+            print(dumps({"error": str(error)}, ensure_ascii=False))
+        raise
 
 
 def _reasons(pairs: list[str]) -> dict[str, str]:

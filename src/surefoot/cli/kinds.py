@@ -16,6 +16,7 @@ __all__ = [
     "Decays",
     "File",
     "Flag",
+    "Folder",
     "NamedRule",
     "Options",
     "Rules",
@@ -38,6 +39,7 @@ Whole = Annotated[int, Parameter(converter=whole_number), called("N")]
 Several = Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)]  # one value each time
 Options = Annotated[Several, called("NAME=VALUE")]
 File = Annotated[Path | None, FILE]
+Folder = Annotated[Path | None, called("FOLDER")]
 
 # written out, since importing the rules takes as long as all else that --help needs
 Rules = Literal[

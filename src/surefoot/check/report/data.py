@@ -9,18 +9,19 @@ from xml.etree import ElementTree
 from surefoot.check.report.words import MARKS, groups, headline, parts, short, summary
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, Report, Verdict
 
-__all__ = ["as_json", "junit", "markdown"]
+__all__ = ["as_json", "junit", "markdown", "plain"]
 
 _CODE = ("smallest script", "reproduce", "expected", "got")
 
 
 def as_json(reports: list[Report]) -> str:
     """Write one report as an object, several as a list."""
-    told = [_plain(r) for r in reports]
+    told = [plain(r) for r in reports]
     return json.dumps(told[0] if len(told) == 1 else told, indent=2, ensure_ascii=False, default=str)
 
 
-def _plain(report: Report) -> dict[str, Any]:
+def plain(report: Report) -> dict[str, Any]:
+    """A report as JSON holds it."""
     return {
         "subject": report.subject,
         "rule": report.rule,

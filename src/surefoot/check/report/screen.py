@@ -11,7 +11,7 @@ from typing import TextIO
 from surefoot.check.report.words import MARKS, count, echoes, groups, headline, parts, summary, worst
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, Clause, Report, Verdict
 
-__all__ = ["colored", "progress", "table", "text"]
+__all__ = ["colored", "painter", "progress", "table", "text"]
 
 _CODES = {PASSED: "32", FAILED: "31", DIFFERS: "34", NOT_APPLICABLE: "2", "bold": "1", "dim": "2"}
 _BLOCKS = ("smallest script", "reproduce")  # shown as they are, a line each
@@ -30,7 +30,7 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
         color: with ANSI colours.
         width: of a line, in characters.
     """
-    paint = _painter(color)
+    paint = painter(color)
     lines = [paint("bold", headline(report)), ""]
     found = groups(report)
     margin = max((len(g) for g in found), default=0) + 2
@@ -50,7 +50,7 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
 
 def table(reports: list[Report], *, color: bool = False, width: int = 100) -> str:
     """Write several reports as a table: a line for each, a column for each group."""
-    paint = _painter(color)
+    paint = painter(color)
     names = list(dict.fromkeys(g for r in reports for g in groups(r)))
     first = max(len(r.subject) for r in reports)
     lines = [paint("bold", " " * first + "  " + "  ".join(names))]
@@ -84,7 +84,8 @@ def progress(stream: TextIO, subject: str = "") -> Callable[[Clause | None], Non
     return show
 
 
-def _painter(color: bool) -> Callable[[str, str], str]:
+def painter(color: bool) -> Callable[[str, str], str]:
+    """Return what colours words as an outcome; without colours, what leaves them as they are."""
     return lambda what, words: f"\033[{_CODES[what]}m{words}\033[0m" if color else words
 
 
