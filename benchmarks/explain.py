@@ -12,7 +12,7 @@ import sys
 import time
 from fractions import Fraction
 
-from surefoot.explain.problem.problem import parse
+from surefoot.explain.problem.parse import parse
 from surefoot.trace import Script, replay
 
 ROUNDS = 9

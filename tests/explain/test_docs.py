@@ -15,5 +15,5 @@ def test_the_pages_commands_print_what_it_shows() -> None:
     console = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(console)
     page = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
-    assert page.count("```console\n$ surefoot explain ") == 8
+    assert page.count("```console\n$ surefoot explain ") == 9
     assert console.refresh(page) == page

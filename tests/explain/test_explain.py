@@ -295,8 +295,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"f": "exp(w)", "exact": True},
-        "There are no exact fractions here, since f = exp(w) has roots, exp, log, sin or cos; leave out "
-        "exact for rounded numbers.",
+        "There are no exact fractions here, since f = exp(w) has roots, norms, exp, log, sin, cos, tanh "
+        "or sigmoid; leave out exact for rounded numbers.",
     ),
     ({"f": "1/w", "at": {"w": 0}}, "At step 1: '"),
     (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from surefoot.errors import InputError
-from surefoot.explain.problem.problem import parse
+from surefoot.explain.problem.parse import parse
 from surefoot.trace import (
     Group,
     Mismatch,

@@ -40,6 +40,7 @@ def explain(
     /,
     *,
     at: Variables = None,
+    fixed: Variables = None,
     gradient: Variables = None,
     steps: Count | None = None,
     lr: Number = None,
@@ -71,9 +72,12 @@ def explain(
     rule
         The rule, such as adam, or several with commas (`surefoot rules` lists them); may be left out with F.
     f
-        The function: names, numbers, + - * / ** @, mean, sum, dot, exp, log, sin, cos, sqrt, abs.
+        The function: names, numbers, + - * / ** @ .T, mean, sum, dot, norm, exp, log, sin, cos, sqrt, abs,
+        tanh, sigmoid, relu, max.
     at
         Where a variable starts: a=2,3 or A=[[1,2],[3,4]]; may be repeated. 0.1 means 1/10.
+    fixed
+        What no step changes, such as data: names of --at with commas, or X=[[1,2],[3,4]]; may be repeated.
     gradient
         Instead of f: the gradients of one step, a=18,40.5; b=-6,-4. Repeated for each step.
     steps
@@ -125,6 +129,13 @@ def explain(
             if name in start:
                 raise InputError(f"{name} is given two start values; give it one.")
             start[name] = value
+    held: list[str] = []
+    for text in fixed or []:
+        values = read_assignments(text) if "=" in text else {}
+        if twice := [name for name in values if name in start]:
+            raise InputError(f"{twice[0]} is given two values; give it one.")
+        start |= values
+        held += values or [name.strip() for name in text.split(",")]
     if not start:
         raise InputError(
             "There is nothing to start at; give each variable a value, as in: "
@@ -139,6 +150,7 @@ def explain(
     given: dict[str, Any] = {
         "f": f,
         "at": start,
+        "fixed": held or None,
         "gradients": None if gradient is None else [read_assignments(text) for text in gradient],
         "steps": steps,
         "exact": exact,

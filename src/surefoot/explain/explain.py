@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.explanation import Explanation
 from surefoot.explain.forms.digits import choose
-from surefoot.explain.given import check_digits, check_options, read_rules, read_script
+from surefoot.explain.given import check_digits, check_options, read_fixed, read_rules, read_script
 from surefoot.explain.momentum import closing_line
 from surefoot.explain.parting import for_rule, part_from_optimizer, part_rules
 from surefoot.explain.problem.autograd import compare_with_autograd
-from surefoot.explain.problem.problem import Problem, parse
+from surefoot.explain.problem.node import ROUNDED
+from surefoot.explain.problem.parse import parse
+from surefoot.explain.problem.problem import Problem
 from surefoot.explain.worked import Worked, work_out
 from surefoot.rules import Rule
 from surefoot.rules.numbers import to_mpmath
@@ -34,6 +36,7 @@ def explain(
     f: str | None = None,
     *,
     at: Mapping[str, Any],
+    fixed: str | Collection[str] | Mapping[str, Any] | None = None,
     gradients: Sequence[Mapping[str, Any]] | None = None,
     steps: int | None = None,
     optimizer: Callable[..., Any] | None = None,
@@ -50,6 +53,7 @@ def explain(
         rule: a rule or its name; a list sets conventions beside each other and marks where they first part.
         f: the function, an expression in the variables of `at`; see docs/explain.md for what it may have.
         at: name → start value: numbers or nested lists. A float means the decimal it prints as: 0.1 is 1/10.
+        fixed: what no step changes, such as data: names of `at`, or further values, name → value.
         gradients: instead of f, for each step, name → gradient; a name left out has none at that step.
         steps: how many; by default 2, or as many as there are gradients or learning rates.
         optimizer: a torch optimizer's class, recorded on the same script and set beside the rule.
@@ -86,13 +90,16 @@ def explain(
         raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
     if (f is None) == (gradients is None):
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
+    if f is None and fixed is not None:
+        raise InputError("fixed holds what f has beside its variables; with gradients there is no f.")
+    at, held = read_fixed(at, fixed)
     names = {unicodedata.normalize("NFKC", str(name)) for name in at}  # as parse reads them
     for hyper in (x for r in rules for x in r.hypers if x.is_number and not x.letter.isascii()):
         if hyper.letter in names and (hyper.name == "lr" or options.get(hyper.name)):
             raise InputError(
                 f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
             )
-    problem = None if f is None else parse(f, at)
+    problem = None if f is None else parse(f, at, held)
     script = read_script(at, problem, gradients, steps, options)
     check_options(rules, script, optimizer)
     number = _kind(rules, problem, script, exact)
@@ -134,7 +141,7 @@ def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: boo
     """Fractions where everything has an exact reading and they stay short; else 50 digits."""
     reason = next((f"{r.name} takes square roots" for r in rules if not r.exact), "")
     if problem is not None and not problem.exact:
-        reason = f"f = {problem.text} has roots, exp, log, sin or cos"
+        reason = f"f = {problem.text} has {ROUNDED}"
     if exact and reason:
         raise InputError(
             f"There are no exact fractions here, since {reason}; leave out exact for rounded numbers."

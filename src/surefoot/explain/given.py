@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from surefoot.errors import InputError, unknown
@@ -15,7 +15,7 @@ from surefoot.rules.hypers import HYPERS
 from surefoot.trace import Script
 from surefoot.trace.events import Set
 
-__all__ = ["check_digits", "check_options", "read_rules", "read_script"]
+__all__ = ["check_digits", "check_options", "read_fixed", "read_rules", "read_script"]
 
 MOST_STEPS = 1000
 
@@ -42,6 +42,26 @@ def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
                 "explain(…, lr=0.1).plot('path', explain(…, lr=0.3))."
             )
     return rules
+
+
+def read_fixed(
+    at: Mapping[str, Any], fixed: str | Collection[str] | Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Return all values that f is given, and the names of those that no step changes."""
+    if fixed is None:
+        return at, []
+    if isinstance(fixed, Mapping):
+        if twice := [name for name in fixed if name in at]:
+            raise InputError(f"{twice[0]} is given both in at and in fixed; give it once.")
+        return {**at, **fixed}, [*map(str, fixed)]
+    try:
+        names = [x.strip() for x in fixed.split(",")] if isinstance(fixed, str) else [*map(str, fixed)]
+    except TypeError:
+        raise InputError(f"fixed must name variables of at, as ['X', 'y'], but it is {fixed!r}.") from None
+    for name in names:
+        if name not in at:
+            raise InputError(f"fixed names {name!r}, which has no value; at has {', '.join(map(str, at))}.")
+    return at, names
 
 
 def read_script(

@@ -21,8 +21,8 @@ class News:
     Args:
         kind: "option" (a letter, its old and new values), "formula" (a tensor, its old and new line), "first"
             (a tensor's first gradient after step 1), "none" (a tensor without one), "move" (a tensor moved
-            from outside, its new value), "reload", "corner" (the part of f that has one here), "branch" (a
-            tensor whose elements take several).
+            from outside, its new value), "reload", "corner" (the part of f that has one here, and its
+            function as `new`), "branch" (a tensor whose elements take several).
         subject: the letter or tensor.
         old: what the step before had.
         new: what this step has.

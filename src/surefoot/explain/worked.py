@@ -98,11 +98,12 @@ def work_out(
             h = hypers[script.group_of(name)]
             state = trace.state_before(t).get(name)
             lines = _lines(rule, equations, h, number, t, moment.before[name], moment.gradients[name], state)
-            point = {n: moment.point[n] for n in script.names} if problem else {}
+            point = problem.everything({n: moment.point[n] for n in script.names}) if problem else {}
             tensors.append(Tensor(name, lines, point))
         news = find_news(script, t, rule, tensors, steps)
         if problem is not None:
-            news += tuple(News("corner", part) for part in problem.corners(moment.point, number))
+            bent = problem.kinks(moment.point, number)
+            news += tuple(News("corner", part.text, new=part.op) for part in bent)
         steps.append(WorkedStep(t, tuple(tensors), news, values[t]))
     ends = [trace.steps[i].options[0] if trace.steps else script.groups[0].options for i in (0, -1)]
     first, last = (_hypers(rule, options) for options in ends)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from surefoot.errors import InputError
 from surefoot.explain.problem.autograd import autograd
 from surefoot.explain.problem.node import Node
-from surefoot.explain.problem.problem import parse
+from surefoot.explain.problem.parse import parse
 from surefoot.trace.magnitude import Magnitude
 from surefoot.trace.values import elements, map_value
 
@@ -302,8 +302,8 @@ def test_what_cancels_takes_more_digits() -> None:
 
 def test_corners_are_named() -> None:
     problem = parse("abs(w) + sum(abs(v - [1, 2])) + abs(0) + abs(w - 3)", {"w": 0, "v": [5, 2]})
-    assert problem.corners(problem.start, Fraction) == ["abs(w)", "abs(v - [1, 2])"]
-    assert problem.corners({"w": Fraction(1), "v": (Fraction(5), Fraction(3))}, Fraction) == []
+    assert [x.text for x in problem.kinks(problem.start, Fraction)] == ["abs(w)", "abs(v - [1, 2])"]
+    assert problem.kinks({"w": Fraction(1), "v": (Fraction(5), Fraction(3))}, Fraction) == []
 
 
 @pytest.mark.parametrize("f", ["(-2)**w", "log(-1)*w", "(-1)**0.5*w", "sqrt(-2)*w"])
@@ -468,7 +468,7 @@ def test_a_point_must_fit_the_start() -> None:
 
 def test_exact_work_imports_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from surefoot.explain.problem.problem import parse;"
+        "import sys; from surefoot.explain.problem.parse import parse;"
         "p = parse('mean(3*a**3)', {'a': [2, 3]}); p.gradient(p.start); p.latex(); p.gradient_latex();"
         "print(*sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
     )

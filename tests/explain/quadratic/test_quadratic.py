@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from surefoot.errors import InputError
 from surefoot.explain import explain
-from surefoot.explain.problem.problem import parse
+from surefoot.explain.problem.parse import parse
 from surefoot.explain.quadratic.quadratic import Quadratic
 from surefoot.explain.quadratic.roots import characteristic, gap, radius, stable
 from surefoot.explain.quadratic.theory import report

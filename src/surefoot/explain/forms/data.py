@@ -30,6 +30,7 @@ def data(explanation: Explanation) -> dict[str, Any]:
     return {
         "f": None if problem is None else problem.text,
         "start": {n: _plain(v, exact) for n, v in explanation.script.start.items()},
+        "fixed": {} if problem is None else {n: _plain(v, exact) for n, v in problem.fixed.items()},
         "rules": [_worked(explanation, w) for w in explanation.worked],
         "recorded": None if explanation.recorded is None else _recorded(explanation.recorded),
         "partings": [_parting(p, exact) for p in explanation.partings],

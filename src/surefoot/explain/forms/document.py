@@ -157,6 +157,7 @@ def _problem(explanation: Explanation, pen: Pen) -> Iterator[Block]:
         return
     worked = explanation.worked[0]
     value = _value(worked, worked.value, pen)
+    facts += [f"{pen.letter(n)} = {pen.value(v, pen.given)}" for n, v in problem.fixed.items()]
     yield Facts((f"f = {pen.function(problem)}", *facts, f"{pen.f_after(0)} = {value}"))
     for name in problem.names:
         if not pen.slope(problem, name)[1]:

@@ -65,6 +65,8 @@ def write_news(news: News, pen: Pen) -> str:
             return f"{pen.prose(news.subject)} was set from outside to {value}"
         case "corner":
             corner = f"{pen.prose(news.subject)} has a corner here, and so no slope"
+            if news.new == "max":
+                return f"{corner}; half of the slope of each is taken, as torch.maximum does"
             return f"{corner}; 0 is taken for it, as torch does"
     return "the optimizer was saved, and loaded into a new one"
 

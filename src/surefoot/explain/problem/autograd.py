@@ -32,7 +32,7 @@ def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
         name → gradient as nested lists of floats.
 
     Example:
-        >>> from surefoot.explain.problem.problem import parse
+        >>> from surefoot.explain.problem.parse import parse
         >>> f = parse("mean(3*a**3 - b**2)", {"a": [2, 3], "b": [6, 4]})
         >>> autograd(f, f.start)
         {'a': [18.0, 40.5], 'b': [-6.0, -4.0]}
@@ -44,7 +44,8 @@ def autograd(problem: Problem, point: Mapping[str, Value]) -> dict[str, Value]:
         name: torch.tensor(map_value(float, point[name]), dtype=torch.float64, requires_grad=True)
         for name in problem.names
     }
-    torch.autograd.backward(tensor_value(problem, tensors))
+    held = {n: torch.tensor(map_value(float, v), dtype=torch.float64) for n, v in problem.fixed.items()}
+    torch.autograd.backward(tensor_value(problem, tensors | held))
     return {
         name: torch.zeros_like(t).tolist() if t.grad is None else t.grad.tolist()
         for name, t in tensors.items()
@@ -115,6 +116,14 @@ def tensor_value(problem: Problem, tensors: Mapping[str, torch.Tensor]) -> torch
             case "array":
                 parts = [walk(arg) for arg in node.args]
                 return torch.stack(parts) if parts else like.new_zeros(node.shape)
+            case "T":
+                return walk(node.args[0]).mT if len(node.shape) > 1 else walk(node.args[0])
+            case "norm":
+                return torch.linalg.vector_norm(walk(node.args[0]))
+            case "norm2":
+                return walk(node.args[0]).square().sum()
+            case "max":
+                return torch.maximum(*map(walk, node.args))
             case "**" if (power := exponent(node.args[1])) is not None:
                 return walk(node.args[0]) ** float(power)
         apply = operators.get(node.op) or getattr(torch, node.op)

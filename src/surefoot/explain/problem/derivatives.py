@@ -10,12 +10,13 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.problem.formula import subscript
 from surefoot.explain.problem.node import Node
+from surefoot.explain.problem.symbols import norm_of
 from surefoot.rules.names import latex_name
 from surefoot.trace.values import Shape, indices
 
 __all__ = [
-    "differentiate", "from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex", "slope_text",
-    "symbol_latex", "trees",
+    "alike", "differentiate", "from_sympy", "make_symbols", "slope_latex", "slope_numbers_latex",
+    "slope_text", "symbol_latex", "trees",
 ]  # fmt: skip
 
 _MOST_SLOPES = 6  # of one variable that are written out, element by element; after them …
@@ -66,19 +67,20 @@ def slope_text(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any
             return "exp(1)"  # a variable may be named E
 
     write = Printer().doprint
-    alike = _alike(name, symbols, slopes)
-    if alike is not None:
-        return f"∂f/∂{name} = {write(alike)}"
+    common = alike(name, symbols, slopes)
+    if common is not None:
+        return f"∂f/∂{name} = {write(common)}"
     parts = [f"∂f/∂{s} = {write(slope)}" for s, slope in zip(symbols[name], slopes, strict=True)]
     return ", ".join(parts[:_MOST_SLOPES] + ["…"] * (len(parts) > _MOST_SLOPES))
 
 
 def slope_latex(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -> str:
     """Write ∂f/∂name as LaTeX: as one formula where all elements are alike, else element by element."""
-    alike = _alike(name, symbols, slopes)
-    row = [_symbol(name)] if alike is not None else symbols[name]
+    common = alike(name, symbols, slopes)
+    row = [_symbol(name)] if common is not None else symbols[name]
     letters = {s: symbol_latex(s.name) for r in (*symbols.values(), map(_symbol, symbols)) for s in r}
-    pairs = zip(row, slopes if alike is None else [alike], strict=True)
+    letters |= {_norm(n): rf"\left\Vert {symbol_latex(n)} \right\Vert" for n in symbols}
+    pairs = zip(row, slopes if common is None else [common], strict=True)
     parts = [
         rf"\frac{{\partial f}}{{\partial {letters[s]}}} = {_latex(d, letters, 'e' not in symbols)}"
         for s, d in pairs
@@ -98,13 +100,19 @@ def slope_numbers_latex(
         written: name → its value, in brackets where it needs them.
     """
     values = {_symbol(n): text for n, text in written.items()}
-    return _latex(_alike(name, symbols, slopes), values, "e" not in symbols, mul_symbol="dot")
+    values |= {_norm(n): rf"\left\Vert {text} \right\Vert" for n, text in written.items()}
+    return _latex(alike(name, symbols, slopes), values, "e" not in symbols, mul_symbol="dot")
 
 
 def _symbol(name: str) -> Any:
     import sympy
 
     return sympy.Symbol(name, real=True)
+
+
+def _norm(name: str) -> Any:
+    """The norm of a whole variable, in one formula for all elements."""
+    return _symbol(f"norm({name})")
 
 
 def _latex(expression: Any, names: Mapping[Any, str], euler: bool, **settings: Any) -> str:
@@ -133,7 +141,7 @@ def symbol_latex(name: str) -> str:
     return subscript(latex_name(stem), [str(int(k) + 1) for k in key.rstrip("]").split(",")] if key else ())
 
 
-def _alike(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -> Any:
+def alike(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -> Any:
     """Return the one formula that gives each element's slope from that element of each variable, or None."""
     import sympy
 
@@ -143,8 +151,10 @@ def _alike(name: str, symbols: Mapping[str, list[Any]], slopes: Sequence[Any]) -
     # only variables of one size go element by element; sizes equal by accident give no equal formulas below
     others = {n: r for n, r in symbols.items() if len(r) == len(row) and (len(r) > 1 or n == name)}
     elements = {s for r in symbols.values() if len(r) > 1 for s in r}
+    norms = {norm_of(r): _norm(n) for n, r in symbols.items() if len(r) > 1}
     found = set()
     for i, slope in enumerate(slopes):
+        slope = slope.xreplace(norms)
         generic = slope.xreplace({r[i]: sympy.Symbol(n, real=True) for n, r in others.items()})
         found.add(generic)
         if len(found) > 1 or generic.free_symbols & elements:
@@ -166,6 +176,8 @@ def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str
     if expression.is_Rational:
         return Node("number", (), (), text, Fraction(int(expression.p), int(expression.q)))
     one = Node("number", (), (), text, Fraction(1))
+    if expression.is_Pow and expression.exp == -1 and type(expression.base).__name__ == "Norm":
+        return Node("inverse", (from_sympy(expression.base, places, text),), (), text)
     if expression.is_Pow and expression.exp == -1:
         return Node("/", (one, from_sympy(expression.base, places, text)), (), text)
     kind = type(expression).__name__
@@ -176,6 +188,8 @@ def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str
     args = tuple(from_sympy(arg, places, text) for arg in expression.args)
     if expression.is_Add:
         return Node("sum", (Node("array", args, (len(args),), text),), (), text)
+    if kind == "Norm":
+        return Node("norm", (Node("array", args, (len(args),), text),), (), text)
     if expression.is_Mul:
         return functools.reduce(lambda x, y: Node("*", (x, y), (), text), args)
     if kind == "ComplexInfinity":
@@ -192,5 +206,6 @@ _READINGS = {
     "Pow": "**",
     "Abs": "abs",
     "Absolute": "abs",
-    **{x: x for x in ("exp", "log", "sin", "cos", "sign")},
+    "Maximum": "max",
+    **{x: x.lower() for x in ("exp", "log", "sin", "cos", "tanh", "sign", "Step", "Relu", "Sigmoid")},
 }

@@ -62,6 +62,15 @@ def dual(reading: Reading) -> Reading:
             parts.append((multiply(value, reading["log"](x.value)), y))
         return chain(value, *parts)
 
+    def norm(*xs: Dual) -> Dual:
+        y = reading["norm"](*(x.value for x in xs))
+        return chain(y, *((multiply(x.value, reading["inverse"](y)), x) for x in xs))
+
+    def larger(x: Dual, y: Dual) -> Dual:
+        if x.value == y.value:
+            return chain(x.value, (divide(one, two), x), (divide(one, two), y))
+        return x if x.value > y.value else y
+
     return {
         "number": lambda q: Dual(number(q)),
         "neg": lambda x: chain(-x.value, (-one, x)),
@@ -79,7 +88,13 @@ def dual(reading: Reading) -> Reading:
         "sin": through("sin", lambda x, _: reading["cos"](x)),
         "cos": through("cos", lambda x, _: -reading["sin"](x)),
         "sqrt": through("sqrt", lambda _, y: _slope(divide, one, multiply(two, y))),
-        "abs": through("abs", lambda x, _: reading["sign"](x)),  # 0 at 0, as torch has it
+        "tanh": through("tanh", lambda _, y: one - multiply(y, y)),
+        "sigmoid": through("sigmoid", lambda _, y: multiply(y, one - y)),
+        "norm": norm,
+        # at a kink as torch has it: abs, relu and norm 0, max half of each
+        "abs": through("abs", lambda x, _: reading["sign"](x)),
+        "relu": through("relu", lambda x, _: reading["step"](x)),
+        "max": larger,
     }
 
 

@@ -44,6 +44,12 @@ def evaluate(node: Node, point: Mapping[str, Sequence[Number]], reading: Reading
             return _product(node.args[1].shape[0], args[0], args[1], reading)
         if node.op == "sum":
             return [_sum(args[0], reading)]
+        if node.op == "norm":
+            return [reading["norm"](*args[0])]
+        if node.op == "norm2":
+            return [_sum([reading["*"](x, x) for x in args[0]], reading)]
+        if node.op == "T":
+            return _transposed(args[0], node.shape)
         if node.op == "mean":
             return [reading["/"](_sum(args[0], reading), reading["number"](Fraction(len(args[0]))))]
         apply, size = reading[node.op], math.prod(node.shape)
@@ -60,6 +66,11 @@ def _sum(items: Sequence[Number], reading: Reading) -> Number:
     for x in items[1:]:
         total = reading["+"](total, x)
     return total
+
+
+def _transposed(x: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """Return the elements of the matrix with this shape whose transpose has the elements x."""
+    return x if len(shape) < 2 else [x[j * shape[0] + i] for i in range(shape[0]) for j in range(shape[1])]
 
 
 def _product(inner: int, x: list[Number], y: list[Number], reading: Reading) -> list[Number]:

@@ -16,8 +16,12 @@ from surefoot.trace.values import Shape
 
 __all__ = ["FUNCTIONS", "read"]
 
-# those after dot are of each element
-FUNCTIONS = ("mean", "sum", "dot", "exp", "log", "sin", "cos", "sqrt", "abs")
+# those after norm are of each element
+FUNCTIONS = (
+    "mean", "sum", "dot", "norm", "exp", "log", "ln", "sin", "cos", "sqrt", "abs", "tanh", "sigmoid", "relu",
+    "max",
+)  # fmt: skip
+_TWO = ("dot", "max")  # arguments
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}
 
 # What no problem worked out by hand comes near, and what would take exact arithmetic minutes
@@ -33,8 +37,8 @@ def read(text: str, shapes: Mapping[str, Shape]) -> Node:
     """Read an expression over named tensors.
 
     Args:
-        text: Python's notation: names, numbers, `+ - * / **`, `@` (matrix product), `x[0]`, `[1, 2]` and the
-            functions of `FUNCTIONS`. A decimal is the exact decimal: 0.1 is 1/10.
+        text: Python's notation: names, numbers, `+ - * / **`, `@` (matrix product), `A.T`, `x[0]`, `[1, 2]`
+            and the functions of `FUNCTIONS`. A decimal is the exact decimal: 0.1 is 1/10.
         shapes: name → shape.
 
     Returns:
@@ -120,6 +124,13 @@ class _Reader:
             return self.array(tree, text, depth)
         if isinstance(tree, ast.Subscript):
             return self.item(tree, text, depth)
+        if isinstance(tree, ast.Attribute) and tree.attr == "T":
+            inner = self.node(tree.value, depth + 1)
+            if len(inner.shape) > 2:
+                raise self.error(
+                    tree, f".T needs a matrix or a vector, but {inner.text!r} has shape {inner.shape}."
+                )
+            return Node("T", (inner,), inner.shape[::-1], text)
         if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitXor):
             raise self.error(tree, "^ is no power here; write ** for it.")
         raise self.error(
@@ -148,15 +159,10 @@ class _Reader:
 
     def binary(self, tree: ast.expr, op: str, args: tuple[Node, Node], text: str) -> Node:
         left, right = (arg.shape for arg in args)
-        if op == "@":
-            shape = self.product(tree, left, right)
-        elif left == right or () in (left, right):
-            shape = left or right
-        else:
-            raise self.error(
-                tree, f"{op} needs two equal shapes or a number, but here are {left} and {right}."
-            )
+        shape = self.product(tree, left, right) if op == "@" else self.common(tree, op, left, right)
         node = Node(op, args, shape, text)
+        if op == "**" and args[0].op == "norm" and exponent(args[1]) == 2:  # exact, and smooth at 0
+            return Node("norm2", args[0].args, (), text)
         if op == "**" and args[1].shape:
             raise self.error(tree, f"An exponent must be a number, but here it has shape {right}.")
         if op == "**" and exponent(args[1]) is None and not names(args[1]):
@@ -166,6 +172,14 @@ class _Reader:
         if degree(node) > DEGREE:
             raise self.error(tree, f"This power is too high to work out; degree {DEGREE} is the most.")
         return node
+
+    def common(self, tree: ast.expr, what: str, left: Shape, right: Shape) -> Shape:
+        """Return the shape of what is done element by element."""
+        if left != right and () not in (left, right):
+            raise self.error(
+                tree, f"{what} needs two equal shapes or a number, but here are {left} and {right}."
+            )
+        return left or right
 
     def product(self, tree: ast.expr, left: Shape, right: Shape) -> Shape:
         """Return the shape of a matrix product, as NumPy has it for vectors and matrices."""
@@ -181,7 +195,7 @@ class _Reader:
             if name in self.shapes:
                 hint = f", but a variable; for a product write {name}*(…)."
             raise self.error(tree.func, f"{name!r} is no function here{hint} Known: {', '.join(FUNCTIONS)}.")
-        count = 2 if name == "dot" else 1
+        count = 2 if name in _TWO else 1
         if len(tree.args) != count or tree.keywords:
             raise self.error(tree, f"{name} takes {count} argument{'s' * (count > 1)}.")
         args = tuple(self.node(arg, depth + 1) for arg in tree.args)
@@ -192,11 +206,13 @@ class _Reader:
                     tree, f"dot needs two vectors of one size, but here are {shape} and {args[1].shape}."
                 )
             return Node("@", args, (), text)
-        if name in ("mean", "sum"):
+        if name in ("mean", "sum", "norm"):
             if name == "mean" and 0 in shape:
                 raise self.error(tree, "The mean of no elements is undefined.")
             shape = ()
-        return Node(name, args, shape, text)
+        if name == "max":
+            shape = self.common(tree, name, shape, args[1].shape)
+        return Node("log" if name == "ln" else name, args, shape, text)
 
     def array(self, tree: ast.List | ast.Tuple, text: str, depth: int) -> Node:
         items = tuple(self.node(item, depth + 1) for item in tree.elts)

@@ -75,16 +75,30 @@ def _write(node: Node, index: Sequence[str], letters: _Letters) -> _Formula:
             base, power = _in(node.args[0], index, letters, _ATOM), _in(node.args[1], (), letters)
             return f"{base}^{{{chr(92) + 'circ ' if whole else ''}{power}}}", _POWER
         case "@":
-            left, right = (_in(arg, (), letters, _POWER) for arg in node.args)
-            transposed = r"^{\top}" if len(node.args[0].shape) == 1 else ""
-            product = rf"{left}{transposed} {right}"
+            product = _matrix_product(node, letters)
             return (subscript(rf"\left({product}\right)", index), _ATOM) if index else (product, _PRODUCT)
+        case "T":
+            if len(node.shape) < 2:
+                return _write(node.args[0], index, letters)
+            if index:
+                return _write(node.args[0], index[::-1], letters)
+            return rf"{_in(node.args[0], (), letters, _ATOM)}^{{\top}}", _POWER
         case "sum" | "mean":
             return _total(node, letters)
         case "sqrt":
             return rf"\sqrt{{{_in(node.args[0], index, letters)}}}", _ATOM
         case "abs":
             return rf"\left|{_in(node.args[0], index, letters)}\right|", _ATOM
+        case "norm" | "norm2":
+            norm = rf"\left\|{_in(node.args[0], (), letters)}\right\|"
+            return (norm, _ATOM) if node.op == "norm" else (f"{norm}^{{2}}", _POWER)
+        case "relu" | "sigmoid":
+            return rf"\operatorname{{{node.op}}}\left({_in(node.args[0], index, letters)}\right)", _POWER
+        case "max":
+            several = ", ".join(_in(arg, index, letters) for arg in node.args)
+            return rf"\max\left({several}\right)", _POWER
+        case "log" if node.text.startswith("ln"):
+            return rf"\ln\left({_in(node.args[0], index, letters)}\right)", _POWER
         case "exp":
             power = _in(node.args[0], index, letters)
             return (f"e^{{{power}}}" if letters.euler else rf"\exp\left({power}\right)"), _POWER
@@ -95,6 +109,35 @@ def _in(node: Node, index: Sequence[str], letters: _Letters, need: int = _SUM) -
     """Write a part, in brackets if it holds together less than needed."""
     text, level = _write(node, index if node.shape else (), letters)
     return text if level >= need else rf"\left({text}\right)"
+
+
+def _matrix_product(node: Node, letters: _Letters) -> str:
+    """Write a product as one line of factors: a vector is a row in front of others, xᵀAx, else a column."""
+    row, *others = _factors(node)
+    text = _in(row, (), letters, _ATOM if len(row.shape) == 1 else _POWER)
+    if len(row.shape) == 1:
+        text += r"^{\top}"
+    for factor in others:
+        if factor.op == "@" and _is_row(factor):  # yᵀA as the column it is behind another factor
+            text += rf" \left({_matrix_product(factor, letters)}\right)^{{\top}}"
+        else:
+            text += f" {_in(factor, (), letters, _POWER)}"
+    return text
+
+
+def _factors(node: Node) -> list[Node]:
+    """Take a product apart as far as its brackets do not matter: (x@A)@y and x@(A@y) are xᵀAy."""
+    left, right = node.args
+    first = [left]
+    if left.op == "@" and (_is_row(left) or len(left.shape) == 2):
+        first = _factors(left)
+    last = _factors(right) if right.op == "@" and not _is_row(right) and right.shape else [right]
+    return [*first, *last]
+
+
+def _is_row(node: Node) -> bool:
+    """Whether a product is written as a row: a vector in front of a matrix."""
+    return len(node.shape) == 1 and len(_factors(node)[0].shape) == 1
 
 
 def _total(node: Node, letters: _Letters) -> _Formula:

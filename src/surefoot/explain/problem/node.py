@@ -9,9 +9,13 @@ from fractions import Fraction
 
 from surefoot.trace.values import Shape
 
-__all__ = ["Node", "absolutes", "constants", "degree", "exponent", "is_exact", "names"]
+__all__ = ["ROUNDED", "Node", "bends", "constants", "degree", "exponent", "is_exact", "names"]
 
-_ROUNDED = {"exp", "log", "sin", "cos", "sqrt"}  # a fraction does not always give a fraction
+# a fraction does not always give a fraction
+_ROUNDED = {"exp", "log", "sin", "cos", "sqrt", "tanh", "sigmoid", "norm"}
+# the same in words
+ROUNDED = "roots, norms, exp, log, sin, cos, tanh or sigmoid"
+_BENT = {"abs", "relu", "max", "norm"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Node:
     """One operation of an expression.
 
     Args:
-        op: "number", "name", "item", "array", "neg", one of + - * / ** @, or a function's name.
+        op: "number", "name", "item", "array", "neg", "T", one of + - * / ** @, or a function's name;
+            "norm2" is norm(…)**2, which needs no root.
         args: what it works on.
         shape: the sizes of its result; a number has shape ().
         text: the source it was read from.
@@ -50,9 +55,9 @@ def constants(node: Node) -> Iterator[Fraction]:
     return (part.value for part in walk(node) if isinstance(part.value, Fraction))
 
 
-def absolutes(node: Node) -> Iterator[Node]:
-    """Yield the parts that are absolute values."""
-    return (part for part in walk(node) if part.op == "abs")
+def bends(node: Node) -> Iterator[Node]:
+    """Yield the parts that may have a kink: abs, relu, max, norm."""
+    return (part for part in walk(node) if part.op in _BENT)
 
 
 def is_exact(node: Node) -> bool:
@@ -93,6 +98,8 @@ def degree(node: Node) -> int:
     inner = [degree(arg) for arg in node.args]
     if node.op in ("*", "/", "@"):
         return sum(inner)
+    if node.op == "norm2":
+        return 2 * inner[0]
     if node.op == "**":
         power = exponent(node.args[1]) or Fraction(1)  # with names in it, it is worked out in rounded numbers
         return inner[0] * max(1, math.ceil(abs(power)))

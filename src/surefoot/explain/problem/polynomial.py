@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,17 +20,21 @@ class _Beyond(Exception):
     """No polynomial of degree 2 (or none that is seen to be one term by term)."""
 
 
-def hessian(tree: Node, sizes: Mapping[str, int]) -> tuple[tuple[Fraction, ...], ...] | None:
+def hessian(
+    tree: Node, sizes: Mapping[str, int], fixed: Mapping[str, Sequence[Fraction]]
+) -> tuple[tuple[Fraction, ...], ...] | None:
     """Return the matrix of second derivatives of a quadratic, or None if the expression is no quadratic.
 
     Args:
         tree: the expression; a number.
         sizes: name → how many elements it has; rows and columns are in this order.
+        fixed: name → elements that are constants.
 
     Returns:
         The symmetric matrix.
     """
-    count, point = 0, {}
+    count = 0
+    point: dict[str, list[Terms]] = {name: [{(): x} for x in xs] for name, xs in fixed.items()}
     for name, size in sizes.items():
         point[name] = [{(count + i,): Fraction(1)} for i in range(size)]
         count += size
@@ -101,5 +105,7 @@ _READING: Reading = {
     "/": _divide,
     "**": _power,
     "abs": lambda x: {(): abs(_constant(x))},
-    **dict.fromkeys(("exp", "log", "sin", "cos", "sqrt"), _beyond),
+    "relu": lambda x: {(): max(_constant(x), Fraction(0))},
+    "max": lambda x, y: {(): max(_constant(x), _constant(y))},
+    **dict.fromkeys(("exp", "log", "sin", "cos", "sqrt", "tanh", "sigmoid", "norm"), _beyond),
 }

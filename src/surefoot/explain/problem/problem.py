@@ -1,11 +1,11 @@
-"""A problem to minimise: an expression and where to start; its values and gradients, exact and checked."""
+"""A problem to minimise: an expression and where it starts; its values and gradients, exact and checked."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
+import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -13,80 +13,15 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.explain.problem import derivatives, formula
 from surefoot.explain.problem.evaluate import evaluate
-from surefoot.explain.problem.expression import read
-from surefoot.explain.problem.node import Node, absolutes, is_exact, names
-from surefoot.explain.problem.readings import grid, numbers, symbols
+from surefoot.explain.problem.node import ROUNDED, Node, bends, is_exact, names
+from surefoot.explain.problem.readings import grid, numbers
 from surefoot.explain.problem.slopes import settled, slopes_at
-from surefoot.trace.values import Number, Shape, Value, build, elements, exact, shape
+from surefoot.explain.problem.symbols import symbols
+from surefoot.trace.values import Number, Shape, Value, build, elements, shape
 
-__all__ = ["Problem", "parse"]
+__all__ = ["SIZE", "Problem"]
 
 SIZE = 100  # numbers in all variables together: more are not worked out by hand, and take sympy seconds
-
-
-def parse(f: str, at: Mapping[str, Any]) -> Problem:
-    """Read a problem: a formula in named tensors, and where they start.
-
-    Args:
-        f: the expression; see `surefoot.explain.problem.expression.read` for what it may have.
-        at: name → start value: a number, nested lists, or anything with `tolist`; 0.1 is taken as 1/10.
-
-    Returns:
-        The problem.
-
-    Raises:
-        InputError: f does not parse, does not give one number, or does not fit `at`.
-
-    Example:
-        >>> lecture = parse("mean(3*a**3 - b**2)", {"a": [2, 3], "b": [6, 4]})
-        >>> float(lecture.value(lecture.start))
-        26.5
-        >>> lecture.gradient(lecture.start)["a"]
-        (Fraction(18, 1), Fraction(81, 2))
-    """
-    if not at:
-        raise InputError("There is nothing to start at; give each variable of f a value, such as w=1.")
-    # Python reads each name in one normal form: µ, the micro sign of many keyboards, becomes the Greek μ
-    start: dict[str, Value] = {}
-    for given, value in at.items():
-        name = unicodedata.normalize("NFKC", str(given))
-        if name in start:
-            raise InputError(f"{name} has two start values: to Python {given!r} is the same name; give one.")
-        start[name] = exact(value, given)
-    for name, value in start.items():
-        if not all(isinstance(x, Fraction) for x in elements(value)):
-            raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
-    shapes = {name: shape(value, name) for name, value in start.items()}
-    _check_names(shapes)
-    count = sum(map(math.prod, shapes.values()))
-    if count > SIZE:
-        raise InputError(
-            f"The variables have {count} numbers in all; {SIZE} are the most that are worked out."
-        )
-    if not isinstance(f, str):
-        raise InputError(f"f must be an expression as text, such as 'mean(a**2)', but it is {f!r}.")
-    tree = read(f, shapes)
-    if tree.shape:
-        raise InputError(f"f must be one number, but it has shape {tree.shape}; take its mean(…) or sum(…).")
-    for name in shapes:
-        if name not in names(tree):
-            raise InputError(f"{name!r} has a start value, but f does not have it: f = {tree.text}.")
-    return Problem(tree, start)
-
-
-def _check_names(shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse names that are one in LaTeX: x1, x_1 and the first element of x all have an index there."""
-    seen: dict[str, str] = {}
-    for name, size in shapes.items():
-        for i in range(size[0] if len(size) == 1 else 0):
-            seen[derivatives.symbol_latex(f"{name}[{i}]")] = f"element {i + 1} of {name}"
-    for name in shapes:
-        written = derivatives.symbol_latex(name)
-        if written in seen:
-            raise InputError(
-                f"{name} and {seen[written]} would be written alike; call one of them otherwise."
-            )
-        seen[written] = name
 
 
 @dataclass(frozen=True)
@@ -96,14 +31,16 @@ class Problem:
     Args:
         tree: the expression.
         start: name → start value, in fractions.
+        fixed: name → value, in fractions, of what f has too, but no step changes: data.
     """
 
     tree: Node
     start: Mapping[str, Value]
+    fixed: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables, in the order of `at`."""
+        """The variables that steps change, in the order of `at`."""
         return tuple(self.start)
 
     @property
@@ -113,8 +50,12 @@ class Problem:
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
-        """The shape of each variable."""
-        return {name: shape(value) for name, value in self.start.items()}
+        """The shape of each variable, then of what is fixed."""
+        return {name: shape(value) for name, value in self.everything(self.start).items()}
+
+    def everything(self, point: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a point with what is fixed."""
+        return {**point, **self.fixed}
 
     @cached_property
     def exact(self) -> bool:
@@ -148,7 +89,8 @@ class Problem:
     ) -> dict[str, Value]:
         """Return ∇f at a point: sympy's derivative, each time checked against dual numbers.
 
-        Floats are worked out to 50 digits and then rounded. The derivative of abs at 0 is 0, as in torch.
+        Floats are worked out to 50 digits and then rounded. At a kink the slope is torch's: 0 for abs, relu
+        and norm at 0, half of each for max of equal numbers.
 
         Args:
             point: name → value, of the shapes of `start`, in fractions or in what `number` makes.
@@ -164,23 +106,28 @@ class Problem:
         slopes = slopes_at(self.tree, self.slope_trees, lambda n: self._flat(point, n), number)
         return {name: build(self.shapes[name], slopes[name]) for name in self.names}
 
-    def corners(self, point: Mapping[str, Value], number: Callable[[Fraction], Number]) -> list[str]:
-        """Return the parts of f that have a corner at a point, where their slope is taken to be 0."""
+    def kinks(self, point: Mapping[str, Value], number: Callable[[Fraction], Number]) -> list[Node]:
+        """Return the parts of f that have a kink at a point, for which `gradient` takes torch's slope."""
         flat, reading = self._flat(point, number), numbers(number)
-        return list(
-            dict.fromkeys(
-                part.text
-                for part in absolutes(self.tree)
-                if names(part) and 0 in evaluate(part.args[0], flat, reading)
-            )
-        )
+
+        def bent(part: Node) -> bool:
+            values = [evaluate(arg, flat, reading) for arg in part.args]
+            if part.op == "norm":
+                return not any(values[0])
+            size = max(map(len, values))
+            x, *other = (v * size if len(v) < size else v for v in values)
+            return any(map(operator.eq, x, other[0] if other else [0] * size))
+
+        stepped = set(self.names)
+        found = (part for part in bends(self.tree) if names(part) & stepped and bent(part))
+        return list({part.text: part for part in found}.values())
 
     def on_grid(self, point: Mapping[str, Value]) -> Any:
         """Return f at many points: each number of the point is a NumPy array; NaN where f is undefined."""
         import numpy as np
 
         with np.errstate(all="ignore"):
-            return evaluate(self.tree, self._flat(point), grid())[0]
+            return evaluate(self.tree, self._flat(point, float), grid())[0]
 
     def hessian(self) -> tuple[tuple[Fraction, ...], ...] | None:
         """Return the matrix of second derivatives if it is the same everywhere (f is quadratic), else None.
@@ -188,12 +135,14 @@ class Problem:
         Rows and columns: the variables in order, each row by row.
 
         Example:
+            >>> from surefoot.explain.problem.parse import parse
             >>> parse("x**2 + x*y", {"x": 1, "y": 1}).hessian()
             ((Fraction(2, 1), Fraction(1, 1)), (Fraction(1, 1), Fraction(0, 1)))
         """
         from surefoot.explain.problem.polynomial import hessian
 
-        return hessian(self.tree, {name: math.prod(size) for name, size in self.shapes.items()})
+        sizes = {name: math.prod(self.shapes[name]) for name in self.names}
+        return hessian(self.tree, sizes, {name: list(elements(x)) for name, x in self.fixed.items()})
 
     def latex(self) -> str:
         """Return f as LaTeX, in elements: mean(a**2) is a mean over i of a_i²."""
@@ -203,6 +152,7 @@ class Problem:
         r"""Return each variable's gradient as LaTeX, for a whole array at once where its elements are alike.
 
         Example:
+            >>> from surefoot.explain.problem.parse import parse
             >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_latex()["a"])
             \frac{\partial f}{\partial a} = \frac{9 a^{2}}{2}
         """
@@ -212,6 +162,7 @@ class Problem:
         """Return each variable's gradient as plain text.
 
         Example:
+            >>> from surefoot.explain.problem.parse import parse
             >>> print(parse("mean(3*a**3)", {"a": [2, 3]}).gradient_text()["a"])
             ∂f/∂a = 9*a**2/2
         """
@@ -227,8 +178,24 @@ class Problem:
 
     @cached_property
     def _slopes(self) -> dict[str, list[Any]]:
-        """The partial derivatives in sympy."""
-        return derivatives.differentiate(evaluate(self.tree, self._symbols, symbols())[0], self._symbols)
+        """The partial derivatives in sympy; what is fixed is put in where they are no one formula."""
+        import sympy
+
+        stepped = {name: self._symbols[name] for name in self.names}
+        held = {
+            n: [sympy.Rational(x.numerator, x.denominator) for x in elements(v)]
+            for n, v in self.fixed.items()
+        }
+        many = sum(map(len, held.values())) > SIZE
+        f = evaluate(self.tree, {**self._symbols, **held} if many else self._symbols, symbols())[0]
+        slopes = derivatives.differentiate(f, stepped)
+        known = {s: x for n, row in held.items() for s, x in zip(self._symbols[n], row, strict=True)}
+        return {
+            name: row
+            if derivatives.alike(name, self._symbols, row) is not None
+            else [d.xreplace(known) for d in row]
+            for name, row in slopes.items()
+        }
 
     @cached_property
     def slope_trees(self) -> dict[str, list[Node]]:
@@ -239,6 +206,7 @@ class Problem:
         self, point: Mapping[str, Value], number: Callable[[Fraction], Number] = Fraction
     ) -> dict[str, list[Number]]:
         """Take a point apart, its fractions made numbers of the kind that is meant."""
+        point = self.everything(point)
         for name, expected in self.shapes.items():
             if name not in point:
                 raise InputError(f"The point has no value for {name!r}.")
@@ -248,11 +216,9 @@ class Problem:
             name: [
                 number(Fraction(x)) if isinstance(x, (int, Fraction)) else x for x in elements(point[name])
             ]
-            for name in self.names
+            for name in self.shapes
         }
 
     def _check_kind(self, number: Callable[[Fraction], Number]) -> None:
         if number is Fraction and not self.exact:
-            raise InputError(
-                f"f = {self.text} has no exact value in fractions, since it has roots, exp, log, sin or cos."
-            )
+            raise InputError(f"f = {self.text} has no exact value in fractions, since it has {ROUNDED}.")

@@ -1,4 +1,4 @@
-"""What the operations of an expression mean on fractions, floats, mpmath's numbers, symbols and grids."""
+"""What the operations of an expression mean on fractions, floats, mpmath's numbers and grids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from surefoot.explain.problem.evaluate import Reading
 from surefoot.trace.values import Number
 
-__all__ = ["OPERATORS", "grid", "numbers", "symbols"]
+__all__ = ["OPERATORS", "grid", "numbers"]
 
 # Exact numbers beyond this (20,000 digits) come from steps that each double the digits: nobody reads them
 BITS = 65_536
@@ -68,11 +68,21 @@ def _sign(x: Any) -> int:
     return int(x > 0) - int(x < 0)
 
 
+def _relu(x: Any) -> Any:
+    return x if x > 0 else x * 0
+
+
+def _inverse(x: Any) -> Any:
+    """1/x, and 0 for 0: what a norm's slope is made with."""
+    return 1 / x if x else x
+
+
 def _show(x: Any) -> str:
     return f"{float(x):.6g}" if abs(x) < 1e300 else "beyond all floats"
 
 
-_FUNCTIONS = ("exp", "log", "sin", "cos", "sqrt")
+_FUNCTIONS = ("exp", "log", "sin", "cos", "sqrt", "tanh")
+_ROUNDED = (*_FUNCTIONS, "sigmoid", "norm")  # no fraction of a fraction
 # what numbers of a kind have themselves
 OPERATORS: Reading = {
     "neg": operator.neg,
@@ -90,7 +100,11 @@ _EXACT: Reading = {
     "**": _exact_power,
     "abs": abs,
     "sign": lambda x: Fraction(_sign(x)),
-    **{name: _not_exact(name) for name in _FUNCTIONS},
+    "step": lambda x: Fraction(int(x > 0)),
+    "relu": _relu,
+    "max": max,
+    "inverse": _inverse,
+    **{name: _not_exact(name) for name in _ROUNDED},
 }
 
 
@@ -133,6 +147,13 @@ def numbers(number: Callable[[Fraction], Number]) -> Reading:
             raise ArithmeticError(f"square root of {_show(x)}, which is negative")
         return module.sqrt(x)
 
+    def sigmoid(x: Any) -> Any:
+        one = number(Fraction(1))
+        return _divide(one, one + exp(-x)) if x > 0 else _divide(exp(x), one + exp(x))
+
+    def norm(*xs: Any) -> Any:
+        return sqrt(sum((ranged(x * x) for x in xs), number(Fraction(0))))
+
     def angle(name: str) -> Callable[[Any], Any]:
         def apply(x: Any) -> Any:
             if ranged is _in_range and _bits(x) > BITS:  # mpmath would take as many digits of π
@@ -161,32 +182,11 @@ def numbers(number: Callable[[Fraction], Number]) -> Reading:
         "sin": angle("sin"),
         "cos": angle("cos"),
         "sqrt": sqrt,
+        "tanh": module.tanh,
+        "sigmoid": sigmoid,
+        "norm": norm,
         "sign": lambda x: number(Fraction(_sign(x))),
-    }
-
-
-def symbols() -> Reading:
-    """Return the reading on sympy's symbols."""
-    import sympy
-
-    class Absolute(sympy.Function):  # type: ignore[misc]
-        """abs with the derivative sign: sympy's own asks whether log(x) is real, and gets lost."""
-
-        def fdiff(self, argindex: int = 1) -> Any:
-            return sympy.sign(self.args[0])
-
-        def _latex(self, printer: Any, exp: str | None = None) -> str:
-            inner = rf"\left|{printer._print(self.args[0])}\right|"
-            return inner if exp is None else f"{inner}^{{{exp}}}"
-
-        def _sympystr(self, printer: Any) -> str:
-            return f"abs({printer._print(self.args[0])})"
-
-    return {
-        **OPERATORS,
-        **{name: getattr(sympy, name) for name in _FUNCTIONS},
-        "number": lambda q: sympy.Rational(q.numerator, q.denominator),
-        "abs": Absolute,
+        "step": lambda x: number(Fraction(int(x > 0))),
     }
 
 
@@ -201,4 +201,8 @@ def grid() -> Reading:
         "/": np.divide,
         "**": np.float_power,
         "abs": abs,
+        "relu": lambda x: np.maximum(x, 0),
+        "max": np.maximum,
+        "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
+        "norm": lambda *xs: np.sqrt(sum(x * x for x in xs)),
     }

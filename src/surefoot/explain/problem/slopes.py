@@ -89,7 +89,10 @@ def _both(
     carried = []
     if check:  # first, since this way names the part of f that has no derivative
         one = number(Fraction(1))
-        seeds = {name: [Dual(x, {(name, i): one}) for i, x in enumerate(xs)] for name, xs in flat.items()}
+        seeds = {
+            name: [Dual(x, {(name, i): one} if name in derivatives else {}) for i, x in enumerate(xs)]
+            for name, xs in flat.items()
+        }
         found = evaluate(tree, seeds, dual(reading))[0].slopes
         zero = number(Fraction(0))
         carried = [found.get((name, i), zero) for name, row in derivatives.items() for i in range(len(row))]
