@@ -136,7 +136,7 @@ def test_what_momentum_did_is_computed() -> None:
 
 
 def test_theory_stands_beside_a_quadratic_alone() -> None:
-    assert explain("sgd", f="w**2", at={"w": 1}).theory[0].startswith("f is quadratic; its curvature λ")
+    assert explain("sgd", f="w**2", at={"w": 1}).theory[0].startswith("f is quadratic; its curvature h")
     assert explain("sgd", f="w**3", at={"w": 1}).theory == ()
 
 
@@ -181,9 +181,14 @@ def test_options_are_read_as_starts_are(tenth: Any) -> None:
     assert read == said
 
 
-def test_notebooks_get_html_and_latex() -> None:
+def test_notebooks_get_typeset_markdown_and_latex() -> None:
     e = explain("sgd", **LECTURE)
-    assert e._repr_html_().startswith("<style>")
+    assert not hasattr(e, "_repr_html_")  # which notebooks would prefer, and not typeset everywhere
+    shown = e._repr_markdown_()
+    assert shown == e.markdown(typeset=True)
+    assert "\n$$\n\\begin{aligned}\n" in shown
+    assert shown.count("$$") % 2 == 0
+    assert not set("γμ₀₁") & set("".join(shown.split("$")[1::2]))
     assert r"\begin{align*}" in e._repr_latex_()
     assert "<script" not in e.html()
 
@@ -191,7 +196,7 @@ def test_notebooks_get_html_and_latex() -> None:
 def test_what_styles_an_explanation_leaves_the_rest_of_its_page_as_it_is() -> None:
     """Report and explanation share a notebook's page, and a style is the whole page's."""
     report = surefoot.check(torch.optim.SGD, "torch", only="hooks")
-    shown = (explain("sgd", f="w**2", at={"w": 1})._repr_html_(), report._repr_html_())
+    shown = (explain("sgd", f="w**2", at={"w": 1}).html(page=False), report._repr_html_())
     rules = []
     for html in shown:
         style = re.sub(r"/\*.*?\*/", "", re.split("</?style>", html)[1], flags=re.DOTALL)
@@ -338,7 +343,7 @@ def test_help_tells_what_to_pass() -> None:
 def test_the_theory_is_for_the_values_of_the_end() -> None:
     theory = explain("sgd", f="w**2", at={"w": 1}, lr=[0.1, 0.2], steps=3).theory
     assert theory[1] == "What follows is for the last step's lr 0.2."
-    assert theory[2].endswith("here lr·λ is 0.4.")
+    assert theory[2].endswith("here lr·h is 0.4.")
     assert theory[3].startswith("Rate: in the end each step multiplies the error by 0.6 ")
 
 

@@ -25,6 +25,19 @@ def _quadratic() -> Explanation:
     return explain("heavy_ball", **bowl, lr=0.05, momentum=0.5, weight_decay=0.125)
 
 
+def _matrix() -> Explanation:
+    f = "x@A@x/2 + norm(A)**2 + relu(x[1])"
+    return explain(
+        "sutskever", f=f, at={"x": [1, 0], "A": [[2, 1], [1, 3]]}, lr=0.125, momentum=0.5, autograd=False
+    )
+
+
+def _data() -> Explanation:
+    data = {"X": [[1, 1], [1, 2], [1, 4]], "y": [2, 3, 4]}
+    options = {"lr": 0.05, "momentum": 0.9, "autograd": False}
+    return explain("sgd", f="mean((X@w - y)**2)", at={"w": [0, 0]}, fixed=data, **options)
+
+
 def _optimizer() -> Explanation:
     import torch
 
@@ -47,7 +60,10 @@ CASES: dict[str, Callable[[], str]] = {
     "lecture_without_momentum.txt": lambda: explain("sgd", **LECTURE, autograd=False).text(),
     "lecture.md": lambda: lecture().markdown(),
     "lecture.tex": lambda: lecture().latex(),
-    "lecture.html": lambda: lecture().html(),
+    "lecture_typeset.md": lambda: lecture().markdown(typeset=True),
+    "matrix.tex": lambda: _matrix().latex(),
+    "data.txt": lambda: _data().text(),
+    "lecture.html": lambda: lecture().html(pictures=()),
     "lecture.json": lambda: lecture().json(),
     "side_by_side.txt": lambda: _side_by_side().text(),
     "side_by_side.md": lambda: _side_by_side().markdown(),

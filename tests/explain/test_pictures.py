@@ -68,6 +68,24 @@ def test_the_rates_of_an_average_are_those_of_the_sum_it_is() -> None:
     assert (*here.get_xdata(), *here.get_ydata()) == pytest.approx((0.1, 0.75))
 
 
+def test_values_of_f_over_the_steps() -> None:
+    figure = picture("value", work(), work(momentum=0.5))
+    assert legend(figure) == ["momentum 0", "momentum 0.5"]
+    line = figure.axes[0].get_lines()[0]
+    assert [*line.get_xdata()] == [0, 1, 2, 3, 4]
+    x, y = -3 * 0.95, 1 - 0.05 * 16
+    assert [*line.get_ydata()][:2] == pytest.approx([12.5, x**2 / 2 + 8 * y**2])
+
+
+def test_a_page_of_html_holds_f_over_the_steps() -> None:
+    image = 'alt="f over the steps" src="data:image/svg+xml;base64,'
+    assert image in work().html()
+    assert image not in work().html(page=False) + work().html(pictures=())
+    assert 'alt="path over the contours of f"' in work().html(pictures=["path"])
+    given = explain("sgd", at={"w": 1}, gradients=[{"w": 1}])
+    assert "<img" not in given.html()
+
+
 def test_impulse() -> None:
     assert legend(picture("impulse", work(momentum=0.5), work("adam"))) == ["torch, momentum 0.5", "adam"]
 
@@ -81,8 +99,12 @@ def test_rates_of_plain_and_of_nesterov_momentum() -> None:
 
 BAD: list[tuple[Any, str]] = [
     (
+        lambda: picture("value", explain("sgd", at={"w": 1}, gradients=[{"w": 1}])),
+        "Values are drawn of an f, but here the gradients were given.",
+    ),
+    (
         lambda: picture("paths", work()),
-        "Unknown picture 'paths'; did you mean 'path'? Known: impulse, over-time, path, rates.",
+        "Unknown picture 'paths'; did you mean 'path'? Known: impulse, over-time, path, rates, value.",
     ),
     (lambda: picture("path"), "There is no explanation to draw; give at least one."),
     (

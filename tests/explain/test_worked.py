@@ -126,7 +126,7 @@ def test_news_in_both_hands() -> None:
         r"v\_1 has no gradient, so nothing of it changes",
         r"$\gamma = \tfrac{1}{30}$, was $0.1$",
         r"v\_1 gets its first gradient",
-        r"$b_{2} = \mu \, b_{1} + g_{2}$, where step 1 had $b_{1} = g_{1}$",
+        r"$b^{(2)} = \mu \, b^{(1)} + g^{(2)}$, where step 1 had $b^{(1)} = g^{(1)}$",
     ]
 
 

@@ -72,8 +72,7 @@ def explain(
     rule
         The rule, such as adam, or several with commas (`surefoot rules` lists them); may be left out with F.
     f
-        The function: names, numbers, + - * / ** @ .T, mean, sum, dot, norm, exp, log, sin, cos, sqrt, abs,
-        tanh, sigmoid, relu, max.
+        Names, numbers, + - * / ** @ .T, mean sum dot norm exp log sin cos sqrt abs tanh sigmoid relu max.
     at
         Where a variable starts: a=2,3 or A=[[1,2],[3,4]]; may be repeated. 0.1 means 1/10.
     fixed
@@ -109,7 +108,7 @@ def explain(
     format
         How to write it.
     picture
-        Draw a picture into a file; kinds: path, over-time, impulse, rates. May be repeated.
+        Draw a picture into a file; kinds: path, value, over-time, impulse, rates. May be repeated.
     quiet
         Print only where the pictures are.
     """
@@ -172,7 +171,7 @@ def explain(
     alone = picture and len(explanation.traces) == 1 and "momentum" in options and not nesterov
     others = [work_out(rules, **given, **{**options, "momentum": "0"})] if alone else []
     for kind, file in files:
-        figure = explanation.plot(kind, *(others if kind in ("path", "over-time") else []))
+        figure = explanation.plot(kind, *(others if kind in ("path", "value", "over-time") else []))
         save_picture(figure, file)
     if not quiet:
         print(_write(explanation, format).rstrip("\n"))

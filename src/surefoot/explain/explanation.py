@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,12 @@ class Explanation:
 
         return text(self, width=width, color=color)
 
-    def markdown(self) -> str:
-        """Write it as Markdown, a table for each tensor and step."""
+    def markdown(self, *, typeset: bool = False) -> str:
+        """Write it as Markdown: a table for each tensor and step; typeset, LaTeX between dollars."""
+        if typeset:
+            from surefoot.explain.forms.typeset import typeset as with_dollars
+
+            return with_dollars(self)
         from surefoot.explain.forms.markdown import markdown
 
         return markdown(self)
@@ -66,11 +71,18 @@ class Explanation:
 
         return latex(self)
 
-    def html(self, *, page: bool = True) -> str:
-        """Write it as a page of HTML, complete in itself, or as a fragment."""
+    def html(self, *, page: bool = True, pictures: Sequence[str] | None = None) -> str:
+        """Write it as a page of HTML, complete in itself, or as a fragment.
+
+        Args:
+            page: a whole page; otherwise a fragment that brings its own style.
+            pictures: kinds of `plot` that stand in it; by default "value" in a page, if there is an f.
+        """
         from surefoot.explain.forms.html import html
 
-        return html(self, page=page)
+        if pictures is None:
+            pictures = ("value",) if page and self.problem is not None else ()
+        return html(self, page=page, pictures={kind: self.plot(kind) for kind in pictures})
 
     def data(self) -> dict[str, Any]:
         """Give it as plain data, as JSON can hold it."""
@@ -98,7 +110,7 @@ class Explanation:
         """Draw it, or it and others over each other; see `explain.pictures`.
 
         Args:
-            kind: "path", "over-time", "impulse" or "rates".
+            kind: "path", "value", "over-time", "impulse" or "rates".
             others: further explanations, of the same f where f is drawn.
 
         Returns:
@@ -117,8 +129,9 @@ class Explanation:
 
     __repr__ = __str__  # a prompt shows this
 
-    def _repr_html_(self) -> str:
-        return self.html(page=False)
+    def _repr_markdown_(self) -> str:
+        """Typeset by the MathJax or KaTeX of the notebook; it has none for HTML everywhere."""
+        return self.markdown(typeset=True)
 
     def _repr_latex_(self) -> str:
         return self.latex()

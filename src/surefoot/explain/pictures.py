@@ -1,4 +1,4 @@
-"""Pictures of explanations: the path over f, its steps over time, the impulse response, the map of rates."""
+"""Pictures of explanations: the path over f, f and the steps over time, impulse response, map of rates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def picture(kind: str, *explanations: Explanation) -> Picture:
     """Draw one explanation, or several over each other, named by what differs in them.
 
     Args:
-        kind: "path" (of two variables, over the contours of f), "over-time" (gradient, buffer and step),
-            "impulse" (what one unit gradient does) or "rates" (on a quadratic, over lr and momentum).
+        kind: "path" (of two variables, over the contours of f), "value" (f over the steps), "over-time"
+            (gradient, buffer and step), "impulse" (what one unit gradient does) or "rates" (on a quadratic,
+            over lr and momentum).
         explanations: what `explain` returned.
 
     Returns:
@@ -55,6 +56,21 @@ def path(*explanations: Explanation) -> Picture:
 
     _same_f("contours", explanations)
     return paths(_traces(explanations))
+
+
+def value(*explanations: Explanation) -> Picture:
+    """Draw f at the start and after each step.
+
+    Raises:
+        InputError: the gradients were given, so that there is no f, or there are several.
+    """
+    from surefoot.plot.values import values
+
+    _same_f("values", explanations)
+    runs = {label: [w.value, *(step.value for step in w.steps)] for label, w in _named(explanations).items()}
+    if any(x is None for run in runs.values() for x in run):
+        raise InputError("Values are drawn of an f, but here the gradients were given.")
+    return values(runs)
 
 
 def over_time(*explanations: Explanation) -> Picture:
@@ -115,6 +131,7 @@ def rates(*explanations: Explanation) -> Picture:
 # name → how it is drawn
 PICTURES: dict[str, Callable[..., Picture]] = {
     "path": path,
+    "value": value,
     "over-time": over_time,
     "impulse": impulse,
     "rates": rates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-_MODULES = ("curves", "impulse", "paths", "rates", "traces")
+_MODULES = ("curves", "impulse", "paths", "rates", "traces", "values")
 
 
 def __getattr__(name: str) -> ModuleType:

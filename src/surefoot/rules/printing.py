@@ -130,8 +130,10 @@ def _tightness(text: str) -> int:
     """How tightly a letter holds together, or what was put in for it: −1.5, 1/3, 2.5·10⁻⁵, 10¹⁰, (1/2, 3)."""
     if text[:1] in "-−":
         return _SUM
-    if text[:1] == "(":
+    if text[:1] == "(" or text.startswith(r"\begin"):
         return _ATOM
+    if text.endswith(")}"):  # g^{(2)}, g of step 2
+        return _POWER
     if "/" in text:
         return _PRODUCT
     if "·10" in text or r"\cdot 10" in text or r"\tfrac" in text:
@@ -207,7 +209,7 @@ def latex_style(name: Callable[[str], str] | None = None) -> Style:
     """LaTeX; symbols by their letters, or as `name` writes them (then products get a dot)."""
 
     def brackets(x: str) -> str:
-        return rf"\left({x}\right)" if r"\frac" in x or r"\sqrt" in x else f"({x})"
+        return rf"\left({x}\right)" if any(y in x for y in (r"\frac", r"\sqrt", r"\begin")) else f"({x})"
 
     calls = {"sign": r"\operatorname{sign}", "Max": r"\max"}
     return Style(

@@ -141,7 +141,7 @@ def test_lines(name: str, given: dict[str, Any], line: tuple[str, str]) -> None:
 def test_a_slope_without_a_variable_is_not_told_twice() -> None:
     e = explain("sgd", f="sum(x)/3", at={"x": [1, 2]}, steps=1, autograd=False)
     assert "g₁ = 1/3 = (0.33333, 0.33333)" in " ".join(e.text().split())
-    assert r"g_{1} &= \frac{1}{3} & &  & &= (0.33333,\, 0.33333)" in e.latex()
+    assert r"g^{(1)} &= \frac{1}{3} & &  & &= (0.33333,\, 0.33333)" in e.latex()
 
 
 def test_a_movement_beyond_the_most_digits_is_told() -> None:
@@ -168,7 +168,7 @@ def test_a_movement_of_a_large_number_is_not_taken_to_show_by_its_zeros() -> Non
 def test_with_exact_both_values_of_f_are_of_one_kind() -> None:
     e = explain("sgd", "w**2*1.23456789", at={"w": "1/3"}, lr="1/3", exact=True, steps=1, autograd=False)
     assert "f(w₁) = 0.00429533329541…, was 0.13717421\n" in e.text()
-    assert r"$f(w_{1}) = 0.00429533329541\dots$, was $0.13717421$" in e.latex()
+    assert r"$f(w^{(1)}) = 0.00429533329541\dots$, was $0.13717421$" in e.latex()
     short = explain("sgd", "w**2", at={"w": "1/3"}, lr="1/3", exact=True, steps=1, autograd=False)
     assert "f(w₁) = 1/81, was 1/9" in short.text()
 

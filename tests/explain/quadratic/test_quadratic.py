@@ -179,7 +179,7 @@ def test_the_rate_with_weight_decay_is_that_of_the_flat_direction() -> None:
     torch = get("torch")
     said = report(Quadratic.of(f), torch, torch.hyper(lr=0.1, weight_decay=0.1))
     assert "It is flat in 1 direction, along which only weight decay moves w." in said
-    assert any("the error by 0.99 (at λ = 0)" in line for line in said)
+    assert any("the error by 0.99 (at h = 0)" in line for line in said)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -226,7 +226,7 @@ def test_flat_and_level_is_not_flat_and_sloped() -> None:
     assert level.curvatures == sloped.curvatures
     torch = get("torch")
     assert report(sloped, torch, torch.hyper()) == [
-        "f is quadratic; its curvatures λ, the eigenvalues of its Hessian, are 0 and 4. "
+        "f is quadratic; its curvatures h, the eigenvalues of its Hessian, are 0 and 4. "
         "Where it is flat it slopes on for ever: it has no minimum."
     ]
     line = Quadratic.of(parse("a + 2*b", {"a": 1, "b": 2}))
@@ -315,9 +315,9 @@ def test_a_double_root_on_the_unit_circle_makes_the_error_grow(curvatures: tuple
     ball = get("heavy_ball")
     f = Quadratic(tuple(map(Fraction, curvatures)))
     said = " ".join(report(f, ball, ball.hyper(lr=4, momentum=1)))
-    assert "the error grows by the same amount at each step (at λ = 1, where −1 is a double root)" in said
+    assert "the error grows by the same amount at each step (at h = 1, where −1 is a double root)" in said
     below = " ".join(report(f, ball, ball.hyper(lr=3, momentum=1)))
-    assert "multiplies the error by 1 (at λ = " in below
+    assert "multiplies the error by 1 (at h = " in below
     problem = parse("x**2/2", {"x": 1})
     steps = replay(Script.of(problem.start, function=problem, steps=3, lr=4, momentum=1), "heavy_ball").steps
     assert [s.w["x"] for s in steps] == [-3, 5, -7]
@@ -388,7 +388,7 @@ def test_what_is_best_for_gradient_descent_is_not_said_of_lion() -> None:
     assert (
         Quadratic((1, 1))
         .report(lion, lion.hyper(lr=0.1))[-1]
-        .startswith("The best there is for gradient descent: lr 1/λ = 1")
+        .startswith("The best there is for gradient descent: lr 1/h = 1")
     )
 
 
@@ -413,22 +413,22 @@ def test_flat_directions_are_counted_exactly() -> None:
 @pytest.mark.parametrize(
     ("f", "rule", "options", "said"),
     [
-        (Quadratic((2, 2 * 10**17)), "torch", {"lr": 1e-18}, "multiplies the error by 1 − 2e-18 (at λ = 2)"),
+        (Quadratic((2, 2 * 10**17)), "torch", {"lr": 1e-18}, "multiplies the error by 1 − 2e-18 (at h = 2)"),
         (Quadratic((2, 2 * 10**17)), "torch", {"lr": 1e-18}, "1 − 2e-17     1.15e+17       Polyak 1987"),
         (Quadratic((2, 2 * 10**40)), "heavy_ball", {"lr": 1e-41}, "1 − 2e-20     1.15e+20"),
-        (Quadratic((2,)), "torch", {"lr": 1e-20, "momentum": 0.5}, "by 1 − 4e-20 (at λ = 2): 5.76e+19 steps"),
+        (Quadratic((2,)), "torch", {"lr": 1e-20, "momentum": 0.5}, "by 1 − 4e-20 (at h = 2): 5.76e+19 steps"),
         (
             Quadratic((2,)),
             "keras",
             {"lr": 1e-20, "weight_decay": 1e-3},
-            "Stable: in the end each step multiplies the error by 1 − 2e-20 (at λ = 2): 1.15e+20 steps",
+            "Stable: in the end each step multiplies the error by 1 − 2e-20 (at h = 2): 1.15e+20 steps",
         ),
         (Quadratic((2,)), "torch", {"lr": 1e-20, "momentum": 1}, "it never settles"),
         (
             Quadratic((2,)),
             "torch",
             {"lr": 1, "momentum": 1 + 1e-12},
-            "by 1 + 5e-13 (at λ = 2): it grows",
+            "by 1 + 5e-13 (at h = 2): it grows",
         ),
     ],
 )

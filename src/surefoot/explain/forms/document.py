@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.explain.forms.digits import hides
+from surefoot.explain.forms.legend import legend
 from surefoot.explain.forms.numerals import MOST_DIGITS
 from surefoot.explain.forms.pen import Pen
 from surefoot.explain.forms.written import write_line, write_news
@@ -103,6 +104,7 @@ def document(explanation: Explanation, pen: Pen) -> Iterator[Block]:
         yield from (
             Note("theory", pen.prose(f"{x.letter} is {x.meaning}.")) for x in worked.rule.slots if x.meaning
         )
+    yield from (Note("theory", line) for line in legend(explanation, pen))
     marks = _marks(explanation)
     for t in range(1, len(explanation.script.steps) + 1):
         yield Heading(f"Step {t}", 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import io
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from surefoot.explain.forms.pen import Pen
 
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
+    from surefoot.plot.style import Picture
 
 __all__ = ["html"]
 
@@ -40,6 +43,7 @@ _STYLE = """
 .surefoot-explain p.new { border-left: 3px solid #0072b2; padding-left: .6em; }
 .surefoot-explain p.part { border-left: 3px solid #e69f00; padding-left: .6em; margin-top: .8em; }
 .surefoot-explain p.closing { border-left: 3px solid #009e73; padding-left: .6em; margin-top: .8em; }
+.surefoot-explain p.picture img { max-width: 100%; background: white; }
 .surefoot-explain p.checks { opacity: .65; font-size: .9em; margin-top: .8em; }
 @media (max-width: 40em) { /* a phone: numbers on a line of their own, and nothing cut off */
 .surefoot-explain table.work tr, .surefoot-explain table.work th { display: block; padding: .1em 0; }
@@ -68,15 +72,19 @@ body {{ margin: 2em auto; padding: 0 1.5em; max-width: 72em; }}
 """
 
 
-def html(explanation: Explanation, *, page: bool = True) -> str:
+def html(
+    explanation: Explanation, *, page: bool = True, pictures: Mapping[str, Picture] | None = None
+) -> str:
     """Write an explanation as HTML.
 
     Args:
         explanation: what was worked out.
         page: a whole page; otherwise a fragment that brings its own style.
+        pictures: kind → picture, to stand at the end.
     """
     blocks = list(document(explanation, Pen(explanation.numerals)))
     lines = [line for block in _together(blocks) for line in _write(block)]
+    lines += [_picture(kind, picture) for kind, picture in (pictures or {}).items()]
     body = "\n".join([f"<style>\n{_STYLE}\n</style>", '<div class="surefoot-explain">', *lines, "</div>"])
     if not page:
         return body
@@ -143,6 +151,15 @@ def _work(work: Work) -> Iterator[str]:
         cells += f'<td class="numbers">{_equal(numbers)}</td><td class="result">{_equal(result)}</td>'
         yield f"<tr>{name}{cells}</tr>"
     yield "</tbody>"
+
+
+def _picture(kind: str, picture: Picture) -> str:
+    """The picture within the page, which needs no other file."""
+    file = io.BytesIO()
+    picture.savefig(file, format="svg", metadata={"Date": None})
+    data = base64.b64encode(file.getvalue()).decode()
+    says = {"value": "f over the steps", "path": "path over the contours of f"}.get(kind, kind)
+    return f'<p class="picture"><img alt="{escape(says)}" src="data:image/svg+xml;base64,{data}"></p>'
 
 
 def _note(note: Note) -> str:

@@ -3,7 +3,7 @@ r"""An explanation as LaTeX: aligned equations, ready for a document that loads 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from surefoot.explain.forms.document import Block, Facts, Heading, Row, Side, Table, Work, document
@@ -12,7 +12,7 @@ from surefoot.explain.forms.latex_pen import LatexPen
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
 
-__all__ = ["latex"]
+__all__ = ["aligned", "gathered", "latex"]
 
 # what prose may hold that an old LaTeX does not read
 _UNICODE = {
@@ -61,13 +61,12 @@ def _write(block: Block) -> Iterator[str]:
             yield ""
     elif isinstance(block, Facts):
         yield r"\begin{gather*}"
-        yield _gathered(block.items)
+        yield gathered(block.items)
         yield r"\end{gather*}"
     elif isinstance(block, Work):
         yield rf"\noindent ${block.name}$:"
         yield r"\begin{align*}"
-        rows = [_row(row) for row in block.rows]
-        yield " \\\\\n".join(rows)
+        yield aligned(block.rows)
         yield r"\end{align*}"
     elif isinstance(block, Side):
         yield rf"\noindent\begin{{tabular}}{{l{'l' * len(block.columns)}}}"
@@ -93,13 +92,18 @@ def _write(block: Block) -> Iterator[str]:
         yield ""
 
 
+def aligned(rows: Iterable[Row]) -> str:
+    """Write lines for an environment that aligns them."""
+    return " \\\\\n".join(map(_row, rows))
+
+
 def _row(row: Row) -> str:
     """Write left &= formula &&= numbers &&= result, with nothing where a part is missing."""
     left, *parts = row
     return f"  {left}" + " &".join(f" &= {part}" if part else " & " for part in parts)
 
 
-def _gathered(items: tuple[str, ...]) -> str:
+def gathered(items: tuple[str, ...]) -> str:
     """One line, or a line for each item where that would be long."""
     if sum(map(len, items)) <= 150:
         return "  " + r", \qquad ".join(items)

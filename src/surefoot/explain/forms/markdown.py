@@ -11,7 +11,7 @@ from surefoot.explain.forms.pen import Pen
 if TYPE_CHECKING:
     from surefoot.explain.explanation import Explanation
 
-__all__ = ["markdown"]
+__all__ = ["markdown", "note", "safe"]
 
 
 def markdown(explanation: Explanation) -> str:
@@ -29,50 +29,50 @@ def markdown(explanation: Explanation) -> str:
 
 def _write(block: Block) -> Iterator[str]:
     if isinstance(block, Heading):
-        yield f"{'#' * (block.level + 1)} {_safe(block.text)}"
+        yield f"{'#' * (block.level + 1)} {safe(block.text)}"
         if block.facts:
             yield ""
             yield _facts(block.facts)
     elif isinstance(block, Facts):
         yield _facts(block.items)
     elif isinstance(block, Work):
-        yield f"| {_safe(block.name)} | formula | with numbers | result |"
+        yield f"| {safe(block.name)} | formula | with numbers | result |"
         yield "|:--|:--|:--|:--|"
         for row in block.rows:
-            left, formula, numbers, result = map(_safe, row)
+            left, formula, numbers, result = map(safe, row)
             yield f"| {left} | {formula} | {numbers} | **{result}** |"
     elif isinstance(block, Side):
-        yield "| | " + " | ".join(map(_safe, block.columns)) + " |"
+        yield "| | " + " | ".join(map(safe, block.columns)) + " |"
         yield "|:--" * (len(block.columns) + 1) + "|"
         for k, (label, entries) in enumerate(block.rows):
-            cells = [_safe(entry) or "–" for entry in entries]
+            cells = [safe(entry) or "–" for entry in entries]
             if block.marked and block.marked[0] == k:
                 cells[block.marked[1]] = f"**{cells[block.marked[1]]}** ◀ here they part"
-            yield f"| {_safe(label)} | " + " | ".join(cells) + " |"
+            yield f"| {safe(label)} | " + " | ".join(cells) + " |"
     elif isinstance(block, Table):
         heads, *rows = block.rows
-        yield "| " + " | ".join(map(_safe, heads)) + " |"
+        yield "| " + " | ".join(map(safe, heads)) + " |"
         yield "|:--" * len(heads) + "|"
-        yield from ("| " + " | ".join(map(_safe, row)) + " |" for row in rows)
+        yield from ("| " + " | ".join(map(safe, row)) + " |" for row in rows)
     else:
-        yield _note(block)
+        yield note(block.kind, safe(block.text))
 
 
-def _note(note: Note) -> str:
-    text = _safe(note.text)
+def note(kind: str, text: str) -> str:
+    """Write a sentence as its kind is set."""
     return {
         "new": f"*New:* {text}",
         "part": f"> {text}",
         "closing": f"**{text}**",
         "checks": f"*{text}*",
-    }.get(note.kind, text)
+    }.get(kind, text)
 
 
 def _facts(items: tuple[str, ...]) -> str:
-    return " · ".join(map(_safe, items))
+    return " · ".join(map(safe, items))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Keep what Markdown would take for markup."""
     for character in "\\|*_<`":
         text = text.replace(character, f"\\{character}")

@@ -32,12 +32,18 @@ class Pen:
 
     def value(self, value: Value, write: Callable[[Number], str] | None = None) -> str:
         """Write a number, or a tensor as a tuple of them; of a long one the ends."""
-        write = write or self.result
         if not isinstance(value, tuple):
-            return write(value)
-        items = value if len(value) <= MOST else (*value[:3], None, value[-1])
-        written = [self.dots if v is None else self.value(v, write) for v in items]
-        return self.tensor(written)
+            return (write or self.result)(value)
+        return self.tensor(self.written(value, write))
+
+    def written(self, value: tuple[Value, ...], write: Callable[[Number], str] | None) -> list[str]:
+        """Write each part of a tensor; of a long one the ends."""
+        return [self.dots if v is None else self.value(v, write) for v in self.ends(value)]
+
+    @staticmethod
+    def ends(value: tuple[Value, ...]) -> tuple[Value, ...]:
+        """The parts that are written, None for what is left out."""
+        return value if len(value) <= MOST else (*value[:3], None, value[-1])
 
     def result(self, x: Number) -> str:
         """Write a result."""
@@ -73,6 +79,7 @@ class Pen:
 
     # what the pen for LaTeX does in its own way
     dots = "…"
+    nabla = "∇"
 
     def math(self, text: str) -> str:
         """Set mathematics into prose."""
@@ -93,6 +100,20 @@ class Pen:
     def under(self, rule: str) -> str:
         """Write under which rule."""
         return f"({rule})"
+
+    def at(self, formula: str, point: str) -> str:
+        """Write where a gradient is taken, if it is not taken at w."""
+        return f"{formula} at {point}"
+
+    def element(self, name: str, key: tuple[int, ...]) -> str:
+        """Write x[0] for the first."""
+        return f"{name}[{', '.join(map(str, key))}]"
+
+    def names_elements(self, problem: Problem) -> bool:
+        """Whether f or its gradient is written in elements."""
+        return "[" in "".join(problem.gradient_text().values()) or any(
+            f"{name}[" in problem.text for name in problem.shapes
+        )
 
     def number(self, text: str) -> str:
         """Write −1.5, 3·10⁻⁵."""

@@ -27,7 +27,10 @@ def write_line(line: Line, tensor: Tensor, problem: Problem | None, pen: Pen) ->
         if problem and formula and not named and names(problem.slope_trees[tensor.name][0]):
             fine = replace(pen, numerals=to_follow(line, tensor, problem, pen.numerals))
             numbers = fine.slope_numbers(problem, tensor.name, tensor.point)
-        return pen.letter("gₜ", line.step), formula or slope, numbers, pen.value(line.value)
+        taken = formula or slope
+        if taken and any(other.name == "point" for other in tensor.lines):  # not at w: the rule looks ahead
+            taken = pen.at(taken, pen.letter("pₜ", line.step))
+        return pen.letter("gₜ", line.step), taken, numbers, pen.value(line.value)
     if equation.right == equation.left:  # a count, or elements that take branches of their own
         return pen.letter(equation.left.name, line.step), "", "", pen.value(line.value)
     plain = equation.right.is_Symbol or equation.right.is_number

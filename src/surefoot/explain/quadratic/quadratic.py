@@ -1,6 +1,6 @@
 """A quadratic, known by its curvatures: where a method is stable on it, how fast, its best lr and momentum.
 
-On f = ½ Σ λᵢxᵢ² each direction goes its own way; roots.py says how.
+On f = ½ Σ hᵢxᵢ² each direction goes its own way; roots.py says how.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """A step of momentum on one direction of a quadratic, as a matrix: whether it is stable, and how fast.
 
 A step of a linear rule is a matrix on (x, buffer). In the end each step multiplies the error by the matrix's
-spectral radius ρ; the rule is stable where ρ < 1. With c = 1 − lr·λ, ρ is the larger root, in absolute value,
+spectral radius ρ; the rule is stable where ρ < 1. With c = 1 − lr·h, ρ is the larger root, in absolute value,
 of
 
-    z² − (c + μ)z + μ = 0       classical momentum, heavy ball, torch;  stable: 0 < lr·λ < 2(1 + μ)
-    z² − (1 + μ)c z + μc = 0    Nesterov;                               stable: 0 < lr·λ < 2(1 + μ)/(1 + 2μ)
+    z² − (c + μ)z + μ = 0       classical momentum, heavy ball, torch;  stable: 0 < lr·h < 2(1 + μ)
+    z² − (1 + μ)c z + μc = 0    Nesterov;                               stable: 0 < lr·h < 2(1 + μ)/(1 + 2μ)
 
-Classical momentum must have μ < 1 as well; Nesterov with μ > 1 is stable from lr·λ > 1 − 1/μ on.
+Classical momentum must have μ < 1 as well; Nesterov with μ > 1 is stable from lr·h > 1 − 1/μ on.
 """
 
 from __future__ import annotations

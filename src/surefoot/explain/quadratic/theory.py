@@ -45,13 +45,13 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
         >>> from surefoot.rules import get
         >>> torch = get("torch")
         >>> print(report(Quadratic((1, 100)), torch, torch.hyper(lr=0.01, momentum=0.9))[1])
-        Stable: 0 < lr·λ < 2(1 + μ) = 3.8 (Polyak 1987); here lr·λ is 0.01 to 1.
+        Stable: 0 < lr·h < 2(1 + μ) = 3.8 (Polyak 1987); here lr·h is 0.01 to 1.
     """
     several = len(f.curvatures) > 1
     known = (
-        "curvatures λ, the eigenvalues of its Hessian, are"
+        "curvatures h, the eigenvalues of its Hessian, are"
         if several
-        else "curvature λ, its second derivative, is"
+        else "curvature h, its second derivative, is"
     )
     alike = "all " if several and len(set(f.curvatures)) == 1 else ""
     head = f"f is quadratic; its {known} {alike}{f.span()}"
@@ -69,8 +69,6 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     if flat := sum(x == 0 for x in f.curvatures):
         moves = "only weight decay moves w" if decays else "nothing moves"
         lines.append(f"It is flat in {flat} direction{'s' * (flat > 1)}, along which {moves}.")
-    if decays:
-        lines.append("From here on λ is a curvature, not the weight decay.")
     beside = ", without weight decay" if decays else ""
     best = _best(f, beside)
     if not in_range(h[x.name] for x in rule.hypers if x.is_number):
@@ -105,7 +103,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         "2(1 + μ)/(1 + 2μ)" if nesterov else "2(1 + μ)",
         2 * (1 + mu) / (1 + 2 * mu if nesterov else 1),
     )
-    product = f"lr{written}·" + ("(λ + weight_decay)" if shift else "λ")
+    product = f"lr{written}·" + ("(h + weight_decay)" if shift else "h")
     low, high = (f"{float(lr * (x + shift)):.4g}" for x in (curvatures[0], curvatures[-1]))
     source = "" if nesterov else " (Polyak 1987)"
     least = 1 - 1 / mu if nesterov and mu > 1 else Fraction(0)
@@ -123,16 +121,16 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
     most, fewest = limit / (curvatures[-1] + shift) / gain, least / (curvatures[0] + shift) / gain
     if fewest >= most:
-        missed = f"no lr meets that at both λ = {float(curvatures[0]):.4g} and {float(curvatures[-1]):.4g}"
+        missed = f"no lr meets that at both h = {float(curvatures[0]):.4g} and {float(curvatures[-1]):.4g}"
     elif h.lr >= most:
-        missed = f"{product} is {high} at λ = {float(curvatures[-1]):.4g}; lr must be below {float(most):.4g}"
+        missed = f"{product} is {high} at h = {float(curvatures[-1]):.4g}; lr must be below {float(most):.4g}"
     else:
-        missed = f"{product} is {low} at λ = {float(curvatures[0]):.4g}; lr must be above {float(fewest):.4g}"
+        missed = f"{product} is {low} at h = {float(curvatures[0]):.4g}; lr must be above {float(fewest):.4g}"
     return [f"Unstable: {needs} is needed{source}, but {missed}.", *rates]
 
 
 class Momentum(NamedTuple):
-    """How a rule reads as classical or Nesterov momentum: its lr counts `gain` times, λ grows by `shift`."""
+    """How a rule reads as classical or Nesterov momentum: its lr counts `gain` times, h grows by `shift`."""
 
     gain: Any
     written: str  # the gain in a formula
@@ -166,10 +164,10 @@ def _rate(gaps: Sequence[float], curvatures: Sequence[Any], swings: Sequence[boo
     """
     gap = min(gaps)
     if gap == 0 and any(swings):
-        at = f"at λ = {float(curvatures[list(swings).index(True)]):.4g}"
+        at = f"at h = {float(curvatures[list(swings).index(True)]):.4g}"
         return f"in the end the error grows by the same amount at each step ({at}, where −1 is a double root)"
     curvature = curvatures[list(gaps).index(gap)]
-    where = f"in the end each step multiplies the error by {_factor(gap)} (at λ = {float(curvature):.4g})"
+    where = f"in the end each step multiplies the error by {_factor(gap)} (at h = {float(curvature):.4g})"
     if gap > 0:
         return f"{where}: {_steps(gap)} steps for a decimal digit" if gap < 1 else f"{where}: it is gone"
     return f"{where}: it grows tenfold in {_steps(gap)} steps" if gap < 0 else f"{where}: it never settles"
@@ -193,7 +191,7 @@ def _best(f: Quadratic, beside: str, of: str = "") -> list[str]:
     """Return the best settings as a table, with their sources; one for all where the curvatures are equal."""
     ratio = f.largest / f.smallest
     if ratio == 1:
-        best = f"lr 1/λ = {1 / f.largest:.4g} without momentum, whose first step reaches the minimum"
+        best = f"lr 1/h = {1 / f.largest:.4g} without momentum, whose first step reaches the minimum"
         return [f"The best there is{of}{beside}: {best}."]
     rows = [("method", "lr", "momentum", "rate", "steps a digit", "source")]
     for t in f.best():

@@ -45,7 +45,7 @@ def transition(rule: Rule, h: H, curvature: Fraction) -> Matrix | None:
     Args:
         rule: the rule.
         h: its hyperparameters.
-        curvature: λ, so that the gradient at w is λw.
+        curvature: h, so that the gradient at w is hw.
 
     Returns:
         The matrix, exactly; None if the rule has roots, or is no linear map, or not the same at each step, or

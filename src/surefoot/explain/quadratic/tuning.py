@@ -49,8 +49,8 @@ def best_settings(small: float, big: float) -> tuple[Tuning, ...]:
 def best_momentum(lr: float, small: float, big: float, *, nesterov: bool = False) -> Tuning | None:
     """Return the momentum that is best with this lr for curvatures from small to big; None if none is stable.
 
-    A direction is fastest where its two roots meet: at μ = (1 − √(lr·λ))² in classical momentum, whose rate
-    is √μ from there on, and at (1 − s)/(1 + s) in Nesterov's, with s = √(lr·λ) < 1 and the rate 1 − s.
+    A direction is fastest where its two roots meet: at μ = (1 − √(lr·h))² in classical momentum, whose rate
+    is √μ from there on, and at (1 − s)/(1 + s) in Nesterov's, with s = √(lr·h) < 1 and the rate 1 − s.
     """
     if not 0 < lr * big < (2 if nesterov else 4):
         return None
@@ -65,7 +65,7 @@ def best_momentum(lr: float, small: float, big: float, *, nesterov: bool = False
         return float(one), float(other)
 
     low, high = 0.0, max(0.0, (1 - slow) / (1 + slow))
-    # beyond lr·λ = 1 momentum only slows the steep direction: it is best where this and the flat one are even
+    # beyond lr·h = 1 momentum only slows the steep direction: it is best where this and the flat one are even
     if fast <= 1 or rates(high)[1] <= 1 - slow:
         return Tuning("Nesterov", lr, high, True, 1 - slow, "", slow)
     for _ in range(100):
