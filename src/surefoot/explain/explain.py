@@ -76,6 +76,8 @@ def explain(
         PyTorch's SGD   γ = 0.1
         f = w³   w = 2   f(w₀) = 8.0000
         <BLANKLINE>
+        w₁ is w after step 1, g₁ = ∇f(w₀).
+        <BLANKLINE>
         Step 1
           w  g₁ = 3·w²      = 3·2²       = 12.0000
              w₁ = w₀ − γ·g₁ = 2 − 0.1·12 = 0.8000
