@@ -19,13 +19,13 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_any_other_told(tmp_path: P
     file.write_bytes(b'{"step": 1}\n' + damaged + b'\n{"step": 3}\n')
     with pytest.raises(InputError) as caught:
         read(tmp_path)
-    assert str(caught.value) == f"Line 2 of '{file}' is no JSON record."
+    assert str(caught.value) == f"Line 2 of '{file}' is not a JSON record."
 
 
 def test_what_is_no_run_s_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^There is no run's folder '.*nowhere'\.$"):
+    with pytest.raises(InputError, match=r"^There is no run folder '.*nowhere'\.$"):
         read(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"is no run's folder: cannot read its metrics\.jsonl\.$"):
+    with pytest.raises(InputError, match=r"is not a run folder: cannot read its metrics\.jsonl\.$"):
         read(tmp_path)
 
 

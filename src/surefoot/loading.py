@@ -141,7 +141,7 @@ def load_file(path: Path, name: str) -> ModuleType:
     path = path.resolve()
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     _LOADED[path] = path.read_bytes(), module  # before it runs: it may name itself
     _AWAY.pop(name, None)

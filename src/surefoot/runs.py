@@ -62,16 +62,16 @@ def read(folder: Path | str) -> History:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"There is no run's folder '{folder}'.")
+        raise InputError(f"There is no run folder '{folder}'.")
     file = folder / "metrics.jsonl"
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise InputError(f"'{folder}' is no run's folder: cannot read its metrics.jsonl.") from error
+        raise InputError(f"'{folder}' is not a run folder: cannot read its metrics.jsonl.") from error
     found, damaged = records(content)
     last = content.count(b"\n") + (not content.endswith(b"\n"))
     if damaged and damaged[0] < last:
-        raise InputError(f"Line {damaged[0]} of '{file}' is no JSON record.")
+        raise InputError(f"Line {damaged[0]} of '{file}' is not a JSON record.")
     path = folder.resolve()
     return History(path.name, found, config(folder / "config.toml"), path)
 

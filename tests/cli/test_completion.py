@@ -34,7 +34,7 @@ def test_a_shell_that_is_not_known(
     for arguments in ([], ["--install"]):
         assert main(["completion", *arguments]) == 2
         assert capsys.readouterr().err == (
-            "surefoot: Which shell this is cannot be seen; name it, bash, zsh, fish or powershell, as in:"
+            "surefoot: Cannot detect the shell; name it (bash, zsh, fish or powershell), as in:"
             " surefoot completion bash.\n"
         )
 
@@ -61,10 +61,10 @@ def test_installing_says_all_that_was_written(
 ) -> None:
     if start:
         (home / start).write_text("# mine\n")
-    line = f", and a line in {home / start} that loads it" if start else ""
+    line = f", and added a line to {home / start} that loads it" if start else ""
     for added in (line, ""):  # the second time the line is there
         assert main(["completion", shell, "--install"]) == 0
-        assert capsys.readouterr().out == f"Written: {home / file}{added}. It works in a new shell.\n"
+        assert capsys.readouterr().out == f"Written: {home / file}{added}. It takes effect in a new shell.\n"
     assert (home / file).stat().st_size > 0
     starts = [path for path in home.iterdir() if path.is_file()]
     assert starts == ([home / start] if start else [])
@@ -81,7 +81,7 @@ def test_a_start_file_is_left_alone_where_bash_completion_is_loaded(
     (home / ".bashrc").write_text(mine)
     assert main(["completion", "bash", "--install"]) == 0
     file = home / ".local/share/bash-completion/completions/surefoot"
-    assert capsys.readouterr().out == f"Written: {file}. It works in a new shell.\n"
+    assert capsys.readouterr().out == f"Written: {file}. It takes effect in a new shell.\n"
     assert (home / ".bashrc").read_text() == mine
 
 

@@ -51,7 +51,7 @@ def test_a_run_whose_folder_cannot_be_written(
     picture.mkdir()  # root may write everywhere else
     assert main(["plot", "run"]) == 2
     assert capsys.readouterr().err == (
-        f"surefoot: Cannot write '{picture}': Is a directory; name another place with --out.\n"
+        f"surefoot: Cannot write '{picture}': Is a directory; choose another file with --out.\n"
     )
     picture.rmdir()
 
@@ -63,15 +63,15 @@ def test_a_pattern_that_the_shell_left_is_filled_in(
     assert main(["plot", "r*"]) == 0
     assert capsys.readouterr().out == f"Drawn: {Path('run/curves.png')}\n"
     assert main(["plot", "s*"]) == 2
-    assert capsys.readouterr().err == "surefoot: There is no run's folder 's*'.\n"
+    assert capsys.readouterr().err == "surefoot: There is no run folder 's*'.\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ([], "Name at least one run's folder, as in: surefoot plot runs/*"),
-        (["nothing"], "There is no run's folder 'nothing'."),
-        (["."], "'.' is no run's folder: cannot read its metrics.jsonl."),
+        (["nothing"], "There is no run folder 'nothing'."),
+        (["."], "'.' is not a run folder: cannot read its metrics.jsonl."),
         (["run", "--out", "x.txt"], "The picture 'x.txt' must be a .png, .pdf or .svg file."),
         (["run", "--out", "no/x.png"], "Cannot write 'no/x.png': there is no folder 'no'."),
     ],

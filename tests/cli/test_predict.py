@@ -113,8 +113,8 @@ def test_the_best_weights(run: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == said
     assert main(["predict", str(folder), str(tmp_path / "rows.npz")]) == 2
     assert capsys.readouterr().err == (
-        f"surefoot: The run '{folder}' is finished, but its model.safetensors is gone; --best takes the"
-        " weights of its best validation.\n"
+        f"surefoot: The run '{folder}' is finished, but its model.safetensors is missing; use --best for"
+        " the weights of its best validation.\n"
     )
 
 
@@ -130,14 +130,14 @@ def test_a_run_that_diverged(
     capsys.readouterr()
     assert main(["predict", "run", "rows.npz"]) == 0
     assert capsys.readouterr().err == (
-        "surefoot: the run diverged; these are the weights of step 0, the last good ones that it kept\n"
+        "surefoot: the run diverged; these are the weights of step 0, the last good ones kept\n"
     )
 
 
 def test_bad_input(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path), "x.png"]) == 2
     assert capsys.readouterr().err == (
-        f"surefoot: '{tmp_path}' is no run's folder: it holds no config.toml.\n"
+        f"surefoot: '{tmp_path}' is not a run folder: it has no config.toml.\n"
     )
     assert main(["predict", run, "nowhere.png", "--out", "x.txt"]) == 2
     assert capsys.readouterr().err == "surefoot: --out writes a .csv file, not 'x.txt'.\n"

@@ -71,8 +71,8 @@ def test_a_config_that_was_edited_since(capsys: pytest.CaptureFixture[str]) -> N
     capsys.readouterr()
     assert main(["resume", "run"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: The run in 'run' was begun with epochs 9, not 12; resume it with the same, or choose a new"
-        " folder.\n"
+        "surefoot: The run in 'run' was started with epochs 9, not 12; resume it with the same, or choose a"
+        " new folder.\n"
     )
     file.write_text(file.read_text().replace("epochs = 12", "epochs = 9"))
     assert main(["resume", "run"]) == 0
@@ -83,9 +83,9 @@ def test_what_cannot_be_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("fit").mkdir()
     Path("fit/config.toml").write_text('data = "given to fit"')
     for name, sentence in {
-        "nowhere": "There is no run's folder 'nowhere'.",
-        "empty": "'empty' is no run's folder: it holds no config.toml.",
-        "fit": "The run 'fit' was made by fit(), which alone has its model and data; call it again with"
+        "nowhere": "There is no run folder 'nowhere'.",
+        "empty": "'empty' is not a run folder: it has no config.toml.",
+        "fit": "The run 'fit' was made by fit() and does not hold its model and data; call fit() again with"
         " resume=True.",
     }.items():
         assert main(["resume", name]) == 2
@@ -99,12 +99,12 @@ def test_a_run_without_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run/metrics.jsonl").write_text("".join(lines[:9]))  # as if it had been killed
     capsys.readouterr()
     assert main(["resume", "run"]) == 0
-    assert capsys.readouterr().out.startswith("The run 'run' has no checkpoint yet; it begins anew.\n")
+    assert capsys.readouterr().out.startswith("The run 'run' has no checkpoint yet; it starts again.\n")
     assert Path("run/model.safetensors").read_bytes() == weights
     Path("run/metrics.jsonl").write_text("".join([*lines[:9], '{"kind": "end", "status": "interrupted"}\n']))
     assert main(["resume", "run"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: The run 'run' was stopped and has no checkpoint to go on from; begin another with"
+        "surefoot: The run 'run' was stopped and has no checkpoint to resume from; start a new one with"
         " --config run/config.toml.\n"
     )
 
@@ -120,7 +120,7 @@ def test_other_data_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr()
         assert main(["resume", "run"]) == 2
         assert capsys.readouterr().err.startswith(
-            "surefoot: The run in 'run' was begun with other rows to train on: 32 rows of 2, float32, "
+            "surefoot: The run in 'run' was started with other rows to train on: 32 rows of 2, float32, "
         )
     np.savez("own.npz", x=x, y=y)
     assert main(["resume", "run"]) == 0
@@ -134,14 +134,14 @@ def test_another_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run/environment.json").write_text(json.dumps(environment | {"torch": "1.0"}))
     capsys.readouterr()
     assert main(["resume", "run"]) == 0
-    assert "\nThe run was begun with torch 1.0, not " in capsys.readouterr().out
+    assert "\nThe run was started with torch 1.0, not " in capsys.readouterr().out
 
 
 def test_how_often_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "soon"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as '50 steps'"
-        " or '5 minutes', not 'soon'.\n"
+        "surefoot: checkpoint-every must be a number of steps, epochs, seconds, minutes or hours, such as '50"
+        " steps' or '5 minutes', not 'soon'.\n"
     )
     assert not Path("run").exists()
 
@@ -159,8 +159,7 @@ def test_sigterm_and_on() -> None:
     other = subprocess.run([*command, "resume", "run"], capture_output=True, text=True)
     assert (other.returncode, other.stderr) == (
         2,
-        "surefoot: The folder 'run' is being written by another run;"
-        " wait for its end, or choose a new folder.\n",
+        "surefoot: The folder 'run' is in use by another run; wait until it ends, or choose a new folder.\n",
     )
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -168,7 +167,7 @@ def test_sigterm_and_on() -> None:
     told, _, err = err.partition("\n")
     assert told == "surefoot: stopping after this step; a second SIGTERM stops at once"
     assert err.startswith("surefoot: Stopped at step ")
-    assert err.endswith("what was done is saved in run.\nTo go on: surefoot resume run\n")
+    assert err.endswith("the results so far are saved in run.\nTo continue: surefoot resume run\n")
     steps = int(err.split()[4].replace(",", ""))
     assert Path(f"run/checkpoints/step-{steps:09}.safetensors").exists()
 

@@ -51,19 +51,19 @@ def test_a_file_in_the_place_of_the_folder(capsys: pytest.CaptureFixture[str]) -
     Path("net.py").write_text("")
     assert main(["runs", "net.py"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: 'net.py' is a file; runs are listed of a folder, such as runs.\n"
+        "surefoot: 'net.py' is a file; give a folder that holds runs, such as runs.\n"
     )
 
 
 def test_no_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: There is no folder 'runs'; the first run makes it: surefoot train.\n"
+        "surefoot: There is no folder 'runs'; the first run creates it: surefoot train.\n"
     )
     assert main(["runs", "nothing"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: There is no folder 'nothing'; surefoot train writes runs into 'runs', unless --out says"
-        " where.\n"
+        "surefoot: There is no folder 'nothing'; surefoot train writes runs to 'runs' unless --out is"
+        " given.\n"
     )
     Path("runs").mkdir()
     assert main(["runs"]) == 2

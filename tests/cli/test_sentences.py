@@ -10,7 +10,7 @@ from surefoot.cli import COMMANDS, main
 def test_a_word_without_a_place_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", "--from", "keras", "torch"]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: There is no place for 'torch'; options are written --name value, and --help lists them.\n"
+        "surefoot: Unexpected argument 'torch'; options are written --name value, and --help lists them.\n"
     )
 
 
@@ -20,8 +20,7 @@ def test_a_formula_that_begins_with_a_minus_is_told_how_to_be_written(
     rest = ["--at", "x=1; y=2", "--lr", "0.1"]
     assert main(["explain", "torch", "-x**2+y**2", *rest]) == 2
     assert capsys.readouterr().err == (
-        "surefoot: There is no option '-x**2+y**2'; if it is a formula, put a space before it:"
-        " ' -x**2+y**2'.\n"
+        "surefoot: Unknown option '-x**2+y**2'; if it is a formula, put a space before it: ' -x**2+y**2'.\n"
     )
     assert main(["explain", "torch", " -x**2+y**2", *rest]) == 0
 
@@ -31,13 +30,13 @@ def test_a_formula_that_begins_with_a_minus_is_told_how_to_be_written(
     [
         (
             ["explain", "adam", "x**2", "--at", "x=1", "--beta1", "0.9"],
-            "Unknown option --beta1; those without a name here are --option beta1=…",
+            "Unknown option --beta1; give hyperparameters not listed by --help as --option beta1=…",
         ),
         (
             ["explain", "sgd", "x**2", "--momentun=0.9"],
             "Unknown option --momentun; did you mean --momentum?",
         ),
-        (["runs", "--beta", "1"], "Unknown option --beta; --help lists those there are."),
+        (["runs", "--beta", "1"], "Unknown option --beta; --help lists all options."),
     ],
 )
 def test_an_option_is_proposed_only_where_one_is_near(
@@ -52,19 +51,22 @@ def test_an_option_is_proposed_only_where_one_is_near(
     [
         ("--hlep", "Unknown option --hlep; did you mean --help?"),
         ("-v", "Unknown option -v; did you mean --version?"),
-        ("-x", "Unknown option -x; --help lists those there are."),
+        ("-x", "Unknown option -x; --help lists all options."),
         ("identify", "Name an optimizer: surefoot identify file.py:Class, or package.module:Class."),
-        ("gradients", "Name what makes (model, loss, batch): surefoot gradients file.py:make."),
-        ("resume", "Name a run's folder, such as runs/20250101-120000-mlp: surefoot resume RUN."),
+        ("gradients", "Name a function that returns (model, loss, batch): surefoot gradients file.py:make."),
+        (
+            "resume",
+            "Name a run's folder, such as runs/20250101-120000-mlp: surefoot resume RUN.",
+        ),
         ("predict", "Name a run's folder, such as runs/20250101-120000-mlp: surefoot predict RUN FILE."),
         ("predict run", "Name a picture or a file of rows: surefoot predict RUN digit.png, or rows.npz."),
         ("convert", "Say which convention you have: --from torch, keras, …; surefoot rules lists all."),
-        ("convert --from", "--from takes a value, and none follows it."),
-        ("check --only", "--only takes a value, and none follows it."),
-        ("train --epochs 1.5", "--epochs takes a whole number, not '1.5'."),
-        ("train --lr abc", "--lr takes a number, not 'abc'."),
-        ("train --nesterov=maybe", "--nesterov takes yes or no, not 'maybe'."),
-        ("train --lr 1 --lr 2", "--lr is given twice; give it once."),
+        ("convert --from", "--from requires a value, but none follows it."),
+        ("check --only", "--only requires a value, but none follows it."),
+        ("train --epochs 1.5", "--epochs must be a whole number, not '1.5'."),
+        ("train --lr abc", "--lr must be a number, not 'abc'."),
+        ("train --nesterov=maybe", "--nesterov must be yes or no, not 'maybe'."),
+        ("train --lr 1 --lr 2", "--lr is given more than once; give it once."),
         (
             "explain --format txt",
             "Unknown value 'txt' of --format; did you mean 'text'? Known: html, json, latex, markdown, text.",
@@ -85,4 +87,4 @@ def test_an_unknown_command_is_told_all_there_are(
     said = capsys.readouterr().err
     assert said.startswith(f"surefoot: Unknown command '{word}'{near}: check, completion, convert, explain,")
     assert all(name in said for name in COMMANDS)
-    assert said.endswith(". surefoot --help says what each does.\n")
+    assert said.endswith(". surefoot --help lists all commands.\n")

@@ -197,7 +197,7 @@ def test_a_curve_is_learned_by_the_defaults_and_an_older_run_keeps_its_lr(
         (["--optimizer", "adam"], "Unknown optimizer 'adam'; did you mean 'torch.optim:Adam'?"),
         (["--opt", "momentun=0.9"], "Unknown option 'momentun' of SGD; did you mean 'momentum'? Known: "),
         (["--opt", "lr"], "The option 'lr' is not of the form name=value, such as momentum=0.9."),
-        (["--opt", "lr=1"], "The optimizer's lr has an option of its own: --lr, not --opt."),
+        (["--opt", "lr=1"], "The optimizer's lr has its own option: give --lr, not --opt."),
         (["--preset", "lectur"], "Unknown preset 'lectur'; did you mean 'lecture'? Known: lecture."),
         (["--config", "no.toml"], "Cannot read the config file 'no.toml': No such file or directory."),
         (["--lr", "-1"], "The lr must be a finite number above 0, not -1.0."),
@@ -209,26 +209,26 @@ def test_a_curve_is_learned_by_the_defaults_and_an_older_run_keeps_its_lr(
             "A batch of 32 rows cannot be taken in 33 parts; accumulate at most as many",
         ),
         (["--epochs", "-3"], "The number of epochs must be at least 1, not -3."),
-        (["--epochs", "2.5"], "--epochs takes a whole number, not '2.5'."),
-        (["--hidden", "8", "x"], "--hidden takes a whole number, not 'x'."),
-        (["--device", "cuda:99"], "There is no device 'cuda:99' here; auto would take "),
+        (["--epochs", "2.5"], "--epochs must be a whole number, not '2.5'."),
+        (["--hidden", "8", "x"], "--hidden must be a whole number, not 'x'."),
+        (["--device", "cuda:99"], "There is no device 'cuda:99' here; auto would use "),
         (
             ["--nesterov", "--momentum", "0"],
             "The optimizer SGD refuses its options: Nesterov momentum requires ",
         ),
         (
             ["--validate-every", "50"],
-            "validate-every takes a number of steps or epochs, as '50 steps' or '2 epochs', not '50'.",
+            "validate-every must be a number of steps or epochs, such as '50 steps' or '2 epochs', not '50'.",
         ),
         (
             ["--schedule", "one-cycle", "--warmup", "1 step"],
-            "The one-cycle schedule has a warm-up of its own; ",
+            "The one-cycle schedule has its own warm-up; ",
         ),
-        (["--out", ""], "The run's folder must be a path, not ''."),
+        (["--out", ""], "The run folder must be a path, not ''."),
         (["--data-dir", ""], "The data dir must be a path, not ''."),
         (["--momentun", "0.5"], "Unknown option --momentun; did you mean --momentum?"),
         (["--schedule", "linear"], "Unknown value 'linear' of --schedule; known: constant, cosine, "),
-        (["--lr", "fast"], "--lr takes a number, not 'fast'."),
+        (["--lr", "fast"], "--lr must be a number, not 'fast'."),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -262,7 +262,7 @@ def test_a_folder_that_holds_a_run(small: str, capsys: pytest.CaptureFixture[str
     before = Path("run/metrics.jsonl").read_bytes()
     assert (
         failed(capsys, "--data", small, "--out", "run")
-        == "The folder 'run' holds a run; resume it, or choose a new folder."
+        == "The folder 'run' already holds a run; resume it, or choose a new folder."
     )
     assert Path("run/metrics.jsonl").read_bytes() == before
 
@@ -281,7 +281,7 @@ def test_a_full_disk(small: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(os, "fsync", full)
     assert failed(capsys, "--data", small, "--out", "run") == (
         "Cannot write 'run/environment.json': No space left on device;"
-        " choose another folder, or make room there."
+        " choose another folder, or free some space there."
     )
 
 
@@ -337,7 +337,9 @@ def test_ctrl_c_saves_what_was_done() -> None:
     told, _, err = err.partition("\n")
     assert told == "surefoot: stopping after this step; a second Ctrl-C stops at once"
     assert err.startswith("surefoot: Stopped at step ")
-    assert err.endswith(" of 250,000; what was done is saved in run.\nTo go on: surefoot resume run\n")
+    assert err.endswith(
+        " of 250,000; the results so far are saved in run.\nTo continue: surefoot resume run\n"
+    )
     records = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
     steps = [r["step"] for r in records if r["kind"] == "step"]
     assert steps == list(range(1, len(steps) + 1))
@@ -384,7 +386,7 @@ def test_every_option_is_in_the_help(
 def test_a_taken_folder_is_told_before_any_work(small: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--data", small, "--epochs", "1", "--out", "run"]) == 0
     assert failed(capsys, "--data", "nothing.npz", "--out", "run") == (
-        "The folder 'run' holds a run; resume it, or choose a new folder."
+        "The folder 'run' already holds a run; resume it, or choose a new folder."
     )
 
 
@@ -451,10 +453,10 @@ def test_options_that_would_do_nothing(small: str, capsys: pytest.CaptureFixture
     y = np.arange(40) % 2
     np.savez("own.npz", x=x, y=y, x_test=x, y_test=y)
     assert failed(capsys, "--data", "own.npz", "--split-seed", "5").startswith(
-        "The data bring validation rows of their own, so a split-seed of 5 does nothing;"
+        "The data have their own validation rows, so a split-seed of 5 has no effect;"
     )
     assert failed(capsys, "--data", small, "--hidden") == (
-        "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
+        "--hidden has no sizes; give some, such as 256 128, or leave it out."
     )
     assert failed(capsys, "--data", small, "--device", "meta").startswith("There is no device 'meta' here")
 
@@ -474,4 +476,4 @@ def test_how_to_go_on_can_be_typed_in_the_systems_shell(
 
     monkeypatch.setattr(job, "train", stopped)
     assert main(["train"]) == 130
-    assert capsys.readouterr().err == f"surefoot: Stopped.\nTo go on: surefoot resume {typed}\n"
+    assert capsys.readouterr().err == f"surefoot: Stopped.\nTo continue: surefoot resume {typed}\n"

@@ -91,8 +91,8 @@ def test_conventions_that_agree_say_so() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"nesterov": True}, "What came is what torch with nesterov=True gives."),
-        ({"weight_decay": 0.0}, "What came is what torch with weight_decay=0 gives."),
+        ({"nesterov": True}, "The second is what torch with nesterov=True gives."),
+        ({"weight_decay": 0.0}, "The second is what torch with weight_decay=0 gives."),
         ({"momentum": 0.75}, ""),
     ],
 )
@@ -232,21 +232,21 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"lr": -1}, "lr is -1; it must be a number with γ ≥ 0."),
     ({"lr": [0.1, -1]}, "At step 2: lr is -1; it must be a number with γ ≥ 0."),
     ({"momentum": math.nan}, "momentum is nan; it must be a number with μ ≥ 0."),
-    ({"rule": "torch,keras"}, "rule is 'torch,keras'; several are given as a list: ['torch', 'keras']."),
+    ({"rule": "torch,keras"}, "rule is 'torch,keras'; give several rules as a list: ['torch', 'keras']."),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     (
         {"rule": "w**2"},
-        "'w**2' is no rule; the rule comes first, and f after it: explain('sgd', 'w**2', at=…).",
+        "'w**2' is not a rule; the rule comes first, then f: explain('sgd', 'w**2', at=…).",
     ),
     ({"rule": []}, "rule is empty; name at least one, such as 'sgd'."),
     (
         {"rule": ["sgd", "keras", "torch"], "lr": [0.1, 0.3]},
-        "'sgd' and 'torch' are the same rule, which would agree with itself. To compare two settings of it, "
-        "explain each in Python, and draw both: explain(…, lr=0.1).plot('path', explain(…, lr=0.3)).",
+        "'sgd' and 'torch' are the same rule. To compare two settings of it, "
+        "explain each in Python and plot both: explain(…, lr=0.1).plot('path', explain(…, lr=0.3)).",
     ),
     (
         {"rule": "nesterov"},
-        "'nesterov' is no rule, for Nesterov's momentum is an option: sgd, with momentum 0.9 and nesterov "
+        "'nesterov' is not a rule: Nesterov's momentum is an option of sgd, with momentum 0.9 and nesterov "
         "(--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True).",
     ),
     (
@@ -265,13 +265,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 1000."),
     ({"steps": 2.5}, "steps is 2.5; it must be a whole number from 1 to 1000."),
     ({"digits": -1}, "digits is -1; it must be a whole number from 0 to 40."),
-    ({"at": 3}, "at must give each variable its start, as {'a': [2, 3]}, but it is 3."),
+    ({"at": 3}, "at must give each variable a start value, as in {'a': [2, 3]}, but it is 3."),
     ({"at": {"w": "one"}}, "w holds 'one', which is not a number."),
     (
         {"at": {"w": "1e999999999"}},
-        "w holds '1e999999999'; up to 4000 characters can be worked with, and an exponent up to 9999.",
+        "w holds '1e999999999'; at most 4000 characters are allowed, and exponents up to 9999.",
     ),
-    ({"lr": "1e-99999"}, "lr holds '1e-99999'; up to 4000 characters can be worked with, and"),
+    ({"lr": "1e-99999"}, "lr holds '1e-99999'; at most 4000 characters are allowed, and"),
     ({"momentum": "inf", "steps": 1}, "momentum is inf; it must be a finite number."),
     ({"lr": [0.1, math.inf]}, "lr is inf; it must be a finite number."),
     ({"dampening": -math.inf}, "dampening is -inf; it must be a finite number."),
@@ -285,7 +285,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "The gradient of 'w' at step 1 has shape (2,), but 'w' has shape ().",
     ),
     ({"f": None, "gradients": [{"w": 1}], "steps": 2}, "There are gradients for 1 steps, but steps is 2."),
-    ({"f": None, "gradients": []}, "gradients is empty; give at least those of one step."),
+    ({"f": None, "gradients": []}, "gradients is empty; give those of at least one step."),
     ({"optimizer": 3}, "optimizer must be a torch optimizer's class, but it is 3."),
     ({"optimizer": torch.optim.LBFGS}, "LBFGS cannot be recorded: step 1 raised TypeError: "),
     (
@@ -295,22 +295,22 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"f": "w**2 + v"}, "f has the unknown name 'v'"),
     (
         {"rule": "adam", "exact": True},
-        "There are no exact fractions here, since adam takes square roots; leave out exact "
+        "Exact fractions are not possible, since adam takes square roots; leave out exact "
         "for rounded numbers.",
     ),
     (
         {"f": "exp(w)", "exact": True},
-        "There are no exact fractions here, since f = exp(w) has roots, norms, exp, log, sin, cos, tanh "
+        "Exact fractions are not possible, since f = exp(w) has roots, norms, exp, log, sin, cos, tanh "
         "or sigmoid; leave out exact for rounded numbers.",
     ),
     ({"f": "1/w", "at": {"w": 0}}, "At step 1: '"),
     (
         {"f": "log(w)", "at": {"w": 1}, "lr": 2, "steps": 1},
-        "After step 1: 'log(w)' cannot be worked out: log of -1",
+        "After step 1: 'log(w)' cannot be computed: log of -1",
     ),
     (
         {"f": "log(w)", "at": {"w": 1}, "lr": 2, "steps": 2},
-        "At step 2: 'log(w)' cannot be worked out: log of -1",
+        "At step 2: 'log(w)' cannot be computed: log of -1",
     ),
     ({"f": "w**4", "at": {"w": 3}, "lr": 0.1, "exact": True, "steps": 40}, "At step "),
     (
@@ -371,23 +371,22 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     [
         (
             ["sgd", "w**2"],
-            "There is nothing to start at; give each variable a value, as in: "
-            'surefoot explain sgd "a**2" --at a=3.',
+            'No start values are given; give each variable one, as in: surefoot explain sgd "a**2" --at a=3.',
         ),
         (
             ["w**2", "--at", "w=1"],
-            "'w**2' is no rule; the rule comes first, as in: surefoot explain sgd \"w**2\" --at …",
+            "'w**2' is not a rule; the rule comes first, as in: surefoot explain sgd \"w**2\" --at …",
         ),
         (
             ["mean(a)", "adam", "--at", "a=1,2"],
-            "'mean(a)' is no rule; the rule comes first, as in: surefoot explain adam \"mean(a)\" --at …",
+            "'mean(a)' is not a rule; the rule comes first, as in: surefoot explain adam \"mean(a)\" --at …",
         ),
         (
             ["(x-3)^2", "torch,heavy-ball", "--at", "x=0"],
-            "'(x-3)^2' is no rule; the rule comes first, as in: "
+            "'(x-3)^2' is not a rule; the rule comes first, as in: "
             'surefoot explain torch,heavy-ball "(x-3)^2" --at …',
         ),
-        (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w is given two start values; give it one."),
+        (["sgd", "w**2", "--at", "w=1", "--at", "w=2"], "w has two start values; give one."),
         (
             ["sgd", "w**2", "--at", "w=1", "--momentum", "0.9", "--option", "momentum=0.5"],
             "The option 'momentum' is given twice.",
@@ -417,10 +416,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
             ["sgd", "w**2", "--at", "w=1==2"],
             "'w=1==2' has more than one =; write e.g. a=2,3 or A=[[1,2],[3,4]].",
         ),
-        (["sgd", "w**2", "--at", "w"], "'w' gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
+        (["sgd", "w**2", "--at", "w"], "'w' has no value; write e.g. a=2,3 or A=[[1,2],[3,4]]."),
         (
             ["sgd", "w**2", "--at", "w=[1"],
-            "The value of w, '[1', is no list of numbers; write e.g. 2,3 or [[1,2],[3,4]].",
+            "The value of w, '[1', is not a list of numbers; write e.g. 2,3 or [[1,2],[3,4]].",
         ),
         (["sgd", "w**2", "--at", "w=1", "--lr", "fast"], "lr is 'fast'; it must be a number with γ ≥ 0."),
         (
@@ -430,7 +429,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["sgd", "w***2", "--at", "w=1"], "f does not parse: invalid syntax.\n    w***2\n       ^"),
         (
             ["sgd", "w**2", "--at", "w=1", "--picture", "path"],
-            "The picture 'path' must be kind=FILE, as path=path.png.",
+            "The picture 'path' is not of the form KIND=FILE, such as path=path.png.",
         ),
         (
             ["sgd", "w**2", "--at", "w=1", "--picture", "path=path.gif"],
@@ -438,7 +437,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         ),
         (
             ["sgd", "w**2", "--at", "w=1", "--quiet"],
-            "--quiet prints only where pictures are, and there is none; give one: --picture path=path.png.",
+            "--quiet prints only where pictures are, but no picture is given; add --picture path=path.png.",
         ),
     ],
 )
@@ -536,16 +535,16 @@ def test_no_line_is_wider_than_the_terminal_where_that_can_be() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"momentum": 0.9}, "lr, by default 0.001 in torch and 0.01 in keras"),
+        ({"momentum": 0.9}, "lr, whose default is 0.001 in torch and 0.01 in keras"),
         (
             {"momentum": 0.9, "lr": 0.1, "weight_decay": 0.5},
-            "decay, by default l2 in torch and decoupled in keras",
+            "decay, whose default is l2 in torch and decoupled in keras",
         ),
     ],
 )
 def test_defaults_that_differ_are_a_reason(options: dict[str, Any], reason: str) -> None:
     (parting,) = explain(["torch", "keras"], f="w**2", at={"w": 1}, **options).partings
-    assert parting.reason == f"The reason is {reason}: with the same they would still agree here."
+    assert parting.reason == f"The reason is {reason}: with equal values they would still agree here."
 
 
 def test_a_narrow_terminal_gets_the_table_without_its_sources() -> None:
@@ -651,7 +650,7 @@ def test_numbers_beyond_floats_have_every_form() -> None:
     above, below = (sum(int(d) for d in part) for part in value.split("/"))
     assert Fraction(above, below) > 0
     e = explain(["torch", "lion"], f="w**3", at={"w": 1e200}, autograd=True)
-    assert "part at step 1, in w: −3e+397 and 1e+200." in str(e)
+    assert "first differ at step 1, in w: −3e+397 and 1e+200." in str(e)
     assert e.checks.endswith("by dual numbers; torch's autograd has no floats for it in 2 of 2 steps.")
     assert "−1e+397 and 0.333233" in str(explain(["torch", "lion"], f="1e400*w", at={"w": "1/3"}))
     assert "γ = 10⁻⁴⁰⁰" in str(explain("sgd", f="w**2", at={"w": 1}, lr="1e-400"))
@@ -673,14 +672,14 @@ def test_what_underflows_ends(start: str) -> None:
 
 def test_a_gradient_at_a_corner_is_said() -> None:
     e = explain("sgd", f="abs(w) + w**2", at={"w": 0}, lr=0.1, steps=1, autograd=False)
-    assert "  new: abs(w) has a corner here, and so no slope; 0 is taken for it, as torch does" in str(e)
-    assert r"\emph{New:} abs(w) has a corner here" in e.latex()
+    assert "  new: abs(w) has a kink here, and so no slope; 0 is used, as in torch" in str(e)
+    assert r"\emph{New:} abs(w) has a kink here" in e.latex()
     assert "corner" not in str(explain("sgd", f="abs(w) + w**2", at={"w": 1}, lr=0.1, autograd=False))
 
 
 def test_climbing_is_not_told_as_descent() -> None:
     said = str(explain("sgd", f="-w**2", at={"w": 1}, lr=0.1, maximize=True))
-    assert "The rule climbs (maximize)" in said
+    assert "The rule maximizes f" in said
     assert "no minimum" not in said
 
 
@@ -690,16 +689,20 @@ def test_climbing_is_not_told_as_descent() -> None:
         (
             "x1**2 + x_1",
             {"x1": 1, "x_1": 2},
-            "x_1 and x1 would be written alike; call one of them",
+            "x_1 and x1 would be written the same; rename one of them",
         ),
-        ("sum(x)*x2", {"x": [1, 2], "x2": 1}, "x2 and element 2 of x would be written alike; call one of"),
-        ("γ**2", {"γ": 1}, "γ is written for lr here; call the variable otherwise, such as w."),
+        (
+            "sum(x)*x2",
+            {"x": [1, 2], "x2": 1},
+            "x2 and element 2 of x would be written the same; rename one of",
+        ),
+        ("γ**2", {"γ": 1}, "γ stands for lr here; give the variable another name, such as w."),
         (
             "\N{MICRO SIGN}**2",
             {"\N{MICRO SIGN}": 1},
-            "μ is written for momentum here; call the variable otherwise, such as w.",
+            "μ stands for momentum here; give the variable another name, such as w.",
         ),
-        ("μ**2", {"μ": 1}, "μ is written for momentum here; call the variable otherwise, such as w."),
+        ("μ**2", {"μ": 1}, "μ stands for momentum here; give the variable another name, such as w."),
     ],
 )
 def test_variables_that_would_be_taken_for_others(f: str, at: dict[str, Any], said: str) -> None:
@@ -740,7 +743,7 @@ def test_a_rule_without_lr() -> None:
 
     done = explain(own, f="x**2", at={"x": 1}, rate=0.1, steps=1, autograd=False)
     assert done.theory[1].startswith("Stable")
-    with pytest.raises(InputError, match="but no lr, in units of which a response is given"):
+    with pytest.raises(InputError, match="but no lr, and a response is given in units of lr"):
         done.plot("impulse")
 
 
@@ -768,7 +771,9 @@ def test_a_variable_is_no_step_of_w_and_keeps_its_accent_in_latex() -> None:
 def test_what_is_no_option_of_a_rule(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "sgd", "w**2", "--at", "w=1", "--option", option]) == 2
     name = option.partition("=")[0]
-    assert capsys.readouterr().err == (f"surefoot: {name} is no option of the rule; give it as --{name}.\n")
+    assert capsys.readouterr().err == (
+        f"surefoot: {name} cannot be given with --option; give it as --{name}.\n"
+    )
 
 
 @pytest.mark.parametrize(

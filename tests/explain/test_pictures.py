@@ -106,28 +106,28 @@ BAD: list[tuple[Any, str]] = [
         lambda: picture("paths", work()),
         "Unknown picture 'paths'; did you mean 'path'? Known: impulse, over-time, path, rates, value.",
     ),
-    (lambda: picture("path"), "There is no explanation to draw; give at least one."),
+    (lambda: picture("path"), "There is no explanation to plot; give at least one."),
     (
         lambda: picture("rates", work("adam")),
-        "There is no map of rates for Adam: it is no momentum on gradients.",
+        "There is no map of rates for Adam: it is not momentum on gradients.",
     ),
     (
         lambda: picture("rates", work(), work(momentum=0.5, nesterov=True)),
-        "Classical and Nesterov momentum have different maps of rates; draw them apart.",
+        "Classical and Nesterov momentum have different maps of rates; plot them separately.",
     ),
     (
         lambda: picture("rates", explain(f="x**4", at={"x": 1}, lr=1)),
-        "A map of rates needs an f that is quadratic and has a minimum.",
+        "A map of rates requires a quadratic f with a minimum.",
     ),
     (
         lambda: picture("rates", work(), work(f="x**2 + 8*y**2")),
-        "The rates drawn are those of one f, but here f is x**2/2 + 8*y**2 and x**2 + 8*y**2; draw them "
-        "apart.",
+        "The rates in one plot must have the same f, but f is x**2/2 + 8*y**2 and x**2 + 8*y**2; "
+        "plot them separately.",
     ),
     (
         lambda: picture("path", work(), work(f="x**2 + 8*y**2")),
-        "The contours drawn are those of one f, but here f is x**2/2 + 8*y**2 and x**2 + 8*y**2; draw them "
-        "apart.",
+        "The contours in one plot must have the same f, but f is x**2/2 + 8*y**2 and x**2 + 8*y**2; "
+        "plot them separately.",
     ),
     (
         lambda: picture("path", explain(f="x**4", at={"x": 1}, lr=1)),

@@ -117,13 +117,13 @@ def test_news_in_both_hands() -> None:
     )
     news = [n for step in explanation.worked[0].steps for n in step.news]
     assert [write_news(n, Pen(Numerals())) for n in news] == [
-        "v_1 has no gradient, so nothing of it changes",
+        "v_1 has no gradient, so it and its state do not change",
         "γ = 1/30, was 0.1",
         "v_1 gets its first gradient",
         "b₂ = μ·b₁ + g₂, where step 1 had b₁ = g₁",
     ]
     assert [write_news(n, LatexPen(Numerals())) for n in news] == [
-        r"v\_1 has no gradient, so nothing of it changes",
+        r"v\_1 has no gradient, so it and its state do not change",
         r"$\gamma = \tfrac{1}{30}$, was $0.1$",
         r"v\_1 gets its first gradient",
         r"$b^{(2)} = \mu \, b^{(1)} + g^{(2)}$, where step 1 had $b^{(1)} = g^{(1)}$",
@@ -201,7 +201,7 @@ def test_elements_that_take_different_branches_have_numbers_alone():
         return w - lr * b, b
 
     page = str(explain(upwards, at={"w": [1, 2]}, gradients=[{"w": [1, -1]}] * 2, autograd=False))
-    said = "new: the elements of w take different branches of the rule, so no formula is all of theirs"
+    said = "new: the elements of w take different branches of the rule, so no formula applies to all"
     assert page.count(said) == 1
     assert [line.split() for line in page.splitlines() if line.strip().startswith("b₁")] == [
         ["b₁", "=", "(1.0000,", "0.0000)"]

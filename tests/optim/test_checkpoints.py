@@ -170,7 +170,7 @@ def test_a_checkpoint_that_holds_the_dtype_itself_is_taken_and_no_other_word() -
     for word in ("nn", "float33", 32):
         saved["param_groups"][0]["state_dtype"] = word
         with pytest.raises(
-            ValueError, match=f"this checkpoint's state_dtype is {word!r}; it is a dtype's name"
+            ValueError, match=f"this checkpoint's state_dtype is {word!r}; it must be a dtype's name"
         ):
             optimizer.load_state_dict(saved)
 
@@ -212,7 +212,7 @@ def test_a_checkpoint_of_another_convention_is_refused() -> None:
     keras = surefoot.SGD(params, lr=0.1, momentum=0.9, convention="keras")
     for other in (surefoot.SGD(params, lr=0.1, momentum=0.9), torch.optim.SGD(params, lr=0.1, momentum=0.9)):
         step(params, other, 3)
-        with pytest.raises(ValueError, match="follows convention='torch', this optimizer's 'keras'"):
+        with pytest.raises(ValueError, match="uses convention='torch', this optimizer 'keras'"):
             keras.load_state_dict(other.state_dict())
         assert keras.param_groups[0]["convention"] == "keras"
         assert not keras.state
@@ -282,7 +282,9 @@ def test_state_that_is_no_parameters_is_kept() -> None:
 def test_a_checkpoint_of_another_optimizer_is_refused() -> None:
     theirs, ours = [Parameter(torch.ones(2))], [Parameter(torch.ones(2))]
     optimizer = surefoot.SGD(ours, lr=0.1, momentum=0.9)
-    with pytest.raises(ValueError, match=r"^this checkpoint is of another optimizer: a group"):
+    with pytest.raises(
+        ValueError, match=r"^this checkpoint is from another optimizer: one of its groups has"
+    ):
         optimizer.load_state_dict(torch.optim.AdamW(theirs).state_dict())
     assert optimizer.param_groups[0]["lr"] == 0.1
     assert "betas" not in optimizer.param_groups[0]
@@ -324,6 +326,6 @@ def test_a_refused_checkpoint_leaves_nothing_behind() -> None:
     p = Parameter(torch.ones(3))
     optimizer = surefoot.SGD([p], lr=0.1, momentum=0.5, state_dtype=torch.float64)
     before = set(vars(optimizer))
-    with pytest.raises(ValueError, match="of another optimizer"):
+    with pytest.raises(ValueError, match="from another optimizer"):
         optimizer.load_state_dict(torch.optim.Adam([p]).state_dict())
     assert set(vars(optimizer)) == before

@@ -219,8 +219,8 @@ def test_what_the_user_lets_go_of_is_free() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("momentum", None, "Invalid momentum: None; it is a number"),
-        ("lr", "0.1", "Invalid lr: '0.1'; it is a number or a one-element tensor"),
+        ("momentum", None, "Invalid momentum: None; it must be a number"),
+        ("lr", "0.1", "Invalid lr: '0.1'; it must be a number or a one-element tensor"),
         ("lr", torch.tensor([0.1, 0.2]), "Tensor lr must be 1-element"),
         ("weight_decay", torch.tensor([0.1, 0.2]), "Tensor weight_decay must be 1-element"),
     ],

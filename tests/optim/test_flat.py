@@ -253,10 +253,10 @@ def with_sparse_gradient() -> list[nn.Parameter]:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        (tied, r"the parameter of shape \(4,\): it shares its memory, .*"),
+        (tied, r"the parameter of shape \(4,\): it shares memory with others, .*"),
         (
             lambda: [nn.Parameter(torch.ones(8)[2:])],
-            r"the parameter of shape \(6,\): it shares its memory, .*",
+            r"the parameter of shape \(6,\): it shares memory with others, .*",
         ),
         (
             lambda: [nn.Parameter(torch.ones(4, 2).t())],
@@ -265,7 +265,7 @@ def with_sparse_gradient() -> list[nn.Parameter]:
         (with_sparse_gradient, r"the gradient of shape \(4,\): it is sparse"),
         (
             lambda: [nn.Parameter(torch.ones(4).share_memory_())],
-            r"the parameter of shape \(4,\): it is in memory that processes share",
+            r"the parameter of shape \(4,\): it is in shared memory",
         ),
     ],
 )
@@ -442,7 +442,7 @@ def test_a_lazy_module_is_refused() -> None:
 )
 def test_refused_where_it_does_nothing(options: dict[str, Any], what: str) -> None:
     w, v = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-    with pytest.raises(ValueError, match=f"^flatten does nothing beside {re.escape(what)}, "):
+    with pytest.raises(ValueError, match=f"^flatten has no effect with {re.escape(what)}, "):
         surefoot.SGD([w, v], lr=0.1, flatten=True, **options)
     if "differentiable" not in options:  # one group in which it does something is enough
         surefoot.SGD([{"params": [w], **options}, {"params": [v]}], lr=0.1, flatten=True)
@@ -483,7 +483,7 @@ def test_refused_where_no_parameter_is_of_the_kernels_kind(
     dtype: torch.dtype, options: dict[str, Any], what: str
 ) -> None:
     params = [nn.Parameter(torch.ones(2, dtype=dtype)) for _ in range(2)]
-    with pytest.raises(ValueError, match=f"^flatten does nothing beside {what}, "):
+    with pytest.raises(ValueError, match=f"^flatten has no effect with {what}, "):
         surefoot.SGD(params, lr=0.1, flatten=True, **options)
 
 
@@ -499,7 +499,7 @@ def test_flat_again_once_the_optimizer_is_gone() -> None:
     net = model()
     first = surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
     with pytest.raises(
-        ValueError, match=r"it is flat by another optimizer; call that one's unflatten\(\), or delete it"
+        ValueError, match=r"another optimizer has flattened it; call that one's unflatten\(\), or delete it"
     ):
         surefoot.SGD(net.parameters(), lr=0.1, flatten=True)
     del first
@@ -515,7 +515,7 @@ def test_part_of_what_was_flat_is_refused() -> None:
     gc.collect()
     with pytest.raises(
         ValueError,
-        match=r"it shares its memory, perhaps since an earlier flatten of more; give",
+        match=r"it shares memory with others, perhaps from an earlier flatten; give",
     ):
         surefoot.SGD(list(net.parameters())[1:], lr=0.1, flatten=True)
 
@@ -556,7 +556,7 @@ def test_flat_under_inference_mode() -> None:
 
 
 def test_parameters_without_memory_are_told() -> None:
-    with pytest.raises(ValueError, match=r"^flatten does nothing beside torch.float32 on meta, "):
+    with pytest.raises(ValueError, match=r"^flatten has no effect with torch.float32 on meta, "):
         surefoot.SGD([nn.Parameter(torch.ones(2, device="meta"))], lr=0.1, flatten=True)
 
 

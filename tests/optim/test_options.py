@@ -31,36 +31,42 @@ from surefoot.optim.options import Options, with_lr
         ({"weight_decay": torch.ones(2)}, "Tensor weight_decay must be 1-element"),
         ({"nesterov": True}, "Nesterov momentum requires a momentum and zero dampening"),
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "Nesterov momentum requires a momentum"),
-        ({"convention": "tourch"}, "Invalid convention: 'tourch'; it is one of torch, keras, ema"),
+        ({"convention": "tourch"}, "Invalid convention: 'tourch'; it must be one of torch, keras, ema"),
         (
             {"momentum": 0.9, "dampening": 0.1, "convention": "keras"},
-            "dampening=0.1 has no meaning under convention",
+            "dampening=0.1 has no meaning with convention",
         ),
         ({"momentum": 0.9, "state_dtype": torch.int32}, "Invalid state_dtype: torch.int32"),
         (
             {"momentum": 0.9, "state_dtype": "float32"},
-            "Invalid state_dtype: 'float32'; it is a floating-point",
+            "Invalid state_dtype: 'float32'; it must be a floating-point",
         ),
-        ({"dampening": 0.1}, "dampening does nothing without momentum"),
-        ({"convention": "ema"}, "convention does nothing without momentum"),
-        ({"decoupled_weight_decay": True}, "decoupled_weight_decay does nothing without weight_decay"),
-        ({"state_dtype": torch.float64}, "state_dtype does nothing without momentum"),
+        ({"dampening": 0.1}, "dampening has no effect without momentum"),
+        ({"convention": "ema"}, "convention has no effect without momentum"),
+        ({"decoupled_weight_decay": True}, "decoupled_weight_decay has no effect without weight_decay"),
+        ({"state_dtype": torch.float64}, "state_dtype has no effect without momentum"),
         (
             {"momentum": 0.9, "state_dtype": torch.float32},
-            "state_dtype does nothing: every parameter is torch.float32 already",
+            "state_dtype has no effect: every parameter is torch.float32 already",
         ),
         (
             {"momentum": 0.9, "state_dtype": torch.float8_e4m3fn},
-            "Invalid state_dtype: torch.float8_e4m3fn; it is",
+            "Invalid state_dtype: torch.float8_e4m3fn; it must be",
         ),
-        ({"momentum": 0.9, "state_dtype": torch.complex64}, "Invalid state_dtype: torch.complex64; it is"),
-        ({"lr": 10**400}, "Invalid lr: a number that is too large for a float; it is a number"),
-        ({"lr": torch.tensor(1j)}, "Invalid lr: a tensor of torch.complex64 on cpu; it is a number"),
+        (
+            {"momentum": 0.9, "state_dtype": torch.complex64},
+            "Invalid state_dtype: torch.complex64; it must be",
+        ),
+        ({"lr": 10**400}, "Invalid lr: a number that is too large for a float; it must be a number"),
+        ({"lr": torch.tensor(1j)}, "Invalid lr: a tensor of torch.complex64 on cpu; it must be a number"),
         (
             {"weight_decay": torch.tensor(1j)},
-            "Invalid weight_decay: a tensor of torch.complex64 on cpu; it is",
+            "Invalid weight_decay: a tensor of torch.complex64 on cpu; it must be",
         ),
-        ({"lr": torch.tensor(0.1, device="meta")}, "Invalid lr: a tensor of torch.float32 on meta; it is"),
+        (
+            {"lr": torch.tensor(0.1, device="meta")},
+            "Invalid lr: a tensor of torch.float32 on meta; it must be",
+        ),
         ({"momentum": torch.ones(2)}, "Tensor momentum must be 1-element, not of shape"),
         ({"momentum": 0.5, "dampening": torch.ones(2)}, "Tensor dampening must be 1-element, not of shape"),
         ({"differentiable": True, "kahan": True}, "kahan cannot be combined with differentiable=True"),
@@ -79,11 +85,11 @@ def test_refused(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": "0.1"}, "Invalid lr: '0.1'; it is a number or a one-element tensor"),
-        ({"lr": 0.1, "momentum": None}, "Invalid momentum: None; it is a number"),
+        ({"lr": "0.1"}, "Invalid lr: '0.1'; it must be a number or a one-element tensor"),
+        ({"lr": 0.1, "momentum": None}, "Invalid momentum: None; it must be a number"),
         (
             {"lr": 0.1, "weight_decay": [0.1]},
-            "Invalid weight_decay: [0.1]; it is a number or a one-element tensor",
+            "Invalid weight_decay: [0.1]; it must be a number or a one-element tensor",
         ),
     ],
 )
@@ -121,10 +127,10 @@ def test_an_option_that_works_in_one_group_is_no_mistake_in_another() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"momentum": 0, "dampening": 0.5}, "dampening does nothing without momentum"),
-        ({"momentum": 0, "convention": "ema"}, "convention does nothing without momentum"),
-        ({"decoupled_weight_decay": True}, "decoupled_weight_decay does nothing without weight_decay"),
-        ({"momentum": 0, "state_dtype": torch.float64}, "state_dtype does nothing without momentum"),
+        ({"momentum": 0, "dampening": 0.5}, "dampening has no effect without momentum"),
+        ({"momentum": 0, "convention": "ema"}, "convention has no effect without momentum"),
+        ({"decoupled_weight_decay": True}, "decoupled_weight_decay has no effect without weight_decay"),
+        ({"momentum": 0, "state_dtype": torch.float64}, "state_dtype has no effect without momentum"),
     ],
 )
 def test_an_option_given_to_a_group_does_something_there(options: dict[str, Any], message: str) -> None:
@@ -209,7 +215,7 @@ def test_numpys_true_is_a_number_as_pythons() -> None:
 def test_an_array_that_is_no_number_is_told(wrong: Any) -> None:
     with pytest.raises(TypeError) as error:
         surefoot.SGD([Parameter(torch.ones(2))], lr=wrong)
-    assert str(error.value) == f"Invalid lr: {wrong!r}; it is a number or a one-element tensor"
+    assert str(error.value) == f"Invalid lr: {wrong!r}; it must be a number or a one-element tensor"
 
 
 def test_numbers_of_any_kind() -> None:
@@ -237,12 +243,12 @@ def test_a_refused_group_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": -1.0}, "Invalid learning rate: -1.0; it is a finite number ≥ 0"),
-        ({"momentum": -0.5}, "Invalid momentum value: -0.5; it is a finite number ≥ 0"),
-        ({"weight_decay": -1}, "Invalid weight_decay value: -1; it is a finite number ≥ 0"),
+        ({"lr": -1.0}, "Invalid learning rate: -1.0; it must be a finite number ≥ 0"),
+        ({"momentum": -0.5}, "Invalid momentum value: -0.5; it must be a finite number ≥ 0"),
+        ({"weight_decay": -1}, "Invalid weight_decay value: -1; it must be a finite number ≥ 0"),
         (
             {"momentum": 0.5, "dampening": float("inf")},
-            "Invalid dampening value: inf; it is a finite number",
+            "Invalid dampening value: inf; it must be a finite number",
         ),
         (
             {"nesterov": True},
@@ -263,9 +269,9 @@ def test_what_would_be_right_is_said(options: dict[str, Any], message: str) -> N
 
 def test_a_default_is_looked_at_though_every_group_has_its_own() -> None:
     group = {"params": [Parameter(torch.ones(2))], "lr": 0.1, "momentum": 0.9}
-    with pytest.raises(TypeError, match=r"^Invalid lr: 'x'; it is a number or a one-element tensor$"):
+    with pytest.raises(TypeError, match=r"^Invalid lr: 'x'; it must be a number or a one-element tensor$"):
         surefoot.SGD([group], lr="x")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^Invalid momentum value: nan; it is a finite number ≥ 0$"):
+    with pytest.raises(ValueError, match=r"^Invalid momentum value: nan; it must be a finite number ≥ 0$"):
         surefoot.SGD([group], momentum=float("nan"))
 
 
@@ -278,7 +284,7 @@ def test_a_group_with_a_number_no_float_holds_changes_nothing() -> None:
 
 def test_flatten_in_a_group_is_refused() -> None:
     w, v = Parameter(torch.ones(2)), Parameter(torch.ones(2))
-    message = "^flatten does nothing in a group; give it to the optimizer, for all of them$"
+    message = "^flatten has no effect in a group; give it to the optimizer, for all groups$"
     with pytest.raises(ValueError, match=message):
         surefoot.SGD([{"params": [w, v], "flatten": True}], lr=0.1)
     optimizer = surefoot.SGD([w], lr=0.1)
@@ -327,7 +333,7 @@ SWITCHES = {
 @pytest.mark.parametrize("value", ["False", 2, 0.0, [True], np.array([True]), None], ids=repr)
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
-    message = f"Invalid {name}: {value!r}; it is {SWITCHES[name]}"
+    message = f"Invalid {name}: {value!r}; it must be {SWITCHES[name]}"
     p = Parameter(torch.ones(2))
     options: dict[str, Any] = {"lr": 0.5, "momentum": 0.5, "weight_decay": 0.5}
     if value is None and ("None" in SWITCHES[name] or name in ("nesterov", "maximize")):
@@ -352,21 +358,21 @@ def test_a_switch_is_true_or_false(name: str, value: Any) -> None:
 
 ALONE = {"differentiable": True, "foreach": None}
 WRONG_LATER: list[tuple[dict[str, Any], str]] = [
-    ({"momentum": None}, "Invalid momentum: None; it is a number"),
-    ({"momentum": "a"}, "Invalid momentum: 'a'; it is a number"),
-    ({"momentum": 1j}, "Invalid momentum: 1j; it is a number"),
-    ({"momentum": 10**400}, "Invalid momentum: a number that is too large for a float; it is a number"),
+    ({"momentum": None}, "Invalid momentum: None; it must be a number"),
+    ({"momentum": "a"}, "Invalid momentum: 'a'; it must be a number"),
+    ({"momentum": 1j}, "Invalid momentum: 1j; it must be a number"),
+    ({"momentum": 10**400}, "Invalid momentum: a number that is too large for a float; it must be a number"),
     ({"momentum": torch.ones(2)}, "Tensor momentum must be 1-element, not of shape (2,)"),
-    ({"dampening": "a"}, "Invalid dampening: 'a'; it is a number"),
-    ({"weight_decay": "a"}, "Invalid weight_decay: 'a'; it is a number or a one-element tensor"),
+    ({"dampening": "a"}, "Invalid dampening: 'a'; it must be a number"),
+    ({"weight_decay": "a"}, "Invalid weight_decay: 'a'; it must be a number or a one-element tensor"),
     (
         {"lr": torch.tensor(1j)},
-        "Invalid lr: a tensor of torch.complex64 on cpu; it is a number or a one-element",
+        "Invalid lr: a tensor of torch.complex64 on cpu; it must be a number or a one-element",
     ),
-    ({"state_dtype": "float32"}, "Invalid state_dtype: 'float32'; it is a floating-point dtype"),
+    ({"state_dtype": "float32"}, "Invalid state_dtype: 'float32'; it must be a floating-point dtype"),
     (
         {"state_dtype": torch.float8_e4m3fn},
-        "Invalid state_dtype: torch.float8_e4m3fn; it is a floating-point",
+        "Invalid state_dtype: torch.float8_e4m3fn; it must be a floating-point",
     ),
     ({"foreach": True, "fused": True}, "`fused` and `foreach` cannot be `True` together."),
     ({"kahan": True, "fused": True, "foreach": None}, "kahan=True has no fused kernel; leave fused out"),
@@ -452,7 +458,7 @@ def test_dampening_set_later_is_refused_where_it_has_no_meaning() -> None:
     optimizer.step()
     optimizer.param_groups[0]["dampening"] = 0.5
     with pytest.raises(
-        ValueError, match=r"^dampening=0.5 has no meaning under convention='keras'; leave it 0$"
+        ValueError, match=r"^dampening=0.5 has no meaning with convention='keras'; leave it 0$"
     ):
         optimizer.step()
 
@@ -477,7 +483,9 @@ def test_a_convention_that_is_mistyped_later_is_told() -> None:
     optimizer = surefoot.SGD([p], lr=0.1, momentum=0.9)
     optimizer.step()
     optimizer.param_groups[0]["convention"] = "Keras"
-    with pytest.raises(ValueError, match=r"^Invalid convention: 'Keras'; it is one of torch, keras, ema$"):
+    with pytest.raises(
+        ValueError, match=r"^Invalid convention: 'Keras'; it must be one of torch, keras, ema$"
+    ):
         optimizer.step()
 
 

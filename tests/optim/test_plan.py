@@ -199,7 +199,7 @@ def test_a_buffer_whose_memory_became_smaller_is_refused(flatten: bool) -> None:
         w.grad, v.grad = torch.ones(8), torch.ones(8)
         optimizer.step()
     optimizer.state[w]["momentum_buffer"].data = memory[:2]
-    with pytest.raises(RuntimeError, match=r"buffer has shape \(2,\), which does not fit .* \(8,\)"):
+    with pytest.raises(RuntimeError, match=r"buffer has shape \(2,\), but its parameter has shape \(8,\)"):
         optimizer.step()
     assert memory[2:].tolist() == [7.0] * 6
 
@@ -217,7 +217,7 @@ def test_a_parameter_of_another_size_than_its_buffer_is_refused(kernel: dict[str
             optimizer.step()
     with pytest.raises(
         RuntimeError,
-        match=rf"buffer has shape \(64,\), which does not fit its parameter of shape \({numel},\)",
+        match=rf"buffer has shape \(64,\), but its parameter has shape \({numel},\)",
     ):
         optimizer.step()
     optimizer.state[w]["momentum_buffer"] = torch.zeros(numel)
@@ -425,7 +425,7 @@ def test_a_buffer_that_was_only_multiplied_is_unwritten() -> None:
     optimizer = surefoot.SGD([a], lr=0.5, momentum=0.5, dampening=0.5, foreach=False)
     a.grad = torch.ones(4)
     a.grad.data = torch.ones(3)
-    with pytest.raises(RuntimeError, match="which does not fit its parameter"):
+    with pytest.raises(RuntimeError, match="but its parameter has shape"):
         optimizer.step()
     a.grad = torch.ones(4)
     optimizer.step()
@@ -516,7 +516,7 @@ def test_a_complex_gradient_of_a_real_buffer_is_refused() -> None:
     p.grad = torch.ones_like(p)
     optimizer.step()
     p.grad.data = torch.ones(4, 2)
-    with pytest.raises(RuntimeError, match=r"gradient has shape \(4, 2\), which does not fit"):
+    with pytest.raises(RuntimeError, match=r"gradient has shape \(4, 2\), but its parameter has shape"):
         optimizer.step()
 
 
@@ -562,7 +562,9 @@ def test_a_gradient_that_does_not_fit_changes_nothing() -> None:
     before = p.tolist(), optimizer.state[p]["momentum_buffer"].tolist()
     p.grad.data = torch.ones(3)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"gradient has shape \(3,\), which does not fit .* \(4,\)"):
+        with pytest.raises(
+            RuntimeError, match=r"gradient has shape \(3,\), but its parameter has shape \(4,\)"
+        ):
             optimizer.step()
     assert (p.tolist(), optimizer.state[p]["momentum_buffer"].tolist()) == before
 

@@ -25,11 +25,17 @@ def stepped(**options: Any) -> tuple[Parameter, surefoot.SGD]:
 
 
 SPOILT: dict[str, tuple[Callable[[Tensor], Any], str]] = {
-    "int64": (lambda b: b.long(), "momentum buffer is of torch.int64, which does not fit .* torch.float32"),
-    "complex": (lambda b: b + 0j, "momentum buffer is of torch.complex64, which does not fit"),
+    "int64": (
+        lambda b: b.long(),
+        "momentum buffer has dtype torch.int64, which does not fit .* torch.float32",
+    ),
+    "complex": (lambda b: b + 0j, "momentum buffer has dtype torch.complex64, which does not fit"),
     "float8": (lambda b: b.to(torch.float8_e4m3fn), ": torch has no arithmetic for torch.float8_e4m3fn$"),
-    "one number": (lambda b: b[0].clone(), r"momentum buffer has shape \(\), which does not fit .* \(3,\)"),
-    "meta": (lambda b: b.to("meta"), "the momentum buffer is on meta, its parameter on cpu"),
+    "one number": (
+        lambda b: b[0].clone(),
+        r"momentum buffer has shape \(\), but its parameter has shape \(3,\)",
+    ),
+    "meta": (lambda b: b.to("meta"), "the momentum buffer is on meta, but its parameter is on cpu"),
     "a list": (lambda b: b.tolist(), "the momentum buffer .* is a list, not a tensor"),
 }
 
@@ -109,7 +115,7 @@ def test_a_gradient_that_cannot_be_added_changes_nothing() -> None:
     before = p.tolist()
     p.grad.data = torch.ones(3, dtype=torch.complex64)  # type: ignore[union-attr]
     for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"gradient is of torch.complex64, which does not fit"):
+        with pytest.raises(RuntimeError, match=r"gradient has dtype torch.complex64, which does not fit"):
             optimizer.step()
     assert p.tolist() == before
     assert optimizer.state[p]["momentum_buffer"].tolist() == [1.0] * 3

@@ -177,14 +177,14 @@ def test_bad_folders(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert told() == "There is no run to plot; give at least one run's folder."
-    assert told(tmp_path / "no") == "There is no run's folder 'DIR/no'."
-    assert told(empty) == "'DIR/empty' is no run's folder: cannot read its metrics.jsonl."
+    assert told(tmp_path / "no") == "There is no run folder 'DIR/no'."
+    assert told(empty) == "'DIR/empty' is not a run folder: cannot read its metrics.jsonl."
     (empty / "metrics.jsonl").write_text("")
     assert told(empty) == "The run 'empty' has not written a step or an epoch yet."
     (empty / "metrics.jsonl").write_text('{"kind": "epoch"}\n')
     assert told(empty) == "The run 'empty' has not written a step or an epoch yet."
     (empty / "metrics.jsonl").write_text("what?\n{}\n")
-    assert told(empty) == "Line 1 of 'DIR/empty/metrics.jsonl' is no JSON record."
+    assert told(empty) == "Line 1 of 'DIR/empty/metrics.jsonl' is not a JSON record."
     bad = write_run(tmp_path / "bad", "lr = ")
     assert told(bad).startswith("Cannot read 'DIR/bad/config.toml': ")
 

@@ -50,14 +50,14 @@ def test_the_picture_has_a_line_per_rule_with_those_numbers() -> None:
 @pytest.mark.parametrize(
     ("draw", "sentence"),
     [
-        (lambda: impulses({}), "There is no rule to draw; give at least one."),
+        (lambda: impulses({}), "There is no rule to plot; give at least one."),
         (lambda: response("torch", steps=0, lr=1), "steps is 0, but an impulse response needs at least 1."),
         (
             lambda: response(rule(lambda w, g, *, rate: w - rate * g), rate=1),
-            "The rule '<lambda>' takes rate, weight_decay, decay, lr_max, maximize, but no lr, in units of "
-            "which a response is given.",
+            "The rule '<lambda>' takes rate, weight_decay, decay, lr_max, maximize, but no lr, and a "
+            "response is given in units of lr.",
         ),
-        (lambda: response("torch", lr=0), "lr is 0, so nothing would move; give one above 0."),
+        (lambda: response("torch", lr=0), "lr is 0, so nothing would move; give an lr above 0."),
     ],
 )
 def test_bad_input(draw: object, sentence: str) -> None:

@@ -87,7 +87,7 @@ def test_a_start_beyond_all_pictures_is_told() -> None:
     script = Script.of({"x": -(10**101), "y": 1}, gradients=[{"x": 1, "y": 0}], lr=1)
     with pytest.raises(InputError) as caught:
         paths({"torch": replay(script, "torch")})
-    assert str(caught.value) == "The path of 'torch' starts beyond 10^100, where no picture reaches."
+    assert str(caught.value) == "The path of 'torch' starts beyond 10^100, too far to plot."
 
 
 def test_a_vector_of_two_and_no_function() -> None:
@@ -130,5 +130,5 @@ def test_only_two_numbers_make_a_path(start: dict[str, Any], sentence: str) -> N
     with pytest.raises(InputError) as caught:
         paths({"torch": replay(script, "torch")})
     assert str(caught.value) == sentence
-    with pytest.raises(InputError, match="There is no trace to draw"):
+    with pytest.raises(InputError, match="There is no trace to plot"):
         paths({})

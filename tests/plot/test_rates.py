@@ -34,7 +34,7 @@ def test_a_map_that_is_stable_throughout_says_nothing_of_instability() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(InputError, match="largest_lr is 0, but a map"):
+    with pytest.raises(InputError, match="largest_lr is 0; it must be above 0"):
         rates(descent, largest_lr=0)
 
 

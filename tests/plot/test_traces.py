@@ -58,7 +58,7 @@ def test_one_of_two_slots() -> None:
 
 
 BAD: list[tuple[Any, str]] = [
-    (lambda: traces({}), "There is no trace to draw; give at least one."),
+    (lambda: traces({}), "There is no trace to plot; give at least one."),
     (lambda: traces({"a": trace()}, "x"), "Unknown parameter 'x'; known: v, w."),
     (lambda: traces({"a": trace()}, element=2), "element is 2, but 'w' has the elements 0 to 1."),
     (
@@ -67,7 +67,7 @@ BAD: list[tuple[Any, str]] = [
     ),
     (
         lambda: traces({"a": replay(Script.of({"w": 1}, gradients=[], lr=1), "torch")}),
-        "The trace 'torch' has no steps to draw.",
+        "The trace 'torch' has no steps to plot.",
     ),
 ]
 

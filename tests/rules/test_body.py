@@ -92,12 +92,15 @@ def valueless(w, g, *, gamma):
         (listed, "'listed' returned a list of 2 values; it must return w, b, all new."),
         (nothing, "'nothing' returned nothing; it must return w, b, all new."),
         (lone, "'lone' returned a tuple of 2 values; it must return the new w alone."),
-        (half_power, "makes a float of fractions, as v ** 0.5 and math.sqrt(v) do; take roots with sqrt of "),
-        (half_yielded, "makes a float of fractions"),
+        (
+            half_power,
+            "turns fractions into a float, as v ** 0.5 and math.sqrt(v) do; take roots with sqrt of ",
+        ),
+        (half_yielded, "turns fractions into a float"),
         (of_torch, "(return w - torch.sqrt(g), v); take roots with sqrt of surefoot.rules.numbers, and"),
         (method, "'int' object has no attribute 'mul' in line "),
-        (unready, "; where b is None before the first gradient, ask whether it is, or let it start at 0."),
-        (misspelt, "(return w, momentun * b  # noqa: F821); define that name, or mend its spelling."),
+        (unready, "; b is None before the first gradient: test for None, or let it start at 0."),
+        (misspelt, "(return w, momentun * b  # noqa: F821); define that name, or correct its spelling."),
         (valueless, "has no value for gamma; give one, as gamma=0.5, or write a default into the rule."),
     ],
 )
@@ -121,7 +124,7 @@ def test_what_compares_numbers_has_no_one_formula():
     def upwards(w, g, *, lr=1):
         return w - lr * g if g > 0 else w
 
-    with pytest.raises(InputError, match=r"what compares w, g or a slot has no one formula\.$"):
+    with pytest.raises(InputError, match=r"a rule that compares w, g or a slot has no single formula\.$"):
         upwards.text()
 
 
@@ -130,9 +133,7 @@ def test_a_rule_that_divides_by_a_gradient_of_0_is_told_in_a_conversion():
     def divides(w, g, *, lr=1):
         return w - lr * g / abs(g)
 
-    with pytest.raises(
-        InputError, match="'divides' or 'torch' divides by 0 where a gradient is 0; add a small"
-    ):
+    with pytest.raises(InputError, match="'divides' or 'torch' divides by 0 if a gradient is 0; add a small"):
         convert(divides, "torch")
 
 
@@ -145,19 +146,19 @@ def test_a_callable_that_is_no_function_has_no_constants_to_read():
     [
         (
             lambda: rule("sgd"),
-            "surefoot.rule makes a rule of a function, and 'sgd' is none; surefoot.rules.get",
+            "surefoot.rule makes a rule from a function, not from 'sgd'; surefoot.rules.get",
         ),
-        (lambda: rule(get("torch")), "'torch' is a rule already"),
+        (lambda: rule(get("torch")), "'torch' is already a rule"),
         (
             lambda: rule(slot={"b": "momentum_buffer"})(unready),
             "Unknown keyword 'slot' of the rule 'unready'; ",
         ),
-        (lambda: rule(lambda g, w: w, name="x"), "The rule 'x' takes (g, w); w comes first, and then its"),
-        (lambda: rule(lambda w, g, lr=1: w, name="x"), "The rule 'x' takes lr before the *, where its slots"),
+        (lambda: rule(lambda g, w: w, name="x"), "The rule 'x' takes (g, w); w must come first, then its"),
+        (lambda: rule(lambda w, g, lr=1: w, name="x"), "The rule 'x' takes lr before the *, where slots"),
         (lambda: rule(lambda w, g, *, k="a": w, name="x"), "The rule 'x' has the default 'a' for k; a hyper"),
         (
             lambda: rule(lambda w, g, b=[]: w, name="x"),
-            "The rule 'x' starts its slot 'b' at []; a slot starts",
+            "The rule 'x' starts its slot 'b' at []; a slot must start",
         ),
     ],
 )
@@ -169,7 +170,5 @@ def test_what_makes_no_rule_is_told_when_it_is_defined(make, said):
 
 def test_a_function_that_lacks_the_decorator(tmp_path):
     (tmp_path / "bare.py").write_text("def mine(w, g, *, lr=1):\n    return w - lr * g\n")
-    with pytest.raises(
-        InputError, match=r"bare\.py is a function and no rule yet; write @surefoot\.rule above"
-    ):
+    with pytest.raises(InputError, match=r"bare\.py is a function, not a rule; write @surefoot\.rule above"):
         get(f"{tmp_path}/bare.py:mine")

@@ -174,21 +174,21 @@ def test_who_carries_over_what_is_said_gets_the_same_steps(momentum):
 
 def test_what_is_0_now_is_not_taken_to_stay_0():
     c = convert("optax", "keras", lr=0, momentum=0.9)  # the start of a warm-up
-    assert "while lr stays as it is" in c.holds
-    assert "A changed lr parts them" in c.schedule
-    assert "while momentum stays" in convert("ema", "torch", lr=0.1).holds
-    assert "while momentum stays" in convert("torch", "mlx", lr=0.1, dampening=0.5).holds
+    assert "while lr does not change" in c.holds
+    assert "If lr changes, they diverge" in c.schedule
+    assert "while momentum does not change" in convert("ema", "torch", lr=0.1).holds
+    assert "while momentum does not change" in convert("torch", "mlx", lr=0.1, dampening=0.5).holds
     c = convert("ema", "optax", lr=0, momentum=0.9)
-    assert c.schedule.startswith("A changed lr: give optax 0.1 times that of ema, and they go on agreeing.")
-    assert c.schedule.endswith("A changed momentum parts them: these values are for 0.9.")
+    assert c.schedule.startswith("If lr changes, give optax 0.1 times that of ema; then they still agree.")
+    assert c.schedule.endswith("If momentum changes, they diverge: these values are for 0.9.")
     assert convert("torch", "mlx", lr=0).schedule == (
-        "A changed lr: give both the same, and they go on agreeing."
+        "If lr changes, give both the same lr; then they still agree."
     )
     c = convert("optax", "keras", lr=0.1)  # a new lr parts them once there is momentum
-    assert c.holds == "They make the same steps, from the first on."
-    assert c.schedule.endswith("and they go on agreeing while momentum is 0.")
+    assert c.holds == "They take the same steps, from the first on."
+    assert c.schedule.endswith("then they still agree while momentum is 0.")
     c = convert("keras", "heavy_ball", lr=0.1)
-    assert c.holds.endswith("With momentum they part if anything else changes w between steps.")
+    assert c.holds.endswith("With momentum they diverge if anything else changes w between steps.")
 
 
 def test_what_a_library_itself_does_not_do_is_said():
@@ -197,7 +197,7 @@ def test_what_a_library_itself_does_not_do_is_said():
     assert said in convert("mlx", "chainer_nag", **mlx).holds
     assert said in convert("chainer_nag", "mlx", lr=0.1, momentum=0.25).holds
     below = convert("mlx", "torch", lr=0.1, momentum=0.9, dampening=-0.5)
-    assert "mlx.optimizers.SGD itself takes a dampening below 0 for 0." in below.holds
+    assert "mlx.optimizers.SGD itself treats a dampening below 0 as 0." in below.holds
     idle = convert("torch", "optax", lr=0.1, nesterov=True)
     assert "torch.optim.SGD itself refuses nesterov without momentum." in idle.holds
     assert "itself" not in convert("torch", "mlx", lr=0.1, momentum=0.9, nesterov=True).holds
@@ -210,9 +210,9 @@ WITHOUT = [
     ("chainer_nag", "optax", {"momentum": 0.9}, "No lr, momentum or option of optax weighs"),
     ("adam", "torch", {}, "torch steps by a sum of past gradients"),
     ("torch", "lion", {}, "torch steps by a sum"),
-    ("lion", "signsgd", {"beta1": 0.9, "beta2": 0.99}, "is that of no mean which signsgd keeps"),
-    ("lion", "signsgd", {"beta1": 0.95, "beta2": 0.9}, "is that of no mean which signsgd keeps"),
-    ("lion", "signsgd", {"beta1": 0.9000001, "beta2": 0.9}, "is that of no mean which signsgd keeps"),
+    ("lion", "signsgd", {"beta1": 0.9, "beta2": 0.99}, "is not the sign of any mean that signsgd keeps"),
+    ("lion", "signsgd", {"beta1": 0.95, "beta2": 0.9}, "is not the sign of any mean that signsgd keeps"),
+    ("lion", "signsgd", {"beta1": 0.9000001, "beta2": 0.9}, "is not the sign of any mean that signsgd keeps"),
     ("lion", "adam", {}, "scale their steps in different ways"),
     ("radam", "ema_corrected", {"beta1": 0.9, "beta2": 0.7}, "radam does not"),
     ("radam", "ema_corrected", {"beta1": 0.9, "beta2": Fraction("0.66666666666666666667")}, "radam does not"),
@@ -261,8 +261,8 @@ def test_the_call_is_one_line_however_long():
 
 
 def test_conditions_are_told():
-    assert "while lr stays as it is" in convert("torch", "keras", momentum=0.9).holds
-    assert "while momentum stays as it is" in convert("torch", "ema", momentum=0.9).holds
+    assert "while lr does not change" in convert("torch", "keras", momentum=0.9).holds
+    assert "while momentum does not change" in convert("torch", "ema", momentum=0.9).holds
     assert "changes w between steps" in convert("keras", "heavy_ball", momentum=0.9).holds
     assert (
         "point where it takes the gradient"
@@ -299,7 +299,7 @@ def test_a_rule_without_slots_is_converted():
     there = convert(square, "torch", lr=0.5)
     assert there.hyper is not None
     assert there.hyper.lr == Fraction(1, 4)
-    assert there.schedule == "A changed lr parts them: these values are for this one."
+    assert there.schedule == "If lr changes, they diverge: these values are for this lr."
     assert there.state == ""
 
 
@@ -309,7 +309,7 @@ def test_a_rule_without_lr_is_refused():
         return w - rate * g
 
     for pair in (own, "torch"), ("torch", own):
-        with pytest.raises(InputError, match=r"takes rate, .*; only one that takes lr can be converted"):
+        with pytest.raises(InputError, match=r"takes rate, .*; only a rule that takes lr can be converted"):
             convert(*pair)
 
 
@@ -343,7 +343,7 @@ def test_a_rule_of_the_users_own_is_none_of_ours_of_its_name():
 
 def test_what_must_stay_is_told_in_good_english() -> None:
     assert (
-        "while lr and momentum stay as they are"
+        "while lr and momentum do not change"
         in convert("torch", "sutskever", momentum=0.9, nesterov=True).holds
     )
 
@@ -370,7 +370,7 @@ def test_what_the_target_refuses_is_not_advised():
     said = convert("mlx", "torch", lr=0.1, momentum=0.9, dampening=0.5, nesterov=True).holds
     assert "torch.optim.SGD itself refuses nesterov with dampening" in said
     assert said.endswith(
-        "agrees on every gradient but the first, which counts otherwise in mlx, and not by one factor."
+        "agrees on every gradient but the first, which counts differently in mlx, and not by a single factor."
     )
 
 

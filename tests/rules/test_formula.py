@@ -74,15 +74,15 @@ def test_values_given_are_put_in():
 
 def test_betas_are_put_in_as_beta1_and_beta2():
     assert get("adam").text(betas=(0.5, 0.75)) == get("adam").text(beta1=0.5, beta2=0.75)
-    with pytest.raises(InputError, match=r"betas are \(0.5, 0.75\), and beta1 is 0.25 beside them"):
+    with pytest.raises(InputError, match=r"betas are \(0.5, 0.75\), and beta1 is also given as 0.25"):
         get("adam").text(betas=(0.5, 0.75), beta1=0.25)
-    with pytest.raises(InputError, match="betas are two numbers"):
+    with pytest.raises(InputError, match="betas must be two numbers"):
         get("adam").latex(betas=0.9)
 
 
 @pytest.mark.parametrize("value", [float("inf"), sympy.Symbol("x")])
 def test_only_finite_numbers_are_put_in(value):
-    with pytest.raises(InputError, match=rf"lr is {value}; a formula has finite numbers put in"):
+    with pytest.raises(InputError, match=rf"lr is {value}; a formula requires finite numbers"):
         get("torch").text(lr=value)
 
 

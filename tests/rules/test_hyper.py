@@ -31,7 +31,7 @@ WRONG = [
     ("torch", {"lr": 1j}, "lr is 1j; it must be a number with γ ≥ 0."),
     ("torch", {"lr": [0.1]}, "lr is [0.1]; it must be a number with γ ≥ 0."),
     ("keras", {"dampening": 0.5}, "Unknown hyperparameter 'dampening'"),
-    ("torch", {"decay": "corrected", "weight_decay": 1}, "decay='corrected' needs lr_max"),
+    ("torch", {"decay": "corrected", "weight_decay": 1}, "decay='corrected' requires lr_max"),
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_betas_as_torch_writes_them():
 
 
 def test_betas_beside_one_of_them_are_refused():
-    said = r"betas are \(0.9, 0.99\), and beta1 is 0.5 beside them; give either betas, or beta1 and beta2"
+    said = r"betas are \(0.9, 0.99\), and beta1 is also given as 0.5; give either betas, or beta1 and beta2"
     with pytest.raises(InputError, match=said):
         get("adam").hyper(betas=(0.9, 0.99), beta1=0.5)
     h = get("adam").hyper(beta1=0.5).replace(betas=(0.75, 0.5))

@@ -41,7 +41,7 @@ def test_nan_is_no_number_to_lose(kind):
 def test_fractions_are_exact_or_refused():
     assert sign(Fraction(-1, 3)) == -1
     assert maximum(Fraction(1, 3), 0) == Fraction(1, 3)
-    with pytest.raises(InputError, match="The square root of 2 has no exact reading"):
+    with pytest.raises(InputError, match="The square root of 2 is not exact"):
         sqrt(Fraction(2))
 
 

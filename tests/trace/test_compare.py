@@ -244,12 +244,12 @@ def test_traces_of_other_things_are_told():
     expected, _ = played({"w": 1}, 3)
     _, fewer = played({"w": 1}, 2)
     with pytest.raises(
-        InputError, match=r"The traces have 3 and 2 steps; give both as many, or partial=True"
+        InputError, match=r"The traces have 3 and 2 steps; give both the same number, or partial=True"
     ):
         compare(expected, fewer)
     assert compare(expected, fewer, partial=True) is None
     for start, said in (
-        ({"v": 1}, r"expected has w \(\), and got has v \(\)"),
+        ({"v": 1}, r"expected has w \(\), got has v \(\)"),
         ({"w": [1, 2]}, r"got has w \(2,\)"),
     ):
         with pytest.raises(InputError, match=said):
@@ -267,5 +267,5 @@ def test_a_bound_that_is_no_number_bounds_nothing():
 @pytest.mark.parametrize("wrong", ["expected", "got", "bounds"])
 def test_what_is_no_trace_is_told(wrong):
     trace = replay(Script.of({"w": 1}, gradients=[{"w": 1}]), "torch")
-    with pytest.raises(InputError, match=f"compare takes a Trace as {wrong}, from .*, and 'torch' is none"):
+    with pytest.raises(InputError, match=f"compare requires a Trace as {wrong}, from .*, not 'torch'"):
         compare(**{"expected": trace, "got": trace, "bounds": None, wrong: "torch"})

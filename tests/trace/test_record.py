@@ -181,7 +181,8 @@ def test_an_unknown_dtype_is_refused():
     with pytest.raises(InputError) as error:
         record(Script.of({"w": 1}, gradients=[]), torch.optim.SGD, dtype="int32")
     assert (
-        str(error.value) == "'int32' is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
+        str(error.value)
+        == "'int32' is not a floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
     )
 
 
@@ -272,7 +273,7 @@ def test_a_dtype_may_be_torchs_own():
 @pytest.mark.parametrize(
     ("script", "make", "said"),
     [
-        (Script.of({"w": 1}, gradients=[], lr=1), "torch.optim:SGD", "and this is of type str."),
+        (Script.of({"w": 1}, gradients=[], lr=1), "torch.optim:SGD", "not a str."),
         (Script.of({}, gradients=[], lr=1), torch.optim.SGD, "The script has no parameters to step; give it"),
     ],
 )

@@ -194,7 +194,7 @@ def test_a_schedule_that_leaves_the_domain_says_its_step():
 
 
 def test_no_exact_reading():
-    with pytest.raises(InputError, match=r"^At step 1: The square root of .* has no exact reading; "):
+    with pytest.raises(InputError, match=r"^At step 1: The square root of .* is not exact; "):
         replay(Script.of({"w": 1}, gradients=[{"w": 1}]), "adam")
 
 

@@ -145,14 +145,14 @@ def test_equal_scripts_are_equal():
         ),
         (
             lambda: Script.of(START),
-            "A script needs either gradients or a function to differentiate, and not both.",
+            "A script requires either gradients or a function to differentiate, not both.",
         ),
         (
             lambda: Script.of(START, gradients=[{}], steps=2),
             "There are gradients for 1 steps, but steps is 2.",
         ),
-        (lambda: Script.of(START, gradients=[], steps=-1), "steps is -1, but must be 0 or more."),
-        (lambda: Script.of(START, gradients=[], steps="1"), "steps is '1', but must be a whole number."),
+        (lambda: Script.of(START, gradients=[], steps=-1), "steps is -1; it must be 0 or more."),
+        (lambda: Script.of(START, gradients=[], steps="1"), "steps is '1'; it must be a whole number."),
         (
             lambda: Script.of(START, gradients=[], lr=[]),
             "The schedule of lr is empty; give at least one value.",

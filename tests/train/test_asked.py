@@ -9,34 +9,37 @@ from torch import nn
 import surefoot
 from surefoot.errors import InputError
 
-GIVE = "is the optimizer's; give optimizer=lambda p: surefoot.SGD"
+GIVE = "is an option of the optimizer; give optimizer=lambda p: surefoot.SGD"
 ROWS = (torch.zeros(4, 2), torch.arange(4) % 2)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"lr": 0.1}, "The option lr is the optimizer's; give optimizer=lambda p: surefoot.SGD(p, lr=0.1)."),
+        (
+            {"lr": 0.1},
+            "lr is an option of the optimizer; give optimizer=lambda p: surefoot.SGD(p, lr=0.1).",
+        ),
         (
             {"epochs": 2, "learning_rate": 0.1, "momentum": 0.9},
-            "The option learning_rate is the optimizer's; give"
+            "learning_rate is an option of the optimizer; give"
             " optimizer=lambda p: surefoot.SGD(p, lr=0.1, momentum=0.9).",
         ),
         (
             {"nesterov": True},
-            f"The option nesterov {GIVE}(p, nesterov=True, momentum=0.9).",
+            f"nesterov {GIVE}(p, nesterov=True, momentum=0.9).",
         ),
         (
             {"lr": torch.tensor(0.2), "learning_rate": 0.1},
-            "The option lr is the optimizer's; give optimizer=lambda p: surefoot.SGD(p, lr=0.1).",
+            "lr is an option of the optimizer; give optimizer=lambda p: surefoot.SGD(p, lr=0.1).",
         ),
         (
             {"lr": torch.tensor(0.2)},
-            "The option lr is the optimizer's; give optimizer=lambda p: surefoot.SGD(p, lr=…).",
+            "lr is an option of the optimizer; give optimizer=lambda p: surefoot.SGD(p, lr=…).",
         ),
         (
             {"optimizer": torch.optim.Adam, "lr": 0.1},
-            "The option lr is the optimizer's; give it to that one.",
+            "lr is an option of the optimizer; give it to the optimizer.",
         ),
         (
             {"batchsize": 8},

@@ -50,7 +50,7 @@ def test_a_model_that_ends_python_and_where_what_was_done_is(done: bool, tmp_pat
     folder.close()
     with pytest.raises(InputError) as caught, blaming({"model": "own.py:Ends"}, {"model": model}, folder):
         model(torch.ones(1))
-    saved = f"; what was done is saved in {folder.path}" if done else ""
+    saved = f"; the results so far are saved in {folder.path}" if done else ""
     text = str(caught.value)
     assert text.startswith("The model 'own.py:Ends' raises SystemExit: 0 (test_blame.py, line ")
     assert text.endswith(f"){saved}.")

@@ -55,7 +55,7 @@ def sentence(**options: Any) -> str:
         ),
         (
             {"validate_every": "50"},
-            "validate-every takes a number of steps or epochs, as '50 steps' or '2 epochs', not '50'.",
+            "validate-every must be a number of steps or epochs, such as '50 steps' or '2 epochs', not '50'.",
         ),
     ],
 )

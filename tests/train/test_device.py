@@ -15,7 +15,7 @@ def test_a_device_by_name() -> None:
     for name in ("cuda:99", "quantum", "vulkan"):
         with pytest.raises(InputError) as caught:
             device.pick(name)
-        assert str(caught.value) == f"There is no device '{name}' here; auto would take {device.pick()}."
+        assert str(caught.value) == f"There is no device '{name}' here; auto would use {device.pick()}."
 
 
 def test_modules_are_moved_and_nothing_else() -> None:

@@ -50,9 +50,9 @@ def test_a_folder_that_is_moved_or_removed(tmp_path: Path, every: str, step: int
     with pytest.raises(InputError) as caught:
         trained(model, out, every)
     assert str(caught.value) == (
-        f"The run's folder '{out}' was moved or removed during the run, which ended at step {step}; the last"
-        f" weights, and nothing else, are saved in '{out / 'model.safetensors'}'; where it was moved to, it"
-        " can be resumed from its last checkpoint."
+        f"The run's folder '{out}' was moved or removed during the run, which ended at step {step}; only the"
+        f" last weights are saved, in '{out / 'model.safetensors'}'; if it was moved, it can be"
+        " resumed there from its last checkpoint."
     )
     assert [path.name for path in out.iterdir()] == ["model.safetensors"]
     again = Doing(lambda: None)
@@ -70,11 +70,11 @@ def test_a_folder_that_is_moved_or_removed(tmp_path: Path, every: str, step: int
 @pytest.mark.parametrize(
     ("every", "kept"),
     [
-        ("never", "best.safetensors is kept, but no checkpoint to go on from"),
+        ("never", "best.safetensors is kept, but no checkpoint to resume from"),
         (
             "2 steps",
-            "best.safetensors and the checkpoint of step 10 are kept, from which fit with resume=True goes on"
-            " once that is mended",
+            "best.safetensors and the checkpoint of step 10 are kept; once the problem is fixed, continue"
+            " with fit(…, resume=True)",
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_what_a_model_raises_goes_up_and_its_weights_are_saved_all_the_same(tmp_
     model = Doing(lambda: out.rename(tmp_path / "moved"), fails=True)
     with (
         pytest.warns(
-            UserWarning, match=r"was moved or removed during the run, which ended at step 7; the last"
+            UserWarning, match=r"was moved or removed during the run, which ended at step 7; only the last"
         ),
         pytest.raises(RuntimeError, match="no more"),
     ):
@@ -108,6 +108,6 @@ def test_where_the_weights_cannot_be_saved_either(tmp_path: Path, monkeypatch: p
         out.rename(tmp_path / "moved")
         out.write_text("a file")
 
-    with pytest.raises(InputError, match=r"which ended at step 10; where it was moved to") as caught:
+    with pytest.raises(InputError, match=r"which ended at step 10; if it was moved") as caught:
         trained(Doing(do), out, "never")
     assert isinstance(caught.value.__cause__, InputError)

@@ -89,14 +89,14 @@ def test_an_optimizer_may_be_given_ready_made() -> None:
 
 def test_an_optimizer_whose_steps_autograd_goes_through_is_refused() -> None:
     for kind in (SGD, torch.optim.SGD):
-        with pytest.raises(InputError, match="The optimizer has differentiable=True, by which"):
+        with pytest.raises(InputError, match="The optimizer has differentiable=True, which is for"):
             fit(
                 model(), (X, Y), optimizer=lambda p, k=kind: k(p, lr=0.1, differentiable=True), progress=False
             )
 
 
 def test_to_go_on_it_needs_a_folder() -> None:
-    with pytest.raises(InputError, match="resume=True needs out, the folder of the run to go on with"):
+    with pytest.raises(InputError, match="resume=True requires out, the folder of the run to continue"):
         fit(model(), (X, Y), resume=True, progress=False)
 
 
@@ -257,33 +257,33 @@ def test_bfloat16(tmp_path: Path) -> None:
         ({"precision": "half"}, "Unknown precision 'half'; known: bfloat16, float32."),
         (
             {"optimizer": "adam"},
-            "The optimizer is one over the model's parameters, or a function that makes it from them,"
+            "The optimizer must be one over the model's parameters, or a function that makes one from them,"
             " not 'adam'.",
         ),
         (
             {"optimizer": lambda params: None},
-            "The function for the optimizer gives None; it is to return an optimizer.",
+            "The optimizer function returns None; it must return an optimizer.",
         ),
         (
             {"optimizer": sgd(nn.Linear(2, 2).parameters())},
-            "The optimizer has none of the model's parameters, so the model would stay as it is;",
+            "The optimizer has none of the model's parameters, so the model would not change;",
         ),
         (
             {"schedule": lambda optimizer: ReduceLROnPlateau(optimizer)},
-            "ReduceLROnPlateau.step asks for metrics; fit steps a schedule after every batch, and gives it",
+            "ReduceLROnPlateau.step requires metrics; fit calls step() after every batch without arguments",
         ),
         (
             {"schedule": StepLR(sgd(nn.Linear(2, 2).parameters()), 3)},
-            "The schedule is constant, cosine, step, one-cycle, warm-up, or a function that makes one from"
-            " the optimizer, not a StepLR already made.",
+            "The schedule must be constant, cosine, step, one-cycle, warm-up, or a function that makes one"
+            " from the optimizer, not a StepLR already made.",
         ),
         ({"loss": "mse"}, "Unknown loss 'mse'; known: cross-entropy, squared-error."),
         (
             {"schedule": "linear"},
             "Unknown schedule 'linear'; known: constant, cosine, one-cycle, step, warm-up.",
         ),
-        ({"device": "quantum"}, "There is no device 'quantum' here; auto would take "),
-        ({"valid": (X, Y[:3])}, "There are 60 inputs and 3 targets; each input needs one target."),
+        ({"device": "quantum"}, "There is no device 'quantum' here; auto would use "),
+        ({"valid": (X, Y[:3])}, "There are 60 inputs and 3 targets; each input requires one target."),
     ],
 )
 def test_what_fit_cannot_use(options: dict[str, Any], text: str, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_weights_that_blow_up_keep_good_ones() -> None:
 def test_only_the_validation_loss_diverges() -> None:
     bad = (torch.full((4, 16), float("inf")), Y[:4])
     text = (
-        r"The validation loss became NaN at step 2 \(epoch 1\); in the rows to validate on, the inputs of"
+        r"The validation loss became NaN at step 2 \(epoch 1\); in the validation rows, the inputs of"
         " row 0 hold inf, as do 3 more rows; the model"
     )
     with pytest.raises(RunDiverged, match=text):
@@ -409,7 +409,8 @@ def test_the_optimizer_is_made_of_the_model_on_its_device() -> None:
 
 def test_targets_that_are_too_large_are_blamed() -> None:
     y = 300_000 + 80_000 * X[:, :1]
-    with pytest.raises(RunDiverged, match=r"the targets are as large as \d{3},\d{3}, and steps go by them"):
+    said = r"the targets are as large as \d{3},\d{3}, which makes steps too large"
+    with pytest.raises(RunDiverged, match=said):
         fit(nn.Linear(16, 1), (X, y), optimizer=lambda p: SGD(p, lr=1.0), epochs=50, progress=False)
 
 
@@ -434,7 +435,7 @@ def test_ctrl_c_ends_after_the_step(tmp_path: Path, after: int, step: int, epoch
     with pytest.raises(Interrupted) as caught:
         fit(net, (X, Y), optimizer=sgd, loss=loss, batch_size=15, progress=False, out=tmp_path / "run")
     assert str(caught.value) == (
-        f"Stopped at step {step} of 20; what was done is saved in {tmp_path / 'run'}."
+        f"Stopped at step {step} of 20; the results so far are saved in {tmp_path / 'run'}."
     )
     run = caught.value.run
     assert (len(run.steps), len(run.epochs), run.status) == (step, epochs, "interrupted")
@@ -682,7 +683,7 @@ def test_complex_targets_are_measured() -> None:
     z = X.to(torch.complex64)
     net = nn.Linear(16, 1, dtype=torch.complex64)
     rows = (z, z[:, :1])
-    with pytest.raises(InputError, match=r"^The targets are complex numbers, .* loss=lambda"):
+    with pytest.raises(InputError, match=r"^The targets are complex, .* loss=lambda"):
         fit(net, rows, progress=False)
     run = fit(net, rows, rows, loss=lambda o, t: (o - t).abs().square().mean(), epochs=20, progress=False)
     assert run.metric == "loss"
@@ -703,18 +704,21 @@ class Pair(nn.Module):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"schedule": lambda optimizer: 3}, "The schedule's function gives a int; it must give a scheduler"),
-        ({"scaling": 3}, "The scaling is a function of the inputs, not 3."),
-        ({"scaling": lambda x: x.tolist()}, "The scaling gives a list; it must give a tensor."),
-        ({"scaling": lambda x: x[:5]}, "The scaling makes 5 rows of 60; it must keep every row."),
-        ({"train": (X, X[:, 0]), "loss": "cross-entropy"}, "The cross entropy is of class numbers, or of a"),
+        (
+            {"schedule": lambda optimizer: 3},
+            "The schedule function returns a int; it must return a scheduler",
+        ),
+        ({"scaling": 3}, "The scaling must be a function of the inputs, not 3."),
+        ({"scaling": lambda x: x.tolist()}, "The scaling returns a list; it must return a tensor."),
+        ({"scaling": lambda x: x[:5]}, "The scaling returns 5 rows for 60; it must keep every row."),
+        ({"train": (X, X[:, 0]), "loss": "cross-entropy"}, "The cross entropy expects class numbers, or a"),
         ({"train": (X.to_sparse(), Y)}, "The inputs are sparse; give them as x.to_dense()."),
         ({"train": (X.to("meta"), Y)}, "The inputs are on the device 'meta'."),
-        ({"model": Pair()}, "The model gives a tuple, which the loss does not take (TypeError: "),
+        ({"model": Pair()}, "The model returns a tuple, which the loss does not accept (TypeError: "),
         (
             {"model": nn.Linear(16, 1), "train": (X, X[:, 0]), "loss": nn.MSELoss()},
-            "The model gives (n, 1) where the targets are (n,), which torch's loss would spread over each"
-            " other; give them as y.reshape(-1, 1), or loss='squared-error'.",
+            "The model returns shape (n, 1), but the targets have shape (n,); torch's loss would "
+            "broadcast them; give them as y.reshape(-1, 1), or loss='squared-error'.",
         ),
         (
             {
@@ -722,7 +726,7 @@ class Pair(nn.Module):
                 "train": (X, X[:, 0]),
                 "loss": partial(functional.mse_loss, reduction="mean"),
             },
-            "The model gives (n, 1) where the targets are (n,), which torch's loss would spread over each",
+            "The model returns shape (n, 1), but the targets have shape (n,); torch's loss would broadcast",
         ),
         (
             {"model": nn.Linear(16, 2), "loss": partial(functional.cross_entropy, label_smoothing=0.1)},
@@ -730,20 +734,21 @@ class Pair(nn.Module):
         ),
         (
             {"model": nn.Linear(16, 2), "train": (X, X[:, :1]), "loss": functional.l1_loss},
-            "The model gives (n, 2) where the targets are (n, 1), which torch's loss would spread over each"
-            " other; give as many outputs as targets, or a loss of your own that does so on purpose.",
+            "The model returns shape (n, 2), but the targets have shape (n, 1); torch's loss "
+            "would broadcast them; give as many outputs as targets, or your own loss that "
+            "broadcasts on purpose.",
         ),
         (
             {"validate_every": 5},
-            "validate-every takes a number of steps or epochs, as '50 steps' or",
+            "validate-every must be a number of steps or epochs, such as '50 steps' or",
         ),
         (
             {"checkpoint_every": 5},
-            "checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as",
+            "checkpoint-every must be a number of steps, epochs, seconds, minutes or hours, such as",
         ),
-        ({"out": ""}, "The run's folder must be a path, not ''."),
-        ({"out": b"runs"}, "The run's folder must be a path, not b'runs'."),
-        ({"out": "a\0b"}, r"The run's folder must be a path, not 'a\x00b'."),
+        ({"out": ""}, "The run folder must be a path, not ''."),
+        ({"out": b"runs"}, "The run folder must be a path, not b'runs'."),
+        ({"out": "a\0b"}, r"The run folder must be a path, not 'a\x00b'."),
     ],
     ids=range(17),
 )
@@ -766,7 +771,7 @@ def test_inputs_that_ask_for_a_gradient_are_trained_on_as_any() -> None:
 
 def test_rows_with_a_one_for_their_class_are_told() -> None:
     hot = functional.one_hot(Y, 3)
-    with pytest.raises(InputError, match=r"of rows with a 1 for their class, give y.argmax\(1\)\.$"):
+    with pytest.raises(InputError, match=r"if the targets are one-hot, give y.argmax\(1\)\.$"):
         fit(nn.Linear(16, 3), (X, hot), (X, hot), progress=False)
 
 
@@ -895,10 +900,7 @@ def test_a_part_of_nothing_is_named_where_a_run_ends_by_it() -> None:
 
     options: Any = {"loss": loss, "epochs": 1, "batch_size": 64, "progress": False}
     assert fit(nn.Linear(4, 2), classes(64), **options).status == "finished"
-    said = (
-        "; or, with accumulate=16, it may be that a part of that batch has nothing to take a mean over;"
-        " the model of"
-    )
+    said = "; or, with accumulate=16, a part of that batch may have nothing to average; the model of"
     with pytest.warns(UserWarning, match="accumulate=16 it cannot"), pytest.raises(RunDiverged, match=said):
         fit(nn.Linear(4, 2), classes(64), accumulate=16, **options)
 
@@ -950,9 +952,11 @@ def test_a_subclass_that_computes_the_same_weighs_the_same() -> None:
 
 def test_targets_that_all_weigh_nothing_are_refused() -> None:
     x, y = classes(64)
-    with pytest.raises(InputError, match=r"All targets to train on are of classes .* is 0 \(0\), so"):
+    with pytest.raises(
+        InputError, match=r"All targets to train on belong to classes with weight 0 in the loss \(0\), so"
+    ):
         fit(nn.Linear(4, 2), (x, 0 * y), (x, y), loss=WEIGHTLESS[0], progress=False)
-    with pytest.raises(InputError, match="All targets to validate on are of classes whose weight"):
+    with pytest.raises(InputError, match="All targets to validate on belong to classes with weight"):
         fit(nn.Linear(4, 2), (x, y), (x, 0 * y), loss=WEIGHTLESS[0], progress=False)
 
 

@@ -106,7 +106,7 @@ def test_rows_to_validate_on_that_the_loss_ignores_are_not_called_a_divergence()
     valid: Any = DataLoader(TensorDataset(x, torch.full_like(y, -100)), 8)
     with pytest.raises(InputError) as caught:
         fit(nn.Linear(4, 2), (x, y), valid, epochs=1, progress=False)
-    assert str(caught.value) == "The loss ignores all targets of the rows to validate on."
+    assert str(caught.value) == "The loss ignores all targets of the validation rows."
 
 
 def test_a_step_that_learns_nothing_does_not_show_that_weights_are_good() -> None:
@@ -133,8 +133,8 @@ def test_a_schedule_that_makes_lr_nan_is_blamed_and_spoils_no_weights(
         fit(model, (x, y), (x, y), batch_size=50, epochs=20, out=folder, progress=False,
             schedule=lambda o: LambdaLR(o, lambda t: 1.0 if t < 6 else value))  # fmt: skip
     assert str(caught.value) == (
-        f"The lr became {'NaN' if value != value else 'infinite'} at step 7 (epoch 4); look at the schedule,"
-        f" or at what else changes lr; the model of step 0 is kept{f' in {folder}' if out else ''}."
+        f"The lr became {'NaN' if value != value else 'infinite'} at step 7 (epoch 4); check the schedule, or"
+        f" whatever else changes lr; the model of step 0 is kept{f' in {folder}' if out else ''}."
     )
     assert all(p.isfinite().all() for p in model.parameters())
     assert [record["lr"] for record in caught.value.run.steps] == [0.05] * 6

@@ -194,7 +194,7 @@ def test_a_resumed_fit_chooses_the_same(tmp_path: Path) -> None:
         assert "threads =" not in (tmp_path / out / "config.toml").read_text()
         ended[out] = [*net.parameters()]
     assert all(map(torch.equal, ended["whole"], ended["parted"]))
-    with pytest.raises(InputError, match="was begun with threads none, not 2"):
+    with pytest.raises(InputError, match="was started with threads none, not 2"):
         fit(
             Noting(),
             (X, Y),

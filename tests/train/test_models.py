@@ -75,8 +75,8 @@ def test_a_users_model_is_given_what_it_names(tmp_path: Path) -> None:
     )
     assert models.build(f"{file}:Net", (7,), 2)(torch.zeros(1, 7)).shape == (1, 2)
     assert sentence(f"{file}:Picky") == (
-        f"The model '{file}:Picky' needs width; surefoot can give a model shape, outputs, hidden and"
-        " dropout, and the rest needs defaults."
+        f"The model '{file}:Picky' requires width; surefoot passes shape, outputs, hidden and"
+        " dropout; other parameters need defaults."
     )
     assert sentence(f"{file}:Broken") == f"The model '{file}:Broken' cannot be made: RuntimeError: not today."
     assert sentence(f"{file}:Empty") == f"The model '{file}:Empty' has no parameters to train."
@@ -143,20 +143,20 @@ def test_looking_at_a_model_leaves_no_trace() -> None:
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (nn.Linear(4, 3), "The model 'net.py:Net' gives (2, 3) for 2 rows; the data want (2, 10)."),
-        (Gives(lambda y: (y, y)), "The model 'net.py:Net' gives a tuple; training wants one tensor."),
-        (Gives(lambda y: None), "The model 'net.py:Net' gives a NoneType; training wants one tensor."),
+        (nn.Linear(4, 3), "The model 'net.py:Net' returns shape (2, 3) for 2 rows; expected (2, 10)."),
+        (Gives(lambda y: (y, y)), "The model 'net.py:Net' returns a tuple; it must return one tensor."),
+        (Gives(lambda y: None), "The model 'net.py:Net' returns a NoneType; it must return one tensor."),
         (
             Gives(lambda y: y.T),
-            "The model 'net.py:Net' gives (10, 2) for 2 rows; the data want (2, 10).",
+            "The model 'net.py:Net' returns shape (10, 2) for 2 rows; expected (2, 10).",
         ),
         (
             Gives(lambda y: y.unsqueeze(2)),
-            "The model 'net.py:Net' gives (2, 10, 1) for 2 rows; the data want (2, 10).",
+            "The model 'net.py:Net' returns shape (2, 10, 1) for 2 rows; expected (2, 10).",
         ),
         (
             Gives(torch.Tensor.detach),
-            "What the model 'net.py:Net' gives has no gradient to its parameters; is it detached, or under"
+            "The output of the model 'net.py:Net' has no gradient to its parameters; is it detached, or under"
             " no_grad?",
         ),
         (nn.Linear(5, 10), "The model 'net.py:Net' cannot take rows of shape (4,): RuntimeError: "),

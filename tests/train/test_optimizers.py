@@ -97,10 +97,10 @@ def test_a_users_optimizer(tmp_path: Path) -> None:
     )
     made = optimizers.build(f"{file}:MySGD", params(), {"lr": 0.5, "power": 2})
     assert made.param_groups[0]["lr"] == 1.0
-    assert sentence(f"{file}:MySGD") == "The optimizer MySGD needs lr, power; give it with --lr."
+    assert sentence(f"{file}:MySGD") == "The optimizer MySGD requires lr, power; give it with --lr."
     assert (
         sentence(f"{file}:MySGD", lr=1.0)
-        == "The optimizer MySGD needs power; give it with --opt power=VALUE."
+        == "The optimizer MySGD requires power; give it with --opt power=VALUE."
     )
     assert sentence(f"{file}:Loose", speed=1) == (
         "The optimizer Loose refuses its options: SGD.__init__() got an unexpected keyword argument 'speed'."
@@ -115,16 +115,16 @@ def test_options_are_read_as_literals() -> None:
         "d": torch.float32,
         "m": "torch.nn",
     }
-    with pytest.raises(InputError, match=r"weight_decay has an option of its own: --weight-decay, not --opt"):
+    with pytest.raises(InputError, match=r"weight_decay has its own option: give --weight-decay, not --opt"):
         optimizers.options(["weight_decay=0.1"])
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"amsgrad": "maybe"}, "The option amsgrad of AdamW is True or False, not 'maybe'."),
-        ({"eps": "small"}, "The option eps of AdamW is such as 1e-08, not 'small'."),
-        ({"betas": "foo"}, "The option betas of AdamW is such as (0.9, 0.999), not 'foo'."),
+        ({"amsgrad": "maybe"}, "The option amsgrad of AdamW must be True or False, not 'maybe'."),
+        ({"eps": "small"}, "The option eps of AdamW must be a number such as 1e-08, not 'small'."),
+        ({"betas": "foo"}, "The option betas of AdamW must be numbers such as (0.9, 0.999), not 'foo'."),
     ],
 )
 def test_a_text_in_the_place_of_a_number(given: dict[str, Any], text: str) -> None:
@@ -150,9 +150,7 @@ def test_tensors_that_nothing_holds_are_told(tmp_path: Path) -> None:
         surefoot.fit(model, (x, y), optimizer=optimizer, epochs=1, progress=False, **options)
 
     go()  # nothing of it is saved anyway
-    said = (
-        r"^The optimizer has 2 tensors that neither the model nor the loss holds, of shape \(3,\) and others"
-    )
+    said = r"^The optimizer has 2 tensors not in the model or the loss, of shape \(3,\) and others"
     with pytest.warns(UserWarning, match=said):
         go(out=tmp_path / "run")
 
@@ -167,8 +165,8 @@ class Kept(torch.optim.Optimizer):
 
 def test_an_optimizer_whose_groups_have_no_lr_is_refused(tmp_path: Path) -> None:
     text = (
-        "The optimizer Kept has no 'lr' in its param_groups[0], where schedules change it and a run notes it;"
-        " let its __init__ call super().__init__(params, {'lr': lr}), and its step take group['lr']."
+        "The optimizer Kept has no 'lr' in its param_groups[0], where schedules change it and runs record it;"
+        " let its __init__ call super().__init__(params, {'lr': lr}) and its step use group['lr']."
     )
     with pytest.raises(InputError) as caught:
         surefoot.fit(torch.nn.Linear(1, 1), (torch.ones(4, 1), torch.ones(4, 1)), optimizer=Kept)

@@ -53,13 +53,13 @@ def refused(path: Path, content: bytes) -> str:
 
 def test_what_is_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
-    assert refused(path, b"hello") == f"'{path}' is no picture that Pillow can read."
+    assert refused(path, b"hello") == f"'{path}' is not a picture that Pillow can read."
     Image.new("L", (64, 64)).save(path)
     assert refused(path, path.read_bytes()[:60]).startswith(f"Cannot read the picture '{path}': ")
     with pytest.raises(InputError, match=r"Cannot read the picture .*No such file or directory"):
         picture(tmp_path / "nowhere.png", (28, 28))
     with pytest.raises(
-        InputError, match=r"The model takes inputs of shape \(4,\), no pictures; give it a FILE.npz"
+        InputError, match=r"The model takes inputs of shape \(4,\), not pictures; give a FILE.npz"
     ):
         picture(path, (4,))
 

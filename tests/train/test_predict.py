@@ -77,7 +77,7 @@ def test_outputs_against_the_targets_of_a_file(classes: tuple[str, ...], y: Any,
             "y of a.npz holds label 'bird' in row 1, which is",
         ),
         (("0", "1"), np.array([0, 1, 7]), "y of a.npz holds label 7 in row 2; expected 0 … 1"),
-        ((), np.ones(3), "y of a.npz has 1 number in a row; the model gives 2."),
+        ((), np.ones(3), "y of a.npz has 1 number per row; the model returns 2."),
     ],
 )
 def test_targets_that_outputs_cannot_be_held_against(classes: tuple[str, ...], y: Any, text: str) -> None:
@@ -97,15 +97,15 @@ def test_targets_that_outputs_cannot_be_held_against(classes: tuple[str, ...], y
         ),
         (
             {"x": np.zeros((2, 28, 28)), "y": np.zeros(3)},
-            "x of {path} holds 2 rows but y of {path} holds 3; each input needs one target.",
+            "x of {path} holds 2 rows but y of {path} holds 3; each input requires one target.",
         ),
         (
             {"x": np.zeros((2, 28, 28)), "y": np.float64(3)},
-            "x of {path} holds 2 rows but y of {path} holds 1; each input needs one target.",
+            "x of {path} holds 2 rows but y of {path} holds 1; each input requires one target.",
         ),
         (
             {"images": np.linspace(0, 1, 1568).reshape(2, 28, 28)},
-            "images of {path} goes from 0 to 1; the model was trained on bytes, 0 … 255. Give it those.",
+            "images of {path} ranges from 0 to 1; the model was trained on bytes, 0 … 255. Give bytes.",
         ),
     ],
 )
@@ -150,7 +150,7 @@ def test_what_a_model_of_bfloat16_says_is_scored() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match=r"is no .npz file as numpy.savez writes it"):
+    with pytest.raises(InputError, match=r"is not an .npz file as written by numpy.savez"):
         predict.rows(tmp_path / "x.npz", OF_BYTES)
     with pytest.raises(InputError, match=r"Cannot read .*No such file or directory"):
         predict.rows(tmp_path / "nowhere.npz", OF_BYTES)
@@ -159,11 +159,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         predict.load(tmp_path)
-    assert str(caught.value) == f"'{tmp_path}' is no run's folder: it holds no config.toml."
-    with pytest.raises(InputError, match=r"There is no run's folder '.*nowhere'"):
+    assert str(caught.value) == f"'{tmp_path}' is not a run folder: it has no config.toml."
+    with pytest.raises(InputError, match=r"There is no run folder '.*nowhere'"):
         predict.load(tmp_path / "nowhere")
     (tmp_path / "config.toml").write_text("")
-    goes_on = f"surefoot resume {tmp_path} goes on with it, if it was stopped"
+    goes_on = f"if it was stopped, continue it with surefoot resume {tmp_path}"
     for best, name in ((False, "model"), (True, "best")):
         with pytest.raises(InputError) as caught:
             predict.load(tmp_path, best=best)
@@ -174,15 +174,15 @@ def test_a_folder_that_is_no_run(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         predict.load(tmp_path)
     assert str(caught.value) == (
-        f"The run '{tmp_path}' is not finished, and has no model.safetensors yet; {goes_on}, and --best takes"
-        " the weights of its best validation."
+        f"The run '{tmp_path}' is not finished, and has no model.safetensors yet; {goes_on}, or use"
+        " --best for the weights of its best validation."
     )
     (tmp_path / "config.toml").write_text("hidden = [8]")
     (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
     with pytest.raises(InputError) as caught:
         predict.load(tmp_path)
     path = tmp_path / "model.safetensors"
-    assert str(caught.value) == f"The weights in '{path}' are of another model than config.toml says."
+    assert str(caught.value) == f"The weights in '{path}' belong to a different model than config.toml says."
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="Cannot read the weights"):
         predict.load(tmp_path)

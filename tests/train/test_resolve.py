@@ -60,7 +60,7 @@ def test_a_file_that_is_not_there() -> None:
 )
 def test_a_file_that_does_not_import(tmp_path: Path, text: str, reason: str) -> None:
     file = write(tmp_path / "net.py", text)
-    assert sentence(f"{file}:Net") == f"The model's module '{file}' does not import: {reason}."
+    assert sentence(f"{file}:Net") == f"The model's module '{file}' cannot be imported: {reason}."
 
 
 def test_a_file_that_ends_python(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_a_file_that_ends_python(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         resolve(f"{tmp_path / 'main.py'}:Net", "model", nn.Module)
     assert str(caught.value) == (
-        f"The model's module '{tmp_path / 'main.py'}' ends Python when it is imported (SystemExit: 3); put"
-        " what it runs under if __name__ == '__main__'."
+        f"The model's module '{tmp_path / 'main.py'}' exits Python when it is imported (SystemExit: 3); put"
+        " the code that it runs under if __name__ == '__main__'."
     )
 
 
 def test_a_module_that_does_not_import() -> None:
     assert sentence("nothing_here:Net") == (
-        "The model's module 'nothing_here' does not import:"
+        "The model's module 'nothing_here' cannot be imported:"
         " ModuleNotFoundError: No module named 'nothing_here'."
     )
 

@@ -74,9 +74,9 @@ def test_a_half_written_last_line_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no run's folder"):
+    with pytest.raises(InputError, match="There is no run folder"):
         Run.load(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"is no run's folder: cannot read its metrics\.jsonl"):
+    with pytest.raises(InputError, match=r"is not a run folder: cannot read its metrics\.jsonl"):
         Run.load(tmp_path)
 
 

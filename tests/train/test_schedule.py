@@ -68,12 +68,12 @@ def test_a_schedule_follows_its_formula(
         (
             "one-cycle",
             {"warmup": "1 step"},
-            "The one-cycle schedule has a warm-up of its own; leave out the other one.",
+            "The one-cycle schedule has its own warm-up; leave out the other one.",
         ),
         (
             "cosine",
             {"lr_step": "1 epoch"},
-            "An lr step is for the schedule 'step'; with 'cosine' it does nothing.",
+            "An lr step is for the schedule 'step'; with 'cosine' it has no effect.",
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_one_step_is_enough_for_one_cycle() -> None:
         ),
         (
             schedules.StepLR,
-            "The schedule StepLR needs step_size; give a function that makes it, as lambda optimizer:"
+            "The schedule StepLR requires step_size; give a function that makes it, as lambda optimizer:"
             " StepLR(optimizer, step_size=…).",
         ),
     ],
@@ -115,7 +115,7 @@ def test_a_schedule_of_ones_own_that_would_fail_late_is_refused(maker: Any, said
 def test_an_option_that_does_nothing_is_refused() -> None:
     optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     with pytest.raises(
-        InputError, match=r"^An lr factor is for the schedule 'step'; with 'cosine' it does nothing"
+        InputError, match=r"^An lr factor is for the schedule 'step'; with 'cosine' it has no effect"
     ):
         schedule.make("cosine", optimizer, 2, 10, lr_factor=0.5)
 
@@ -128,7 +128,7 @@ def test_an_option_that_does_nothing_is_refused() -> None:
         ({"lr_factor": 0.5}, "lr factor"),
     ):
         with pytest.raises(
-            InputError, match=f"^The {what} is for schedules by name; a schedule of your own does without"
+            InputError, match=f"^The {what} applies only to a schedule given by name; leave it out"
         ):
             schedule.make(own, optimizer, 2, 10, **options)  # type: ignore[arg-type]
 

@@ -34,7 +34,7 @@ def test_what_is_no_span(text: str) -> None:
     with pytest.raises(InputError) as caught:
         Span.parse(text, "validate_every")
     assert str(caught.value) == (
-        f"validate-every takes a number of steps or epochs, as '50 steps' or '2 epochs', not {text!r}."
+        f"validate-every must be a number of steps or epochs, such as '50 steps' or '2 epochs', not {text!r}."
     )
 
 
@@ -54,11 +54,11 @@ def test_times_where_they_are_taken() -> None:
     ):
         assert Span.parse(text, times=True).seconds == seconds
     assert Span.parse("5 steps", times=True).seconds is None
-    with pytest.raises(InputError, match="validate-every takes a number of steps or epochs"):
+    with pytest.raises(InputError, match="validate-every must be a number of steps or epochs"):
         Span.parse("5 minutes", "validate_every")
     with pytest.raises(InputError) as caught:
         Span.parse("5 days", "checkpoint_every", times=True)
     assert str(caught.value) == (
-        "checkpoint-every takes a number of steps, epochs, seconds, minutes or hours, as '50 steps' or"
+        "checkpoint-every must be a number of steps, epochs, seconds, minutes or hours, such as '50 steps' or"
         " '5 minutes', not '5 days'."
     )

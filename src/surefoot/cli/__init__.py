@@ -31,12 +31,12 @@ _PACKAGE = Path(surefoot.__file__).parent
 COMMANDS = {
     "convert": (
         "surefoot.cli.convert:convert",
-        "Turn hyperparameters from one convention into another.",
+        "Convert hyperparameters from one convention to another.",
         "--from RULE [OPTIONS]",
     ),
     "explain": (
         "surefoot.cli.explain:explain",
-        "Work out every number of every step of a rule, as by hand.",
+        "Work out every number of every step of a rule, as you would by hand.",
         "[RULE] [F] --at NAME=VALUES [OPTIONS]",
     ),
     "check": (
@@ -55,26 +55,26 @@ COMMANDS = {
         "[OPTIONS] MAKE",
     ),
     "train": ("surefoot.cli.train:app", "Train a model: data, model, loop, validation, plots.", "[OPTIONS]"),
-    "resume": ("surefoot.cli.resume:resume", "Go on with a run that was stopped or killed.", "RUN"),
+    "resume": ("surefoot.cli.resume:resume", "Resume a run that was stopped or killed.", "RUN"),
     "predict": (
         "surefoot.cli.predict:predict",
-        "Use a trained model on a picture or a file of rows.",
+        "Apply a trained model to a picture or a file of rows.",
         "[OPTIONS] RUN FILE",
     ),
     "plot": (
         "surefoot.cli.plot:plot",
-        "Draw the loss and accuracy of runs over each other.",
+        "Plot the loss and accuracy of runs.",
         "[OPTIONS] RUN...",
     ),
     "runs": (
         "surefoot.cli.runs:runs",
-        "List the runs in a folder with their best validation figure.",
+        "List the runs in a folder with their best validation result.",
         "[FOLDER]",
     ),
-    "rules": ("surefoot.cli.rules:rules", "List the rules that there are, by name.", ""),
+    "rules": ("surefoot.cli.rules:rules", "List all rules by name.", ""),
     "completion": (
         "surefoot.cli.completion:completion",
-        "Print or install the shell's completion.",
+        "Print or install shell completion.",
         "[OPTIONS] [SHELL]",
     ),
 }
@@ -91,7 +91,8 @@ def build(asked: str = "") -> App:
     app = App(
         name="surefoot",
         help="SGD with momentum that you can check, and use.\n\n"
-        "surefoot COMMAND --help shows a command's options; --debug, with any of them, an error's traceback.",
+        "surefoot COMMAND --help shows a command's options. With any command, --debug shows the traceback"
+        " of an error.",
         version=surefoot.__version__,
         help_format="plaintext",
     )

@@ -23,15 +23,15 @@ _ASK = (
 
 
 def completion(shell: Shell | None = None, /, *, install: Flag = False) -> int:
-    """Print the shell's completion script, or install it.
+    """Print or install the shell's completion script.
 
     For example:
       surefoot completion --install
       surefoot completion bash > surefoot.bash
 
     Args:
-        shell: Which shell. [default: the one you are in]
-        install: Write the script where the shell looks for it, and a line into its start-up file if needed.
+        shell: The shell. [default: your current shell]
+        install: Write the script where the shell looks for it, and add a line to its start-up file if needed.
     """
     from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
@@ -41,7 +41,7 @@ def completion(shell: Shell | None = None, /, *, install: Flag = False) -> int:
         shell = shell or detect_shell()
     except ShellDetectionError:
         raise InputError(
-            "Which shell this is cannot be seen; name it, bash, zsh, fish or powershell, as in:"
+            "Cannot detect the shell; name it (bash, zsh, fish or powershell), as in:"
             " surefoot completion bash."
         ) from None
     app = build()
@@ -69,8 +69,8 @@ def _installed(app: Any, shell: Shell, script: str) -> str:
         path.write_text(script, encoding="utf-8")
     written = f"Written: {path}"
     if start is not None and _content(start) != before:
-        written += f", and a line in {start} that loads it"
-    return f"{written}. It works in a new shell."
+        written += f", and added a line to {start} that loads it"
+    return f"{written}. It takes effect in a new shell."
 
 
 def _start_file(shell: Shell) -> Path | None:

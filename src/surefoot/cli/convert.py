@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 # a library with more than one: which of them its name stands for
-_MEANT = {"mindspore": "as its nn.Momentum, which has no dampening; its nn.SGD is another"}
+_MEANT = {"mindspore": "as nn.Momentum, which has no dampening; nn.SGD is another rule"}
 
 
 def _one_number(_: Any, tokens: tuple[Token, ...]) -> Any:
@@ -35,10 +35,12 @@ def _one_number(_: Any, tokens: tuple[Token, ...]) -> Any:
     except InputError:
         number = None
     if number is None and not too_long(text):
-        several = f"takes one number here, and {text!r} are several." if "," in text else None
+        several = f"takes one number here, but got several: {text!r}." if "," in text else None
         raise CoercionError(msg=several, target_type=float, token=tokens[0]) from None
     if number is None or (isinstance(number, Fraction) and number and not 1e-300 < abs(number) < 1e300):
-        raise CoercionError(msg=f"takes numbers of 10^−300 to 10^300, not {text!r}.", token=tokens[0])
+        raise CoercionError(
+            msg=f"must be a number between 10^−300 and 10^300, not {text!r}.", token=tokens[0]
+        )
     return number
 
 
@@ -62,7 +64,7 @@ def convert(
     maximize: Flag = False,
     json: Flag = False,
 ) -> int:
-    """Say which hyperparameters of one convention make the same steps as those of another.
+    """Find the hyperparameters of one convention that take the same steps as those of another.
 
     Every answer is proved by running both rules in exact arithmetic.
 
@@ -74,18 +76,18 @@ def convert(
 
     Args:
         from_: The convention you have, such as torch, keras or muon: `surefoot rules` lists them.
-        to: The convention you want. [default: each of the SGD family, a line for each]
-        lr: Learning rate; it and the others are the rule's own unless given.
-        momentum: How much of the buffer stays from step to step.
+        to: The convention you want. [default: each rule of the SGD family, one line each]
+        lr: Learning rate. It and the others default to the rule's own values.
+        momentum: How much of the buffer is kept from step to step.
         dampening: How much of a gradient is held back from the buffer.
-        nesterov: The step looks one step ahead; muon's does unless --no-nesterov.
+        nesterov: The step looks one step ahead; muon's does unless you give --no-nesterov.
         weight_decay: Pull of each parameter towards 0.
         decay: Where it enters: l2, decoupled, after_momentum, after_step, no_lr or corrected.
         lr_max: Highest lr of the schedule, for decay "corrected".
-        beta1: How much of the mean of gradients stays, where the rule has one.
-        beta2: How much of the mean of squared gradients stays, where the rule has one.
-        eps: What keeps a division away from 0, where the rule has one.
-        maximize: Climb instead of descend.
+        beta1: How much of the mean of gradients is kept, if the rule has one.
+        beta2: How much of the mean of squared gradients is kept, if the rule has one.
+        eps: Keeps a divisor away from 0, if the rule has one.
+        maximize: Maximize instead of minimize.
         json: Print JSON.
     """
     from surefoot import rules
@@ -129,5 +131,5 @@ def _refuse(asked: str, source: Rule, given: Mapping[str, Any]) -> None:
         said = str(unknown(f"hyperparameter of {source.name}", name, known))
         if asked.lower() != source.name:
             meant = f", {_MEANT[asked.lower()]}" if asked.lower() in _MEANT and name == "dampening" else ""
-            said += f" {asked} stands for {source.name} here ({source.title}){meant}."
+            said += f" {asked} means {source.name} here ({source.title}){meant}."
         raise InputError(said)

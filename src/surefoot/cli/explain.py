@@ -59,7 +59,7 @@ def explain(
     picture: Annotated[Several, called("KIND=FILE")] = None,
     quiet: Flag = False,
 ) -> int:
-    """Work out every number of every step of an update rule: the formula, the numbers put in, the result.
+    """Work out every number of every step of an update rule: the formula, with numbers, and the result.
 
     For example:
       surefoot explain sgd "mean(a**2 - b)" --at a=2,3 --at b=6,4 --momentum 0.9
@@ -78,23 +78,23 @@ def explain(
     fixed
         What no step changes, such as data: names of --at with commas, or X=[[1,2],[3,4]]; may be repeated.
     gradient
-        Instead of f: the gradients of one step, a=18,40.5; b=-6,-4. Repeated for each step.
+        Instead of f: the gradients of one step, a=18,40.5; b=-6,-4. Repeat for each step.
     steps
         How many steps. [default: 2, or as many as there are gradients or learning rates]
     lr
-        Learning rate, or with commas one for each step. [default: the rule's own, as 0.001 for sgd]
+        Learning rate, or several with commas, one per step. [default: the rule's own, 0.001 for sgd]
     momentum
-        How much of the buffer stays from step to step. [default: the rule's own, as 0 for sgd]
+        How much of the buffer is kept from step to step. [default: the rule's own, 0 for sgd]
     dampening
         How much of a gradient is held back from the buffer. [default: 0]
     weight_decay
-        Pull of each parameter towards 0. [default: the rule's own, as 0 for sgd]
+        Pull of each parameter towards 0. [default: the rule's own, 0 for sgd]
     decay
         Where it enters: l2, decoupled, after_momentum, after_step, no_lr or corrected. [default: the rule's]
     nesterov
         Nesterov's momentum: the step looks one step ahead.
     maximize
-        Climb instead of descend.
+        Maximize f instead of minimizing it.
     option
         Any other hyperparameter, such as beta1=0.9; may be repeated.
     optimizer
@@ -102,13 +102,13 @@ def explain(
     exact
         Write fractions instead of rounded decimals.
     digits
-        Decimals of results; with --exact of the last sentence alone. [default: enough for first movements]
+        Decimals of results; with --exact, of the last sentence only. [default: enough for the first step]
     autograd
-        Check the gradients against torch's autograd as well, which takes importing torch.
+        Also check the gradients against torch's autograd, which imports torch.
     format
-        How to write it.
+        Output format.
     picture
-        Draw a picture into a file; kinds: path, value, over-time, impulse, rates. May be repeated.
+        Plot to a file; kinds: path, value, over-time, impulse, rates. May be repeated.
     quiet
         Print only where the pictures are.
     """
@@ -121,24 +121,23 @@ def explain(
 
     if set(rule) & set("*+-/()[]@^") and not _is_rule(rule) and (f is None or _is_rule(f)):
         shown = f'surefoot explain {f or "sgd"} "{rule}" --at …'
-        raise InputError(f"{rule!r} is no rule; the rule comes first, as in: {shown}")
+        raise InputError(f"{rule!r} is not a rule; the rule comes first, as in: {shown}")
     start: dict[str, Any] = {}
     for text in at or []:
         for name, value in read_assignments(text).items():
             if name in start:
-                raise InputError(f"{name} is given two start values; give it one.")
+                raise InputError(f"{name} has two start values; give one.")
             start[name] = value
     held: list[str] = []
     for text in fixed or []:
         values = read_assignments(text) if "=" in text else {}
         if twice := [name for name in values if name in start]:
-            raise InputError(f"{twice[0]} is given two values; give it one.")
+            raise InputError(f"{twice[0]} has two values; give one.")
         start |= values
         held += values or [name.strip() for name in text.split(",")]
     if not start:
         raise InputError(
-            "There is nothing to start at; give each variable a value, as in: "
-            'surefoot explain sgd "a**2" --at a=3.'
+            'No start values are given; give each variable one, as in: surefoot explain sgd "a**2" --at a=3.'
         )
     named = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "decay": decay}
     options: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
@@ -157,11 +156,11 @@ def explain(
         "autograd": True if autograd else None,
     }
     if taken := sorted((given.keys() | {"rule", "optimizer"}) & options.keys()):
-        raise InputError(f"{taken[0]} is no option of the rule; give it as --{taken[0]}.")
+        raise InputError(f"{taken[0]} cannot be given with --option; give it as --{taken[0]}.")
     files = [_picture(pair) for pair in picture or []]
     if quiet and not files:
         raise InputError(
-            "--quiet prints only where pictures are, and there is none; give one: --picture path=path.png."
+            "--quiet prints only where pictures are, but no picture is given; add --picture path=path.png."
         )
     rules = rule.split(",") if "," in rule else rule
     explanation = work_out(
@@ -212,6 +211,6 @@ def _picture(pair: str) -> tuple[str, Path]:
 
     kind, equals, name = pair.partition("=")
     if not equals:
-        raise InputError(f"The picture {pair!r} must be kind=FILE, as path=path.png.")
+        raise InputError(f"The picture {pair!r} is not of the form KIND=FILE, such as path=path.png.")
     check_picture(Path(name))
     return kind, Path(name)

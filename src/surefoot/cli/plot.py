@@ -9,7 +9,7 @@ from surefoot.errors import InputError
 
 
 def plot(*run: Path, out: File = None) -> None:
-    """Draw the loss and accuracy of runs over each other.
+    """Plot the loss and accuracy of runs, several in one plot.
 
     For example:
       surefoot plot runs/20250101-120000-mlp
@@ -30,7 +30,7 @@ def plot(*run: Path, out: File = None) -> None:
 
     figure = curves(run)
     file = out or (run[0] / "curves.png" if len(run) == 1 else free_name(Path("compared.png")))
-    save_picture(figure, file, "name another place with --out" if out is None else "")
+    save_picture(figure, file, "choose another file with --out" if out is None else "")
     print(f"Drawn: {file}")
 
 

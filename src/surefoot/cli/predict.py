@@ -24,7 +24,7 @@ Columns = dict[str, list[Any]]  # title -> a value for each row
 
 
 def predict(run: Path, file: Path, /, *, best: Flag = False, out: File = None) -> int:
-    """Use a run's model on a picture or a file of rows.
+    """Apply a run's model to a picture or a file of rows.
 
     For example:
       surefoot predict runs/20250101-120000-mlp digit.png
@@ -32,9 +32,9 @@ def predict(run: Path, file: Path, /, *, best: Flag = False, out: File = None) -
 
     Args:
         run: The run's folder.
-        file: A picture, as PNG or JPEG, or FILE.npz with rows x, and y if it is known, to compare with.
-        best: With the weights of the best validation, rather than the last ones.
-        out: Write the rows, counted from 0, to this .csv file instead of the screen.
+        file: A PNG or JPEG picture, or FILE.npz with rows x and, if known, targets y to compare with.
+        best: Use the weights of the best validation instead of the last ones.
+        out: Write the rows, numbered from 0, to this .csv file instead of the screen.
     """
     if out is not None and out.suffix.lower() != ".csv":
         raise InputError(f"--out writes a .csv file, not '{out}'.")

@@ -10,7 +10,7 @@ __all__ = ["resume"]
 
 
 def resume(run: Path, /) -> int:
-    """Go on with a run that was stopped or killed, from its last checkpoint, as if it had never stopped.
+    """Resume a run that was stopped or killed, from its last checkpoint, as if it had never stopped.
 
     For example:
       surefoot resume runs/20250101-120000-mlp

@@ -6,9 +6,9 @@ __all__ = ["rules"]
 
 
 def rules() -> None:
-    """List the rules that there are, by the names that check, convert and explain take.
+    """List all rules by the names that check, convert and explain accept.
 
-    A rule of your own is named as file.py:rule.
+    Name your own rule as file.py:rule.
     """
     from surefoot.rules import RULES
 

@@ -12,7 +12,7 @@ __all__ = ["runs"]
 
 
 def runs(folder: Path = Path("runs"), /) -> int:
-    """List the runs in a folder with their best validation figure, the oldest first.
+    """List the runs in a folder with their best validation result, oldest first.
 
     For example:
       surefoot runs
@@ -27,11 +27,11 @@ def runs(folder: Path = Path("runs"), /) -> int:
     from surefoot.train.run import Run
 
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; runs are listed of a folder, such as runs.")
+        raise InputError(f"'{folder}' is a file; give a folder that holds runs, such as runs.")
     if not folder.is_dir():
-        made = "the first run makes it: surefoot train"
+        made = "the first run creates it: surefoot train"
         if folder != Path("runs"):
-            made = "surefoot train writes runs into 'runs', unless --out says where"
+            made = "surefoot train writes runs to 'runs' unless --out is given"
         raise InputError(f"There is no folder '{folder}'; {made}.")
     titles = ("run", "status", "epochs", "best", "epoch", "optimizer", "lr", "momentum", "batch")
     table: list[tuple[str, ...]] = [titles]

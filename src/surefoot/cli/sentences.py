@@ -27,7 +27,7 @@ _MISSING = {
     (
         "gradients",
         "MAKE",
-    ): "Name what makes (model, loss, batch): surefoot gradients file.py:make.",
+    ): "Name a function that returns (model, loss, batch): surefoot gradients file.py:make.",
     ("resume", "RUN"): f"{_RUN}.",
     ("predict", "RUN"): f"{_RUN} FILE.",
     ("predict", "FILE"): "Name a picture or a file of rows: surefoot predict RUN digit.png, or rows.npz.",
@@ -50,11 +50,11 @@ def sentence(error: CycloptsError, commands: Iterable[str]) -> str:
         return _unknown_command((error.unused_tokens or [""])[0], commands)
     if isinstance(error, UnusedCliTokensError):
         extra = " ".join(map(repr, error.unused_tokens or []))
-        return f"There is no place for {extra}; options are written --name value, and --help lists them."
+        return f"Unexpected argument {extra}; options are written --name value, and --help lists them."
     if isinstance(error, UnknownOptionError):
         return _unknown_option(error)
     if isinstance(error, RepeatArgumentError):
-        return f"{error.token.keyword} is given twice; give it once."
+        return f"{error.token.keyword} is given more than once; give it once."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return _missing(error, error.argument.name)
     if isinstance(error, CoercionError) and error.token is not None:
@@ -65,13 +65,13 @@ def sentence(error: CycloptsError, commands: Iterable[str]) -> str:
 def _unknown_command(word: str, commands: Iterable[str]) -> str:
     if word.startswith("-"):
         return _near_option(word, ["help", "version", "debug"])
-    return f"{unknown('command', word, commands)} surefoot --help says what each does."
+    return f"{unknown('command', word, commands)} surefoot --help lists all commands."
 
 
 def _unknown_option(error: UnknownOptionError) -> str:
     word = error.token.value or error.token.keyword or ""
     if len(word) > 2 and word[0] == "-" != word[1]:
-        return f"There is no option {word!r}; if it is a formula, put a space before it: {f' {word}'!r}."
+        return f"Unknown option {word!r}; if it is a formula, put a space before it: {f' {word}'!r}."
     names = [name.lstrip("-") for x in error.argument_collection if x.parse for name in x.names]
     return _near_option(word.partition("=")[0], names)
 
@@ -83,17 +83,18 @@ def _near_option(word: str, names: Iterable[str]) -> str:
     if near := begun if len(begun) == 1 else difflib.get_close_matches(bare, known, n=1):
         return f"Unknown option {word}; did you mean --{near[0]}?"
     if "option" in known:
-        return f"Unknown option {word}; those without a name here are --option {bare.replace('-', '_')}=…"
-    return f"Unknown option {word}; --help lists those there are."
+        given = bare.replace("-", "_")
+        return f"Unknown option {word}; give hyperparameters not listed by --help as --option {given}=…"
+    return f"Unknown option {word}; --help lists all options."
 
 
 def _missing(error: MissingArgumentError, name: str) -> str:
     if error.keyword or (error.argument and error.argument.tokens):
-        return f"{error.keyword or name} takes a value, and none follows it."
+        return f"{error.keyword or name} requires a value, but none follows it."
     command = " ".join(error.command_chain or ())
     if said := _MISSING.get((command, name if name.startswith("--") else name.upper())):
         return said.format(command=command)
-    return f"{name} is missing; surefoot {command} --help says what it is."
+    return f"{name} is missing; surefoot {command} --help describes it."
 
 
 def _wrong_value(error: CoercionError, token: Any) -> str:
@@ -104,5 +105,5 @@ def _wrong_value(error: CoercionError, token: Any) -> str:
     if get_origin(kind) is Literal:
         return str(unknown(f"value of {name}", str(token.value), map(str, get_args(kind))))
     if kind in _TAKES:
-        return f"{name} takes {_TAKES[kind]}, not {token.value!r}."
+        return f"{name} must be {_TAKES[kind]}, not {token.value!r}."
     return str(error)

@@ -156,7 +156,7 @@ def carry_out(what: str, *args: Any, mkl: str | None = imports.STRICT) -> int:
         except Interrupted as stopped:
             complain(str(stopped))
             if stopped.goes_on and stopped.run.folder is not None:
-                print(f"To go on: surefoot resume {typed(stopped.run.folder)}", file=sys.stderr)
+                print(f"To continue: surefoot resume {typed(stopped.run.folder)}", file=sys.stderr)
             return stopped.exit_code
         print(f"\n{run.closing}\nsaved in {run.folder}")
     return 0

@@ -89,7 +89,9 @@ def explain(
     """
     rules = read_rules(rule)
     if not isinstance(at, Mapping):
-        raise InputError(f"at must give each variable its start, as {{'a': [2, 3]}}, but it is {at!r}.")
+        raise InputError(
+            f"at must give each variable a start value, as in {{'a': [2, 3]}}, but it is {at!r}."
+        )
     if (f is None) == (gradients is None):
         raise InputError("Give either f, an expression to differentiate, or gradients, and not both.")
     if f is None and fixed is not None:
@@ -99,7 +101,7 @@ def explain(
     for hyper in (x for r in rules for x in r.hypers if x.is_number and not x.letter.isascii()):
         if hyper.letter in names and (hyper.name == "lr" or options.get(hyper.name)):
             raise InputError(
-                f"{hyper.letter} is written for {hyper.name} here; call the variable otherwise, such as w."
+                f"{hyper.letter} stands for {hyper.name} here; give the variable another name, such as w."
             )
     problem = None if f is None else parse(f, at, held)
     script = read_script(at, problem, gradients, steps, options)
@@ -146,7 +148,7 @@ def _kind(rules: list[Rule], problem: Problem | None, script: Script, exact: boo
         reason = f"f = {problem.text} has {ROUNDED}"
     if exact and reason:
         raise InputError(
-            f"There are no exact fractions here, since {reason}; leave out exact for rounded numbers."
+            f"Exact fractions are not possible, since {reason}; leave out exact for rounded numbers."
         )
     return to_mpmath if reason or (not exact and len(script.steps) > _EXACT_STEPS) else Fraction
 

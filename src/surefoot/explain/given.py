@@ -24,12 +24,12 @@ def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
     """Find the rules by their names."""
     if isinstance(rule, str) and "," in rule and ":" not in rule:
         several = [name.strip() for name in rule.split(",")]
-        raise InputError(f"rule is {rule!r}; several are given as a list: {several!r}.")
+        raise InputError(f"rule is {rule!r}; give several rules as a list: {several!r}.")
     names = [*rule] if isinstance(rule, Sequence) and not isinstance(rule, str) else [rule]
     for name in names:
         if isinstance(name, str) and ":" not in name and set(name) & set("*+/()[]@^"):
             raise InputError(
-                f"{name!r} is no rule; the rule comes first, and f after it: explain('sgd', {name!r}, at=…)."
+                f"{name!r} is not a rule; the rule comes first, then f: explain('sgd', {name!r}, at=…)."
             )
     rules = [get(name) for name in names]
     if not rules:
@@ -37,8 +37,8 @@ def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
     for i, (one, name) in enumerate(zip(rules, names, strict=True)):
         if one in rules[:i]:
             raise InputError(
-                f"{names[rules.index(one)]!r} and {name!r} are the same rule, which would agree with itself. "
-                "To compare two settings of it, explain each in Python, and draw both: "
+                f"{names[rules.index(one)]!r} and {name!r} are the same rule. "
+                "To compare two settings of it, explain each in Python and plot both: "
                 "explain(…, lr=0.1).plot('path', explain(…, lr=0.3))."
             )
     return rules
@@ -81,7 +81,7 @@ def read_script(
     ):
         raise InputError(f"steps is {steps!r}; it must be a whole number from 1 to {MOST_STEPS}.")
     if gradients is not None and not len(gradients):
-        raise InputError("gradients is empty; give at least those of one step.")
+        raise InputError("gradients is empty; give those of at least one step.")
     if gradients is not None and not all(isinstance(g, Mapping) for g in gradients):
         raise InputError("gradients must be a list with, for each step, {name: gradient}.")
     count = steps if steps is not None else len(gradients or ())

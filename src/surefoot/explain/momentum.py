@@ -42,7 +42,7 @@ def closing_line(
     if not trace.steps:
         return ""
     if option is None:
-        return "This rule has no momentum: what it keeps of past gradients does not carry w on."
+        return "This rule has no momentum: what it keeps of past gradients does not move w further."
     each = [rule.hyper(**moment.options[0]).map(exact) for moment in trace.steps]
     h = each[-1]
     if not any(o[option.name] for o in each):

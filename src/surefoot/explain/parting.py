@@ -51,7 +51,7 @@ class Parting:
         if m is None:
             return f"{self.first} and {self.other} agree in every number."
         numbers = f"{six_digits(m.expected)} and {six_digits(m.got)}".replace("-", "−")
-        where = f"{self.first} and {self.other} part at step {m.step}, in {m.place}: {numbers}."
+        where = f"{self.first} and {self.other} first differ at step {m.step}, in {m.place}: {numbers}."
         return f"{where} {self.reason}".rstrip()
 
 
@@ -160,8 +160,8 @@ def _same_defaults(script: Script, one: Rule, other: Rule) -> Iterator[tuple[Scr
             ours, others = (f"{float(v):g}" if x.is_number else v for v in (x.default, theirs[x.name]))
             yield (
                 _with_option(script, x.name, x.default),
-                f"The reason is {x.name}, by default {ours} in {one.name} and {others} in {other.name}: "
-                "with the same they would still agree here.",
+                f"The reason is {x.name}, whose default is {ours} in {one.name} and {others} in"
+                f" {other.name}: with equal values they would still agree here.",
             )
 
 
@@ -209,7 +209,7 @@ def _explanation(given: Script, rule: Rule, got: Trace, number: Callable[[Any], 
     for script, other, what in tries:
         try:
             if _follow(script, other, got, number) is None:
-                return f"What came is what {what} gives."
+                return f"The second is what {what} gives."
         except InputError:  # a rule that cannot play this script
             continue
     return ""

@@ -46,7 +46,7 @@ def picture(kind: str, *explanations: Explanation) -> Picture:
     if kind not in PICTURES:
         raise unknown("picture", kind, PICTURES)
     if not explanations:
-        raise InputError("There is no explanation to draw; give at least one.")
+        raise InputError("There is no explanation to plot; give at least one.")
     return PICTURES[kind](*explanations)
 
 
@@ -100,14 +100,14 @@ def rates(*explanations: Explanation) -> Picture:
     problem = explanations[0].problem
     f = Quadratic.of(problem) if problem is not None else None
     if f is None or not f.convex:
-        raise InputError("A map of rates needs an f that is quadratic and has a minimum.")
+        raise InputError("A map of rates requires a quadratic f with a minimum.")
     named = _named(explanations)
     points, kinds = {}, set()
     for label, worked in named.items():
         known = as_momentum(worked.rule, worked.last)
         if known is None:
             raise InputError(
-                f"There is no map of rates for {worked.rule.title}: it is no momentum on gradients."
+                f"There is no map of rates for {worked.rule.title}: it is not momentum on gradients."
             )
         points[label if len(named) > 1 else "here"] = (
             float(worked.last.lr * known.gain),
@@ -115,7 +115,9 @@ def rates(*explanations: Explanation) -> Picture:
         )
         kinds.add(known.nesterov)
     if len(kinds) > 1:
-        raise InputError("Classical and Nesterov momentum have different maps of rates; draw them apart.")
+        raise InputError(
+            "Classical and Nesterov momentum have different maps of rates; plot them separately."
+        )
     nesterov = kinds.pop()
     best = f.best()[1 if nesterov else 2]
     where = " where f is not flat" if math.isinf(f.condition) else ""
@@ -148,7 +150,7 @@ def _same_f(what: str, explanations: tuple[Explanation, ...]) -> None:
     seen = {(p.text.replace(" ", ""), tuple(p.shapes.items())): p.text for p in problems}
     if len(seen) > 1:
         fs = " and ".join(seen.values())
-        raise InputError(f"The {what} drawn are those of one f, but here f is {fs}; draw them apart.")
+        raise InputError(f"The {what} in one plot must have the same f, but f is {fs}; plot them separately.")
 
 
 def _traces(explanations: tuple[Explanation, ...]) -> dict[str, Trace]:

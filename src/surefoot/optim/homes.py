@@ -198,13 +198,11 @@ def _refuse_unmovable(params: list[Tensor], own: Homes) -> None:
             raise ValueError(f"flatten cannot move the gradient of shape {shape}: it is sparse")
         if id(p) in flat:
             raise ValueError(
-                f"flatten cannot move the parameter of shape {shape}: it is flat by another optimizer; call"
-                " that one's unflatten(), or delete it, first"
+                f"flatten cannot move the parameter of shape {shape}: another optimizer has flattened it;"
+                " call that one's unflatten(), or delete it, first"
             )
         if _for_processes(p):
-            raise ValueError(
-                f"flatten cannot move the parameter of shape {shape}: it is in memory that processes share"
-            )
+            raise ValueError(f"flatten cannot move the parameter of shape {shape}: it is in shared memory")
         if p.numel() and id(p) not in leaving:
             storages.setdefault(p.untyped_storage().data_ptr(), []).append(p)
     for sharing in storages.values():  # more than one where an earlier flatten has laid them out
@@ -212,8 +210,8 @@ def _refuse_unmovable(params: list[Tensor], own: Homes) -> None:
         nbytes = sharing[0].untyped_storage().nbytes()
         if sum(p.nbytes for p in sharing) != nbytes or (len(sharing) > 1 and joined(sharing) is None):
             raise ValueError(
-                f"flatten cannot move the parameter of shape {tuple(sharing[0].shape)}: it shares its memory,"
-                " perhaps since an earlier flatten of more; give it its own by p.data = p.data.clone()"
+                f"flatten cannot move the parameter of shape {tuple(sharing[0].shape)}: it shares memory"
+                " with others, perhaps from an earlier flatten; give it its own with p.data = p.data.clone()"
             )
 
 
@@ -245,5 +243,5 @@ def _refuse_useless(groups: Groups) -> None:
         else:
             return
     if why:
-        said = f"flatten does nothing beside {why}, which has no kernel for all at once; leave one out"
+        said = f"flatten has no effect with {why}, which has no kernel for all tensors at once; leave one out"
         raise ValueError(said)

@@ -161,7 +161,9 @@ def as_dtype(saved: Any) -> torch.dtype | None:
         return saved
     dtype = getattr(torch, saved, None) if isinstance(saved, str) else None
     if not isinstance(dtype, torch.dtype):
-        raise ValueError(f"this checkpoint's state_dtype is {saved!r}; it is a dtype's name, as 'float32'")
+        raise ValueError(
+            f"this checkpoint's state_dtype is {saved!r}; it must be a dtype's name, such as 'float32'"
+        )
     return dtype
 
 
@@ -191,7 +193,7 @@ def as_number(name: str, x: Any, keep: bool) -> float | Tensor:
     """
     may_be_tensor = name in ("lr", "weight_decay")
     keep = keep and may_be_tensor
-    right = f"it is a number{' or a one-element tensor' * may_be_tensor}"
+    right = f"it must be a number{' or a one-element tensor' * may_be_tensor}"
     if isinstance(x, Tensor):
         if x.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element, not of shape {tuple(x.shape)}")
@@ -225,7 +227,7 @@ def as_switch(name: str, x: Any) -> bool | None:
     if isinstance(one, int) and one in (0, 1):
         return bool(one)
     right = "True, False or None" if name in _MAY_BE_NONE else "True or False"
-    raise TypeError(f"Invalid {name}: {x!r}; it is {right}")
+    raise TypeError(f"Invalid {name}: {x!r}; it must be {right}")
 
 
 def _of_numpy(x: Any) -> Any:

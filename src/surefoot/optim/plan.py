@@ -199,7 +199,7 @@ def _find_out(
     if p.is_inference() and not torch.is_inference_mode_enabled():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed: the parameter of"
-            f" shape {tuple(p.shape)} was made under torch.inference_mode(); make the model outside of it"
+            f" shape {tuple(p.shape)} was made under torch.inference_mode(); make the model outside it"
         )
     before = len(made)
     if keys:

@@ -28,9 +28,9 @@ def check_domain(o: Options) -> None:
         ("weight_decay value", o.weight_decay),
     ):
         if not 0 <= value < inf:
-            raise ValueError(f"Invalid {what}: {value}; it is a finite number ≥ 0")
+            raise ValueError(f"Invalid {what}: {value}; it must be a finite number ≥ 0")
     if not -inf < o.dampening < inf:
-        raise ValueError(f"Invalid dampening value: {o.dampening}; it is a finite number")
+        raise ValueError(f"Invalid dampening value: {o.dampening}; it must be a finite number")
     if o.nesterov and o.momentum != 0 and o.dampening != 0:
         raise ValueError(f"{_NESTEROV}; leave dampening 0")
 
@@ -44,15 +44,15 @@ def check_kind(o: Options) -> None:
     RuntimeError where torch raises one.
     """
     if o.convention not in CONVENTIONS:
-        raise ValueError(f"Invalid convention: {o.convention!r}; it is one of {', '.join(CONVENTIONS)}")
+        raise ValueError(f"Invalid convention: {o.convention!r}; it must be one of {', '.join(CONVENTIONS)}")
     if o.convention != "torch" and o.dampening != 0:
         raise ValueError(
-            f"dampening={o.dampening} has no meaning under convention={o.convention!r}; leave it 0"
+            f"dampening={o.dampening} has no meaning with convention={o.convention!r}; leave it 0"
         )
     if o.state_dtype is not None and o.state_dtype not in _STATE_DTYPES:
         raise ValueError(
-            f"Invalid state_dtype: {o.state_dtype!r}; it is a floating-point dtype of 16 bits or more, as"
-            " torch.float32, or None"
+            f"Invalid state_dtype: {o.state_dtype!r}; it must be a floating-point dtype of 16 bits or"
+            " more, such as torch.float32, or None"
         )
     if o.foreach and o.fused:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
@@ -96,14 +96,14 @@ def refuse_idle(groups: list[dict[str, Any]]) -> None:
     if idle(lambda o: o.nesterov, momentum):
         raise ValueError(f"{_NESTEROV}; give momentum > 0 or leave nesterov out")
     if idle(lambda o: o.dampening != 0, momentum):
-        raise ValueError("dampening does nothing without momentum; give momentum > 0 or leave dampening 0")
+        raise ValueError("dampening has no effect without momentum; give momentum > 0 or leave dampening 0")
     if idle(lambda o: o.convention != "torch", momentum):
         raise ValueError(
-            "convention does nothing without momentum; give momentum > 0 or leave convention out"
+            "convention has no effect without momentum; give momentum > 0 or leave convention out"
         )
     if idle(lambda o: o.decoupled_weight_decay, lambda o: o.weight_decay != 0):
-        raise ValueError("decoupled_weight_decay does nothing without weight_decay; give weight_decay > 0")
+        raise ValueError("decoupled_weight_decay has no effect without weight_decay; give weight_decay > 0")
     if idle(lambda o: o.state_dtype is not None, lambda o: momentum(o) or o.kahan):
-        raise ValueError("state_dtype does nothing without momentum or kahan: there is no state")
+        raise ValueError("state_dtype has no effect without momentum or kahan: there is no state")
     if idle(lambda o: o.state_dtype is not None, lambda o: dtypes != {o.state_dtype}):
-        raise ValueError(f"state_dtype does nothing: every parameter is {dtypes.pop()} already")
+        raise ValueError(f"state_dtype has no effect: every parameter is {dtypes.pop()} already")

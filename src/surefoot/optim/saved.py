@@ -26,7 +26,7 @@ def adopt(state: dict[str, Any], own_groups: list[dict[str, Any]]) -> None:
     for own, group in zip(own_groups, state["param_groups"], strict=True):
         if group["params"] and not {"momentum", "dampening"} <= group.keys():
             raise ValueError(
-                "this checkpoint is of another optimizer: a group of it holds"
+                "this checkpoint is from another optimizer: one of its groups has"
                 f" {', '.join(sorted(group.keys() - {'params'})) or 'no options'}, and no momentum"
             )
         saved = group.get("convention", "torch")
@@ -34,7 +34,7 @@ def adopt(state: dict[str, Any], own_groups: list[dict[str, Any]]) -> None:
         buffers = any(getattr(b := entry.get(BUFFER), "value", b) is not None for entry in entries)
         if saved != own.get("convention", saved) and buffers:
             raise ValueError(
-                f"this checkpoint's momentum follows convention={saved!r}, this optimizer's "
+                f"this checkpoint uses convention={saved!r}, this optimizer "
                 f"{own['convention']!r}; build the optimizer with convention={saved!r}"
             )
         for name, default in Options._field_defaults.items():

@@ -169,7 +169,7 @@ class SGD(LightOptimizer):
         if isinstance(param_group, dict):
             given = {**self.defaults, **param_group}
             if "flatten" in param_group:
-                raise ValueError("flatten does nothing in a group; give it to the optimizer, for all of them")
+                raise ValueError("flatten has no effect in a group; give it to the optimizer, for all groups")
             options = Options.of(given)
             check_domain(options)
             check_kind(options)

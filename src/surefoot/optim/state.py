@@ -72,14 +72,14 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
     if _expanded(p):
         raise RuntimeError(
             "more than one element of the written-to tensor refers to a single memory location: the parameter"
-            f" of shape {tuple(p.shape)} is expanded; give it memory of its own by p.data = p.data.clone()"
+            f" of shape {tuple(p.shape)} is expanded; give it its own memory with p.data = p.data.clone()"
         )
     d = torch.promote_types(g.dtype, p.dtype) if o.coupled else g.dtype
     for what, t in (("gradient", g), ("momentum buffer", b), ("compensation", e)):
         if t is None:
             continue
         if t.device != p.device and (t.dim() or t.device.type != "cpu"):
-            raise RuntimeError(f"the {what} is on {t.device}, its parameter on {p.device}")
+            raise RuntimeError(f"the {what} is on {t.device}, but its parameter is on {p.device}")
         why = _cannot_add(t.dtype, p.dtype)
         if t is not g:
             why = why or _cannot_add(d, t.dtype)
@@ -87,7 +87,7 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
                 why = f"torch has no arithmetic for {t.dtype}"
         if why:
             raise RuntimeError(
-                f"the {what} is of {t.dtype}, which does not fit its parameter of {p.dtype}: {why}"
+                f"the {what} has dtype {t.dtype}, which does not fit its parameter's {p.dtype}: {why}"
             )
         if without_strides(t):
             continue
@@ -95,8 +95,7 @@ def refuse_unfit(p: Tensor, g: Tensor, b: Tensor | None, e: Tensor | None, o: Op
         narrow = t is b and not o.coupled and not without_strides(g)
         if not (_goes_into(t, p) and (t is g or _goes_into(g if narrow else p, t))):
             raise RuntimeError(
-                f"the {what} has shape {tuple(t.shape)}, which does not fit its parameter of shape"
-                f" {tuple(p.shape)}"
+                f"the {what} has shape {tuple(t.shape)}, but its parameter has shape {tuple(p.shape)}"
             )
 
 

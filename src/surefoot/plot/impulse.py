@@ -39,10 +39,10 @@ def response(rule: Rule | str, *, steps: int = 40, after: int = 0, **hypers: Any
     h = rule.hyper(**hypers).map(float)
     if "lr" not in h:
         raise InputError(
-            f"The rule {rule.name!r} takes {', '.join(h)}, but no lr, in units of which a response is given."
+            f"The rule {rule.name!r} takes {', '.join(h)}, but no lr, and a response is given in units of lr."
         )
     if not h.lr:
-        raise InputError("lr is 0, so nothing would move; give one above 0.")
+        raise InputError("lr is 0, so nothing would move; give an lr above 0.")
     w, state, moves = 0.0, rule.init(h, 0.0), []
     for t in range(after + steps):
         old = w
@@ -79,7 +79,7 @@ def impulses(
         2
     """
     if not rules:
-        raise InputError("There is no rule to draw; give at least one.")
+        raise InputError("There is no rule to plot; give at least one.")
     figure, (each, total) = panels(1, 2, width=7.2, height=3.2)
 
     def draw(label: str, moves: Sequence[float], style: Mapping[str, Any]) -> None:

@@ -52,13 +52,13 @@ def paths(runs: Mapping[str, Trace]) -> Picture:
         'y'
     """
     if not runs:
-        raise InputError("There is no trace to draw; give at least one.")
+        raise InputError("There is no trace to plot; give at least one.")
     first = next(iter(runs.values()))
     names = _coordinates(first)
     walks = {label: _walk(trace) for label, trace in runs.items()}
     for label, walk in walks.items():
         if not all(map(math.isfinite, walk[0])):
-            raise InputError(f"The path of {label!r} starts beyond 10^100, where no picture reaches.")
+            raise InputError(f"The path of {label!r} starts beyond 10^100, too far to plot.")
     box, equal = _box(walks.values())
     width, height = _size(box) if equal else (5.6, 4.4)
     figure, (panel,) = panels(width=width, height=height)

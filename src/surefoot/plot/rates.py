@@ -48,7 +48,7 @@ def rates(
     import numpy as np
 
     if not largest_lr > 0:
-        raise InputError(f"largest_lr is {largest_lr}, but a map of rates must reach to some lr above 0.")
+        raise InputError(f"largest_lr is {largest_lr}; it must be above 0.")
     lr, momentum = np.meshgrid(np.linspace(0, largest_lr, 401), np.linspace(0, 1, 301))
     rho = np.asarray(rate(lr, momentum), dtype=float)
     figure, (panel,) = panels(width=5.8, height=4.0)

@@ -42,7 +42,7 @@ def traces(
         ['gradient', 'momentum buffer', 'step Δw']
     """
     if not runs:
-        raise InputError("There is no trace to draw; give at least one.")
+        raise InputError("There is no trace to plot; give at least one.")
     first = next(iter(runs.values()))
     name = next(iter(first.start)) if name is None else name
     series = [_series(trace, name, element, slot) for trace in runs.values()]
@@ -90,7 +90,7 @@ class _Series:
 
 def _series(trace: Trace, name: str, element: int, slot: str | None) -> _Series:
     if not trace.steps:
-        raise InputError(f"The trace {trace.label!r} has no steps to draw.")
+        raise InputError(f"The trace {trace.label!r} has no steps to plot.")
     if name not in trace.start:
         raise unknown("parameter", name, trace.start)
     size = math.prod(shape(trace.start[name]))

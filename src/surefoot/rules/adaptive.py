@@ -134,7 +134,7 @@ def adadelta(w, d, v=0, x=0, *, lr=1.0, rho, eps=1e-6):
 
 
 # v is no mean here
-OF_LARGEST = replace(hyper_for("beta2"), meaning="how much of the largest gradient so far stays")
+OF_LARGEST = replace(hyper_for("beta2"), meaning="how much of the largest gradient so far is kept")
 
 
 @rule(

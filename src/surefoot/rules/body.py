@@ -83,14 +83,12 @@ class Body:
                 written = linecache.getline(code.co_filename, number).strip()
                 line = f" in line {number}" + (f" ({written})" if written else "")
         if isinstance(error, NameError):
-            advice = "define that name, or mend its spelling"
+            advice = "define that name, or correct its spelling"
         elif "NoneType" in str(error) and self.slots:
             which = " or ".join(self.slots)
-            advice = (
-                f"where {which} is None before the first gradient, ask whether it is, or let it start at 0"
-            )
+            advice = f"{which} is None before the first gradient: test for None, or let it start at 0"
         elif "truth value of Relational" in str(error):
-            advice = "what compares w, g or a slot has no one formula"
+            advice = "a rule that compares w, g or a slot has no single formula"
         elif "sqrt" in line:
             advice = _ROOTS
         else:
@@ -103,7 +101,7 @@ class Body:
             kinds = set(map(type, given))
             if Fraction in kinds and float not in kinds:
                 raise InputError(
-                    f"The rule {self.name!r} makes a float of fractions, as v ** 0.5 and math.sqrt(v) do; "
+                    f"The rule {self.name!r} turns fractions into a float, as v ** 0.5 and math.sqrt(v) do; "
                     f"{_ROOTS}."
                 )
         return value

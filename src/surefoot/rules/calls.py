@@ -42,5 +42,5 @@ def refused(rule: Rule, h: H) -> str:
     if h.nesterov and not h.momentum:
         return f"{library} itself refuses nesterov without momentum"
     if rule.formula is get("mlx").formula and h.momentum and h.dampening < 0:
-        return f"{library} itself takes a dampening below 0 for 0"
+        return f"{library} itself treats a dampening below 0 as 0"
     return ""

@@ -22,9 +22,9 @@ def exact(x: Any) -> Fraction:
     try:
         number = Fraction(str(x))
     except ValueError:
-        raise InputError(f"A conversion needs finite numbers for hyperparameters, not {x!r}.") from None
+        raise InputError(f"A conversion requires finite hyperparameters, not {x!r}.") from None
     if number and not Fraction(1, 10**300) < abs(number) < 10**300:
-        raise InputError(f"A conversion needs hyperparameters between 10^−300 and 10^300, not {x}.")
+        raise InputError(f"A conversion requires hyperparameters between 10^−300 and 10^300, not {x}.")
     return number
 
 

@@ -21,30 +21,30 @@ def conditions(source: Rule, h: H, target: Rule, h2: H) -> tuple[str, str, str]:
         agree_under(names, source, h, target, h2) for names in (("lr",), ("momentum",), ("lr", "momentum"))
     )
     kept = [name for name, free in (("lr", lr), ("momentum", momentum)) if not free]
-    stays = "stays as it is" if len(kept) == 1 else "stay as they are"
+    stays = "does not change" if len(kept) == 1 else "do not change"
     while_kept = f", while {' and '.join(kept)} {stays}" if kept else ""
-    holds = f"They make the same steps, from the first on{while_kept}."
+    holds = f"They take the same steps, from the first on{while_kept}."
     for rule in {source.name: source, target.name: target}.values():
         if rule.look is not None and source.look is not target.look:
-            holds += f" Those of {rule.name} are steps of the point where it takes the gradient, not of w."
+            holds += f" For {rule.name} these are steps of the point where it takes the gradient, not of w."
     if not agree(source, h, target, h2, moved=1):
-        holds += " They part if anything else changes w between steps."
+        holds += " They diverge if anything else changes w between steps."
     elif momentum and not agree_under(("momentum",), source, h, target, h2, moved=1):
-        holds += " With momentum they part if anything else changes w between steps."
+        holds += " With momentum they diverge if anything else changes w between steps."
     if h2.get("weight_decay") and h2.decay != target.hyper().decay:
         place = DECAYS[h2.decay].partition(") ")[2]
-        holds += f" {target.name} itself has no such weight decay: {place}."
+        holds += f" {target.name} itself does not have this weight decay: {place}."
     for said in dict.fromkeys((refused(source, h), refused(target, h2))):
         holds += f" {said}." if said else ""
     if lr:
         only = "" if both or not momentum else " while momentum is 0"
-        schedule = f"A changed lr: {_together(source, h, target, h2)}, and they go on agreeing{only}."
+        schedule = f"If lr changes, {_together(source, h, target, h2)}; then they still agree{only}."
     elif h.get("weight_decay") or not (source.slots and target.slots):
-        schedule = "A changed lr parts them: these values are for this one."
+        schedule = "If lr changes, they diverge: these values are for this lr."
     else:
         schedule = _parting(source, target, h.get("nesterov") or h2.get("nesterov"))
     if not momentum:
-        schedule += f"\nA changed momentum parts them: these values are for {show(h.momentum)}."
+        schedule += f"\nIf momentum changes, they diverge: these values are for {show(h.momentum)}."
     return holds, schedule, _carried(source, h, target, h2)
 
 
@@ -92,7 +92,7 @@ def _together(source: Rule, h: H, target: Rule, h2: H) -> str:
         return "multiply both by the same factor"
     scale = _scale(source, h, target, h2)
     if scale == 1:
-        return "give both the same"
+        return "give both the same lr"
     return f"give {target.name} {show(scale)} times that of {source.name}"
 
 
@@ -101,7 +101,7 @@ def _parting(source: Rule, target: Rule, nesterov: Any) -> str:
     holder, other = sorted((source, target), key=lambda r: r.slots[0].name == "momentum_buffer")
     its = "its w" if holder.look is None else "the point where it takes the gradient"
     return (
-        f"A changed lr parts them: what {holder.name} carries over holds the old lr, so at that step "
+        f"If lr changes, they diverge: what {holder.name} carries over contains the old lr, so at that step "
         f"{its} is {'μ²' if nesterov else 'μ'} b (γ_new − γ_old) above "
         f"{other.name}'s{'' if holder.look is None else ' w'}, "
         f"where b is {other.name}'s buffer before the step and γ its lr."

@@ -90,9 +90,9 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
     Example:
         >>> print(convert("ema", "torch", lr=0.1, momentum=0.9))
         ema(lr=0.1, momentum=0.9)  →  torch(lr=0.01, momentum=0.9)
-        They make the same steps, from the first on, while momentum stays as it is.
-        A changed lr: multiply both by the same factor, and they go on agreeing.
-        A changed momentum parts them: these values are for 0.9.
+        They take the same steps, from the first on, while momentum does not change.
+        If lr changes, multiply both by the same factor; then they still agree.
+        If momentum changes, they diverge: these values are for 0.9.
         In the middle of a run: momentum_buffer of torch = 10 × momentum_buffer of ema.
     """
     source, target = get(source), get(target)
@@ -100,7 +100,7 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
         if "lr" not in rule.defaults:
             known = ", ".join(rule.defaults)
             raise InputError(
-                f"The rule {rule.name!r} takes {known}; only one that takes lr can be converted."
+                f"The rule {rule.name!r} takes {known}; only a rule that takes lr can be converted."
             )
     # what other rules have and this one has not may be 0
     given = {k: v for k, v in given.items() if v or k in source.defaults or k not in HYPERS}
@@ -109,7 +109,7 @@ def convert(source: str | Rule, target: str | Rule, **given: Any) -> Conversion:
         found = [h2 for h2 in candidates(source, h, target) if agree(source, h, target, h2)]
     except ZeroDivisionError:  # only a rule of the user's own is exact and divides
         raise InputError(
-            f"The rule {source.name!r} or {target.name!r} divides by 0 where a gradient is 0; add a small "
+            f"The rule {source.name!r} or {target.name!r} divides by 0 if a gradient is 0; add a small "
             "eps to what it divides by."
         ) from None
     if found:  # best one that goes on agreeing where a schedule changes lr
@@ -133,7 +133,7 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         return f"{linear.name} steps by a sum of past gradients, each times a number; {other.name} does not."
     if (source.formula, target.formula) == (get("lion").formula, get("signsgd").formula):
         betas = f"β₁ = {show(h.beta1)} and β₂ = {show(h.beta2)}"
-        return f"Both step by a sign, but with {betas} lion's is that of no mean which signsgd keeps."
+        return f"Both step by a sign, but with {betas} lion's is not the sign of any mean that signsgd keeps."
     if ours is None:
         return f"{source.name} and {target.name} scale their steps in different ways."
     for shape in shapes(source, h, target):
@@ -148,7 +148,7 @@ def _why_not(source: Rule, h: H, target: Rule) -> str:
         times = (
             f"which counts {show(first)} times as much in {source.name}"
             if ours[0] == [first * factor * x for x in theirs[0]]
-            else f"which counts otherwise in {source.name}, and not by one factor"
+            else f"which counts differently in {source.name}, and not by a single factor"
         )
         said = refused(target, fit)
         beside = f" ({said})" if said else ""

@@ -103,10 +103,10 @@ def _make(
     **about: Any,
 ) -> Rule:
     if isinstance(function, Rule):
-        raise InputError(f"{function.name!r} is a rule already; surefoot.rule makes one of a function.")
+        raise InputError(f"{function.name!r} is already a rule; surefoot.rule makes a rule from a function.")
     if not callable(function):
         raise InputError(
-            f"surefoot.rule makes a rule of a function, and {function!r} is none; surefoot.rules.get finds a "
+            f"surefoot.rule makes a rule from a function, not from {function!r}; surefoot.rules.get finds a "
             "rule by its name."
         )
     name = str(name or getattr(function, "__name__", type(function).__name__))
@@ -122,7 +122,7 @@ def _make(
     for p in keywords:
         if p.default is not p.empty and not isinstance(p.default, _VALUES) and p.name not in HYPERS:
             raise InputError(
-                f"The rule {name!r} has the default {p.default!r} for {p.name}; a hyperparameter is "
+                f"The rule {name!r} has the default {p.default!r} for {p.name}; a hyperparameter must be "
                 "a number, or True or False."
             )
     hyper_names = [x.name for x in keywords]
@@ -130,7 +130,7 @@ def _make(
         number = p.default is p.empty or isinstance(p.default, (int, float, Fraction, type(None)))
         if not number and p.default not in hyper_names:
             raise InputError(
-                f"The rule {name!r} starts its slot {p.name!r} at {p.default!r}; a slot starts at a "
+                f"The rule {name!r} starts its slot {p.name!r} at {p.default!r}; a slot must start at a "
                 "number, at a hyperparameter given by its name, or as None."
             )
     names = {p.name: p.name for p in placed[2:]}
@@ -141,8 +141,8 @@ def _make(
     for called in itertools.chain(names, names.values()):
         if called in _TAKEN:
             raise InputError(
-                f"The rule {name!r} has a slot {called!r}, which is what {_TAKEN[called]} is called in every "
-                "rule; call the slot otherwise, such as 'b'."
+                f"The rule {name!r} has a slot {called!r}, but this is the name of {_TAKEN[called]} in every "
+                "rule; give the slot another name, such as 'b'."
             )
     kept = tuple(
         Slot(names[p.name], LETTERS.get(p.name, p.name), 0 if p.default is p.empty else p.default)
@@ -172,12 +172,12 @@ def _refuse_order(name: str, placed: list[str]) -> None:
     """Refuse a gradient before its parameter, and a hyperparameter in a slot's place."""
     if placed[0] in ("g", "grad", "gradient") and placed[1] in ("w", "p", "param", "parameter"):
         raise InputError(
-            f"The rule {name!r} takes ({placed[0]}, {placed[1]}); w comes first, and then its gradient."
+            f"The rule {name!r} takes ({placed[0]}, {placed[1]}); w must come first, then its gradient."
         )
     for x in placed[2:]:
         if x in HYPERS:
             raise InputError(
-                f"The rule {name!r} takes {x} before the *, where its slots stand; a hyperparameter comes "
+                f"The rule {name!r} takes {x} before the *, where slots belong; a hyperparameter comes "
                 f"after it: (w, g, slots…, *, {x}=…)."
             )
 

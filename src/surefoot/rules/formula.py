@@ -178,7 +178,7 @@ def _put_in(hypers: tuple[Hyper, ...], values: Mapping[str, Any]) -> dict[str, A
                     fixed[x.name] = sympy.sympify(Fraction(str(fixed[x.name])))
                 except ValueError:
                     raise InputError(
-                        f"{x.name} is {fixed[x.name]!r}; a formula has finite numbers put in, such as 0.1."
+                        f"{x.name} is {fixed[x.name]!r}; a formula requires finite numbers, such as 0.1."
                     ) from None
     return fixed
 

@@ -90,12 +90,12 @@ def each_beta(hypers: tuple[Hyper, ...], given: Mapping[str, Any]) -> dict[str, 
         return values
     betas = values.pop("betas")
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise InputError(f"betas are two numbers, as (0.9, 0.999), not {_shown(betas)}.")
+        raise InputError(f"betas must be two numbers, such as (0.9, 0.999), not {_shown(betas)}.")
     for name in ("beta1", "beta2"):
         if name in values:
             raise InputError(
-                f"betas are ({', '.join(map(_shown, betas))}), and {name} is {_shown(values[name])} beside "
-                "them; give either betas, or beta1 and beta2."
+                f"betas are ({', '.join(map(_shown, betas))}), and {name} is also given as"
+                f" {_shown(values[name])}; give either betas, or beta1 and beta2."
             )
     values["beta1"], values["beta2"] = betas
     return values
@@ -126,7 +126,7 @@ class H(Mapping[str, Any]):
     def _check_together(self) -> None:
         lr_max = self.get("lr_max", 0)  # a rule may have a decay of its own, and no lr_max
         if lr_max is None and self.get("decay") == "corrected" and not zero(self.weight_decay):
-            raise InputError("decay='corrected' needs lr_max, the highest learning rate of the schedule.")
+            raise InputError("decay='corrected' requires lr_max, the highest learning rate of the schedule.")
         off: Any = self.get("momentum") == 0
         if (
             "dampening" in self

@@ -13,7 +13,7 @@ __all__ = ["AVERAGING", "DECAYS", "FRAME", "HYPERS", "hyper_for"]
 DECAYS = {
     "l2": "(a) into the gradient, before momentum",
     "decoupled": "(b) w shrinks by γλ before the step",
-    "after_momentum": "(c) λw joins the step, after momentum",
+    "after_momentum": "(c) λw is added to the step, after momentum",
     "after_step": "(d) w shrinks by γλ after the step",
     "no_lr": "(e) w shrinks by λ, without the learning rate, before the step",
     "corrected": "(f) w shrinks by λγ²/γ_max before the step",
@@ -45,20 +45,22 @@ HYPERS = {
     x.name: x
     for x in (
         _number("lr", 1e-3, "γ", r"\gamma", "learning rate"),
-        _number("momentum", 0, "μ", r"\mu", "how much of the buffer stays"),
+        _number("momentum", 0, "μ", r"\mu", "how much of the buffer is kept"),
         _number("dampening", 0, "τ", r"\tau", "how much of the gradient is held back from the buffer", ","),
         _number("weight_decay", 0, "λ", r"\lambda", "pull of each parameter towards 0"),
         _number("lr_max", None, "γ_max", r"\gamma_{\max}", "highest learning rate of the schedule", "(0,"),
-        _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients stays", "[0,1)"),
-        _number("beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients stays", "[0,1)"),
-        _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the division away from 0"),
-        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients stays"),
-        _number("rho", 0.9, "ρ", r"\rho", "how much of the running means stays", "[0,1]"),
+        _number("beta1", 0.9, "β₁", r"\beta_1", "how much of the mean of gradients is kept", "[0,1)"),
+        _number(
+            "beta2", 0.999, "β₂", r"\beta_2", "how much of the mean of squared gradients is kept", "[0,1)"
+        ),
+        _number("eps", 1e-8, "ε", r"\varepsilon", "keeps the divisor away from 0"),
+        _number("alpha", 0.99, "α", r"\alpha", "how much of the mean of squared gradients is kept"),
+        _number("rho", 0.9, "ρ", r"\rho", "how much of the running means is kept", "[0,1]"),
         _number("lr_decay", 0, "η", r"\eta", "how fast the learning rate falls with the step count"),
         _number("initial_accumulator_value", 0, "τ", r"\tau", "where the sum of squares starts"),
         _number("momentum_decay", 4e-3, "ψ", r"\psi", "how fast Nesterov's momentum warms up"),
-        _option("nesterov", False, "the step reads the buffer one step ahead"),
-        _option("maximize", False, "climb instead of descend: the gradient's sign is turned first"),
+        _option("nesterov", False, "the step uses the buffer one step ahead"),
+        _option("maximize", False, "maximize instead of minimize: the gradient's sign is flipped first"),
         _option("amsgrad", False, "divide by the largest mean of squares so far"),
         _option("centered", False, "subtract the squared mean of gradients: divide by the variance"),
         _option("decay", "l2", "where weight decay enters", tuple(DECAYS)),
@@ -67,7 +69,7 @@ HYPERS = {
 
 
 # a momentum that averages: at 1 the buffer would never change
-AVERAGING = _number("momentum", 0, "μ", r"\mu", "how much of the mean stays", "[0,1)")
+AVERAGING = _number("momentum", 0, "μ", r"\mu", "how much of the mean is kept", "[0,1)")
 # what every rule takes, unless it has one of them of its own
 FRAME = tuple(HYPERS[x] for x in ("weight_decay", "decay", "lr_max", "maximize"))
 

@@ -59,8 +59,8 @@ def sqrt(x: Any) -> Any:
     """√x; a Fraction has none that is exact, so it is refused."""
     if isinstance(x, (int, Fraction)):
         raise InputError(
-            f"The square root of {x} has no exact reading; replay with number=float or number=mpmath.mpf, "
-            "and define a rule of your own that takes roots with @surefoot.rule(exact=False)."
+            f"The square root of {x} is not exact; replay with number=float or number=mpmath.mpf, "
+            "and define your own rule that takes roots with @surefoot.rule(exact=False)."
         )
     if hasattr(x, "man_exp") and x < 0:  # mpmath would go on in complex numbers
         raise ValueError(f"square root of {float(x):.6g}, which is negative,")

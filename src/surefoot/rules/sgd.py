@@ -106,7 +106,7 @@ ABOUT: dict[str, dict[str, Any]] = {
         "title": "Chainer's NesterovAG",
         "aliases": ("CN",),
         "source": "chainer.optimizers.NesterovAG; Chainer issue 4274",
-        "mistake": "the formula is meant for the velocity before the step and is given the one after it, "
+        "mistake": "the formula is meant for the velocity before the step but is given the one after it, "
         "so the first gradient counts 1 + μ + μ² times instead of 1 + μ",
     },
 }
@@ -155,9 +155,9 @@ muon = rows["ema"].variant(
 )
 
 # the same letters, where they keep something else
-REPEATING = replace(hyper_for("momentum"), meaning="how much of the last move is made again")
+REPEATING = replace(hyper_for("momentum"), meaning="how much of the last move is repeated")
 MIXING = replace(hyper_for("beta1"), meaning="how much of the direction is the mean's, not the gradient's")
-OF_GRADIENTS = replace(hyper_for("beta2", 0.99), meaning="how much of the mean of gradients stays")
+OF_GRADIENTS = replace(hyper_for("beta2", 0.99), meaning="how much of the mean of gradients is kept")
 
 
 @rule(

@@ -38,14 +38,14 @@ def get(name: str | Rule) -> Rule:
     if isinstance(name, Rule):
         return name
     if not isinstance(name, str):
-        raise InputError(f"A rule is named by a string, such as 'torch', or is a Rule; {name!r} is neither.")
+        raise InputError(f"A rule must be a name, such as 'torch', or a Rule, not {name!r}.")
     for found in (CLASSICAL, *RULES.values()):  # its names are keras's too, with another decay
         if _plain(name) in map(_plain, (found.name, *found.aliases)):
             return found
     if _plain(name) in ("nesterov", "nag"):
         raise InputError(
-            f"{name!r} is no rule, for Nesterov's momentum is an option: sgd, with momentum 0.9 and nesterov "
-            "(--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True)."
+            f"{name!r} is not a rule: Nesterov's momentum is an option of sgd, with momentum 0.9 and"
+            " nesterov (--momentum 0.9 --nesterov; in Python momentum=0.9, nesterov=True)."
         )
     where, colon, own = name.rpartition(":")
     if not colon:
@@ -54,7 +54,7 @@ def get(name: str | Rule) -> Rule:
     there = _names(where)
     rules = {k: v for k, v in there.items() if isinstance(v, Rule)}
     if own not in rules and inspect.isfunction(there.get(own)):
-        raise InputError(f"{own} in {where} is a function and no rule yet; write @surefoot.rule above it.")
+        raise InputError(f"{own} in {where} is a function, not a rule; write @surefoot.rule above it.")
     if own not in rules:
         raise unknown(f"rule in {where}", own, rules)
     return rules[own]

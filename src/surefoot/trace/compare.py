@@ -101,15 +101,15 @@ def compare(
     for what, trace in (("expected", expected), ("got", got), ("bounds", bounds)):
         if not isinstance(trace, Trace) and not (what == "bounds" and trace is None):
             maker = "magnitudes(script, rule)" if what == "bounds" else "replay or record"
-            raise InputError(f"compare takes a Trace as {what}, from {maker}, and {trace!r} is none.")
+            raise InputError(f"compare requires a Trace as {what}, from {maker}, not {trace!r}.")
     sizes = [{n: shape(v) for n, v in trace.script.start.items()} for trace in (expected, got)]
     if sizes[0] != sizes[1]:
         ours, theirs = (", ".join(f"{n} {s}" for n, s in size.items()) for size in sizes)
-        raise InputError(f"The traces are of other tensors: expected has {ours}, and got has {theirs}.")
+        raise InputError(f"The traces have different tensors: expected has {ours}, got has {theirs}.")
     if not partial and len(expected.steps) != len(got.steps):
         raise InputError(
-            f"The traces have {len(expected.steps)} and {len(got.steps)} steps; give both as many, or "
-            "partial=True to compare those that both have."
+            f"The traces have {len(expected.steps)} and {len(got.steps)} steps; give both the same number,"
+            " or partial=True to compare those that both have."
         )
     wider = leeway(bounds, forms) if bounds and forms else None
     for t, (want, have) in enumerate(zip(expected.steps, got.steps, strict=False), 1):

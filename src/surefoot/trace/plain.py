@@ -67,7 +67,7 @@ def script_from_plain(plain: Plain) -> Script:
             reuse_gradients=plain["reuse_gradients"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"This is no script: {type(error).__name__} at {error}.") from None
+        raise InputError(f"This is not a script: {type(error).__name__} at {error}.") from None
 
 
 def trace_to_plain(trace: Trace) -> Plain:
@@ -114,7 +114,7 @@ def trace_from_plain(plain: Plain, script: Script) -> Trace:
         )
         return Trace(script, str(plain["label"]), _read(plain["start"]), moments, of_w, of_state)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"This is no trace: {type(error).__name__} at {error}.") from None
+        raise InputError(f"This is not a trace: {type(error).__name__} at {error}.") from None
 
 
 def _values(values: Mapping[str, Value]) -> Plain:

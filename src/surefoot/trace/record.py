@@ -84,11 +84,11 @@ def record(
     """
     if not callable(make_optimizer):
         raise InputError(
-            "record takes an optimizer's class, or a function that makes one, and this is of type "
+            "record requires an optimizer's class, or a function that makes one, not a "
             f"{type(make_optimizer).__name__}."
         )
     if not script.start:
-        raise InputError("The script has no parameters to step; give it a start, as {'w': 1}.")
+        raise InputError("The script has no parameters to step; give it a start, such as {'w': 1}.")
     dtype = str(dtype).removeprefix("torch.")
     return _Recording(script, make_optimizer, dtype, label, keys, caught).play()
 

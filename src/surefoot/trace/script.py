@@ -104,12 +104,12 @@ class Script:
             InputError: neither or both of gradients and function, or gradients for another number of steps.
         """
         if (gradients is None) == (function is None):
-            raise InputError("A script needs either gradients or a function to differentiate, and not both.")
+            raise InputError("A script requires either gradients or a function to differentiate, not both.")
         count = steps if steps is not None else len(gradients) if gradients is not None else 1
         if not isinstance(count, Integral):
-            raise InputError(f"steps is {count!r}, but must be a whole number.")
+            raise InputError(f"steps is {count!r}; it must be a whole number.")
         if count < 0:
-            raise InputError(f"steps is {count}, but must be 0 or more.")
+            raise InputError(f"steps is {count}; it must be 0 or more.")
         if gradients is not None and len(gradients) != count:
             raise InputError(f"There are gradients for {len(gradients)} steps, but steps is {count}.")
         schedules = {k: v for k, v in options.items() if isinstance(v, list)}

@@ -25,7 +25,9 @@ def to_tensor(value: Value, dtype: str) -> torch.Tensor:
 
     kind = getattr(torch, dtype, None)
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise InputError(f"{dtype!r} is no floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'.")
+        raise InputError(
+            f"{dtype!r} is not a floating-point dtype of torch; use e.g. 'float64' or 'bfloat16'."
+        )
     sizes = shape(value)
     numbers = [float(x) for x in elements(value)]
     return torch.tensor(numbers, dtype=kind).reshape(sizes)

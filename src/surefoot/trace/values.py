@@ -132,7 +132,7 @@ def _read(value: Any, what: str, of_float: Callable[[float], Fraction]) -> Value
         if too_long(str(value)):
             shown = repr(value) if len(str(value)) < 40 else f"a number of {len(str(value))} characters"
             raise InputError(
-                f"{what} holds {shown}; up to 4000 characters can be worked with, and an exponent up to 9999."
+                f"{what} holds {shown}; at most 4000 characters are allowed, and exponents up to 9999."
             )
     raise InputError(f"{what} holds {value!r}, which is not a number.")
 

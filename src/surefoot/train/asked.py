@@ -26,14 +26,14 @@ def asked(function: Callable[P, T]) -> Callable[P, T]:
     def wrapped(*given: P.args, **named: P.kwargs) -> T:
         own = {name: value for name, value in named.items() if name in _OPTIMIZERS}
         if own and named.get("optimizer") is not None:
-            raise InputError(f"The option {next(iter(own))} is the optimizer's; give it to that one.")
+            raise InputError(f"{next(iter(own))} is an option of the optimizer; give it to the optimizer.")
         if own:
             options = {_OPTIMIZERS[name]: _short(value) for name, value in own.items()}
             if "nesterov" in options:  # which has nothing to look ahead with else
                 options.setdefault("momentum", "0.9")
             listed = ", ".join(f"{name}={value}" for name, value in options.items())
             raise InputError(
-                f"The option {next(iter(own))} is the optimizer's; give"
+                f"{next(iter(own))} is an option of the optimizer; give"
                 f" optimizer=lambda p: surefoot.SGD(p, {listed})."
             )
         if strange := next((name for name in named if name not in known), None):

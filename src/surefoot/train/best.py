@@ -54,7 +54,9 @@ class Best:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         if self._folder is not None and state["step"] and not (self._folder.path / saved.BEST).exists():
-            said = f"{self._folder.path / saved.BEST} is gone; the best weights are those from here on"
+            said = (
+                f"{self._folder.path / saved.BEST} is missing; from here on, the best weights are chosen anew"
+            )
             warnings.warn(said, stacklevel=2)
             return
         self._value, self._step = state["value"], state["step"]

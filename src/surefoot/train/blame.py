@@ -42,7 +42,7 @@ def blaming(
                 place = f"{Path(where.filename).name}, line {where.lineno}"
                 more = f"; `surefoot check {specs[what]}` says more" if what == "optimizer" else ""
                 if run is not None and run.metrics.begun:
-                    more += f"; what was done is saved in {run.path}"
+                    more += f"; the results so far are saved in {run.path}"
                 raise InputError(
                     f"The {what} '{specs[what]}' raises {headline(error)} ({place}){more}."
                 ) from error

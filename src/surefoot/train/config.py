@@ -42,31 +42,31 @@ class Config:
     """
 
     data: str = "mnist-10k"
-    """mnist-10k (comes along), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
+    """mnist-10k (included), mnist or fashion-mnist (downloaded once), or your own: FILE.npz or FOLDER."""
     data_dir: Path | None = None
-    """A folder of IDX files, plain or gzipped, to read instead of downloading; alone, whatever it holds."""
+    """Folder of IDX files, plain or gzipped, read instead of downloading; without --data, of any content."""
     task: Literal["classification", "regression"] = "classification"
     """Classification: cross entropy and accuracy. Regression: squared error and R²."""
     scale: Literal["standard", "unit", "raw"] = "standard"
-    """Inputs: standardised by the training split, scaled to [0, 1], or as they are."""
+    """Inputs: standardised with the training rows' statistics, scaled to [0, 1], or unchanged."""
     split_seed: int = 0
     """Seed of the split into training and validation rows."""
     train_fraction: float | None = None
-    """Share of the rows that train; the others validate. [default: 0.8, unless the data bring their own]"""
+    """Share of rows for training; the rest validate. [default: 0.8, unless the data have validation rows]"""
 
     model: str = "mlp"
     """mlp, linear, cnn, or your own: package.module:Class or file.py:Class."""
     hidden: tuple[int, ...] | None = None
     """Hidden sizes: units of the mlp's layers, channels of the cnn's. [default: 256; cnn: 16 32]"""
     dropout: float | None = None
-    """Share of hidden units dropped at each training step. [default: 0.1; your own model: its own]"""
+    """Share of hidden units dropped at each training step. [default: 0.1; your own model: its default]"""
 
     optimizer: str = "sgd"
     """sgd (surefoot.SGD), or any other: torch.optim:AdamW, file.py:MySGD."""
     lr: float | None = None
-    """Learning rate. [default: 0.04 for sgd, regression: 0.01; else the optimizer's own, as the next four]"""
+    """Learning rate. [default: 0.04 for sgd, 0.01 in regression; else, as the next four, the optimizer's]"""
     momentum: float | None = None
-    """How much of the momentum buffer stays from step to step. [default: 0.9 for sgd]"""
+    """How much of the momentum buffer is kept from step to step. [default: 0.9 for sgd]"""
     dampening: float | None = None
     """How much of a gradient is held back from the momentum buffer. [default: 0 for sgd]"""
     weight_decay: float | None = None
@@ -74,41 +74,41 @@ class Config:
     nesterov: bool | None = None
     """Nesterov momentum. [default: yes for sgd with momentum and no dampening]"""
     opt: tuple[str, ...] = ()
-    """Other options of the optimizer, as betas=0.9,0.99 or state_dtype=torch.float32."""
+    """Other options of the optimizer, such as betas=0.9,0.99 or state_dtype=torch.float32."""
 
     epochs: int = 5
-    """How often the training rows are gone through."""
+    """Number of passes over the training rows."""
     batch_size: int = 32
-    """Rows in a batch."""
+    """Rows per batch."""
     shuffle: bool = True
-    """A new order in each epoch, from the seed and the epoch; else the split's order."""
+    """Shuffle the rows in each epoch, by seed and epoch; otherwise keep the split's order."""
     schedule: Literal["constant", "cosine", "step", "one-cycle", "warm-up"] = "cosine"
     """How the learning rate changes over the run."""
     warmup: str | None = None
     """Linear warm-up before the schedule, such as "100 steps". [default: none; warm-up: 1 epoch]"""
     lr_step: str | None = None
-    """step: multiply lr by the factor after each such stretch. [default: a third of the run]"""
+    """For step: multiply lr by the factor each time this long has passed. [default: a third of the run]"""
     lr_factor: float = 0.1
-    """step: the factor."""
+    """For step: the factor."""
     clip: float | None = None
     """Clip the gradient to this norm."""
     accumulate: int = 1
-    """Take each batch's gradient in so many parts, one after the other: the same update in less memory."""
+    """Compute each batch's gradient in this many parts, one by one: the same update in less memory."""
     validate_every: str = "1 epoch"
     """How often to validate, in steps or epochs: "50 steps", "2 epochs", "step"."""
     checkpoint_every: str = "1 minute"
     """How often to write a checkpoint: "500 steps", "1 epoch", "30 seconds", "2 hours", "never"."""
 
     seed: int = 0
-    """Seed of the first weights, the order of batches and dropout."""
+    """Seed of the initial weights, the order of rows and dropout."""
     device: str = "auto"
-    """auto (cuda, mps, cpu: the first there is), or a device such as cuda:1."""
+    """auto (the first available of cuda, mps, cpu), or a device such as cuda:1."""
     threads: int | None = None
-    """Threads of the CPU. [default: as many as are fastest where steps are small, else torch's choice]"""
+    """Number of CPU threads. [default: as many as are fastest if steps are small, else torch's number]"""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16: autocast the forward pass, of validations too."""
+    """bfloat16: run the forward pass under autocast, also in validations."""
     compile: Literal["off", "on", "auto"] = "off"
-    """Take the training steps by one compiled program (a GPU: a CUDA graph): on, or auto, where it pays."""
+    """Run training steps as one compiled program (on a GPU: a CUDA graph): on, or auto, if it pays."""
 
     name: str | None = None
     """Name of the run. [default: model and data]"""
@@ -119,9 +119,7 @@ class Config:
         for name, kind in _kinds().items():
             object.__setattr__(self, name, _typed(name, getattr(self, name), kind))
         if self.hidden == ():
-            raise InputError(
-                "There are no hidden sizes after --hidden; give some, as 256 128, or leave it out."
-            )
+            raise InputError("--hidden has no sizes; give some, such as 256 128, or leave it out.")
         check(**{name: getattr(self, name) for name in RANGES})
         for name in SPANS:
             text, times = getattr(self, name), name == "checkpoint_every"

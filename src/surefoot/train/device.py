@@ -32,7 +32,7 @@ def pick(name: str | torch.device = "auto") -> torch.device:
         if device.type == "meta":
             raise RuntimeError("it holds no numbers")
     except Exception as error:  # torch raises RuntimeError, AssertionError or NotImplementedError
-        raise InputError(f"There is no device '{name}' here; auto would take {pick()}.") from error
+        raise InputError(f"There is no device '{name}' here; auto would use {pick()}.") from error
     return device
 
 

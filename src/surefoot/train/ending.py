@@ -94,8 +94,8 @@ def rescuing(
         with suppress(InputError):
             folder.make_anew()
             saved.save_last(folder, model, loss)
-            said += f"; the last weights, and nothing else, are saved in '{folder.path / saved.LAST}'"
-        said += "; where it was moved to, it can be resumed from its last checkpoint."
+            said += f"; only the last weights are saved, in '{folder.path / saved.LAST}'"
+        said += "; if it was moved, it can be resumed there from its last checkpoint."
         if isinstance(error, InputError) and isinstance(error.__cause__ or error, (FolderGone, OSError)):
             raise InputError(said) from error
         warnings.warn(said, stacklevel=2)  # what was raised says more
@@ -114,10 +114,10 @@ def _kept(folder: RunFolder) -> str:
     *first, final = things
     said = f"{', '.join(first)} and {final} are kept" if first else f"{final} is kept"
     if step is None:
-        return f"{said}, but no checkpoint to go on from"
+        return f"{said}, but no checkpoint to resume from"
     given = folder.settled("data") == GIVEN
-    how = "fit with resume=True" if given else f"surefoot resume {typed(folder.path)}"
-    return f"{said}, from which {how} goes on once that is mended"
+    how = "fit(…, resume=True)" if given else f"surefoot resume {typed(folder.path)}"
+    return f"{said}; once the problem is fixed, continue with {how}"
 
 
 def interrupted(
@@ -141,10 +141,10 @@ def interrupted(
             False,
         )
     if checkpoint == step:
-        done = "what was done is"
+        done = "the results so far are"
     elif checkpoint:
-        done = f"the weights, and a checkpoint of step {checkpoint:,} to go on from, are"
+        done = f"the weights, and a checkpoint of step {checkpoint:,} to resume from, are"
     else:
-        done = "the weights, but no checkpoint to go on from, are"
+        done = "the weights, but no checkpoint to resume from, are"
     text = f"Stopped at step {step:,} of {last:,}; {done} saved in {folder.path}."
     return Interrupted(text, run, number, checkpoint > 0)

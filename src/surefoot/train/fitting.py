@@ -128,7 +128,7 @@ def fit(
     """
     check_model(model)
     if resume and out is None:
-        raise InputError("resume=True needs out, the folder of the run to go on with.")
+        raise InputError("resume=True requires out, the folder of the run to continue.")
     scheduled = schedule != "constant" or warmup
     own = optimizer if isinstance(optimizer, Optimizer) and scheduled else None
     with isolated(model), nullcontext() if own is None else schedules.lent(own):

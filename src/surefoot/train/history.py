@@ -149,7 +149,7 @@ class History:
         """
         loss, metric, counted = self._evaluate(model, batches, objective)
         if not counted:
-            raise InputError("The loss ignores all targets of the rows to validate on.")
+            raise InputError("The loss ignores all targets of the validation rows.")
         if not math.isfinite(loss):
             raise NotFinite("validation loss", loss, self.step, self.epoch, bad=self._finite + 1)
         record = {"kind": "valid", "step": self.step, "epoch": self.epoch, "valid_loss": loss}

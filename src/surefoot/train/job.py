@@ -59,7 +59,8 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     """
     if config.data == GIVEN:
         raise InputError(
-            "These options are of a run that fit() made, which alone has its model and data; call it again."
+            "These options are from a run made by fit(), and do not include its model and data; call"
+            " fit() again."
         )
     config = complete(config)
     check_parts(config.batch_size, config.accumulate)
@@ -173,7 +174,7 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
     config = Config(**read(path / "config.toml"))
     if config.data == GIVEN:
         raise InputError(
-            f"The run '{path}' was made by fit(), which alone has its model and data; call it again with"
+            f"The run '{path}' was made by fit() and does not hold its model and data; call fit() again with"
             " resume=True."
         )
     folder = RunFolder(path)
@@ -184,13 +185,13 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
     if not any((path / "checkpoints").glob("step-*.safetensors")):
         if folder.status == "interrupted":
             raise InputError(
-                f"The run '{path}' was stopped and has no checkpoint to go on from; begin another with"
+                f"The run '{path}' was stopped and has no checkpoint to resume from; start a new one with"
                 f" --config {path / 'config.toml'}."
             )
         if progress:
-            say(f"The run '{path}' has no checkpoint yet; it begins anew.")
+            say(f"The run '{path}' has no checkpoint yet; it starts again.")
     begun, now = folder.environment, environment(devices.pick(config.device), config.seed)
     for what in ("torch", "platform", "processor", "mkl"):
         if progress and begun.get(what, now[what]) != now[what]:
-            say(f"The run was begun with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
+            say(f"The run was started with {what} {begun[what]}, not {now[what]}: its last bits may differ.")
     return train(dataclasses.replace(config, out=path), progress=progress, resume=True)

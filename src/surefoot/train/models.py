@@ -135,8 +135,8 @@ def build(
     missing = [n for n, p in parameters.items() if p.default is p.empty and given.get(n) is None]
     if missing:
         raise InputError(
-            f"The model '{spec}' needs {', '.join(missing)}; "
-            f"surefoot can give a model shape, outputs, hidden and dropout, and the rest needs defaults."
+            f"The model '{spec}' requires {', '.join(missing)}; "
+            f"surefoot passes shape, outputs, hidden and dropout; other parameters need defaults."
         )
     try:
         model = make(**{n: v for n, v in given.items() if n in parameters and v is not None})
@@ -171,21 +171,21 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int, classes: bool = T
         raise InputError(f"The model '{spec}' cannot take {rows}: {headline(error)}.") from error
     wanted = (len(x), outputs)
     if not isinstance(given, Tensor):
-        raise InputError(f"The model '{spec}' gives a {type(given).__name__}; training wants one tensor.")
+        raise InputError(f"The model '{spec}' returns a {type(given).__name__}; it must return one tensor.")
     if (
         given.numel() != math.prod(wanted)
         or given.shape[:1] != (len(x),)
         or (classes and given.shape != wanted)
     ):
         raise InputError(
-            f"The model '{spec}' gives {tuple(given.shape)} for {len(x):,} rows; the data want {wanted}."
+            f"The model '{spec}' returns shape {tuple(given.shape)} for {len(x):,} rows; expected {wanted}."
         )
     if not given.requires_grad:  # nor in training, where alone some models give one
         with suppress(Exception), looked_at(model, x.device), torch.enable_grad():
             given = model.train()(x)
     if not given.requires_grad:
         raise InputError(
-            f"What the model '{spec}' gives has no gradient to its parameters; is it detached, or under"
+            f"The output of the model '{spec}' has no gradient to its parameters; is it detached, or under"
             " no_grad?"
         )
 

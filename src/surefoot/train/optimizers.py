@@ -76,7 +76,7 @@ def options(texts: Sequence[str]) -> dict[str, Any]:
     found = parse_options(texts)
     if taken := [name for name in found if name in OPTIONS]:
         own = f"--{taken[0].replace('_', '-')}"
-        raise InputError(f"The optimizer's {taken[0]} has an option of its own: {own}, not --opt.")
+        raise InputError(f"The optimizer's {taken[0]} has its own option: give {own}, not --opt.")
     return found
 
 
@@ -103,12 +103,13 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
             raise unknown(f"option of {made.__name__}", name, parameters)
         default = parameters[name].default if name in parameters else None
         if isinstance(value, str) and isinstance(default, (bool, int, float, tuple)):
-            is_ = "True or False" if isinstance(default, bool) else f"such as {default}"
-            raise InputError(f"The option {name} of {made.__name__} is {is_}, not {value!r}.")
+            many = "numbers" if isinstance(default, tuple) else "a number"
+            is_ = "True or False" if isinstance(default, bool) else f"{many} such as {default}"
+            raise InputError(f"The option {name} of {made.__name__} must be {is_}, not {value!r}.")
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given]
     if missing:
         how = f"--{missing[0].replace('_', '-')}" if missing[0] in OPTIONS else f"--opt {missing[0]}=VALUE"
-        raise InputError(f"The optimizer {made.__name__} needs {', '.join(missing)}; give it with {how}.")
+        raise InputError(f"The optimizer {made.__name__} requires {', '.join(missing)}; give it with {how}.")
     try:
         optimizer = made(params, **given)
     except (Exception, SystemExit) as error:
@@ -135,9 +136,9 @@ def _check_lr(optimizer: Optimizer) -> None:
     for number, group in enumerate(optimizer.param_groups):
         if "lr" not in group:
             raise InputError(
-                f"The optimizer {name} has no 'lr' in its param_groups[{number}], where schedules change it"
-                " and a run notes it; let its __init__ call super().__init__(params, {'lr': lr}), and its"
-                " step take group['lr']."
+                f"The optimizer {name} has no 'lr' in its param_groups[{number}], where schedules change"
+                " it and runs record it; let its __init__ call super().__init__(params, {'lr': lr}) and its"
+                " step use group['lr']."
             )
         try:
             lr = float(group["lr"])
@@ -160,22 +161,22 @@ def over(model: nn.Module, optimizer: Optimizer | Maker | None) -> Optimizer:
     is_one = isinstance(optimizer, Optimizer)
     if not is_one and not callable(optimizer):
         raise InputError(
-            "The optimizer is one over the model's parameters, or a function that makes it from them,"
+            "The optimizer must be one over the model's parameters, or a function that makes one from them,"
             f" not {optimizer!r}."
         )
     made: Any = optimizer if is_one else optimizer(model.parameters())  # type: ignore[operator]
     if not hasattr(made, "param_groups"):
-        raise InputError(f"The function for the optimizer gives {made!r}; it is to return an optimizer.")
+        raise InputError(f"The optimizer function returns {made!r}; it must return an optimizer.")
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for group in made.param_groups for p in group["params"]):
         raise InputError(
-            "The optimizer has none of the model's parameters, so the model would stay as it is; make it from"
-            " model.parameters() of this very model."
+            "The optimizer has none of the model's parameters, so the model would not change; make it from"
+            " model.parameters() of the same model."
         )
     if any(group.get("differentiable") for group in made.param_groups):
         raise InputError(
-            "The optimizer has differentiable=True, by which autograd goes through steps of tensors that were"
-            " computed; a model's parameters are none, so leave it out."
+            "The optimizer has differentiable=True, which is for differentiating through steps of non-leaf"
+            " tensors; a model's parameters are leaves, so leave it out."
         )
     _check_lr(made)
     return made  # type: ignore[no-any-return]
@@ -190,9 +191,9 @@ def warn_of_others(optimizer: Optimizer, *modules: Any) -> None:
     if others:
         count = "a tensor" if len(others) == 1 else f"{len(others):,} tensors"
         warnings.warn(
-            f"The optimizer has {count} that neither the model nor the loss holds, of shape"
-            f" {tuple(others[0].shape)}{' and others' * (len(others) > 1)}; the run's folder will not hold"
-            " what is learned there, and when the run is resumed it is lost.",
+            f"The optimizer has {count} not in the model or the loss, of shape"
+            f" {tuple(others[0].shape)}{' and others' * (len(others) > 1)}; the run's folder will not save"
+            " what is learned there, and a resumed run loses it.",
             stacklevel=3,
         )
 

@@ -38,7 +38,7 @@ def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
     from PIL import Image
 
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
-        raise InputError(f"The model takes inputs of shape {shape}, no pictures; give it a FILE.npz.")
+        raise InputError(f"The model takes inputs of shape {shape}, not pictures; give a FILE.npz.")
     image = _opened(path, "RGB" if len(shape) == 3 and shape[0] == 3 else "L")
     pixels = np.asarray(image.resize((shape[-1], shape[-2]), Image.Resampling.LANCZOS))
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
@@ -60,7 +60,7 @@ def _opened(path: Path, mode: str) -> Image:
         # what is transparent is paper
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
     except UnidentifiedImageError as error:
-        raise InputError(f"'{path}' is no picture that Pillow can read.") from error
+        raise InputError(f"'{path}' is not a picture that Pillow can read.") from error
     except OSError as error:
         raise InputError(f"Cannot read the picture '{path}': {error.strerror or error}.") from error
     except Exception as error:  # of one that is damaged or too large, each format's own

@@ -67,7 +67,7 @@ def load(run: Path, *, best: bool = False) -> Trained:
     about = saved.about(run, name)
     if "shape" not in about:
         raise InputError(
-            f"The run '{run}' was made by fit(), and does not say how to make its model;"
+            f"The run '{run}' was made by fit() and does not hold its model's class;"
             " load its model.safetensors into the model yourself."
         )
     shape = tuple(about["shape"])
@@ -77,7 +77,7 @@ def load(run: Path, *, best: bool = False) -> Trained:
     note = ""
     if not best and RunFolder(run).status == "diverged":
         step = f"the weights of step {about['step']:,}" if "step" in about else "weights of an earlier step"
-        note = f"the run diverged; these are {step}, the last good ones that it kept"
+        note = f"the run diverged; these are {step}, the last good ones kept"
     return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes, note)
 
 
@@ -88,16 +88,16 @@ def _check_there(run: Path, name: str) -> None:
     last, best = ((run / other).exists() for other in (saved.LAST, saved.BEST))
     how = []
     if name == saved.BEST and last:
-        how.append("leave out --best for those of its last step")
+        how.append("leave out --best to use those of its last step")
     elif name == saved.LAST and best:
-        how.append("--best takes the weights of its best validation")
+        how.append("use --best for the weights of its best validation")
     if RunFolder(run).status == "finished":
-        what = f"is finished, but its {name} is gone"
+        what = f"is finished, but its {name} is missing"
     else:
         what = f"is not finished, and has no {name} yet"
         if not last:
-            how.insert(0, f"surefoot resume {typed(run)} goes on with it, if it was stopped")
-    raise InputError(f"The run '{run}' {what}{'; ' * bool(how)}{', and '.join(how)}.")
+            how.insert(0, f"if it was stopped, continue it with surefoot resume {typed(run)}")
+    raise InputError(f"The run '{run}' {what}{'; ' * bool(how)}{', or '.join(how)}.")
 
 
 def rows(path: Path, trained: Trained) -> tuple[Tensor, Any, str]:
@@ -118,8 +118,8 @@ def rows(path: Path, trained: Trained) -> tuple[Tensor, Any, str]:
     shares = found.dtype.kind == "f" and 0 < found.max() <= 1 and bool((found != np.floor(found)).any())
     if trained.bytes > 1 and shares:
         raise InputError(
-            f"{x_from} goes from {found.min():g} to {found.max():g}; the model was trained on bytes,"
-            f" 0 … {trained.bytes}. Give it those."
+            f"{x_from} ranges from {found.min():g} to {found.max():g}; the model was trained on bytes,"
+            f" 0 … {trained.bytes}. Give bytes."
         )
     y = None if y is None else np.atleast_1d(y)
     pair = Rows(found, np.zeros(len(found)) if y is None else y, x_from, y_from)
@@ -138,8 +138,8 @@ def truth(trained: Trained, output: Tensor, y: Any, y_from: str) -> Any:
     target = checked_targets(rows).astype(np.float64)
     if target.shape != output.shape:
         raise InputError(
-            f"{y_from} has {target.shape[1]} number{'s' * (target.shape[1] != 1)} in a row;"
-            f" the model gives {output.shape[1]}."
+            f"{y_from} has {target.shape[1]} number{'s' * (target.shape[1] != 1)} per row;"
+            f" the model returns {output.shape[1]}."
         )
     return target
 

@@ -42,7 +42,7 @@ _SPOKEN = {
     "clip": "clipping norm",
     "accumulate": "number of parts to accumulate",
     "train_fraction": "training fraction",
-    "out": "run's folder",
+    "out": "run folder",
 }
 
 

@@ -68,10 +68,10 @@ def _load(home: str, kind: str) -> ModuleType:
         return user_module(home)
     except SystemExit as error:
         raise InputError(
-            f"The {kind}'s module '{path or home}' ends Python when it is imported ({headline(error)}); put"
-            " what it runs under if __name__ == '__main__'."
+            f"The {kind}'s module '{path or home}' exits Python when it is imported ({headline(error)}); put"
+            " the code that it runs under if __name__ == '__main__'."
         ) from error
     except Exception as error:
         raise InputError(
-            f"The {kind}'s module '{path or home}' does not import: {headline(error)}."
+            f"The {kind}'s module '{path or home}' cannot be imported: {headline(error)}."
         ) from error

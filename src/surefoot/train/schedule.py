@@ -61,22 +61,26 @@ def make(
     if callable(name):
         for what, given in (("warm-up", warmup), ("lr step", lr_step), ("lr factor", lr_factor != _FACTOR)):
             if given:
-                raise InputError(f"The {what} is for schedules by name; a schedule of your own does without.")
+                raise InputError(
+                    f"The {what} applies only to a schedule given by name; leave it out with your own"
+                    " schedule."
+                )
         return _own(name, optimizer, epochs, steps)
     if not isinstance(name, str):
         raise InputError(
-            f"The schedule is {', '.join(SCHEDULES)}, or a function that makes one from the optimizer, not"
+            f"The schedule must be {', '.join(SCHEDULES)}, or a function that makes one from the"
+            " optimizer, not"
             f" {f'a {type(name).__name__} already made' if isinstance(name, LRScheduler) else repr(name)}."
         )
     if name not in SCHEDULES:
         raise unknown("schedule", name, SCHEDULES)
     if lr_step and name != "step":
-        raise InputError(f"An lr step is for the schedule 'step'; with '{name}' it does nothing.")
+        raise InputError(f"An lr step is for the schedule 'step'; with '{name}' it has no effect.")
     if lr_factor != _FACTOR and name != "step":
-        raise InputError(f"An lr factor is for the schedule 'step'; with '{name}' it does nothing.")
+        raise InputError(f"An lr factor is for the schedule 'step'; with '{name}' it has no effect.")
     if name == "one-cycle":
         if warmup:
-            raise InputError("The one-cycle schedule has a warm-up of its own; leave out the other one.")
+            raise InputError("The one-cycle schedule has its own warm-up; leave out the other one.")
         peaks = [group["lr"] for group in optimizer.param_groups]
         # momentum stays as it was set; of a single step there is no cycle
         return torch_schedules.OneCycleLR(
@@ -159,13 +163,13 @@ def _own(
         if missing:
             given = ", ".join(f"{name}=…" for name in missing)
             raise InputError(
-                f"The schedule {maker.__name__} needs {', '.join(missing)}; give a function that makes it,"
+                f"The schedule {maker.__name__} requires {', '.join(missing)}; give a function that makes it,"
                 f" as lambda optimizer: {maker.__name__}(optimizer, {given})."
             )
     made = maker(optimizer)
     if made is not None and not callable(getattr(made, "step", None)):
         raise InputError(
-            f"The schedule's function gives a {type(made).__name__}; it must give a scheduler, such as"
+            f"The schedule function returns a {type(made).__name__}; it must return a scheduler, such as"
             " torch.optim.lr_scheduler.StepLR(optimizer, 10)."
         )
     step = inspect.signature(made.step).parameters if made is not None else {}
@@ -176,8 +180,8 @@ def _own(
     ]
     if wanted:
         raise InputError(
-            f"{type(made).__name__}.step asks for {', '.join(wanted)}; fit steps a schedule after every"
-            " batch, and gives it nothing. Choose one that needs nothing."
+            f"{type(made).__name__}.step requires {', '.join(wanted)}; fit calls step() after every"
+            " batch without arguments. Choose a schedule that requires none."
         )
     if isinstance(made, torch_schedules.OneCycleLR) and made.total_steps < epochs * steps:
         raise InputError(

@@ -42,7 +42,7 @@ class Span:
             units = "steps, epochs, seconds, minutes or hours" if times else "steps or epochs"
             examples = "'50 steps' or '5 minutes'" if times else "'50 steps' or '2 epochs'"
             raise InputError(
-                f"{name.replace('_', '-')} takes a number of {units}, as {examples}, not {text!r}."
+                f"{name.replace('_', '-')} must be a number of {units}, such as {examples}, not {text!r}."
             )
         return cls(amount, found["unit"])
 

@@ -84,7 +84,9 @@ def test_much_data_is_worked_out_and_more_is_refused() -> None:
     rows = [[1, i] for i in range(300)]
     f, at = "mean((X@w - 1)**2)", {"w": [0, 0]}
     assert parse(f, {**at, "X": rows}, ["X"]).gradient({"w": (0, 0)}) == {"w": (Fraction(-2), Fraction(-299))}
-    with pytest.raises(InputError, match=r"^What is fixed has 1002 numbers in all; 1000 are the most\.$"):
+    with pytest.raises(
+        InputError, match=r"^The fixed arrays have 1002 numbers in all; at most 1000 are allowed\.$"
+    ):
         parse(f, {**at, "X": [[1, i] for i in range(501)]}, ["X"])
 
 
@@ -97,9 +99,9 @@ def test_norm_squared_and_relu_are_exact() -> None:
 @pytest.mark.parametrize(
     ("f", "at", "taken"),
     [
-        ("norm(w)", [0, 0], "norm(w) has a corner here, and so no slope; 0 is taken for it, as torch does"),
-        ("sum(relu(w))", [1, 0], "relu(w) has a corner here, and so no slope; 0 is taken for it, as torch"),
-        ("sum(max(w, 1))", [1, 0], "half of the slope of each is taken, as torch.maximum does"),
+        ("norm(w)", [0, 0], "norm(w) has a kink here, and so no slope; 0 is used, as in torch"),
+        ("sum(relu(w))", [1, 0], "relu(w) has a kink here, and so no slope; 0 is used, as in torch"),
+        ("sum(max(w, 1))", [1, 0], "half of the slope of each is used, as in torch.maximum"),
     ],
 )
 def test_at_a_kink_it_says_which_slope_is_taken(f: str, at: list[int], taken: str) -> None:
@@ -135,14 +137,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"fixed": "w"}, "All of w is fixed; leave a variable for the steps to change."),
     ({"fixed": {"w": 1}}, "w is given both in at and in fixed; give it once."),
     ({"fixed": 3}, "fixed must name variables of at, as ['X', 'y'], but it is 3."),
-    ({"fixed": {"c": 1}}, "'c' is fixed, but f does not have it: f = w**2."),
+    ({"fixed": {"c": 1}}, "'c' is fixed, but does not occur in f = w**2."),
     ({"f": None, "gradients": [{"w": 1}], "fixed": "w"}, "fixed holds what f has beside its variables; with"),
     ({"f": "max(w)"}, "max takes 2 arguments."),
     (
         {"f": "sum(max(w, [1, 2]))", "at": {"w": [1, 2, 3]}},
-        "max needs two equal shapes or a number, but here",
+        "max requires equal shapes or a number, but got",
     ),
-    ({"f": "w.real"}, "'w.real' cannot stand in f"),
+    ({"f": "w.real"}, "'w.real' is not allowed in f"),
 ]
 
 

@@ -143,7 +143,7 @@ def test_the_best_momentum_with_the_best_lr_is_the_best_there_is() -> None:
         found = f.best_momentum(known.lr, nesterov=known.nesterov)
         assert (found.momentum, found.rate) == pytest.approx((known.momentum, known.rate))
     for lr in (0, 0.2):
-        with pytest.raises(InputError, match=f"lr is {lr}; only between 0 and 0.2 is some"):
+        with pytest.raises(InputError, match=f"lr is {lr}; only an lr between 0 and 0.2 is stable"):
             f.best_momentum(lr)
     with pytest.raises(InputError, match="There is no best momentum: f has no minimum"):
         Quadratic((-1, 1)).best_momentum(0.1)
@@ -227,7 +227,7 @@ def test_flat_and_level_is_not_flat_and_sloped() -> None:
     torch = get("torch")
     assert report(sloped, torch, torch.hyper()) == [
         "f is quadratic; its curvatures h, the eigenvalues of its Hessian, are 0 and 4. "
-        "Where it is flat it slopes on for ever: it has no minimum."
+        "It has a slope in a direction without curvature, so it has no minimum."
     ]
     line = Quadratic.of(parse("a + 2*b", {"a": 1, "b": 2}))
     assert line is not None
@@ -251,23 +251,23 @@ def test_a_matrix_and_a_problem_are_the_same_quadratic() -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Quadratic(()), "A quadratic needs at least one curvature."),
+        (lambda: Quadratic(()), "A quadratic requires at least one curvature."),
         (
             lambda: Quadratic.of_matrix([[1, 2], [3, 4]]),
-            "A Hessian must be symmetric, but here H[1][0] is 3 and H[0][1] is 2.",
+            "A Hessian must be symmetric, but H[1][0] is 3 and H[0][1] is 2.",
         ),
         (
             lambda: Quadratic.of_matrix([[1, 2]]),
-            "A Hessian must be square, but here is one of shape (1, 2).",
+            "A Hessian must be square, but it has shape (1, 2).",
         ),
         (
             lambda: Quadratic((-1, 2)).best(),
             "There is no best lr: f has no minimum, its curvatures are −1 and 2.",
         ),
-        (lambda: Quadratic(("a",)), "Curvatures are finite numbers, as in (1, 20), but here is 'a'."),
-        (lambda: Quadratic((nan, 1)), "Curvatures are finite numbers, as in (1, 20), but here is nan."),
-        (lambda: Quadratic((1, inf)), "Curvatures are finite numbers, as in (1, 20), but here is inf."),
-        (lambda: Quadratic(5), "Curvatures are finite numbers, as in (1, 20), but here is 5."),
+        (lambda: Quadratic(("a",)), "Curvatures must be finite numbers, as in (1, 20), but one is 'a'."),
+        (lambda: Quadratic((nan, 1)), "Curvatures must be finite numbers, as in (1, 20), but one is nan."),
+        (lambda: Quadratic((1, inf)), "Curvatures must be finite numbers, as in (1, 20), but one is inf."),
+        (lambda: Quadratic(5), "Curvatures must be finite numbers, as in (1, 20), but one is 5."),
     ],
 )
 def test_bad_input(make: Any, sentence: str) -> None:
@@ -295,7 +295,7 @@ def test_a_rule_that_divides_by_its_gradient_has_no_matrix() -> None:
 
     assert transition(normalized, normalized.hyper(lr=0.1), Fraction(2)) is None
     said = str(explain(normalized, "w**2", at={"w": 1}, steps=1, autograd=False))
-    assert "its step is no fixed linear map of w and state, so there is no such rate." in " ".join(
+    assert "its step is not a fixed linear map of w and state, so there is no such rate." in " ".join(
         said.split()
     )
 
@@ -315,7 +315,7 @@ def test_a_double_root_on_the_unit_circle_makes_the_error_grow(curvatures: tuple
     ball = get("heavy_ball")
     f = Quadratic(tuple(map(Fraction, curvatures)))
     said = " ".join(report(f, ball, ball.hyper(lr=4, momentum=1)))
-    assert "the error grows by the same amount at each step (at h = 1, where −1 is a double root)" in said
+    assert "the error grows by the same amount in each step (at h = 1, where −1 is a double root)" in said
     below = " ".join(report(f, ball, ball.hyper(lr=3, momentum=1)))
     assert "multiplies the error by 1 (at h = " in below
     problem = parse("x**2/2", {"x": 1})

@@ -77,7 +77,7 @@ def test_a_loss_that_a_step_changes_runs_eagerly(job, monkeypatch, change):
     model, optimizer, x, y = job()
     loss, said = Kept(change), []
     choose("on", Job(model, loss, optimizer), (x[0], y[0]), every=5, last=10, say=said.append)
-    told = ["The training step runs eagerly: its loss holds what a step changes."]
+    told = ["The training step runs eagerly: its loss has state that a step changes."]
     assert said == (told if change else [])
     assert not loss.mean.any()
 
@@ -119,7 +119,7 @@ def test_what_a_gpu_does_not_capture_runs_eagerly_with_a_warning(job, on_cuda, m
         (failing, "The training step could not be captured and runs eagerly: operation not permitted when"),
         (
             lambda job, batch: "off by 1",
-            "The captured step differs from the eager one, which runs: off by 1.",
+            "The captured step differs from the eager one, so steps run eagerly: off by 1.",
         ),
         (
             graph.captured,
@@ -193,7 +193,7 @@ def test_a_loss_that_refers_to_too_much_is_said_and_runs_eagerly(job, monkeypatc
     said: list[str] = []
     assert chosen(job, said) == (False, "off")
     assert said == [
-        "The training step runs eagerly: its model or loss refers to more than can be looked through."
+        "The training step runs eagerly: its model or loss refers to too many objects to inspect."
     ]
 
 
@@ -217,7 +217,9 @@ def test_a_program_that_is_wrong_is_not_used(job, monkeypatch):
     wrong = package.Package(lambda inputs: [torch.ones(5)], momenta, ())
     monkeypatch.setattr(package, "load", lambda name: wrong)
     before = {name: t.clone() for name, t in model.state_dict().items()}
-    with pytest.warns(UserWarning, match="^The compiled step differs from the eager one, which runs: "):
+    with pytest.warns(
+        UserWarning, match="^The compiled step differs from the eager one, so steps run eagerly: "
+    ):
         assert chosen(made, []) == (False, "off")
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert not optimizer.state

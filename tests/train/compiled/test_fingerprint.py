@@ -167,7 +167,7 @@ def test_the_values_of_what_a_program_takes_do_not_matter():
 
 
 def test_what_cannot_be_told_by_value_is_said():
-    with pytest.raises(Untold, match="refers to a memoryview, whose value cannot be told"):
+    with pytest.raises(Untold, match="refers to a memoryview, whose value cannot be determined"):
         fingerprint(own("return view", view=memoryview(b"a")))
 
 
@@ -237,5 +237,5 @@ def test_things_that_refer_to_themselves_come_to_an_end():
 
 def test_what_cannot_be_looked_through_is_said(monkeypatch):
     monkeypatch.setattr(module, "_MOST", 10)
-    with pytest.raises(Untold, match=r"^its model or loss refers to more than can be looked through$"):
+    with pytest.raises(Untold, match=r"^its model or loss refers to too many objects to inspect$"):
         fingerprint([[i] for i in range(20)])

@@ -216,5 +216,5 @@ def test_numbers_that_torch_does_not_draw_are_refused(job, draw):
 def test_random_numbers_without_a_form_outside_are_refused(job):
     _, _, x, y = job()
     model = Draws()
-    with pytest.raises(Untraceable, match=r"^it draws random numbers by aten\.randint"):
+    with pytest.raises(Untraceable, match=r"^it draws random numbers with aten\.randint"):
         trace(Job(model, nn.functional.cross_entropy, surefoot.SGD(model.parameters())), x, y)

@@ -19,8 +19,8 @@ from surefoot.train.data.download import cache_folder, fetch
 from surefoot.train.data.published import FILES, PUBLISHED
 
 FIRST = "train-images-idx3-ubyte.gz"
-ELSEWHERE = "$SUREFOOT_CACHE can name another folder for downloads."
-OFFLINE = "with the files in a folder of yours, --data-dir FOLDER needs no network."
+ELSEWHERE = "set $SUREFOOT_CACHE to another folder for downloads."
+OFFLINE = "if you have the files in a folder, --data-dir FOLDER needs no network."
 
 # what a process of its own runs: fetch a data set whose mirrors and checksums it is told
 CHILD = """
@@ -103,7 +103,7 @@ def test_a_python_without_certificates_is_told_how_to_get_them(tiny, cache, monk
 
     monkeypatch.setattr("urllib.request.urlopen", refused)
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(InputError, match=r"until its 'Install Certificates\.command' was run; with"):
+    with pytest.raises(InputError, match=r"until its 'Install Certificates\.command' was run; if you have"):
         fetch(tiny, mirrors=["https://nowhere/"])
 
 

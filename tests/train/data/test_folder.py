@@ -70,7 +70,7 @@ def test_without_t10k_files_the_rows_are_split(folder):
         (
             lambda folder: [path.unlink() for path in folder.iterdir()],
             "The data folder {folder} lacks train-images-idx3-ubyte (or train-images-idx3-ubyte.gz):"
-            " it has no IDX file at all.",
+            " it has no IDX files.",
         ),
         (
             lambda folder: (folder / f"kmnist-{IMAGES}").touch(),
@@ -94,7 +94,7 @@ def test_without_t10k_files_the_rows_are_split(folder):
         (
             lambda folder: (folder / LABELS).write_bytes((folder / "t10k-labels-idx1-ubyte").read_bytes()),
             "{folder}/train-images-idx3-ubyte holds 50 rows but {folder}/train-labels-idx1-ubyte holds 20;"
-            " each input needs one target.",
+            " each input requires one target.",
         ),
         (
             lambda folder: [path.unlink() for path in folder.iterdir()] and folder.rmdir(),
@@ -102,7 +102,7 @@ def test_without_t10k_files_the_rows_are_split(folder):
         ),
         (
             lambda folder: [path.unlink() for path in folder.iterdir()] and (folder.rmdir(), folder.touch()),
-            "The data folder {folder} is no folder.",
+            "The data folder {folder} is not a folder.",
         ),
     ],
 )
@@ -149,7 +149,6 @@ def test_validation_images_of_another_size(folder, idx):
     with pytest.raises(InputError) as caught:
         load(data_dir=folder)
     assert str(caught.value) == (
-        "The inputs to train on are uint8 of shape (28, 28)"
-        " but those to validate on are uint8 of shape (14, 14)"
-        f" ({folder / 't10k-images-idx3-ubyte'})."
+        "The training inputs are uint8 of shape (28, 28) but the validation inputs are uint8 of shape (14,"
+        f" 14) ({folder / 't10k-images-idx3-ubyte'})."
     )

@@ -55,7 +55,7 @@ def test_every_element_type(code, kind, path):
         (lambda data: data[:9], "is cut off: expected at least 16 bytes, found 9."),
         (
             lambda _: bytes.fromhex("00000804 00000000 ffffffff ffffffff ffffffff"),
-            "holds nothing: its header says 0 × 4294967295 × 4294967295 × 4294967295.",
+            "is empty: its header says 0 × 4294967295 × 4294967295 × 4294967295.",
         ),
         (lambda data: data + b"\0", "is too long: expected 40 bytes, found 41."),
         (lambda data: gzip.compress(data[:-1]), "is cut off: expected 40 bytes, found 39."),
@@ -77,18 +77,18 @@ def test_every_element_type(code, kind, path):
         ),
         (
             lambda _: b"<!DOCTYPE html>",
-            "is no IDX file: it starts with 3c 21 44 4f, expected a magic number such as 00 00 08 03 (images)"
-            " or 00 00 08 01 (labels).",
+            "is not an IDX file: it starts with 3c 21 44 4f; expected a magic number such as 00 00 08 03"
+            " (images) or 00 00 08 01 (labels).",
         ),
         (
             lambda data: b"\0\0\x0a" + data[3:],
-            "is no IDX file: it starts with 00 00 0a 03, expected a magic number such as 00 00 08 03 (images)"
-            " or 00 00 08 01 (labels).",
+            "is not an IDX file: it starts with 00 00 0a 03; expected a magic number such as 00 00 08 03"
+            " (images) or 00 00 08 01 (labels).",
         ),
         (
             lambda _: b"",
-            "is no IDX file: it is empty, expected a magic number such as 00 00 08 03 (images)"
-            " or 00 00 08 01 (labels).",
+            "is not an IDX file: it is empty; expected a magic number such as 00 00 08 03 "
+            "(images) or 00 00 08 01 (labels).",
         ),
     ],
 )

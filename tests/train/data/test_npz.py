@@ -87,7 +87,7 @@ BAD = [
     ),
     (
         {"x": X, "y": Y[:29]},
-        "x of {path} holds 30 rows but y of {path} holds 29; each input needs one target.",
+        "x of {path} holds 30 rows but y of {path} holds 29; each input requires one target.",
     ),
     (
         {"x": X, "y": Y - 1},
@@ -108,33 +108,34 @@ BAD = [
     (
         {"x": X, "y": 200_000 + Y * 1000 + np.arange(30)},
         "y of {path} holds label 200000 in row 0; expected 0 … 29: there are 30 classes, numbered from 0."
-        " Whole numbers are taken for classes; for measured targets use --task regression (in Python,"
+        " Integers are treated as classes; for regression targets use --task regression (in Python,"
         " task='regression').",
     ),
     (
         {"x": X, "y": X[:, 0]},
-        "y of {path} holds 1.764052345967664 in row 0, which is no class number;"
-        " for targets that are measured, not classes, use --task regression (in Python,"
+        "y of {path} holds 1.764052345967664 in row 0, which is not a class number;"
+        " for regression targets, use --task regression (in Python,"
         " task='regression').",
     ),
     ({"x": X, "y": X}, "y of {path} has shape (30, 4) and type float64; expected one class for each row."),
     (
         {"x": X[:, 0], "y": Y},
-        "x of {path} has shape (30,); expected (rows, values) or (rows, height, width), none of them 0.",
+        "x of {path} has shape (30,); expected (rows, values) or (rows, height, width), with no dimension 0.",
     ),
     (
         {"x": X[:0], "y": Y[:0]},
-        "x of {path} has shape (0, 4); expected (rows, values) or (rows, height, width), none of them 0.",
+        "x of {path} has shape (0, 4); expected (rows, values) or (rows, height, width), with no"
+        " dimension 0.",
     ),
     ({"x": np.array([["a"]] * 30), "y": Y}, "x of {path} has type <U1; expected numbers."),
     (
         {"x": X, "y": np.array(["a", "b", "c"])[Y], "x_test": X[:2], "y_test": np.array(["c", "d"])},
-        "y_test of {path} holds label 'd' in row 1, which is none of the classes: a, b, c.",
+        "y_test of {path} holds label 'd' in row 1, which is not one of the classes: a, b, c.",
     ),
     (
         {"x": X, "y": Y, "x_test": X[:2, :3], "y_test": Y[:2]},
-        "The inputs to train on are float64 of shape (4,) but those to validate on are float64 of shape (3,)"
-        " (x_test of {path}).",
+        "The training inputs are float64 of shape (4,) but the validation inputs are float64 of "
+        "shape (3,) (x_test of {path}).",
     ),
     ({"a": X, "b": Y}, "{path} holds a, b; expected x and y (or images and labels, x_train and y_train)."),
     ({}, "{path} holds no array; expected x and y (or images and labels, x_train and y_train)."),
@@ -172,7 +173,7 @@ def test_files_that_are_no_npz(path):
         path.write_bytes(data)
         with pytest.raises(InputError) as caught:
             load(str(path))
-        assert str(caught.value) == f"{path} is no .npz file as numpy.savez writes it, or it is cut off."
+        assert str(caught.value) == f"{path} is not an .npz file as written by numpy.savez, or it is cut off."
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -196,7 +197,7 @@ def test_a_table_is_told_how_to_become_one(tmp_path):
     with pytest.raises(InputError) as caught:
         load(str(path))
     assert str(caught.value) == (
-        f"{path} is no .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
+        f"{path} is not an .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
     )
 
 
@@ -205,7 +206,7 @@ def test_one_class_is_nothing_to_tell_apart(path, y, name):
     np.savez(path, x=X, y=y)
     with pytest.raises(InputError) as caught:
         load(str(path))
-    assert str(caught.value) == f"y of {path} holds one class only, {name!r}; expected two or more."
+    assert str(caught.value) == f"y of {path} holds only one class, {name!r}; expected two or more."
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.int64, np.float64])
@@ -233,11 +234,11 @@ def test_a_column_far_from_zero_keeps_its_digits(dtype, path):
 
 def test_raw_values_that_become_equal_are_told(path):
     np.savez(path, x=np.stack([X[:, 0], 1.7e9 + np.arange(30)], 1), y=Y)
-    with pytest.warns(UserWarning, match="apart") as caught:
+    with pytest.warns(UserWarning, match="distinct") as caught:
         load(str(path), scale="raw")
     (said,) = [str(warning.message) for warning in caught]
     assert said.startswith(f"column 1 of x of {path} holds values such as 17000000")
-    assert said.endswith("of which float32 tells only 1 of 24 apart; scale them by --scale standard")
+    assert said.endswith("of which float32 keeps only 1 of 24 distinct; scale them with --scale standard")
     np.savez(path, x=np.stack([X[:, 0], np.full(30, 1.7e9 + 1)], 1), y=Y)
     load(str(path), scale="raw")  # nothing is lost of one value
 

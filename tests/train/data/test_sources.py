@@ -101,11 +101,11 @@ def test_labels_as_numbers_to_regress_on():
         ),
         (
             {"name": "own.npz", "data_dir": Path("digits")},
-            "The data are either 'own.npz' or the folder 'digits', not both.",
+            "Give either the data 'own.npz' or the folder 'digits', not both.",
         ),
         (
             {"name": __file__},
-            f"{__file__} is no .npz file as numpy.savez writes it, or it is cut off.",
+            f"{__file__} is not an .npz file as written by numpy.savez, or it is cut off.",
         ),
         ({"name": "./nowhere"}, "The data folder nowhere does not exist."),
         (

@@ -37,7 +37,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("…")
     with pytest.raises(InputError) as caught:
         create(tmp_path)
-    assert str(caught.value) == f"The folder '{tmp_path}' is not empty; a run needs a new one."
+    assert str(caught.value) == f"The folder '{tmp_path}' is not empty; a run requires a new or empty one."
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 

@@ -137,8 +137,8 @@ def test_what_it_cannot_hold_is_named(value: Any, what: str) -> None:
     with pytest.raises(InputError) as caught:
         pack(value)
     assert str(caught.value) == (
-        f"A run's folder cannot hold {what}; it holds numbers, texts, None, lists, tuples, dicts, dtypes,"
-        " arrays and dense tensors."
+        f"A run folder cannot store {what}; it can store numbers, strings, None, lists, tuples, dicts,"
+        " dtypes, arrays and dense tensors."
     )
 
 

@@ -16,12 +16,14 @@ def test_another_option_is_named_with_both_values() -> None:
     with pytest.raises(InputError) as caught:
         check_options(Path("run"), then, {"lr": 0.1, "warmup": "1 epoch"})
     assert str(caught.value) == (
-        "The run in 'run' was begun with warmup none, not '1 epoch'; resume it with the same, or choose a new"
-        " folder."
+        "The run in 'run' was started with warmup none, not '1 epoch'; resume it with the same, or choose a"
+        " new folder."
     )
     with pytest.raises(InputError) as caught:
         check_options(Path("run"), then, {"lr": 0.1, "batch_size": 4})
-    assert str(caught.value) == f"{Path('run/config.toml')} has lost the line of 'batch_size'; put it back."
+    assert (
+        str(caught.value) == f"{Path('run/config.toml')} no longer has a line for 'batch_size'; put it back."
+    )
 
 
 def test_what_is_given_anew_is_told_apart() -> None:
@@ -32,6 +34,6 @@ def test_what_is_given_anew_is_told_apart() -> None:
     with pytest.raises(InputError) as caught:
         check_given(Path("run"), then, {"rows to train on": "8 rows"})
     assert str(caught.value) == (
-        "The run in 'run' was begun with another loss: huber_loss, not none; resume it with the"
+        "The run in 'run' was started with another loss: huber_loss, not none; resume it with the"
         " same, or choose a new folder."
     )

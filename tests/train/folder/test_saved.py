@@ -101,6 +101,6 @@ class Sparse(nn.Linear):
 def test_what_cannot_be_written_is_told_before_the_first_step(
     model: nn.Module, what: str, every: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"A run's folder cannot hold the model" + what):
+    with pytest.raises(InputError, match=r"A run folder cannot store the model" + what):
         fit(model, (X, Y), out=tmp_path / "run", checkpoint_every=every, progress=False)
     assert not (tmp_path / "run").exists()

@@ -81,7 +81,7 @@ def test_a_buffer_of_any_layout_ends_no_run_and_is_told_where_it_changes(layout:
         warnings.simplefilter("error", UserWarning)
         unsaved.warn()
     net.odd, net.kept = make(2.0), make(torch.nan)
-    said = r"^Training changes the buffer 'odd', which .* and may end otherwise\."
+    said = r"^Training changes the buffer 'odd', which .* and may end differently\."
     with pytest.warns(UserWarning, match=said):
         unsaved.warn()
 

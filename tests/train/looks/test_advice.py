@@ -21,12 +21,12 @@ CPU = torch.device("cpu")
 FAR = torch.tensor([[0.5, -240.0], [0.25, 3.0]] * 5)
 Y = torch.arange(10) % 2
 INPUTS = (
-    "The inputs are as large as 240, from which few models learn; scale them to about 1, as by"
-    " scaling=surefoot.train.data.learn('standard', x), where x are those to train on.\n"
+    "The inputs are as large as 240; few models learn from these. Scale them to about 1, as with"
+    " scaling=surefoot.train.data.learn('standard', x), where x are the training inputs.\n"
 )
 TARGETS = (
-    "The targets are as large as 200,000, and few models get there by usual steps; scale them to about 1, as"
-    " by (y - y.mean()) / y.std() of those to train on.\n"
+    "The targets are as large as 200,000; few models reach these with usual steps. Scale them to about 1, as"
+    " with (y - y.mean()) / y.std() of the training targets.\n"
 )
 
 
@@ -43,7 +43,7 @@ def test_large_bytes() -> None:
 
     pixels = torch.full((10, 2), 200, dtype=torch.uint8)
     assert (told(pixels) or "").startswith(
-        "The inputs are bytes as large as 200, from which few models learn; give scaling="
+        "The inputs are bytes as large as 200, and few models learn from these; give scaling="
     )
     assert told(pixels, lambda x: x / 255) is None
     assert told(pixels // 200) is None  # a mask
@@ -83,7 +83,7 @@ def test_numbers_of_words_are_as_large_as_they_are(capsys: pytest.CaptureFixture
 def test_one_of_several_inputs() -> None:
     told = of_inputs(Several([FAR / 240, FAR], ("size", "price")))
     assert told is not None
-    assert told.startswith("The numbers of price are as large as 240, from which few models learn; scale")
+    assert told.startswith("The numbers of price are as large as 240; few models learn from these. Scale")
     assert of_inputs(Several([FAR / 240, Y + 1000])) is None
 
 
@@ -97,8 +97,8 @@ def test_a_scaling_by_name_is_told_where_to_come_from(kind: str) -> None:
     with pytest.raises(InputError) as caught:
         surefoot.fit(nn.Linear(2, 2), (FAR, Y), scaling=kind)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"The scaling is a function of the inputs, not '{kind}'; give"
-        f" scaling=surefoot.train.data.learn('{kind}', x), where x are those to train on."
+        f"The scaling must be a function of the inputs, not '{kind}'; give"
+        f" scaling=surefoot.train.data.learn('{kind}', x), where x are the training inputs."
     )
 
 

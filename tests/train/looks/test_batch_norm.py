@@ -20,15 +20,17 @@ def norm(n: int, batch_size: int, accumulate: int = 1, model: nn.Module | None =
 @pytest.mark.parametrize(
     ("sizes", "text"),
     [
-        ((193, 32), "The last batch of an epoch has one row (193 = 6 × 32 + 1), which batch norm cannot"),
-        ((193, 32), "normalise; choose another batch size, such as 33."),
+        ((193, 32), "The last batch of an epoch has one row (193 = 6 × 32 + 1), and batch norm cannot"),
+        ((193, 32), "normalise a single row; choose another batch size, such as 33."),
         (
             (10, 1),
-            "A batch has one row, which batch norm cannot normalise; choose another batch size, such as 2.",
+            "A batch has one row, and batch norm cannot normalise a single row; choose another batch"
+            " size, such as 2.",
         ),
         (
             (64, 32, 32),
-            "In 32 parts a batch has parts of one row, which batch norm cannot normalise; choose another"
+            "In 32 parts a batch has parts of one row, and batch norm cannot normalise a single row;"
+            " choose another"
             " batch size, such as 64.",
         ),
     ],

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (nn.Linear, "The model is a torch.nn.Module, not the class Linear; make one of it."),
+        (nn.Linear, "The model is a torch.nn.Module, not the class Linear; create an instance."),
         (len, "The model is a torch.nn.Module, not <built-in function len>."),
         (nn.ReLU(), "The model has no parameters to train: none requires a gradient."),
         (
@@ -265,34 +265,36 @@ class Pair(nn.Linear):
             nn.Linear(4, 1),
             206_844 + Y,
             None,
-            "The target of row 0 is 206,844, but the model has outputs for the classes 0 to 0. Whole numbers"
-            " are taken for classes; measured targets are given as floats, as y.float().",
+            "The target of row 0 is 206,844, but the model has outputs for the classes 0 to 0. "
+            "Integers are treated as classes; give regression targets as floats, as y.float().",
         ),
         (
             nn.Linear(4, 3),
             Y,
             nn.CrossEntropyLoss(reduction="none"),
-            "The loss gives a tensor of shape (2,); it must give a scalar, as the mean over the batch is.",
+            "The loss returns a tensor of shape (2,); it must return a scalar, such as the mean over the"
+            " batch.",
         ),
         (
             nn.Linear(4, 3),
             Y,
             lambda output, target: 0.5,
-            "The loss gives a float; it must give a tensor, to be differentiated.",
+            "The loss returns a float; it must return a tensor that can be differentiated.",
         ),
         (
             Pair(4, 3),
             Y,
             lambda output, target: nn.functional.cross_entropy(output[0], target),
-            "Accuracy is told from one tensor, (rows, classes); the model gives a tuple. With metric='loss'"
+            "Accuracy requires one tensor, (rows, classes); the model returns a tuple. With metric='loss'"
             " it is judged by its loss.",
         ),
         (
             nn.Linear(4, 1),
             Y,
             lambda output, target: output.mean(),
-            "The model gives (2, 1) where the targets are classes (2,); accuracy needs an output for each"
-            " class. Give it as many, or metric='loss'; for a regression, give the targets as floats.",
+            "The model returns shape (2, 1), but the targets are class numbers of shape (2,); "
+            "accuracy requires an output for each class. Add outputs, or give metric='loss'; for "
+            "a regression, give the targets as floats.",
         ),
     ],
 )
@@ -315,25 +317,25 @@ def test_a_loss_and_a_metric_that_do_not_fit_are_told_before_the_first_step(
         (
             torch.ones(12, 3, dtype=torch.bool),
             None,
-            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); of rows in several"
-            " classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss().",
+            "(n, 3); for model outputs of shape (n, 3), the cross entropy expects (n,); if a row may be"
+            " in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss().",
         ),
         (
             nn.functional.one_hot(Y),
             None,
-            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); of rows with a 1 for"
-            " their class, give y.argmax(1).",
+            "(n, 3); for model outputs of shape (n, 3), the cross entropy expects (n,); if the "
+            "targets are one-hot, give y.argmax(1).",
         ),
         (
             Y[:, None],
             nn.CrossEntropyLoss(),
-            "(n, 1), and of the model's outputs, (n, 3), the cross entropy takes (n,); give y.reshape(-1).",
+            "(n, 1); for model outputs of shape (n, 3), the cross entropy expects (n,); give y.reshape(-1).",
         ),
         (
             torch.stack([Y, 5 + Y, Y], 1),
             None,
-            "(n, 3), and of the model's outputs, (n, 3), the cross entropy takes (n,); for a regression, give"
-            " the targets as floats.",
+            "(n, 3); for model outputs of shape (n, 3), the cross entropy expects (n,); for a regression,"
+            " give the targets as floats.",
         ),
     ],
 )
@@ -403,7 +405,7 @@ class Auxiliary(nn.Linear):
 
 def test_what_a_model_gives_in_evaluation_matters_where_it_is_evaluated() -> None:
     assert fit(Auxiliary(4, 3), (X, Y), epochs=1, progress=False).status == "finished"
-    with pytest.raises(InputError, match="the model gives a tuple"):
+    with pytest.raises(InputError, match="the model returns a tuple"):
         fit(Auxiliary(4, 3), (X, Y), (X, Y), epochs=1, progress=False)
 
 

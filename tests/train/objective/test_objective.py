@@ -28,10 +28,10 @@ def test_the_targets_type_says_what_is_trained_for() -> None:
         "Unknown loss 'cross_entropy'; did you mean 'cross-entropy'? Known: cross-entropy, squared-error."
     )
 
-    for loss, text in [(nn.MSELoss, "the class MSELoss; make one of it"), (0.5, "0.5")]:
+    for loss, text in [(nn.MSELoss, "the class MSELoss; create an instance"), (0.5, "0.5")]:
         with pytest.raises(InputError) as caught:
             Objective.of(loss, measured)  # type: ignore[arg-type]
-        assert str(caught.value) == f"The loss is a name or a function of (output, target), not {text}."
+        assert str(caught.value) == f"The loss must be a name or a function of (output, target), not {text}."
 
 
 def test_loss_and_accuracy_are_those_of_scikit_learn() -> None:
@@ -66,7 +66,8 @@ def test_one_output_may_meet_targets_without_a_second_axis() -> None:
     with pytest.raises(InputError) as caught:
         LOSSES["squared-error"](torch.zeros(2, 3), target)
     assert str(caught.value) == (
-        "The model gives (2, 3) where the targets are (2,); a regression needs as many outputs as targets."
+        "The model returns shape (2, 3), but the targets have shape (2,); a regression requires as many"
+        " outputs as targets."
     )
 
 
@@ -84,7 +85,7 @@ def of_last(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 def test_no_accuracy_where_the_classes_may_be_in_either_dimension() -> None:
     output, target = torch.randn(4, 5, 5), torch.arange(20).reshape(4, 5) % 5
-    said = r"^Accuracy cannot be told of outputs \(n, 5, 5\) with a loss of your own, .* metric='loss'"
+    said = r"^Accuracy is ambiguous for outputs \(n, 5, 5\) with your own loss, .* metric='loss'"
     with pytest.raises(InputError, match=said):
         Objective.of(of_last, target).measure(output, target)
     for loss in (None, nn.CrossEntropyLoss(), partial(functional.cross_entropy, label_smoothing=0.1)):
@@ -97,7 +98,7 @@ def test_no_accuracy_where_the_classes_may_be_in_either_dimension() -> None:
 def test_that_is_said_before_training() -> None:
     model, x = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 5)), torch.arange(40).reshape(8, 5) % 9
     before = [p.clone() for p in model.parameters()]
-    with pytest.raises(InputError, match=r"^Accuracy cannot be told"):
+    with pytest.raises(InputError, match=r"^Accuracy is ambiguous"):
         fit(model, (x, x % 5), (x, x % 5), loss=of_last, epochs=1, progress=False)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     run = fit(model, (x, x % 5), (x, x % 5), loss=of_last, metric="loss", epochs=1, progress=False)
@@ -117,9 +118,19 @@ def test_class_numbers_may_stand_in_a_column() -> None:
         (
             1,
             (4,),
-            "The model gives (4, 1) where the targets are classes (4,); accuracy needs an output",
+            (
+                "The model returns shape (4, 1), but the targets are class numbers of shape (4,); "
+                "accuracy requires an output"
+            ),
         ),
-        (3, (4, 3), "The model gives (4, 3) where the targets are classes (4, 3); accuracy needs"),
+        (
+            3,
+            (4, 3),
+            (
+                "The model returns shape (4, 3), but the targets are class numbers of shape (4, 3); "
+                "accuracy requires"
+            ),
+        ),
     ],
 )
 def test_no_accuracy_of_what_are_no_classes(outputs: int, target: tuple[int, ...], text: str) -> None:
@@ -135,7 +146,7 @@ def test_no_accuracy_of_several_outputs() -> None:
             return (super().forward(x), x)  # type: ignore[return-value]
 
     own = Objective(lambda output, y: functional.cross_entropy(output[0], y), "accuracy")
-    with pytest.raises(InputError, match=r"Accuracy is told from one tensor, .* the model gives a tuple"):
+    with pytest.raises(InputError, match=r"Accuracy requires one tensor, .* the model returns a tuple"):
         evaluate(Two(2, 2), [(torch.ones(4, 2), torch.zeros(4, dtype=torch.long))], own)
 
 
@@ -183,8 +194,8 @@ def test_r2_of_what_is_no_tensor_of_the_targets_size() -> None:
         with pytest.raises(InputError) as caught:
             evaluate(nn.Identity(), [(output, y)], Objective(lambda *_: torch.zeros(()), "r2"))  # type: ignore[list-item]
         assert str(caught.value) == (
-            f"R² needs an output for each target, (4, 2); the model gives {given}. With metric='loss' it is"
-            " judged by its loss."
+            f"R² requires an output for each target, (4, 2); the model returns {given}. With metric='loss'"
+            " it is judged by its loss."
         )
 
 
@@ -229,7 +240,7 @@ def test_measures_are_judged_by_r2_where_outputs_are_guesses_at_them(loss: Loss,
 )
 def test_a_binary_cross_entropy_takes_floats(loss: Loss, form: Any, dtype: torch.dtype) -> None:
     x, y = torch.randn(8, 3), torch.eye(4).repeat(2, 1).to(dtype)
-    said = r"^The targets are whole numbers or booleans, and the binary cross entropy .* give y\.float\(\)\.$"
+    said = r"^The targets are integers or booleans, but the binary cross entropy .* give y\.float\(\)\.$"
     with pytest.raises(InputError, match=said):
         fit(nn.Linear(3, 4), form(x, y), loss=loss, progress=False)
 
@@ -246,9 +257,11 @@ def test_a_metric_may_be_chosen() -> None:
     assert Objective.of(nn.BCELoss(), measured, "r2").metric == "r2"
     with pytest.raises(InputError, match="Unknown metric 'f1'; known: accuracy, loss, r2"):
         Objective.of(None, classes, "f1")
-    with pytest.raises(InputError, match="The metric 'r2' is for other targets: these are classes"):
+    with pytest.raises(InputError, match="The metric 'r2' does not fit the targets, which are classes"):
         Objective.of(None, classes, "r2")
-    with pytest.raises(InputError, match="The metric 'accuracy' is for other targets: these are measured"):
+    with pytest.raises(
+        InputError, match="The metric 'accuracy' does not fit the targets, which are measured"
+    ):
         Objective.of(None, measured, "accuracy")
 
 
@@ -308,6 +321,6 @@ def test_an_evaluation_is_under_the_autocast_of_training() -> None:
     assert seen == {torch.float32}
     with pytest.raises(
         InputError,
-        match=r"of the model's outputs, \(n, 2\), the cross entropy takes \(n,\); for",
+        match=r"for model outputs of shape \(n, 2\), the cross entropy expects \(n,\); for",
     ):  # by a try before training
         fit(Half(), (x, y[:, None].repeat(1, 3)), (x, y), precision="bfloat16", progress=False)

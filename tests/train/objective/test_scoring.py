@@ -107,9 +107,9 @@ def test_what_it_is_called() -> None:
 @pytest.mark.parametrize(
     ("metric", "said"),
     [
-        (nn.MSELoss, "; not the class MSELoss; make one of it."),
-        (3, "The metric is one of 'accuracy', 'r2', 'loss', or a function of the outputs and targets of all "
-            "rows to validate on, the larger the better; not 3."),
+        (nn.MSELoss, "; not the class MSELoss; create an instance."),
+        (3, "The metric must be one of 'accuracy', 'r2', 'loss', or a function of the outputs and targets of "
+            "all validation rows, the larger the better; not 3."),
         (lambda o, t: o, "The metric returned a tensor of shape (40, 2); it must return a number."),
         (lambda o, t: None, "The metric returned NoneType; it must return a number."),
     ],
@@ -128,7 +128,7 @@ def test_outputs_that_are_no_tensor() -> None:
     def loss(output: Any, target: Tensor) -> Tensor:
         return nn.functional.cross_entropy(output[0], target)
 
-    with pytest.raises(InputError, match=r"^The metric f1 would be told from one tensor .* gives a tuple"):
+    with pytest.raises(InputError, match=r"^The metric f1 requires one tensor .* returns a tuple"):
         fit(Pair(4, 2), (X, Y), (X, Y), loss=loss, metric=f1, epochs=1, progress=False)
 
 
@@ -139,7 +139,7 @@ def test_batches_of_different_lengths() -> None:
 
     rows = [(torch.randn(n, 4), torch.zeros(n, dtype=torch.int64)) for n in (3, 5)]
     loader = DataLoader(rows, batch_size=1)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"their batches are \(n, 2, 3\) and \(n, 2, 5\)\. Pad them"):
+    with pytest.raises(InputError, match=r"their batches have shapes \(n, 2, 3\) and \(n, 2, 5\)\. Pad them"):
         fit(Sums(4, 2), loader, loader, metric=f1, epochs=1, progress=False)
 
 
@@ -155,7 +155,7 @@ def test_what_it_raises_costs_no_work_and_a_run_goes_on_with_the_same_alone(tmp_
     options: dict[str, Any] = {"out": tmp_path / "run", "checkpoint_every": "1 epoch"}
     with pytest.raises(ZeroDivisionError, match="nothing was guessed"):
         trained(score, **options)
-    with pytest.raises(InputError, match="was begun with another metric: score, not accuracy"):
+    with pytest.raises(InputError, match="was started with another metric: score, not accuracy"):
         trained("accuracy", resume=True, **options)
     whole, resumed = trained(score), trained(score, resume=True, **options)
     assert [e["valid_score"] for e in resumed.epochs] == [e["valid_score"] for e in whole.epochs]

@@ -87,7 +87,7 @@ def test_killed_before_its_first_checkpoint_it_begins_anew(job: Any, whole: Path
         job.run(out, stop=3, checkpoint_every="never")
     assert not caught.value.goes_on
     assert str(caught.value) == (
-        f"Stopped at step 3 of 15; the weights, but no checkpoint to go on from, are saved in {out}."
+        f"Stopped at step 3 of 15; the weights, but no checkpoint to resume from, are saved in {out}."
     )
     assert not (out / "checkpoints").exists()
     job.run(out, resume=True)
@@ -156,7 +156,8 @@ def test_best_weights_that_are_gone_are_told(job: Any, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         job.run(out, stop=8)
     (out / "best.safetensors").unlink()
-    with pytest.warns(UserWarning, match=r"best.safetensors is gone; the best weights are those from here"):
+    said = "best.safetensors is missing; from here on, the best weights are chosen anew"
+    with pytest.warns(UserWarning, match=said):
         job.run(out, resume=True)
     assert (out / "best.safetensors").exists()
 
@@ -179,7 +180,7 @@ def test_a_compiled_run_where_nothing_compiles(job: Any, tmp_path: Path) -> None
         job.run(out, stop=8)
     config = out / "config.toml"
     config.write_text(config.read_text().replace('compile = "off"', 'compile = "on"'))
-    with pytest.raises(InputError, match="was begun with a compiled step, which cannot be made here now"):
+    with pytest.raises(InputError, match="was started with a compiled step, which cannot be made here now"):
         job.run(out, resume=True, optimizer=torch.optim.SGD)
 
 
@@ -222,8 +223,8 @@ def test_two_runs_cannot_write_one_folder(job: Any, tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             job.run(out, resume=resume)
         assert str(caught.value) in (
-            f"The folder '{out}' is being written by another run; wait for its end, or choose a new folder.",
-            f"The folder '{out}' is not empty; a run needs a new one.",
+            f"The folder '{out}' is in use by another run; wait until it ends, or choose a new folder.",
+            f"The folder '{out}' is not empty; a run requires a new or empty one.",
         )
     folder.close()
     job.run(out, resume=True)
@@ -282,12 +283,15 @@ def test_a_full_disk(job: Any, whole: Path, disk: Path) -> None:
         with pytest.raises(InputError) as caught:
             job.run(out, resume=True, checkpoint_every="1 step")
         assert str(caught.value).startswith(f"Cannot write '{out}/")
-        said = str(caught.value).partition("': No space left on device; choose another folder, or make room")
+        said = str(caught.value).partition(
+            "': No space left on device; choose another folder, or free some space"
+        )
         kept = (
-            "best.safetensors and the checkpoint of step 6 are kept, from which fit with resume=True goes on"
+            "best.safetensors and the checkpoint of step 6 are kept; once the problem is fixed, continue with"
+            " fit(…, resume=True)"
         )
         # a folder that cannot be written before it is gone on with is as it was
-        assert said[2] == " there." or said[2].endswith(f"{kept} once that is mended.")
+        assert said[2] == " there." or said[2].endswith(f"{kept}.")
         assert good(out)[-1] == before[-1]
         assert not list(out.rglob("*.partial"))
         (disk / "film").unlink()

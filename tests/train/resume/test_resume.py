@@ -164,7 +164,7 @@ def test_other_rows_are_refused_in_every_form(job: Any, tmp_path: Path, form: An
     x, y = job.rows
     with pytest.raises(Interrupted):
         job.run(tmp_path, train=form(x, y), stop=7)
-    with pytest.raises(InputError, match=r"was begun with other rows to train on: .*checksum"):
+    with pytest.raises(InputError, match=r"was started with other rows to train on: .*checksum"):
         job.run(tmp_path, train=form(x + 1, y), resume=True)
     job.run(tmp_path, train=form(x.clone(), y), resume=True)
 
@@ -250,7 +250,9 @@ def test_stopped_while_it_validates(job: Any, tmp_path: Path) -> None:
     job.run(tmp_path / "whole", valid=valid(), **options)
     out = tmp_path / "out"
     for asked in (50 + 20, 20):  # within the validation of step 4, and again when it is made anew
-        with pytest.raises(Interrupted, match=r"^Stopped at step 4 of 15; what was done is saved") as caught:
+        with pytest.raises(
+            Interrupted, match=r"^Stopped at step 4 of 15; the results so far are saved"
+        ) as caught:
             job.run(out, valid=valid(LOOKED_AT + asked), resume=True, **options)
         assert caught.value.goes_on
     job.run(out, valid=valid(), resume=True, **options)
@@ -301,7 +303,7 @@ def test_stopped_within_an_evaluation(
     job.run(tmp_path / "whole", **rows(job), **options, loss=evaluating())
     for call, step in zip(calls, steps, strict=True):
         out = tmp_path / f"stopped-{call}"
-        with pytest.raises(Interrupted, match="what was done is saved in") as caught:
+        with pytest.raises(Interrupted, match="the results so far are saved in") as caught:
             job.run(out, **rows(job), **options, loss=evaluating(call))
         assert caught.value.run.steps[-1]["step"] == step
         job.run(out, **rows(job), **options, loss=evaluating(), resume=True)
@@ -425,7 +427,7 @@ def test_a_finished_run_of_other_things_is_not_handed_back(job: Any, tmp_path: P
         ({"valid": (x[:19], y[:19])}, "other rows to validate on"),
         ({"loss": functional.nll_loss}, "another loss"),
     ):
-        with pytest.raises(InputError, match=f"was begun with {said}: "):
+        with pytest.raises(InputError, match=f"was started with {said}: "):
             job.run(tmp_path, resume=True, **other)
     file = tmp_path / "environment.json"
     file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "given"}))
@@ -458,10 +460,10 @@ def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"batch_size": 5}, "was begun with batch-size 10, not 5"),
-        ({"clip": 1.0}, "was begun with clip none, not 1.0"),
-        ({"accumulate": 2}, "was begun with accumulate 1, not 2"),
-        ({"seed": 1}, "was begun with seed 0, not 1"),
+        ({"batch_size": 5}, "was started with batch-size 10, not 5"),
+        ({"clip": 1.0}, "was started with clip none, not 1.0"),
+        ({"accumulate": 2}, "was started with accumulate 1, not 2"),
+        ({"seed": 1}, "was started with seed 0, not 1"),
     ],
 )
 def test_a_run_goes_on_with_what_it_was_begun_with(job: Any, tmp_path: Path, options: Any, said: str) -> None:
@@ -493,15 +495,18 @@ def test_another_model_is_told(job: Any, tmp_path: Path) -> None:
     [
         (
             {"optimizer": lambda p: torch.optim.Adam(p)},
-            "was begun with optimizer 'surefoot.optim.sgd:SGD', not",
+            "was started with optimizer 'surefoot.optim.sgd:SGD', not",
         ),
         (
             {"optimizer": lambda p: SGD(p, lr=0.5, momentum=0.9, nesterov=True)},
-            "was begun with lr 0.1, not 0.5",
+            "was started with lr 0.1, not 0.5",
         ),
-        ({"loss": functional.nll_loss}, "was begun with another loss: stopping.<locals>.loss, not nll_loss"),
-        ({"scaling": torch.Tensor.float}, "was begun with another scaling: none, not"),
-        ({"metric": "loss"}, "was begun with another metric: accuracy, not loss"),
+        (
+            {"loss": functional.nll_loss},
+            "was started with another loss: stopping.<locals>.loss, not nll_loss",
+        ),
+        ({"scaling": torch.Tensor.float}, "was started with another scaling: none, not"),
+        ({"metric": "loss"}, "was started with another metric: accuracy, not loss"),
     ],
 )
 def test_what_is_given_anew_is_as_it_was(job: Any, tmp_path: Path, options: Any, said: str) -> None:
@@ -532,7 +537,7 @@ def test_what_a_loss_was_given_is_as_it_was(job: Any, tmp_path: Path) -> None:
         with pytest.raises(Interrupted):
             job.run(out, model=net, loss=loss)
         for other in others:
-            with pytest.raises(InputError, match="was begun with another loss: "):
+            with pytest.raises(InputError, match="was started with another loss: "):
                 job.run(out, resume=True, loss=other)
         job.run(out, resume=True, loss=copy.deepcopy(loss))
 

@@ -108,29 +108,29 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
     found = feed(DataLoader(Liar(promised)), 4, device=CPU)
     with pytest.raises(InputError) as caught:
         list(found.epoch(1))
-    assert str(caught.value) == f"The DataLoader promised {promised} batches and gave {gave}."
+    assert str(caught.value) == f"The DataLoader's length is {promised} batches, but it yielded {gave}."
 
 
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ("rows", "Rows come as (x, y), a dict, a Dataset or a DataLoader, not as str."),
+        ("rows", "Rows must be (x, y), a dict, a Dataset or a DataLoader, not str."),
         (
             {"x": X},
-            "Of a dict one key is the target, labels, label, targets, target or y, and the others are",
+            ("One key of a dict must be the target, labels, label, targets, target or y, and the others the"),
         ),
-        ((X, Y[:3]), "There are 10 inputs and 3 targets; each input needs one target."),
-        ((X[:0], Y[:0]), "There are 0 inputs and 0 targets; each input needs one target."),
+        ((X, Y[:3]), "There are 10 inputs and 3 targets; each input requires one target."),
+        ((X[:0], Y[:0]), "There are 0 inputs and 0 targets; each input requires one target."),
         *(
             (
                 (X, kind(["yes", "no"] * 5)),
-                "The targets are no tensor and no array of numbers: they are texts; class numbers are"
-                " np.unique(y, return_inverse=True)[1].",
+                "The targets are neither a tensor nor an array of numbers: they are text; get class numbers"
+                " with np.unique(y, return_inverse=True)[1].",
             )
             for kind in (list, np.array, lambda y: np.array(y, object))
         ),
         ((X, []), "There are 10 inputs and 0 targets"),
-        ((["a", "b"], [0, 1]), "The inputs are no tensor and no array of numbers: "),
+        ((["a", "b"], [0, 1]), "The inputs are neither a tensor nor an array of numbers: "),
         ((X, 3), "The targets are a single number; expected one entry per row."),
         (
             DataLoader(Endless()),
@@ -148,14 +148,14 @@ def test_a_loader_that_does_not_keep_its_promise(promised: int, gave: str) -> No
         (DataLoader(TensorDataset(X[:0], Y[:0])), "The DataLoader has no batches."),
         (Endless(), "The Dataset has no length; wrap it in a DataLoader that has one."),
         (TensorDataset(X[:0], Y[:0]), "The Dataset has no rows."),
-        (Liar(3), "The Dataset is gone through in its own order; wrap it in a DataLoader."),
+        (Liar(3), "This Dataset is iterated in its own order; wrap it in a DataLoader."),
         (
             TensorDataset(X, Y, Y),
-            "The data set gives 3 things for a row or a batch; fit takes pairs (input, target), and of",
+            "The data set returns 3 things for a row or a batch; fit takes pairs (input, target), or for",
         ),
-        (DataLoader(TensorDataset(X, Y, Y)), "The data set gives 3 things for a row or a batch; fit takes"),
-        (Named(), "Of a dict one key is the target"),
-        (DataLoader(Named()), "Of a dict one key is the target"),
+        (DataLoader(TensorDataset(X, Y, Y)), "The data set returns 3 things for a row or a batch; fit takes"),
+        (Named(), "One key of a dict must be the target"),
+        (DataLoader(Named()), "One key of a dict must be the target"),
     ],
 )
 def test_what_holds_no_rows(rows: Any, text: str) -> None:
@@ -439,7 +439,7 @@ def test_pictures_are_to_become_tensors(sampler: Any) -> None:
         with pytest.raises(InputError) as caught:
             feed(rows, 4, device=CPU)
         assert str(caught.value) == (
-            "The data set gives a PIL.Image.Image, of which torch makes no batch; let the data set return"
-            " tensors, arrays or numbers, as torchvision.transforms.ToTensor() makes of a picture, or"
-            " numpy.asarray(picture)."
+            "The data set returns a PIL.Image.Image, and torch cannot batch these; let the data "
+            "set return tensors, arrays or numbers, such as torchvision.transforms.ToTensor() or "
+            "numpy.asarray(picture) makes from a picture."
         )

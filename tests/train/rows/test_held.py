@@ -86,10 +86,10 @@ def test_what_is_wrong_in_a_later_part_is_told_with_its_row(monkeypatch: pytest.
     late = torch.where(torch.arange(300) < 290, -100, Y)
     assert fit(nn.Linear(2, 3), TensorDataset(X, late), epochs=1, progress=False).status == "finished"
     loss = nn.CrossEntropyLoss(torch.tensor([0.0, 0.0, 1.0]))
-    with pytest.raises(InputError, match=r"whose weight in the loss is 0 \(0, 1\), so it is"):
+    with pytest.raises(InputError, match=r"with weight 0 in the loss \(0, 1\), so it is"):
         fit(nn.Linear(2, 3), TensorDataset(X, (torch.arange(300) > 150).long()), loss=loss, progress=False)
     shares = torch.rand(300, 2)
-    with pytest.raises(InputError, match=r"the targets are numbers of shape \(300, 2\)\. For class"):
+    with pytest.raises(InputError, match=r"the targets are floats of shape \(300, 2\)\. For class"):
         fit(nn.Linear(2, 3), TensorDataset(X, shares), loss=nn.CrossEntropyLoss(), progress=False)
 
 

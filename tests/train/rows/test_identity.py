@@ -79,7 +79,7 @@ def test_a_class_of_a_notebook_is_told_by_its_methods(
 def test_a_compiled_model_is_called_by_what_is_in_it(tmp_path: Path) -> None:
     inner = nn.Linear(2, 2)
     assert named(torch.compile(inner, backend="eager")) == named(inner) == "torch.nn.modules.linear:Linear"  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="begun with model 'a:B', not "):
+    with pytest.raises(InputError, match="started with model 'a:B', not "):
         check_options(tmp_path, {"model": "a:B"}, {"model": named(inner)})
 
 

@@ -160,19 +160,19 @@ def test_a_compiled_step_takes_one_input_and_that_is_said(capsys):
         (
             ((A, B[1:]), Y),
             {},
-            "of these there are: input 1 50, input 2 49.",
+            "but there are: input 1 50, input 2 49.",
         ),
-        (({"a": A, "b": B[1:]}, Y), {}, "of these there are: a 50, b 49."),
+        (({"a": A, "b": B[1:]}, Y), {}, "but there are: a 50, b 49."),
         (((A, B), Y[1:]), {}, "There are 50 inputs and 49 targets"),
         (
             {"a": A, "b": B},
             {},
-            "Of a dict one key is the target, labels, label, targets, target or y, and",
+            "One key of a dict must be the target, labels, label, targets, target or y, and",
         ),
         ({"a": A, "label": Y, "y": Y}, {}, "the keys here are a, label, y."),
         ({"labels": Y}, {}, "the keys here are labels."),
-        (({}, Y), {}, "Several inputs have a row each for every target; of these there are: none."),
-        (({1: A}, Y), {}, "A model is called with its inputs by their names, and 1 is none."),
+        (({}, Y), {}, "Several inputs must each have one row per target, but there are: none."),
+        (({1: A}, Y), {}, "A model is called with its inputs by name, but 1 is not a valid name."),
         (
             ({"a": A, "c": B}, Y),
             {},
@@ -181,20 +181,20 @@ def test_a_compiled_step_takes_one_input_and_that_is_said(capsys):
         (
             ((A, B, B), Y),
             {},
-            "The rows have 3 inputs, which the model's forward(a, b=None) does not take: too",
+            "The rows have 3 inputs, which the model's forward(a, b=None) does not accept: too",
         ),
-        (({"a": A, "b": "words"}, Y), {}, "The inputs are no tensor and no array of numbers"),
+        (({"a": A, "b": "words"}, Y), {}, "The inputs are neither a tensor nor an array of numbers"),
         (
             ((A, B), Y),
             {"scaling": UNIT},
-            "That scaling is of one tensor of inputs",
+            "That scaling is for one tensor of inputs",
         ),
         (
             ((A, B), Y),
             {"scaling": lambda x: x[0]},
-            "The scaling gives a Tensor; of several inputs it must",
+            "The scaling returns a Tensor; for several inputs it must",
         ),
-        (((A, B), Y), {"scaling": lambda x: [t[1:] for t in x]}, "The scaling makes 49 rows of 50"),
+        (((A, B), Y), {"scaling": lambda x: [t[1:] for t in x]}, "The scaling returns 49 rows for 50"),
     ],
 )
 def test_what_cannot_be_taken_is_told(rows, options, said):
@@ -204,7 +204,7 @@ def test_what_cannot_be_taken_is_told(rows, options, said):
 
 def test_lists_of_numbers_are_told_apart_from_inputs():
     rows = DataLoader([(row.tolist(), y) for row, y in zip(A, Y, strict=True)], 8)
-    with pytest.raises(InputError, match=r"does not take: .*\. A row's numbers belong in one"):
+    with pytest.raises(InputError, match=r"does not accept: .*\. A row's numbers belong in one"):
         weights(rows)
 
 
@@ -310,5 +310,5 @@ def test_what_is_called_a_data_set_and_holds_x_and_y_is_rows():
 
 @pytest.mark.parametrize("name", [0, None, 1])
 def test_a_name_that_is_no_text_is_told(name):
-    with pytest.raises(InputError, match=f"by their names, and {name} is none"):
+    with pytest.raises(InputError, match=f"by name, but {name} is not a valid name"):
         weights(({name: A, "b": B}, Y))

@@ -207,7 +207,7 @@ def test_whatever_knows_epochs_is_told_once_each() -> None:
 
 def test_targets_to_validate_on_that_only_a_validation_sees() -> None:
     valid = DataLoader(TensorDataset(X, Y.float()), 8, sampler=Counting())
-    with pytest.raises(InputError, match="to train on are classes, but those to validate on are measured"):
+    with pytest.raises(InputError, match=("to train on are classes, but the validation inputs are measured")):
         fit(model(), (X, Y), valid, epochs=1, progress=False)
 
 
@@ -225,7 +225,7 @@ def test_a_loader_without_a_batch() -> None:
         def __iter__(self) -> Iterator[Any]:
             return iter(())
 
-    with pytest.raises(InputError, match="The DataLoader promised 8 batches and gave 0"):
+    with pytest.raises(InputError, match="The DataLoader's length is 8 batches, but it yielded 0"):
         fit(model(), DataLoader(Nothing(1), 8), progress=False)
     assert not opened._open
 

@@ -91,7 +91,7 @@ def test_a_loss_that_cannot_go_back_is_told(loss: Callable[..., torch.Tensor], m
             lambda output, y: functional.cross_entropy(output, y, reduction="none"),
             r"of shape \(4,\); it must",
         ),
-        (lambda output, y: 0.5, "The loss gives a float; it must give a tensor"),
+        (lambda output, y: 0.5, "The loss returns a float; it must return a tensor"),
     ],
 )
 def test_what_is_no_scalar_tensor_is_no_loss(loss: Any, message: str) -> None:
@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_mean_is_told_though_its_value_is() -> None:
     weight = torch.tensor([0.1, 1.0, 5.0])
     y = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2])
     with pytest.warns(
-        UserWarning, match=r"1\.099, as is the mean of its 4 parts, but its gradient is off by"
+        UserWarning, match=r"1\.099, as is the mean of its 4 parts, but its gradient differs by"
     ):
         parted(lambda output, target: functional.cross_entropy(output, target, weight=weight), y, 4)
     with warnings.catch_warnings():
@@ -264,7 +264,7 @@ def test_a_part_that_has_nothing_to_take_a_mean_over_is_told() -> None:
 
 @pytest.mark.parametrize("form", [lambda output: {"out": output}, lambda output: (output, output)])
 def test_parts_of_what_is_no_tensor(form: Callable[[torch.Tensor], Any]) -> None:
-    """Nobody can tell whether such a loss is a mean over rows, so nothing is said of it."""
+    """Nobody can tell whether such a loss is average rows, so nothing is said of it."""
 
     class Net(nn.Linear):
         def forward(self, x: torch.Tensor) -> Any:

@@ -128,7 +128,7 @@ def _write(block: Heading | Facts | Side | Note | Table | list[Work]) -> Iterato
                 text = escape(entry or "–")
                 parted = block.marked == (k, i)
                 cells += (
-                    f'<td><span class="parted">{text}</span> ◀ here they part</td>'
+                    f'<td><span class="parted">{text}</span> ◀ first difference</td>'
                     if parted
                     else f"<td>{text}</td>"
                 )

@@ -47,7 +47,7 @@ def _write(block: Block) -> Iterator[str]:
         for k, (label, entries) in enumerate(block.rows):
             cells = [safe(entry) or "–" for entry in entries]
             if block.marked and block.marked[0] == k:
-                cells[block.marked[1]] = f"**{cells[block.marked[1]]}** ◀ here they part"
+                cells[block.marked[1]] = f"**{cells[block.marked[1]]}** ◀ first difference"
             yield f"| {safe(label)} | " + " | ".join(cells) + " |"
     elif isinstance(block, Table):
         heads, *rows = block.rows

@@ -117,7 +117,9 @@ class _Page:
             for i, (entry, w) in enumerate(zip(entries, widths, strict=True)):
                 cell = pad(entry or "–", w)
                 cells.append(self.paint(cell, "part") if block.marked == (k, i) else cell)
-            mark = self.paint("   ◀ here they part", "part") if block.marked and block.marked[0] == k else ""
+            mark = (
+                self.paint("   ◀ first difference", "part") if block.marked and block.marked[0] == k else ""
+            )
             self.lines.append("  " + pad(label, labels) + "".join("   " + c for c in cells) + mark)
 
     def table(self, block: Table) -> None:

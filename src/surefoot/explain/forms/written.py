@@ -57,20 +57,20 @@ def write_news(news: News, pen: Pen) -> str:
         case "branch":
             which = pen.prose(news.subject)
             return (
-                f"the elements of {which} take different branches of the rule, so no formula is all of theirs"
+                f"the elements of {which} take different branches of the rule, so no formula applies to all"
             )
         case "first":
             return f"{pen.prose(news.subject)} gets its first gradient"
         case "none":
-            return f"{pen.prose(news.subject)} has no gradient, so nothing of it changes"
+            return f"{pen.prose(news.subject)} has no gradient, so it and its state do not change"
         case "move":
             value = pen.math(pen.value(news.new, pen.put_in))
             return f"{pen.prose(news.subject)} was set from outside to {value}"
         case "corner":
-            corner = f"{pen.prose(news.subject)} has a corner here, and so no slope"
+            corner = f"{pen.prose(news.subject)} has a kink here, and so no slope"
             if news.new == "max":
-                return f"{corner}; half of the slope of each is taken, as torch.maximum does"
-            return f"{corner}; 0 is taken for it, as torch does"
+                return f"{corner}; half of the slope of each is used, as in torch.maximum"
+            return f"{corner}; 0 is used, as in torch"
     return "the optimizer was saved, and loaded into a new one"
 
 

@@ -30,7 +30,7 @@ def read_assignments(text: str) -> dict[str, Any]:
         if equals and not name.isidentifier():
             raise InputError(f"{name!r} cannot name a variable; use a plain name such as 'w'.")
         if not equals or not value:
-            raise InputError(f"{part.strip()!r} gives no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
+            raise InputError(f"{part.strip()!r} has no value; write e.g. a=2,3 or A=[[1,2],[3,4]].")
         if "=" in value:
             said = re.sub(r"[,\s]+(?=\w+\s*=)", "; ", text)
             if said == text:
@@ -50,7 +50,7 @@ def _read(name: str, text: str) -> Any:
         return json.loads(_NUMBER.sub(lambda m: json.dumps(m[0]), brackets))
     except (json.JSONDecodeError, RecursionError):
         raise InputError(
-            f"The value of {name}, {text!r}, is no list of numbers; write e.g. 2,3 or [[1,2],[3,4]]."
+            f"The value of {name}, {text!r}, is not a list of numbers; write e.g. 2,3 or [[1,2],[3,4]]."
         ) from None
 
 

@@ -193,7 +193,7 @@ def from_sympy(expression: Any, places: Mapping[Any, tuple[str, int]], text: str
     if expression.is_Mul:
         return functools.reduce(lambda x, y: Node("*", (x, y), (), text), args)
     if kind == "ComplexInfinity":
-        raise InputError(f"{text} cannot be worked out: division by zero.")
+        raise InputError(f"{text} cannot be computed: division by zero.")
     if expression.is_finite is False or kind == "NaN":
         raise InputError(f"{text} has no derivative that can be written down everywhere: {expression}.")
     if kind not in _READINGS:

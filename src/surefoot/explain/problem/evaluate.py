@@ -56,9 +56,9 @@ def evaluate(node: Node, point: Mapping[str, Sequence[Number]], reading: Reading
         columns = [arg * size if len(arg) < size else arg for arg in args]  # a number beside an array
         return [apply(*xs) for xs in zip(*columns, strict=True)] if size else []
     except OverflowError:
-        raise InputError(f"{node.text!r} cannot be worked out: it overflows.") from None
+        raise InputError(f"{node.text!r} cannot be computed: it overflows.") from None
     except ArithmeticError as error:
-        raise InputError(f"{node.text!r} cannot be worked out: {error}.") from None
+        raise InputError(f"{node.text!r} cannot be computed: {error}.") from None
 
 
 def _sum(items: Sequence[Number], reading: Reading) -> Number:

@@ -60,7 +60,7 @@ def read(text: str, shapes: Mapping[str, Shape]) -> Node:
     if not text:
         raise InputError("f is empty; give an expression such as 'mean(3*a**3 - b**2)'.")
     if len(text) > LENGTH:
-        raise InputError(f"f has {len(text)} characters; {LENGTH} are the most.")
+        raise InputError(f"f has {len(text)} characters; at most {LENGTH} are allowed.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "3a" warns before it fails
@@ -74,7 +74,9 @@ def read(text: str, shapes: Mapping[str, Shape]) -> Node:
         hint = f"; for a product write {product[0]}*…" if product else ""
         raise InputError(f"f does not parse: {error.msg}{hint}.{_caret(text, place, place + 1)}") from None
     except (RecursionError, MemoryError, ValueError):
-        raise InputError(f"f does not parse: it is nested too deeply; {DEPTH} levels are the most.") from None
+        raise InputError(
+            f"f does not parse: it is nested too deeply; at most {DEPTH} levels are allowed."
+        ) from None
     return _Reader(text, shapes).node(tree, 0)
 
 
@@ -105,7 +107,7 @@ class _Reader:
     def node(self, tree: ast.expr, depth: int) -> Node:
         """Read one part; depth counts the operations around it."""
         if depth > DEPTH:
-            raise InputError(f"f is nested too deeply; {DEPTH} levels are the most.")
+            raise InputError(f"f is nested too deeply; at most {DEPTH} levels are allowed.")
         start, stop = self.span(tree)
         text = self.text[start:stop]
         if isinstance(tree, ast.Constant):
@@ -128,19 +130,19 @@ class _Reader:
             inner = self.node(tree.value, depth + 1)
             if len(inner.shape) > 2:
                 raise self.error(
-                    tree, f".T needs a matrix or a vector, but {inner.text!r} has shape {inner.shape}."
+                    tree, f".T requires a matrix or a vector, but {inner.text!r} has shape {inner.shape}."
                 )
             return Node("T", (inner,), inner.shape[::-1], text)
         if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitXor):
-            raise self.error(tree, "^ is no power here; write ** for it.")
+            raise self.error(tree, "^ is not a power here; write **.")
         raise self.error(
             tree,
-            f"{text!r} cannot stand in f, which is made of names, numbers, + - * / ** @ and functions.",
+            f"{text!r} is not allowed in f, which may have names, numbers, + - * / ** @ and functions.",
         )
 
     def number(self, tree: ast.Constant, text: str) -> Fraction:
         if isinstance(tree.value, bool) or not isinstance(tree.value, (int, float)):
-            raise self.error(tree, f"{text!r} is no real number.")
+            raise self.error(tree, f"{text!r} is not a real number.")
         if isinstance(tree.value, int):
             return Fraction(tree.value)
         exponent = text.lower().partition("e")[2].replace("_", "")
@@ -164,27 +166,25 @@ class _Reader:
         if op == "**" and args[0].op == "norm" and exponent(args[1]) == 2:  # exact, and smooth at 0
             return Node("norm2", args[0].args, (), text)
         if op == "**" and args[1].shape:
-            raise self.error(tree, f"An exponent must be a number, but here it has shape {right}.")
+            raise self.error(tree, f"An exponent must be a number, but it has shape {right}.")
         if op == "**" and exponent(args[1]) is None and not names(args[1]):
             raise self.error(
-                tree, "A constant exponent must be made of numbers and + - * / alone, and not be huge."
+                tree, "A constant exponent may only have numbers and + - * /, and must not be huge."
             )
         if degree(node) > DEGREE:
-            raise self.error(tree, f"This power is too high to work out; degree {DEGREE} is the most.")
+            raise self.error(tree, f"This power is too high to compute; the highest degree is {DEGREE}.")
         return node
 
     def common(self, tree: ast.expr, what: str, left: Shape, right: Shape) -> Shape:
         """Return the shape of what is done element by element."""
         if left != right and () not in (left, right):
-            raise self.error(
-                tree, f"{what} needs two equal shapes or a number, but here are {left} and {right}."
-            )
+            raise self.error(tree, f"{what} requires equal shapes or a number, but got {left} and {right}.")
         return left or right
 
     def product(self, tree: ast.expr, left: Shape, right: Shape) -> Shape:
         """Return the shape of a matrix product, as NumPy has it for vectors and matrices."""
         if not (1 <= len(left) <= 2 and 1 <= len(right) <= 2) or left[-1] != right[0]:
-            raise self.error(tree, f"@ needs (…, n) @ (n, …), but here are {left} and {right}.")
+            raise self.error(tree, f"@ requires (…, n) @ (n, …), but got {left} and {right}.")
         return left[:-1] + right[1:]
 
     def call(self, tree: ast.Call, text: str, depth: int) -> Node:
@@ -194,7 +194,7 @@ class _Reader:
             hint = f"{near}?" if near else "."
             if name in self.shapes:
                 hint = f", but a variable; for a product write {name}*(…)."
-            raise self.error(tree.func, f"{name!r} is no function here{hint} Known: {', '.join(FUNCTIONS)}.")
+            raise self.error(tree.func, f"{name!r} is not a function{hint} Known: {', '.join(FUNCTIONS)}.")
         count = 2 if name in _TWO else 1
         if len(tree.args) != count or tree.keywords:
             raise self.error(tree, f"{name} takes {count} argument{'s' * (count > 1)}.")
@@ -203,7 +203,7 @@ class _Reader:
         if name == "dot":
             if len(shape) != 1 or shape != args[1].shape:
                 raise self.error(
-                    tree, f"dot needs two vectors of one size, but here are {shape} and {args[1].shape}."
+                    tree, f"dot requires two vectors of equal size, but got {shape} and {args[1].shape}."
                 )
             return Node("@", args, (), text)
         if name in ("mean", "sum", "norm"):
@@ -219,7 +219,7 @@ class _Reader:
         shapes = {item.shape for item in items}
         if len(shapes) > 1:
             several = " and ".join(map(str, sorted(shapes)))
-            raise self.error(tree, f"The parts of a list must have one shape, but here are {several}.")
+            raise self.error(tree, f"The elements of a list must have the same shape, but got {several}.")
         return Node("array", items, (len(items), *(shapes.pop() if shapes else ())), text)
 
     def item(self, tree: ast.Subscript, text: str, depth: int) -> Node:
@@ -242,6 +242,6 @@ class _Reader:
 
 def _how_to_index(shape: Shape) -> str:
     if not shape:
-        return "is one number, without elements"
+        return "is a single number, without elements"
     numbers = "one whole number" if len(shape) == 1 else f"{len(shape)} whole numbers"
     return f"has shape {shape}; an element of it takes {numbers} in [ ]"

@@ -42,17 +42,19 @@ def parse(f: str, at: Mapping[str, Any], fixed: Collection[str] = ()) -> Problem
         (Fraction(18, 1), Fraction(81, 2))
     """
     if not at:
-        raise InputError("There is nothing to start at; give each variable of f a value, such as w=1.")
+        raise InputError("No start values are given; give each variable of f one, such as w=1.")
     # Python reads each name in one normal form: µ, the micro sign of many keyboards, becomes the Greek μ
     start: dict[str, Value] = {}
     for given, value in at.items():
         name = unicodedata.normalize("NFKC", str(given))
         if name in start:
-            raise InputError(f"{name} has two start values: to Python {given!r} is the same name; give one.")
+            raise InputError(
+                f"{name} has two start values, since Python treats {given!r} as the same name; give one."
+            )
         start[name] = exact(value, given)
     for name, value in start.items():
         if not all(isinstance(x, Fraction) for x in elements(value)):
-            raise InputError(f"{name} starts at a value that is not finite; give plain numbers.")
+            raise InputError(f"The start value of {name} is not finite; give finite numbers.")
     shapes = {name: shape(value, name) for name, value in start.items()}
     _check_names(shapes)
     held = {unicodedata.normalize("NFKC", name) for name in fixed}
@@ -61,11 +63,9 @@ def parse(f: str, at: Mapping[str, Any], fixed: Collection[str] = ()) -> Problem
     sizes = {n: math.prod(size) for n, size in shapes.items()}
     count = sum(size for n, size in sizes.items() if n not in held)
     if count > SIZE:
-        raise InputError(
-            f"The variables have {count} numbers in all; {SIZE} are the most that are worked out."
-        )
+        raise InputError(f"The variables have {count} numbers in all; at most {SIZE} are allowed.")
     if (data := sum(sizes.values()) - count) > _DATA:
-        raise InputError(f"What is fixed has {data} numbers in all; {_DATA} are the most.")
+        raise InputError(f"The fixed arrays have {data} numbers in all; at most {_DATA} are allowed.")
     if not isinstance(f, str):
         raise InputError(f"f must be an expression as text, such as 'mean(a**2)', but it is {f!r}.")
     tree = read(f, shapes)
@@ -74,7 +74,7 @@ def parse(f: str, at: Mapping[str, Any], fixed: Collection[str] = ()) -> Problem
     for name in shapes:
         if name not in names(tree):
             has = "is fixed" if name in held else "has a start value"
-            raise InputError(f"{name!r} {has}, but f does not have it: f = {tree.text}.")
+            raise InputError(f"{name!r} {has}, but does not occur in f = {tree.text}.")
     stepped = {name: value for name, value in start.items() if name not in held}
     return Problem(tree, stepped, {name: value for name, value in start.items() if name in held})
 
@@ -88,7 +88,5 @@ def _check_names(shapes: Mapping[str, tuple[int, ...]]) -> None:
     for name in shapes:
         written = symbol_latex(name)
         if written in seen:
-            raise InputError(
-                f"{name} and {seen[written]} would be written alike; call one of them otherwise."
-            )
+            raise InputError(f"{name} and {seen[written]} would be written the same; rename one of them.")
         seen[written] = name

@@ -46,7 +46,7 @@ def _exact_power(x: Fraction, y: Fraction) -> Fraction:
 
 def _not_exact(name: str) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise ArithmeticError(f"{name} of a fraction is no fraction; ask for rounded numbers")
+        raise ArithmeticError(f"{name} of a fraction is not a fraction; ask for rounded numbers")
 
     return refuse
 
@@ -166,7 +166,7 @@ def numbers(number: Callable[[Fraction], Number]) -> Reading:
         if x == 0 and y < 0:
             raise ArithmeticError("division by zero")
         if abs(y) > 1e6 and abs(x) != 1:  # as in exp: digits without end
-            raise ArithmeticError(f"the exponent is {_show(y)}, and a million is the most")
+            raise ArithmeticError(f"the exponent is {_show(y)}; at most a million is allowed")
         if x < 0 and y != int(y):
             raise ArithmeticError(f"power {_show(y)} of {_show(x)}, which is negative")
         return ranged(x ** (int(y) if y == int(y) else y))

@@ -106,7 +106,7 @@ def _finite(flat: Flat) -> Flat:
     fine = {name: [mpmath.mpf(x) for x in xs] for name, xs in flat.items()}
     for name, xs in fine.items():
         if not all(mpmath.isfinite(x) for x in xs):
-            raise InputError(f"{name} is not finite any more.")
+            raise InputError(f"{name} is no longer finite.")
     return fine
 
 

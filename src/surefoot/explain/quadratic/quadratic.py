@@ -51,9 +51,9 @@ class Quadratic:
         except TypeError:
             given, bad = (), [self.curvatures]
         if bad:
-            raise InputError(f"Curvatures are finite numbers, as in (1, 20), but here is {bad[0]!r}.")
+            raise InputError(f"Curvatures must be finite numbers, as in (1, 20), but one is {bad[0]!r}.")
         if not given:
-            raise InputError("A quadratic needs at least one curvature.")
+            raise InputError("A quadratic requires at least one curvature.")
         object.__setattr__(self, "curvatures", tuple(sorted(given)))
 
     @classmethod
@@ -94,11 +94,11 @@ class Quadratic:
         """
         h = exact(hessian, "the Hessian")
         if len(size := shape(h)) != 2 or size[0] != size[1]:
-            raise InputError(f"A Hessian must be square, but here is one of shape {size}.")
+            raise InputError(f"A Hessian must be square, but it has shape {size}.")
         if odd := next(((i, j) for i, row in enumerate(h) for j in range(i) if row[j] != h[j][i]), None):
             i, j = odd
             raise InputError(
-                f"A Hessian must be symmetric, but here H[{i}][{j}] is {float(h[i][j]):.6g} and H[{j}][{i}] "
+                f"A Hessian must be symmetric, but H[{i}][{j}] is {float(h[i][j]):.6g} and H[{j}][{i}] "
                 f"is {float(h[j][i]):.6g}."
             )
         if all(h[i][j] == 0 for i in range(len(h)) for j in range(i)):
@@ -193,7 +193,7 @@ class Quadratic:
         found = best_momentum(number, self.smallest, self.largest, nesterov=nesterov)
         if found is None:
             most = (2 if nesterov else 4) / self.largest
-            raise InputError(f"lr is {lr}; only between 0 and {most:.4g} is some momentum stable.")
+            raise InputError(f"lr is {lr}; only an lr between 0 and {most:.4g} is stable with some momentum.")
         return found
 
     def report(self, rule: Rule, h: H) -> list[str]:

@@ -58,9 +58,9 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     if not any(f.curvatures):
         return ["f is linear: it has no curvature, and no minimum." if f.sloped else "f is constant."]
     if h.get("maximize"):
-        return [f"{head}. The rule climbs (maximize), so nothing that is known of descent holds here."]
+        return [f"{head}. The rule maximizes f, so no theory of descent applies."]
     if f.sloped and f.curvatures[0] >= 0:
-        return [f"{head}. Where it is flat it slopes on for ever: it has no minimum."]
+        return [f"{head}. It has a slope in a direction without curvature, so it has no minimum."]
     if not f.convex:
         return [f"{head}: it has no minimum."]
     kappa = "∞" if math.isinf(f.condition) else f"{f.condition:.4g}"
@@ -72,7 +72,7 @@ def report(f: Quadratic, rule: Rule, h: H) -> list[str]:
     beside = ", without weight decay" if decays else ""
     best = _best(f, beside)
     if not in_range(h[x.name] for x in rule.hypers if x.is_number):
-        return [*lines, "No rate is worked out for hyperparameters beyond 10^±100.", *best]
+        return [*lines, "Rates are not computed for hyperparameters beyond 10^±100.", *best]
     if as_momentum(rule, h) is None and transition(rule, h.map(exact), f.curvatures[-1]) is None:
         best = _best(f, beside, of=" for gradient descent")  # not this rule's
     return [*lines, *_stability(f, rule, h.map(exact)), *best]
@@ -87,7 +87,7 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
         matrices = [transition(rule, h, x) for x in curvatures]
         if None in matrices:
             return [
-                f"{rule.title}: its step is no fixed linear map of w and state, so there is no such rate."
+                f"{rule.title}: its step is not a fixed linear map of w and state, so there is no such rate."
             ]
         found = [m for m in matrices if m is not None]
         words = "Stable" if min(map(gap_of, found)) > 0 else "Unstable"
@@ -117,11 +117,13 @@ def _stability(f: Quadratic, rule: Rule, h: H) -> list[str]:
     if lr <= 0:
         away = "w climbs" if lr else "nothing moves"
         if not gain and h.lr and rule.formula is get("torch").formula:
-            away = "no gradient moves w but the first, which is not dampened"
+            away = "only the first gradient moves w, since it is not dampened"
         return [f"Unstable: {needs} is needed{source}, but {product} is {low}: {away}."]
     most, fewest = limit / (curvatures[-1] + shift) / gain, least / (curvatures[0] + shift) / gain
     if fewest >= most:
-        missed = f"no lr meets that at both h = {float(curvatures[0]):.4g} and {float(curvatures[-1]):.4g}"
+        missed = (
+            f"no lr satisfies this at both h = {float(curvatures[0]):.4g} and {float(curvatures[-1]):.4g}"
+        )
     elif h.lr >= most:
         missed = f"{product} is {high} at h = {float(curvatures[-1]):.4g}; lr must be below {float(most):.4g}"
     else:
@@ -165,7 +167,7 @@ def _rate(gaps: Sequence[float], curvatures: Sequence[Any], swings: Sequence[boo
     gap = min(gaps)
     if gap == 0 and any(swings):
         at = f"at h = {float(curvatures[list(swings).index(True)]):.4g}"
-        return f"in the end the error grows by the same amount at each step ({at}, where −1 is a double root)"
+        return f"in the end the error grows by the same amount in each step ({at}, where −1 is a double root)"
     curvature = curvatures[list(gaps).index(gap)]
     where = f"in the end each step multiplies the error by {_factor(gap)} (at h = {float(curvature):.4g})"
     if gap > 0:

@@ -68,7 +68,7 @@ def choose(
         several = example is not None and batch is None
         why = "its model takes several inputs" if several else obstacle(job, batch)
         if why is None and batch is not None and mode != "off" and changed(job, batch):
-            why = "its loss holds what a step changes"
+            why = "its loss has state that a step changes"
         if why is not None or batch is None:
             if mode == "on":
                 say(f"The training step runs eagerly: {why}.")
@@ -155,7 +155,9 @@ def _captured(job: Job, batch: tuple[Tensor, Tensor]) -> Step | None:
         warnings.warn(f"The training step could not be captured and runs eagerly: {why}", stacklevel=3)
         return None
     if isinstance(found, str):
-        warnings.warn(f"The captured step differs from the eager one, which runs: {found}.", stacklevel=3)
+        warnings.warn(
+            f"The captured step differs from the eager one, so steps run eagerly: {found}.", stacklevel=3
+        )
         return None
     return found
 
@@ -195,9 +197,13 @@ def _program(
         warnings.warn(f"The training step could not be compiled and runs eagerly: {why}", stacklevel=2)
         return None
     if found is None:
-        warnings.warn(f"Others may write to {package.folder()}; the step runs eagerly.", stacklevel=2)
+        warnings.warn(
+            f"Other users can write to {package.folder()}; the training step runs eagerly.", stacklevel=2
+        )
     elif wrong := _disagreement(job.copied(), found, x, y):
-        warnings.warn(f"The compiled step differs from the eager one, which runs: {wrong}.", stacklevel=2)
+        warnings.warn(
+            f"The compiled step differs from the eager one, so steps run eagerly: {wrong}.", stacklevel=2
+        )
         found = None
     return found
 

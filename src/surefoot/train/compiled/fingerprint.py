@@ -86,7 +86,7 @@ class _Look:
         self._seen[id(thing)] = len(self._seen)
         self._kept.append(thing)
         if len(self._seen) > _MOST:
-            raise Untold("its model or loss refers to more than can be looked through")
+            raise Untold("its model or loss refers to too many objects to inspect")
         if isinstance(thing, Tensor):
             return self._tensor(thing)
         if isinstance(thing, np.ndarray):
@@ -192,7 +192,7 @@ def _reduced(thing: Any) -> list[Any]:
         _, arguments, *state = reduced
     except Exception:
         kind = type(thing).__name__
-        raise Untold(f"its model or loss refers to a {kind}, whose value cannot be told") from None
+        raise Untold(f"its model or loss refers to a {kind}, whose value cannot be determined") from None
     return [arguments, *(list(part) if isinstance(part, Iterator) else part for part in state)]
 
 

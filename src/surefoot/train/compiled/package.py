@@ -198,7 +198,7 @@ def _loaded(package: Path) -> Any:
     for more in ((False, 1, -1), (False,), ()):
         with contextlib.suppress(TypeError):
             return torch._C._aoti.AOTIModelPackageLoader(str(package), "model", *more)
-    raise RuntimeError(f"torch {torch.__version__} loads no packages in any way that is known here")
+    raise RuntimeError(f"torch {torch.__version__} has no known way to load packages")
 
 
 def trusted() -> bool:

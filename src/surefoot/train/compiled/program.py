@@ -163,7 +163,9 @@ def lift_noise(graph: GraphModule) -> tuple[Noise, ...]:
         ):
             continue
         if str(target) not in DRAWN_BY:
-            raise Untraceable(f"it draws random numbers by {target}, which has no form outside the program")
+            raise Untraceable(
+                f"it draws random numbers with {target}, which cannot be drawn outside the program"
+            )
         value = node.meta["val"]
         args = tuple(float(a) for a in node.args[1:] if isinstance(a, (int, float)))
         bits = DRAWN_BY[str(target)] == "bernoulli_" and by_bits()

@@ -37,12 +37,12 @@ class Rows:
         if self.x.ndim < 2 or self.y.ndim < 1 or 0 in self.x.shape:
             raise InputError(
                 f"{self.x_from} has shape {self.x.shape};"
-                " expected (rows, values) or (rows, height, width), none of them 0."
+                " expected (rows, values) or (rows, height, width), with no dimension 0."
             )
         if len(self.x) != len(self.y):
             raise InputError(
                 f"{self.x_from} holds {len(self.x):,} rows but {self.y_from} holds {len(self.y):,};"
-                " each input needs one target."
+                " each input requires one target."
             )
 
 
@@ -103,14 +103,14 @@ def checked_classes(
         codes = np.array([numbers.get(text, -1) for text in texts.tolist()])[place]
         if len(bad := np.flatnonzero(codes < 0)):
             raise InputError(
-                f"{rows.y_from} holds label {str(y[bad[0]])!r} in row {bad[0]}, which is none of the classes:"
-                f" {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
+                f"{rows.y_from} holds label {str(y[bad[0]])!r} in row {bad[0]}, which is not one of the"
+                f" classes: {', '.join(names[:10])}{' …' if len(names) > 10 else ''}."
             )
         y = codes
     if y.dtype.kind == "f" and len(bad := np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)))):
         raise InputError(
-            f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is no class number;"
-            f" for targets that are measured, not classes, {_MEASURED}."
+            f"{rows.y_from} holds {y[bad[0]]} in row {bad[0]}, which is not a class number;"
+            f" for regression targets, {_MEASURED}."
         )
     inferred, kinds = names is None, len(names or ())
     if names is None:
@@ -121,13 +121,13 @@ def checked_classes(
         known = f"0 … {len(names) - 1}: there are {len(names)} classes"
         if (inferred and y[bad[0]] < 0) or len(names) == 1:
             known = "classes"
-        meant = f" Whole numbers are taken for classes; for measured targets {_MEASURED}."
+        meant = f" Integers are treated as classes; for regression targets {_MEASURED}."
         raise InputError(
             f"{rows.y_from} holds label {y[bad[0]]:.0f} in row {bad[0]}; expected {known}, numbered from 0."
             f"{meant if inferred and y[bad[0]] >= 0 and (kinds > 50 or 2 * kinds > len(y)) else ''}"
         )
     if len(names) == 1 and len(y) > 1:
-        raise InputError(f"{rows.y_from} holds one class only, {names[0]!r}; expected two or more.")
+        raise InputError(f"{rows.y_from} holds only one class, {names[0]!r}; expected two or more.")
     return y.astype(np.int64), names
 
 

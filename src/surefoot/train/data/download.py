@@ -73,7 +73,7 @@ def fetch(
     except OSError as error:  # the network's errors have been dealt with: this is the disk
         raise InputError(
             f"Cannot write to {error.filename or folder}: {error.strerror or error};"
-            " $SUREFOOT_CACHE can name another folder for downloads."
+            " set $SUREFOOT_CACHE to another folder for downloads."
         ) from error
     return folder
 
@@ -101,7 +101,7 @@ def _fetch_file(target: Path, sha256: str, mirrors: Sequence[str], timeout: floa
         return mirror
     raise InputError(
         f"Cannot download {target.name} of {target.parent.name}: {'; '.join(failures)};"
-        " with the files in a folder of yours, --data-dir FOLDER needs no network."
+        " if you have the files in a folder, --data-dir FOLDER needs no network."
     )
 
 

@@ -30,7 +30,7 @@ def read(folder: Path, published: Published | None = None) -> Arrays:
         InputError: no such folder, a file missing, or one that cannot be used.
     """
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise InputError(f"The data folder {folder} {what}.")
     train = _rows(folder, "train", published)
     has_test = published is not None or any(folder.glob("*t10k-*idx*"))
@@ -52,7 +52,7 @@ def find(folder: Path, name: str) -> Path:
         names = ", ".join(path.name for path in found)
         raise InputError(f"The data folder {folder} holds several files for {name}: {names}; keep one.")
     others = sorted(path.name for path in folder.glob("*idx*"))
-    there = f"it has {', '.join(others)}" if others else "it has no IDX file at all"
+    there = f"it has {', '.join(others)}" if others else "it has no IDX files"
     raise InputError(f"The data folder {folder} lacks {name} (or {name}.gz): {there}.")
 
 

@@ -91,7 +91,7 @@ def _array(path: Path, data: bytes) -> npt.NDArray[np.generic]:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _DTYPES or not 1 <= data[3] <= 8:
         start = f"it starts with {data[:4].hex(' ')}" if data else "it is empty"
         raise InputError(
-            f"{path} is no IDX file: {start}, expected a magic number"
+            f"{path} is not an IDX file: {start}; expected a magic number"
             " such as 00 00 08 03 (images) or 00 00 08 01 (labels)."
         )
     dtype, header = np.dtype(_DTYPES[data[2]]), 4 + 4 * data[3]
@@ -99,7 +99,7 @@ def _array(path: Path, data: bytes) -> npt.NDArray[np.generic]:
         raise InputError(f"{path} is cut off: expected at least {header:,} bytes, found {len(data):,}.")
     shape = tuple(np.frombuffer(data[4:header], ">u4").tolist())
     if 0 in shape:
-        raise InputError(f"{path} holds nothing: its header says {' × '.join(map(str, shape))}.")
+        raise InputError(f"{path} is empty: its header says {' × '.join(map(str, shape))}.")
     expected = header + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         what = "cut off" if len(data) < expected else "too long"

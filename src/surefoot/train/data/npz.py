@@ -94,9 +94,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
     if path.is_file() and not zipfile.is_zipfile(path):
         if path.suffix.lower() in (".csv", ".tsv", ".npy", ".parquet", ".xlsx"):
             raise InputError(
-                f"{path} is no .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
+                f"{path} is not an .npz file; read it in Python and write numpy.savez('data.npz', x=…, y=…)."
             )
-        raise InputError(f"{path} is no .npz file as numpy.savez writes it, or it is cut off.")
+        raise InputError(f"{path} is not an .npz file as written by numpy.savez, or it is cut off.")
     try:
         with np.load(path, allow_pickle=False) as file:
             yield file, {name.lower(): name for name in file.files}

@@ -93,9 +93,9 @@ def learn(kind: str, x: Tensor | npt.NDArray[Any]) -> Scaling:
     try:
         x = as_rows(x)
     except (TypeError, ValueError) as error:
-        raise InputError(f"A scaling is learned from numbers: {str(error).rstrip('.')}.") from error
+        raise InputError(f"A scaling can only be learned from numbers: {str(error).rstrip('.')}.") from error
     if not x.numel():
-        raise InputError(f"A scaling is learned from rows; inputs of shape {tuple(x.shape)} hold none.")
+        raise InputError(f"A scaling is learned from rows, but inputs of shape {tuple(x.shape)} have none.")
     pixels = x.dtype == torch.uint8
     if kind == "raw":
         shift, span = torch.tensor(0.0), torch.tensor(1.0)

@@ -131,13 +131,13 @@ def load(
             train, valid = (Split(part.x.double(), part.y) for part in (train, valid))
         if split_seed:
             raise InputError(
-                f"The data bring validation rows of their own, so a split-seed of {split_seed} does nothing;"
+                f"The data have their own validation rows, so a split-seed of {split_seed} has no effect;"
                 " leave it out, or give a train-fraction."
             )
         for part, a, b in (("inputs", train.x, valid.x), ("targets", train.y, valid.y)):
             if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
                 raise InputError(
-                    f"The {part} to train on are {_kind(a)} but those to validate on are {_kind(b)}"
+                    f"The training {part} are {_kind(a)} but the validation {part} are {_kind(b)}"
                     f" ({found.valid.x_from if part == 'inputs' else found.valid.y_from})."
                 )
     else:
@@ -160,8 +160,8 @@ def _warn_of_equals(x: Tensor, where: str) -> None:
         count, left = len(np.unique(values)), len(np.unique(values.astype(np.float32)))
         if 2 * left < count:
             warnings.warn(
-                f"column {column} of {where} holds values such as {values[0]:.10g}, of which float32 tells"
-                f" only {left:,} of {count:,} apart; scale them by --scale standard",
+                f"column {column} of {where} holds values such as {values[0]:.10g}, of which float32 keeps"
+                f" only {left:,} of {count:,} distinct; scale them with --scale standard",
                 stacklevel=3,
             )
             return
@@ -180,7 +180,7 @@ def _find(name: str, data_dir: Path | None) -> tuple[str, Arrays, tuple[str, ...
     if not name or not (is_file or path.exists() or path.name != name):
         raise unknown("data", name, (*NAMES, "FILE.npz", "FOLDER"))
     if data_dir is not None:
-        raise InputError(f"The data are either '{name}' or the folder '{data_dir}', not both.")
+        raise InputError(f"Give either the data '{name}' or the folder '{data_dir}', not both.")
     return path.resolve().stem, npz.read(path) if is_file else folder.read(path), None
 
 

@@ -52,7 +52,7 @@ class RunFolder:
         about: Mapping[str, Any] | None = None,
     ) -> None:
         if (out is not None and not (isinstance(out, (str, os.PathLike)) and str(out))) or "\0" in str(out):
-            raise InputError(f"The run's folder must be a path, not {out!r}.")
+            raise InputError(f"The run folder must be a path, not {out!r}.")
         self.path = (
             at_home(out) if out is not None else Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
         )
@@ -130,10 +130,12 @@ class RunFolder:
         found = {path.name for path in self.path.iterdir()} - {LOCK}
         if "config.toml" in found:
             if not resume:
-                raise InputError(f"The folder '{self.path}' holds a run; resume it, or choose a new folder.")
+                raise InputError(
+                    f"The folder '{self.path}' already holds a run; resume it, or choose a new folder."
+                )
             return True
         if found and not (resume and found <= _BEFORE_CONFIG):
-            raise InputError(f"The folder '{self.path}' is not empty; a run needs a new one.")
+            raise InputError(f"The folder '{self.path}' is not empty; a run requires a new or empty one.")
         return False
 
     def _go_on(self, given: Mapping[str, Callable[[], str]]) -> None:
@@ -142,8 +144,8 @@ class RunFolder:
             then, now = self.options, tomllib.loads(self._first["config.toml"])
             if (then.get("compile"), now.get("compile")) == ("on", "off"):  # whatever was asked for now
                 raise InputError(
-                    f"The run in '{self.path}' was begun with a compiled step, which cannot be made here now;"
-                    " resume it where it can, or choose a new folder."
+                    f"The run in '{self.path}' was started with a compiled step, which cannot be made here"
+                    " now; resume it where it can, or choose a new folder."
                 )
             check_options(self.path, then, now)
             for partial in (*self.path.glob(".*.partial"), *self.path.glob("*/.*.partial")):

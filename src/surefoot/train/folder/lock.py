@@ -26,6 +26,6 @@ def locked(path: Path) -> FileLock:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"The folder '{path}' is being written by another run; wait for its end, or choose a new folder."
+            f"The folder '{path}' is in use by another run; wait until it ends, or choose a new folder."
         ) from None
     return lock

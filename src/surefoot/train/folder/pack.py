@@ -87,7 +87,7 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
         if isinstance(value, Tensor) and value.layout != torch.strided:
             what += f", {value.layout}"
         raise InputError(
-            f"A run's folder cannot hold {path}, a {what}; it holds numbers, texts, None, lists, tuples,"
+            f"A run folder cannot store {path}, a {what}; it can store numbers, strings, None, lists, tuples,"
             " dicts, dtypes, arrays and dense tensors."
         )
 

@@ -29,10 +29,10 @@ def check_options(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -
     for name in sorted(then.keys() | now.keys(), key=lambda name: (name not in ("model", "optimizer"), name)):
         if then.get(name) != now.get(name):
             if name not in then and name in _ALWAYS:
-                raise InputError(f"{path / 'config.toml'} has lost the line of {name!r}; put it back.")
+                raise InputError(f"{path / 'config.toml'} no longer has a line for {name!r}; put it back.")
             was, new = ("none" if v is None else repr(v) for v in (then.get(name), now.get(name)))
             raise InputError(
-                f"The run in '{path}' was begun with {name.replace('_', '-')} {was}, not {new};"
+                f"The run in '{path}' was started with {name.replace('_', '-')} {was}, not {new};"
                 " resume it with the same, or choose a new folder."
             )
 
@@ -50,6 +50,6 @@ def check_given(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> 
         if new != was:
             other = "other" if what.startswith("rows") else "another"
             raise InputError(
-                f"The run in '{path}' was begun with {other} {what}: {was}, not {new};"
+                f"The run in '{path}' was started with {other} {what}: {was}, not {new};"
                 " resume it with the same, or choose a new folder."
             )

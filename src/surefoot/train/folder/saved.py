@@ -117,7 +117,7 @@ def load(folder: Path, model: nn.Module, name: str = LAST) -> None:
         model.load_state_dict(weights)
     except RuntimeError as error:
         whose = "loss than this one" if name == LOSS else "model than config.toml says"
-        raise InputError(f"The weights in '{path}' are of another {whose}.") from error
+        raise InputError(f"The weights in '{path}' belong to a different {whose}.") from error
 
 
 def about(folder: Path, name: str) -> dict[str, Any]:
@@ -143,6 +143,6 @@ def _unread(path: Path, error: Exception) -> InputError:
 def check_run(path: Path) -> None:
     """Raise an InputError for what is no run's folder."""
     if not path.exists():
-        raise InputError(f"There is no run's folder '{path}'.")
+        raise InputError(f"There is no run folder '{path}'.")
     if not (path / "config.toml").is_file():
-        raise InputError(f"'{path}' is no run's folder: it holds no config.toml.")
+        raise InputError(f"'{path}' is not a run folder: it has no config.toml.")

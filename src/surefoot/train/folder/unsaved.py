@@ -35,8 +35,8 @@ class Unsaved:
             others = f" (and {len(changed) - 1:,} more)" if len(changed) > 1 else ""
             warnings.warn(
                 f"Training changes the buffer '{name}'{others}, which is registered with persistent=False: no"
-                " checkpoint holds it, so a resumed run goes on with what the model is made with, and may end"
-                " otherwise. Register it without persistent=False, if it matters.",
+                " checkpoint holds it, so a resumed run starts with its initial value, and may end"
+                " differently. Register it without persistent=False if it matters.",
                 stacklevel=2,
             )
 

@@ -28,7 +28,7 @@ def at_home(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InputError(f"There is no home folder {Path(path).parts[0]!r} to find '{path}' in.") from None
+        raise InputError(f"Cannot find '{path}': there is no home folder {Path(path).parts[0]!r}.") from None
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        room = ", or make room there" * (error.errno in _ROOM)
+        room = ", or free some space there" * (error.errno in _ROOM)
         raise NotWritten(
             f"Cannot write '{path}': {error.strerror or error}; choose another folder{room}."
         ) from error

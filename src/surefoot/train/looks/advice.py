@@ -28,8 +28,8 @@ def of_bytes(x: Tensor) -> str | None:
     if largest < _BRIGHT:
         return None
     return (
-        f"The inputs are bytes as large as {largest}, from which few models learn; give scaling=data.scaling,"
-        " where data is what load() gave, or scaling=lambda x: x / 255."
+        f"The inputs are bytes as large as {largest}, and few models learn from these; give"
+        " scaling=data.scaling, where load() returned data, or scaling=lambda x: x / 255."
     )
 
 
@@ -40,14 +40,14 @@ def of_inputs(x: Inputs) -> str | None:
         if size <= _FAR:
             return None
         return (
-            f"The numbers of {name} are as large as {size:,.6g}, from which few models learn; scale them to"
-            " about 1 before, or by scaling=, a function of all inputs."
+            f"The numbers of {name} are as large as {size:,.6g}; few models learn from these. Scale them to"
+            " about 1 first, or give scaling=, a function of all inputs."
         )
     if (size := _size(x)) <= _FAR:
         return None
     return (
-        f"The inputs are as large as {size:,.6g}, from which few models learn; scale them to about 1, as by"
-        " scaling=surefoot.train.data.learn('standard', x), where x are those to train on."
+        f"The inputs are as large as {size:,.6g}; few models learn from these. Scale them to about 1, as with"
+        " scaling=surefoot.train.data.learn('standard', x), where x are the training inputs."
     )
 
 
@@ -57,8 +57,8 @@ def of_targets(parts: Iterable[Tensor], objective: Objective) -> str | None:
     if not near or (size := max(map(_size, parts), default=0.0)) <= _FAR:
         return None
     return (
-        f"The targets are as large as {size:,.6g}, and few models get there by usual steps; scale them to"
-        " about 1, as by (y - y.mean()) / y.std() of those to train on."
+        f"The targets are as large as {size:,.6g}; few models reach these with usual steps. Scale them to"
+        " about 1, as with (y - y.mean()) / y.std() of the training targets."
     )
 
 

@@ -44,7 +44,9 @@ def check_single_rows(
     else:
         return  # of an image it normalises the pixels
     if rows.rows == 1:
-        raise InputError("There is one row to train on, which batch norm cannot normalise; give more.")
+        raise InputError(
+            "There is only one training row, and batch norm cannot normalise a single row; give more."
+        )
     last = rows.rows % batch_size
     what = (
         f"The last batch of an epoch has one row ({rows.rows:,} = {rows.rows // batch_size:,} ×"
@@ -63,7 +65,9 @@ def check_single_rows(
         None,
     )
     hint = f", such as {better:,}" if better else ""
-    raise InputError(f"{what}, which batch norm cannot normalise; choose another batch size{hint}.")
+    raise InputError(
+        f"{what}, and batch norm cannot normalise a single row; choose another batch size{hint}."
+    )
 
 
 def _single(rows: int, batch_size: int, accumulate: int) -> bool:

@@ -29,7 +29,7 @@ __all__ = [
 def check_model(model: Any) -> None:
     """Raise an InputError for what is no model, or has nothing to train."""
     if not isinstance(model, nn.Module):
-        made = f"the class {model.__name__}; make one of it" if isinstance(model, type) else repr(model)
+        made = f"the class {model.__name__}; create an instance" if isinstance(model, type) else repr(model)
         raise InputError(f"The model is a torch.nn.Module, not {made}.")
     for name, p in model.named_parameters():
         if is_lazy(p):

@@ -71,7 +71,7 @@ class Material:
         missing, huge = self.rows.flaw() if self.rows.flaw is not None else (None, None)
         if not missing and self.valid is not None and self.valid.flaw is not None:
             missing = self.valid.flaw()[0]
-            missing = missing and f"in the rows to validate on, {missing}"
+            missing = missing and f"in the validation rows, {missing}"
         return missing or huge
 
     def not_finite(self, step: int) -> str | None:

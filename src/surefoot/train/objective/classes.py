@@ -11,7 +11,9 @@ from surefoot.train.objective.losses import Loss, cross_entropy, flat, measured,
 
 __all__ = ["advised", "check_one_each", "loss_of", "refuse", "without_output"]
 
-_SEVERAL = "; of rows in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss()"
+_SEVERAL = (
+    "; if a row may be in several classes at once, give y.float() and loss=torch.nn.BCEWithLogitsLoss()"
+)
 
 
 def advised(output: Tensor, target: Tensor) -> str:
@@ -20,7 +22,7 @@ def advised(output: Tensor, target: Tensor) -> str:
         return ""
     one = bool(((target == 0) | (target == 1)).all()) and bool((target.sum(1) == 1).all())
     # of a row in several classes, argmax would keep one
-    return "; of rows with a 1 for their class, give y.argmax(1)" if one else _SEVERAL
+    return "; if the targets are one-hot, give y.argmax(1)" if one else _SEVERAL
 
 
 def check_one_each(loss: Any, output: Any, target: Tensor) -> None:
@@ -40,8 +42,8 @@ def check_one_each(loss: Any, output: Any, target: Tensor) -> None:
     else:
         hint = "; for a regression, give the targets as floats"
     raise InputError(
-        f"The targets are class numbers of shape {given}, and of the model's outputs,"
-        f" (n, {', '.join(map(str, output.shape[1:]))}), the cross entropy takes {one}{hint}."
+        f"The targets are class numbers of shape {given}; for model outputs of shape"
+        f" (n, {', '.join(map(str, output.shape[1:]))}), the cross entropy expects {one}{hint}."
     )
 
 
@@ -82,7 +84,7 @@ def loss_of(loss: Loss, output: Any, target: Tensor) -> Tensor:
 
 
 def _said(what: str, found: int, count: int) -> str:
-    meant = " Whole numbers are taken for classes; measured targets are given as floats, as y.float()."
+    meant = " Integers are treated as classes; give regression targets as floats, as y.float()."
     return (
         f"{what} is {found:,}, but the model has outputs for the classes 0 to {count - 1:,}."
         f"{meant if count == 1 or found > 2 * count else ''}"

@@ -48,8 +48,8 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Mean of (output − target)²; both with the same number of values."""
     if output.numel() != target.numel():
         raise InputError(
-            f"The model gives {tuple(output.shape)} where the targets are {tuple(target.shape)}; "
-            f"a regression needs as many outputs as targets."
+            f"The model returns shape {tuple(output.shape)}, but the targets have shape"
+            f" {tuple(target.shape)}; a regression requires as many outputs as targets."
         )
     return functional.mse_loss(output.reshape(target.shape), target)
 
@@ -145,12 +145,12 @@ def check_loss(value: Any) -> None:
     """Raise an InputError for what is no loss: a scalar tensor."""
     if not isinstance(value, Tensor):
         raise InputError(
-            f"The loss gives a {type(value).__name__}; it must give a tensor, to be differentiated."
+            f"The loss returns a {type(value).__name__}; it must return a tensor that can be differentiated."
         )
     if value.ndim:
         raise InputError(
-            f"The loss gives a tensor of shape {tuple(value.shape)}; it must give a scalar, as the mean over"
-            " the batch is."
+            f"The loss returns a tensor of shape {tuple(value.shape)}; it must return a scalar, such as"
+            " the mean over the batch."
         )
 
 
@@ -158,8 +158,8 @@ def warn_of_sum(loss: Any) -> None:
     """Warn of a loss that says of itself that it is a sum."""
     if setting(loss, "reduction") == "sum":
         warnings.warn(
-            "The loss is a sum, which grows with the rows of a batch: those of batches of different sizes, as"
-            " to train and to validate on, are not comparable; with reduction='mean' they are.",
+            "The loss is a sum, which grows with the batch: losses of batches of different sizes, as in"
+            " training and validation, are not comparable; with reduction='mean' they are.",
             stacklevel=2,
         )
 
@@ -169,7 +169,7 @@ def check_differentiable(value: Tensor) -> None:
     if not value.requires_grad:
         raise InputError(
             "The loss does not depend on the parameters in a way that can be differentiated: look for"
-            " detach(), no_grad(), item(), or a count, as of right answers."
+            " detach(), no_grad(), item(), or a count, such as the number of correct answers."
         )
 
 

@@ -84,7 +84,7 @@ class Objective:
         of_measures = measured(target)
         if is_binary(loss) and not of_measures:
             raise InputError(
-                "The targets are whole numbers or booleans, and the binary cross entropy takes floats, 0 for"
+                "The targets are integers or booleans, but the binary cross entropy requires floats, 0 for"
                 " no and 1 for yes; give y.float()."
             )
         score = None
@@ -98,10 +98,10 @@ class Objective:
             raise unknown("metric", metric, METRICS)
         elif metric == ("accuracy" if of_measures else "r2"):
             kind = "measured" if of_measures else "classes"
-            raise InputError(f"The metric {metric!r} is for other targets: these are {kind}.")
+            raise InputError(f"The metric {metric!r} does not fit the targets, which are {kind}.")
         if target.is_complex() and (loss is None or isinstance(loss, str)):
             raise InputError(
-                "The targets are complex numbers, for which no loss has a name; give one, such as"
+                "The targets are complex, and no named loss applies to them; give your own, such as"
                 " loss=lambda output, target: (output - target).abs().square().mean()."
             )
         if loss is None:
@@ -111,8 +111,8 @@ class Objective:
                 raise unknown("loss", loss, LOSSES)
             loss = LOSSES[loss]
         elif isinstance(loss, type) or not callable(loss):
-            is_ = f"the class {loss.__name__}; make one of it" if isinstance(loss, type) else repr(loss)
-            raise InputError(f"The loss is a name or a function of (output, target), not {is_}.")
+            is_ = f"the class {loss.__name__}; create an instance" if isinstance(loss, type) else repr(loss)
+            raise InputError(f"The loss must be a name or a function of (output, target), not {is_}.")
         ignored = setting(loss, "ignore_index")
         ignored = ignored if isinstance(ignored, int) else cls.ignored
         return cls(loss, metric, ignored, score, autocast)
@@ -177,8 +177,8 @@ class Objective:
         if self.score is not None:
             if not isinstance(output, Tensor):
                 raise InputError(
-                    f"{said(self.metric)} would be told from one tensor of all rows' outputs; the model"
-                    f" gives a {type(output).__name__}. With metric='loss' it is judged by its loss."
+                    f"{said(self.metric)} requires one tensor of all rows' outputs; the model"
+                    f" returns a {type(output).__name__}. With metric='loss' it is judged by its loss."
                 )
             # of which numpy has none
             return output.float() if output.dtype == torch.bfloat16 else output, target

@@ -57,10 +57,10 @@ def _check_shapes(output: Any, y: torch.Tensor, objective: Objective) -> None:
         better = f"give them as y.reshape({', '.join(map(str, (-1, *output.shape[1:])))})"
         better += ", or loss='squared-error'" * of_squares(objective.loss)
     else:
-        better = "give as many outputs as targets, or a loss of your own that does so on purpose"
+        better = "give as many outputs as targets, or your own loss that broadcasts on purpose"
     raise InputError(
-        f"The model gives {given} where the targets are {wanted}, which torch's loss would spread over each"
-        f" other; {better}."
+        f"The model returns shape {given}, but the targets have shape {wanted}; torch's loss would broadcast"
+        f" them; {better}."
     )
 
 
@@ -77,8 +77,8 @@ def _check_classes(
             if part.shape[1:] == output.shape[1:]:
                 return
             raise InputError(
-                f"The cross entropy is of class numbers, or of a share for each of the {count:,}"
-                f" classes; the targets{name} are numbers of shape {(rows, *part.shape[1:])}. For class"
+                f"The cross entropy expects class numbers, or a probability for each of the {count:,}"
+                f" classes; the targets{name} are floats of shape {(rows, *part.shape[1:])}. For class"
                 " numbers, give y.long(); for a regression, loss='squared-error'."
             )
         ignored, wrong = part == objective.ignored, without_output(count, part, objective.ignored)
@@ -97,6 +97,6 @@ def _check_classes(
     if all_weightless:
         few = ", ".join(map(str, sorted(found)[:10]))
         raise InputError(
-            f"All targets{name or ' to train on'} are of classes whose weight in the loss is 0 ({few}), so"
+            f"All targets{name or ' to train on'} belong to classes with weight 0 in the loss ({few}), so"
             " it is a mean over nothing; give a class that occurs among them a weight above 0."
         )

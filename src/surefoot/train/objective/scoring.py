@@ -26,10 +26,10 @@ def name_of(score: Score) -> str:
         InputError: it cannot be called with outputs and targets.
     """
     if isinstance(score, type) or not callable(score):
-        is_ = f"the class {score.__name__}; make one of it" if isinstance(score, type) else repr(score)
+        is_ = f"the class {score.__name__}; create an instance" if isinstance(score, type) else repr(score)
         raise InputError(
-            f"The metric is one of {', '.join(map(repr, METRICS))}, or a function of the outputs and"
-            f" targets of all rows to validate on, the larger the better; not {is_}."
+            f"The metric must be one of {', '.join(map(repr, METRICS))}, or a function of the outputs and"
+            f" targets of all validation rows, the larger the better; not {is_}."
         )
     name = getattr(getattr(score, "func", score), "__name__", type(score).__name__)  # a partial's
     return name if name.isidentifier() and name not in ("loss", "loss_mean") else "metric"
@@ -62,8 +62,8 @@ def whole(name: str, parts: list[Tensor]) -> Tensor:
     if len(shapes) > 1:
         one, other = (f"({', '.join(['n', *map(str, shape)])})" for shape in shapes[:2])
         raise InputError(
-            f"{said(name)} is told of all rows to validate on at once, and their batches are {one} and"
-            f" {other}. Pad them to one length, or give metric='loss'."
+            f"{said(name)} requires all validation rows at once, but their batches have shapes {one} and"
+            f" {other}. Pad them to the same length, or give metric='loss'."
         )
     return torch.cat(parts)
 
@@ -77,15 +77,15 @@ def correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tenso
     """How many targets are at the largest output, and of how many; output (n, classes, …), target (n, …)."""
     if not isinstance(output, Tensor):
         raise InputError(
-            f"Accuracy is told from one tensor, (rows, classes); the model gives a {type(output).__name__}."
+            f"Accuracy requires one tensor, (rows, classes); the model returns a {type(output).__name__}."
             " With metric='loss' it is judged by its loss."
         )
     target = flat(output, target)
     if output.ndim < 2 or output.shape[1] < 2 or output.select(1, 0).shape != target.shape:
         raise InputError(
-            f"The model gives {tuple(output.shape)} where the targets are classes {tuple(target.shape)};"
-            " accuracy needs an output for each class. Give it as many, or metric='loss'; for a regression,"
-            f" give the targets as floats{advised(output, target)}."
+            f"The model returns shape {tuple(output.shape)}, but the targets are class numbers of"
+            f" shape {tuple(target.shape)}; accuracy requires an output for each class. Add outputs, or give"
+            f" metric='loss'; for a regression, give the targets as floats{advised(output, target)}."
         )
     counted = target != ignored
     return wide(((output.argmax(1) == target) & counted).sum()), counted.sum()
@@ -97,9 +97,9 @@ def check_dimension(output: Any, target: Tensor) -> None:
         return
     if output.shape[1] == output.shape[-1]:
         raise InputError(
-            f"Accuracy cannot be told of outputs (n, {', '.join(map(str, output.shape[1:]))}) with a loss of"
-            " your own, which may take dimension 1 or the last for the classes; with metric='loss' the model"
-            " is judged by its loss, or give the classes in dimension 1 and a cross entropy of torch's."
+            f"Accuracy is ambiguous for outputs (n, {', '.join(map(str, output.shape[1:]))}) with your own"
+            " loss, which may use dimension 1 or the last for the classes; with metric='loss' the model"
+            " is judged by its loss, or put the classes in dimension 1 and use torch's cross entropy."
         )
 
 
@@ -109,8 +109,8 @@ def moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:
         given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
         wanted = tuple(target.shape)
         raise InputError(
-            f"R² needs an output for each target, {wanted}; the model gives {given}. With metric='loss' it is"
-            " judged by its loss."
+            f"R² requires an output for each target, {wanted}; the model returns {given}. With"
+            " metric='loss' it is judged by its loss."
         )
     y = wide(target.reshape(len(target), -1))
     residual = y - wide(output.reshape(y.shape))

@@ -128,7 +128,7 @@ def unwritten(epoch: Epoch) -> Epoch:
             yield x, copy
             if copy._version != version:
                 raise InputError(
-                    "The loss changes the targets in place, and with them the rows that it is given; let it"
+                    "The loss changes the targets in place, and so the training data; let it"
                     " begin with target = target.clone()."
                 )
             break

@@ -73,19 +73,21 @@ def feed(
         return of_dataset(rows, batch_size, device, shuffle, seed, scaling, floats, training)
     else:
         kind = type(rows).__name__
-        raise InputError(f"Rows come as (x, y), a dict, a Dataset or a DataLoader, not as {kind}.")
+        raise InputError(f"Rows must be (x, y), a dict, a Dataset or a DataLoader, not {kind}.")
     y = _tensor(y, "targets")
     y = y.to(narrowed(y, floats))
     several = of_several(x, len(y))
     x = Several.of(x, partial(_tensor, what="inputs")) if several else _tensor(x, "inputs")
     if len(x) != len(y) or not len(x):
-        raise InputError(f"There are {len(x):,} inputs and {len(y):,} targets; each input needs one target.")
+        raise InputError(
+            f"There are {len(x):,} inputs and {len(y):,} targets; each input requires one target."
+        )
     if not training:
         batch_size = evenly(batch_size, len(x))
     if scaling is not None and not callable(scaling):
         named = scaling in KINDS if isinstance(scaling, str) else False
-        learned = f"; give scaling=surefoot.train.data.learn({scaling!r}, x), where x are those to train on"
-        raise InputError(f"The scaling is a function of the inputs, not {scaling!r}{learned * named}.")
+        learned = f"; give scaling=surefoot.train.data.learn({scaling!r}, x), where x are the training inputs"
+        raise InputError(f"The scaling must be a function of the inputs, not {scaling!r}{learned * named}.")
     as_given = scaling is None
     advice: Callable[[], str | None] | None = None
     if isinstance(x, Several):
@@ -110,9 +112,9 @@ def feed(
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
         if not isinstance(x, (Tensor, Several)):
-            raise InputError(f"The scaling gives a {type(x).__name__}; it must give a tensor.")
+            raise InputError(f"The scaling returns a {type(x).__name__}; it must return a tensor.")
         if len(x) != len(y):
-            raise InputError(f"The scaling makes {len(x):,} rows of {len(y):,}; it must keep every row.")
+            raise InputError(f"The scaling returns {len(x):,} rows for {len(y):,}; it must keep every row.")
 
     def epoch(number: int, skip: int = 0) -> Batches:
         rows = order(len(x), seed, number) if shuffle else None
@@ -157,8 +159,8 @@ def _tensor(values: Any, what: str) -> Tensor:
     except (TypeError, ValueError) as error:
         text = str(error).rstrip(".")
         if what == "targets" and _texts(values):
-            text = "they are texts; class numbers are np.unique(y, return_inverse=True)[1]"
-        raise InputError(f"The {what} are no tensor and no array of numbers: {text}.") from error
+            text = "they are text; get class numbers with np.unique(y, return_inverse=True)[1]"
+        raise InputError(f"The {what} are neither a tensor nor an array of numbers: {text}.") from error
     if not tensor.ndim:
         raise InputError(f"The {what} are a single number; expected one entry per row.")
     if tensor.layout != torch.strided or tensor.is_meta:

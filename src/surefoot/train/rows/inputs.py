@@ -50,7 +50,7 @@ class Several:
         counts = [len(part) if part.ndim else 0 for part in self.parts]
         if not counts or len({*counts}) > 1:
             told = ", ".join(f"{n} {c:,}" for n, c in zip(self.told, counts, strict=True)) or "none"
-            raise InputError(f"Several inputs have a row each for every target; of these there are: {told}.")
+            raise InputError(f"Several inputs must each have one row per target, but there are: {told}.")
 
     @classmethod
     def of(cls, given: Any, each: Callable[[Any], Tensor] = torch.as_tensor) -> Several:
@@ -58,7 +58,7 @@ class Several:
         if isinstance(given, Mapping):
             if wrong := [name for name in given if not isinstance(name, str)]:
                 raise InputError(
-                    f"A model is called with its inputs by their names, and {wrong[0]!r} is none."
+                    f"A model is called with its inputs by name, but {wrong[0]!r} is not a valid name."
                 )
             return cls([each(part) for part in given.values()], [*given])
         return cls([each(part) for part in given])
@@ -150,7 +150,7 @@ def scaling_of_several(scaling: Callable[..., Any] | None) -> Callable[[Several]
         InputError: it is one that `Data` has, of one tensor.
     """
     if isinstance(scaling, Scaling):
-        raise InputError("That scaling is of one tensor of inputs; give a function of all of them.")
+        raise InputError("That scaling is for one tensor of inputs; give a function of all of them.")
     return None if scaling is None else partial(_scaled, scaling)
 
 
@@ -158,8 +158,8 @@ def _scaled(scaling: Callable[[Any], Any], x: Several) -> Several:
     found = scaling(x.given)
     if not (of_several(found) and all(isinstance(t, Tensor) for t in Several.of(found).parts)):
         raise InputError(
-            f"The scaling gives a {type(found).__name__}; of several inputs it must give a tuple or a dict of"
-            " tensors again."
+            f"The scaling returns a {type(found).__name__}; for several inputs it must return a tuple or a"
+            " dict of tensors."
         )
     return Several.of(found)
 
@@ -180,7 +180,7 @@ def check_taken(model: nn.Module, x: Inputs) -> None:
             " A row's numbers belong in one tensor or array." if all(t.ndim == 1 for t in x.parts) else ""
         )
         raise InputError(
-            f"The rows have {len(x.parts)} inputs{names} which the model's forward{wanted} does not take:"
+            f"The rows have {len(x.parts)} inputs{names} which the model's forward{wanted} does not accept:"
             f" {error}.{advice}"
         ) from None
 
@@ -196,7 +196,7 @@ def pair_of(row: Mapping[Any, Any]) -> tuple[dict[Any, Any], Any]:
     if len(found) != 1 or len(row) < 2:
         names = ", ".join(map(str, row)) or "none"
         raise InputError(
-            f"Of a dict one key is the target, {', '.join(TARGETS[:-1])} or {TARGETS[-1]}, and the others"
-            f" are inputs; the keys here are {names}."
+            f"One key of a dict must be the target, {', '.join(TARGETS[:-1])} or {TARGETS[-1]}, and the"
+            f" others the inputs; the keys here are {names}."
         )
     return {name: value for name, value in row.items() if name != found[0]}, row[found[0]]

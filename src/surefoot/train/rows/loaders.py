@@ -114,7 +114,7 @@ def of_dataset(
     if not n:
         raise InputError("The Dataset has no rows.")
     if isinstance(dataset, IterableDataset):
-        raise InputError("The Dataset is gone through in its own order; wrap it in a DataLoader.")
+        raise InputError("This Dataset is iterated in its own order; wrap it in a DataLoader.")
     if not training:
         batch_size = evenly(batch_size, n)
     moved = partial(_moved, device=device, scaling=scaling, floats=floats)
@@ -160,8 +160,10 @@ def _told_of_kinds() -> Iterator[None]:
         kind = found[1].removeprefix("builtins.")
         advice = "let the data set return tensors, arrays or numbers"
         if kind.startswith("PIL."):
-            advice += ", as torchvision.transforms.ToTensor() makes of a picture, or numpy.asarray(picture)"
-        raise InputError(f"The data set gives a {kind}, of which torch makes no batch; {advice}.") from None
+            advice += (
+                ", such as torchvision.transforms.ToTensor() or numpy.asarray(picture) makes from a picture"
+            )
+        raise InputError(f"The data set returns a {kind}, and torch cannot batch these; {advice}.") from None
 
 
 def _pair(given: Any) -> Any:
@@ -171,8 +173,8 @@ def _pair(given: Any) -> Any:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         what = f"{len(given)} things" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
         raise InputError(
-            f"The data set gives {what} for a row or a batch; fit takes pairs (input, target), and of several"
-            " inputs ((a, b), target) or dicts. Wrap it in one that returns them."
+            f"The data set returns {what} for a row or a batch; fit takes pairs (input, target), or for"
+            " several inputs ((a, b), target) or dicts. Wrap it in a data set that returns these."
         )
     return given
 
@@ -245,6 +247,6 @@ def _batches(
             yield moved(batch)
         if count != steps:
             more = "more" if count > steps else f"{count:,}"
-            raise InputError(f"The DataLoader promised {steps:,} batches and gave {more}.")
+            raise InputError(f"The DataLoader's length is {steps:,} batches, but it yielded {more}.")
 
     return rest()

@@ -45,7 +45,9 @@ class Opened:
                 try:
                     self.batch = next(self._iterator)
                 except StopIteration:
-                    raise InputError(f"The DataLoader promised {len(loader):,} batches and gave 0.") from None
+                    raise InputError(
+                        f"The DataLoader's length is {len(loader):,} batches, but it yielded 0."
+                    ) from None
                 self._after = states(generators)
         except BaseException:
             self.drop()

@@ -115,8 +115,8 @@ def eager(job: Job) -> Step:
                 raise
             kind = type(output).__name__
             raise InputError(
-                f"The model gives a {kind}, which the loss does not take ({headline(error)});"
-                " let forward return one tensor, or give a loss that takes what the model gives."
+                f"The model returns a {kind}, which the loss does not accept ({headline(error)});"
+                " let forward return one tensor, or give a loss that accepts what the model returns."
             ) from error
 
     def forward(x: Inputs, y: Tensor, of_part: Loss = loss) -> tuple[Any, Tensor]:

@@ -59,22 +59,22 @@ def warn_unless_mean(loss: Loss, parts: Sequence[Part], y: Tensor, parted: float
     of_parts = f"of its {len(parts)} parts"
     if not math.isfinite(parted):
         _warn(
-            f"{value:.4g}, but {parted:.4g} as the mean {of_parts}, as where one has nothing to take a mean"
-            f" over: with accumulate={len(parts)} it cannot be trained. Give fewer parts, or one of torch's"
-            " that says what it ignores, as nn.CrossEntropyLoss(ignore_index=0) does."
+            f"{value:.4g}, but {parted:.4g} as the mean {of_parts}, as if one had nothing to average"
+            f": with accumulate={len(parts)} it cannot be trained. Use fewer parts, or a torch loss"
+            " that knows what to ignore, such as nn.CrossEntropyLoss(ignore_index=0)."
         )
     elif abs(value - parted) > 1e-3 * abs(value):
         _warn(
-            f"{value:.4g}, but {parted:.4g} as the mean over its {len(parts)} parts: accumulated, it trains"
-            " otherwise than whole batches do."
+            f"{value:.4g}, but {parted:.4g} as the mean over its {len(parts)} parts: training in parts"
+            " differs from training on whole batches."
         )
     elif slope is not None:
         rounding = 4 * torch.finfo(slope.dtype).eps
         off = float((slope - torch.cat(gradients)).norm() / slope.norm())
         if off > max(1e-3, rounding):
             _warn(
-                f"{value:.4g}, as is the mean {of_parts}, but its gradient is off by {100 * off:.2g} % there:"
-                " accumulated, it trains otherwise than whole batches do."
+                f"{value:.4g}, as is the mean {of_parts}, but its gradient differs by {100 * off:.2g} %:"
+                " training in parts differs from training on whole batches."
             )
 
 

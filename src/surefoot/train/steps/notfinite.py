@@ -39,22 +39,21 @@ class NotFinite(Exception):
         value = "NaN" if math.isnan(self.value) else "infinite"
         size = max((float(part.abs().max()) for part in targets if part.is_floating_point()), default=0.0)
         if self.what == "lr":
-            change = "look at the schedule, or at what else changes lr"
+            change = "check the schedule, or whatever else changes lr"
         elif batch is not None and self.what == "loss":
             change = batch
         elif flaw is not None and self.epoch == 1:  # what is in the rows shows when they are first seen
             change = flaw
         elif self.bad > 1 and _LARGE <= size < math.inf:
-            change = f"the targets are as large as {size:,.6g}, and steps go by them: scale them to about 1"
+            change = (
+                f"the targets are as large as {size:,.6g}, which makes steps too large: scale them to about 1"
+            )
         elif self.bad == 1:
             change = "look for NaN, inf or very large numbers in the inputs and targets"
         else:
             change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
             if self.what == "validation loss":
-                change = f"look for NaN or inf in the rows to validate on; or {change}"
+                change = f"look for NaN or inf in the validation rows; or {change}"
         if self.what == "loss" and math.isnan(self.value) and parts > 1 and change not in (batch, flaw):
-            change += (
-                f"; or, with accumulate={parts}, it may be that a part of that batch has nothing to take"
-                " a mean over"
-            )
+            change += f"; or, with accumulate={parts}, a part of that batch may have nothing to average"
         return f"The {self.what} became {value} at step {self.step:,} (epoch {self.epoch}); {change}"
