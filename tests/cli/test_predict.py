@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 from pathlib import Path
@@ -32,6 +33,118 @@ def test_a_picture(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     shares = [float(line.split()[1]) for line in lines]
     assert shares == sorted(shares, reverse=True)
     assert all(line.endswith(" %") for line in lines)
+
+
+ONLY = "surefoot: the model knows only its 10 classes, 0 … 9, and takes everything for one of them\n"
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Three digits in corners of grey paper, and a blank sheet."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i, name in enumerate("abc"):
+        grey = np.full((200, 240), 180, np.uint8)
+        digit = Image.fromarray(load().valid.x[i].numpy()).resize((84, 84))
+        grey[100:184, 20:104] -= np.asarray(digit) // 2
+        Image.fromarray(grey).save(folder / f"{name}.png")
+    Image.new("L", (90, 90), 200).save(folder / "d.png")
+    return folder
+
+
+def test_a_photograph_is_prepared(run: str, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = photographs / "a.png"
+    assert main(["predict", run, str(path)]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines()[1].split()[0] == load().classes[int(load().valid.y[0])]
+    assert told.err == (
+        f"surefoot: '{path}' was prepared as MNIST was: cut out, light on dark, centred; --raw leaves that out\n"
+        + ONLY
+    )
+    assert main(["predict", run, str(path), "--raw"]) == 0
+    left = capsys.readouterr()
+    assert left.err == ONLY
+    assert left.out != told.out
+
+
+def test_several_pictures(run: str, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["predict", run, str(photographs / "c.png"), str(photographs)]) == 2
+    )  # of one, there is nothing
+    told = capsys.readouterr()
+    heading, *lines = told.out.splitlines()
+    assert heading.split() == ["picture", "predicted", "probability"]
+    assert [line.split()[0] for line in lines] == [str(photographs / f"{name}.png") for name in "cab"]
+    digits = load().valid.y[[2, 0, 1]].tolist()
+    assert sum(int(line.split()[1]) == y for line, y in zip(lines, digits, strict=True)) >= 2
+    blank, prepared, only = told.err.splitlines(keepends=True)
+    assert blank == f"surefoot: '{photographs / 'd.png'}' is blank: there is no digit on it.\n"
+    assert prepared.startswith("surefoot: 3 of 3 pictures were prepared as MNIST was")
+    assert only == ONLY
+
+
+def test_a_blank_picture_has_no_answer(
+    run: str, photographs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(photographs / "d.png")
+    for given in ([path], [path, path]):
+        assert main(["predict", run, *given]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err == f"surefoot: '{path}' is blank: there is no digit on it.\n" * len(given)
+
+
+def test_two_digits_have_no_sure_answer(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = tmp_path / "two.png", tmp_path / "out.csv"
+    Image.fromarray(np.tile(255 - load().valid.x[0].numpy(), 2)).resize((280, 140)).save(path)
+    doubt = "there are 2 things on it that may be digits; the largest is looked at"
+    assert main(["predict", run, str(path), "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert told.err.startswith(f"surefoot: '{path}' gives no sure answer: {doubt}\n")
+    assert told.out == f"Written: {out}\n"
+    with out.open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert [*row] == ["row", "predicted", "probability", "picture", "doubt"]
+    assert (row["picture"], row["doubt"]) == (str(path), doubt)
+
+
+def test_what_the_model_sees_is_shown(
+    run: str, photographs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", run, str(photographs / "a.png"), "--show"]) == 0
+    path, edge, *lines, last = capsys.readouterr().out.splitlines()[:17]
+    assert path == str(photographs / "a.png")
+    assert edge == last == f"+{'-' * 28}+"
+    assert [len(line) for line in lines] == [30] * 14
+    assert {*"".join(lines)} == {*"| ░▒▓█"}
+
+
+def test_json(run: str, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(photographs / "a.png")
+    assert main(["predict", run, path, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    shares = row.pop("probabilities")
+    assert [*shares] == [*load().classes]
+    assert sum(shares.values()) == pytest.approx(1)
+    best = max(shares, key=shares.get)
+    assert row == {
+        "row": 0, "predicted": best, "probability": shares[best], "picture": path, "doubt": "", "prepared": True,
+    }  # fmt: skip
+    np.savez(photographs / "rows.npz", x=load().valid.x[:3].numpy(), y=load().valid.y[:3].numpy())
+    assert main(["predict", run, str(photographs / "rows.npz"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [[*row] for row in rows] == [["row", "predicted", "probability", "y"]] * 3
+
+
+def test_what_does_not_go_together(run: str, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = str(photographs / "a.png")
+    for more in ([a], ["--show"], ["--raw"]):
+        assert main(["predict", run, "rows.npz", *more]) == 2
+        said = "'rows.npz' is a file of rows: it goes alone, without --show and --raw."
+        assert capsys.readouterr().err == f"surefoot: {said}\n"
+    assert main(["predict", run, a, "--show", "--json"]) == 2
+    said = "--json and --show both write to the screen; choose one."
+    assert capsys.readouterr().err == f"surefoot: {said}\n"
 
 
 def test_a_class_with_a_percent_sign_in_its_name(

@@ -58,8 +58,8 @@ COMMANDS = {
     "resume": ("surefoot.cli.resume:resume", "Resume a run that was stopped or killed.", "RUN"),
     "predict": (
         "surefoot.cli.predict:predict",
-        "Apply a trained model to a picture or a file of rows.",
-        "[OPTIONS] RUN FILE",
+        "Apply a trained model to pictures or a file of rows.",
+        "[OPTIONS] RUN FILE...",
     ),
     "plot": (
         "surefoot.cli.plot:plot",

@@ -13,6 +13,7 @@ SPELLED = "surefoot.spelled"  # what a stream's `errors` is then
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "·": "*", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
     "∞": "inf", "→": "->", "◀": "<-", "…": "...", "′": "'", "½": "1/2",
+    "░": ".", "▒": "+", "▓": "*", "█": "#",
     "✓": "ok", "✗": "FAIL", "●": "o",
     "∂": "d", "∇": "grad_", "Δ": "delta_", "ₜ": "_t",
     "\N{COMBINING CIRCUMFLEX ACCENT}": "_hat", "\N{COMBINING TILDE}": "_tilde",

@@ -15,7 +15,7 @@ from surefoot.errors import InputError, first_line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["picture"]
+__all__ = ["opened", "picture"]
 
 _DEEP = 257  # the largest of 16 bits is as many times the largest byte
 
@@ -39,7 +39,7 @@ def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
 
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
         raise InputError(f"The model takes inputs of shape {shape}, not pictures; give a FILE.npz.")
-    image = _opened(path, "RGB" if len(shape) == 3 and shape[0] == 3 else "L")
+    image = opened(path, "RGB" if len(shape) == 3 and shape[0] == 3 else "L")
     pixels = np.asarray(image.resize((shape[-1], shape[-2]), Image.Resampling.LANCZOS))
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     if np.median(border) > 127:
@@ -49,7 +49,16 @@ def picture(path: Path, shape: tuple[int, ...]) -> Tensor:
     return torch.tensor(pixels, dtype=torch.uint8).reshape(1, *shape)
 
 
-def _opened(path: Path, mode: str) -> Image:
+def opened(path: Path, mode: str) -> Image:
+    """A picture file as Pillow has it, turned as a camera notes, on white where it is transparent.
+
+    Args:
+        path: PNG, or another format that Pillow reads.
+        mode: "L" for grey, or "RGB".
+
+    Raises:
+        InputError: the file is no picture.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from surefoot.train import models
 from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Scaling, npz
 from surefoot.train.data.arrays import Rows, checked_classes, checked_inputs, checked_targets
+from surefoot.train.data.published import EMBEDDED, MNIST
 from surefoot.train.folder import saved
 from surefoot.train.folder.folder import RunFolder
 from surefoot.train.saying import typed
 
 __all__ = ["Trained", "load", "rows", "score", "truth"]
+
+_MNIST_ROWS = "60,000 rows of 28 × 28, uint8, checksum 1a72601a"  # as environment.json tells rows from others
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,7 @@ class Trained:
         scaling: raw inputs to the model's.
         bytes: the largest byte that it was trained on; 0 where it was trained on other numbers.
         note: what a user must know of the weights; mostly nothing.
+        of_mnist: whether it was trained on MNIST's digits, whose form pictures can be given.
     """
 
     model: nn.Module
@@ -41,6 +46,7 @@ class Trained:
     scaling: Scaling
     bytes: int = 0
     note: str = ""
+    of_mnist: bool = False
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
@@ -78,7 +84,20 @@ def load(run: Path, *, best: bool = False) -> Trained:
     if not best and RunFolder(run).status == "diverged":
         step = f"the weights of step {about['step']:,}" if "step" in about else "weights of an earlier step"
         note = f"the run diverged; these are {step}, the last good ones kept"
-    return Trained(model.eval(), shape, tuple(about["classes"]), scaling, of_bytes, note)
+    classes = tuple(about["classes"])
+    of_mnist = (shape, of_bytes, classes) == ((28, 28), 255, MNIST.classes) and _of_mnist(run, config)
+    return Trained(model.eval(), shape, classes, scaling, of_bytes, note, of_mnist)
+
+
+def _of_mnist(run: Path, config: Config) -> bool:
+    """Whether a run's rows were MNIST's: by its name, or by their checksum where they came from a file."""
+    if config.data == MNIST.name or (config.data == EMBEDDED and config.data_dir is None):
+        return True
+    try:
+        given = json.loads((run / "environment.json").read_text(encoding="utf-8"))["given"]
+        return bool(given["rows to train on"] == _MNIST_ROWS)
+    except (OSError, ValueError, LookupError, TypeError):  # a run's folder may have been tidied
+        return False
 
 
 def _check_there(run: Path, name: str) -> None:
