@@ -58,8 +58,8 @@ def test_a_photograph_is_prepared(run: str, photographs: Path, capsys: pytest.Ca
     told = capsys.readouterr()
     assert told.out.splitlines()[1].split()[0] == load().classes[int(load().valid.y[0])]
     assert told.err == (
-        f"surefoot: '{path}' was prepared as MNIST was: cut out, light on dark, centred; --raw leaves that out\n"
-        + ONLY
+        f"surefoot: '{path}' was prepared as MNIST was: cut out, light on dark, centred;"
+        f" --raw leaves that out\n{ONLY}"
     )
     assert main(["predict", run, str(path), "--raw"]) == 0
     left = capsys.readouterr()
@@ -128,7 +128,8 @@ def test_json(run: str, photographs: Path, capsys: pytest.CaptureFixture[str]) -
     assert sum(shares.values()) == pytest.approx(1)
     best = max(shares, key=shares.get)
     assert row == {
-        "row": 0, "predicted": best, "probability": shares[best], "picture": path, "doubt": "", "prepared": True,
+        "row": 0, "predicted": best, "probability": shares[best],
+        "picture": path, "doubt": "", "prepared": True,
     }  # fmt: skip
     np.savez(photographs / "rows.npz", x=load().valid.x[:3].numpy(), y=load().valid.y[:3].numpy())
     assert main(["predict", run, str(photographs / "rows.npz"), "--json"]) == 0

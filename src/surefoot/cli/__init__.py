@@ -59,7 +59,7 @@ COMMANDS = {
     "predict": (
         "surefoot.cli.predict:predict",
         "Apply a trained model to pictures or a file of rows.",
-        "[OPTIONS] RUN FILE...",
+        "[OPTIONS] RUN FILE [MORE...]",
     ),
     "plot": (
         "surefoot.cli.plot:plot",
