@@ -33,7 +33,7 @@ class Net(nn.Module):
 
 
 def make():
-    """What `surefoot gradients` asks for: a model, a loss, and a batch (inputs, target)."""
+    """What `surefoot gradients` needs: a model, a loss, and a batch (inputs, target)."""
     torch.manual_seed(0)
     return Net(), nn.functional.mse_loss, (torch.randn(8, 3), torch.randn(8, 1))
 

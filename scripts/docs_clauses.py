@@ -1,4 +1,4 @@
-"""Write docs/clauses.md: every clause, why it matters, how to mend it, and which wrong optimizers it catches.
+"""Write docs/clauses.md: every clause, why it matters, how to fix it, and which wrong optimizers it catches.
 
 python scripts/docs_clauses.py
 """

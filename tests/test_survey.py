@@ -132,7 +132,7 @@ def test_clauses_are_counted_by_optimizers(survey):
 def test_what_makes_no_step_is_not_examined(survey):
     page = survey("page")
     data = found("rule")
-    note = "its plain step does not work: it says so: AssertionError: not on a CPU"
+    note = "its plain step fails: it rejects this itself: AssertionError: not on a CPU"
     data["report"]["verdicts"] += [{"id": "steps", "group": "construction", "outcome": "n", "note": note}]
     row = page.row(data)
     assert not row.examined

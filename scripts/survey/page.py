@@ -109,13 +109,13 @@ def unexamined(verdicts: list[dict[str, Any]]) -> str:
     """Say why next to nothing could be examined, if so: it cannot be made, or makes no plain step."""
     notes = [v.get("note", "") for v in verdicts if v["group"] not in ("arithmetic", "process")]
     for why in (
-        "its plain step does not work: ",
+        "its plain step fails: ",
         "it cannot be constructed: ",
         "its step() needs a closure",
         STILL,
     ):
         if note := next((n for n in notes if n.startswith(why)), ""):
-            note = note.removeprefix("its plain step does not work: ").removeprefix("it says so: ")
+            note = note.removeprefix("its plain step fails: ").removeprefix("it rejects this itself: ")
             return STILL if note == "w moves in 9 steps" else textwrap.shorten(note, 110, placeholder=" …")
     return ""
 

@@ -216,7 +216,7 @@ def test_a_state_dict_without_groups_is_not_asked_for_what_an_older_one_lacks():
     assert report["older-checkpoint"].outcome == NOT_APPLICABLE
     assert "no param_groups" in report["older-checkpoint"].note
     assert diagnose("older-checkpoint", "KeyError: 'param_groups'", None, None, {}) == ""
-    assert "forgets maximize" in diagnose("older-checkpoint", "KeyError: 'maximize'", None, None, {})
+    assert "lacks, but not maximize" in diagnose("older-checkpoint", "KeyError: 'maximize'", None, None, {})
 
 
 def test_none_in_an_exception_is_no_missing_tensor_where_it_is_right_or_stands_for_a_number():
@@ -231,7 +231,7 @@ def test_none_in_an_exception_is_no_missing_tensor_where_it_is_right_or_stands_f
         torch.ones(1).add(None)
     told = [diagnose("steps", f"TypeError: {e.value}", None, None, {}) for e in (switch, number, tensor)]
     assert told[:2] == ["", ""]
-    assert "is taken for a tensor" in told[2]
+    assert "is used as a tensor" in told[2]
 
 
 class Undefined(Loop):
@@ -327,9 +327,9 @@ class Scaling(Loop):
 @pytest.mark.parametrize(
     ("cls", "told"),
     [
-        (Clipping, "p.grad is clipped in place, to ±10."),
-        (Centring, "The mean of p.grad is taken off it in place."),
-        (Scaling, "p.grad is scaled in place, by 0.5."),
+        (Clipping, "p.grad is clipped in place to ±10."),
+        (Centring, "The mean of p.grad is subtracted from it in place."),
+        (Scaling, "p.grad is scaled in place by 0.5."),
     ],
 )
 def test_a_gradient_that_is_written_to_is_found_and_told_how(cls, told):

@@ -48,12 +48,12 @@ def test_the_cause_is_named_and_the_rest_is_judged():
     report = check(Calls)
     assert {v.clause.id for v in report.failures} == {"steps", "refuses-values"}
     steps = report["steps"]
-    assert steps.diagnosis == "step() without a closure calls the closure all the same, which is None."
+    assert steps.diagnosis == "step() calls the closure even if it is None."
     assert "if closure is not None" in steps.mend
     assert "super().step(closure or" not in steps.repro
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
         exec(steps.repro.replace("from test_calls_none import Calls", ""), {"Calls": Calls})
-    assert any("it is given one that does nothing" in n for n in report.notes)
+    assert any("it gets one that does nothing" in n for n in report.notes)
     assert report.rule == "torch"
 
 
@@ -61,7 +61,7 @@ def test_who_cannot_be_driven_is_not_judged_step_by_step():
     report = check(Computes)
     assert "steps" in {v.clause.id for v in report.failures}
     assert {v.clause.group for v in report.failures} == {"construction", "closure"}
-    assert "cannot be driven with chosen gradients" in report["rule"].note
+    assert "cannot be run on chosen gradients" in report["rule"].note
 
 
 def test_who_looks_whether_it_is_there_is_not_meant():

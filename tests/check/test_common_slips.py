@@ -216,19 +216,19 @@ SLIPS = [  # made, rule, the clause that tells it, what it says, how to mend it
         "Weight decay shrinks the parameter after the step",
         "surefoot explain torch ",
     ),
-    (StepsFirst, "torch", "rule", "The step uses the buffer from before it, which starts at 0", ""),
+    (StepsFirst, "torch", "rule", "The step uses the buffer from before its update, which starts at 0", ""),
     (Rebinds, "torch", "rule", "Parameters never change", "p -= …"),
     (KeepsLists, "torch", "groups-arithmetic", "The parameters of a group are stepped again", "empty lists"),
-    (Records, "torch", "rule", "Autograd records what step() does", "@torch.no_grad()"),
+    (Records, "torch", "rule", "Autograd records the operations of step()", "@torch.no_grad()"),
     (
         Grows,
         "adamw",
         "rule",
-        "Maximize turns the sign of the weight decay too: weights grow",
+        "Maximize flips the sign of the weight decay too: weights grow",
         "explain adamw ",
     ),
-    (OrDefault, "adamw", "changed-options", "Where the option weight_decay is 0", "Treat 0 as a number"),
-    (RateOrDefault, "adamw", "changed-lr", "Where the learning rate is 0", "Treat 0 as a number"),
+    (OrDefault, "adamw", "changed-options", "Where the option weight_decay is 0", "Treat 0 as a value"),
+    (RateOrDefault, "adamw", "changed-lr", "Where the learning rate is 0", "Treat 0 as a value"),
     (
         KeepsMaximize,
         "adamw",
@@ -236,7 +236,7 @@ SLIPS = [  # made, rule, the clause that tells it, what it says, how to mend it
         "The option maximize of the constructor, or of the first group, is used for every group.",
         "inside the loop over param_groups",
     ),
-    (NamesDecay, "adamw", "changed-options", "Where the option wd is 0", "Treat 0 as a number"),
+    (NamesDecay, "adamw", "changed-options", "Where the option wd is 0", "Treat 0 as a value"),
     (ScalesEps, "adamw", "rule", "ε is multiplied by the learning rate", ""),
     (FirstCount, "adamw", "late", "The count of a group's first parameter", ""),
     (Adamax, "adamax", "rule", "The bias correction is left out", "surefoot explain adamax "),
@@ -282,7 +282,7 @@ def test_a_count_of_the_group_is_a_convention_where_a_group_without_gradients_ra
     plan = Plan(only=("late", "long"))
     late, long = examine(Here(load(CountsAndRaises)), plan, "adamw").verdicts
     assert (late.outcome, long.outcome) == (FAILED, DIFFERS)
-    assert late.note.endswith("end in an exception")
+    assert late.note.endswith("raise an exception")
     assert "no tensors" in late.got
 
 
@@ -296,7 +296,7 @@ def test_counts_of_ones_own_are_no_convention_where_late_gradients_fail():
     ("made", "rule", "said"),
     [
         (Products, "adam", "products of each step's betas"),
-        (SGD, "torch", "takes gradients in while momentum is 0"),
+        (SGD, "torch", "also accumulates gradients while momentum is 0"),
     ],
 )
 def test_what_is_the_same_while_options_stay_is_another_convention(made, rule, said):
@@ -359,7 +359,7 @@ class LowPrecision(SGD):
 )
 def test_what_is_wrong_in_few_bits_alone_is_told_so(id):
     (verdict,) = examine(Here(load(LowPrecision)), Plan(only=(id,)), "torch").verdicts
-    assert "they deviate from the rule, in float64 they follow it" in verdict.diagnosis
+    assert "deviate from the rule in bfloat16, but follow it in float64" in verdict.diagnosis
     assert "float32" in verdict.mend
 
 

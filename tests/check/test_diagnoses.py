@@ -140,21 +140,25 @@ SAID = [
         adam(ratio=lambda m, v, e, c, d: m * c / ((v * d).sqrt() + e)),
         "The means are multiplied by",
     ),
-    (Adam, adam(whole="mv"), "Gradient and square enter their means whole"),
-    (Adam, adam(whole="m"), "The gradient enters its mean whole"),
-    (Adam, adam(whole="v"), "The square enters its mean whole"),
-    (Adam, adam(square=lambda g, m: m**2), "The second mean is of the squares of the first"),
+    (Adam, adam(whole="mv"), "Gradient and square are added to their means without the factors"),
+    (Adam, adam(whole="m"), "The gradient is added to its mean without the factor"),
+    (Adam, adam(whole="v"), "The square is added to its mean without the factor"),
+    (Adam, adam(square=lambda g, m: m**2), "The second mean averages squares of the first mean"),
     (Adam, adam(stored=True), "The means are stored bias-corrected"),
-    (Adam, adam(count=of_group), "The step count is advanced once per parameter, not once per step"),
-    (Adam, adam(count=of_who_began_together), "The step count is one tensor, shared by the parameters"),
+    (Adam, adam(count=of_group), "The step count is incremented once per parameter, not once per step"),
+    (Adam, adam(count=of_who_began_together), "The step count is one tensor shared by parameters"),
     (RMSprop, rmsprop(lambda g, v, eps: g / (v + eps)), "The root of the mean of squares is left out"),
     (RMSprop, rmsprop(lambda g, v, eps: -g / (v.sqrt() + eps)), "The step goes uphill"),
-    (RMSprop, rmsprop(usual, lambda a, v, s: a * v + s), "The square enters its mean whole"),
+    (
+        RMSprop,
+        rmsprop(usual, lambda a, v, s: a * v + s),
+        "The square is added to its mean without the factor",
+    ),
     (RMSprop, rmsprop(usual, swapped, swapped), "α and 1 − α are swapped"),
     (RMSprop, rmsprop(usual, late=True), "The step divides by the mean of squares from before it"),
     (SGD, sgd(clamp=True), "Each element of a gradient is clamped to [−1, 1]"),
     (SGD, sgd(lag=True), "A change of the option momentum counts one step too late"),
-    (SGD, sgd(lookahead=False), "Nesterov's first step does not look ahead"),
+    (SGD, sgd(lookahead=False), "Nesterov's look-ahead is missing at the first step"),
     (SGD, sgd(decay_by_lr=True), "The learning rate multiplies weight decay twice"),
 ]
 
@@ -162,7 +166,7 @@ SAID = [
 QUICK = (
     "The two",
     "Both bias",
-    "The step count is advanced",
+    "The step count is incremented",
     "The step goes",
     "Each element",
     "Nesterov's",
@@ -183,7 +187,7 @@ def test_a_mistake_is_called_by_its_name(base, change, said):
     assert found[0].diagnosis.startswith(said)
     assert [v.clause.id for v in found if v.repro] == [found[0].clause.id]  # the others show the same
     if found[0].clause.id != "changed-options":
-        assert "exactly reproduces everything that was recorded" in found[0].diagnosis
+        assert "This reproduces all recorded runs exactly." in found[0].diagnosis
 
 
 def test_what_claims_no_rule_is_told_what_it_comes_closest_to():
@@ -192,7 +196,8 @@ def test_what_claims_no_rule_is_told_what_it_comes_closest_to():
     assert verdict.outcome == NOT_APPLICABLE
     assert verdict.note == (
         "No known rule reproduces its plain steps, but Adam with a known mistake (the two betas are swapped: "
-        "the first is taken for the squares, the second for the mean) does. --rule NAME holds it to a rule."
+        "the first is used for the squares, the second for the mean) does. --rule NAME checks it against a "
+        "rule."
     )
 
 
@@ -211,4 +216,4 @@ def test_a_count_that_groups_share_shows_where_there_are_groups():
     optimizer = type("Adam", (Adam,), {"change": staticmethod(adam(count=of_all))})
     found = {v.clause.id: v for v in examine(Here(load(optimizer)), Plan(), "adam").verdicts}
     said = found["groups-arithmetic"].diagnosis
-    assert said.startswith("The step count, one for all groups, is advanced once per parameter")
+    assert said.startswith("One step count for all groups is incremented once per parameter")

@@ -91,7 +91,10 @@ def test_the_square_of_a_complex_gradient_may_be_that_of_its_size():
         def square(self, grad):
             return grad * grad
 
-    assert "by its size, |g|, as in optax" in check(BySize, only=["complex-parts"])["complex-parts"].note
+    assert (
+        "a complex gradient's size, |g|, as in optax"
+        in check(BySize, only=["complex-parts"])["complex-parts"].note
+    )
     assert check(BySize, only=["complex-parts"])["complex-parts"].outcome == DIFFERS
     assert check(Squared, only=["complex-parts"])["complex-parts"].outcome == "failed"
 
@@ -259,7 +262,7 @@ def test_nan_is_hidden_by_a_sign_and_shown_by_who_waits_before_the_first_move():
     sign = check(Lion, only=["not-finite"])["not-finite"]
     assert (sign.outcome, sign.note) == (
         DIFFERS,
-        "its steps use a gradient's sign, not its size, and sign(nan) is 0",
+        "its steps depend on a gradient's sign, not its size, and sign(nan) is 0",
     )
     assert check(Patient, only=["not-finite"])["not-finite"].outcome == PASSED
 
@@ -294,7 +297,7 @@ def test_an_optimizer_that_takes_gradients_away_is_told_just_that():
         Taking, options={"foreach": False, "fused": False}, only=["gradients", "tensors", "zero-grad"]
     )
     assert [v.clause.id for v in report.failures] == ["grad-kept"]
-    assert report["grad-kept"].diagnosis == "step() sets p.grad to None, which is for zero_grad() to do."
+    assert report["grad-kept"].diagnosis == "step() sets p.grad to None; that is zero_grad()'s job."
 
 
 class AtRandom(torch.optim.SGD):
@@ -312,7 +315,7 @@ class AtRandom(torch.optim.SGD):
 def test_what_draws_random_numbers_is_not_held_against_another_run():
     report = check(AtRandom, only=["options", "gradients", "state", "tensors", "numerics", "hooks"])
     assert not {v.clause.id for v in report.failures} - {"sparse", "option-effect"}, str(report)
-    assert report["resume"].note == "it draws random numbers, so that no two runs are alike"
+    assert report["resume"].note == "it draws random numbers, so two runs differ"
     assert report["deterministic"].outcome == report["grad-kept"].outcome == PASSED
 
 
@@ -388,7 +391,7 @@ def test_an_exception_hides_no_nan():
     verdict = check(Loud, only=["not-finite"])["not-finite"]
     assert (verdict.outcome, verdict.note) == (
         NOT_APPLICABLE,
-        "it says so: ArithmeticError: a gradient is not finite",
+        "it rejects this itself: ArithmeticError: a gradient is not finite",
     )
 
 
@@ -466,8 +469,8 @@ class Scheduled(torch.optim.Optimizer):
 def test_a_count_shared_by_a_schedule_is_not_called_a_bias_correction():
     verdict = check(Scheduled, only=["late-gradient"])["late-gradient"]
     assert verdict.outcome == DIFFERS
-    assert "begins at the count of the others" in verdict.note
-    assert "such as a bias correction or a schedule inside" in verdict.note
+    assert "starts at the others' count" in verdict.note
+    assert "such as bias correction or a built-in schedule" in verdict.note
 
 
 class Homemade:
@@ -520,7 +523,7 @@ class OfModel(torch.optim.SGD):
 def test_what_is_made_of_something_else_than_parameters_is_told_how_to_be_examined(made, what, function):
     with pytest.raises(InputError) as refused:
         check(made)
-    assert str(refused.value).startswith(f"{made.__name__} takes {what} and no parameters: it asks for .")
+    assert str(refused.value).startswith(f"{made.__name__} takes {what}, not parameters: it reads .")
     assert function in str(refused.value)
     names = {"torch": torch, "types": types, made.__name__: made}
     exec(function.replace(": return", ":\n    return", 1), names)  # and that function can be examined
@@ -662,7 +665,9 @@ class Nesterov(torch.optim.Optimizer):
 def test_nesterov_by_two_points_is_a_convention(name):
     report = check(type(name, (Nesterov,), {}), only=["arithmetic"])
     assert not report.failures
-    assert "by its two points, where w moved from outside counts as a step" in " ".join(str(report).split())
+    assert "in its two-point form, where an outside change of w counts as a step" in " ".join(
+        str(report).split()
+    )
     assert report["moved"].outcome == report["changed-options"].outcome == PASSED
 
 
@@ -692,7 +697,7 @@ class Velocity(PositionsWithSwitch):
 def test_an_option_that_does_nothing_hides_no_convention():
     report = check(Velocity, only=["arithmetic"])
     assert report.rule.startswith("keras")
-    assert "Nesterov is accepted and never used" in report["rule"].diagnosis
+    assert "Nesterov is accepted but never used" in report["rule"].diagnosis
     assert report["changed-lr"].outcome == FAILED
     assert "another convention" not in report["changed-lr"].diagnosis
 
@@ -784,7 +789,7 @@ def test_buffers_that_loading_rounds_beside_bfloat16_are_told_and_no_fault():
     file = Path(__file__).parent / "correct" / "radam_in_float32.py"
     verdict = check(f"{file}:RAdam", sandbox=False, only=["checkpoint-file"])["checkpoint-file"]
     assert verdict.outcome == DIFFERS
-    assert "rounds the buffers of torch.float32" in verdict.note
+    assert "rounds the torch.float32 buffers" in verdict.note
 
 
 class Slow(torch.optim.SGD):  # pytorch_optimizer's SpectralSphere, on a busy machine

@@ -76,7 +76,7 @@ def test_what_hangs_while_it_is_imported_is_a_row(folder, monkeypatch):
         file.write("while True: pass\n")
     found = check_folder(["hw/ada.py", "hw/bob.py"], only="zero-grad")
     assert [s.verdict for s in found] == ["not examined", "failed"]
-    assert "It did not end within 1 s, and was stopped." in found[0].diagnosis
+    assert "It did not finish within 1 s, and was stopped." in found[0].diagnosis
 
 
 def test_a_fault_of_surefoots_own_is_a_row(folder, monkeypatch):

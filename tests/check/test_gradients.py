@@ -80,7 +80,7 @@ def test_a_wrong_backward_is_found_and_located():
     assert worst.autograd == pytest.approx(worst.numeric / 2, rel=1e-8)
     assert abs(worst.autograd * 2 - worst.numeric) <= worst.error * 4
     text = " ".join(str(report).split())
-    assert "It is 0.5 times what it should be, everywhere." in text
+    assert "The gradient is 0.5 times what it should be, everywhere." in text
     assert "look for the mistake between second.weight and first.bias" in text
 
 
@@ -114,11 +114,11 @@ def test_the_worst_element_of_a_large_parameter_is_found():
 @pytest.mark.parametrize(
     ("size", "off", "said"),
     [
-        (4, [2], "wrong in 1 of them: [2]. Worst at element [2]: autograd says"),
+        (4, [2], "wrong in 1 of them: [2]. Worst at element [2]: autograd gives"),
         (4, [0, 2], "wrong in 2 of them: [0] and [2]. Worst"),
         (4, [0, 1, 2, 3], "wrong. Worst"),
         (9, [0, 1, 2, 3, 4], "wrong in 5 of them. Worst"),
-        (1, [0], "its one element: wrong. Worst"),
+        (1, [0], "its only element: wrong. Worst"),
     ],
 )
 def test_it_is_told_how_many_elements_are_wrong(size, off, said):
@@ -138,7 +138,9 @@ def test_it_is_told_how_many_elements_are_wrong(size, off, said):
     report = check_gradients(model, lambda out, _: (out**2).sum(), (torch.ones(1), torch.ones(1)))
     text = str(report.parameters[0])
     assert said in text
-    assert text.endswith(f"It is 2 times what it should be{', everywhere' if len(off) == size > 1 else ''}.")
+    assert text.endswith(
+        f"The gradient is 2 times what it should be{', everywhere' if len(off) == size > 1 else ''}."
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_it_is_told_how_many_elements_are_wrong(size, off, said):
         (lambda x: x.detach(), "Autograd gives zero"),
         (lambda x: x + 2 * (x - x.detach()), "3 times what it should be"),
         (lambda x: x + (x.round() - x).detach(), "does not change here"),
-        (lambda x: 2 * x.detach() - x, "The sign is turned"),
+        (lambda x: 2 * x.detach() - x, "The sign is wrong"),
     ],
     ids=["detached", "tripled", "straight-through", "turned"],
 )
@@ -191,7 +193,7 @@ def test_a_wrong_backward_hidden_by_a_kink_is_still_found():
     nn.init.zeros_(net.first.bias)
     report = check_gradients(net, cross_entropy, batch())
     assert report.verdict == "wrong"
-    assert "a step beside a kink" in " ".join(str(report).split())
+    assert "one step away from a kink" in " ".join(str(report).split())
 
 
 def test_a_jump_is_told_from_a_wrong_gradient():
@@ -267,7 +269,7 @@ def test_a_slope_that_float32_hides_is_never_wrong(c):
     report = check_gradients(Narrow(c), lambda out: out.sum(), torch.tensor([1.0]))
     assert report.verdict == ("right" if c >= 1e-4 else "unclear"), str(report)
     assert report.dtype == "float32"
-    assert "The loss is computed in float32, at least in part" in str(report)
+    assert "The loss is computed at least partly in float32" in str(report)
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.5, -1.0, 0.9])
@@ -317,9 +319,9 @@ class Silent:
     ("model", "loss", "sentence"),
     [
         (nn.Flatten(), mse_loss, "no parameter that requires a gradient"),
-        (nn.Linear(3, 2), lambda out, y: out, r"one element, and this one is of shape \(8, 2\)"),
-        (nn.Linear(3, 2), lambda out, y: 3.0, "one element, and this one is a float"),
-        (nn.Linear(3, 2), lambda out, y: out.sum() / 0, r"The loss is -?inf at the start"),
+        (nn.Linear(3, 2), lambda out, y: out, r"one element, but it is of shape \(8, 2\)"),
+        (nn.Linear(3, 2), lambda out, y: 3.0, "one element, but it is a float"),
+        (nn.Linear(3, 2), lambda out, y: out.sum() / 0, r"The loss is -?inf at the given parameters"),
         (
             nn.Linear(4, 2),
             cross_entropy,
@@ -374,13 +376,13 @@ def test_what_a_pass_raises_is_one_sentence(model, loss, sentence):
 
 
 def test_a_batch_without_a_tensor_is_one_sentence():
-    with pytest.raises(InputError, match=r"A batch is \(\*inputs, target\), or one tensor; it is \(\)"):
+    with pytest.raises(InputError, match=r"The batch must be \(\*inputs, target\) or one tensor, not \(\)"):
         check_gradients(nn.Linear(3, 2), mse_loss, ())
 
 
 @pytest.mark.parametrize(
     ("counts", "sentence"),
-    [({"samples": -1}, "samples is -1"), ({"directions": 0, "samples": 0}, "nothing is measured")],
+    [({"samples": -1}, "samples is -1"), ({"directions": 0, "samples": 0}, "would not be measured")],
 )
 def test_counts_of_what_is_measured(counts, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -469,7 +471,7 @@ def test_the_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("function", "start", "verdict"),
     [
-        # NaN on the way that torch.where leaves out
+        # NaN on the way that torch.where does not select
         (lambda w: torch.where(w == 0, torch.ones_like(w), torch.sin(w) / w).sum(), [0.0, 1.0], "wrong"),
         (lambda w: torch.where(w > 0, w.sqrt(), w).sum(), [0.0, 1.0], "wrong"),
         (lambda w: ((w - torch.tensor([1.0, 2.0])) ** 2).sum().sqrt(), [1.0, 2.0], "wrong"),
@@ -490,7 +492,9 @@ def test_the_command(tmp_path, capsys):
 def test_a_kink_is_where_the_two_sides_do_not_meet(function, start, verdict):
     report = check_gradients(Of(function, start), lambda output: output, torch.zeros(1))
     assert verdicts(report) == {"w": verdict}
-    assert "a way that torch.where leaves out" in str(report) or "nan" not in str(report)
+    assert "a branch that torch.where does not select" in " ".join(str(report).split()) or "nan" not in str(
+        report
+    )
 
 
 def test_sparse_gradients_are_gradients():
@@ -546,8 +550,8 @@ def test_a_table_of_padding_alone_is_nothing_to_check():
 @pytest.mark.parametrize(
     ("model", "loss", "said"),
     [
-        ("x", mse_loss, "The model must be a torch.nn.Module, and not 'x'."),
-        (nn.Linear(1, 1), "mse", "The loss must be a function, and not 'mse'."),
+        ("x", mse_loss, "The model must be a torch.nn.Module, not 'x'."),
+        (nn.Linear(1, 1), "mse", "The loss must be a function, not 'mse'."),
     ],
 )
 def test_what_is_no_model_or_no_loss_is_one_sentence(model, loss, said):
@@ -561,8 +565,8 @@ def test_hooks_of_parameters_are_part_of_what_is_checked():
     model.weight.register_hook(lambda g: 2 * g)
     report = check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
     assert verdicts(report) == {"weight": "wrong", "bias": "right"}
-    assert "It is 2 times what it should be" in " ".join(str(report).split())
-    assert "weight has a hook, which is part of what was checked." in str(report)
+    assert "The gradient is 2 times what it should be" in " ".join(str(report).split())
+    assert "weight has a hook; it was included in the check." in str(report)
 
 
 def test_hooks_of_frozen_parameters_do_not_matter():
@@ -577,7 +581,7 @@ def test_hooks_that_run_after_accumulation_are_named():
     model.bias.register_post_accumulate_grad_hook(lambda p: p.grad.zero_())
     report = check_gradients(model, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
     assert report.ok
-    assert "bias has a hook that runs after accumulation: what it does was left out." in str(report)
+    assert "bias has a hook that runs after accumulation; it was not included in the check." in str(report)
 
 
 class Scale(torch.autograd.Function):
@@ -673,7 +677,7 @@ def test_what_lies_on_another_way_is_no_end_of_the_place():
 
 @pytest.mark.parametrize("seed", [2**64, -(2**63) - 1, "a", 0.5])
 def test_a_seed_that_torch_cannot_take_is_told(seed):
-    with pytest.raises(InputError, match=r"seed is .*, but must be a whole number from −2⁶³ to 2⁶⁴ − 1"):
+    with pytest.raises(InputError, match=r"seed is .*; it must be a whole number from −2⁶³ to 2⁶⁴ − 1"):
         check_gradients(Net(nn.Tanh()), cross_entropy, batch(), seed=seed)
 
 

@@ -263,16 +263,16 @@ WRONG = {  # class -> the clause that tells, and words of its note or its diagno
     GradientsGone: ("closure-first", "p.grad is there"),
     LoadedByPlace: ("goes-back", "buffer is left over"),
     LoadedBesideTheOld: ("goes-back", "state[p] of parameter 0: buffer is left over"),
-    CountOfTheFirstGroup: ("goes-back", "group 1's count is saved as 2, and comes back as 3"),
-    SavingTakesMomentum: ("goes-back", "state_dict() being called"),
-    LoadingResetsLr: ("resume", "group 0's lr is saved as 0.125, and comes back as 0.25"),
+    CountOfTheFirstGroup: ("goes-back", "group 1's count was saved as 2, but is 3 after loading"),
+    SavingTakesMomentum: ("goes-back", "state_dict() called"),
+    LoadingResetsLr: ("resume", "group 0's lr was saved as 0.125, but is 0.25 after loading"),
     LoadingTakesFromTheDict: ("goes-back", "KeyError: 'version'"),
     CopySharesState: ("deep-copies", "whose copy"),
     CountIsCast: ("load-dtype", "loaded for bfloat16"),
     ReturnsAtIdleGroup: ("gradient-pauses", "the other parameter"),
     ClearsTheFirstGroup: ("zero-grad", "p.grad is None or zero"),
     ClearsMomentum: ("zero-grad", "the state"),
-    TensorOfTheFirstGroup: ("tensor-lr", "lr being a tensor"),
+    TensorOfTheFirstGroup: ("tensor-lr", "a tensor lr"),
     StopsAtEmptyGroup: ("takes-parameters", "IndexError"),
     ForeachOfTheLastGroup: ("paths-agree", "foreach"),
     DefaultsOfAll: ("add-group", "the added parameter"),
@@ -377,7 +377,7 @@ class GivesMemoryBack(Plain):
 
 
 def test_a_gradient_of_another_size_is_told():
-    assert "changes the size of p.grad" in check(GivesMemoryBack, only=["grad-kept"])["grad-kept"].diagnosis
+    assert "resizes p.grad" in check(GivesMemoryBack, only=["grad-kept"])["grad-kept"].diagnosis
 
 
 UNSPEAKABLE = """
@@ -419,7 +419,7 @@ class OutOfPlace(Plain):
     [
         (WithoutNoGrad, "Decorate step() with @torch.no_grad()"),
         (Misspelt, 'group["params"][0].sub_(lr * 1)'),
-        (OutOfPlace, "by p.sub_(lr * d)"),
+        (OutOfPlace, "with p.sub_(lr * d)"),
     ],
 )
 def test_a_step_that_does_not_work_is_mended_where_it_is(wrong, words):
@@ -436,7 +436,7 @@ class ById(Plain):
 def test_state_under_a_number_in_the_place_of_its_parameter_is_told():
     verdict = check(ById, only=["state-in-state", "option-effect"])["state-in-state"]
     assert verdict.failed
-    assert verdict.mend == "Keep the state under the parameter, self.state[p], and not self.state[id(p)]."
+    assert verdict.mend == "Keep the state in self.state[p], not in self.state[id(p)]."
 
 
 class NanInBfloat16(Plain):
@@ -485,7 +485,7 @@ def test_a_fault_is_told_where_it_is_and_no_other():
     assert [v.clause.id for v in report.failures] == ["grad-kept"]
     report = check(ForgetsAdded, only=["add-group", "goes-back"])
     assert [v.clause.id for v in report.failures] == ["add-group"]
-    assert check(StateInInit, only=["frozen"])["frozen"].mend.startswith("Make the state of a parameter when")
+    assert check(StateInInit, only=["frozen"])["frozen"].mend.startswith("Create a parameter's state when")
 
 
 class LeavesThreads(Plain):

@@ -134,7 +134,7 @@ def test_the_rest_is_told_in_one_note_and_can_be_asked_for_besides():
     left = len(clauses()) - len(HOMEWORK)
     said = [n for n in check(OfItsOwn, "sgd", only="homework").notes if n.startswith("Not asked: ")]
     assert said == [
-        f"Not asked: {left} of {len(clauses())} clauses, which are no part of the homework;"
+        f"Not asked: {left} of {len(clauses())} clauses, which are not part of the homework;"
         " surefoot check --list --only homework shows those that are."
     ]
     more = check(Lecture, "sgd", only="homework, closure-called", skip="arithmetic")

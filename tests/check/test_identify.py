@@ -65,7 +65,7 @@ def test_the_hyperparameters_of_torch_are_read_back(lr, momentum, dampening, nes
     assert found["Nesterov"] == ("yes" if nesterov else "no")
     assert found["learning rate"] == "outside the buffer"
     assert found["weight decay"] == "into the gradient, before momentum"
-    assert found["w moved from outside"] == "no matter"
+    assert found["w moved from outside"] == "no effect"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_mean_with_a_look_ahead_is_named_before_the_optimizer_that_has_it():
     found = identify(MeanAhead)
     assert [r.name for r in found.fits] == ["ema(nesterov=True)", "muon"]
     assert "follows mean of gradients with Nesterov (ema(nesterov=True))." in str(found)
-    assert "The same here: muon." in str(found)
+    assert "Also fits: muon." in str(found)
 
 
 def test_what_is_ruled_out_says_by_which_number():
@@ -127,7 +127,7 @@ def test_a_mistake_is_named():
     found = identify(f"{MUTANTS}/nesterov_without_factor.py:SGD", options=options, sandbox=False)
     assert found.rule is None
     assert found.mistake == "SGD with a known mistake: Nesterov adds the buffer without its factor, momentum"
-    assert found["Nesterov"] == "in no known way"
+    assert found["Nesterov"] == "in an unknown way"
     assert "follows no known rule, but SGD with a known mistake" in str(found)
 
 
@@ -144,18 +144,18 @@ def test_the_impulse_response_is_drawn_beside_the_rules():
 def test_what_cannot_be_driven_is_refused():
     with pytest.raises(InputError, match="needs a closure"):
         identify(torch.optim.LBFGS)
-    with pytest.raises(InputError, match=r"Muon could not be driven: .*2D"):
+    with pytest.raises(InputError, match=r"Muon could not be run: .*2D"):
         identify(torch.optim.Muon)
-    with pytest.raises(InputError, match="SGD could not be driven with momentum='abc': TypeError: "):
+    with pytest.raises(InputError, match="SGD could not be run with momentum='abc': TypeError: "):
         identify(torch.optim.SGD, options={"momentum": "abc"})
 
 
 @pytest.mark.parametrize(
     ("lr", "said"),
     [
-        (0.0, "lr is 0, but must be positive"),
+        (0.0, "lr is 0; it must be positive"),
         ("fast", "lr holds 'fast', which is not a number"),
-        (1e40, r"lr is 1e\+40, too large for steps to be read; use 1 or less"),
+        (1e40, r"lr is 1e\+40, too large for steps to be measured; use 1 or less"),
     ],
 )
 def test_an_lr_without_a_step_is_refused(lr, said):
@@ -198,8 +198,8 @@ def test_a_notebook_is_told_all_that_a_prompt_is():
     found = replace(identify(torch.optim.SGD), unused=("weight_decay",))
     shown = html.unescape(re.sub(r"<.*?>", "\n", found._repr_html_()))
     said = [" ".join(line.split()) for line in str(found).replace("\n      ", " ").splitlines()]
-    assert "It accepts weight_decay, which changes nothing." in said
-    assert any(line.startswith("The same here: mlx") for line in said)
+    assert "It accepts weight_decay, which has no effect." in said
+    assert any(line.startswith("Also fits: mlx") for line in said)
     words = " ".join(shown.split())
     assert [line for line in said if line not in words] == []
     assert re.findall("<td[^>]*>", found._repr_html_()) == ['<td style="text-align: left">'] * (
@@ -280,14 +280,14 @@ def homework(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "headline"),
     [
-        ("HeavyBall", "Polyak's heavy ball (heavy_ball). It accepts weight_decay, which changes nothing."),
-        ("Corrected", "(ema_corrected). It accepts weight_decay, which changes nothing."),
-        ("Lion", "follows Lion (lion). It accepts weight_decay, which changes nothing."),
-        ("Uphill", "SGD with a known mistake: the step goes uphill: it is added, not subtracted. "
-                   "It accepts momentum and weight_decay, which change nothing."),
+        ("HeavyBall", "Polyak's heavy ball (heavy_ball). It accepts weight_decay, which has no effect."),
+        ("Corrected", "(ema_corrected). It accepts weight_decay, which has no effect."),
+        ("Lion", "follows Lion (lion). It accepts weight_decay, which has no effect."),
+        ("Uphill", "SGD with a known mistake: the step goes uphill: the update is added, not subtracted. "
+                   "It accepts momentum and weight_decay, which have no effect."),
         ("Still", "SGD with a known mistake: parameters never change."),
-        ("Clipped", "follows no rule that is known here."),
-        ("Slower", "follows no rule that is known here."),
+        ("Clipped", "follows none of the known rules."),
+        ("Slower", "follows none of the known rules."),
         ("Adam", "Adam with a known mistake: the second moment's bias correction is left out."),
     ],
 )  # fmt: skip
@@ -311,7 +311,9 @@ def test_a_weight_decay_that_spares_vectors_is_read_off_a_matrix():
 def test_what_is_odd_is_read_off(homework):
     assert identify("exercises.py:Clipped", sandbox=False)["size of the gradient"] == "bounded"
     slower = next(r for r in identify("exercises.py:Slower", sandbox=False).readings if r.what == "gain")
-    assert slower.because == "a gradient counts 1 at step 1, and 0.707106781 at step 2 (of the learning rate)"
+    assert (
+        slower.because == "a gradient has weight 1 at step 1 and 0.707106781 at step 2 (of the learning rate)"
+    )
     assert identify("exercises.py:Still", sandbox=False)["first move"] == "0"
 
 
@@ -324,7 +326,7 @@ def test_two_numbers_that_rule_out_are_seen_to_differ(homework):
 
 def test_what_cannot_be_stepped_is_one_sentence(homework, capsys):
     assert main(["identify", "exercises.py:Unfinished"]) == 2
-    assert "Unfinished could not be driven: AttributeError" in capsys.readouterr().err
+    assert "Unfinished could not be run: AttributeError" in capsys.readouterr().err
     assert main(["identify", "exercises.py:HeavyBall"]) == 1  # not with all its options
 
 
@@ -458,10 +460,10 @@ class SparesSingles(SgdWithDecay):
 def test_a_decay_that_a_single_number_does_not_show_is_not_called_unused():
     found = identify(Lars, options={"momentum": 0.9})
     assert found.rule is None
-    assert found["weight decay"] == "only beside a gradient"
+    assert found["weight decay"] == "only with a gradient"
     found = identify(SparesSingles)
     assert (found.rule.name, found.unused) == ("torch", ())
-    assert found["weight decay"] == "of larger tensors alone"
+    assert found["weight decay"] == "of larger tensors only"
 
 
 class Decayed(torch.optim.Optimizer):
@@ -488,7 +490,7 @@ class Decayed(torch.optim.Optimizer):
         (lambda p, lr, size: -lr * size * p, "decoupled: w shrinks by γλ before the step"),
         (lambda p, lr, size: lr * size * p, "w grows by γλ per step"),
         (lambda p, lr, size: -lr * size * p / 2, "w shrinks by 0.5 γλ per step"),
-        (lambda p, lr, size: -lr * size * p.sign(), "in no known way"),
+        (lambda p, lr, size: -lr * size * p.sign(), "in an unknown way"),
     ],
 )
 def test_a_decay_is_read_with_its_size_and_sign(decay, said):
@@ -576,10 +578,10 @@ def test_no_reading_says_more_than_was_seen():
         return {r.what: (r.value, r.because) for r in read(answers, 0.25, words)}
 
     assert seen(DecaysItsBuffer)["weight decay"][0] == "of the gradients, not of w"
-    assert seen(Masked)["momentum"][0] == "0 for a gradient alone"  # what it has is hidden
+    assert seen(Masked)["momentum"][0] == "0 for a single gradient"  # what it has is hidden
     scheduled = seen(Scheduled)
     assert scheduled["gain"][0] == "not constant"
     assert "dampening" not in scheduled
-    assert seen(Second)["first move"] == ("0", "a first gradient of 1 moves w at no step; others do")
-    told = "at step 1 twice the gradient moves w twice as far, but not later"
+    assert seen(Second)["first move"] == ("0", "a first gradient of 1 never moves w; other gradients do")
+    told = "twice the gradient moves w twice as far at step 1, but not later"
     assert seen(Later)["size of the gradient"] == ("matters, not linearly", told)

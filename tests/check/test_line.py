@@ -16,14 +16,14 @@ KEPT = Clause("grad-kept", "gradients", "step() leaves p.grad as it was")
     [
         ({"note": "3 of 3 runs deviate from the rule", "where": "step 1, tensor w"}, None),
         (
-            {"note": "x", "diagnosis": "The root is left out. This exactly reproduces this result."},
+            {"note": "x", "diagnosis": "The root is left out. This reproduces the failure exactly."},
             "The root is left out.",
         ),
         ({"note": "x", "diagnosis": "One line\nand another."}, "One line and another."),
         (
             {
-                "note": "6 of 6 runs end in an exception",
-                "expected": "a step, without an exception",
+                "note": "6 of 6 runs raise an exception",
+                "expected": "a step without an exception",
                 "got": "KeyError: 'v'\nline 18: state['v']",
                 "where": "step 1",
             },
@@ -33,7 +33,10 @@ KEPT = Clause("grad-kept", "gradients", "step() leaves p.grad as it was")
             {"note": "E: no", "expected": "no exception", "got": "E: no", "where": "line 3: raise E"},
             "E: no, line 3: raise E",
         ),
-        ({"note": "lr=-1.0 is refused", "expected": "True", "got": "False"}, "not true: lr=-1.0 is refused"),
+        (
+            {"note": "lr=-1.0 is rejected", "expected": "True", "got": "False"},
+            "not true: lr=-1.0 is rejected",
+        ),
     ],
 )
 def test_a_failure_is_said_by_its_diagnosis_or_by_what_came(told, said):
@@ -43,7 +46,7 @@ def test_a_failure_is_said_by_its_diagnosis_or_by_what_came(told, said):
 
 def test_what_shows_a_fault_again_says_what_the_one_that_told_it_says():
     first = RULE.verdict("failed", note="x", diagnosis="The step goes uphill.")
-    again = KEPT.verdict("failed", note="y", diagnosis="The fault is the one already named.", same_as="rule")
+    again = KEPT.verdict("failed", note="y", diagnosis="This is the same fault as in rule.", same_as="rule")
     assert line(again, (first, again)) == "The step goes uphill."
     assert diagnosis(Report("x", "torch", (first, again))) == "rule: The step goes uphill."
 

@@ -64,18 +64,18 @@ def test_an_attribute_that_pickling_loses_is_named(kept):
 
 
 def test_state_by_position_is_not_blamed_on_the_options_of_groups(kept):
-    assert "not in a list by its position" in kept["group-options"].mend
-    assert "group-options has named" in kept["two-groups"].diagnosis
+    assert "not in a list by position" in kept["group-options"].mend
+    assert "the same fault as in group-options." in kept["two-groups"].diagnosis
     assert not check(Captured, only=["group-options"])["group-options"].mend  # the clause says it
 
 
 def test_state_without_a_gradient_is_made_too_early(kept):
-    assert kept["no-gradient"].mend == "In the loop, before any state is made: if p.grad is None: continue."
+    assert kept["no-gradient"].mend == "In the loop, before creating any state: if p.grad is None: continue."
 
 
 def test_a_run_that_cannot_be_resumed_is_no_fault_of_the_file(kept):
     assert echoes(kept["checkpoint-file"])
-    assert "resume has named" in kept["checkpoint-file"].diagnosis
+    assert "the same fault as in resume." in kept["checkpoint-file"].diagnosis
     alone = check(Kept, only=["checkpoint-file"])["checkpoint-file"]
     assert "self.state[p]" in alone.mend
 
@@ -93,7 +93,9 @@ def test_what_cannot_be_constructed_is_told_with_the_line_and_its_mending():
     assert "super().__init__(params, lr=lr)" in found["steps"].where
     assert "super().__init__(params, dict(lr=lr))" in found["steps"].mend
     assert found["rule"].note.startswith("It cannot be constructed: TypeError: Optimizer.__init__() got")
-    with pytest.raises(InputError, match=r"cannot be made with lr=0\.1: TypeError.* dict\(lr=lr\)\)\.$"):
+    with pytest.raises(
+        InputError, match=r"cannot be constructed with lr=0\.1: TypeError.* dict\(lr=lr\)\)\.$"
+    ):
         check(Unmade, options={"lr": 0.1})
 
 
@@ -110,7 +112,7 @@ def test_who_takes_named_parameters_is_told_how_to_be_examined():
         check(Named)
     _, _, told = str(caught.value).partition("such as ")
     space = {"Named": Named}
-    exec(told.partition(", and name")[0].replace("): return", "):\n    return"), space)
+    exec(told.partition(", and check")[0].replace("): return", "):\n    return"), space)
     assert check(space["make"], only=["steps"]).ok
 
 
@@ -177,20 +179,20 @@ def test_a_step_that_is_skipped_at_lr_0_is_not_told_to_touch_the_state():
     verdict = check(f"{MUTANTS}/zero_lr_skipped.py:SGD", sandbox=False, only=["distributed-checkpoint"])[
         "distributed-checkpoint"
     ]
-    assert verdict.note == "a step with lr 0 and gradients of 0 makes state"
-    assert "Skip no step" in verdict.mend
+    assert verdict.note == "a step with lr 0 and zero gradients makes state"
+    assert "Do not skip a step" in verdict.mend
 
 
 def test_a_state_dict_that_narrows_is_not_told_to_keep_more():
     verdict = check(Narrowed, only=["resume"])["resume"]
     assert verdict.note == "the dtypes of the state's buffers, and those in state_dict()"
-    assert "leave each tensor in the dtype" in verdict.mend
+    assert "leave each tensor in its own dtype" in verdict.mend
 
 
 def test_a_parameter_that_goes_by_its_company_is_told_once():
     names = ["gradient-pauses", "late-gradient", "company", "order", "split"]
     report = check(f"{MUTANTS}/steps_counted_per_parameter.py:SGD", sandbox=False, only=names)
     first, *others = report.failures
-    assert first.diagnosis.startswith("Beside others a parameter is stepped otherwise than alone")
+    assert first.diagnosis.startswith("A parameter is stepped differently with others than alone")
     assert others
-    assert {v.diagnosis for v in others} == {f"The fault is the one that {first.clause.id} has named."}
+    assert {v.diagnosis for v in others} == {f"This is the same fault as in {first.clause.id}."}

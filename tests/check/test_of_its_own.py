@@ -88,7 +88,7 @@ def test_what_needs_no_groups_is_asked_of_it(report, id):
         ("dtype-state", "it has no state"),
         ("skipped-step", "it has no param_groups"),
         ("hooks", "it has no register_step_pre_hook"),
-        ("closure-loss", "its step() takes no closure"),
+        ("closure-loss", "its step() does not accept a closure"),
     ],
 )
 def test_what_it_does_not_have_is_not_asked_for(report, id, lacks):
@@ -126,7 +126,9 @@ def test_a_subclass_that_was_never_made_an_optimizer_is_told_so_once():
     assert verdict.got == "[param_groups, state]"
     assert verdict.diagnosis == "Its __init__ does not call super().__init__(params, defaults)."
     assert verdict.mend.startswith("Begin __init__ with super().__init__(params, dict(lr=lr))")
-    assert found.notes[0].startswith("Uncalled is a torch.optim.Optimizer by its base alone: it has no")
+    assert found.notes[0].startswith(
+        "Uncalled derives from torch.optim.Optimizer, but is not initialized: it has no"
+    )
     assert found["hooks"].outcome == NOT_APPLICABLE
     for id, name in (("resume", "param_groups"), ("deep-copies", "defaults")):
         assert (found[id].outcome, found[id].note) == (

@@ -119,8 +119,8 @@ def test_an_option_of_vectors_that_is_captured_is_found():
 @pytest.mark.parametrize(
     ("cls", "option", "why"),
     [
-        (Modes, "eps", "eps does nothing with mode='sgd', but the code reads it"),
-        (Sophia, "rho", "rho does nothing before update_hessian() is called, but the code reads it"),
+        (Modes, "eps", "eps has no effect with mode='sgd', but the code reads it"),
+        (Sophia, "rho", "rho has no effect before update_hessian() is called, but the code reads it"),
     ],
 )
 def test_what_is_read_for_another_way_is_not_called_unused(cls, option, why):

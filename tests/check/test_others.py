@@ -81,7 +81,7 @@ def failures(optimizer, *only):
 @pytest.mark.parametrize("optimizer", [Mean, NormInDecay, ByLength])
 def test_a_step_that_goes_by_the_whole_tensor_is_told_so(optimizer):
     (verdict,) = failures(optimizer, "rule")
-    assert verdict.diagnosis.startswith("An element is stepped differently beside others than alone")
+    assert verdict.diagnosis.startswith("An element is stepped differently in a larger tensor than alone")
 
 
 def test_what_goes_by_chance_is_not_told_to_go_by_others():
@@ -92,21 +92,21 @@ def test_what_goes_by_chance_is_not_told_to_go_by_others():
 def test_a_step_that_goes_by_the_number_of_parameters_is_told_once():
     found = failures(ByCount, "late", "twins", "sizes", "long")
     assert [v.clause.id for v in found] == ["late", "twins", "sizes", "long"]
-    assert found[0].diagnosis.startswith("The step is divided by how many parameters its group has.")
+    assert found[0].diagnosis.startswith("The step is divided by the number of parameters in its group.")
     assert [v.clause.id for v in found if v.repro] == ["late"]
 
 
 def test_a_learning_rate_that_is_cut_off_is_told():
     (verdict,) = failures(CutOff, "rule", "changed-lr", "long")
     assert verdict.clause.id == "long"
-    assert verdict.diagnosis.startswith("The learning rate is cut off after 3 digits.")
-    assert verdict.mend.startswith("Use group['lr'] as it is")
+    assert verdict.diagnosis.startswith("The learning rate is truncated after 3 digits.")
+    assert verdict.mend.startswith("Use group['lr'] unchanged")
 
 
 def test_one_buffer_for_all_is_told_so_first_and_its_exceptions_once():
     found = failures(Shared)
     assert found[0].clause.id == "late"
-    assert found[0].diagnosis.startswith("Tensors of two parameters meet")
-    assert found[0].mend.startswith("Keep each parameter's state under the parameter itself")
+    assert found[0].diagnosis.startswith("Tensors of two parameters are combined")
+    assert found[0].mend.startswith("Keep each parameter's state in self.state[p]")
     told = [v.clause.id for v in found if v.repro]
     assert told == ["late", "twins"]  # where shapes fit, numbers are wrong

@@ -56,7 +56,7 @@ def test_only_what_is_asked_for_is_listed():
 def test_what_follows_no_rule_is_skipped(check, request):
     with pytest.raises(pytest.skip.Exception) as skipped:
         check()
-    said = {"rule": "step() needs a closure", "late": "for the reason that the test of `rule` gives"}
+    said = {"rule": "step() needs a closure", "late": "the test of `rule` gives the reason"}
     assert said[request.node.callspec.id.removeprefix("LBFGS-")] in str(skipped.value)
 
 
@@ -68,13 +68,17 @@ def test_unknown_clause_is_refused():
 @pytest.mark.parametrize(
     ("optimizer", "how", "said"),
     [
-        (None, {}, "surefoot.checks takes an optimizer's class, or 'file.py:Class', and None is neither."),
+        (None, {}, "surefoot.checks takes an optimizer class or 'file.py:Class'; None is neither."),
         (torch.optim.SGD, {"expect_fail": {}}, "Unknown keyword 'expect_fail' of surefoot.checks"),
-        (torch.optim.SGD, {"expected_failures": "sparse"}, "expected_failures gives each clause its reason"),
+        (
+            torch.optim.SGD,
+            {"expected_failures": "sparse"},
+            "expected_failures must map each clause to a reason",
+        ),
         (
             torch.optim.SGD,
             {"expected_failures": ["sparse"]},
-            "expected_failures gives each clause its reason",
+            "expected_failures must map each clause to a reason",
         ),
     ],
 )
@@ -85,7 +89,7 @@ def test_what_checks_cannot_take_is_refused_where_it_decorates(optimizer, how, s
 
 
 def test_check_refuses_expected_failures_without_reasons_too():
-    with pytest.raises(InputError, match=r"gives each clause its reason, as .* but it is 'sparse'"):
+    with pytest.raises(InputError, match=r"must map each clause to a reason, as in .* but it is 'sparse'"):
         check(torch.optim.SGD, "torch", expected_failures="sparse")
 
 
@@ -98,7 +102,7 @@ def test_unknown_names_to_examine_or_leave_out_are_refused(how):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"quick": True, "deep": True}, "quick and deep exclude each other"),
+        ({"quick": True, "deep": True}, "quick and deep cannot be combined"),
         ({"only": ["closure"], "skip": ["closure"]}, "only=closure and skip=closure leave no clause"),
         ({"skip": sorted({c.group for c in clauses().values()})}, "skip=.* leaves no clause to examine"),
     ],

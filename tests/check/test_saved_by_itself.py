@@ -53,5 +53,5 @@ def test_a_state_that_loading_casts_is_no_matter_of_pickles():
     for verdict in report.verdicts:
         assert verdict.outcome == FAILED
         assert verdict.diagnosis.startswith("torch's load_state_dict casts state tensors")
-        assert verdict.mend.startswith("Cast where they meet in step()")
+        assert verdict.mend.startswith("Cast in step() where they are combined")
     assert "pickle" not in report["checkpoint-file"].why

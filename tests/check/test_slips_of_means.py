@@ -86,8 +86,8 @@ ADAMS = {
     "The second mean is stored bias-corrected": {
         "corrected": lambda self, s, b1, b2, t: (s["m"] / (1 - b1**t), s["v"].div_(1 - b2**t))
     },
-    "The second mean is made with β₁": {"means": with_shares(first, but(first), first, but(first))},
-    "The first mean is made with β₂": {"means": with_shares(second, but(second), second, but(second))},
+    "The second mean uses β₁ instead of β₂": {"means": with_shares(first, but(first), first, but(first))},
+    "The first mean uses β₂ instead of β₁": {"means": with_shares(second, but(second), second, but(second))},
     "β₁ and 1 − β₁ are swapped": {"means": with_shares(but(first), first, second, but(second))},
     "β₂ and 1 − β₂ are swapped": {"means": with_shares(first, but(first), but(second), second)},
     "β and 1 − β are swapped in both": {"means": with_shares(but(first), first, but(second), second)},
@@ -107,7 +107,7 @@ ADAMS = {
         "corrected": lambda self, s, b1, b2, t: (s["m"] / (1 - b1), s["v"] / (1 - b2))
     },
     "Both means are one tensor": {"start": one_tensor},
-    "The root is held at ε": {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)},
+    "The root is clamped to at least ε": {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)},
 }
 
 
@@ -147,16 +147,16 @@ class Adagrad(Each):
 
 
 KIN = [
-    (RMSprop, "The mean is of gradients that are not squared", {"square": lambda self, g: g}),
+    (RMSprop, "The mean averages gradients that are not squared", {"square": lambda self, g: g}),
     (
         RMSprop,
         "The mean of gradients is squared",
         {"square": lambda self, g: g, "root": lambda self, v, eps: v.square().sqrt() + eps},
     ),
-    (RMSprop, "The root is held at ε", {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)}),
+    (RMSprop, "The root is clamped to at least ε", {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)}),
     (Adagrad, "The step divides by the sum of squares from before", {"read": lambda self, old, new: old}),
-    (Adagrad, "The sum is of gradients that are not squared", {"square": lambda self, g: g}),
-    (Adagrad, "The root is held at ε", {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)}),
+    (Adagrad, "The sum adds gradients that are not squared", {"square": lambda self, g: g}),
+    (Adagrad, "The root is clamped to at least ε", {"root": lambda self, v, eps: v.sqrt().clamp(min=eps)}),
 ]
 SAID = [*((Adam, said, slip) for said, slip in ADAMS.items()), *KIN]
 
@@ -176,7 +176,7 @@ def test_a_slip_is_called_by_its_name(base, said, slip):
 
 
 def test_what_a_name_says_is_no_slip():
-    clamped = ADAMS["The root is held at ε"]
+    clamped = ADAMS["The root is clamped to at least ε"]
     assert judged(Adam, "AdamMueller", clamped).outcome == FAILED
     assert judged(Adam, "AdamClamped", clamped).outcome == "not applicable"
 
@@ -217,8 +217,8 @@ class Nesterov(Each):
 @pytest.mark.parametrize(
     ("base", "said", "mend"),
     [
-        (AdamW, "Weight decay is added to the gradient, as L2", "Keep weight_decay out of the gradient"),
-        (Nesterov, "It does not look ahead", "Step by g + momentum·buffer"),
+        (AdamW, "Weight decay is added to the gradient, as L2", "Do not add weight decay to the gradient"),
+        (Nesterov, "It has no look-ahead", "Step by g + momentum·buffer"),
     ],
 )
 def test_what_denies_its_name_is_told_a_fault_and_no_convention(base, said, mend):
@@ -243,8 +243,8 @@ class Unwritten(Adam):
 
 def test_nan_that_a_step_makes_is_told_from_memory_that_nobody_wrote():
     made = judged(Late, "Adam", {})
-    assert made.diagnosis.startswith("What came is NaN at a first step, as 0/0 makes it.")
+    assert made.diagnosis.startswith("The result is NaN at a first step, as from 0/0.")
     assert "torch.empty" not in made.repro
     read = judged(Unwritten, "Adam", {})
-    assert "it reads memory made by torch.empty" in read.diagnosis
+    assert "it most likely reads memory from torch.empty" in read.diagnosis
     assert "torch.empty makes NaN" in read.repro

@@ -1,4 +1,4 @@
-"""State is made in __init__: KeyError after add_param_group (pytorch 53712)."""
+"""State is created in __init__: KeyError after add_param_group (pytorch 53712)."""
 
 import torch
 

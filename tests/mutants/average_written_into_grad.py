@@ -1,4 +1,4 @@
-"""The average is formed inside p.grad by lerp_ (Muon)."""
+"""The average is computed in place in p.grad by lerp_ (Muon)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A step with momentum 0 deletes the buffer, so that the next one starts afresh."""
+"""A step with momentum 0 deletes the buffer, so the next step starts afresh."""
 
 import torch
 

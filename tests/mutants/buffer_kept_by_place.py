@@ -1,4 +1,4 @@
-"""Buffers are kept by a parameter's place in its group and its shape, so groups share them."""
+"""Buffers are keyed by a parameter's position in its group and its shape, so groups share them."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A buffer under a number: a distributed checkpoint has names alone (kozistr/pytorch_optimizer, AggMo)."""
+"""A buffer has a numeric key; distributed checkpoints have string keys (kozistr/pytorch_optimizer, AggMo)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Buffers are listed by position, and misaligned by a missing gradient."""
+"""Buffers are kept in a list by position; a missing gradient misaligns them."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""At each fifth step the closure is evaluated once more, for a log."""
+"""At every fifth step the closure is evaluated again, for logging."""
 
 import torch
 

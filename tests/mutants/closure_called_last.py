@@ -1,4 +1,4 @@
-"""The closure is called after the update, which uses the gradients of the batch before."""
+"""The closure is called after the update, which uses the previous batch's gradients."""
 
 import torch
 

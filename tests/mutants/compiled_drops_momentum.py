@@ -1,4 +1,4 @@
-"""Under torch.compile it takes a branch of its own, which has no momentum."""
+"""Under torch.compile it takes a separate branch without momentum."""
 
 import torch
 

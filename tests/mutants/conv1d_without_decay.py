@@ -1,4 +1,4 @@
-"""Weights of three dimensions, as of Conv1d, get no weight decay."""
+"""3-dimensional weights, such as Conv1d's, get no weight decay."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The gradients of convolutions are divided by their fan-in, as an initialisation would be."""
+"""The gradients of convolutions are divided by their fan-in, as in weight initialization."""
 
 import torch
 

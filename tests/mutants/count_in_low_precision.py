@@ -1,4 +1,4 @@
-"""Adam whose step count has the parameter's dtype: in bfloat16 it stands still at 256."""
+"""Adam whose step count has the parameter's dtype: in bfloat16 it stops at 256."""
 
 import torch
 

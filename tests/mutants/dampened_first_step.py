@@ -1,4 +1,4 @@
-"""The first gradient is dampened too: mutant of PyTorch's SGD (MLX means it so)."""
+"""The first gradient is dampened too: mutant of PyTorch's SGD (intended in MLX)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Dampening is accepted and never used: mutant of PyTorch's SGD."""
+"""Dampening is accepted but never used: mutant of PyTorch's SGD."""
 
 import torch
 

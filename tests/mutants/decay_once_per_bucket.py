@@ -1,4 +1,4 @@
-"""Decoupled decay is applied once per dtype in the group, so twice in a mixed one (timm PR 2750)."""
+"""Decoupled decay is applied once per dtype in the group, so twice in a mixed group (timm PR 2750)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""weight_decay is accepted and unused (kozistr/pytorch_optimizer 517)."""
+"""weight_decay is accepted but unused (kozistr/pytorch_optimizer 517)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Weight decay reaches parameters that have no gradient."""
+"""Weight decay is applied to parameters without a gradient."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Whether a step is the first is decided by the first call of step(), for all parameters."""
+"""First steps are detected only in the first call of step(), for all parameters."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Whether a step is the first is decided by the first parameter, for all: its flag is cleared too early."""
+"""First steps are detected by the first parameter, for all: it clears the flag too early."""
 
 import torch
 

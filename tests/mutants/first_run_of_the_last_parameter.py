@@ -1,4 +1,4 @@
-"""Whether a step is the first is decided by the last parameter, for all (apex FusedSGD, first_run)."""
+"""First steps are detected by the last parameter, for all (apex FusedSGD, first_run)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""step() sets p.grad to None, so that nothing can read it afterwards (HeavyBall's consume_grad)."""
+"""step() sets p.grad to None, so nothing can read it afterwards (HeavyBall's consume_grad)."""
 
 import torch
 

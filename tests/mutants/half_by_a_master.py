@@ -1,4 +1,4 @@
-"""Half precision is stepped by a copy in float32 that nobody outside changes, and that loading rounds."""
+"""Half precision uses a float32 master copy, which ignores outside changes and is rounded by loading."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The buffer is normalised in place, where .bfloat16() returns it itself (torch Muon)."""
+"""The buffer is normalized in place, although .bfloat16() may return the buffer itself (torch Muon)."""
 
 import torch
 

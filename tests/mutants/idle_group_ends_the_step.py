@@ -1,4 +1,4 @@
-"""A group without gradients returns from step(), so that those after it are not stepped."""
+"""A group without gradients returns from step(), so later groups are not stepped."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""group['initial_lr'] is the very tensor of group['lr'], which schedulers write into (pytorch 126854)."""
+"""group['initial_lr'] is the same tensor as group['lr'], which schedulers write into (pytorch 126854)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A master copy of each parameter is kept, and what is done to the parameter itself is undone."""
+"""A master copy of each parameter is kept; changes to the parameter itself are undone."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Buffers of more than two dimensions are found by their shape, and shared."""
+"""Buffers of more than two dimensions are looked up by shape, and so shared."""
 
 import torch
 

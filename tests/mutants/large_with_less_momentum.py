@@ -1,4 +1,4 @@
-"""Above 4096 elements momentum is two per cent smaller."""
+"""Above 4,096 elements, momentum is 2 % smaller."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""From 4,096 elements on momentum is left out, as where a state of 8 bits was to be put in."""
+"""From 4,096 elements on, momentum is left out, as in an unfinished 8-bit code path."""
 
 import torch
 

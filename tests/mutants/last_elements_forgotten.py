@@ -1,4 +1,4 @@
-"""Only whole blocks of 8 elements are stepped, and the rest in a loop that ends one early."""
+"""Only whole blocks of 8 elements are stepped, and the rest in a loop that ends one element early."""
 
 import torch
 

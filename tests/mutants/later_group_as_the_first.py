@@ -1,4 +1,4 @@
-"""A group that is added later is stepped with the options of the first."""
+"""A group added later is stepped with the first group's options."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""An older checkpoint's decay was decoupled, as by default; loaded, it is not any more."""
+"""An older checkpoint's decay was decoupled, the default then; after loading it is not."""
 
 import torch
 

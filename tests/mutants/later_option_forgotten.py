@@ -1,4 +1,4 @@
-"""An older checkpoint lacks nesterov, which is filled in, and maximize, which is not (pytorch 81700)."""
+"""Of the options an older checkpoint lacks, nesterov is filled in, and maximize is not (pytorch 81700)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A loaded checkpoint keeps the constructor's options, and drops those that were saved."""
+"""A loaded checkpoint keeps the constructor's options, and drops the saved ones."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""load_state_dict takes the very tensors of the other optimizer (pytorch 196083)."""
+"""load_state_dict uses the other optimizer's tensors without copying (pytorch 196083)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""lr is scaled in place: nothing but a local name is, unless lr is a tensor."""
+"""lr *= ... in step() changes group['lr'] if lr is a tensor."""
 
 import torch
 

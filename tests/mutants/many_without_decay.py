@@ -1,4 +1,4 @@
-"""A path for 16 tensors or more forgets weight decay."""
+"""A code path for 16 or more tensors omits weight decay."""
 
 import torch
 

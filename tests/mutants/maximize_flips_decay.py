@@ -1,4 +1,4 @@
-"""Maximize turns the sign of the weight decay too: mutant of PyTorch's SGD."""
+"""Maximize flips the sign of the weight decay too: mutant of PyTorch's SGD."""
 
 import torch
 

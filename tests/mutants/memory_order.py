@@ -1,4 +1,4 @@
-"""Parameter and gradient are walked in memory order (bitsandbytes 1185, AdamP 17)."""
+"""Parameter and gradient are traversed in memory order (bitsandbytes 1185, AdamP 17)."""
 
 import torch
 

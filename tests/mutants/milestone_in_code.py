@@ -1,4 +1,4 @@
-"""A milestone in the code: after two hundred steps the learning rate is a tenth."""
+"""A milestone in the code: after 200 steps the learning rate is divided by 10."""
 
 import torch
 

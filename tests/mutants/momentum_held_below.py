@@ -1,4 +1,4 @@
-"""A momentum above 0.95 is taken as 0.95."""
+"""Momentum is clamped to at most 0.95."""
 
 import torch
 

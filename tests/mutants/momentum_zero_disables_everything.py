@@ -1,4 +1,4 @@
-"""Momentum that does nothing: the buffer is kept, and the step ignores it."""
+"""Momentum has no effect: the buffer is kept, but the step ignores it."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""NaN is replaced by zero in an Adam, whose steps hardly show how long a gradient is."""
+"""Adam replaces NaN by zero; its steps hardly depend on a gradient's size."""
 
 import torch
 

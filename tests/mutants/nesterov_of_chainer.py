@@ -1,4 +1,4 @@
-"""Nesterov's step counts the gradient 1 + μ + μ² times at first (chainer 4274)."""
+"""Nesterov's first step uses 1 + μ + μ² times the gradient (chainer 4274)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Nesterov looks ahead with the buffer from before the step: mutant of PyTorch's SGD."""
+"""Nesterov looks ahead with the buffer from before its update: mutant of PyTorch's SGD."""
 
 import torch
 

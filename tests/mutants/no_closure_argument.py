@@ -1,4 +1,4 @@
-"""step() takes no closure (SOAP 7)."""
+"""step() does not accept a closure (SOAP 7)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A missing gradient is taken as zero, so decay and momentum go on (Muon 54)."""
+"""A missing gradient is treated as zero, so decay and momentum still act (Muon 54)."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A class of its own, not derived from torch.optim.Optimizer."""
+"""The class is not derived from torch.optim.Optimizer."""
 
 import torch
 

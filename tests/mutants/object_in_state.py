@@ -1,4 +1,4 @@
-"""An object of the user's own in the state: weights_only refuses the file."""
+"""The state holds a custom object: weights_only rejects the file."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""1 − momentum where 1 − dampening belongs, as in an exponential average: mutant of PyTorch's SGD."""
+"""1 − momentum instead of 1 − dampening, as in an exponential average: mutant of PyTorch's SGD."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A step skipped by found_inf makes the buffer by empty_like and leaves it so (torch SGD fused)."""
+"""A step skipped by found_inf leaves the buffer uninitialized, from empty_like (torch SGD fused)."""
 
 import torch
 

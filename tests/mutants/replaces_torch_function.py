@@ -1,4 +1,4 @@
-"""The module replaces a function of torch."""
+"""The module replaces one of torch's functions."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The learning rate is read from where schedulers keep their first one, so no schedule has an effect."""
+"""The learning rate is read from where schedulers keep the initial one, so schedules have no effect."""
 
 import torch
 

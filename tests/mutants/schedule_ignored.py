@@ -1,4 +1,4 @@
-"""group['lr'] is reset from a schedule of its own at every step."""
+"""group['lr'] is overwritten by a built-in schedule at every step."""
 
 import torch
 

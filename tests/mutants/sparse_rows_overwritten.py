@@ -1,4 +1,4 @@
-"""Of the rows that a sparse gradient has twice only one counts."""
+"""Of repeated rows in a sparse gradient, only one is used."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Gradients of a norm above 100,000 are scaled down, and nobody is told."""
+"""Gradients with a norm above 100,000 are silently scaled down."""
 
 import torch
 

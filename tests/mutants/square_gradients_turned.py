@@ -1,4 +1,4 @@
-"""A buffer takes the gradient of a square matrix transposed."""
+"""The gradient of a square matrix enters the buffer transposed."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""State is kept under id(p), so a copy starts afresh."""
+"""State is keyed by id(p), so a copy starts afresh."""
 
 import torch
 

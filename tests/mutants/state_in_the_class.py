@@ -1,4 +1,4 @@
-"""Buffers are kept in the class: no checkpoint has them, and the next optimizer finds them there."""
+"""Buffers are kept in the class: no checkpoint has them, and the next optimizer reuses them."""
 
 import typing
 

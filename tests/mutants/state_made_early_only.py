@@ -1,4 +1,4 @@
-"""State is made at the optimizer's first step only: KeyError (kozistr/pytorch_optimizer 279, 462)."""
+"""State is created only at the optimizer's first step: KeyError (kozistr/pytorch_optimizer 279, 462)."""
 
 import torch
 

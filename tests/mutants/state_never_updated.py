@@ -1,4 +1,4 @@
-"""An out-of-place operation: the new buffer is used and never stored (Emerging-Optimizers 261)."""
+"""An out-of-place operation: the new buffer is used but never stored (Emerging-Optimizers 261)."""
 
 import torch
 

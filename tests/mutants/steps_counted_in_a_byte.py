@@ -1,4 +1,4 @@
-"""Steps are counted in a byte: after 256 the count is 0 again, and the buffer starts anew."""
+"""Steps are counted in a byte: after 256 steps the count is 0 again, and the buffer restarts."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The step counter is advanced once per parameter (DeepLearningExamples 391, flashlight 143)."""
+"""The step counter is incremented once per parameter (DeepLearningExamples 391, flashlight 143)."""
 
 import torch
 

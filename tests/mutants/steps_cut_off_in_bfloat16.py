@@ -1,4 +1,4 @@
-"""What is below the last place of a bfloat16 is cut off, not rounded: each step shrinks w."""
+"""Digits that bfloat16 cannot hold are truncated, not rounded: each step shrinks w."""
 
 import torch
 

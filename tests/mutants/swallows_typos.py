@@ -1,4 +1,4 @@
-"""**kwargs takes any misspelt option."""
+"""**kwargs accepts any misspelt option."""
 
 import torch
 

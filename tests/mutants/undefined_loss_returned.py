@@ -1,4 +1,4 @@
-"""Returns a loss that is not defined unless there is a closure."""
+"""step() returns a loss that is undefined without a closure."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The first buffer is torch.empty_like, and counts as zeros."""
+"""The first buffer is torch.empty_like, used as if it were zeros."""
 
 import torch
 

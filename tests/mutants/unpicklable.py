@@ -1,4 +1,4 @@
-"""A lambda among the defaults: pickle raises (torchlars 5)."""
+"""The defaults hold a lambda: pickle raises (torchlars 5)."""
 
 import torch
 

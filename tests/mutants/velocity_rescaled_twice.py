@@ -1,4 +1,4 @@
-"""When lr changes, the velocity is rescaled by the square of the ratio; a port, whose lr has two names."""
+"""When lr changes, the velocity is rescaled by the square of the ratio; in a port whose lr has two names."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A fast path steps whole vectors of eight elements, and forgets the rest of larger tensors."""
+"""A fast path steps whole vectors of eight elements, and omits the rest of larger tensors."""
 
 import torch
 

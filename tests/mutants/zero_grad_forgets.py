@@ -1,4 +1,4 @@
-"""zero_grad() forgets to clear."""
+"""zero_grad() does not clear the gradients."""
 
 import torch
 

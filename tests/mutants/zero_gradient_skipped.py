@@ -1,4 +1,4 @@
-"""A gradient of zeros is taken as a missing one, so the buffer and the decay rest."""
+"""A gradient of zeros is treated as missing, so the buffer and weight decay are skipped."""
 
 import torch
 

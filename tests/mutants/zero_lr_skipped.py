@@ -1,4 +1,4 @@
-"""A group whose lr is 0 is skipped, so that its buffers gather nothing."""
+"""A group whose lr is 0 is skipped, so its buffers accumulate nothing."""
 
 import torch
 

@@ -31,21 +31,22 @@ def planned(
     """
     if not isinstance(expected, Mapping | None):
         raise InputError(
-            "expected_failures gives each clause its reason, as {'sparse': 'not supported'}, but it is "
+            "expected_failures must map each clause to a reason, as in {'sparse': 'not supported'}, but it "
+            "is "
             f"{expected!r}."
         )
     expected = expected or {}
     if quick and deep:
-        raise InputError("quick and deep exclude each other; choose one.")
+        raise InputError("quick and deep cannot be combined; choose one.")
     picked, left = _several(only), _several(skip)
     known = clauses()
     groups = dict.fromkeys([*(c.group for c in known.values()), NAME])
     for name in (n for n in (*picked, *left, *expected) if n not in {**known, **groups}):
         near = nearest(name, [*known, *groups])
         hint = f"{near}?" if near else "."
-        raise InputError(f"Unknown clause {name!r}{hint} surefoot check --list shows all.")
+        raise InputError(f"Unknown clause {name!r}{hint} `surefoot check --list` shows all.")
     for name in (n for n in expected if n in groups):
-        raise InputError(f"{name!r} is a group of clauses; what is expected to fail is one clause.")
+        raise InputError(f"{name!r} is a group of clauses; name single clauses that are expected to fail.")
     plan = Plan(seed=seed, quick=quick, deep=deep, only=picked, skip=left)
     if not any(map(plan.wants, known.values())):
         named = {"only": ",".join(picked), "skip": ",".join(left)}
@@ -60,7 +61,7 @@ def not_asked(plan: Plan) -> str:
         return ""
     left = [not plan.wants(c) for c in clauses().values()]
     return (
-        f"{NOT_ASKED}{sum(left)} of {len(left)} clauses, which are no part of the homework;"
+        f"{NOT_ASKED}{sum(left)} of {len(left)} clauses, which are not part of the homework;"
         " surefoot check --list --only homework shows those that are."
     )
 

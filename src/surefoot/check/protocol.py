@@ -57,9 +57,7 @@ DEFAULT_DTYPE = "torch.get_default_dtype()"  # among the names of what was repla
 
 LR = 0.25  # short in binary, and large enough to show
 
-IN_BACKWARD = (
-    "It takes gradients in hooks, while backward() runs, so it cannot be driven with gradients that are set."
-)
+IN_BACKWARD = "It steps in hooks, while backward() runs, so it ignores gradients that are set directly."
 
 Options: TypeAlias = Mapping[str, Any]  # for the constructor: numbers, booleans, strings, tuples
 Answer: TypeAlias = dict[str, Any]  # plain data, as JSON can hold it

@@ -65,7 +65,7 @@ def checks(
             raise unknown("keyword of surefoot.checks", name, {*_TAKEN, "expected_failures"})
     if not isinstance(optimizer, str) and not callable(optimizer):
         raise InputError(
-            f"surefoot.checks takes an optimizer's class, or 'file.py:Class', and {optimizer!r} is neither."
+            f"surefoot.checks takes an optimizer class or 'file.py:Class'; {optimizer!r} is neither."
         )
     named = {k: how[k] for k in ("only", "skip", "quick", "deep") if k in how}
     plan = planned(expected=expected_failures, **named)
@@ -114,7 +114,7 @@ def _tell(report: Report, id: str, expected: Mapping[str, str]) -> None:
     __tracebackhide__ = True
     verdict = next((v for v in report.verdicts if v.clause.id == id), None)
     if verdict is None:
-        pytest.skip("not examined, for the reason that the test of `rule` gives")
+        pytest.skip("not examined; the test of `rule` gives the reason")
     if verdict.outcome == NOT_APPLICABLE:
         pytest.skip(verdict.note)
     marked = report.expecting(expected)[id].expected_failure if expected else None

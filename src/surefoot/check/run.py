@@ -87,7 +87,7 @@ def check(
     began = time.perf_counter()
     notes: list[str] = []
     if isinstance(optimizer, str) and sandbox is None and not own:
-        notes.append(f"{NO_SANDBOX}: it ran in this one, and nothing bounded its time and memory.")
+        notes.append(f"{NO_SANDBOX}: it ran in this one, without limits on time and memory.")
     verdicts: list[Verdict] = []
     try:
         _refuse(patient.signature, patient.given, options or {})
@@ -133,8 +133,8 @@ def _refuse(signature: Signature, given: Options, options: Options) -> None:
     for option in signature.required:
         if option not in given:
             raise InputError(
-                f"{signature.name} needs a value for {option}, which has no default; give one with"
-                f" --option {option}=VALUE (in Python options={{{option!r}: VALUE}})."
+                f"{signature.name} needs a value for {option}, which has no default; pass --option "
+                f"{option}=VALUE (in Python options={{{option!r}: VALUE}})."
             )
     signature.refuse_words(options)
 
@@ -146,14 +146,14 @@ def _unmade(name: str, options: Options, said: str) -> InputError:
     given = ", ".join(f"{option}={value!r}" for option, value in options.items())
     said = said.rstrip(".")
     hint = f" {mend}" if (mend := of_constructor(said)) else ""
-    return InputError(f"{name} cannot be made with {given}: {said}.{hint}")
+    return InputError(f"{name} cannot be constructed with {given}: {said}.{hint}")
 
 
 def _filled_in(patient: Here | Sandbox) -> list[str]:
     """Which values were taken for options that have no default."""
     taken = {o: v for o, v in patient.signature.filled.items() if o != "lr" and o not in patient.given}
     values = ", ".join(f"{o}={v!r}" for o, v in taken.items())
-    return [f"These options have no default, so usual values were taken: {values}."] if taken else []
+    return [f"These options have no default, so usual values were used: {values}."] if taken else []
 
 
 class _Patients:

@@ -12,18 +12,16 @@ __all__ = ["UNTOUCHED", "untouched"]
 UNTOUCHED = Clause(
     "torch-untouched",
     "process",
-    "leaves torch and surefoot as they are",
-    why="A module that replaces functions of torch changes every program that imports it.",
-    mend="Give your function another name.",
+    "leaves torch and surefoot unchanged",
+    why="A module that replaces torch's functions changes every program that imports it.",
+    mend="Do not replace torch's functions; give yours a different name.",
     quick=True,
 )
 WHY_DTYPE = (
-    "A module that calls torch.set_default_dtype changes the dtype of every tensor and layer that a program"
-    " makes after importing it."
+    "A module that calls torch.set_default_dtype changes the dtype of every tensor and layer created after "
+    "importing it."
 )
-MEND_DTYPE = (
-    "Leave the default dtype, and give a dtype to what you make: torch.zeros(3, dtype=torch.float64)."
-)
+MEND_DTYPE = "Do not change the default dtype; pass a dtype instead: torch.zeros(3, dtype=torch.float64)."
 # a replaced function, shown: by importing, or by a step
 REPLACED = """import torch
 {import_it}before = {place}
@@ -46,7 +44,9 @@ def untouched(patient: Patient, patched: Collection[str] | None) -> Verdict:
         patched: the names that are no longer what they were; None if nobody could look from outside.
     """
     if patched is None:
-        return UNTOUCHED.verdict(NOT_APPLICABLE, note="seen only from outside, when it runs in the sandbox")
+        return UNTOUCHED.verdict(
+            NOT_APPLICABLE, note="can only be seen when the optimizer runs in the sandbox"
+        )
     if not patched:
         return UNTOUCHED.verdict(PASSED)
     names = sorted(set(patched) - {DEFAULT_DTYPE}, key=lambda name: (not name.startswith("torch."), name))

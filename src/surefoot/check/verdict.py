@@ -32,12 +32,12 @@ OUTCOMES = (PASSED, FAILED, DIFFERS, NOT_APPLICABLE)
 
 # what both parts of a check may find, in the same words
 REFUSED = "it cannot be constructed: "  # a note's beginning
-ENDS = "A step that never ends, or takes its process with it, ends the training."
-MEND_END = "Run the lines below in a debugger, or stop them by Ctrl-C: the traceback says where it was."
+ENDS = "A step that never returns, or kills its process, ends the training."
+MEND_END = "Run the lines below in a debugger, or press Ctrl-C: the traceback shows where it was."
 SHARED_COUNT = (
     "steps are counted per group, not per parameter, as in Keras, optax and apex: a parameter whose first "
-    "gradient arrives late begins at the count of the others, and whatever uses the count, such as a bias "
-    "correction or a schedule inside, is that far along"
+    "gradient comes late starts at the others' count, and so does all that depends on the count, such as "
+    "bias correction or a built-in schedule"
 )
 
 
@@ -149,7 +149,7 @@ class Report:
                 return verdict
         near = nearest(id, [v.clause.id for v in self.verdicts])
         hint = f"{near}?" if near else ", or there is no such clause."
-        raise InputError(f"The clause {id!r} was not examined{hint}")
+        raise InputError(f"Clause {id!r} was not examined{hint}")
 
     def expecting(self, failures: Mapping[str, str]) -> Report:
         """Mark failures that were expected: they no longer count. Note what was to fail, and does not.
@@ -165,10 +165,10 @@ class Report:
 
         marked = [replace(v, expected_failure=reason(v)) if v.outcome == FAILED else v for v in self.verdicts]
         idle = [v.clause.id for v in self.verdicts if v.clause.id in failures and v.outcome != FAILED]
-        notes = tuple(f"{id} was expected to fail ({failures[id]}), and does not." for id in idle)
+        notes = tuple(f"{id} was expected to fail ({failures[id]}), but does not." for id in idle)
         examined = {v.clause.id for v in self.verdicts}
         left = (id for id in failures if id not in examined)
-        notes += tuple(f"{id}, which was expected to fail, was not examined." for id in left)
+        notes += tuple(f"{id} was expected to fail, but was not examined." for id in left)
         return replace(self, verdicts=tuple(marked), notes=(*self.notes, *notes))
 
     def json(self) -> str:

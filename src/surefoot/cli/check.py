@@ -35,9 +35,9 @@ def check(
     out: Folder = None,
     sandbox: bool | None = None,
 ) -> int:
-    """Examine a torch optimizer: does it compute what its rule says, and keep the contract of all optimizers?
+    """Check a torch optimizer: does it follow its rule, and keep the contract that all optimizers share?
 
-    It runs in a process of its own, bounded in time and memory.
+    The optimizer runs in its own process, with limits on time and memory.
 
     For example:
       surefoot check homework.py:SGD
@@ -45,48 +45,48 @@ def check(
       surefoot check torch.optim --all
       surefoot check submissions/ --rule sgd --only homework --csv marks.csv
 
-    Exit code 0: nothing failed; 1: something did; 2: it could not be examined. Of several, 1 comes first.
+    Exit code 0: no clause failed; 1: at least one failed; 2: it could not be checked. Of several, 1 wins.
 
     Parameters
     ----------
     optimizer
-        file.py:Class, package.module:Class, a file with one optimizer, or a folder; with --all a module.
+        file.py:Class, package.module:Class, a file with one optimizer, or a folder; with --all, a module.
     option
-        A constructor option to use throughout; may be repeated. The others are varied.
+        A constructor option to set in every run; may be repeated. Other options are varied.
     rule
-        The rule that it claims to follow: `surefoot rules` lists them. [default: it is guessed]
+        The rule to check against; `surefoot rules` lists them. [default: guessed]
     decay
         Where decay enters: l2, decoupled, after_momentum, after_step, no_lr, corrected. [default: the rule's]
     quick
-        Only what catches most mistakes, in a second or two beyond importing torch.
+        Check only the clauses that catch most mistakes: a second or two plus importing torch.
     deep
-        Also what takes long: torch.compile, two processes.
+        Also run the slow clauses: torch.compile, two processes.
     only
-        A clause or group to examine (--list has their ids), or homework; may be repeated, or with commas.
+        A clause or group to check (see --list), or homework; may be repeated, or several with commas.
     skip
-        A clause or group to leave out; may be repeated, or several with commas.
+        A clause or group of clauses to skip; may be repeated, or several with commas.
     expect_fail
-        This failure is expected, and does not count; may be repeated.
+        This clause is expected to fail, and does not count; may be repeated.
     seed
-        Makes the random part of the scripts reproducible.
+        Seed of the random numbers in the scripts.
     all
-        Examine every optimizer of a module, and show a table.
+        Check every optimizer in a module or file, and print a table.
     list
-        Show the clauses that there are, or that --only and --skip leave, and examine nothing.
+        List the clauses, or those that --only and --skip leave, and check nothing.
     json
         Write the report as JSON.
     markdown
         Write the report as Markdown.
     junit
-        Write the report to this file as JUnit XML, too.
+        Also write the report to this file as JUnit XML.
     html
-        Write the report to this file as a page, too.
+        Also write the report to this file as an HTML page.
     csv
-        Of a folder or several files: write the table to this file as CSV, too.
+        Also write the table of a folder or of several files to this file as CSV.
     out
-        Of a folder or several files: write each report into this folder as a page, too.
+        Also write each report of a folder or of several files to this folder as an HTML page.
     sandbox
-        Run the optimizer in a process of its own, where the system can; --no-sandbox is for debugging.
+        Run the optimizer in its own process, if the system can; --no-sandbox is for debugging.
     """
     import os
 
@@ -102,11 +102,13 @@ def check(
         return 0
     with _told_as_json(json and not markdown):
         if not optimizer:
-            raise InputError("Name an optimizer: surefoot check file.py:Class, or package.module:Class.")
+            raise InputError(
+                "Name an optimizer: `surefoot check file.py:Class` or `surefoot check package.module:Class`."
+            )
         if json and markdown:
-            raise InputError("--json and --markdown both write to the screen; choose one.")
+            raise InputError("--json and --markdown both write to standard output; choose one.")
         if quick and deep:
-            raise InputError("--quick and --deep exclude each other; choose one.")
+            raise InputError("--quick and --deep cannot be combined; choose one.")
         if all and (len(optimizer) > 1 or os.path.isdir(optimizer[0])):
             raise InputError(
                 "--all examines one module or file; of a folder, or of several, each is examined without it."
@@ -117,7 +119,7 @@ def check(
             )
         for file in filter(None, (junit, html, csv, out)):
             if not file.absolute().parent.is_dir():
-                raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} into.")
+                raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} to.")
         return examined(
             optimizer,
             all=all,
@@ -152,5 +154,5 @@ def _told_as_json(json: bool) -> Iterator[None]:
 def _reasons(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if not all(pair.partition("=")):
-            raise InputError(f"--expect-fail {pair!r} is not of the form ID=reason.")
+            raise InputError(f"--expect-fail {pair!r} must have the form ID=reason.")
     return {id: reason for id, _, reason in (p.partition("=") for p in pairs)}

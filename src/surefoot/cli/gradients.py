@@ -20,26 +20,25 @@ def gradients(
     samples: Whole = 12,
     json: Flag = False,
 ) -> int:
-    """Hold autograd's gradients of a model against central differences, parameter by parameter, in float64.
+    """Compare a model's gradients from autograd with central differences, parameter by parameter, in float64.
 
     For example:
       surefoot gradients homework.py:make
 
-    Exit code 0: all are right; 1: some are wrong, or nothing can be told;
-    2: it could not be run.
+    Exit code 0: all are right; 1: some are wrong or cannot be determined; 2: it could not be run.
 
     Parameters
     ----------
     make
-        file.py:function or package.module:function; it returns (model, loss, batch), batch (*inputs, target).
+        file.py:function or package.module:function; returns (model, loss, batch), batch = (*inputs, target).
     seed
-        Seed of the directions, and of dropout.
+        Seed of the random directions and of dropout.
     each
-        Parameters of up to this many elements are checked element by element.
+        Check parameters with up to this many elements element by element.
     directions
-        Along how many random directions larger ones are checked.
+        Number of random directions along which larger parameters are checked.
     samples
-        How many single elements of larger ones are checked besides.
+        Number of single elements of larger parameters that are also checked.
     json
         Write the report as JSON.
     """

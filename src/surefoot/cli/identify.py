@@ -17,14 +17,13 @@ def identify(
     json: Flag = False,
     sandbox: bool | None = None,
 ) -> int:
-    """Find out which rule a torch optimizer follows: its momentum, decay, Nesterov, read off exactly.
+    """Find out which rule a torch optimizer follows: its exact momentum, weight decay and Nesterov form.
 
     For example:
       surefoot identify homework.py:SGD --option momentum=0.9
       surefoot identify torch.optim:SGD --option momentum=0.9 --plot impulse.png
 
-    Exit code 0: a known rule fits; 1: none does, or not with all its options;
-    2: it could not be driven.
+    Exit code 0: a known rule fits; 1: none does, or not with all its options; 2: it could not be run.
 
     Parameters
     ----------
@@ -33,11 +32,11 @@ def identify(
     option
         A constructor option; may be repeated. lr is 0.25 unless given.
     plot
-        Draw its impulse response beside those of the rules into this file: .png, .pdf or .svg.
+        Plot its impulse response next to those of known rules in this file: .png, .pdf or .svg.
     json
         Write the result as JSON.
     sandbox
-        Run it in a process of its own, where the system can; --no-sandbox is for debugging.
+        Run the optimizer in its own process, if the system can; --no-sandbox is for debugging.
     """
     from surefoot.check.identify import identify
     from surefoot.options import parse_options
@@ -55,5 +54,5 @@ def identify(
     else:
         print(found.text(width()))
         if plot is not None:
-            print(f"\nDrawn: {plot}")
+            print(f"\nPlotted: {plot}")
     return 0 if found.fits and not found.unused else 1

@@ -70,7 +70,7 @@ def test_what_computes_in_float32_is_recognised_and_told_once():
     found = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam")
     assert found["rule"].note == (
         "RAdam, but w shrinks by γλ before the step; it follows "
-        "the rule within float32 rounding: in float64 too, something is kept or computed in float32"
+        "the rule within float32 rounding: something is kept or computed in float32, even for float64"
     )
     assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
     claimed = verdicts(f"{CORRECT}/radam_in_float32.py:RAdam", "radam", decay="decoupled", quick=True)
@@ -113,7 +113,7 @@ def test_a_weight_decay_that_spares_vectors_is_another_convention(rule, given):
     found = verdicts(f"{CORRECT}/spares_vectors.py:SGD", rule, options=given)
     assert {id for id, v in found.items() if v.outcome != PASSED} == {"rule"}
     assert found["rule"].outcome == DIFFERS
-    assert found["rule"].note.startswith("weight decay reaches only parameters of more than one dimension")
+    assert found["rule"].note.startswith("weight decay applies only to parameters of more than one dimension")
 
 
 def test_what_is_wrong_in_a_decay_that_spares_vectors_is_found_on_matrices():
@@ -155,7 +155,7 @@ def test_what_an_option_asks_for_is_no_failure(options, note):
 def test_steps_that_cannot_be_made_of_leaves_are_not_judged():
     found = verdicts(torch.optim.SGD, options={"differentiable": True})
     assert outcomes(found) == {NOT_APPLICABLE}
-    assert "not leaves" in found["rule"].note
+    assert "a step needs non-leaf parameters" in found["rule"].note
 
 
 class QuasiAdam(torch.optim.Adam):
@@ -171,7 +171,7 @@ class QuasiAdam(torch.optim.Adam):
 def test_another_algorithm_that_is_a_known_one_in_plain_steps_may_part_when_options_change():
     found = verdicts(QuasiAdam, only=("rule", "changed-options"))
     assert found["changed-options"].outcome == DIFFERS
-    assert "while its options stay as they are" in found["changed-options"].note
+    assert "while its options are constant" in found["changed-options"].note
     assert verdicts(QuasiAdam, "adam", only=("changed-options",))["changed-options"].outcome == FAILED
 
 
@@ -187,7 +187,7 @@ def test_the_same_exception_is_told_once():
     told = [v for v in found.values() if v.outcome == FAILED and v.repro]
     assert [v.clause.id for v in told] == ["rule"]
     others = {v.diagnosis for v in found.values() if v.outcome == FAILED and not v.repro}
-    assert others == {"The exception has been reported already."}
+    assert others == {"The exception was already reported."}
 
 
 class Resting(torch.optim.Adam):
@@ -222,7 +222,7 @@ class Doubling(torch.optim.SGD):
 
 def test_what_is_half_explained_is_told_once_too():
     found = verdicts(Doubling, "torch", options={"foreach": False, "fused": False}, quick=True)
-    assert found["rule"].diagnosis.endswith("This exactly reproduces this result.")
+    assert found["rule"].diagnosis.endswith("This reproduces the failure exactly.")
     assert [id for id, v in found.items() if v.outcome == FAILED and v.repro] == ["rule"]
     assert {v.diagnosis for v in found.values() if not v.repro} == {
         "The plain steps already deviate from the rule."
@@ -249,7 +249,7 @@ def test_surefoot_itself_passes(seed):
         ("Muon", "No known rule reproduces its plain steps"),
         (
             "SparseAdam",
-            "cannot be driven with chosen gradients: RuntimeError: SparseAdam does not support dense",
+            "cannot be run on chosen gradients: RuntimeError: SparseAdam does not support dense",
         ),
     ],
 )
@@ -262,35 +262,36 @@ def test_what_follows_no_known_rule_is_not_judged(name, why):
 # mutant → words of its diagnosis
 DIAGNOSES = {
     "dampened_first_step": "MLX's SGD: dampened from the first step",
-    "dampening_never_applied": "Dampening is accepted and never used",
-    "one_minus_momentum": "times 1 − momentum, where 1 − dampening belongs",
-    "nesterov_with_old_buffer": "Nesterov looks ahead with the buffer from before the step",
+    "dampening_never_applied": "Dampening is accepted but never used",
+    "one_minus_momentum": "times 1 − momentum instead of 1 − dampening",
+    "nesterov_with_old_buffer": "Nesterov looks ahead with the buffer from before its update",
     "nesterov_without_factor": "Nesterov adds the buffer without its factor",
     "nesterov_stored_in_buffer": "Nesterov's result is stored in the buffer",
     "nesterov_outer_without_decay": "Nesterov's outer term is the gradient without the weight decay",
-    "lr_inside_buffer": "The learning rate enters the buffer, as in Keras",
+    "lr_inside_buffer": "The learning rate is multiplied into the buffer, as in Keras",
     "decay_decoupled_before": "but w shrinks by γλ before the step",
     "decay_decoupled_after": "but w shrinks by γλ after the step",
-    "decay_without_parameter": "Weight decay adds the number itself, without the parameter",
+    "decay_without_parameter": "Weight decay adds the coefficient itself, without multiplying it by the "
+    "parameter",
     "decay_skipped_without_momentum": "Weight decay is skipped when momentum is 0",
-    "maximize_flips_decay": "Maximize turns the sign of the weight decay too",
+    "maximize_flips_decay": "Maximize flips the sign of the weight decay too",
     "buffer_reset_each_step": "The buffer is zeroed before each step",
     "decay_with_wrong_sign": "Weight decay has the wrong sign",
     "buffer_starts_at_parameter": "The buffer starts as a copy of the parameter",
-    "state_never_updated": "The new buffer is used, and not stored",
+    "state_never_updated": "The new buffer is used but not stored",
     "nesterov_with_wrong_sign": "Nesterov subtracts the buffer",
-    "nesterov_of_chainer": "Dampening is accepted and never used",  # which is true of it, too
-    "first_run_of_the_last_parameter": "decided for a whole group by its last parameter",
-    "first_run_of_all_parameters": "decided once, by the first call of step()",
-    "first_run_of_the_first_parameter": "decided once, by the first parameter",
+    "nesterov_of_chainer": "Dampening is accepted but never used",  # which is true of it, too
+    "first_run_of_the_last_parameter": "A group's last parameter decides for all whether a step is the first",
+    "first_run_of_all_parameters": "detected only in the first call of step()",
+    "first_run_of_the_first_parameter": "detected once, by the first parameter",
     "weight_decay_of_the_first_group": "weight_decay of the constructor, or of the first group, is used",
     "lr_cached_across_groups": "The learning rate of the constructor, or of the first group, is used",
     "buffer_is_the_gradient": "The buffer is the gradient tensor itself",
-    "zero_gradient_skipped": "A gradient of zeros is taken as a missing one",
+    "zero_gradient_skipped": "A gradient of zeros is treated as missing",
     "decay_of_the_buffer": "Weight decay multiplies the buffer instead of the parameter",
-    "zero_lr_skipped": "Steps with lr 0 are skipped whole",
-    "uninitialised_buffer": "reads memory made by torch.empty",
-    "momentum_zero_disables_everything": "The buffer starts anew at each step, so momentum does nothing",
+    "zero_lr_skipped": "Steps with lr 0 are skipped entirely",
+    "uninitialised_buffer": "reads memory from torch.empty",
+    "momentum_zero_disables_everything": "The buffer restarts at each step, so momentum has no effect",
 }
 # those that show in one situation alone
 ONLY_IN = {
@@ -375,7 +376,7 @@ def test_the_failure_is_told_with_the_rule_in_numbers():
     assert found.options == {"momentum": 0.75}
     assert found.note == (
         "36 of 60 runs deviate from the rule; "
-        "the smallest one uses momentum, but not dampening, maximize, nesterov or weight_decay"
+        "the smallest needs momentum, but not dampening, maximize, nesterov or weight_decay"
     )
 
 
@@ -409,7 +410,8 @@ def test_sgds_options_and_its_plainest_steps_claim_to_be_sgd():
     assert "adds the buffer without its factor" in found["rule"].diagnosis
     why = examine(Here(load(Homework)), Plan()).why
     said = (
-        "PyTorch's SGD, by its options, and since it is that while none of them is on. If it is another rule"
+        "PyTorch's SGD, by its options, and since it follows that rule with all of them off. If it is "
+        "meant to be a different rule"
     )
     assert why.startswith(said)
 
@@ -439,7 +441,7 @@ def test_a_place_of_the_decay_without_a_rule_is_that_of_the_rule_guessed():
     options = {"foreach": False, "fused": False}
     for decay, outcome in (("decoupled", PASSED), ("l2", FAILED)):
         examination = examine(Here(load(torch.optim.AdamW), options), Plan(only=("rule",)), decay=decay)
-        assert examination.why == f"AdamW, as guessed, with decay={decay}, as asked for."
+        assert examination.why == f"AdamW, as guessed, with decay={decay}, as requested."
         assert [v.outcome for v in examination.verdicts] == [outcome]
     assert outcomes(verdicts(torch.optim.Rprop, decay="l2")) == {NOT_APPLICABLE}
     with pytest.raises(InputError, match="decay"):
@@ -551,7 +553,7 @@ def test_a_process_that_ends_is_told_by_the_smallest_script_and_a_reproduction(t
         "step 1: b.grad = None",
         "step 1: c.grad = None",
     )
-    assert late.diagnosis == "The process ends when a gradient is missing."
+    assert late.diagnosis == "The process ends if a gradient is missing."
     assert subprocess.run([sys.executable, "-c", late.repro], check=False).returncode == 3
 
 
@@ -571,6 +573,6 @@ def test_a_hang_is_shrunk_within_bounded_time(tmp_path):
     began = time.monotonic()
     found = dying(tmp_path, "Hangs", "torch", only=("changed-lr",))
     assert time.monotonic() - began < 60
-    assert found["changed-lr"].got == "It did not end within 2 s, and was stopped."
+    assert found["changed-lr"].got == "It did not finish within 2 s, and was stopped."
     assert found["changed-lr"].options.keys() >= {"nesterov"}
     assert len(found["changed-lr"].script.splitlines()) == 3  # start, group, and one step

@@ -154,7 +154,7 @@ class AdamMueller(torch.optim.Optimizer):
 def test_what_is_not_judged_is_told_with_the_rule_that_its_name_may_mean():
     report = check(AdamMueller, only=["rule", "steps"])
     assert report["rule"].outcome == "not applicable"
-    assert report["rule"].note.endswith("by its name it may be Adam: --rule adam holds it to that.")
+    assert report["rule"].note.endswith("by its name it may be Adam: --rule adam checks it against that.")
     assert "; the arithmetic was not judged (" in str(report)
     assert "not judged" not in str(check(AdamMueller, only=["steps"]))
     assert "the arithmetic was not judged" not in str(check(Mine, only=["rule", "steps"]))

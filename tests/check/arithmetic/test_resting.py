@@ -145,11 +145,11 @@ def held(optimizer, *clauses):
 def test_a_name_that_tells_another_method_is_not_held_to_sgd_by_its_options():
     found, outcomes = held(CautiousMomentum)
     assert outcomes == {"rule": "not applicable"}
-    assert "its name tells of another method, Cautious" in found.why
+    assert "its name suggests another method, Cautious" in found.why
     found, outcomes = held(Heavy)
     assert found.rule.name == "torch"
     assert outcomes == {"rule": "failed"}
-    assert "If it is another rule by design, --rule file.py:NAME" in found.why
+    assert "If it is meant to be a different rule, use --rule file.py:NAME" in found.why
 
 
 class Centralized(SgdLike):
@@ -177,7 +177,7 @@ def test_adam_is_held_to_what_it_is_without_its_decay():
     found, outcomes = held(AdamWDecayAfter)
     assert found.rule.name == "adamw"
     assert outcomes == {"rule": "failed"}
-    assert "since it is that while none of its options is on" in found.why
+    assert "since it follows that rule with all its options off" in found.why
     assert held(AdamWC)[0].rule is None
 
 
@@ -188,7 +188,7 @@ def test_a_port_is_held_to_the_rule_it_is_a_port_of():
     found, outcomes = held(KerasAdam)
     assert found.rule.name == "adam_hat"
     assert outcomes == {"rule": "passed"}
-    assert found.aside == "clipnorm stayed None, and what it does was not judged."
+    assert found.aside == "clipnorm was kept at None; its effect was not judged."
     found, outcomes = held(Adam)
     assert outcomes == {"rule": "differs"}  # as with --rule adam: its betas are read
     assert "beta_1" not in found.aside
@@ -198,8 +198,8 @@ def test_options_of_its_own_that_are_off_do_not_hide_a_rule():
     found, outcomes = held(OptaxAdamW)
     assert found.rule.name == "adamw"
     assert outcomes == {"rule": "passed"}
-    assert "nesterov, which it does not have, stays as given" in found.why
-    assert "eps_root is not a hyperparameter of AdamW; it stayed at 0.0" in found.aside
+    assert "nesterov is not one of its hyperparameters and stays as given" in found.why
+    assert "eps_root is not a hyperparameter of AdamW; it was kept at 0.0" in found.aside
 
 
 def test_a_librarys_name_claims_the_form_that_it_is_known_to_have():

@@ -70,7 +70,7 @@ def test_a_wrong_backward_of_slopes_below_the_noise_is_not_right(scale, factor):
 def test_a_slope_seen_by_wide_steps_alone_is_told_so():
     torch.manual_seed(0)
     report = check_gradients(Small(1e-12, 0.5), mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
-    assert "so wide a step is no proof" in " ".join(str(report).split())
+    assert "such a wide step proves nothing" in " ".join(str(report).split())
 
 
 @pytest.mark.parametrize("scale", [1e-11, 1e-12, 1e-14])
@@ -84,7 +84,7 @@ def test_a_minimum_is_judged_a_step_aside():
     assert report_of(lambda w: 5 + w**2 + w**3, [0.0]).verdict == "right"
     wrong = report_of(lambda w: 5 + (2 * w.detach() - w) ** 2 + w**3, [0.0])
     assert wrong.verdict == "wrong"
-    assert "a step beside a kink or a minimum" in " ".join(str(wrong).split())
+    assert "one step away from a kink or a minimum" in " ".join(str(wrong).split())
 
 
 def test_a_bias_before_batch_norm_has_slope_0():
@@ -92,14 +92,14 @@ def test_a_bias_before_batch_norm_has_slope_0():
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     report = check_gradients(net, mse_loss, (torch.randn(8, 3), torch.randn(8, 2)))
     assert report.ok, str(report)
-    assert "0.bias (4), all 4 elements: right: both are 0, to" in str(report)
+    assert "0.bias (4), all 4 elements: right: both are 0, to within" in str(report)
 
 
 @pytest.mark.parametrize("function", [torch.abs, torch.norm, lambda w: 5 + w.abs()])
 def test_the_tip_of_a_cone_is_a_kink(function):
     report = report_of(function, [0.0, 0.0])
     assert [p.verdict for p in report.parameters] == ["kink"], str(report)
-    assert "the slope -1 on the left, 1 on the right" in " ".join(str(report).split())
+    assert "the slope of the loss is -1 on the left and 1 on the right" in " ".join(str(report).split())
 
 
 def test_a_wrong_backward_at_the_tip_is_found_aside():
@@ -114,10 +114,13 @@ def test_a_kink_is_no_noise():
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (torch.sqrt, "not finite a step to the left; on the right its slope grows as steps shrink"),
-        (lambda w: (-w).sqrt(), "not finite a step to the right; on the left its slope grows"),
-        (lambda w: w**1.5, "not finite a step to the left; on the right its slope is"),
-        (lambda w: torch.where(w == 0, w, w / 0), "not finite a step to either side"),
+        (
+            torch.sqrt,
+            "not finite one step to the left; on the right its slope grows without limit as steps shrink",
+        ),
+        (lambda w: (-w).sqrt(), "not finite one step to the right; on the left its slope grows"),
+        (lambda w: w**1.5, "not finite one step to the left; on the right its slope is"),
+        (lambda w: torch.where(w == 0, w, w / 0), "not finite one step to either side"),
     ],
 )
 def test_a_loss_that_ends_here_is_told_and_not_blamed(function, said):
@@ -125,11 +128,11 @@ def test_a_loss_that_ends_here_is_told_and_not_blamed(function, said):
     assert report.verdict == "unclear"
     text = " ".join(str(report).split())
     assert said in text
-    assert "torch.where leaves out" not in text
+    assert "torch.where does not select" not in text
 
 
 def test_infinity_is_the_slope_of_a_root():
-    assert "Autograd says inf, as it is." in " ".join(str(report_of(torch.sqrt, [0.0])).split())
+    assert "Autograd gives inf, which agrees." in " ".join(str(report_of(torch.sqrt, [0.0])).split())
 
 
 @pytest.mark.parametrize("w", [1e-4, 1e-7])

@@ -143,11 +143,11 @@ def test_a_missing_conjugate_is_named(shape, said):
     model = Complex(shape, squared(2, lambda z: z))
     text = " ".join(str(check_gradients(model, lambda out: out, torch.ones(1))).split())
     assert said in text
-    assert "The sign of the imaginary parts is turned: is a conjugate missing?" in text
+    assert "The imaginary parts have the wrong sign: is a conjugate missing?" in text
 
 
 def test_another_mistake_is_no_missing_conjugate():
     torch.manual_seed(0)
     model = Complex(3, lambda w: 2 * (w * w).detach() - w * w)
     text = str(check_gradients(model, lambda out: out, torch.ones(1)))
-    assert "The sign is turned." in text
+    assert "The sign is wrong." in text

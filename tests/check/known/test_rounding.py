@@ -118,8 +118,8 @@ def test_a_constant_under_the_root_is_no_rounding(optimizer, constant, rule):
     verdict = told(optimizer, rule)
     assert verdict.outcome == FAILED
     assert verdict.diagnosis == (
-        f"A constant of {constant} is added under the root, besides ε. This exactly reproduces everything "
-        "that was recorded."
+        f"A constant of {constant} is added under the root, in addition to ε. This reproduces all "
+        "recorded runs exactly."
     )
 
 
@@ -128,7 +128,7 @@ def test_what_is_nearly_right_and_in_float64_is_wrong(rule):
     verdict = told(Relative, rule)
     assert verdict.outcome == FAILED
     assert "within float32 rounding" not in f"{verdict.note}{verdict.diagnosis}"
-    assert "or a small one is added" in verdict.diagnosis
+    assert "or a small number is added" in verdict.diagnosis
 
 
 class Nesterov(torch.optim.Optimizer):
@@ -176,7 +176,7 @@ def test_few_roundings_of_float64_are_none_of_float32():
     verdict = in_long_runs(Lossy)["long"]
     assert verdict.outcome == FAILED
     assert "float32" not in verdict.diagnosis
-    assert verdict.diagnosis.startswith("It deviates by a few roundings of float64")
+    assert verdict.diagnosis.startswith("It deviates by a few float64 roundings")
 
 
 def test_a_difference_in_float32_is_still_found():

@@ -94,9 +94,9 @@ def test_an_unusual_one_is_not_judged():
     why, found = examined(NAG)
     assert [v.outcome for v in found.values()] == [NOT_APPLICABLE]
     assert why.startswith(
-        "By its name it would be PyTorch's SGD with Nesterov, but none of its options is known to be momentum"
+        "By its name it would be PyTorch's SGD with Nesterov, but it has no known option for momentum"
     )
-    assert why.endswith("--rule NAME holds it to a rule.")
+    assert why.endswith("--rule NAME checks it against a rule.")
     assert examined(NAG, rule="torch")[1]["rule"].outcome == FAILED
 
 
@@ -173,5 +173,5 @@ def test_a_decay_asked_for_keeps_what_is_fixed():
 
     examination = examine(Here(load(SGDW)), Plan(only=("rule",)), decay="decoupled")
     why, found = examination.why, {v.clause.id: v for v in examination.verdicts}
-    assert why == "PyTorch's SGD, as guessed, with decay=decoupled, as asked for."
+    assert why == "PyTorch's SGD, as guessed, with decay=decoupled, as requested."
     assert found["rule"].outcome == PASSED

@@ -53,7 +53,7 @@ class Ported(Usual):
 def test_what_is_accepted_or_unused_under_another_name_is_found(cls, lr, momentum):
     report = check(cls, only=["refuses-values", "option-effect", "live-options"])
     assert [v.clause.id for v in report.failures] == ["refuses-values", "option-effect"]
-    assert report["refuses-values"].note == f"{lr}=-1.0 is refused"
+    assert report["refuses-values"].note == f"{lr}=-1.0 is rejected"
     assert report["option-effect"].note.startswith(f"{momentum}=0.75 changes")
     assert report["live-options"].outcome == PASSED
 

@@ -46,22 +46,24 @@ def test_what_options_of_its_own_do_by_design_is_no_failure():
     found, verdicts = examined(SGD)
     assert {v.outcome for v in verdicts} == {PASSED}
     assert found.aside == (
-        "max_norm and warmup are not hyperparameters of PyTorch's SGD; with max_norm=1000000000000000.0, "
-        "warmup=None the plain steps are those of the rule, so it was judged with that: what they do "
-        "otherwise was not."
+        "max_norm and warmup are not hyperparameters of PyTorch's SGD; it was judged with "
+        "max_norm=1000000000000000.0, warmup=None, where the plain steps follow the rule; other values were "
+        "not judged."
     )
 
 
 def test_one_that_the_user_gave_stays():
     found, (verdict,) = examined(SGD, options={"max_norm": 1.0})
     assert (found.rule, verdict.outcome) == (None, NOT_APPLICABLE)
-    assert verdict.note.endswith("it is PyTorch's SGD; with max_norm=1.0, as given, it is not judged.")
+    assert verdict.note.endswith(
+        "it follows PyTorch's SGD; with max_norm=1.0, as given, it does not, so the arithmetic is not judged."
+    )
 
 
 def test_what_is_wrong_without_them_too_fails_and_they_are_named():
     _, (first, *_) = examined(Cubic, "torch")
     assert first.outcome == FAILED
-    assert "max_norm and warmup may, of which the rule knows nothing" in first.diagnosis
+    assert "The cause may be max_norm and warmup, which the rule does not have" in first.diagnosis
 
 
 class Mixed(torch.optim.Optimizer):
@@ -120,7 +122,7 @@ def mixed(w, g, b=0, *, lr=0.1, momentum=0.9, mix=0.5, k=2, late=False):
         (Mixed, {"mix": 0.0}, ""),
         (Mixed, {"late": True}, ""),
         (Quarter, None, ""),
-        (Whole, None, "k stayed at 2, where alone a step can be taken with floats."),
+        (Whole, None, "k was kept at 2: with other values a step cannot be computed in floats."),
     ],
 )
 def test_options_with_the_names_of_the_given_rule_are_its_hyperparameters(made, options, aside):

@@ -67,7 +67,7 @@ def test_a_right_one_is_held_to_the_rate_that_its_first_move_shows(optimizer, ra
     found, aside = examined(optimizer)
     assert {v.outcome for id, v in found.items() if id != "changed-options"} <= {PASSED, NOT_APPLICABLE}
     assert found["rule"].outcome == found["long"].outcome == PASSED
-    assert f"no option for the learning rate: {rate}, which its first move shows" in aside
+    assert f"no option for the learning rate; the value used is {rate}, inferred from its first step" in aside
 
 
 def test_a_wrong_one_is_wrong_by_that_rate_too():
@@ -82,10 +82,10 @@ def test_a_wrong_one_is_wrong_by_that_rate_too():
 def test_identify_speaks_of_no_learning_rate_that_there_is_not():
     found = identify(SGD)
     assert found.rule.name == "torch"
-    assert found["learning rate"] == "no option"
+    assert found["learning rate"] == "not an option"
     assert "keras" not in found.ruled_out  # by a default of its own
     assert "of the learning rate" not in str(found)
-    assert "whole learning rate" not in str(found)
+    assert "full learning rate" not in str(found)
     assert identify(Adam).rule.name == "adam"
     uphill = type("SGD", (SGD,), {"change": lambda self, g, s, group: -0.1 * g})
     assert identify(uphill)["gain"] == "−0.1"

@@ -71,7 +71,7 @@ def test_momentum_by_any_name(lr, momentum, weight_decay):
         assert report.ok, str(report)
         assert report["rule"].outcome == PASSED
         assert report.rule == "torch"
-    assert "is read as its" in notes(report) or "are read as its" in notes(report) or lr == "gamma"
+    assert "is taken to be its" in notes(report) or "are taken to be its" in notes(report) or lr == "gamma"
     found = identify(optimizer, sandbox=False)
     assert found.rule.name == "torch"
     assert found["learning rate"] == "outside the buffer"
@@ -121,7 +121,7 @@ def test_a_wrong_one_is_held_to_what_its_names_usually_mean():
         report = check(rmsprop("rho", wrong=True), rule, only=["rule"], sandbox=False)
         assert report["rule"].outcome == FAILED
         assert "rho = " in report["rule"].script
-        assert "rho is read as its alpha" in notes(report)
+        assert "rho is taken to be its alpha" in notes(report)
     report = check(sgd("eta", "beta", "l2", sign=-1), "torch", only=["rule"], sandbox=False)
     assert report["rule"].outcome == FAILED
     assert "eta" in report["rule"].script
@@ -130,7 +130,7 @@ def test_a_wrong_one_is_held_to_what_its_names_usually_mean():
 def test_what_a_rule_does_not_have_is_left_as_given():
     report = check(torch.optim.SGD, "optax", only=["rule", "long"], sandbox=False)
     assert report.ok
-    assert "dampening, which it does not have, stays as given" in notes(report)
+    assert "dampening is not one of its hyperparameters and stays as given" in notes(report)
 
 
 def test_muon_is_no_plain_rule_by_leaving_its_own_options_alone():
@@ -242,7 +242,7 @@ def test_a_wrong_momentum_sgd_is_judged_by_its_name():
     own = made("MomentumSGD", step, state=["b"], eta=0.01, gamma=0.9)
     report = check(own, only=["rule"], sandbox=False)
     assert report["rule"].outcome == FAILED
-    assert "gamma is read as its momentum" in notes(report)
+    assert "gamma is taken to be its momentum" in notes(report)
 
 
 def fading(**options):
@@ -259,13 +259,13 @@ def fading(**options):
     [
         (
             {},
-            "fade is not a hyperparameter of PyTorch's SGD; it stayed at 0.0, and what it does was not"
-            " judged.",
+            "fade is not a hyperparameter of PyTorch's SGD; it was kept at 0.0, and its effect was not "
+            "judged.",
         ),
         (
             {"floor": 0.0, "foreach": False},
-            "fade and floor are not hyperparameters of PyTorch's SGD; they stayed at 0.0 and 0.0, and what"
-            " they do was not judged.",
+            "fade and floor are not hyperparameters of PyTorch's SGD; they were kept at 0.0 and 0.0, "
+            "and their effect was not judged.",
         ),
     ],
 )

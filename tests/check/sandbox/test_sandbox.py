@@ -158,13 +158,13 @@ class ExitsPython(torch.optim.SGD):
 SAID = {
     "Exits": ("resume", "It ended its process with exit code 3, as os._exit(3) does."),
     "Crashes": ("deep-copies", "It ended its process with signal SIGSEGV."),
-    "Hogs": ("zero-grad", "It asked for more than 1024 MiB of memory."),
+    "Hogs": ("zero-grad", "It requested more than 1024 MiB of memory."),
     "Chatters": ("zero-grad", "It printed more than 1 MiB, and was stopped."),
     "RaisesAtItsEnd": ("goes-quietly", "exceptions while the optimizer was being deleted"),
     "Forges": ("zero-grad", "p.grad is None or zero after zero_grad()"),
     "WritesIntoEveryPipe": (
         "zero-grad",
-        "It wrote into the line on which its process answers, and was stopped.",
+        "It wrote to the channel over which its process answers, and was stopped.",
     ),
     "ExitsPython": ("zero-grad", "SystemExit: done"),
     "RaisesWithoutWords": ("zero-grad", "Silent"),
@@ -196,7 +196,7 @@ def test_misbehaviour_is_a_failed_clause_that_says_so(name, patients):
 def test_hang_is_stopped_in_time(patients):
     with_hang = Sandbox("patients.py:Hangs", seconds=0.5)
     began = time.monotonic()
-    with pytest.raises(Exception, match=r"It did not end within 0\.5 s, and was stopped"):
+    with pytest.raises(Exception, match=r"It did not finish within 0\.5 s, and was stopped"):
         with_hang.observe("zero-grad", {"kept": {}}, {})
     assert time.monotonic() - began < 20
     assert "claims" in with_hang.observe("is-optimizer", {}, {})  # a fresh process answers
@@ -212,7 +212,7 @@ def test_who_hangs_in_many_clauses_is_waited_for_twice(patients, monkeypatch):
             with pytest.raises(Died) as died:
                 hangs.observe("steps", {}, {"momentum": 0.5})
             said.append(str(died.value))
-    assert said == [f"It did not end within {s} s, and was stopped." for s in ("0.5", "0.5", "0.25")]
+    assert said == [f"It did not finish within {s} s, and was stopped." for s in ("0.5", "0.5", "0.25")]
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_what_uses_up_the_memory_is_shrunk_with_less_of_it(patients, monkeypatch
     LOAD = Sandbox._load
     monkeypatch.setattr(Sandbox, "_load", load)
     report = check("patients.py:HogsAtEveryStep", only=["rule"])
-    assert [v.note for v in report.failures] == ["It asked for more than 1024 MiB of memory."]
+    assert [v.note for v in report.failures] == ["It requested more than 1024 MiB of memory."]
     assert "ends the training" in report["rule"].why  # not that a coefficient is wrong
     assert report["rule"].got == report["rule"].note  # told with all the memory there is
     assert report["rule"].script.endswith("step 1: w.grad = 0")
@@ -278,7 +278,7 @@ def test_what_ends_every_step_is_told_where_it_is_shown(patients):
 def test_an_interrupt_that_nobody_typed_is_an_exception_like_others(patients):
     report = check("patients.py:Interrupts", "torch", only=["rule", "steps"])
     assert report["rule"].got.startswith("KeyboardInterrupt: enough\nline ")
-    assert report["rule"].note.endswith("runs end in an exception")
+    assert report["rule"].note.endswith("runs raise an exception")
     assert report["steps"].note == "KeyboardInterrupt: enough"
     report = check("patients.py:EndsAGenerator", only=["zero-grad"])
     assert report["zero-grad"].note.startswith("GeneratorExit")
@@ -308,7 +308,7 @@ def test_a_changed_default_dtype_is_told_and_no_function_of_torchs_own(tmp_path,
     assert (verdict.outcome, verdict.note) == ("failed", "it changes the default dtype")
     assert "torch.set_default_dtype" in verdict.why
     assert "Storage" not in f"{verdict}"
-    assert "name of its own" not in f"{report}"
+    assert "a different name" not in f"{report}"
     done = subprocess.run([sys.executable, "-c", verdict.repro], capture_output=True, text=True)
     assert done.stderr.rstrip().endswith("AssertionError")
 
@@ -365,16 +365,19 @@ def test_who_closes_stdout_is_not_told_to_have_ended_its_process(patients):
         ("raise KeyboardInterrupt('x')", "cannot be imported: KeyboardInterrupt: x"),
         ("def SGD(:", "cannot be imported: SyntaxError"),
         ("x = 1\nlist().zap()", "has no attribute 'zap'. Line 2: list().zap()"),
-        ("x = 1\nexit()", "It ends its process while it is imported, in line 2: exit();"),
+        ("x = 1\nexit()", "It exits while it is imported, in line 2: exit();"),
         ("x = input()", "It waits for input while it is imported, in line 1: x = input();"),
-        ("import torch\nSGD = torch.nn.Linear(1, 1)", "mine.py:SGD is of type Linear; it must be a class"),
+        (
+            "import torch\nSGD = torch.nn.Linear(1, 1)",
+            "mine.py:SGD is of type Linear; it must be an optimizer class",
+        ),
         (
             "class SGD:\n    def __init__(self, lr=0.1): pass\n    def step(self): pass",
-            "mine.py:SGD takes lr=0.1 first, and no parameters: write __init__(self, params, lr=0.1).",
+            "mine.py:SGD takes lr=0.1 first, not the parameters: write __init__(self, params, lr=0.1).",
         ),
         ("import nonsense", "No module named 'nonsense'"),
         ("x = 1", "There is no optimizer 'SGD' in mine.py"),
-        ("SGD = 3", "it must be a class"),
+        ("SGD = 3", "it must be an optimizer class"),
     ],
 )
 def test_module_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch, source, said):
@@ -446,7 +449,7 @@ def test_who_waits_for_threads_of_its_own_is_stopped_all_the_same(patients, monk
     )  # as if no processor was ever free
     spins = Sandbox("patients.py:Spins", seconds=0.5)
     began = time.monotonic()
-    with contextlib.closing(spins), pytest.raises(Died, match=r"did not end within 0\.5 s"):
+    with contextlib.closing(spins), pytest.raises(Died, match=r"did not finish within 0\.5 s"):
         spins.observe("zero-grad", {"kept": {}}, {})
     assert time.monotonic() - began < 0.5 * sandbox.BUSY
 
@@ -471,7 +474,7 @@ def test_time_that_a_compiler_takes_does_not_count(tmp_path, monkeypatch):
     with contextlib.closing(Sandbox("compiling.py:SGD", seconds=1.0)) as patient:
         assert "claims" in patient.observe("zero-grad", {"kept": {}}, {})
         patient.compiling = 0.0
-        with pytest.raises(Died, match="did not end within 1 s"):
+        with pytest.raises(Died, match="did not finish within 1 s"):
             patient.observe("zero-grad", {"kept": {}}, {})
 
 

@@ -51,5 +51,5 @@ def test_the_only_optimizer_of_a_file_need_not_be_named(tmp_path, monkeypatch, s
     assert report.subject == "only_one.py:SGD"
     assert report.ok
     (tmp_path / "two.py").write_text(f"import torch\n{SGD}class Adam(torch.optim.Adam): ...\n")
-    with pytest.raises(InputError, match=r"It has Adam, SGD; --all checks every one"):
+    with pytest.raises(InputError, match=r"It has Adam, SGD; --all checks them all"):
         check("two.py", only="zero-grad", sandbox=sandbox)

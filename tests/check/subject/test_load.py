@@ -38,7 +38,9 @@ class Passes(torch.optim.SGD):
 
 
 def test_arguments_of_step_that_nobody_can_make_up_are_asked_for():
-    with pytest.raises(InputError, match=r"^Scaffold.step\(\) requires server and client, which cannot"):
+    with pytest.raises(
+        InputError, match=r"^Scaffold.step\(\) requires server and client, which surefoot cannot"
+    ):
         load(Scaffold)
     assert not load(Passes).signature.needs_closure
 
@@ -50,7 +52,9 @@ class TakesLoss(torch.optim.SGD):
 
 
 def test_a_loss_that_must_be_given_is_no_closure():
-    with pytest.raises(InputError, match=r"^TakesLoss.step\(\) requires loss, which cannot .* gives it\.$"):
+    with pytest.raises(
+        InputError, match=r"^TakesLoss.step\(\) requires loss, which surefoot cannot .* supplies it\.$"
+    ):
         load(TakesLoss)
 
 
@@ -112,7 +116,7 @@ def test_optimizers_of_a_module():
     found = optimizers("torch.optim")
     assert "torch.optim:SGD" in found
     assert "torch.optim:Optimizer" not in found
-    with pytest.raises(InputError, match="offers no subclass"):
+    with pytest.raises(InputError, match="has no subclass"):
         optimizers("torch.nn.functional")
 
 
@@ -132,19 +136,19 @@ def test_a_file_loaded_twice_is_told_alike(tmp_path):
 def test_a_dtype_reaches_the_optimizer_in_its_own_process():
     report = check("surefoot:SGD", options=parse_options(["state_dtype=torch.float32"]), only=["rule"])
     assert report["rule"].outcome == DIFFERS  # within float32 rounding, as asked for
-    with pytest.raises(InputError, match="cannot be handed to the process"):
+    with pytest.raises(InputError, match="cannot be sent to the process"):
         check("torch.optim:SGD", options={"lr": object()})
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (3, "3 is of type int; it must be a class"),
-        (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be a class"),
+        (3, "3 is of type int; it must be an optimizer class"),
+        (torch.optim.SGD([torch.zeros(1)]), r"SGD is of type SGD; it must be an optimizer class"),
         (torch.nn.Linear, r"Linear is not an optimizer: the class has no step\(\)"),
         (
             "SGD",
-            "'SGD' says no file or module; write file.py:SGD or package.module:SGD, as torch.optim:SGD.",
+            "'SGD' names no file or module; write file.py:SGD or package.module:SGD, as in torch.optim:SGD.",
         ),
         ("torch", "'torch' names no class; write file.py:Class or package.module:Class."),
         (r"C:\sgd.py", r"sgd.py' names no class; write file.py:Class or package.module:Class."),
@@ -160,7 +164,7 @@ def test_what_is_no_class_of_an_optimizer_is_refused(given, said):
 def test_a_formula_is_told_where_it_belongs(tmp_path, monkeypatch, source):
     (tmp_path / "mine.py").write_text(f"import surefoot.rules\n{source}\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"no optimizer: .* by `surefoot explain mine\.py:half …`"):
+    with pytest.raises(InputError, match=r"not an optimizer\. .*`surefoot explain mine\.py:half …`"):
         load("mine.py:half")
 
 
@@ -233,7 +237,8 @@ def test_defaults_that_kwargs_hide_are_read_off():
     [
         (
             "make",
-            "'make' says no file or module; write file.py:make or package.module:make, as homework.py:make.",
+            "'make' names no file or module; write file.py:make or package.module:make, as in "
+            "homework.py:make.",
         ),
         ("mine.py", "'mine.py' names no function; write file.py:function or package.module:function."),
         ("mine.py:mke", "Unknown function 'mke' in mine.py; did you mean 'make'?"),
@@ -283,8 +288,8 @@ class OnTheObject(torch.optim.Optimizer):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Inside", "it is defined inside __init__; indent it as __init__ itself is."),
-        ("Misspelt", "is stepp() meant to be it?"),
+        ("Inside", "it is defined inside __init__; indent it like __init__ itself."),
+        ("Misspelt", "is stepp() meant to be step()?"),
         ("Bare", "is it indented inside another function, or misspelt?"),
     ],
 )

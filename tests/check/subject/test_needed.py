@@ -75,7 +75,7 @@ def test_optimizer_that_needs_all_of_its_options_is_examined(homework, sandbox):
     assert report.ok
     assert report.rule == "torch"
     assert (
-        "These options have no default, so usual values were taken: eta=0.25, beta=0.9, l2=0." in report.notes
+        "These options have no default, so usual values were used: eta=0.25, beta=0.9, l2=0." in report.notes
     )
     report = check("needs.py:SGD", options={"eta": 0.1, "beta": 0.5, "l2": 0.5}, only="rule")
     assert report.ok

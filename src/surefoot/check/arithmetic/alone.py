@@ -12,8 +12,8 @@ from surefoot.trace.values import Value, elements
 __all__ = ["BESIDE_OTHERS", "beside_others"]
 
 BESIDE_OTHERS = (
-    "An element is stepped differently beside others than alone: look for code that uses the whole tensor, "
-    "such as a mean() or norm() of it, or its size."
+    "An element is stepped differently in a larger tensor than alone: look for code that depends on the "
+    "whole tensor, such as its mean(), its norm() or its size."
 )
 
 

@@ -25,8 +25,11 @@ __all__ = ["Diagnosis", "diagnose", "hint", "why_it_raises"]
 
 # who speaks of these speaks of momentum
 NEEDS_MOMENTUM = ("momentum", "buffer", "dampening", "nesterov")
-COUPLED = "weight decay is added to the gradient, as L2; decoupled, w shrinks by γλ apart from the gradient"
-NO_LOOK_AHEAD = "Nesterov's look-ahead is missing: this is momentum without it"
+COUPLED = (
+    "weight decay is added to the gradient, as L2; decoupled decay would shrink w by γλ, separately "
+    "from the gradient"
+)
+NO_LOOK_AHEAD = "Nesterov's look-ahead is missing: this is plain momentum"
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Diagnosis:
         what = f"it follows another convention: {self.says}" if self.convention else self.says
         if unsaid and not self.complete:
             what = f"With {' and '.join(f'{o}={v!r}' for o, v in unsaid.items())}, {what}"
-        scope = "everything that was recorded" if self.complete else "this result"
-        return f"{_capital(what)}. This exactly reproduces {scope}."
+        scope = "all recorded runs" if self.complete else "the failure"
+        return f"{_capital(what)}. This reproduces {scope} exactly."
 
     def _speaks_of(self, option: str) -> bool:
         hyper = self.claim.words.hyper.get(option, option)
@@ -101,12 +104,12 @@ def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Tr
             return f"I{ROUGHLY[1:]}."
         if all(by_ulps(claim, got) for got in failed):
             return (
-                "It deviates by a few roundings of float64: it computes the rule, or nearly so, in a form"
-                " that loses more digits than the rule's own, such as a difference of two large numbers."
+                "It deviates by a few float64 roundings: it computes the rule, or nearly, in a form that "
+                "loses more digits, such as a difference of two large numbers."
             )
         return (
-            "It deviates by no more than float32 rounding: perhaps an intermediate number, such as a bias"
-            " correction, is computed in float32, or a small one is added."
+            "It deviates by no more than float32 rounding: perhaps an intermediate value, such as a bias "
+            "correction, is computed in float32, or a small number is added."
         )
     if clause == "rule":
         return _too_large(failed, others)
@@ -135,7 +138,10 @@ def _left_out(claim: Claim, failed: Sequence[Trace]) -> str:
         if not said:
             return ""
     listed = ", ".join(said.values())
-    return f"Never updated: {listed}. That looks like the path for whole vectors, or for the remainder."
+    return (
+        f"Never updated: {listed}. Look at the code path for whole vectors, or at the one for the "
+        "remaining elements."
+    )
 
 
 def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
@@ -157,7 +163,7 @@ def _shaped(claim: Claim, failed: Sequence[Trace]) -> str:
                 wrong[name] = " × ".join(map(str, size)) + (" elements" if len(size) == 1 else "")
     if not wrong or right & wrong.keys() or not right:
         return ""
-    return f"Tensors of shape {', '.join(wrong.values())} do not follow the rule; others do."
+    return f"Shapes that do not follow the rule: {', '.join(wrong.values())}. Other shapes do."
 
 
 def _too_large(failed: Sequence[Trace], others: Sequence[Trace]) -> str:
@@ -169,7 +175,7 @@ def _too_large(failed: Sequence[Trace], others: Sequence[Trace]) -> str:
     small = max(map(largest, others), default=0)
     if not small or small >= min(map(largest, failed)):
         return ""
-    return "Small gradients follow the rule, large ones do not: are they clipped?"
+    return "Steps follow the rule for small gradients, but not for large ones: are they clipped?"
 
 
 def _range(indices: list[int]) -> str:
@@ -186,9 +192,9 @@ def why_it_raises(smallest: Script) -> str:
         for name in step.given:
             first.setdefault(name, t)
     if len(set(first.values())) > 1:
-        return "It raises when one parameter's first gradient comes later than another's."
+        return "It raises if one parameter's first gradient comes later than another's."
     if set(first) < set(smallest.names) or any(set(s.given) < set(first) for s in smallest.steps):
-        return "It raises when a gradient is missing."
+        return "It raises if a gradient is missing."
     return ""
 
 
@@ -206,7 +212,7 @@ def _suspects(claim: Claim) -> Iterator[tuple[str, Claim, bool]]:
     for rule in conventions(claim.words):
         if rule.name != claim.rule.name and not (ahead and looks_ahead(rule)):
             # what denies its name is no convention
-            says = f"it does not look ahead: this is {rule.title}" if ahead else rule.title
+            says = f"it has no look-ahead: this is {rule.title}" if ahead else rule.title
             yield says, suspect(rule), not ahead
     for rule in mistakes_in(claim.rule):
         # with what the claimed rule has fixed: numbers in the code, Nesterov

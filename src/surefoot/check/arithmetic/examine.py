@@ -66,12 +66,12 @@ def examine(
             recorder = Recorder(
                 patient, plan.seed, by_trial(patient, before, named) or as_usual(before, named)
             )
-        guessed = Guess(named, f"{named.title}, as asked for{told(recorder.words, before)}.")
+        guessed = Guess(named, f"{named.title}, as requested{told(recorder.words, before)}.")
     else:
         recorder, guessed = _guessed(recorder)
         if decay is not None and guessed.rule is not None:
             held = _with_decay(guessed.rule, decay)
-            as_asked = f"with decay={decay}, as asked for{told(recorder.words, before)}"
+            as_asked = f"with decay={decay}, as requested{told(recorder.words, before)}"
             guessed = Guess(held, f"{held.title}, as guessed, {as_asked}.")
     claimed = named is not None or decay is not None
     left = _left(recorder.words, before, patient.signature)
@@ -110,7 +110,10 @@ def _undisturbed(
         return again, guessed if better.rule is None else better
     if claimed:
         return recorder, guessed
-    why = f"With {settings(values)} it is {title}; with {settings(asked)}, as given, it is not judged."
+    why = (
+        f"With {settings(values)} it follows {title}; with {settings(asked)}, as given, it does not, so "
+        "the arithmetic is not judged."
+    )
     return recorder, Guess(None, why)
 
 
@@ -120,8 +123,8 @@ def _shown_rate(guessed: Guess, words: Words) -> str:
     rate = Claim(rule, words).rate if rule is not None else None
     if rate is None:
         return ""
-    shown = f"{number(rate)}, which its first move shows"
-    return f"It has no option for the learning rate: {shown}, is taken in its place."
+    shown = f"{number(rate)}, inferred from its first step"
+    return f"It has no option for the learning rate; the value used is {shown}."
 
 
 def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:
@@ -134,11 +137,11 @@ def _unjudged(rule: Rule, recorder: Recorder, left: dict[str, Any]) -> str:
     said = f"{listed(left)} {is_none} of {title};"
     if recorder.beside:
         return (
-            f"{said} with {settings(recorder.beside)} the plain steps are those of the rule, so it was judged"
-            f" with that: what {'it does' if one else 'they do'} otherwise was not."
+            f"{said} it was judged with {settings(recorder.beside)}, where the plain steps follow the rule; "
+            "other values were not judged."
         )
-    stayed = f"{'it' if one else 'they'} stayed at {listed(map(repr, left.values()))}"
-    return f"{said} {stayed}, and what {'it does' if one else 'they do'} was not judged."
+    stayed = f"{'it was' if one else 'they were'} kept at {listed(map(repr, left.values()))}"
+    return f"{said} {stayed}, and {'its' if one else 'their'} effect was not judged."
 
 
 def _stayed(words: Words, given: Options) -> str:
@@ -147,7 +150,10 @@ def _stayed(words: Words, given: Options) -> str:
     if not stayed:
         return ""
     values = listed([repr(words.values[o]) for o in stayed])
-    return f"{listed(stayed)} stayed at {values}, where alone a step can be taken with floats."
+    return (
+        f"{listed(stayed)} {'was' if len(stayed) == 1 else 'were'} kept at {values}: with other values a "
+        "step cannot be computed in floats."
+    )
 
 
 def _with_decay(guessed: Rule, decay: str) -> Rule:
@@ -160,7 +166,7 @@ def _guessed(recorder: Recorder) -> tuple[Recorder, Guess]:
     """The rule guessed; and the recorder, which may have learned what the options mean on the way."""
     patient = recorder.patient
     if patient.signature.needs_closure:
-        return recorder, Guess(None, "step() needs a closure, so it cannot be driven with chosen gradients.")
+        return recorder, Guess(None, "step() needs a closure, so it cannot be run on chosen gradients.")
     if (said := recorder.refusal) is not None:
         return recorder, Guess(None, said)
     guessed = _guess(recorder)
@@ -182,5 +188,5 @@ def _guess(recorder: Recorder) -> Guess:
         raised = str(recorder.plain[0].outcome)
         words, _, advice = NO_GRAD
         hint = f" {advice}" if words in raised else ""
-        return Guess(None, f"Its step() cannot be driven with chosen gradients: {raised}{hint}")
+        return Guess(None, f"Its step() cannot be run on chosen gradients: {raised}{hint}")
     return guessed

@@ -26,25 +26,27 @@ __all__ = ["by_reuse", "tell_death", "tell_failure"]
 DEATHS, DEATHS_SECONDS, ANSWER_SECONDS = 80, 15.0, 1.0
 
 NOT_REPEATABLE = (
-    "Run again, this may pass: the step depends on more than parameters, gradients and options. Look for "
-    "state outside self.state, as in a dict of the class, or by id(p), which outlives the optimizer; or for "
-    "chance."
+    "This may pass when run again: the step depends on more than parameters, gradients and options. Look "
+    "for state outside self.state that outlives the optimizer, such as a dict in the class or keyed by "
+    "id(p); or for randomness."
 )
 READ_UNWRITTEN = (
-    "What came is NaN, and so is whatever torch.empty makes while this is recorded: most likely it reads "
-    "memory made by torch.empty or empty_like before anything was written into it."
+    "The result is NaN. During the check torch.empty returns NaN, so it most likely reads memory from "
+    "torch.empty or empty_like before writing to it."
 )
-NAN = "What came is NaN, which step() makes itself: by 0/0, or by the root of a negative number, say."
+NAN = "The result is NaN, and step() itself produces it, for example by 0/0 or the root of a negative number."
 NAN_AT_FIRST = (
-    "What came is NaN at a first step, as 0/0 makes it. With t = 0 a bias correction 1 − βᵗ is 0: raise t "
-    "before it is used."
+    "The result is NaN at a first step, as from 0/0. With t = 0 the bias correction 1 − βᵗ is 0: increment "
+    "t before you use it."
 )
 KEEPS_LR = (
-    "Schedulers write group['lr']; in this rule the velocity keeps each gradient with the lr of its own step."
+    "Schedulers write group['lr']; in this rule, each gradient in the velocity keeps the lr of its own step."
 )
-SHARED = "Tensors of two parameters meet: what should be each one's own, as a buffer, is kept once for all."
-MEND_SHARED = "Keep each parameter's state under the parameter itself: self.state[p]."
-RAISES = "An exception in the middle of step() leaves some parameters moved, and others not."
+SHARED = (
+    "Tensors of two parameters are combined: something that each should have, such as a buffer, is shared."
+)
+MEND_SHARED = "Keep each parameter's state in self.state[p]."
+RAISES = "An exception in the middle of step() leaves some parameters updated and others not."
 EMPTY_IS_NAN = 'torch.set_deterministic_debug_mode("warn")  # torch.empty makes NaN'
 
 
@@ -103,12 +105,12 @@ def tell_failure(
             mend = other or mend
         told |= {"diagnosis": said, "mend": mend}
     else:
-        mismatch, how = None, "end in an exception"
+        mismatch, how = None, "raise an exception"
         told = _raised(fault, smallest)
     note = f"{wrong.runs} {how}"
     spare = sorted(set(recorder.off) - set(matter))
     if spare and matter and again is not None:  # else nothing was left out to see
-        note += f"; the smallest one uses {wording.listed(matter)}, but not {wording.listed(spare, 'or')}"
+        note += f"; the smallest needs {wording.listed(matter)}, but not {wording.listed(spare, 'or')}"
     return clause.verdict(
         FAILED,
         note=note,
@@ -141,12 +143,12 @@ def _raised(fault: Raised, script: Script) -> dict[str, Any]:
     if MISFIT.search(fault.said) and len(script.names) > 1:
         known, cause, advice = True, SHARED, MEND_SHARED
     return {
-        "expected": "a step, without an exception",
+        "expected": "a step without an exception",
         "got": f"{fault}\n{fault.line}".strip(),
         "where": f"{fault.action} {fault.step or ''}".strip(),
         "diagnosis": cause if known else why_it_raises(script),
         "why": RAISES,
-        "mend": advice if known else "The traceback of the lines below ends where it raises.",
+        "mend": advice if known else "Run the lines below: the traceback ends at the line that raises.",
     }
 
 
@@ -164,7 +166,7 @@ def tell_death(recorder: Recorder, clause: Clause, recording: Recording) -> Verd
     return clause.verdict(
         FAILED,
         note=str(recording.outcome),
-        expected="a step that ends",
+        expected="a step that returns normally",
         got=str(outcome),
         options=wording.options_that_matter(smallest, recorder.off),
         diagnosis=why_it_raises(smallest).replace("It raises", "The process ends"),

@@ -28,9 +28,10 @@ __all__ = ["Guess", "guess"]
 # options that take weight decay out of the gradient
 DECOUPLES = ("decoupled_weight_decay", "weight_decouple", "decouple_wd", "decoupled_decay")
 SOUND = ("torch", "adam", "rmsprop", "lion", "adagrad", "adamax")  # of the families with known mistakes
+MISTAKEN = "its plain steps are that rule with a known mistake"
 BY_DESIGN = (
-    " If it is another rule by design, --rule file.py:NAME holds it to a formula of your own, and --skip "
-    "arithmetic leaves this out."
+    " If it is meant to be a different rule, use --rule file.py:NAME to check it against your own formula, "
+    "or --skip arithmetic."
 )
 OTHERWISE = {*FRAMEWORKS, "no", "non", "without"}  # in a name: what it does otherwise may be meant
 ASCENDS = re.compile("asce|ascent|maxim|climb", re.I)  # a class whose steps are meant to lead uphill
@@ -136,10 +137,9 @@ def _claimed(e: _Evidence) -> Guess | None:
         return Guess(e.named, f"{e.named.title}, by {e.by}.", e.behaves, e.rough, e.by, sure=e.sure)
     if (lacks := _lacking(e, e.named)) and not e.mistaken and not _mistaken(e.words, e.plain):
         why = (
-            f"By {e.by} it would be {e.named.title}, but none of its options is known to be "
-            f"{listed(lacks, 'or')}, and with none of the usual values does that rule reproduce its "
-            "plain steps: what the code has in their place cannot be told, so they are not judged; "
-            "--rule NAME holds it to a rule."
+            f"By {e.by} it would be {e.named.title}, but it has no known option for {listed(lacks, 'or')}, "
+            "and that rule does not reproduce its plain steps with any of the usual values. So the "
+            "arithmetic is not judged; --rule NAME checks it against a rule."
         )
         return Guess(None, why)
     if e.sure:
@@ -147,7 +147,7 @@ def _claimed(e: _Evidence) -> Guess | None:
         return Guess(e.named, f"{e.named.title}, by {e.by} and options.{by_design}")
     meant = not OTHERWISE.isdisjoint(e.rest) or another_method(e.signature.name)
     if not meant and any(_mistaken_in(mistakes_in(e.named), e.words, e.plain)):
-        return Guess(e.named, f"{e.named.title}, by {e.by}, and since with a known mistake it is that.")
+        return Guess(e.named, f"{e.named.title}, by {e.by}, and since {MISTAKEN}.")
     return None
 
 
@@ -173,30 +173,33 @@ def _at_rest(e: _Evidence) -> Guess | None:
     rule = resting(e.named, e.rest, e.signature, e.words, e.plain)
     if rule is None:
         return None
-    off = "none of its options is on"
+    off = "all its options off"
     if method := another_method(e.signature.name):
         why = (
-            f"While {off} it is {rule.title}, but its name tells of another method, {method}, and no known "
-            "rule reproduces its plain steps: so they are not judged; --rule NAME holds it to one."
+            f"With {off} it is {rule.title}, but its name suggests another method, {method}, and no known "
+            "rule reproduces its plain steps. So the arithmetic is not judged; --rule NAME checks it "
+            "against a rule."
         )
         return Guess(None, why)
     if e.named is not None and e.named.family == rule.family:
-        return Guess(rule, f"{rule.title}, by its name, and since it is that while {off}.{BY_DESIGN}")
-    why = f"{rule.title}, by its options, and since it is that while none of them is on.{BY_DESIGN}"
+        why = f"{rule.title}, by its name, and since it follows that rule with {off}.{BY_DESIGN}"
+        return Guess(rule, why)
+    why = f"{rule.title}, by its options, and since it follows that rule with all of them off.{BY_DESIGN}"
     return Guess(rule, why, by="its options")
 
 
 def _unknown(e: _Evidence) -> Guess:
     mistake = _mistaken(e.words, e.plain)
     if mistake is None:
-        held = _would_hold(e.named, "--rule NAME holds it to one")
-        return Guess(None, f"No known rule reproduces its plain steps, so they are not judged; {held}.")
+        held = _would_hold(e.named, "--rule NAME checks it against a rule")
+        said = "No known rule reproduces its plain steps, so the arithmetic is not judged"
+        return Guess(None, f"{said}; {held}.")
     rule = next(rule for rule in map(RULES.__getitem__, SOUND) if mistake in mistakes_in(rule))
     if climbs(mistake) and not ASCENDS.search(e.signature.name):
-        return Guess(rule, f"{rule.title}, since with a known mistake it is that.", sure=False)
+        return Guess(rule, f"{rule.title}, since {MISTAKEN}.", sure=False)
     family = next(name for name, mistakes in MISTAKES.items() if mistake in mistakes)
     known = f"{family} with a known mistake ({mistake.mistake})"
-    held = _would_hold(e.named, "--rule NAME holds it to a rule")
+    held = _would_hold(e.named, "--rule NAME checks it against a rule")
     return Guess(
         None, f"No known rule reproduces its plain steps, but {known} does. {held[0].upper()}{held[1:]}."
     )
@@ -205,7 +208,8 @@ def _unknown(e: _Evidence) -> Guess:
 def _would_hold(named: Rule | None, otherwise: str) -> str:
     """Say which options hold it to the rule of its name, if it has one."""
     asked = asked_for(named) if named is not None else ""
-    return f"by its name it may be {named.title}: {asked} holds it to that" if named and asked else otherwise
+    checks = "checks it against that"
+    return f"by its name it may be {named.title}: {asked} {checks}" if named and asked else otherwise
 
 
 def _with_fixed(named: Rule, words: Words, plain: Sequence[Trace]) -> Rule | None:

@@ -27,8 +27,8 @@ __all__ = ["Judgement"]
 PARTS = "The plain steps already deviate from the rule."
 # clause → in what another algorithm may part from the one that it is in plain steps
 BUT_FOR = {
-    "changed-options": "while its options stay as they are; when they change, not the same",
-    "dimensions": "for vectors; tensors of other shapes or sizes are stepped otherwise",
+    "changed-options": "while its options are constant; it differs when they change",
+    "dimensions": "for vectors; tensors of other shapes or sizes are stepped differently",
 }
 
 
@@ -62,7 +62,7 @@ class Judgement:
         claim, notes = self.settled(guessed, guessed.rule, claimed)
         for s in situations:
             if self.deaths > 1 or (self.deaths and isinstance(plain[-1].outcome, Died)):
-                yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as told")
+                yield s.clause.verdict(NOT_APPLICABLE, note="its process ends, as reported")
                 continue
             if s.clause.id == "later" and "long" in self.failed:
                 yield s.clause.verdict(NOT_APPLICABLE, note="it deviates from the rule earlier, as reported")
@@ -114,10 +114,10 @@ class Judgement:
         clause = situation.clause
         taken = [r for r in self.recordings(situation) if not r.refused and self.settles(r.script, claim)]
         if not taken:
-            return clause.verdict(NOT_APPLICABLE, note="It has no option that this is about.")
+            return clause.verdict(NOT_APPLICABLE, note="It has none of the options that this tests.")
         recordings = [r for r in taken if not runs_away(r, claim)]
         if not recordings:
-            return clause.verdict(NOT_APPLICABLE, note="with these options w grows beyond all bounds")
+            return clause.verdict(NOT_APPLICABLE, note="with these options w grows without bound")
         if isinstance(recordings[-1].outcome, Died):
             self.deaths += 1
             return tell_death(self.recorder, clause, recordings[-1])
@@ -139,7 +139,7 @@ class Judgement:
             return clause.verdict(DIFFERS, note=other)
         told = "late" in self.failed and not self.parts and not wrong.raises
         if clause.id == "reused" and told and not self.by_reuse(claim, wrong):
-            note = "it deviates from the rule where first gradients arrive late, as reported"
+            note = "it deviates from the rule where first gradients come late, as reported"
             return clause.verdict(NOT_APPLICABLE, note=note)
         if not self.explains:
             return clause.verdict(FAILED, note=wrong.runs)
@@ -168,10 +168,10 @@ class Judgement:
         if wrong.raises:
             if wrong.traces or not {*wrong.exceptions} <= self.raised.keys():
                 return None
-            by, said = self.raised[wrong.exceptions[0]], "The exception has been reported already."
-            return _again(clause, f"{wrong.runs} end in an exception", said, by)
+            by, said = self.raised[wrong.exceptions[0]], "The exception was already reported."
+            return _again(clause, f"{wrong.runs} raise an exception", said, by)
         if self.fault is not None and all(map(self.fault.claim.holds, wrong.traces)):
-            note = f"{wrong.runs}; the fault is the one already named"
+            note = f"{wrong.runs}; same fault as already reported"
             return _again(clause, note, self.fault.says, self.named_by)
         explained = self.fault is not None and self.fault.complete
         if situation is PLAIN or not self.parts or explained or self.own(claim, wrong):
@@ -226,8 +226,8 @@ class Judgement:
         if clause is PLAIN.clause and diagnosis is None and not said:
             if self.left:
                 said = (
-                    f"No known mistake does this. {listed(self.left)} may, of which the rule knows nothing:"
-                    " give them values with which they do nothing, by --option, and the rest is judged."
+                    f"No known mistake explains this. The cause may be {listed(self.left)}, which the rule "
+                    "does not have: use --option to set values that have no effect, and the rest is judged."
                 )
             elif beside_others(self.recorder, traces):
                 said = BESIDE_OTHERS

@@ -19,34 +19,30 @@ NARROW = ("float16", "bfloat16")
 # torch's words → the diagnosis, and how to mend it
 NO_GRAD = (
     "a leaf Variable that requires grad",
-    "Autograd records what step() does.",
+    "Autograd records the operations of step().",
     "Decorate step() with @torch.no_grad(), and call a closure under torch.enable_grad().",
 )
-MEND_KEEPS_LR = (
-    "Multiply the new gradient by group['lr'] as it is in this step, and leave the velocity alone."
-)
+MEND_KEEPS_LR = "Multiply the new gradient by the current group['lr'], and do not rescale the velocity."
 # words of a diagnosis → what to do
 MENDS = {
-    STILL: "p = p − … would make a new tensor, and leave the parameter as it was: write p.sub_(…) or p -= ….",
-    OR_DEFAULT: "Treat 0 as a number; use a default only for None.",
+    STILL: "p = p − … creates a new tensor and leaves the parameter unchanged: write p.sub_(…) or p -= ….",
+    OR_DEFAULT: "Treat 0 as a value; use the default only for None.",
     KEPT: "Start each group with empty lists, or step all lists once, after the last group.",
-    BY_COUNT: "Do not divide: the loss takes the mean over examples, step() must take none over parameters.",
-    CUT_OFF: "Use group['lr'] as it is: int() and round() turn a small one into 0.",
-    GOES_ON: "Continue with the next group: write `continue` where it now returns.",
+    BY_COUNT: "Do not divide: the loss averages over examples; step() must not average over parameters.",
+    CUT_OFF: "Use group['lr'] unchanged: int() and round() turn a small lr into 0.",
+    GOES_ON: "Go on to the next group: use continue instead of return.",
     "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
     "both means are one tensor": "Create two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
     "weight decay is added to the gradient": (
-        "Keep weight_decay out of the gradient, and shrink w separately: p.mul_(1 - lr * weight_decay)."
+        "Do not add weight decay to the gradient; shrink w separately: p.mul_(1 - lr * weight_decay)."
     ),
-    "it does not look ahead": (
-        "Step by g + momentum·buffer. A velocity from before the step must be a copy, v.clone(): v itself is "
-        "changed in place."
+    "it has no look-ahead": (
+        "Step by g + momentum·buffer. If you keep the old velocity, copy it with v.clone(): v itself "
+        "changes in place."
     ),
-    f"{ROUGHLY[1:]}.": "Keep state, and compute, in the parameter's own dtype, as torch.zeros_like(p) is.",
+    f"{ROUGHLY[1:]}.": "Keep state and compute in the parameter's dtype, as torch.zeros_like(p) does.",
 }
-MEND_SKIPS = (
-    "Make the step whatever lr is: what the state accumulates meanwhile counts once lr is no longer 0."
-)
+MEND_SKIPS = "Do the step even when lr is 0: the state it accumulates is used when lr is no longer 0."
 
 
 def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
@@ -60,11 +56,9 @@ def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
         return MEND_KEEPS_LR
     if clause.id == "sizes" and len(smallest.names) > FEW:
         count = len(smallest.names)
-        return (
-            f"It takes {count} tensors in a group to show this: look for code that depends on their number."
-        )
+        return f"It only shows with {count} tensors in a group: look for code that depends on their number."
     if clause.id == "rule" and (command := _shown(rule)):
-        return f"{clause.mend.rstrip('.')}; {command} shows them."
+        return f"{clause.mend.rstrip('.')}; {command} shows its lines."
     return ""
 
 
@@ -94,6 +88,6 @@ def low_precision(script: Script, dtype: str, follows: Callable[[Script], bool])
     if not plain or not follows(dataclasses.replace(script, dtypes={})):
         return "", ""
     return (
-        f"These are plain steps: in {dtype} they deviate from the rule, in float64 they follow it.",
-        "Compare what step() does for parameters of this dtype with what it does for float32.",
+        f"Plain steps deviate from the rule in {dtype}, but follow it in float64.",
+        "Compare the code path of step() for this dtype with the one for float32.",
     )

@@ -23,10 +23,10 @@ ENOUGH = 24  # combinations of options in one situation
 
 # in nanoGPT and many others: biases and the scales of norms are vectors
 SPARES_VECTORS = (
-    "weight decay reaches only parameters of more than one dimension, and spares biases and the scales of "
-    "norms; so all of this was examined on matrices"
+    "weight decay applies only to parameters of more than one dimension, not to biases and norm scales; so "
+    "all of this was examined on matrices"
 )
-REFUSES_VECTORS = "it takes no vectors; so all of this was examined on matrices"
+REFUSES_VECTORS = "it does not accept vectors; so all of this was examined on matrices"
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,13 @@ class Recorder:
     def refusal(self) -> str | None:
         """Why no step can be judged, if so: the constructor refuses, or a given option forbids."""
         if self.patient.given.get("differentiable"):
-            return (
-                "With differentiable=True a step needs parameters that are not leaves, and these are leaves."
-            )
+            return "With differentiable=True a step needs non-leaf parameters, and these are leaves."
         first = self.plain[0].outcome
         if all(r.refused for r in self.plain):
-            return self._unmade() or f"It cannot be made of float64 vectors: {first}"
+            return self._unmade() or f"It cannot be constructed with float64 vectors: {first}"
         if option := self._forbidding():
             value = self.patient.given[option]
-            return f"With {option}={value!r} no step can be taken here: {first}"
+            return f"With {option}={value!r} a step fails here: {first}"
         return None
 
     def _unmade(self) -> str:
@@ -233,7 +231,7 @@ class Recorder:
         except (Raised, Died) as error:
             outcome = error
         except MemoryError:  # in this process
-            outcome = Died("It asked for too much memory.")
+            outcome = Died("It requested too much memory.")
         return Recording(script, dtype, options or {}, outcome)
 
     def accepted(self, near: int) -> list[dict[str, Any]]:

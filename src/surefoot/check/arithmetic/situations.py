@@ -35,53 +35,52 @@ def _situation(
 SITUATIONS = (
     _situation(
         "rule", "every step follows the rule", scripts.plain,
-        "This defines the optimizer: with one wrong coefficient it still trains, only worse.",
-        "Compare step() with the rule line by line.", quick=True,
+        "A model still trains with one wrong coefficient in the update, but worse.",
+        "Compare step() with the rule, line by line.", quick=True,
     ),
     _situation(
-        "changed-lr", "a changed learning rate takes effect from the next step on", scripts.changed_lr,
-        "Schedulers write group['lr']; a rule with lr inside the buffer keeps using the old one for a while.",
-        "Read group['lr'] in step(), and keep lr out of the buffer.", quick=True,
+        "changed-lr", "a changed learning rate takes effect at the next step, and affects nothing earlier",
+        scripts.changed_lr,
+        "Schedulers write group['lr']; if lr is multiplied into the buffer, old values act for several "
+        "steps.",
+        "Read group['lr'] in step(), and do not multiply it into the buffer.", quick=True,
     ),
     _situation(
         "changed-options", "other hyperparameters may change during the run", scripts.changed_options,
-        "Momentum and weight decay can be scheduled too.",
-        "Read every option from its group in step(), not in __init__, and keep nothing that depends "
-        "on an old value.",
+        "Momentum and weight decay can be scheduled, too.",
+        "Read every option from its group in step(), not in __init__, and do not cache old values.",
     ),
     _situation(
-        "moved", "parameters changed from outside are used as they are", scripts.moved,
-        "Clipping, averaging and loading of weights change parameters between steps.",
-        "Keep no copy of the parameters in the state, unless the rule says so.",
+        "moved", "parameters changed outside step() are used as they are", scripts.moved,
+        "Weight clipping, averaging and loading change parameters between steps.",
+        "Do not keep a copy of the parameters in the state, unless the rule requires it.",
     ),
     _situation(
         "late", "late, missing and zero gradients", scripts.late,
-        "Layers join late, heads take turns: None means no step, a gradient of zeros is a step, and "
-        "each parameter has its own first step.",
-        "Skip parameters whose grad is None, and no others; a parameter's first step is the one that "
-        "finds no state.", quick=True,
+        "A grad of None means no step, and zeros mean a step; a parameter's first step may come late.",
+        "Skip a parameter only if its grad is None; treat a step as its first only if it has no state yet.",
+        quick=True,
     ),
     _situation(
-        "groups-arithmetic", "groups that differ in every option", scripts.groups,
+        "groups-arithmetic", "groups with different values of every option", scripts.groups,
         "Each parameter must be stepped with the options of its own group.",
         "Read every option inside the loop over param_groups.", quick=True,
     ),
     _situation(
-        "twins", "tensors of the same shape, each with its own state", scripts.twins,
-        "Layers repeat: a buffer looked up by its shape, or by its place in the group, mixes the "
-        "gradients of several tensors.",
-        "Keep each parameter's state under the parameter itself: self.state[p].", quick=True, near=0,
+        "twins", "tensors of equal shape, each with its own state", scripts.twins,
+        "Layers repeat: a buffer looked up by shape or by position collects other parameters' gradients.",
+        "Keep each parameter's state in self.state[p].", quick=True, near=0,
     ),
     _situation(
         "reused", "a gradient tensor that is reused", scripts.reused,
-        "zero_grad(set_to_none=False) overwrites gradients in place; state that shares their memory "
-        "changes too.",
+        "zero_grad(set_to_none=False) overwrites gradients in place; state that shares their memory changes "
+        "too.",
         "Keep a copy: torch.clone(grad).detach().", quick=True,
     ),
     _situation(
         "sizes", "sizes around vector widths, in each dtype", scripts.sizes,
-        "Fast paths treat whole vectors and the remainder separately; one of the two is easily forgotten.",
-        "Compare with a plain loop at the sizes 1, V−1, V, V+1 and 2V+3.",
+        "Fast paths handle whole vectors and the remaining elements separately; either is easily forgotten.",
+        "Compare with a plain loop for sizes 1, V−1, V, V+1 and 2V+3, where V is the vector width.",
         dtypes=("float64", "float32", "float16", "bfloat16"), near=0,
     ),
     _situation(
@@ -92,21 +91,22 @@ SITUATIONS = (
     ),
     _situation(
         "dtypes", "several dtypes in one group", scripts.dtypes,
-        "Mixed precision puts float32 and bfloat16 side by side; the bucket of each dtype must be "
-        "stepped exactly once.",
-        "Do once per parameter what is done per bucket.", near=0,
+        "Mixed precision puts float32 and bfloat16 in one group; each parameter must be stepped exactly "
+        "once.",
+        "Apply to each parameter once what is now applied once per dtype bucket.", near=0,
     ),
     _situation(
         "long", "twenty steps with ordinary numbers, within rounding", scripts.long,
-        "Errors that are small at first grow; correct roundings stay within (4 + t)·u·Θ̄, for momentum "
+        "Small errors grow; a correct run's rounding error stays within (4 + t)·u·Θ̄, with momentum within "
         "2 (1 + 2μ)/(1 − μ) times that.",
-        "Look for state that drifts: a step count shared between parameters, a value not updated.", near=1,
+        "Look for state that drifts, such as a step count shared by parameters or a value never updated.",
+        near=1,
     ),
     _situation(
-        "later", "three hundred steps follow the rule like the first twenty", scripts.later,
-        "A warm-up, a milestone, a counter that overflows: a short run does not show what begins late.",
-        "Look for code that depends on the number of steps; make it an option, or leave it to a "
-        "scheduler.", near=0,
+        "later", "three hundred steps follow the rule as the first twenty do", scripts.later,
+        "Short runs do not show what begins late: a warm-up, a milestone, a counter that overflows.",
+        "Look for code that depends on the step count; make it an option, or leave it to a scheduler.",
+        near=0,
     ),
 )  # fmt: skip
 PLAIN = SITUATIONS[0]  # the steps that a rule is guessed by, and that show what all else builds on

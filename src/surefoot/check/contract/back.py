@@ -15,17 +15,17 @@ from surefoot.check.contract.tools import options, run, state, weight
 
 @clause(
     "state",
-    "a run can be saved, continued, and set back to what was saved",
-    why="A loss that explodes sends the run back to its last checkpoint; each group and each "
-    "parameter must get back its own state, and saving must not change what is saved.",
-    mend="Leave state_dict and load_state_dict to torch, which replaces all of self.state and the "
-    "groups; anything kept elsewhere cannot be set back.",
+    "a run can be saved, continued, and rolled back",
+    why="When the loss explodes, the run is rolled back to its last checkpoint; each group and each "
+    "parameter must get back its own values, and saving must change nothing.",
+    mend="Leave state_dict and load_state_dict to torch, which replaces all of self.state and the groups; "
+    "what is kept elsewhere cannot be rolled back.",
     mends={
         "the groups' options": AS_SAVED,
-        "KeyError": "If load_state_dict() takes it out of the dict that it is given, let it copy that first: "
-        "a checkpoint is loaded more than once.",
-        "state_dict() being called": "Let state_dict() change nothing: what is not to be saved is taken "
-        "out of copies of its dicts.",
+        "KeyError": "If load_state_dict() removes it from the dict passed in, copy that dict first: a "
+        "checkpoint may be loaded more than once.",
+        "state_dict() called": "state_dict() must change nothing: remove what is not to be saved from "
+        "copies of its dicts.",
     },
     over="rich",
     cases=lambda signature: [{"other": {}}, *everything(signature)],
@@ -69,12 +69,12 @@ def goes_back(make: Make, other: dict[str, Any]) -> Claims:
     if [w.tolist() for w in straight] != right:
         fresh = right  # what is added is stepped otherwise than what was there, which add-group tells
     return [
-        ("the parameters after 5 steps, state_dict() being called after 3", right, on, 1e-6),
+        ("the parameters after 5 steps, with state_dict() called after 3", right, on, 1e-6),
         (
-            "the groups' options and the state, saved after 3 steps and gone back to",
+            "the groups' options and the state, saved after 3 steps and restored",
             before,
             after,
         ),
-        ("the parameters after 5 steps, set back to step 3 in between", right, back, 1e-6),
-        ("the parameters after 5 steps, loaded after 3 into another optimizer", right, fresh, 1e-6),
+        ("the parameters after 5 steps, with a rollback to step 3 in between", right, back, 1e-6),
+        ("the parameters after 5 steps, loaded into another optimizer after 3", right, fresh, 1e-6),
     ]

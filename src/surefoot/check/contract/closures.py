@@ -14,7 +14,7 @@ GROUPS = [{"groups": 1}, {"groups": 2}]  # what stands inside the loop over grou
 @clause(
     "closure",
     "step(closure) calls the closure once, with gradients enabled",
-    why="The closure recomputes the loss and its gradients; under no_grad there are none.",
+    why="The closure recomputes the loss and its gradients; under no_grad it cannot compute gradients.",
     mend="with torch.enable_grad(): loss = closure()   # once, before the update",
     mends={
         "inference mode": "Decorate step() with @torch.no_grad(): enable_grad() does not end "
@@ -47,7 +47,7 @@ def closure_called(make: Make) -> Claims:
     "closure",
     "step(closure) evaluates the closure only once",
     why="A closure costs a forward and a backward pass, and draws the random numbers of dropout.",
-    mend="Call closure() in one place, before the loop over groups.",
+    mend="Call closure() in one place only, before the loop over groups.",
     cases=GROUPS,
     needs=["a closure", "optional closure"],
 )
@@ -93,12 +93,12 @@ def closure_loss(make: Make, groups: int) -> Claims:
 @clause(
     "closure",
     "the step uses the gradients that the closure computed, and does not change them",
-    why="Gradients read before the closure is called belong to the previous batch; those that it "
-    "computes are read again after the step.",
-    mend="Call the closure first; read p.grad after it.",
+    why="Gradients read before the closure is called belong to the previous batch; those it computes are "
+    "read by other code after the step.",
+    mend="Call the closure first, then read p.grad.",
     mends={
-        "is there": "Leave the gradients to the training loop, which calls zero_grad() where it wants them "
-        "gone.",
+        "is there": "Do not clear the gradients in step(); the training loop calls zero_grad() where it "
+        "needs to.",
     },
     cases=GROUPS,
     needs=["a closure", "repeatable", "optional closure"],

@@ -34,7 +34,7 @@ def is_optimizer(make: Make) -> Claims:
     offered = ["param_groups", "state", "state_dict", "load_state_dict", "add_param_group", "zero_grad"]
     missing = [name for name in (*offered, "register_step_post_hook") if not hasattr(opt, name)]
     return [
-        ("what it lacks of a torch.optim.Optimizer", [], missing),
+        ("attributes of torch.optim.Optimizer that are missing", [], missing),
         ("isinstance(opt, torch.optim.Optimizer)", True, isinstance(opt, torch.optim.Optimizer)),
     ]
 
@@ -42,9 +42,8 @@ def is_optimizer(make: Make) -> Claims:
 @clause(
     "construction",
     "steps without an exception, under every combination of options",
-    why="Whoever trains with a combination that fails only at step() finds out after a long wait.",
-    mend="Refuse combinations that do not work in __init__, with a ValueError; step() must handle all"
-    " others.",
+    why="A combination that fails only at step() is discovered late, by whoever trains with it.",
+    mend="Raise ValueError in __init__ for options that cannot be combined; make step() work for all others.",
     over="combos",
     quick=True,
 )
@@ -54,14 +53,14 @@ def steps(make: Make) -> Claims:
     before = w.tolist()
     run(opt, [w], range(9))
     if w.tolist() == before and (when := _moves(make)):
-        return f"no parameter moves in its first 9 steps; one does {when}"
+        return f"no parameter moves in its first 9 steps; one does move {when}"
     return [("w moves in 9 steps", True, w.tolist() != before)]
 
 
 def _moves(make: Make) -> str:
     """Say when it moves what it leaves alone at first: some wait, or go by a direction, or by a size."""
     for when, size, turn, count in (
-        ("under gradients that keep one direction", 1.0, 0, 9),
+        ("when all gradients have one direction", 1.0, 0, 9),
         ("if it is small", 1e-4, 1, 9),
         ("later", 1.0, 1, 50),
     ):
@@ -77,18 +76,18 @@ def _moves(make: Make) -> str:
 
 @clause(
     "construction",
-    "takes a list, a generator, groups, and named parameters",
+    "accepts a list, a generator, groups, and named parameters",
     why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
-    mend="Pass `params` to super().__init__ as it is, and read self.param_groups afterwards.",
+    mend="Pass `params` unchanged to super().__init__, and read self.param_groups afterwards.",
     mends=dict.fromkeys(
         ("is empty", "IndexError", ".empty()", "non-empty"),
-        "A model without biases has a group of none: pass over it by continue.",
+        "A group may be empty, such as the biases of a model without any: skip it with continue.",
     ),
     cases=[
         {"kind": "a generator"},
         {"kind": "groups"},
         {"kind": "named parameters"},
-        {"kind": "groups, of which one is empty", "groups": 2},
+        {"kind": "groups, one of which is empty", "groups": 2},
     ],
     strict=True,
     needs=["repeatable"],
@@ -103,7 +102,7 @@ def takes_parameters(make: Make, kind: str, groups: int = 1) -> Claims:
         "a generator": (p for p in [twin]),
         "groups": [{"params": [twin]}],
         "named parameters": [("layer.weight", twin)],
-        "groups, of which one is empty": [{"params": []}, {"params": [twin]}],
+        "groups, one of which is empty": [{"params": []}, {"params": [twin]}],
     }[kind]
     opt = make(params)
     run(opt, [twin], range(2))
@@ -112,9 +111,9 @@ def takes_parameters(make: Make, kind: str, groups: int = 1) -> Claims:
 
 @clause(
     "construction",
-    "refuses invalid hyperparameters",
-    why="A negative learning rate increases the loss; a typing error should stop the run, not ruin it.",
-    mend="In __init__, raise ValueError when the value is outside its domain.",
+    "rejects invalid hyperparameters",
+    why="A negative learning rate increases the loss; a typo should stop the run, not ruin it.",
+    mend="In __init__, raise ValueError if the value is outside its valid range.",
     cases=invalid,
 )
 def refuses_values(make: Make, option: str, value: Any) -> Claims:
@@ -123,13 +122,13 @@ def refuses_values(make: Make, option: str, value: Any) -> Claims:
         make([weight(2, 2)], **{option: value})
     except Exception:
         refused = True
-    return [(f"{option}={value} is refused", True, refused)]
+    return [(f"{option}={value} is rejected", True, refused)]
 
 
 @clause(
     "construction",
-    "refuses unknown options",
-    why="A constructor that swallows any name turns a misspelt option into a silent default.",
+    "rejects unknown options",
+    why="If the constructor accepts any name, a misspelt option is silently ignored.",
     mend="Name every option in __init__, and take no **kwargs.",
 )
 def refuses_names(make: Make) -> Claims:
@@ -138,13 +137,13 @@ def refuses_names(make: Make) -> Claims:
         make([weight(2, 2)], momentun=0.5)
     except Exception:
         refused = True
-    return [("the misspelt option momentun=0.5 is refused", True, refused)]
+    return [("the misspelt option momentun=0.5 is rejected", True, refused)]
 
 
 @clause(
     "options",
-    "every option changes something, in some combination",
-    why="An option that is accepted but has no effect invalidates experiments.",
+    "every option changes something in some combination",
+    why="An option that is accepted but unused makes experiments misleading.",
     mend="Use the option in step(), or remove it from __init__.",
     cases=contexts,
     each="option",
@@ -163,10 +162,10 @@ def option_effect(make: Make, option: str, value: Any, also: dict[str, Any], sha
 
 @clause(
     "options",
-    "each group's own options are honoured",
-    why="Layers are given their own learning rates and weight decays; using those of group 0 for all "
-    "is a different run.",
-    mend="Inside the loop over self.param_groups read every option from `group`, never from self or group 0.",
+    "each group's own options are used",
+    why="Layers are given their own learning rates and weight decays; using group 0's for all changes the "
+    "run.",
+    mend="In the loop over self.param_groups, read every option from `group`, never from self or group 0.",
     over="rich",
     cases=lambda signature: [{"option": o, "value": v} for o, v in of_groups(signature)],
     needs=["repeatable", "visible", "groups", "uncoupled"],
@@ -184,9 +183,9 @@ def group_options(make: Make, option: str, value: Any) -> Claims:
 
 @clause(
     "options",
-    "two groups behave like two optimizers",
-    why="A step size or a buffer that is shared between groups is wrong for all but one of them.",
-    mend="Compute whatever depends on options inside the loop over groups; cache nothing across groups.",
+    "two groups behave like two separate optimizers",
+    why="A step size or buffer shared between groups is wrong for all but one of them.",
+    mend="In the loop over groups, compute everything that depends on options; cache nothing across groups.",
     over="rich",
     cases=everything,
     needs=["repeatable", "groups", "uncoupled"],
@@ -216,7 +215,7 @@ def _starts(state: dict[str, Any], value: Any) -> str | None:
 @clause(
     "options",
     "an option changed during the run takes effect",
-    why="Schedulers work by writing into param_groups; a value captured at construction never sees them.",
+    why="Schedulers write into param_groups; a value captured at construction never sees the change.",
     mend="Read the option from `group` at every step, not from an attribute set in __init__.",
     over="rich",
     cases=lambda signature: [
@@ -238,18 +237,19 @@ def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
         return why
     first = state(edited, b[0])
     if option not in edited.param_groups[0]:
-        return f"it keeps no {option} in its groups"
+        return f"its groups have no {option}"
     old = edited.param_groups[0][option]
     edited.param_groups[0][option] = value
     run(steady, a, range(1, 10))
     run(edited, b, range(1, 10))
     run(make(c, **{option: value}), c, range(10))
     if [w.tolist() for w in a] == [w.tolist() for w in c]:
-        return f"{option} changes nothing here, not even from the start"  # for option-effect to tell
+        return f"{option} changes nothing here, not even when set from the start"  # for option-effect to tell
     changed = [w.tolist() for w in a] != [w.tolist() for w in b]
     lr = option in ("lr", "learning_rate", "step_size")
     if lr and not changed and (held := _starts(first, torch.full_like(b[0], old).tolist())):
         return {
-            "differs": f"{option} is only the start value of state[{held!r}], which then goes its own way"
+            "differs": f"{option} is only the initial value of state[{held!r}], which then changes "
+            "independently"
         }
     return [(f"{option}={value}, written into the group after step 1, changes the next steps", True, changed)]

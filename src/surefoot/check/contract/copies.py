@@ -12,8 +12,9 @@ from surefoot.check.contract.tools import run, weight
 @clause(
     "state",
     "can be pickled together with its parameters",
-    why="Process pools, cluster jobs and whole-model checkpoints pickle it.",
-    mend="Keep no lambdas, hooks, files or locals in attributes; state_dict is not used by pickle.",
+    why="Process pools, cluster jobs and whole-model checkpoints pickle the optimizer.",
+    mend="Keep no lambdas, hooks, open files or local functions in attributes; pickle does not use "
+    "state_dict.",
     over="rich",
     needs=["a step that returns", "importable"],
     comparing=["repeatable"],
@@ -31,9 +32,9 @@ def pickles(make: Make) -> Claims:
 @clause(
     "state",
     "can be deep-copied together with its parameters",
-    why="Searches and averaging copy a run and continue both copies.",
-    mend="Keep state under the parameter itself (self.state[p]), not under id(p).",
-    mends={"whose copy": "Let __deepcopy__ copy the state's tensors too, or leave it out."},
+    why="Hyperparameter searches and model averaging copy a run and continue both copies.",
+    mend="Keep state in self.state[p], not under id(p).",
+    mends={"whose copy": "Make __deepcopy__ copy the state's tensors too, or remove it."},
     over="rich",
     comparing=["repeatable"],
 )
@@ -47,5 +48,5 @@ def deep_copies(make: Make) -> Claims:
     run(opt, [twin], range(2, 4))
     return [
         ("w after 4 steps, copied after 2", w.tolist(), other.tolist()),
-        ("w after 4 steps, whose copy has made its own before", w.tolist(), twin.tolist()),
+        ("w after 4 steps, whose copy made its own steps first", w.tolist(), twin.tolist()),
     ]

@@ -11,24 +11,24 @@ import torch
 from surefoot.check.contract.clause import Claims, Make, clause
 from surefoot.check.contract.tools import gradient, run, state, weight
 
-NO_DISTRIBUTED = "this torch is built without torch.distributed"
+NO_DISTRIBUTED = "this torch was built without torch.distributed"
 # what Apple's libraries do to a forked process in which gloo begins (pytorch-lightning issue 21345)
-NO_FORK = "Windows cannot fork the two processes, and macOS may end them"
+NO_FORK = "Windows cannot fork the two processes, and macOS may kill them"
 
 
 @clause(
     "tooling",
-    "continues from a torch.distributed checkpoint",
-    why="Sharded runs (FSDP2) are saved this way; before loading, it creates a new optimizer's state "
-    "by a step with lr 0 and zero gradients.",
-    mend="Keep everything in self.state[p] and the groups, as tensors, numbers and strings under "
-    "names (tuples come back as lists); access self.state[p] in step() only, and let a step with"
-    " lr 0 leave p unchanged.",
+    "resumes from a torch.distributed checkpoint",
+    why="Sharded runs (FSDP2) save with torch.distributed.checkpoint; before loading, it creates a new "
+    "optimizer's state by a step with lr 0 and zero gradients.",
+    mend="Keep everything in self.state[p] and the groups, as tensors, numbers and strings under string "
+    "keys (tuples come back as lists); access self.state[p] in step() only; a step with lr 0 must not "
+    "change p.",
     mends={
-        "have the key 'lr'": "Keep the learning rate under the key 'lr' in the groups, whatever the "
+        "have the key 'lr'": "Keep the learning rate in the groups under the key 'lr', whatever the "
         "constructor calls it.",
-        "makes state": "Skip no step because lr or its gradients are 0: state is made in the first one, "
-        "whatever it is.",
+        "makes state": "Do not skip a step because lr or the gradients are 0: create the state at the first "
+        "step in any case.",
     },
     over="rich",
     refusal="argument 'closure'",  # that step() takes none, others tell
@@ -45,7 +45,7 @@ def distributed_checkpoint(make: Make) -> Claims:
     run(whole, [w], range(4))
     run(first, [twin], range(2))
     if not state(first, twin):
-        return "it has no state to go on from"
+        return "it has no state to resume from"
     how = by_torch.StateDictOptions(full_state_dict=True, cpu_offload=True)
     saved = by_torch.get_optimizer_state_dict(nets[1], first, options=how)
     fresh.detach().copy_(twin.detach())
@@ -62,22 +62,22 @@ def distributed_checkpoint(make: Make) -> Claims:
     loaded = fresh.tolist()
     run(second, [fresh], range(2, 4))
     return [
-        ("a step with lr 0 and gradients of 0 makes state", True, made),
+        ("a step with lr 0 and zero gradients makes state", True, made),
         (
             "the groups have the key 'lr', which torch sets to 0 for that step",
             True,
             "lr" in idle.param_groups[0] or loaded == twin.tolist(),
         ),
-        ("w, when the state has been loaded", twin.tolist(), loaded, 1e-5),
+        ("w, when the state has just been loaded", twin.tolist(), loaded, 1e-5),
         ("w after 4 steps, saved and loaded after 2", w.tolist(), fresh.tolist(), 1e-5),
     ]
 
 
 @clause(
     "tooling",
-    "a parameter sharded over two processes is stepped like a whole one",
+    "a parameter sharded over two processes is stepped as if it were whole",
     why="Sharded training uses DTensors: norms and shapes must be those of the whole parameter.",
-    mend="Use tensor operations on p itself; p.to_local() and p.data_ptr() see one process's part only.",
+    mend="Use tensor operations on p itself; p.to_local() and p.data_ptr() see only one process's shard.",
     over="rich",
     deep=True,
     needs=["repeatable"],
@@ -112,4 +112,6 @@ def sharded(make: Make) -> Claims:
 
     for number in range(2):
         context.Process(target=rank, args=(number,), daemon=True).start()
-    return [("w after 2 steps, its rows shared by two processes", w.tolist(), ends.get(timeout=60), 1e-6)]
+    return [
+        ("w after 2 steps, with its rows sharded over two processes", w.tolist(), ends.get(timeout=60), 1e-6)
+    ]

@@ -24,7 +24,8 @@ __all__ = ["examine"]
 
 
 GIVEN_A_CLOSURE = (
-    "Its step() calls the closure even where there is none; beyond `steps` it is given one that does nothing."
+    "Its step() calls the closure even if none is given; in all clauses but `steps` it gets one that does "
+    "nothing."
 )
 # facts on which a comparison rests: they are asked once more with the very options that a failure takes
 COMPARING = ("repeatable", "uncoupled", "elementwise")
@@ -48,7 +49,8 @@ def examine(patient: Patient, plan: Plan) -> Examination:
         said.append(GIVEN_A_CLOSURE)
     if work.questions.aside:
         said.append(
-            f"Every step() raises {work.questions.aside} after its update; beyond `steps` that is set aside."
+            f"Every step() raises {work.questions.aside} after its update; all clauses but `steps` ignore "
+            "that."
         )
     return Examination(work.verdicts(plan, hurdle), " ".join(said))
 
@@ -68,7 +70,7 @@ class _Work:
             if not plan.wants(clause):
                 continue
             if clause.deep and not plan.deep:
-                yield clause.verdict(NOT_APPLICABLE, note="takes long; asked for with --deep")
+                yield clause.verdict(NOT_APPLICABLE, note="takes long; use --deep to include it")
             elif clause.id == "steps" and self.patient.signature.calls_none:
                 yield self.calls_none(clause)
             elif hurdle and not self.despite(clause):
@@ -85,9 +87,9 @@ class _Work:
     def hurdle(self) -> str:
         """Say why nothing can be examined, if so; an exception after the update is set aside instead."""
         if self.patient.given.get("differentiable"):
-            return "with differentiable=True it steps results of autograd; the probes have leaves alone"
+            return "with differentiable=True it steps non-leaf tensors; the probes only have leaves"
         if self.patient.signature.needs_closure:
-            return "its step() needs a closure and evaluates it as it likes, so gradients cannot be chosen"
+            return "its step() needs a closure and decides when to evaluate it, so gradients cannot be chosen"
         refused = self.questions.fact("constructs")
         if said := instead(self.patient.signature.name, str(refused)):
             raise InputError(said)
@@ -104,7 +106,7 @@ class _Work:
         self.told.clear()  # what no-warnings came upon is not told there, since it is not shown
         if finding.note.startswith("no parameter moves"):
             return finding.note
-        return f"its plain step does not work: {finding.note}"
+        return f"its plain step fails: {finding.note}"
 
     def constructs_with_more(self, refused: str) -> bool:
         """Whether one more option makes the constructor accept, as a convention needs momentum."""
@@ -112,7 +114,7 @@ class _Work:
             if option not in self.patient.given:
                 self.questions.base = {option: value}
                 if self.questions.find("constructs") is None:
-                    self.needs = f"The contract is examined with {option}={value}; without, {refused}."
+                    self.needs = f"The contract is examined with {option}={value}; without it, {refused}."
                     return True
         self.questions.base = {}
         return False
@@ -125,10 +127,10 @@ class _Work:
         lacks = f"it has no {', '.join(missing)}" if isinstance(missing, list) and missing else ""
         what = f"is not a torch.optim.Optimizer{lacks and ': '}{lacks}"
         if self.questions.fact("an optimizer") == UNREADY:
-            what = f"is a torch.optim.Optimizer by its base alone: {lacks}, since {UNREADY}"
+            what = f"derives from torch.optim.Optimizer, but is not initialized: {lacks}, since {UNREADY}"
         return (
             f"{self.patient.signature.name} {what}. "
-            "Clauses that require one are not applicable; the rest is examined."
+            "Clauses that need those are not applicable; the rest is examined."
         )
 
     def calls_none(self, clause: Probed) -> Verdict:
@@ -143,7 +145,7 @@ class _Work:
             note="TypeError: 'NoneType' object is not callable",
             expected="no exception",
             got="TypeError: 'NoneType' object is not callable",
-            diagnosis="step() without a closure calls the closure all the same, which is None.",
+            diagnosis="step() calls the closure even if it is None.",
             mend=MEND_CLOSURE,
             repro=reproduction(clause.probe, signature, used, {}, None),
         )
@@ -188,7 +190,7 @@ class _Work:
         if PASSED in outcomes:
             return clause.verdict(PASSED)
         notes = (f.note for f in findings if f.outcome == NOT_APPLICABLE)
-        note = next(notes, "it has no option that this is about")
+        note = next(notes, "it has none of the options that this tests")
         return clause.verdict(NOT_APPLICABLE, note=note)
 
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
@@ -197,7 +199,7 @@ class _Work:
         if fault in self.told:
             from surefoot.check.report.words import short  # no worker needs to have imported all of a report
 
-            said = f"The fault is the one that {self.told[fault]} has named."
+            said = f"This is the same fault as in {self.told[fault]}."
             whole = clause.verdict(FAILED, note=finding.note, expected=finding.expected, got=finding.got)
             return clause.verdict(
                 FAILED, note=short(whole), options=options, diagnosis=said, same_as=self.told[fault]

@@ -35,7 +35,7 @@ def a_closure(make: Make) -> str | None:
     opt = make([weight(2, 2)])
     if is_one(opt) or "closure" in inspect.signature(opt.step).parameters:
         return None
-    return f"{NEEDS}: its step() takes no closure"
+    return f"{NEEDS}: its step() does not accept a closure"
 
 
 def groups(make: Make) -> str | None:
@@ -46,7 +46,7 @@ def groups(make: Make) -> str | None:
     except MemoryError:
         raise
     except Exception as error:
-        return f"it refuses several groups: {error}"
+        return f"it rejects several groups: {error}"
     return None
 
 
@@ -64,7 +64,7 @@ def any_shape(make: Make) -> str | None:
             run(opt, [w], range(1))
         except (ValueError, NotImplementedError, RuntimeError, AssertionError) as error:
             said = str(error) if MATRICES_ONLY.search(str(error)) else ""
-    return f"it refuses a 1-dimensional parameter: {said}" if said else None
+    return f"it rejects a 1-dimensional parameter: {said}" if said else None
 
 
 def an_lr(make: Make) -> str | None:
@@ -84,8 +84,8 @@ def repeatable(make: Make) -> str | None:
     if ends[1:] == ends[:-1]:
         return None
     if drawn:
-        return "it draws random numbers, so that no two runs are alike"
-    return "two equal runs of it end differently"
+        return "it draws random numbers, so two runs differ"
+    return "two identical runs of it give different results"
 
 
 def _end(make: Make, shapes: list[tuple[int, ...]], steps: int) -> str:
@@ -123,7 +123,7 @@ def uncoupled(make: Make) -> str | None:
             opt.step()
         ends.append(w.tolist())
     if ends[1:] != ends[:-1]:
-        return "it couples parameters: the step of one depends on the size of another's gradient"
+        return "it couples parameters: one's step depends on the size of another's gradient"
     return None
 
 
@@ -141,14 +141,14 @@ def elementwise(make: Make) -> str | None:
                 opt.step()
             ends.append(w.tolist()[:start])
         if ends[1:] != ends[:-1]:
-            return "it couples the elements of a tensor: the step of one depends on the others' gradients"
+            return "it couples the elements of a tensor: one's step depends on the others' gradients"
     return None
 
 
 def importable(make: Make) -> str | None:
     cls = type(make([weight(2, 2)]))
     if getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is not cls:
-        return f"{cls.__qualname__} is not found by its name in {cls.__module__}, as pickle needs"
+        return f"pickle cannot find {cls.__qualname__} by name in {cls.__module__}"
     return None
 
 
@@ -177,7 +177,7 @@ def unread(make: Make, option: str) -> str | None:
     words = [f"{o}={v!r}" for o, v in opt.param_groups[0].items() if isinstance(v, str) and not _dtype(v)]
     fed = [f"{m}() is called" for m in dir(opt) if "hess" in m.lower() and callable(getattr(opt, m, None))]
     why = [*(f"with {word}" for word in words), *(f"before {called}" for called in fed)]
-    return f"{option} does nothing {why[0]}, but the code reads it" if why else None
+    return f"{option} has no effect {why[0]}, but the code reads it" if why else None
 
 
 def _dtype(word: str) -> bool:

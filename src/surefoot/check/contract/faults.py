@@ -17,8 +17,8 @@ __all__ = ["COMPANY", "MIXED_UP", "fault_of"]
 MIXED_UP = "groups are mixed up"
 # what is the matter with all clauses that hold a parameter beside others against one alone
 COMPANY = (
-    "Beside others a parameter is stepped otherwise than alone: they share something, such as a count that "
-    "each of them advances, or a buffer."
+    "A parameter is stepped differently with others than alone: they share something, such as a buffer or a "
+    "count that each of them advances."
 )
 SAVED = ("w after", "the dtypes of", "the groups' options", "the parameters after")  # of a run that goes on
 ALONE = ("gradient-pauses", "late-gradient", "company", "order", "split")

@@ -15,8 +15,8 @@ from surefoot.check.verdict import SHARED_COUNT
     "gradients",
     "step() leaves p.grad as it was",
     why="Gradients are read after the step: by logging, by clipping, by a second optimizer, by accumulation.",
-    mend="Decay, clip, centre and scale out of place, as in grad = grad.add(p, alpha=weight_decay), never by "
-    "grad.add_(...); leave p.grad = None to zero_grad().",
+    mend="Decay, clip, centre and scale out of place: grad = grad.add(p, alpha=weight_decay), not "
+    "grad.add_(...). Do not set p.grad = None; that is zero_grad()'s job.",
     over="combos",
     quick=True,
 )
@@ -39,9 +39,10 @@ def grad_kept(make: Make) -> Claims:
 
 @clause(
     "gradients",
-    "state holds no reference to p.grad",
-    why="zero_grad(set_to_none=False) refills the same tensor: a buffer that shares its memory changes too.",
-    mend="Clone what is kept: state['momentum_buffer'] = grad.clone().",
+    "state keeps no reference to p.grad",
+    why="With zero_grad(set_to_none=False) the same tensor is refilled; a buffer that shares its memory "
+    "changes too.",
+    mend="Clone what you keep: state['momentum_buffer'] = grad.clone().",
     over="singles",
     quick=True,
     needs=["repeatable"],
@@ -55,16 +56,15 @@ def grad_not_aliased(make: Make) -> Claims:
         w.grad = g.copy_(gradient(w, t))
         opt.step()
         g.fill_(7.0)
-    return [("w after 3 steps, the gradient being overwritten after each", twin.tolist(), w.tolist())]
+    return [("w after 3 steps, with the gradient overwritten after each", twin.tolist(), w.tolist())]
 
 
 @clause(
     "gradients",
-    "without a gradient: no change and no state",
-    why="A layer that the loss does not reach must stay as it is: no decay, no momentum from a zero "
-    "gradient.",
+    "a parameter without a gradient: no change and no state",
+    why="A layer that the loss does not reach must not change: no weight decay, no momentum.",
     mend="In the loop: if p.grad is None: continue.",
-    mends={"the state of": "In the loop, before any state is made: if p.grad is None: continue."},
+    mends={"the state of": "In the loop, before creating any state: if p.grad is None: continue."},
     over="singles",
     quick=True,
 )
@@ -81,12 +81,12 @@ def no_gradient(make: Make) -> Claims:
 
 @clause(
     "gradients",
-    "a missing gradient pauses its own parameter only",
-    why="Experts, branches and unfreezing schedules give a parameter a gradient on some steps only.",
-    mend="Skip the parameter when p.grad is None; keep its state under its own key in self.state[p].",
+    "a missing gradient pauses only its own parameter",
+    why="With experts, branches and gradual unfreezing, a parameter gets gradients only at some steps.",
+    mend="Skip the parameter when p.grad is None; keep its state in self.state[p].",
     mends={
-        "the other parameter": "Step each parameter for itself: skip one by continue, never by return or "
-        "break, and keep its state under self.state[p].",
+        "the other parameter": "Step each parameter separately: skip one with continue, never with return "
+        "or break, and keep its state in self.state[p].",
     },
     over="rich",
     cases=[{"groups": 1}, {"groups": 2}],
@@ -104,7 +104,7 @@ def gradient_pauses(make: Make, groups: int) -> Claims:
     moved = a.tolist()
     run(opt, [a, b], range(2, 4))
     return [
-        ("the parameter whose gradient is None at step 2, after it", before, moved),
+        ("the parameter whose gradient is None at step 2, after that step", before, moved),
         ("the state of that parameter, after step 2", kept, after),
         ("the other parameter, after 4 steps", twin.tolist(), b.tolist(), 1e-6),
     ]
@@ -112,9 +112,10 @@ def gradient_pauses(make: Make, groups: int) -> Claims:
 
 @clause(
     "gradients",
-    "a first gradient that arrives late starts its parameter afresh",
-    why="A layer unfrozen later must not find another layer's buffer or first-step flag.",
-    mend="Decide 'first step' per parameter, by its own state: if 'momentum_buffer' not in self.state[p].",
+    "a parameter whose first gradient comes late starts with fresh state",
+    why="A layer unfrozen later must not get another layer's buffer or first-step flag.",
+    mend="Detect the first step per parameter, from its own state: if 'momentum_buffer' not in "
+    "self.state[p].",
     over="combos",
     needs=["repeatable", "uncoupled"],
     quick=True,

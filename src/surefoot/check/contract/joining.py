@@ -15,11 +15,11 @@ from surefoot.check.verdict import SHARED_COUNT
 @clause(
     "state",
     "a group can be added during the run",
-    why="Unfreezing a layer mid-run adds its parameters as a group after the first steps.",
-    mend="Create a parameter's state when it is first stepped, not in __init__ and not only at step 1.",
+    why="Unfreezing a layer during the run adds its group after the first steps.",
+    mend="Create state when a parameter is first stepped, not in __init__ and not only at step 1.",
     mends={
-        "options of its own": "Read every option from the group itself; what is noted of groups in "
-        "__init__ lacks later ones.",
+        "options of its own": "Read every option from the group itself; what __init__ stores about groups "
+        "does not cover later ones.",
     },
     over="rich",
     cases=lambda signature: [
@@ -52,7 +52,7 @@ def _unheeded(make: Make, other: dict[str, Any]) -> str:
     run(make([{"params": [a]}, {"params": [b], **other}]), [a, b], range(2))
     run(make([twin], **other), [twin], range(2))
     near = torch.isclose(b, twin, rtol=1e-4, atol=1e-4).all()
-    return "" if near else "a group's own options do not count from the start, either"
+    return "" if near else "a group's own options are not used from the start, either"
 
 
 def _counted(make: Make, came: Any) -> bool:

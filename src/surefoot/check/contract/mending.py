@@ -18,29 +18,29 @@ from surefoot.check.verdict import ENDS, MEND_END
 
 __all__ = ["MEND_CLOSURE", "advice", "instead", "of_constructor"]
 
-MEND_CLOSURE = "Call it only if it is there: if closure is not None: loss = closure()."
-UNMADE = "Of an optimizer that cannot be constructed nothing else can be asked."
+MEND_CLOSURE = "Call it only if one is given: if closure is not None: loss = closure()."
+UNMADE = "If an optimizer cannot be constructed, nothing else can be checked."
 NOT_MADE = "It cannot be constructed."
-MEND_UNMADE = "The traceback of the lines below ends in __init__ where it raises."
+MEND_UNMADE = "Run the lines below: the traceback ends at the line of __init__ that raises."
 MEND_UNREADY = (
-    "Begin __init__ with super().__init__(params, dict(lr=lr)), with every option in the dict; it makes "
+    "Begin __init__ with super().__init__(params, dict(lr=lr)), with every option in the dict; it creates "
     "self.param_groups and self.state."
 )
 LOST = (
-    "self.{} is lost: torch's Optimizer.__getstate__ keeps defaults, state and param_groups alone. Keep "
-    "options in the group, and what changes in self.state[p]; or define __getstate__."
+    "self.{} is lost: torch's Optimizer.__getstate__ keeps only defaults, state and param_groups. Keep "
+    "options in the group and changing values in self.state[p]; or define __getstate__."
 )
-LEFT_TO_TORCH = "Leave state_dict() and load_state_dict() to torch: all state and all groups are in them."
+LEFT_TO_TORCH = "Leave state_dict() and load_state_dict() to torch: they cover all state and all groups."
 BY_PLACE = (
-    "Groups of equal options are mixed up, too, so it is not the options: keep what belongs to a parameter "
-    "under the parameter itself, self.state[p], not in a list by its position."
+    "Groups with equal options are mixed up, too, so the options are not the cause: keep what belongs to a "
+    "parameter in self.state[p], not in a list by position."
 )
 NO_GRAD = "Decorate step() with @torch.no_grad()."
 OUT_OF_PLACE = (
-    "Update p in place, by p.sub_(lr * d) or p -= lr * d: `p = p - lr * d` makes a new tensor, and leaves p "
-    "as it is."
+    "Update p in place, with p.sub_(lr * d) or p -= lr * d: `p = p - lr * d` creates a new tensor and "
+    "leaves the parameter unchanged."
 )
-NEVER = "An optimizer whose plain step does not work trains nothing."
+NEVER = "An optimizer whose plain step fails cannot train anything."
 # what is asked of the list of parameters by a constructor that takes something else
 WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
@@ -89,8 +89,8 @@ def instead(name: str, said: str) -> str:
     if "named_parameters" in said:
         pairs = '[(f"p{i}", p) for i, p in enumerate(params)]'
         return (
-            f"{name} takes named parameters: {said}. Write a function that makes it of parameters, such as "
-            f"def make(params): return {name}({pairs}), and name that function instead."
+            f"{name} takes named parameters: {said}. Write a function that builds it from parameters, such "
+            f"as def make(params): return {name}({pairs}), and check that function instead."
         )
     wanted = WANTED.search(said)
     if not wanted:
@@ -99,8 +99,8 @@ def instead(name: str, said: str) -> str:
     if wanted[1] in OF_AN_OPTIMIZER:
         what, made = "an optimizer", f"{name}(torch.optim.SGD(params))"
     return (
-        f"{name} takes {what} and no parameters: it asks for .{wanted[1]}. Write a function that makes it of "
-        f"parameters, such as def make(params): return {made}, and name that function instead."
+        f"{name} takes {what}, not parameters: it reads .{wanted[1]}. Write a function that builds it from "
+        f"parameters, such as def make(params): return {made}, and check that function instead."
     )
 
 
@@ -126,13 +126,13 @@ def _of_step(what: str, where: str, plain: bool) -> str:
 
     Example:
         >>> _of_step("NameError: name 'lr' is not defined", "line 12: p.sub_(lr * g)", True)
-        'step() raises by itself: mend line 12: p.sub_(lr * g)'
+        'step() itself raises: fix line 12: p.sub_(lr * g)'
     """
     if "a leaf Variable that requires grad" in what:
         return NO_GRAD
     if what.startswith("w moves"):
         return OUT_OF_PLACE
-    return f"step() raises by itself: mend {where}" if plain and where else ""
+    return f"step() itself raises: fix {where}" if plain and where else ""
 
 
 def _of_failure(id: str, what: str, mixed_up: bool) -> str:
@@ -153,7 +153,7 @@ def _of_failure(id: str, what: str, mixed_up: bool) -> str:
     if id == "distributed-checkpoint" and what in ("KeyError: 'state'", "KeyError: 'param_groups'"):
         return LEFT_TO_TORCH
     if id == "distributed-checkpoint" and "unexpected keyword argument 'state_dict'" in what:
-        return "torch's distributed code gives it by its name: def load_state_dict(self, state_dict)."
+        return "torch's distributed code passes it by keyword: def load_state_dict(self, state_dict)."
     if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into
         return CLAUSES["grad-kept"].mend
     return next((mend for words, mend in CLAUSES[id].mends.items() if words in what), "")

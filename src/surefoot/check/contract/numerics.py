@@ -16,9 +16,10 @@ from surefoot.check.contract.tools import gradient, run, weight
 
 @clause(
     "numerics",
-    "NaN and infinite gradients are not hidden",
-    why="A run that continues as if nothing had happened wastes a day before anyone looks.",
-    mend="Do not clamp or nan_to_num in step(); if steps are to be skipped, let GradScaler skip them.",
+    "NaN and infinite gradients stay visible",
+    why="A run that silently continues may waste a day before anyone looks.",
+    mend="Do not use clamp or nan_to_num in step(); if such steps should be skipped, leave that to "
+    "GradScaler.",
     cases=[{"bad": "nan"}, {"bad": "inf"}],
     refuses=("Exception",),  # the opposite of hiding it
 )
@@ -34,7 +35,7 @@ def not_finite(make: Make, bad: str) -> Claims:
     shows = not abs(w.tolist()[0][0]) < 1e9
     if not shows and _by_sign(make):
         sign = {"nan": 0, "inf": 1}[bad]
-        return {"differs": f"its steps use a gradient's sign, not its size, and sign({bad}) is {sign}"}
+        return {"differs": f"its steps depend on a gradient's sign, not its size, and sign({bad}) is {sign}"}
     if not shows and bad == "inf" and (name := _kept_in_state(make)):
         return {
             "differs": f"its steps are bounded, as by atan2: an infinite gradient stays in state[{name!r}]"
@@ -75,9 +76,9 @@ def _by_sign(make: Make) -> bool:
 
 @clause(
     "numerics",
-    "two equal runs end with equal bits",
-    why="Without this, a fault cannot be reproduced by running again.",
-    mend="Draw random numbers from torch's generator, visit parameters in a fixed order, and use zeros_like.",
+    "two identical runs give identical bits",
+    why="Otherwise a fault cannot be reproduced by running again.",
+    mend="Draw random numbers from torch's generator, step parameters in a fixed order, and use zeros_like.",
     over="singles",
     cases=[{"dtype": "float32"}, {"dtype": "bfloat16"}],  # where rounding may be drawn
     refuses=("Exception",),  # other clauses ask for steps, and for each dtype
@@ -109,7 +110,7 @@ def deterministic(make: Make, dtype: str) -> Claims:
 @clause(
     "numerics",
     "state keeps no autograd graph",
-    why="A buffer with a grad_fn keeps the graph of all earlier steps: memory grows until the run dies.",
+    why="A buffer with a grad_fn keeps the graphs of all earlier steps: memory grows until the run dies.",
     mend="Decorate step() with @torch.no_grad().",
     over="flags",
     quick=True,
@@ -125,8 +126,8 @@ def no_graph(make: Make) -> Claims:
 @clause(
     "numerics",
     "memory stays flat over 1,000 steps",
-    why="Lists of losses, gradients or graphs that are never emptied end long runs.",
-    mend="Keep running values, not histories.",
+    why="Lists of losses, gradients or graphs that only grow exhaust memory in long runs.",
+    mend="Keep running values, not full histories.",
     over="rich",
 )
 def flat_memory(make: Make) -> Claims:
@@ -150,8 +151,8 @@ def flat_memory(make: Make) -> Claims:
 @clause(
     "numerics",
     "a step skipped by loss scaling changes nothing, even if it is the first",
-    why="With float16 the first steps overflow by design: GradScaler skips them and halves its scale.",
-    mend="If the optimizer handles found_inf itself, make no state and write nothing when it is set.",
+    why="With float16 the first steps overflow by design: GradScaler skips them and lowers its scale.",
+    mend="If the optimizer handles found_inf itself, create no state and write nothing when it is set.",
     over="combos",
     needs=["repeatable"],
 )
@@ -178,8 +179,8 @@ def skipped_step(make: Make) -> Claims:
 @clause(
     "numerics",
     "its implementations agree: loop, foreach, fused, capturable",
-    why="The fast path runs by default; it must be the same optimizer, at every size, in every dtype.",
-    mend="Test each path against the plain loop, in every dtype, with sizes around the width of a vector.",
+    why="The fast path runs by default; it must compute the same as the loop, at every size, in every dtype.",
+    mend="Test each path against the plain loop, in every dtype, with sizes around the vector width.",
     over="flags",
     cases=paths,
     refusal="support",
@@ -197,9 +198,7 @@ def paths_agree(
     run(second, two, range(2))
     near = {"float64": 1e-9, "float32": 1e-4, "float16": 0.02, "bfloat16": 0.1}[dtype]
     if _in_bfloat16(make, loop, one, two, near):
-        return {
-            "differs": "its steps are computed in bfloat16, and part by no more than the last digit of that"
-        }
+        return {"differs": "its steps are computed in bfloat16, and differ by at most its last digit"}
     name = ", ".join(k for k, v in fast.items() if v)
     return [
         (

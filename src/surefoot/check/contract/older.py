@@ -20,9 +20,9 @@ LATER = (
 
 @clause(
     "state",
-    "a checkpoint saved before an option was added can be loaded",
-    why="An older file lacks what a later release added: the first step after loading raises, or is wrong.",
-    mend="In __setstate__, for every option added later, in each group: group.setdefault('maximize', False).",
+    "a checkpoint from before an option was added can be loaded",
+    why="An older file lacks options added later: the first step after loading raises or is wrong.",
+    mend="In __setstate__, give each group every option added later: group.setdefault('maximize', False).",
     over="rich",
     # what a constructor fixes was never an option that a checkpoint could lack
     cases=lambda signature: [{"option": o} for o in LATER if signature.swallows or o in signature.options],
@@ -51,14 +51,14 @@ def _owes_nothing(make: Make, option: str) -> str:
     opt, loaded = make([w]), make([w])
     saved = opt.state_dict()
     if "param_groups" not in saved:
-        return "its state_dict has no param_groups, in which an option could be missing"
+        return "its state_dict has no param_groups in which an option could be missing"
     group = saved["param_groups"][0]
     if option not in group:
-        return "it has no option that this is about"
+        return "it has none of the options that this tests"
     for later in LATER:
         group.pop(later, None)
     loaded.load_state_dict(saved)
     earlier = LATER[: LATER.index(option) + 1]
     if not any(o in loaded.param_groups[0] for o in earlier):
-        return "it fills in no option that a checkpoint lacks, so there need not be an older one"
+        return "it fills in no missing option, so it may never have had older checkpoints"
     return ""

@@ -15,9 +15,9 @@ from surefoot.check.contract.tools import run, weight
 @clause(
     "parameters",
     "parameters change in place",
-    why="Tied weights, flat models and shared memory hold views of the storage; replacing it leaves "
+    why="Tied weights, flattened models and shared memory hold views of the storage; a new tensor leaves "
     "them stale.",
-    mend="Update with in-place operations: p.add_(update, alpha=-lr), never by p.data = ...",
+    mend="Update with in-place operations, as in p.add_(update, alpha=-lr); never assign p.data = ...",
     over="singles",
     quick=True,
 )
@@ -31,8 +31,9 @@ def in_place(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "autograd sees that the parameters changed",
-    why="Without the version counter, a backward pass through old activations is wrong instead of refused.",
+    "autograd can see that the parameters changed",
+    why="Without the version counter, backward through stale activations is silently wrong instead of an "
+    "error.",
     mend="Decorate step() with @torch.no_grad() and update p itself; do not go through p.data.",
 )
 def version_moves(make: Make) -> Claims:
@@ -46,7 +47,7 @@ def version_moves(make: Make) -> Claims:
 @clause(
     "parameters",
     "parameters stay leaves that require gradients",
-    why="A parameter with a grad_fn keeps the graph of all earlier steps, and cannot be optimized further.",
+    why="A parameter with a grad_fn keeps the graph of every earlier step, and cannot be optimized further.",
     mend="Decorate step() with @torch.no_grad().",
     over="singles",
 )
@@ -62,14 +63,13 @@ def stays_leaf(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "frozen parameters stay as they are until they are unfrozen",
-    why="Fine-tuning passes all of model.parameters(), some of them with requires_grad=False.",
-    mend="In the loop: if p.grad is None: continue, before decay and everything else.",
+    "frozen parameters do not change until they are unfrozen",
+    why="Fine-tuning passes all of model.parameters(), some with requires_grad=False.",
+    mend="Begin the loop with: if p.grad is None: continue, before weight decay and everything else.",
     mends={
-        "unfrozen": "Ask at each step whether p.grad is None; what p.requires_grad was in __init__ may "
-        "change.",
-        "Error: ": "Make the state of a parameter when it is first stepped: one that is frozen at first may "
-        "be trained later. And if p.grad is None: continue.",
+        "unfrozen": "Test at each step whether p.grad is None; p.requires_grad may change after __init__.",
+        "Error: ": "Create a parameter's state when it is first stepped: one that is frozen at first may be "
+        "trained later. And if p.grad is None: continue.",
     },
     over="singles",
 )
@@ -90,13 +90,13 @@ def frozen(make: Make) -> Claims:
 @clause(
     "parameters",
     "step() changes nothing else",
-    why="A step that writes into the groups, or turns autograd off, changes the code that runs after it.",
-    mend="Keep what changes in self.state[p]; use torch.no_grad() as a decorator or a with block.",
+    why="A step that writes into the groups or turns autograd off changes how later code behaves.",
+    mend="Keep changing values in self.state[p]; use torch.no_grad() as a decorator or in a with block.",
     mends={
-        "get_num_threads": "Leave torch.set_num_threads() to the program: it is for all that runs in the "
+        "get_num_threads": "Leave torch.set_num_threads() to the program: it affects everything in the "
         "process.",
-        "draw the same": "Set no seed in step(), which repeats every dropout mask and shuffle; draw from a "
-        "torch.Generator of its own.",
+        "draw the same": "Do not set a seed in step(): it repeats every dropout mask and shuffle. Draw from "
+        "a separate torch.Generator.",
     },
     over="singles",
     cases=lambda signature: [{"options": list(signature.options)}],
@@ -119,7 +119,7 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
         ("the group's options after 3 steps", own, {k: str(v) for k, v in group.items() if k in own}),
         ("torch.is_grad_enabled() after step()", True, torch.is_grad_enabled()),
         ("torch.get_default_dtype() after step()", str(dtype), str(torch.get_default_dtype())),
-        ("a tensor that was never handed over", before, bystander.tolist()),
+        ("a tensor that was never passed to the optimizer", before, bystander.tolist()),
         ("torch.get_num_threads() after step(), of 2", 2, used),
         (
             "whether torch, random and numpy draw the same number after each of 3 steps",
@@ -132,8 +132,8 @@ def nothing_else(make: Make, options: list[str]) -> Claims:
 @clause(
     "parameters",
     "a parameter's updates do not depend on the other parameters",
-    why="A step counter that every parameter advances makes the rule depend on the model's size.",
-    mend="Count steps once per step(), or in each parameter's own state; keep every buffer there, too.",
+    why="If every parameter advances one step counter, the update depends on the number of parameters.",
+    mend="Count once per step(), or in each parameter's own state; keep every buffer there, too.",
     over="rich",
     cases=[{"shape": (2, 2)}, {"shape": (2, 1, 2, 2)}],  # buffers of kernels alone may be found by shape
     needs=["repeatable", "uncoupled"],
@@ -144,7 +144,7 @@ def company(make: Make, shape: tuple[int, ...]) -> Claims:
         return f"a parameter of shape {shape} is not stepped"  # that is for shapes to tell
     run(make([w, other, twin]), [w, other, twin], range(3))
     run(make([alone]), [alone], range(3))
-    return [("a parameter beside others, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
+    return [("a parameter stepped together with others, after 3 steps", alone.tolist(), w.tolist(), 1e-6)]
 
 
 def _steps(make: Make, like: torch.Tensor) -> bool:
@@ -159,8 +159,8 @@ def _steps(make: Make, like: torch.Tensor) -> bool:
 @clause(
     "parameters",
     "the order of the parameters does not matter",
-    why="A model's parameters come in the order of their definition, which has no meaning.",
-    mend="Keep each parameter's state under self.state[p], not in a list by position.",
+    why="A model's parameters come in the order in which they were defined, which must not matter.",
+    mend="Keep each parameter's state in self.state[p], not in a list by position.",
     over="rich",
     needs=["repeatable", "uncoupled"],
 )
@@ -176,10 +176,10 @@ def order(make: Make) -> Claims:
 
 @clause(
     "parameters",
-    "an element's update does not depend on its position",
-    why="An update that depends on where an element lies, or on how many there are, comes from a "
-    "faulty kernel.",
-    mend="Treat every element alike; leave vectorisation to torch.",
+    "all elements of a parameter are stepped alike, whatever their position",
+    why="An update that depends on an element's position, or on the number of elements, points to a kernel "
+    "bug.",
+    mend="Apply the same operations to every element; leave vectorization to torch.",
     over="rich",
     needs=["repeatable", "uncoupled", "elementwise"],
 )
@@ -196,7 +196,7 @@ def split(make: Make) -> Claims:
         apart.step()
     return [
         (
-            "37 elements at once, against the same in three tensors",
+            "37 elements in one tensor, against the same elements in three tensors",
             torch.cat(parts).tolist(),
             whole.tolist(),
             1e-6,

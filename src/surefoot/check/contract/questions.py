@@ -71,7 +71,7 @@ class Questions:
             plain = name in ("constructs", "moves anyway", "an optimizer", "a closure")
             answer = self.observed(name, {}, {**self.base, **({} if plain else self.rich())})
         except (Died, MemoryError) as error:
-            return error if isinstance(error, Died) else Died("It asked for too much memory.")
+            return error if isinstance(error, Died) else Died("It requested too much memory.")
         if "raised" in answer:
             if name != "an optimizer" and (why := self.lacking(answer["raised"])):
                 return why
@@ -153,7 +153,7 @@ class Questions:
         try:
             answer = self.observed(clause.id, case, {**self.base, **options})
         except (Died, MemoryError) as error:
-            return Finding(FAILED, str(error) or "It asked for too much memory.", died=True)
+            return Finding(FAILED, str(error) or "It requested too much memory.", died=True)
         if "raised" not in answer:
             incomparable = next(filter(None, map(self.fact, clause.comparing)), None)
             if incomparable:
@@ -169,7 +169,7 @@ class Questions:
         refused |= clause.id == "steps" and says_so and "support" in note
         refused |= bool({raised["kind"], "Exception"} & set(clause.refuses))
         if refused:
-            return Finding(NOT_APPLICABLE, f"it says so: {note}")
+            return Finding(NOT_APPLICABLE, f"it rejects this itself: {note}")
         if clause.each or case.get("shapes") == VECTOR:  # if vectors cannot be stepped, others tell
             return Finding(NOT_APPLICABLE, note)
         return Finding(FAILED, note, "no exception", note, raised["line"], raised=raised)

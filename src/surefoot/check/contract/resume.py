@@ -14,22 +14,22 @@ from surefoot.check.contract.tools import buffer_dtypes, options, run, state, st
 
 RESUME = "Keep every tensor of the run in self.state[p], and every number in self.state[p] or in the group."
 MEND_CAST = (
-    "Cast where they meet in step(), as by m.to(torch.float32); or keep the dtype by a load_state_dict of "
-    "your own."
+    "Cast in step() where they are combined, as in m.to(torch.float32); or override load_state_dict to keep "
+    "the dtype."
 )
 AS_SAVED = (
-    "Let load_state_dict() and __setstate__ put back what was saved, parameter by parameter and group by "
-    "group; what a checkpoint lacks is filled in by setdefault."
+    "load_state_dict() and __setstate__ must restore what was saved, for each parameter and each group; "
+    "fill in what a checkpoint lacks with setdefault."
 )
 
 
 @clause(
     "state",
-    "a run saved and loaded midway continues as if nothing had happened",
+    "a run saved and loaded midway continues unchanged",
     why="A resumed run that differs from an uninterrupted one is a different experiment.",
     mend=RESUME,
     mends={
-        "the dtypes of": "In state_dict(), leave each tensor in the dtype in which it is kept.",
+        "the dtypes of": "In state_dict(), leave each tensor in its own dtype.",
         "the groups' options": AS_SAVED,
     },
     over="combos",
@@ -67,11 +67,11 @@ def resume(make: Make) -> Claims:
 
 @clause(
     "state",
-    "everything that a run depends on is kept in self.state",
+    "everything a run depends on is kept in self.state",
     why="state_dict(), load_state_dict(), .to(device) and sharding see only self.state and the groups.",
     mend=RESUME,
     mends={
-        "keys of self.state": "Keep the state under the parameter, self.state[p], and not self.state[id(p)].",
+        "keys of self.state": "Keep the state in self.state[p], not in self.state[id(p)].",
     },
     over="rich",
     needs=["repeatable"],
@@ -91,16 +91,16 @@ def state_in_state(make: Make) -> Claims:
     if w.tolist() == fresh.tolist():
         outside = by_id = []
     return [
-        ("attributes of the optimizer or its class that hold tensors and are not saved", [], outside),
-        ("keys of self.state that are another number after loading", [], by_id),
+        ("attributes of the optimizer or its class that hold tensors but are not saved", [], outside),
+        ("keys of self.state that are different numbers after loading", [], by_id),
     ]
 
 
 @clause(
     "state",
     "a checkpoint file can be read with weights_only",
-    why="torch.load refuses anything but tensors and plain values, since a pickle can run code.",
-    mend="Keep only tensors, numbers, strings, lists and dicts in the state, no objects of your own classes.",
+    why="torch.load accepts only tensors and plain values by default, since a pickle can run code.",
+    mend="Keep only tensors, numbers, strings, lists and dicts in the state; no custom objects.",
     mends=dict.fromkeys(("expected dtype", "same dtype"), MEND_CAST),
     over="singles",
     cases=[{"dtype": "float32"}, {"dtype": "bfloat16"}],  # beside which a state in float32 may be kept
@@ -123,9 +123,9 @@ def checkpoint_file(make: Make, dtype: str) -> Claims:
     if dtype != "float32":
         kept, came = buffer_dtypes(first.state), buffer_dtypes(second.state)
         if kept == came or len(kept) != len(came) or w.tolist() == fresh.tolist():
-            return f"beside {dtype} no buffer comes back in another dtype"
-        return {"differs": f"beside {dtype} torch's load_state_dict rounds the buffers of {kept[-1]}"}
-    return [("w after 4 steps, through a file after 2", w.tolist(), fresh.tolist())]
+            return f"no buffer changes its dtype when loaded for {dtype} parameters"
+        return {"differs": f"for {dtype} parameters, torch's load_state_dict rounds the {kept[-1]} buffers"}
+    return [("w after 4 steps, saved to a file and loaded after 2", w.tolist(), fresh.tolist())]
 
 
 def _unlike(make: Make, dtype: str) -> str:
@@ -138,14 +138,14 @@ def _unlike(make: Make, dtype: str) -> str:
         except Exception as error:
             return f"in {dtype} it raises {type(error).__name__}"
         ends.append(w.tolist())
-    return "" if ends[0] == ends[1] else f"in {dtype} no two runs are alike"
+    return "" if ends[0] == ends[1] else f"in {dtype} two runs give different results"
 
 
 @clause(
     "state",
     "a loaded optimizer shares no memory with the one it was loaded from",
-    why="Two runs branched from one state_dict in the same process must not write into each other's buffers.",
-    mend="In load_state_dict, clone tensors: super().load_state_dict(copy.deepcopy(state_dict)).",
+    why="Two runs loaded from one state_dict in the same process must not write into each other's buffers.",
+    mend="In load_state_dict, copy the tensors: super().load_state_dict(copy.deepcopy(state_dict)).",
     over="rich",
 )
 def loaded_apart(make: Make) -> Claims:
@@ -158,20 +158,20 @@ def loaded_apart(make: Make) -> Claims:
     after = state(second, twin)
     if before != after and first.state[w] is not second.state[twin]:
         return {
-            "differs": "as in torch.optim, a loaded state shares its tensors with the state dict; "
-            "copy.deepcopy(state_dict) keeps them apart"
+            "differs": "as in torch.optim, a loaded state shares its tensors with the state_dict; "
+            "copy.deepcopy(state_dict) avoids that"
         }
     return [("the loaded optimizer's state, after steps of the other", before, after)]
 
 
 @clause(
     "state",
-    "state loaded for parameters of another dtype takes on that dtype",
-    why="A float32 checkpoint that is continued in bfloat16 or float64 must step as that dtype does.",
+    "state loaded for parameters of another dtype is cast to that dtype",
+    why="A float32 checkpoint continued in bfloat16 or float64 must step as in that dtype.",
     mend="Leave load_state_dict to torch, which casts each state tensor to its parameter's dtype.",
     mends={
-        "loaded for bfloat16": "Call the count 'step', which torch does not cast, or keep a number: "
-        "bfloat16 counts to 256.",
+        "loaded for bfloat16": "Name the count 'step', which torch does not cast, or keep it as a number: "
+        "bfloat16 counts only to 256.",
         **dict.fromkeys(("expected dtype", "same dtype"), MEND_CAST),
     },
     over="rich",
@@ -195,7 +195,7 @@ def load_dtype(make: Make, dtype: str) -> Claims:
     parts = [k for k in keys if fit[k] != came[k]]
     if dtype != "bfloat16" and parts and state_dtypes(*_by_torch(make, first)).items() >= came.items():
         return {"differs": f"torch.optim's own load_state_dict casts all but 'step': here {parts[0]!r} too"}
-    return [(f"dtypes of the state, float32 loaded for {dtype}", fit, came)]
+    return [(f"dtypes of the state, saved in float32 and loaded for {dtype}", fit, came)]
 
 
 def _by_torch(make: Make, first: Any) -> tuple[Any, torch.Tensor]:

@@ -11,8 +11,8 @@ from surefoot.check.contract.clause import Claims, Make, clause
 @clause(
     "numerics",
     "a step too small for bfloat16 is rounded, not truncated",
-    why="Truncation always loses on the same side: it shrinks weights, whatever the gradients are.",
-    mend="Let torch round, by p.add_(...) or p.copy_(w32); stochastic rounding adds random bits "
+    why="Truncation always rounds towards 0: weights shrink, whatever the gradients are.",
+    mend="Let torch round, with p.add_(...) or p.copy_(w32); stochastic rounding must add random bits "
     "before it truncates.",
     needs=["repeatable", "an lr"],
     refuses=("Exception",),  # whether it steps in bfloat16, every-dtype tells
@@ -30,8 +30,8 @@ def small_steps(make: Make) -> Claims:
 
     exact, rough = moves(torch.float32), moves(torch.bfloat16)
     if not 0 < exact.max() < 2**-10:  # beside 1, bfloat16 has steps of 2**-8 and 2**-7
-        return "its first step is none, or a large one"
+        return "its first step is zero or large"
     if not rough.max() <= 2**-6:  # NaN is none, either
-        return "in bfloat16 its first step is another"
+        return "its first step in bfloat16 differs"
     often = max(float(rough[i::2, j::2].ne(0).float().mean()) for i in range(2) for j in range(2))
-    return [("not most of 64 elements beside 1 move, by steps that bfloat16 cannot hold", True, often <= 0.5)]
+    return [("steps too small for bfloat16 leave most of 64 elements near 1 unchanged", True, often <= 0.5)]

@@ -10,16 +10,17 @@ from surefoot.check.contract.tools import gradient, weight
 
 @clause(
     "tensors",
-    "sparse gradients work, or are refused with a message",
-    why="Embedding(sparse=True) gives sparse gradients; treated as dense storage they corrupt the update.",
+    "sparse gradients work, or are rejected with a clear message",
+    why="Embedding(sparse=True) produces sparse gradients; treating them as dense storage corrupts the "
+    "update.",
     mend="if p.grad.is_sparse: raise RuntimeError('MySGD does not support sparse gradients')",
     mends={
-        "twice": "Begin with grad = p.grad.coalesce(): it sums the rows that a sparse gradient has twice.",
+        "twice": "Begin with grad = p.grad.coalesce(): it sums rows that occur twice in a sparse gradient.",
     },
     over="singles",
     cases=[  # a word that comes twice has two rows of gradient
         {"kind": "sparse gradients", "places": [0, 2]},
-        {"kind": "sparse gradients that have a row twice", "places": [0, 2, 0]},
+        {"kind": "sparse gradients with a repeated row", "places": [0, 2, 0]},
     ],
     refusal="sparse",
     needs=["repeatable"],
@@ -35,8 +36,11 @@ def sparse(make: Make, kind: str, places: list[int]) -> Claims:
         a.step()
         b.step()
     if _rests(w, dense):
-        return {"differs": "rows that a sparse gradient leaves out rest, as in SparseAdam: not even decayed"}
-    return [(f"w after 3 steps with {kind}, against dense", dense.tolist(), w.tolist(), 1e-6)]
+        return {
+            "differs": "rows missing from a sparse gradient do not change, as in SparseAdam: not even "
+            "by weight decay"
+        }
+    return [(f"w after 3 steps with {kind}, against dense gradients", dense.tolist(), w.tolist(), 1e-6)]
 
 
 def _rests(w: torch.Tensor, dense: torch.Tensor) -> bool:

@@ -10,8 +10,8 @@ from surefoot.check.contract.tools import gradient, lacks, run, state, weight
 
 @clause(
     "tensors",
-    "takes parameters of every shape",
-    why="Scales are 0-dimensional, kernels 4-dimensional, and an empty parameter must not stop the others.",
+    "accepts parameters of every shape",
+    why="Scales are 0-dimensional, kernels 4-dimensional; an empty parameter must not stop the others.",
     mend="Use elementwise operations that broadcast; skip a parameter only if p.grad is None.",
     cases=[{"shape": s} for s in ((), (0,), (1,), (5,), (2, 3), (2, 1, 2, 2))],
     needs=["visible", "any shape"],
@@ -25,17 +25,16 @@ def shapes(make: Make, shape: tuple[int, ...]) -> Claims:
         (f"the shape of a parameter of shape {shape}, after 9 steps", list(shape), list(w.shape)),
         (f"a parameter of shape {shape} moves", w.numel() > 0, w.tolist() != before),
         (f"a parameter of shape {shape} stays finite", True, bool(w.isfinite().all())),
-        (f"beside a parameter of shape {shape} another one moves", True, bool(other.ne(weight(2, 2)).any())),
+        (f"another parameter moves beside one of shape {shape}", True, bool(other.ne(weight(2, 2)).any())),
     ]
 
 
 @clause(
     "tensors",
-    "a large tensor is stepped as its parts would be",
-    why="Some code takes another path from a few thousand elements on, as with 8-bit state: small "
-    "tensors never show what is wrong there.",
-    mend="Compare the path for large tensors with that for small ones: it must be the same formula, "
-    "with every option.",
+    "a large tensor is stepped like its parts",
+    why="Some optimizers take a different code path from a few thousand elements on, such as 8-bit state: "
+    "small tensors never show its faults.",
+    mend="Compare the code path for large tensors with the one for small ones: same formula, every option.",
     over="rich",
     needs=["visible", "any shape", "repeatable", "elementwise"],
 )
@@ -50,8 +49,15 @@ def large(make: Make) -> Claims:
     worst = rows[(rows - part.detach()).abs().amax(1).argmax()]
     off = float((worst - part).abs().max() / (part - weight(35)).abs().max())
     if 1e-5 < off < 0.05 and _rounded(make):
-        return {"differs": "tensors of 70,000 elements are rounded otherwise, as by a state of fewer bits"}
-    return [("35 of 70,000 elements after 5 steps, as they are alone", part.tolist(), worst.tolist(), 1e-5)]
+        return {"differs": "tensors of 70,000 elements are rounded differently, as by low-bit state"}
+    return [
+        (
+            "35 of 70,000 elements after 5 steps, against the same elements stepped alone",
+            part.tolist(),
+            worst.tolist(),
+            1e-5,
+        )
+    ]
 
 
 def _rounded(make: Make) -> bool:
@@ -72,10 +78,9 @@ def _rounded(make: Make) -> bool:
 @clause(
     "tensors",
     "memory layout does not matter",
-    why="Channels-last models, transposed weights and expanded gradients hold the same numbers in "
-    "another order.",
-    mend="Use tensor operations, which address elements by index; view(-1) and data_ptr arithmetic "
-    "address memory.",
+    why="Channels-last models, transposed weights and expanded gradients hold the same numbers, stored "
+    "differently.",
+    mend="Use tensor operations, which work by index; view(-1) and data_ptr arithmetic work by memory order.",
     over="rich",
     cases=[
         {"layout": "a transposed parameter"},
@@ -102,9 +107,9 @@ def layouts(make: Make, layout: str) -> Claims:
     "tensors",
     "works in every floating dtype",
     why="Models train in bfloat16 and float16, and are tested in float64.",
-    mend="Make buffers with zeros_like(p); do not hard-code a dtype in the arithmetic.",
+    mend="Create buffers with zeros_like(p); do not hard-code a dtype in the arithmetic.",
     mends={
-        "p.grad": "Leave p.grad as it is: .double() and .to(dtype) give p.grad itself where it has that "
+        "p.grad": "Do not change p.grad: .double() and .to(dtype) return p.grad itself if it has that "
         "dtype, so work out of place.",
     },
     over="singles",
@@ -132,11 +137,11 @@ def every_dtype(make: Make, dtype: str) -> Claims:
 @clause(
     "tensors",
     "keeps the same state in every floating dtype",
-    why="In bfloat16, .bfloat16() returns the tensor itself; working in place then overwrites the state.",
-    mend="Clone before working in place on something that came from .to(...) of a state tensor.",
+    why="In bfloat16, .bfloat16() returns the same tensor; an in-place operation then overwrites the state.",
+    mend="Clone the result of .to(...) on a state tensor before changing it in place.",
     mends={
-        "the count": "Count by a number, or by torch.tensor(0.0) in float32: bfloat16 counts to 256, and "
-        "stays there.",
+        "the count": "Keep the count as a number, or as torch.tensor(0.0) in float32: in bfloat16 it stops "
+        "at 256.",
     },
     over="singles",
     cases=[{"dtype": d} for d in ("float64", "float16", "bfloat16")],
@@ -172,9 +177,9 @@ def dtype_state(make: Make, dtype: str) -> Claims:
 @clause(
     "tensors",
     "a complex parameter is stepped as its real and imaginary parts",
-    why="A real loss has a gradient for each part; squaring a complex number, taking its sign or "
-    "casting it to a real dtype does not act on the parts.",
-    mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or refuse complex parameters.",
+    why="A real loss has a gradient for each part; squaring, taking the sign of, or casting the complex "
+    "number does not treat the parts separately.",
+    mend="In step(), use torch.view_as_real(p) and torch.view_as_real(p.grad); or reject complex parameters.",
     over="singles",
     refusal="complex",
     needs=["repeatable"],
@@ -194,13 +199,9 @@ def complex_parts(make: Make) -> Claims:
         b.step()
         c.step()
     if _by_direction(make):
-        return {
-            "differs": "of a complex gradient it takes the direction, torch.sgn, not the signs of its parts"
-        }
+        return {"differs": "it uses a complex gradient's direction, torch.sgn, not the signs of its parts"}
     if _by_size(make):
-        return {
-            "differs": "a complex gradient counts by its size, |g|, as in optax, not each part by its own"
-        }
+        return {"differs": "it uses a complex gradient's size, |g|, as in optax, not each part separately"}
     came = torch.view_as_real(w.detach()).reshape(3, 2)
     # a mean over rows is none over parts, and a norm of the tensor is one of all parts: either is right
     right = min([torch.cat(parts, 1), whole.detach()], key=lambda x: float((x - came).abs().max()))

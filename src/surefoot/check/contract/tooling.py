@@ -35,8 +35,8 @@ SCHEDULES = (
 @clause(
     "tooling",
     "every torch scheduler can set its learning rate",
-    why="If the optimizer breaks, ignores or overwrites a schedule, the run is not the one that was planned.",
-    mend="Keep lr (and momentum or betas) in the groups, under these names; never write to them in step().",
+    why="If the optimizer breaks, ignores or overwrites a schedule, the run is not the one you planned.",
+    mend="Keep lr (and momentum or betas) in the groups under these names; never write to them in step().",
     cases=[{"schedule": s} for s in SCHEDULES],
     needs=["an lr", "repeatable"],
 )
@@ -60,7 +60,7 @@ def schedulers(make: Make, schedule: str) -> Claims:
     return [
         (f"the learning rates of 5 steps under {schedule}", lrs[plain], lrs[opt]),
         (
-            f"w after 5 steps under {schedule}, as with the same lr set by hand",
+            f"w after 5 steps under {schedule}, against the same lr set by hand",
             twin.tolist(),
             w.tolist(),
             1e-6,
@@ -70,10 +70,11 @@ def schedulers(make: Make, schedule: str) -> Claims:
 
 @clause(
     "tooling",
-    "a tensor lr is followed, and never modified",
-    why="Compiled steps take lr as a tensor; anything that shares it changes when a schedule writes into it.",
-    mend="Read group['lr'] at every step; never work in place on it (lr *= 0.5 does, on a tensor), and clone "
-    "it where it is kept.",
+    "a tensor lr is read at each step, and never modified",
+    why="Compiled steps take lr as a tensor; anything that shares it changes when a scheduler writes into "
+    "it.",
+    mend="Read group['lr'] at every step; never change it in place (lr *= 0.5 does, on a tensor), and clone "
+    "it if you keep it.",
     over="singles",
     cases=[{"groups": 1}, {"groups": 2}],
     needs=["repeatable", "an lr"],
@@ -96,20 +97,20 @@ def tensor_lr(make: Make, groups: int) -> Claims:
     starts = [float(o.param_groups[-1]["initial_lr"]) for o in (usual, opt)]  # some divide it beforehand
     return [
         (
-            "group['lr'] after each of 4 steps under LambdaLR, a tensor against a number",
+            "group['lr'] after each of 4 steps under LambdaLR, a tensor lr against a number",
             lrs[usual],
             lrs[opt],
             1e-6,
         ),
         ("group['initial_lr'] after these steps: what the schedule starts from", starts[0], starts[1], 1e-6),
-        ("w after these steps, lr being a tensor against a number", twin.tolist(), w.tolist(), 1e-5),
+        ("w after these steps, a tensor lr against a number", twin.tolist(), w.tolist(), 1e-5),
     ]
 
 
 @clause(
     "tooling",
-    "step hooks fire, once per step",
-    why="Profilers, averaging and gradient clipping attach to the optimizer by its hooks.",
+    "step hooks fire once per step",
+    why="Profilers, weight averaging and gradient clipping use the optimizer's hooks.",
     mend="Call super().__init__(), and override step() in the class, not on the object.",
     needs=["a step that returns"],
 )
@@ -128,17 +129,17 @@ def hooks(make: Make) -> Claims:
     own = levels - sum("stands_in" in vars(c) for c in type(opt).__mro__)
     if levels and fired == (["before"] * levels + ["after"] * levels) * 2 and own <= 2:
         if own == 2:
-            return {"differs": "they fire twice, since step() calls that of a class which fires them too"}
+            return {"differs": "they fire twice, since step() calls another step() that fires them too"}
         fired = once * 2
     return [("the hooks that fired in 2 steps", once * 2, fired)]
 
 
 @clause(
     "tooling",
-    "zero_grad() clears the gradients, of all groups, and nothing else",
-    why="Gradients that stay are accumulated: each batch is then stepped together with all earlier ones.",
-    mend="Leave zero_grad to torch.optim.Optimizer.",
-    mends={"the state": "Let zero_grad() clear p.grad alone; momentum is not a gradient."},
+    "zero_grad() clears the gradients of all groups, and nothing else",
+    why="Gradients that are not cleared accumulate: each step then includes all earlier batches.",
+    mend="Do not override zero_grad of torch.optim.Optimizer.",
+    mends={"the state": "zero_grad() must clear only p.grad; momentum is not a gradient."},
     over="rich",
     cases=[{"kept": kept, "groups": n} for n in (1, 2) for kept in ({}, {"set_to_none": False})],
 )
@@ -146,7 +147,7 @@ def zero_grad(make: Make, kept: dict[str, bool], groups: int = 1) -> Claims:
     w, v = weight(2, 2), weight(2, 2)
     opt = make([{"params": [v]}, {"params": [w]}] if groups == 2 else [w])
     if kept and not is_one(opt):
-        return f"{NEEDS}: another's zero_grad() may do as it likes"
+        return f"{NEEDS}: other classes may define zero_grad() differently"
     run(opt, [w, v], range(2))
     w.grad, before = gradient(w, 2), state(opt, w)
     opt.zero_grad(**kept)
@@ -163,9 +164,9 @@ def zero_grad(make: Make, kept: dict[str, bool], groups: int = 1) -> Claims:
 
 @clause(
     "tooling",
-    "makes no deprecated calls and gives no warnings",
-    why="What warns today may raise in a later release.",
-    mend="Do as the warning says: add_(d, alpha=1 - dampening) replaces add_(1 - dampening, d).",
+    "makes no deprecated calls and emits no warnings",
+    why="A call that warns today may raise in a later release.",
+    mend="Follow the warning: for example, add_(d, alpha=1 - dampening) replaces add_(1 - dampening, d).",
     over="singles",
     quick=True,
 )
@@ -186,8 +187,8 @@ def no_warnings(make: Make) -> Claims:
 @clause(
     "tooling",
     "can be deleted without an exception",
-    why="An exception in __del__ cannot be caught; it is printed later, far from its cause.",
-    mend="Do not define __del__; clean up in a method that is called explicitly.",
+    why="An exception in __del__ cannot be caught; it is printed later, at an unrelated place.",
+    mend="Remove __del__; clean up in a method that is called explicitly.",
 )
 def goes_quietly(make: Make) -> Claims:
     raised: list[str] = []
@@ -203,9 +204,9 @@ def goes_quietly(make: Make) -> Claims:
 
 @clause(
     "tooling",
-    "step() runs under torch.compile with the same result",
-    why="A training step compiled whole includes the optimizer.",
-    mend="In step(), branch on Python numbers of the group, not on values of tensors; call no .item().",
+    "step() gives the same result under torch.compile",
+    why="A training step compiled as a whole includes the optimizer.",
+    mend="In step(), branch on the group's Python numbers, not on tensor values; do not call .item().",
     over="rich",
     deep=True,
     needs=["repeatable"],

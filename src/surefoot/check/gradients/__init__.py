@@ -65,18 +65,21 @@ def check_gradients(
     Source: Nocedal and Wright, Numerical Optimization (2006), section 8.1.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"The model must be a torch.nn.Module, and not {model!r}.")
+        raise InputError(f"The model must be a torch.nn.Module, not {model!r}.")
     if not callable(loss):
-        raise InputError(f"The loss must be a function, and not {loss!r}.")
+        raise InputError(f"The loss must be a function, not {loss!r}.")
     for name, count in (("each", each), ("directions", directions), ("samples", samples)):
         if count < 0:
-            raise InputError(f"{name} is {count}, but is a number of measurements: 0 or more.")
+            raise InputError(f"{name} is {count}; it must be 0 or more.")
     if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**64:
-        raise InputError(f"seed is {seed!r}, but must be a whole number from −2⁶³ to 2⁶⁴ − 1.")
+        raise InputError(f"seed is {seed!r}; it must be a whole number from −2⁶³ to 2⁶⁴ − 1.")
     seed = int(seed)
     surface = Surface(model, loss, batch, seed)
     if not directions + samples and any(surface.checked(n).sum() > each for n in surface.parameters):
-        raise InputError("directions and samples are both 0, so of a large parameter nothing is measured.")
+        raise InputError(
+            "directions and samples are both 0, so large parameters would not be measured; set "
+            "one of them to 1 or more."
+        )
     flow = surface.flow()  # before a step aside
     first, again = surface.gradients(), surface.gradients()
     spread = max(

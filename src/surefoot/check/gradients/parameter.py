@@ -43,12 +43,12 @@ class ParameterGradient:
 
     def __str__(self) -> str:
         shape = self.shape[:-1] if self.complex else self.shape
-        size = "×".join(map(str, shape)) or "a number"
+        size = "×".join(map(str, shape)) or "scalar"
         elements = sum(s.index is not None for s in self.slopes)
         kind = "real and imaginary parts" if self.complex else "elements"
         looked = f"{len(self.slopes) - elements} random directions and {elements} {kind}"
         if self.whole:
-            looked = f"all {elements} {kind}" if elements > 1 else "its one element"
+            looked = f"all {elements} {kind}" if elements > 1 else "its only element"
         return f"{self.name} ({size}{', complex' if self.complex else ''}), {looked}: {self._finding()}"
 
     def _finding(self) -> str:
@@ -56,30 +56,33 @@ class ParameterGradient:
         where = self._where(s)
         measured = f"{s.numeric:.9g} ± {s.error:.1g} (central differences, step {s.step:.1g})"
         if s.verdict == "wrong":
-            beside = ", a step beside a kink or a minimum" if s.aside else ""
+            beside = ", one step away from a kink or a minimum" if s.aside else ""
             if s.steep:
                 measured = f"{_side(s.left)} on the left, {_side(s.right)} on the right"
             return (
-                f"wrong{self._how_many()}. Worst at {where}{beside}: autograd says {s.autograd:.9g}, "
-                f"the loss itself has the slope {measured}.{self._hint()}"
+                f"wrong{self._how_many()}. Worst at {where}{beside}: autograd gives {s.autograd:.9g}, but "
+                f"the slope of the loss is {measured}.{self._hint()}"
             )
         if s.verdict == "jump":
             return (
-                f"the loss jumps at {where}, so autograd's {s.autograd:.9g} has no slope to be compared with."
+                f"the loss jumps at {where}, so there is no slope to compare autograd's {s.autograd:.9g} "
+                "with."
             )
         if s.verdict == "unclear":
-            return f"cannot be told: at {where} {_unclear(s, measured)}"
+            return f"cannot be determined: at {where} {_unclear(s, measured)}"
         if s.verdict == "kink":
             return (
-                f"right, but for a kink (a ReLU at 0?) at {where} or next to it, where autograd says "
-                f"{s.autograd:.6g} and the loss has the slope {s.left:.6g} on the left, {s.right:.6g} on the "
-                f"right, over a step of {s.step:.1g}. A step aside, autograd is right."
+                f"right, except for a kink (a ReLU at 0?) at {where} or next to it: autograd gives "
+                f"{s.autograd:.6g}, the slope of the loss is {s.left:.6g} on the left and {s.right:.6g} on "
+                f"the right, over a step of {s.step:.1g}. One step away, autograd is right."
             )
         if s.off and all(x.zero for x in self.slopes):
-            return f"right: both are 0, to {s.error:.1g}."
+            return f"right: both are 0, to within {s.error:.1g}."
         if s.off and s.zero:  # the worst of them, but not all
-            return f"right, to {max(s.off, s.error):.1g}; the slopes are up to {self._largest():.3g}."
-        return f"right, to {s.off:.1g} of {abs(s.numeric):.3g}." if s.off else "right, to the last digit."
+            return f"right, to within {max(s.off, s.error):.1g}; the largest slope is {self._largest():.3g}."
+        if s.off:
+            return f"right, to within {s.off:.1g} of {abs(s.numeric):.3g}."
+        return "right, to the last digit."
 
     def _largest(self) -> float:
         return max(abs(x.numeric) for x in self.slopes)
@@ -114,23 +117,26 @@ class ParameterGradient:
     def _hint(self) -> str:
         wrong = [s for s in self.slopes if s.verdict == "wrong"]
         if not all(math.isfinite(s.autograd) for s in wrong):
-            return " Is something divided by zero, or its root taken, on a way that torch.where leaves out?"
+            return " Does a branch that torch.where does not select divide by zero, or take the root of zero?"
         if all(s.autograd == 0 for s in wrong):
-            return " Autograd gives zero: is something detached, or computed outside torch?"
+            return " Autograd gives zero: is a tensor detached, or something computed outside torch?"
         if all(abs(s.numeric) <= 10 * s.error for s in wrong):
-            return " The loss does not change here: is something rounded, or a straight-through estimator?"
+            return (
+                " The loss does not change here: is something rounded, or is this a straight-through "
+                "estimator?"
+            )
         if self._conjugated(wrong):
             return (
-                " The sign of the imaginary parts is turned: is a conjugate missing? Of a function f of "
-                "complex z, backward returns grad * f'(z).conj()."
+                " The imaginary parts have the wrong sign: is a conjugate missing? For a function f of "
+                "complex z, backward must return grad * f'(z).conj()."
             )
         ratios = _ratios(wrong)
         if not ratios or max(ratios) - min(ratios) > 1e-5 * abs(ratios[0]):
             return ""
         if abs(ratios[0] + 1) < 1e-5:
-            return " The sign is turned."
+            return " The sign is wrong."
         everywhere = ", everywhere" if len(wrong) == len(self.slopes) > 1 else ""
-        return f" It is {ratios[0]:.6g} times what it should be{everywhere}."
+        return f" The gradient is {ratios[0]:.6g} times what it should be{everywhere}."
 
     def _conjugated(self, wrong: list[Slope]) -> bool:
         """Whether the elements that are wrong are imaginary parts, each of the other sign."""
@@ -152,28 +158,28 @@ def _ratios(slopes: list[Slope]) -> list[float]:
 
 def _unclear(s: Slope, measured: str) -> str:
     if s.singular:
-        return f"{_singular(s)} Autograd says {s.autograd:.9g}{_as_it_is(s)}."
+        return f"{_singular(s)} Autograd gives {s.autograd:.9g}{_as_it_is(s)}."
     if not s.meets:
         return (
-            f"the loss has a kink, with the slope {s.left:.6g} on the left, {s.right:.6g} on the right; "
-            f"autograd says {s.autograd:.9g}, and nothing is known a step aside."
+            f"the loss has a kink, with slope {s.left:.6g} on the left and {s.right:.6g} on the right; "
+            f"autograd gives {s.autograd:.9g}, and the slope one step away could not be measured."
         )
-    only = "" if s.agrees else "; so wide a step is no proof, and smaller ones are lost in noise"
-    return f"autograd says {s.autograd:.9g}, the loss itself {measured}{only}."
+    only = "" if s.agrees else "; such a wide step proves nothing, and smaller ones are lost in noise"
+    return f"autograd gives {s.autograd:.9g}, the loss has slope {measured}{only}."
 
 
 def _singular(s: Slope) -> str:
     sides = {"left": s.left, "right": s.right}
     missing = [side for side, slope in sides.items() if math.isnan(slope)]
     if len(missing) == 2:
-        return "the loss is not finite a step to either side, so it has no slope."
+        return "the loss is not finite one step to either side, so it has no slope."
     if not missing and s.steep:
-        return "the loss has no finite slope: it is steeper and steeper as steps shrink."
+        return "the loss has no finite slope: the smaller the step, the steeper it is."
     if not missing:
         return "the loss is so large that its slope cannot be measured in float64."
     other = next(side for side in sides if side not in missing)
-    steep = "grows as steps shrink, without a limit" if math.isinf(sides[other]) else f"is {sides[other]:.6g}"
-    return f"the loss is not finite a step to the {missing[0]}; on the {other} its slope {steep}."
+    steep = "grows without limit as steps shrink" if math.isinf(sides[other]) else f"is {sides[other]:.6g}"
+    return f"the loss is not finite one step to the {missing[0]}; on the {other} its slope {steep}."
 
 
 def _side(slope: float) -> str:
@@ -182,4 +188,4 @@ def _side(slope: float) -> str:
 
 
 def _as_it_is(s: Slope) -> str:
-    return ", as it is" if math.isinf(s.autograd) and s.autograd in (s.left, s.right) else ""
+    return ", which agrees" if math.isinf(s.autograd) and s.autograd in (s.left, s.right) else ""

@@ -67,31 +67,30 @@ class GradientReport:
         if self.spread:
             return [
                 f"Two evaluations with the same parameters, batch and seed differ by {self.spread:.3g}, so "
-                "no slope can be measured. Look for state that changes in forward, or random numbers drawn "
-                "outside torch."
+                "no slope can be measured. Look for state that changes in forward, or for random numbers "
+                "drawn outside torch."
             ]
         lines = [f"{_MARK[p.verdict]} {p}" for p in self.parameters]
         for name, called in self.hooked.items():
             lines.append(
-                f"{name} has a hook, which is part of what was checked."
+                f"{name} has a hook; it was included in the check."
                 if called
-                else f"{name} has a hook that runs after accumulation: what it does was left out."
+                else f"{name} has a hook that runs after accumulation; it was not included in the check."
             )
         if self.draws:
-            lines.append(
-                "The loss draws random numbers (dropout?); the same ones were drawn in every evaluation."
-            )
+            lines.append("The loss draws random numbers (dropout?); every evaluation used the same ones.")
         if self.dtype != "float64":
             lines.append(
-                f"The loss is computed in {self.dtype}, at least in part: its slopes have fewer digits, and "
-                "small ones cannot be told."
+                f"The loss is computed at least partly in {self.dtype}: slopes have fewer digits, and small "
+                "ones cannot be determined."
             )
         lines += [
-            f"Row {row} of {name} is left out: with padding_idx={row} it has no gradient, whatever the slope."
+            f"Row {row} of {name} is left out: with padding_idx={row} it gets no gradient, whatever the "
+            "slope."
             for name, row in self.padding.items()
         ]
         if place := self._place():
-            lines.append(f"Gradients flow from the loss backwards: look for the mistake between {place}.")
+            lines.append(f"Gradients flow backwards from the loss: look for the mistake between {place}.")
         return lines
 
     def _place(self) -> str:

@@ -29,7 +29,7 @@ class Surface:
 
     def __init__(self, model: nn.Module, loss: Callable[..., Tensor], batch: Any, seed: int) -> None:
         if not isinstance(batch, Tensor) and not (isinstance(batch, Sequence) and len(batch)):
-            raise InputError(f"A batch is (*inputs, target), or one tensor; it is {batch!r}.")
+            raise InputError(f"The batch must be (*inputs, target) or one tensor, not {batch!r}.")
         self.loss, self.seed = loss, seed
         self.model = copy.deepcopy(model)
         for tensors in (self.model.parameters(), self.model.buffers()):
@@ -51,7 +51,7 @@ class Surface:
         start = self.value()
         if not math.isfinite(start):
             raise InputError(
-                f"The loss is {start} at the start, so it has no slope; start from finite numbers."
+                f"The loss is {start} at the given parameters, so it has no slope; start where it is finite."
             )
         self.unit = self._unit()
         self.draws = free[0] != free[1]  # it draws random numbers; setting the seed makes it repeat
@@ -100,7 +100,7 @@ class Surface:
             what = (
                 f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             )
-            raise InputError(f"The loss must be a tensor with one element, and this one is {what}.")
+            raise InputError(f"The loss must be a tensor with one element, but it is {what}.")
         return value
 
     @contextlib.contextmanager

@@ -79,9 +79,7 @@ def _of_patient(patient: Patient, subject: str) -> Identification:
     """Find out which rule the optimizer of a Patient follows; see `identify`."""
     signature = patient.signature
     if signature.needs_closure:
-        raise InputError(
-            f"{signature.name}.step() needs a closure, so it cannot be driven with chosen gradients."
-        )
+        raise InputError(f"{signature.name}.step() needs a closure, so it cannot be run on chosen gradients.")
     if signature.in_backward:
         raise InputError(IN_BACKWARD)
     signature.refuse_words(patient.given)
@@ -102,15 +100,15 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     value = {**words.values, **ours, **patient.given}.get(option, LR)
     lr = exact(value, option)
     if not isinstance(lr, Fraction) or lr <= 0:
-        raise InputError(f"{option} is {show(value)}, but must be positive for steps to be read.")
+        raise InputError(f"{option} is {show(value)}; it must be positive so that steps can be measured.")
     if lr > _LARGEST:
-        raise InputError(f"{option} is {show(value)}, too large for steps to be read; use 1 or less.")
+        raise InputError(f"{option} is {show(value)}, too large for steps to be measured; use 1 or less.")
     try:
         answers = ask(patient, words, lr)
     except (Raised, Died) as error:
         given = ", ".join(f"{k}={v!r}" for k, v in patient.given.items() if k != option)
         options = f" with {given}" if given else ""
-        raise InputError(f"{signature.name} could not be driven{options}: {error}") from error
+        raise InputError(f"{signature.name} could not be run{options}: {error}") from error
     if words.option("lr") is None:
         words = replace(words, first=first_move(answers.traces["impulse"]))
         lr = exact(words.first.size) if words.first else lr
@@ -120,7 +118,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
         seen = (*seen, SPARES)
     decay = words.option("weight_decay")
     if decay in words.held and (held := words.values.get(decay)):
-        told = f"{show(held)}, by the function that makes it: it is in every probe, and hides the rest"
+        told = f"{show(held)}, set by the function that builds it: it acts in every probe and hides the rest"
         seen = (*seen[:1], Reading("weight decay", "always on", told))
     found = fit(answers, words)
     if decay in found.unused and matters_in_matrices(patient, decay, answers.decay):
@@ -129,7 +127,7 @@ def _identified(patient: Patient, subject: str, words: Words) -> Identification:
     if found.rules and (rate := Claim(found.rules[0], words).rate) is not None:
         seen = (
             *seen,
-            Reading("learning rate", "no option", f"the first move is that of lr = {number(rate)}"),
+            Reading("learning rate", "not an option", f"the first move corresponds to lr = {number(rate)}"),
         )
     return Identification(
         subject=subject,

@@ -75,13 +75,13 @@ class Identification:
             return f"{name} follows {self.rule.title} ({self.rule.name}){near}."
         if self.mistake:
             return f"{name} follows no known rule, but {self.mistake}."
-        return f"{name} follows no rule that is known here."
+        return f"{name} follows none of the known rules."
 
     def _idle(self) -> list[str]:
         if not self.unused or (self.rule is None and not self.mistake):
             return []
-        change = "changes" if len(self.unused) == 1 else "change"
-        return [f"It accepts {' and '.join(self.unused)}, which {change} nothing."]
+        change = "has" if len(self.unused) == 1 else "have"
+        return [f"It accepts {' and '.join(self.unused)}, which {change} no effect."]
 
     def __str__(self) -> str:
         return self.text()
@@ -110,7 +110,7 @@ class Identification:
         return "\n".join(lines)
 
     def _same(self) -> str:
-        return f"The same here: {', '.join(r.name for r in self.fits[1:])}."
+        return f"Also fits: {', '.join(r.name for r in self.fits[1:])}."
 
     def _reasons(self) -> list[tuple[str, list[str]]]:
         """What rules rules out, each reason with all the rules that it rules out."""

@@ -25,8 +25,8 @@ class Reading:
     because: str
 
 
-LARGER = Reading("weight decay", "of larger tensors alone", "a single number it leaves as it is")
-SPARES = Reading("weight decay reaches", "matrices only", "w of less than two dimensions it leaves alone")
+LARGER = Reading("weight decay", "of larger tensors only", "a single number does not change")
+SPARES = Reading("weight decay reaches", "matrices only", "w with fewer than two dimensions does not change")
 
 
 def read(answers: Answers, lr: float, words: Words) -> tuple[Reading, ...]:
@@ -58,18 +58,18 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     if not geometric:
         yield Reading("momentum", "not constant", f"later moves: {', '.join(number(-m) for m in late[1:5])}")
     elif mu:
-        yield Reading("momentum", number(mu), f"each later move is {number(mu)} of the one before")
+        yield Reading("momentum", number(mu), f"each later move is {number(mu)} times the previous one")
     elif not adds_up:
-        told = "it moves w once, and never again; among others, moves are of other sizes"
-        yield Reading("momentum", "0 for a gradient alone", told)
+        told = "a gradient moves w once; with other gradients present, by a different amount"
+        yield Reading("momentum", "0 for a single gradient", told)
     else:
         option = words.option("momentum")
         hint = "; try --option momentum=0.9" if option and not words.values.get(option) else ""
-        yield Reading("momentum", "0", f"a gradient moves w once, and never again{hint}")
+        yield Reading("momentum", "0", f"each gradient moves w only once{hint}")
     plain = not mu or _near(late[1], mu * late[0])
     if mu and geometric:
         because = f"a gradient of 1 at step 2 moves w by {number(-late[0])}, then {number(-late[1])}"
-        yield Reading("Nesterov", "yes" if nesterov else "no" if plain else "in no known way", because)
+        yield Reading("Nesterov", "yes" if nesterov else "no" if plain else "in an unknown way", because)
     if geometric and (plain or nesterov):
         shown = None if words.option("lr") is not None else lr
         yield from _gains(gain, start, mu, shown) if adds_up else [_changing(gain, start, shown)]
@@ -79,28 +79,36 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
         yield _where_decay(answers, lr, mu)
     shifted = answers.moves["moved"]
     same = all(_near(a, b) for a, b in zip(shifted, answers.moves["impulse"], strict=True))
-    told = "the moves after it are the same" if same else f"then w moves by {number(shifted[2])} more"
-    yield Reading("w moved from outside", "no matter" if same else "changes later moves", told)
+    told = "the moves after it are the same" if same else f"the next move is then {number(shifted[2])}"
+    yield Reading("w moved from outside", "no effect" if same else "changes later moves", told)
 
 
 def _gains(gain: float, start: float, mu: float, shown: float | None) -> Iterator[Reading]:
     """How much of a gradient enters, at first and later; `shown`: the first move, where lr is no option."""
     if _near(gain, 1.0) and _near(start, 1.0):
-        told = "each gradient counts with the whole learning rate"
-        yield Reading("dampening", "0", told if shown is None else "each gradient counts as the first does")
+        told = "each gradient is multiplied by the full learning rate"
+        yield Reading(
+            "dampening", "0", told if shown is None else "each gradient has the same weight as the first"
+        )
     elif mu and _near(start, 1.0):
         yield Reading(
-            "dampening", number(1 - gain), f"later gradients count {number(gain)}, the first counts whole"
+            "dampening",
+            number(1 - gain),
+            f"later gradients have weight {number(gain)}, the first has weight 1",
         )
         yield Reading("buffer starts as", "the first gradient", "which is not dampened")
     elif mu and _near(gain, 1 - mu) and _near(start, gain):
-        yield Reading("average", "yes", f"gradients count 1 − momentum = {number(gain)}, from the first on")
-        yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
+        yield Reading(
+            "average", "yes", f"gradients have weight 1 − momentum = {number(gain)}, including the first"
+        )
+        yield Reading("buffer starts as", "0", "the first gradient has the same weight as later ones")
     elif mu and _near(start, gain):
-        yield Reading("dampening", number(1 - gain), f"gradients count {number(gain)}, from the first on")
-        yield Reading("buffer starts as", "0", "the first gradient counts no more than later ones")
+        yield Reading(
+            "dampening", number(1 - gain), f"gradients have weight {number(gain)}, including the first"
+        )
+        yield Reading("buffer starts as", "0", "the first gradient has the same weight as later ones")
     elif _near(gain, start):
-        way = "; w goes uphill" if gain < 0 else ""
+        way = "; w moves uphill" if gain < 0 else ""
         told = "of the learning rate, for every gradient" if shown is None else "times every gradient"
         yield Reading("gain", number(gain * (shown or 1)), f"{told}{way}")
     else:
@@ -109,9 +117,9 @@ def _gains(gain: float, start: float, mu: float, shown: float | None) -> Iterato
 
 def _changing(gain: float, start: float, shown: float | None) -> Reading:
     """What is to be said where two first steps do not tell of all others: lr has a schedule inside, say."""
-    told = f"a gradient counts {number(start)} at step 1, and {number(gain)} at step 2"
+    told = f"a gradient has weight {number(start)} at step 1 and {number(gain)} at step 2"
     if _near(gain, start):
-        told = f"alone, {told}, and among others otherwise"
+        told = f"alone, {told}; with other gradients, a different one"
     unit = "the learning rate" if shown is None else "the first move"
     return Reading("gain", "not constant", f"{told} (of {unit})")
 
@@ -131,7 +139,7 @@ def _adds_up(answers: Answers) -> bool:
 def _where_lr(answers: Answers) -> Reading:
     before, after = answers.moves["impulse"][2], answers.moves["changed lr"][2]
     ratio = after / before if before else math.nan
-    now = "stays as it was" if _near(ratio, 1.0) else f"becomes {number(ratio)} of what it was"
+    now = "does not change" if _near(ratio, 1.0) else f"is {number(ratio)} times as large"
     told = f"with half the lr, the next move {now}"
     if _near(ratio, 0.5):
         return Reading("learning rate", "outside the buffer", told)
@@ -145,11 +153,11 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
         alone = answers.moves["impulse"]
         if is_linear(answers.moves) and not all(map(_near, alone, with_both)):
             if all(map(_near, answers.moves["decay and gradient"], with_both)):
-                told = f"with {number(size)}, w = 1 moves as w = 0 does, and otherwise than without it"
+                told = f"with {number(size)}, w = 1 moves like w = 0, but differently than without it"
                 return Reading("weight decay", "of the gradients, not of w", told)
-            told = f"with {number(size)}, w = 1 stays where it is, until there is a gradient"
-            return Reading("weight decay", "only beside a gradient", told)
-        return Reading("weight decay", "none", f"with {number(size)}, w = 1 stays where it is")
+            told = f"with {number(size)}, w = 1 does not change until there is a gradient"
+            return Reading("weight decay", "only with a gradient", told)
+        return Reading("weight decay", "none", f"with {number(size)}, w = 1 does not change")
     first, second = answers.moves["impulse"], answers.moves["late impulse"]
     told = f"with {number(size)}, w = 1 moves by {number(moves[0])}, then {number(moves[1])}"
     if _near(moves[0], -size) and not _near(lr, 1.0):
@@ -163,7 +171,7 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
     if not shrinks and all(map(_near, moves, as_gradient)):
         return Reading("weight decay", DECAYS["l2"][4:], told)
     if not shrinks:
-        return Reading("weight decay", "in no known way", told)
+        return Reading("weight decay", "in an unknown way", told)
     if not _near(moves[0], -lr * size) and not _near(moves[0], as_gradient[0]):
         share = moves[0] / (-lr * size)
         what = f"{number(abs(share))} γλ" if not _near(abs(share), 1.0) else "γλ"
@@ -173,14 +181,16 @@ def _where_decay(answers: Answers, lr: float, mu: float) -> Reading:
         return Reading("weight decay", DECAYS["after_step"][4:], f"{told}; a step from 0 shrinks too")
     if mu:
         return Reading("weight decay", "decoupled: w shrinks by γλ before the step", told)
-    return Reading("weight decay", "γλw per step", f"{told}; without momentum its place cannot be seen")
+    return Reading(
+        "weight decay", "γλw per step", f"{told}; without momentum, its place cannot be determined"
+    )
 
 
 def still_readings(answers: Answers) -> tuple[Reading, ...]:
     """What can be said of an optimizer that does nothing, or nothing upon a first gradient."""
     if any(any(answers.moves[name]) for name in ("late impulse", "half", "double", "signs")):
-        return (Reading("first move", "0", "a first gradient of 1 moves w at no step; others do"),)
-    return (Reading("first move", "0", "no gradient moves w, at any step"),)
+        return (Reading("first move", "0", "a first gradient of 1 never moves w; other gradients do"),)
+    return (Reading("first move", "0", "no gradient ever moves w"),)
 
 
 def nonlinear_readings(answers: Answers) -> Iterator[Reading]:
@@ -189,19 +199,19 @@ def nonlinear_readings(answers: Answers) -> Iterator[Reading]:
     yield Reading("first move", number(once[0]), "for a gradient of 1 at step 1, from w = 0")
     half = answers.moves["half"]
     if not once[0]:
-        yield Reading("size of the gradient", "matters, not linearly", "the first gradient moves nothing")
+        yield Reading("size of the gradient", "matters, not linearly", "the first gradient does not move w")
         return
     ratio, below = twice[0] / once[0], once[0] / half[0] if half[0] else math.nan
     if _near(below, 2.0) and _near(ratio, 2.0):
-        told = "at step 1 twice the gradient moves w twice as far, but not later"
+        told = "twice the gradient moves w twice as far at step 1, but not later"
         yield Reading("size of the gradient", "matters, not linearly", told)
         return
     if _near(below, 2.0):
-        told = f"a gradient of 1 moves w twice as far as one of 1/2, but one of 2 {_times(ratio)} as one of 1"
+        told = f"a gradient of 1 moves w twice as far as 1/2, but a gradient of 2 {_times(ratio)} as 1"
         yield Reading("size of the gradient", "bounded" if abs(ratio) < 2 else "matters, not linearly", told)
         return
     near = abs(ratio - 1) < 0.01
-    scale = "no matter" if _near(ratio, 1.0) else "hardly matters" if near else "matters, not linearly"
+    scale = "no effect" if _near(ratio, 1.0) else "hardly matters" if near else "matters, not linearly"
     yield Reading("size of the gradient", scale, f"twice the gradient moves w {_times(ratio)}")
 
 

@@ -45,16 +45,16 @@ def _rmsprop(
 RMSPROP_MISTAKES = (
     _rmsprop("no root", "the root of the mean of squares is left out", lambda d, v, eps: d / (v + eps)),
     _rmsprop("uphill", UPHILL, lambda d, v, eps: -d / (sqrt(v) + eps)),
-    _rmsprop("not stored", "the mean of squares starts anew at each step: it is not stored",
+    _rmsprop("not stored", "the mean of squares restarts at each step: it is not stored",
              means=(lambda share, v, d: (1 - share) * d, mixed)),
-    _rmsprop("whole", "the square enters its mean whole, not times 1 − α", means=(whole, mixed)),
+    _rmsprop("whole", "the square is added to its mean without the factor 1 − α", means=(whole, mixed)),
     _rmsprop("swapped", "α and 1 − α are swapped", means=(swapped, swapped)),
-    _rmsprop("no square", "the mean is of gradients that are not squared",
+    _rmsprop("no square", "the mean averages gradients that are not squared",
              lambda d, v, eps: d / (root(v) + eps), squares=lambda d: d),
-    _rmsprop("squared late", "the mean of gradients is squared, where a mean of squares belongs",
+    _rmsprop("squared late", "the mean of gradients is squared; it should be a mean of squares",
              lambda d, v, eps: d / (abs(v) + eps), squares=lambda d: d),
     _rmsprop("clamped", CLAMPED, lambda d, v, eps: d / maximum(sqrt(v), eps)),
-    _rmsprop("old mean", "the step divides by the mean of squares from before it", reads_old=True),
+    _rmsprop("old mean", "the step divides by the mean of squares from before its update", reads_old=True),
     *(_rmsprop(f"{x:g} inside", BESIDES.format(x), lambda d, v, eps, x=x: d / (sqrt(v + x) + eps))
       for x in CONSTANTS),
 )  # fmt: skip
@@ -70,11 +70,11 @@ def _lion(name: str, mistake: str, mean: Callable[..., Any], update: Callable[..
 
 
 LION_MISTAKES = (
-    _lion("mean first", "the mean is updated before the step reads it, so the gradient counts twice",
+    _lion("mean first", "the mean is updated before the step reads it, so the gradient enters twice",
           lambda d, m, b1, b2: mixed(b2, m, d), lambda d, m, new, b1, b2: sign(mixed(b1, new, d))),
-    _lion("swapped", "the two betas are swapped: the first is taken for the mean, the second for the step",
+    _lion("swapped", "the two betas are swapped: the first is used for the mean, the second for the step",
           lambda d, m, b1, b2: mixed(b1, m, d), lambda d, m, new, b1, b2: sign(mixed(b2, m, d))),
-    _lion("β₁ alone", "the mean is made with the first beta, where the second belongs",
+    _lion("β₁ alone", "the mean uses the first beta instead of the second",
           lambda d, m, b1, b2: mixed(b1, m, d), lambda d, m, new, b1, b2: sign(mixed(b1, m, d))),
     _lion("no sign", "the sign is not taken: the step is as large as the mean",
           lambda d, m, b1, b2: mixed(b2, m, d), lambda d, m, new, b1, b2: mixed(b1, m, d)),
@@ -103,14 +103,14 @@ def _adagrad(
 
 
 ADAGRAD_MISTAKES = (
-    _adagrad("late", "lr_decay counts one step too many: the first step's learning rate is smaller already",
+    _adagrad("late", "lr_decay counts one step too many: the first step's learning rate is already reduced",
              age=1),
     _adagrad("no root", "the root of the sum of squares is left out", lambda d, v, eps: d / (v + eps)),
-    _adagrad("not stored", "the sum of squares starts anew at each step: it is not stored",
+    _adagrad("not stored", "the sum of squares restarts at each step: it is not stored",
              keeps=lambda v, d: 0 * v + d**2),
-    _adagrad("old sum", "the step divides by the sum of squares from before it, which at first is 0",
+    _adagrad("old sum", "the step divides by the sum of squares from before its update, which is 0 at first",
              reads_old=True),
-    _adagrad("no square", "the sum is of gradients that are not squared",
+    _adagrad("no square", "the sum adds gradients that are not squared",
              lambda d, v, eps: d / (root(v) + eps), keeps=lambda v, d: v + d),
     _adagrad("clamped", CLAMPED, lambda d, v, eps: d / maximum(sqrt(v), eps)),
     _adagrad("uphill", UPHILL, lambda d, v, eps: -d / (sqrt(v) + eps)),

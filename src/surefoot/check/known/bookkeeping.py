@@ -28,12 +28,12 @@ __all__ = [
     "with_shared_counts",
 ]
 
-SKIPS = "steps with lr 0 are skipped whole, so that no state gathers their gradients"
+SKIPS = "steps with lr 0 are skipped entirely, so state does not accumulate their gradients"
 STILL = "parameters never change"
-OR_DEFAULT = "is 0, that of the constructor is taken"
-KEPT = "a list of them is not emptied"
-BY_COUNT = "the step is divided by how many parameters its group has"
-CUT_OFF = "the learning rate is cut off after"
+OR_DEFAULT = "is 0, the constructor's value is used instead"
+KEPT = "a list of them is not cleared"
+BY_COUNT = "the step is divided by the number of parameters in its group"
+CUT_OFF = "the learning rate is truncated after"
 GOES_ON = "a group without gradients ends step()"
 Telling = Callable[[Script], "list[dict[str, int]]"]  # for each step, what each parameter is told
 
@@ -46,18 +46,21 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
 
     for option in claim.words.switchable({}):
         unheard = claim.words.without({option})
-        yield f"{option} is accepted and never used", dataclasses.replace(claim, words=unheard)
+        yield f"{option} is accepted but never used", dataclasses.replace(claim, words=unheard)
     options = {hyper: option for option, hyper in claim.words.hyper.items()}
     names = {h: "the learning rate" if h == "lr" else f"the option {o}" for h, o in options.items()}
     switches = {h for h, o in options.items() if isinstance(claim.words.tried(o)[0], bool)}
     for option, name in names.items():
-        said = f"{name} is read once, at construction or at the first step, so a changed one is not seen"
+        said = f"{name} is read once, at construction or at the first step, so later changes are ignored"
         yield said, twisted(partial(Script.without_changes, options={option}))
-        yield f"a change of {name} counts one step too late", twisted(partial(twists.behind, option=option))
-    said = "options are read once, at construction or at the first step, so changed ones are not seen"
+        yield (
+            f"a change of {name} takes effect one step too late",
+            twisted(partial(twists.behind, option=option)),
+        )
+    said = "options are read once, at construction or at the first step, so later changes are ignored"
     yield said, twisted(partial(Script.without_changes, options=options))
     for option in (h for h in options if h not in switches):  # a switch that is off is no number
-        said = f"where {names[option]} {OR_DEFAULT}, as by `group[{options[option]!r}] or default`"
+        said = f"where {names[option]} {OR_DEFAULT}, as in `group[{options[option]!r}] or default`"
         yield said, twisted(partial(twists.zero_as_default, option=option))
     for option, name in names.items():
         said = f"{name} of the constructor, or of the first group, is used for every group"
@@ -71,8 +74,8 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
         f"{GOES_ON}, so that later groups are not stepped",
         twisted(twists.idle_ends),
     )
-    yield "a missing gradient is taken as zeros, and stepped", twisted(twists.zeros)
-    said = "a missing gradient is taken as zeros once there has been one"
+    yield "a missing gradient is treated as zeros, and a step is done", twisted(twists.zeros)
+    said = "a missing gradient is treated as zeros, after a parameter's first gradient"
     yield said, twisted(partial(twists.zeros, from_the_start=False))
     if any(slot.name == "momentum_buffer" and slot.start is None for slot in claim.rule.slots):
         for said, telling in FIRST_STEPS.items():
@@ -82,7 +85,7 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
             counted = _told(claim, telling, _count)
             own = {theirs: ours for theirs, ours in claim.slots.items() if ours != "step"}
             yield said, counted if telling is not _of_the_first else dataclasses.replace(counted, slots=own)
-    yield "a gradient of zeros is taken as a missing one", twisted(twists.zeros_missing)
+    yield "a gradient of zeros is treated as missing", twisted(twists.zeros_missing)
     yield SKIPS, twisted(twists.zero_lr_skipped)
     yield "each element of a gradient is clamped to [−1, 1]", twisted(twists.clamped)
     yield STILL, twisted(twists.still)
@@ -225,21 +228,21 @@ def _of_the_first(script: Script) -> list[dict[str, int]]:
 
 
 FIRST_STEPS: dict[str, Telling] = {
-    "whether a step is the first is decided once, by the first call of step(): "
-    "a buffer whose first gradient comes later starts at 0, dampened": _first_of_all,
-    "whether a step is the first is decided once, by the first parameter: "
-    "the buffers of all others start at 0, dampened": _first_parameter,
-    "whether a step is the first is decided for a whole group by its last parameter: "
-    "buffers start at 0, dampened, or start anew, as it has none or has one": _as_the_last,
+    "first steps are detected only in the first call of step(): a buffer whose first gradient comes later "
+    "starts at 0, dampened": _first_of_all,
+    "first steps are detected once, by the first parameter: the buffers of all others start at 0, "
+    "dampened": _first_parameter,
+    "a group's last parameter decides for all whether a step is the first: other buffers start at 0, "
+    "dampened, or restart": _as_the_last,
 }
 COUNTS: dict[str, Telling] = {
-    "the step count is advanced once per parameter, not once per step": _counted_by(
+    "the step count is incremented once per parameter, not once per step": _counted_by(
         lambda script, name, first: script.group_of(name)
     ),
-    "the step count, one for all groups, is advanced once per parameter, not once per step": _counted_by(
+    "one step count for all groups is incremented once per parameter, not once per step": _counted_by(
         lambda script, name, first: 0
     ),
-    "the step count is one tensor, shared by the parameters that began together: "
-    "each of them advances it": _counted_by(lambda script, name, first: first),
-    "the count of a group's first parameter that has a gradient is taken for all of it": _of_the_first,
+    "the step count is one tensor shared by parameters that started together: "
+    "each of them increments it": _counted_by(lambda script, name, first: first),
+    "the step count of a group's first parameter with a gradient is used for the whole group": _of_the_first,
 }

@@ -73,7 +73,8 @@ def adam_hat(w, d, t=0, m=0, v=0, v_max=0, *, lr, beta1, beta2, eps, amsgrad):
 
 
 @rule(
-    title="Adam whose bias corrections are products of each step's betas, the same while those stay",
+    title="Adam whose bias corrections are products of each step's betas, identical while the betas are "
+    "constant",
     exact=False,
     slots={"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
     source="as torch.optim.NAdam keeps mu_product",
@@ -140,7 +141,7 @@ def sgd_falling(w, d, t=0, *, lr):
 
 
 @rule(
-    title="SGD whose buffer takes gradients in while momentum is 0, too, as by the bare formula",
+    title="SGD whose buffer also accumulates gradients while momentum is 0, as in the bare formula",
     slots={"b": "momentum_buffer"},
     source="b = momentum * b + d at every step, without a condition",
 )
@@ -163,7 +164,7 @@ def adamax_after(w, d, t=0, m=0, v=0, *, lr, beta1, beta2, eps):
 
 
 @rule(
-    title="Nesterov's momentum by its two points, where w moved from outside counts as a step",
+    title="Nesterov's momentum in its two-point form, where an outside change of w counts as a step",
     slots={"y": "point"},
     source="Nesterov 1983; Beck & Teboulle 2009, FISTA",
 )

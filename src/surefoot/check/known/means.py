@@ -10,9 +10,9 @@ from surefoot.rules.numbers import sqrt
 __all__ = ["BESIDES", "CLAMPED", "CONSTANTS", "UPHILL", "mixed", "root", "swapped", "whole"]
 
 CONSTANTS = (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)  # what is usual for ε, put in a second time as a number
-UPHILL = "the step goes uphill: it is added, not subtracted"
-BESIDES = "a constant of {:g} is added under the root, besides ε"
-CLAMPED = "the root is held at ε or above, where ε is to be added to it"
+UPHILL = "the step goes uphill: the update is added, not subtracted"
+BESIDES = "a constant of {:g} is added under the root, in addition to ε"
+CLAMPED = "the root is clamped to at least ε, where ε should be added to it"
 
 
 def mixed(share: Any, mean: Any, new: Any) -> Any:

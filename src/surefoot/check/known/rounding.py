@@ -25,7 +25,7 @@ from surefoot.trace.values import Number, elements, exact_binary
 __all__ = ["ROUGHLY", "by_ulps", "convention", "follows_roughly", "in_float32"]
 
 ROUGHLY = (
-    "it follows the rule within float32 rounding: in float64 too, something is kept or computed in float32"
+    "it follows the rule within float32 rounding: something is kept or computed in float32, even for float64"
 )
 
 

@@ -184,7 +184,9 @@ def told(words: Words, before: Words) -> str:
     left = [o for o in before.hyper if o not in words.hyper]
     said = ""
     if new:
-        said += f"; {listed(new)} {'is' if len(new) == 1 else 'are'} read as its {listed(new.values())}"
+        said += f"; {listed(new)} {'is' if len(new) == 1 else 'are'} taken to be its {listed(new.values())}"
     if left:
-        said += f"; {listed(left)}, which it does not have, {'stays' if len(left) == 1 else 'stay'} as given"
+        one = len(left) == 1
+        what = "is not one of its hyperparameters" if one else "are not hyperparameters of it"
+        said += f"; {listed(left)} {what} and {'stays' if one else 'stay'} as given"
     return said

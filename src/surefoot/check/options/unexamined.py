@@ -23,5 +23,8 @@ def unexamined(words: Words, signature: Signature, given: Options) -> str:
     }
     if not left:
         return ""
-    what = "what it does was" if len(left) == 1 else "what they do was"
-    return f"{listed(left)} stayed {listed(map(repr, left.values()))}, and {what} not judged."
+    what = "its effect was" if len(left) == 1 else "their effect was"
+    return (
+        f"{listed(left)} {'was' if len(left) == 1 else 'were'} kept at "
+        f"{listed(map(repr, left.values()))}; {what} not judged."
+    )

@@ -9,7 +9,7 @@ from surefoot.check.verdict import Report, Verdict
 
 __all__ = ["diagnosis", "line"]
 
-_ASIDE = " This exactly reproduces"  # the sentence of a diagnosis that says how sure it is
+_ASIDE = " This reproduces "  # the sentence of a diagnosis that says how sure it is
 
 
 def diagnosis(report: Report) -> str:

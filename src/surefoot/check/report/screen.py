@@ -43,7 +43,7 @@ def text(report: Report, *, color: bool = False, width: int = 100) -> str:
         if verdict.outcome == FAILED and not echoes(verdict):
             lines += ["", *_failure(verdict, paint, width)]
     if again := [v.clause.id for v in report.verdicts if echoes(v)]:
-        said = f"{MARKS[FAILED]} The fault that is named shows in {', '.join(again)} too."
+        said = f"{MARKS[FAILED]} The same fault also shows in {', '.join(again)}."
         lines += ["", *(paint(FAILED, line) for line in _wrap([said], width, "  "))]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -68,7 +68,7 @@ def table(reports: list[Report], *, color: bool = False, width: int = 100) -> st
         said = ", ".join(v.clause.id for v in report.failures) or ("" if report.verdicts else report.notes[0])
         if said:
             lines += _wrap([f"{report.subject}: {said}"], width, "  ")
-    key = "✓ kept   ✗ failed (how many)   ● another convention (how many)   – not applicable"
+    key = "✓ passed   ✗ failed (how many)   ● another convention (how many)   – not applicable"
     return "\n".join([line.rstrip() for line in lines] + ["", key])
 
 
@@ -103,14 +103,15 @@ def _group_line(
         said = "not applicable, as above" if reason in seen else f"not applicable: {reason}"
         seen[reason] = verdicts[0].clause.id
     else:
-        said = f"{examined - n['expected']} of {examined} kept"
+        said = f"{examined - n['expected']} of {examined} passed"
     if n["expected"]:
-        said += f"; as expected: {', '.join(v.clause.id for v in verdicts if v.expected_failure is not None)}"
+        expected = ", ".join(v.clause.id for v in verdicts if v.expected_failure is not None)
+        said += f"; failed as expected: {expected}"
     lines = _wrap([f"{MARKS[outcome]} {name}{said}"], width, " " * (len(name) + 2))
     lines = [paint(outcome, line) for line in lines]
     for v in verdicts:
         if v.outcome == DIFFERS:
-            told = f"another convention: {v.note}" if v.note not in seen else f"as {seen[v.note]}"
+            told = f"another convention: {v.note}" if v.note not in seen else f"same as {seen[v.note]}"
             seen.setdefault(v.note, v.clause.id)
             said = f"{' ' * (len(name) + 2)}{MARKS[DIFFERS]} {v.clause.id}: {told}"
             lines += [paint(DIFFERS, line) for line in _wrap([said], width, " " * (len(name) + 4))]
@@ -121,7 +122,7 @@ def _failure(verdict: Verdict, paint: Callable[[str, str], str], width: int) -> 
     kind = FAILED if verdict.failed else NOT_APPLICABLE
     lines = [paint(kind, f"{MARKS[kind]} {verdict.clause.id}: {verdict.clause.title}")]
     for label, words in parts(verdict):
-        if verdict.expected_failure is not None and label != "expected, since":
+        if verdict.expected_failure is not None and label != "expected because":
             continue  # it is known already
         if label in _BLOCKS:
             lines += [f"  {paint('dim', label)}", *(f"    {line}" for line in words.splitlines())]

@@ -74,7 +74,7 @@ def summary(report: Report) -> str:
     said = {o: f"{n[o]} {name}" for o, name in names.items() if n[o]}
     told = sum(v.failed and not echoes(v) for v in report.verdicts)
     if told < n[FAILED]:
-        said[FAILED] += f" ({told} told below, the others show the same)"
+        said[FAILED] += f" ({told} reported below, the others show the same)"
     aside = "; the arithmetic was not judged" if unjudged(report) else ""
     return f"{', '.join(said.values()) or 'nothing examined'}{aside} ({report.seconds:.1f} s)"
 
@@ -123,7 +123,7 @@ def parts(verdict: Verdict) -> Iterator[tuple[str, str]]:
         "diagnosis": verdict.diagnosis,
         "why": verdict.why or clause.why,
         "how to fix": verdict.mend or clause.mend,
-        "expected, since": verdict.expected_failure or "",
+        "expected because": verdict.expected_failure or "",
         "smallest script": verdict.script,
         "reproduce": verdict.repro,
     }

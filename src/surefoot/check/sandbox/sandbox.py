@@ -155,7 +155,7 @@ class Sandbox:
 
     def _ask(self, seconds: float | None = None, **question: Any) -> Any:
         if self.closed:
-            raise Died("Its process was ended, as the examination was.")
+            raise Died("Its process was stopped, since the check was stopped.")
         if self._connection is None:
             self._load()
         assert self._connection is not None, "a loaded patient is connected"
@@ -171,7 +171,7 @@ class Sandbox:
                 raise KeyError("id")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._died(
-                "it wrote into the line on which its process answers, and was stopped."
+                "it wrote to the channel over which its process answers, and was stopped."
             ) from None
         from surefoot.check.sandbox.child import OUTPUT_LIMIT
 
@@ -184,7 +184,7 @@ class Sandbox:
             self._stop()
             return self._ask(seconds, **question)
         if reply.get("out_of_memory"):
-            raise self._died(f"it asked for more than {self.limit >> 20} MiB of memory.")
+            raise self._died(f"it requested more than {self.limit >> 20} MiB of memory.")
         if "input_error" in reply:
             raise InputError(reply["input_error"])
         if "raised" in reply:
@@ -206,7 +206,7 @@ class Sandbox:
             left = deadline - time.monotonic()
             if left <= 0:
                 self.hangs += 1
-                raise self._died(f"it did not end within {seconds:g} s, and was stopped.")
+                raise self._died(f"it did not finish within {seconds:g} s, and was stopped.")
             if not select.select([self._connection], [], [], min(left, GLANCE))[0]:
                 now = time.monotonic()
                 if self.compiling > 0 and compilers(self._pid):
@@ -250,6 +250,6 @@ def _dtype(value: Any) -> str:
     if not isinstance(dtype_or_text(text), str):
         return text
     raise InputError(
-        f"An option holds {value!r}, which cannot be handed to the process that the optimizer runs in;"
-        " with sandbox=False it runs in this one."
+        f"An option is {value!r}, which cannot be sent to the process in which the optimizer runs; with "
+        "sandbox=False it runs in this one."
     )

@@ -19,7 +19,7 @@ from surefoot.errors import InputError
 
 __all__ = ["NO_SANDBOX", "apart", "available", "get_server"]
 
-NO_SANDBOX = "Without fork, which Windows lacks, the optimizer gets no process of its own"
+NO_SANDBOX = "Windows has no fork, so the optimizer gets no process of its own"
 
 _CHILD = "import sys; sys.path[:] = {paths}; from surefoot.check.sandbox import child; child.main()"
 STARTS = 120.0  # seconds that importing torch may take, however busy the machine is
@@ -37,7 +37,7 @@ def apart(optimizer: object, sandbox: bool | None) -> bool:
         InputError: it is to have one, and cannot.
     """
     if sandbox and not isinstance(optimizer, str):
-        raise InputError("A sandbox needs the optimizer as file.py:Class or module:Class.")
+        raise InputError("The sandbox needs the optimizer as file.py:Class or module:Class.")
     if sandbox and not available():
         raise InputError(f"{NO_SANDBOX}; --no-sandbox (sandbox=False) runs it in this one.")
     return isinstance(optimizer, str) and sandbox is not False and available()

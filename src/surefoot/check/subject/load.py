@@ -89,7 +89,7 @@ def _found_in(where: str) -> str:
         return ""
     with contextlib.suppress(InputError):
         if names := sorted(offered(_module(where), where)):
-            return f" It has {', '.join(names)}; --all checks every one."
+            return f" It has {', '.join(names)}; --all checks them all."
     return ""
 
 
@@ -115,8 +115,8 @@ def _nameless(subject: str, kind: str, word: str, example: str) -> InputError:
     """Say what a name without a colon lacks: what there is in the file, or where it is."""
     if subject.isidentifier() and subject not in sys.modules and not importlib.util.find_spec(subject):
         return InputError(
-            f"{subject!r} says no file or module; write file.py:{subject} or package.module:{subject}, as"
-            f" {example}."
+            f"{subject!r} names no file or module; write file.py:{subject} or package.module:{subject}, as "
+            f"in {example}."
         )
     found = _found_in(subject) if kind == "class" else ""
     return InputError(f"{subject!r} names no {kind}; write file.py:{word} or package.module:{word}.{found}")
@@ -132,9 +132,9 @@ def _refuse(made: Any, subject: str) -> None:
     """Refuse what makes no optimizer."""
     if _is_rule(made):
         raise InputError(
-            f"{subject} is the formula of a step, and no optimizer: made a rule with @surefoot.rules.rule, it"
-            f" is worked out by `surefoot explain {subject} …`, and `surefoot check FILE.py:CLASS --rule"
-            f" {subject}` holds an optimizer to it."
+            f"{subject} is the formula of a step, not an optimizer. Make it a rule with "
+            f"@surefoot.rules.rule: `surefoot explain {subject} …` then works it out, and `surefoot check "
+            f"FILE.py:CLASS --rule {subject}` checks an optimizer against it."
         )
     # an optimizer that is made already, or a model, which can be called
     made_already = not inspect.isclass(made) and (hasattr(made, "param_groups") or hasattr(made, "forward"))
@@ -142,7 +142,7 @@ def _refuse(made: Any, subject: str) -> None:
         raise InputError(
             f"{type(made).__name__ if len(subject.splitlines()) > 1 else subject} is of type"
             f" {type(made).__name__}; "
-            "it must be a class, or a function that makes one."
+            "it must be an optimizer class, or a function that builds an optimizer."
         )
     if inspect.isclass(made) and not hasattr(made, "step"):
         raise InputError(f"{subject} is not an optimizer: the class has no step().")
@@ -150,7 +150,7 @@ def _refuse(made: Any, subject: str) -> None:
         raise InputError(f"{subject} does not define step(): {why}")
     if inspect.isclass(made) and (first := _number_first(made)):
         raise InputError(
-            f"{subject} takes {first} first, and no parameters: write __init__(self, params, {first})."
+            f"{subject} takes {first} first, not the parameters: write __init__(self, params, {first})."
         )
 
 
@@ -185,11 +185,11 @@ def _without_step(made: type) -> str:
     if start and "step" in start.co_names:  # it is set on the object
         return ""
     if start and "step" in start.co_varnames:
-        return "it is defined inside __init__; indent it as __init__ itself is."
+        return "it is defined inside __init__; indent it like __init__ itself."
     own = (c for c in made.__mro__ if c not in base.__mro__)
     methods = [n for c in own for n, v in vars(c).items() if inspect.isfunction(v) and n != "step"]
     if near := difflib.get_close_matches("step", methods, 1):
-        return f"is {near[0]}() meant to be it?"
+        return f"is {near[0]}() meant to be step()?"
     return "is it indented inside another function, or misspelt?"
 
 
@@ -204,7 +204,7 @@ def optimizers(module: str) -> list[str]:
 
     names = [n for n, v in found.items() if issubclass(v, torch.optim.Optimizer)]
     if not names:
-        raise InputError(f"{module} offers no subclass of torch.optim.Optimizer.")
+        raise InputError(f"{module} has no subclass of torch.optim.Optimizer.")
     return [f"{module}:{n}" for n in sorted(names)]
 
 
@@ -223,7 +223,7 @@ def _module(where: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and where.split(".")[0] == error.name.split(".")[0]:
             raise InputError(
-                f"There is no module {where}; is it installed, and is its folder the current one?"
+                f"There is no module {where}. Is it installed, or is its folder the current one?"
             ) from error
         raise InputError(f"{where} cannot be imported: {error}.") from error
     except (Exception, SystemExit) as error:
@@ -239,9 +239,9 @@ def _raised_at(where: str, error: BaseException) -> str:
     if not own or isinstance(error, SyntaxError):
         return ""
     line = f"line {own[-1].lineno}: {own[-1].line}"
-    guard = 'a file that is checked has that under `if __name__ == "__main__":`.'
+    guard = 'put that under `if __name__ == "__main__":`.'
     if isinstance(error, SystemExit):
-        return f" It ends its process while it is imported, in {line}; {guard}"
+        return f" It exits while it is imported, in {line}; {guard}"
     if isinstance(error, EOFError) and "input(" in (own[-1].line or ""):
         return f" It waits for input while it is imported, in {line}; {guard}"
     return f" L{line[1:]}"

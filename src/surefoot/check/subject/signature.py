@@ -52,8 +52,8 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
     asked = [p.name for p in takes if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(asked) > 1 or NO_CLOSURE & {*asked}:
         raise InputError(
-            f"{called}.step() requires {' and '.join(asked)}, which cannot be supplied here; examine a "
-            f"subclass whose step(closure=None) gives {'them' if len(asked) > 1 else 'it'}."
+            f"{called}.step() requires {' and '.join(asked)}, which surefoot cannot supply; check a "
+            f"subclass whose step(closure=None) supplies {'them' if len(asked) > 1 else 'it'}."
         )
     return Signature(
         name=called,
