@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["keras_momentum.py", "wrong_backward.py"])
+@pytest.mark.parametrize("name", ["keras_momentum.py", "wrong_backward.py", "wrong_for_input.py"])
 def test_an_example(name, capsys):
     runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     assert capsys.readouterr().out

@@ -318,7 +318,6 @@ class Silent:
 @pytest.mark.parametrize(
     ("model", "loss", "sentence"),
     [
-        (nn.Flatten(), mse_loss, "no parameter that requires a gradient"),
         (nn.Linear(3, 2), lambda out, y: out, r"one element, but it is of shape \(8, 2\)"),
         (nn.Linear(3, 2), lambda out, y: 3.0, "one element, but it is a float"),
         (nn.Linear(3, 2), lambda out, y: out.sum() / 0, r"The loss is -?inf at the given parameters"),
@@ -333,6 +332,11 @@ class Silent:
 def test_what_cannot_be_checked_is_one_sentence(model, loss, sentence):
     with pytest.raises(InputError, match=sentence):
         check_gradients(model, loss, batch())
+
+
+def test_a_model_without_parameters_has_nothing_but_inputs():
+    with pytest.raises(InputError, match="no parameter that requires a gradient"):
+        check_gradients(nn.Flatten(), mse_loss, batch(), inputs=False)
 
 
 class Cut(torch.autograd.Function):
@@ -550,7 +554,7 @@ def test_a_table_of_padding_alone_is_nothing_to_check():
 @pytest.mark.parametrize(
     ("model", "loss", "said"),
     [
-        ("x", mse_loss, "The model must be a torch.nn.Module, not 'x'."),
+        ("x", mse_loss, "The model must be a torch.nn.Module or a function, not 'x'."),
         (nn.Linear(1, 1), "mse", "The loss must be a function, not 'mse'."),
     ],
 )

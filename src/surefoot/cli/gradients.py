@@ -18,6 +18,7 @@ def gradients(
     each: Whole = 100,
     directions: Whole = 4,
     samples: Whole = 12,
+    no_inputs: Flag = False,
     json: Flag = False,
 ) -> int:
     """Compare a model's gradients from autograd with central differences, parameter by parameter, in float64.
@@ -30,7 +31,8 @@ def gradients(
     Parameters
     ----------
     make
-        file.py:function or package.module:function; returns (model, loss, batch), batch = (*inputs, target).
+        file.py:function or package.module:function; returns (model, loss, (*inputs, target)), or
+        (function, inputs).
     seed
         Seed of the random directions and of dropout.
     each
@@ -39,6 +41,8 @@ def gradients(
         Number of random directions along which larger parameters are checked.
     samples
         Number of single elements of larger parameters that are also checked.
+    no_inputs
+        Check only parameters, not inputs.
     json
         Write the report as JSON.
     """
@@ -52,11 +56,22 @@ def gradients(
         raise
     except (Exception, SystemExit) as error:
         raise InputError(f"{make}() raised {headline(error)}.") from error
+    if isinstance(made, tuple) and len(made) == 2 and callable(made[0]):
+        made = made[0], None, made[1]
     if not (isinstance(made, tuple) and len(made) == 3):
         what = f"a tuple of {len(made)}" if isinstance(made, tuple) else f"one {type(made).__name__}"
         raise InputError(f"{make}() returned {what}; it must return (model, loss, batch).")
     model, loss, batch = made
-    report = check_gradients(model, loss, batch, seed=seed, each=each, directions=directions, samples=samples)
+    report = check_gradients(
+        model,
+        loss,
+        batch,
+        seed=seed,
+        each=each,
+        directions=directions,
+        samples=samples,
+        inputs=not no_inputs,
+    )
     if json:
         import json as written
 

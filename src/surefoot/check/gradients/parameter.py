@@ -19,7 +19,8 @@ class ParameterGradient:
     """The slopes measured of one parameter; `whole` says that they are all of its elements.
 
     A `complex` one is measured in its real and imaginary parts, 0 and 1 in the last place of `shape` and of
-    each slope's `index`.
+    each slope's `index`. `input`: it is an input of the model. `slip` says which mistake gives such a
+    gradient, where the slopes prove it.
     """
 
     name: str
@@ -27,6 +28,8 @@ class ParameterGradient:
     slopes: tuple[Slope, ...]
     whole: bool
     complex: bool = False
+    input: bool = False
+    slip: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -49,7 +52,9 @@ class ParameterGradient:
         looked = f"{len(self.slopes) - elements} random directions and {elements} {kind}"
         if self.whole:
             looked = f"all {elements} {kind}" if elements > 1 else "its only element"
-        return f"{self.name} ({size}{', complex' if self.complex else ''}), {looked}: {self._finding()}"
+        size += ", complex" if self.complex else ""
+        size += ", input" if self.input and not self.name.startswith("input") else ""
+        return f"{self.name} ({size}), {looked}: {self._finding()}"
 
     def _finding(self) -> str:
         s = self.worst
@@ -61,7 +66,7 @@ class ParameterGradient:
                 measured = f"{_side(s.left)} on the left, {_side(s.right)} on the right"
             return (
                 f"wrong{self._how_many()}. Worst at {where}{beside}: autograd gives {s.autograd:.9g}, but "
-                f"the slope of the loss is {measured}.{self._hint()}"
+                f"the slope of the loss is {measured}.{self._hint()}{self.slip and ' '}{self.slip}"
             )
         if s.verdict == "jump":
             return (

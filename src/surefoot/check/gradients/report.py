@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from surefoot.check.arithmetic.wording import listed
 from surefoot.check.gradients.parameter import WORST_FIRST, ParameterGradient
 
+CUT = (
+    "gets no gradient (it is detached, used under no_grad, or a backward returns None for it), though the "
+    "loss depends on it; whether that is meant cannot be known"
+)
 _MARK = {"right": "✓", "kink": "✓", "wrong": "✗", "jump": "✗", "unclear": "?"}
 
 
@@ -23,6 +28,8 @@ class GradientReport:
     out: autograd gives it no gradient, as `padding_idx` asks for, whatever the slope. `hooked` names the
     parameters whose gradient a hook may change, and says whether all of its hooks were called. `flow` has the
     parameters in the order of the forward pass, each with those before it on its gradient's way.
+    `inputs` has the inputs checked, and `unchecked` the others, with the reason; `all_inputs` is False where
+    none was to be. `weighted`: the output was reduced to one number by random weights.
     """
 
     model: str
@@ -34,13 +41,17 @@ class GradientReport:
     padding: Mapping[str, int] = field(default_factory=dict)
     hooked: Mapping[str, bool] = field(default_factory=dict)
     flow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inputs: tuple[ParameterGradient, ...] = ()
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    all_inputs: bool = True
+    weighted: bool = False
 
     @property
     def verdict(self) -> str:
         """One of right, wrong, discontinuous, unclear, non-deterministic."""
         if self.spread:
             return "non-deterministic"
-        found = {p.verdict for p in self.parameters}
+        found = {p.verdict for p in (*self.parameters, *self.inputs)}
         worst = next(v for v in WORST_FIRST if v in found)
         return {"jump": "discontinuous", "kink": "right"}.get(worst, worst)
 
@@ -61,7 +72,15 @@ class GradientReport:
         return "\n".join([self._headline(), *(wrapper.fill(line) for line in self._lines())])
 
     def _headline(self) -> str:
-        return f"Gradients of {self.model} under {self.loss}, in float64: {self.verdict}."
+        under = f" under {self.loss}" if self.loss else ""
+        return f"Gradients of {self.model}{under}, in float64: {self.verdict}{self._but()}."
+
+    def _but(self) -> str:
+        """What the verdict says nothing of, though it could have a gradient."""
+        if not self.all_inputs:
+            return "; inputs were not checked"
+        left = [name for name, why in self.unchecked.items() if not why.endswith("has no gradient")]
+        return f"; {listed(left)} {'was' if len(left) == 1 else 'were'} not checked" if left else ""
 
     def _lines(self) -> list[str]:
         if self.spread:
@@ -70,7 +89,13 @@ class GradientReport:
                 "no slope can be measured. Look for state that changes in forward, or for random numbers "
                 "drawn outside torch."
             ]
-        lines = [f"{_MARK[p.verdict]} {p}" for p in self.parameters]
+        lines = [f"{_MARK[p.verdict]} {p}" for p in (*self.parameters, *self.inputs)]
+        lines += [f"{name} {why}: it was not checked." for name, why in self.unchecked.items()]
+        if self.weighted:
+            lines.append(
+                "The loss is the output multiplied by fixed random weights and summed, so that every "
+                "element counts."
+            )
         for name, called in self.hooked.items():
             lines.append(
                 f"{name} has a hook; it was included in the check."
@@ -91,6 +116,14 @@ class GradientReport:
         ]
         if place := self._place():
             lines.append(f"Gradients flow backwards from the loss: look for the mistake between {place}.")
+        if self.parameters and all(p.verdict in ("right", "kink") for p in self.parameters):
+            wrong = [p.name for p in self.inputs if p.verdict == "wrong"]
+            if wrong:
+                lines.append(
+                    f"The gradients of all parameters are right, but that of {listed(wrong)} is wrong: "
+                    "look at what happens to it before the first parameter, and at the input gradient of the "
+                    "layer that takes it."
+                )
         return lines
 
     def _place(self) -> str:

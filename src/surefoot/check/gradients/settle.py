@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from surefoot.check.gradients.aside import rounded, step_aside
 from surefoot.check.gradients.pair import resolution
 from surefoot.check.gradients.slope import Slope
 from surefoot.check.gradients.surface import Direction, Surface, largest
@@ -24,13 +25,28 @@ def settle(
 ) -> None:
     """Measure a step aside what is wrong, at a kink or lost in noise; `found` has one verdict of both.
 
+    What is said of parameters must not depend on whether inputs are looked at: for them, inputs stay.
+
     Args:
-        surface: is left a step aside.
+        surface: is put back.
         gradients: autograd's.
         plan: the directions measured.
         found: the slopes along them.
         generator: draws the step.
     """
+    for own, moved in ((surface.parameters, surface.parameters), (surface.inputs, surface.moved)):
+        _settle(surface, gradients, plan, {n: found[n] for n in own}, list(moved), generator)
+        surface.put_back()
+
+
+def _settle(
+    surface: Surface,
+    gradients: dict[str, Tensor],
+    plan: dict[str, list[Direction]],
+    found: dict[str, list[Slope]],
+    moved: list[str],
+    generator: torch.Generator,
+) -> None:
     doubtful = [
         (n, i)
         for n, slopes in found.items()
@@ -40,15 +56,16 @@ def settle(
     if not doubtful:
         return
     lost = any(found[n][i].lost for n, i in doubtful)
-    zero = surface.rounded(gradients, generator) if lost else set()
-    stepped = surface.step_aside(generator)
+    zero = rounded(surface, moved, gradients, generator) if lost else set()
+    stepped = step_aside(surface, moved, generator)
     beside = surface.gradients() if stepped else gradients
-    ordinary = resolution(surface.unit) * max(largest(g) for g in (*gradients.values(), *beside.values()))
+    largest_of_all = max(max(largest(gradients[n]), largest(beside[n])) for n in found)
     for n, i in doubtful:
         here = found[n][i]
         # beside a kink one side may be level: what is large is told by both
         aside = surface.slope(n, plan[n][i], beside[n], here.steepest) if stepped else None
         if here.lost:
+            ordinary = resolution(surface.units[n]) * largest_of_all
             known = n in zero and here.off <= 2 * here.error <= 2 * ordinary
             found[n][i] = _of_lost(here, aside, known)
         else:

@@ -1,9 +1,8 @@
-"""The loss as a function of the parameters alone: a float64 copy of the model on a fixed batch."""
+"""The loss as a function of parameters and inputs: a float64 copy of the model on a fixed batch."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.check.gradients.copied import rehook, to_double
+from surefoot.check.gradients.evaluated import Evaluated
 from surefoot.check.gradients.flow import flow
 from surefoot.check.gradients.noise import noise_of
 from surefoot.check.gradients.pair import UNIT
@@ -21,41 +20,73 @@ from surefoot.check.gradients.slope import Slope, measure
 from surefoot.errors import InputError, headline
 from surefoot.trace.compare import UNIT_ROUNDOFF
 
+NO_PARAMETER = "The model has no parameter that requires a gradient, so there is nothing to check."
+NOTHING = "No parameter requires a gradient and no input can have one, so there is nothing to check."
+
 Direction = Tensor | tuple[int, ...]  # a whole direction, or one element's index
 
 
 class Surface:
     """A model, a loss and a batch, in float64, that can be asked for its value, gradients and slopes."""
 
-    def __init__(self, model: nn.Module, loss: Callable[..., Tensor], batch: Any, seed: int) -> None:
-        if not isinstance(batch, Tensor) and not (isinstance(batch, Sequence) and len(batch)):
-            raise InputError(f"The batch must be (*inputs, target) or one tensor, not {batch!r}.")
-        self.loss, self.seed = loss, seed
-        self.model = copy.deepcopy(model)
-        for tensors in (self.model.parameters(), self.model.buffers()):
-            for t in tensors:
-                t.data = to_double(t.data)
-        self.hooked = rehook(model, self.model)
-        self.batch = to_double(batch)
-        self.parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad and p.numel()}
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        loss: Callable[..., Tensor] | None,
+        batch: Any,
+        seed: int,
+        inputs: bool = True,
+    ) -> None:
+        self.seed = seed
+        self.evaluate = Evaluated(model, loss, batch, seed)
+        self.model, self.hooked = self.evaluate.model, self.evaluate.hooked
+        self.parameters: dict[str, Tensor] = {n: p for n, p in self.evaluate.parameters.items() if p.numel()}
+        self.inputs = self.evaluate.inputs if inputs else {}
         self.padding = self._padding()
         self.parameters = {n: p for n, p in self.parameters.items() if self.checked(n).any()}
-        self.buffers = {n: b.clone() for n, b in self.model.named_buffers()}
-        if not self.parameters:
-            raise InputError(
-                "The model has no parameter that requires a gradient, so there is nothing to check."
-            )
+        self.unchecked = dict(self.evaluate.excluded) if inputs else {}
+        if not self.leaves:
+            raise InputError(NOTHING if inputs else NO_PARAMETER)
+        self.cut: set[str] = set()  # inputs to which no gradient leads
+        self._reach()
         self.graph = self._needs_graph()
         with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(self.graph):
-            free = self._evaluate().item(), self._evaluate().item()
-        start = self.value()
+            free = self.evaluate().item(), self.evaluate().item()
+        self.start = start = self.value()
+        self.origin: dict[str, Tensor] = {}  # what a step aside has moved from there
         if not math.isfinite(start):
             raise InputError(
                 f"The loss is {start} at the given parameters, so it has no slope; start where it is finite."
             )
-        self.unit = self._unit()
+        units = [(leaves, self._unit(leaves)) for leaves in (self.parameters, self.inputs) if leaves]
+        self.units = {n: unit for leaves, unit in units for n in leaves}
         self.draws = free[0] != free[1]  # it draws random numbers; setting the seed makes it repeat
-        self.noise = {n: self._measure_noise(n) for n in self.parameters}
+        self.measure_noise()
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        """All that is checked: parameters and inputs."""
+        return {**self.parameters, **self.inputs}
+
+    def _reach(self) -> None:
+        """Find which inputs a gradient leads to; none is asked for where that makes the pass fail."""
+        self.evaluate.require(bool(self.inputs))
+        if not self.inputs:
+            return
+        try:
+            got = self._differentiated()
+        except InputError as error:
+            self.evaluate.require(False)
+            if not self.parameters:
+                raise
+            refused, self.inputs = self.inputs, {}
+            self._differentiated()  # what fails without them too is no matter of inputs
+            reason = str(error).partition(": ")[2].rstrip(".")
+            self.unchecked |= dict.fromkeys(refused, f"cannot require a gradient ({reason})")
+            return
+        self.cut = {n for n in self.inputs if got[n] is None} - self.evaluate.asked
+        if not self.parameters and self.cut == self.inputs.keys():
+            self.cut = set()  # of a function alone, a gradient is what it is checked for
 
     def _needs_graph(self) -> bool:
         """Whether without gradients the loss is another one or none, as of a model that differentiates."""
@@ -71,37 +102,18 @@ class Surface:
         """The row of each embedding's weight that autograd leaves without a gradient, as asked for."""
         rows = {
             id(m.weight): m.padding_idx
-            for m in self.model.modules()
+            for m in (self.model.modules() if isinstance(self.model, nn.Module) else ())
             if isinstance(m, (nn.Embedding, nn.EmbeddingBag))
         }
         found = {n: rows.get(id(p)) for n, p in self.parameters.items()}
         return {n: row for n, row in found.items() if row is not None}
 
     def checked(self, name: str) -> Tensor:
-        """1 for each number of a parameter whose slope is measured, 0 for those of a padding row."""
-        mask = torch.ones(_cells(self.parameters[name].detach()).shape)
+        """1 for each number of a leaf whose slope is measured, 0 for those of a padding row."""
+        mask = torch.ones(cells_of(self.leaves[name].detach()).shape)
         if name in self.padding:
             mask[self.padding[name]] = 0
         return mask
-
-    def _evaluate(self) -> Tensor:
-        with torch.no_grad():
-            for name, buffer in self.model.named_buffers():
-                buffer.copy_(self.buffers[name])
-        try:
-            if isinstance(self.batch, Tensor):
-                value = self.loss(self.model(self.batch))
-            else:
-                *inputs, target = self.batch
-                value = self.loss(self.model(*inputs), target)
-        except Exception as error:
-            raise InputError(f"The loss cannot be computed in float64: {headline(error)}.") from error
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            what = (
-                f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-            )
-            raise InputError(f"The loss must be a tensor with one element, but it is {what}.")
-        return value
 
     @contextlib.contextmanager
     def _repeating(self, grad: bool) -> Iterator[None]:
@@ -113,44 +125,63 @@ class Surface:
     def value(self) -> float:
         """The loss at the present parameters; with the same random numbers for dropout each time."""
         with self._repeating(self.graph):
-            return self._evaluate().item()
+            return self.evaluate().item()
 
     @property
     def dtype(self) -> str:
         """The narrowest dtype that the loss is computed in."""
-        return next((name for name, u in UNIT_ROUNDOFF.items() if u == self.unit), "float8")
+        unit = max(self.units.values())
+        return next((name for name, u in UNIT_ROUNDOFF.items() if u == unit), "float8")
 
-    def _unit(self) -> float:
+    def _unit(self, leaves: dict[str, Tensor]) -> float:
         try:
             with self._repeating(True):
-                return unit_of(self._evaluate, self.parameters.values())
+                return unit_of(self.evaluate, leaves.values())
         except Exception:  # what cannot be watched is taken to compute in float64, as its copy is
             return UNIT
 
-    def gradients(self) -> dict[str, Tensor]:
-        """Autograd's gradient of each parameter, zero where it gives none; complex ones as pairs of reals."""
+    def gradients(self, row: int | None = None) -> dict[str, Tensor]:
+        """Autograd's gradient of each leaf, zero where it gives none; complex ones as pairs of reals."""
+        got = self._differentiated(row)
+        return {
+            name: cells_of(torch.zeros_like(p) if got[name] is None else got[name].to_dense())
+            .to(torch.float64)
+            .clone()
+            for name, p in self.leaves.items()
+        }
+
+    def _differentiated(self, row: int | None = None) -> dict[str, Any]:
         with self._repeating(True):
-            value = self._evaluate()
-            wanted = list(self.parameters.values())
+            value = self.evaluate(row)
+            wanted = self.leaves
             got: Sequence[Tensor | None] = [None] * len(wanted)
             if value.requires_grad:
                 try:
-                    got = torch.autograd.grad(value.reshape(()), wanted, allow_unused=True)
+                    got = torch.autograd.grad(value.reshape(()), list(wanted.values()), allow_unused=True)
                 except Exception as error:  # a backward may raise what it likes
                     raise InputError(f"The backward pass cannot be computed: {headline(error)}.") from error
-        return {
-            name: _cells(torch.zeros_like(p) if g is None else g.to_dense()).to(torch.float64).clone()
-            for (name, p), g in zip(self.parameters.items(), got, strict=True)
-        }
+        return dict(zip(wanted, got, strict=True))
+
+    def row(self, row: int) -> tuple[float, dict[str, Tensor]]:
+        """The loss of one row of the batch alone, and the gradients."""
+        with self._repeating(True):
+            value = self.evaluate(row).item()
+        return value, self.gradients(row)
+
+    def put_back(self) -> None:
+        """Undo a step aside."""
+        for n, t in self.origin.items():
+            self.leaves[n].detach().copy_(t)
+        self.origin = {}
 
     def flow(self) -> dict[str, tuple[str, ...]]:
         """Each parameter that the loss is made of, with those that its gradient's way goes on to."""
         with self._repeating(True):
-            return flow(self._evaluate(), self.parameters)
+            return flow(self.evaluate(), self.parameters)
 
     def along(self, name: str, direction: Direction, t: float) -> float:
-        """The loss after parameter `name` has moved by t·direction; it is put back."""
-        cells = _cells(self.parameters[name].detach())
+        """The loss after leaf `name` has moved by t·direction; it is put back."""
+        cells = cells_of(self.leaves[name].detach())
         before = cells.clone()
         if isinstance(direction, tuple):
             cells[direction] += t
@@ -158,6 +189,10 @@ class Surface:
             cells.add_(direction, alpha=t)
         try:
             return self.value()
+        except InputError:
+            if name not in self.inputs:
+                raise
+            return math.nan  # an input may have an end, as a probability has
         finally:
             cells.copy_(before)
 
@@ -171,57 +206,31 @@ class Surface:
             scale=self._scale(name, direction),
             size=max(size, largest(gradient)),
             noise=self.noise[name],
-            unit=self.unit,
+            unit=self.units[name],
             index=index,
         )
 
-    def step_aside(self, generator: torch.Generator) -> bool:
-        """Move every parameter a little, at random, away from kinks that come of exact zeros.
-
-        Up or down alone where the loss is not defined there, as of a root; False if it is nowhere.
-        """
-        sizes = {n: _cells(p.detach()).abs() + 1 for n, p in self.parameters.items()}
-        away = {n: (_random(s, generator) - 0.5) * 2.0**-6 * s for n, s in sizes.items()}
-        for way in (away, {n: a.abs() for n, a in away.items()}, {n: -a.abs() for n, a in away.items()}):
-            before = self._move(way)
-            if math.isfinite(self.value()):
-                self.noise = {n: self._measure_noise(n) for n in self.parameters}
-                return True
-            self._put_back(before)
-        return False
-
-    def rounded(self, gradients: dict[str, Tensor], generator: torch.Generator) -> set[str]:
-        """Parameters whose gradient is rounding alone: zero, or another one altogether next to here."""
-        drift = dict.fromkeys(gradients, 0.0)
-        for _ in range(3):
-            sizes = {n: _cells(p.detach()).abs() + 1 for n, p in self.parameters.items()}
-            before = self._move({n: (_random(s, generator) - 0.5) * 2.0**-20 * s for n, s in sizes.items()})
-            for n, g in self.gradients().items():
-                drift[n] = max(drift[n], largest(g - gradients[n]))
-            self._put_back(before)
-        return {n for n, g in gradients.items() if g.isfinite().all() and drift[n] >= largest(g) / 8}
-
-    def _move(self, away: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Move all parameters; and where they were."""
-        before = {n: p.detach().clone() for n, p in self.parameters.items()}
-        for n, a in away.items():
-            _cells(self.parameters[n].detach()).add_(a)
-        return before
-
-    def _put_back(self, before: dict[str, Tensor]) -> None:
-        for n, b in before.items():
-            self.parameters[n].detach().copy_(b)
+    @property
+    def moved(self) -> dict[str, Tensor]:
+        """What a step aside moves: an input without a gradient may be a mask, or numbers of rows."""
+        return {n: p for n, p in self.leaves.items() if n not in self.cut}
 
     def _scale(self, name: str, direction: Direction) -> float:
-        cells = _cells(self.parameters[name].detach())
+        cells = cells_of(self.leaves[name].detach())
         size = (cells[direction] if isinstance(direction, tuple) else cells).abs().max().item()
         return float(2.0 ** math.floor(math.log2(max(1.0, size))))
 
+    def measure_noise(self) -> None:
+        """Of each leaf, where the surface is now."""
+        self.noise = {n: self._measure_noise(n) for n in self.leaves}
+
     def _measure_noise(self, name: str) -> float:
         generator = torch.Generator().manual_seed(self.seed)
-        shape = _cells(self.parameters[name]).shape
+        shape = cells_of(self.leaves[name].detach()).shape
         ways = [random_direction(torch.ones(shape), generator) for _ in range(2)]
-        return max(noise_of(partial(self.along, name, v), self._scale(name, v), self.unit) for v in ways)
+        return max(
+            noise_of(partial(self.along, name, v), self._scale(name, v), self.units[name]) for v in ways
+        )
 
 
 def largest(gradient: Tensor) -> float:
@@ -235,10 +244,6 @@ def random_direction(mask: Tensor, generator: torch.Generator) -> Tensor:
     return signs * mask / mask.sum().sqrt()
 
 
-def _random(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.rand(like.shape, generator=generator, dtype=torch.float64)
-
-
-def _cells(t: Tensor) -> Tensor:
+def cells_of(t: Tensor) -> Tensor:
     """The real numbers of a tensor, sharing its storage."""
     return torch.view_as_real(t) if t.is_complex() else t
