@@ -31,8 +31,7 @@ def gradients(
     Parameters
     ----------
     make
-        file.py:function or package.module:function; returns (model, loss, (*inputs, target)), or
-        (function, inputs).
+        file.py:function or module:function; returns (model, loss, (*inputs, target)) or (function, inputs).
     seed
         Seed of the random directions and of dropout.
     each
