@@ -207,7 +207,7 @@ def test_whatever_knows_epochs_is_told_once_each() -> None:
 
 def test_targets_to_validate_on_that_only_a_validation_sees() -> None:
     valid = DataLoader(TensorDataset(X, Y.float()), 8, sampler=Counting())
-    with pytest.raises(InputError, match=("to train on are classes, but the validation inputs are measured")):
+    with pytest.raises(InputError, match=("to train on are classes, but those to validate on are measured")):
         fit(model(), (X, Y), valid, epochs=1, progress=False)
 
 
