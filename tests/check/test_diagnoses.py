@@ -190,8 +190,18 @@ def test_a_mistake_is_called_by_its_name(base, change, said):
         assert "This reproduces all recorded runs exactly." in found[0].diagnosis
 
 
-def test_what_claims_no_rule_is_told_what_it_comes_closest_to():
-    optimizer = type("Mine", (Adam,), {"change": staticmethod(adam(swap=True))})
+def test_a_known_mistake_fails_under_any_name():
+    optimizer = type("CustomOptimizer", (Adam,), {"change": staticmethod(adam(swap=True))})
+    examination = examine(Here(load(optimizer)), Plan(only=("rule",)))
+    assert "with a known mistake" in examination.why
+    assert "meant to be a different rule" in examination.why
+    (verdict,) = examination.verdicts
+    assert verdict.outcome == FAILED
+    assert verdict.diagnosis.startswith("The two betas are swapped")
+
+
+def test_what_claims_another_method_is_told_what_it_comes_closest_to():
+    optimizer = type("Belief", (Adam,), {"change": staticmethod(adam(swap=True))})
     (verdict,) = examine(Here(load(optimizer)), Plan()).verdicts
     assert verdict.outcome == NOT_APPLICABLE
     assert verdict.note == (

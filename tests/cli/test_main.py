@@ -34,6 +34,13 @@ def _command(before: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
 
 
+def test_a_rule_that_no_clause_is_held_against_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "torch.optim:SGD", "--only", "closure", "--rule", "torch"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("surefoot: Nothing is examined of --rule torch")
+
+
 def test_the_quick_way_out_leaves_nothing_undone() -> None:
     done = _command("import atexit; atexit.register(print, 'registered')", "--version")
     assert (done.returncode, done.stderr) == (0, "")

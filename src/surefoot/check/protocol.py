@@ -104,6 +104,7 @@ class Signature:
         needs_closure: whether step() cannot be called without a closure.
         calls_none: whether step() says that it does without a closure, and then calls None.
         in_backward: whether parameters are stepped, or their gradients taken, while backward() runs.
+        leaves: the lines of step() that leave a loop → whether only under a condition.
         imports: the line that makes the class known in a reproduction, e.g. "from torch.optim import SGD".
     """
 
@@ -117,6 +118,7 @@ class Signature:
     needs_closure: bool = False
     calls_none: bool = False
     in_backward: bool = False
+    leaves: Mapping[str, bool] = field(default_factory=dict)
     imports: str = ""
 
     def given(self, options: Options) -> dict[str, Any]:

@@ -120,6 +120,13 @@ def check(
         for file in filter(None, (junit, html, csv, out)):
             if not file.absolute().parent.is_dir():
                 raise InputError(f"There is no folder {file.absolute().parent} to write {file.name} to.")
+        if (asked := f"--rule {rule}" if rule else f"--decay {decay}" if decay else "") and (only or skip):
+            plan = planned(only, skip, quick=quick, deep=deep)
+            if not any(c.group == "arithmetic" and plan.wants(c) for c in clauses().values()):
+                raise InputError(
+                    f"Nothing is examined of {asked}, which is about arithmetic: no clause of it is left; "
+                    f"leave out {asked}, or take one in, such as --only rule."
+                )
         return examined(
             optimizer,
             all=all,

@@ -14,6 +14,7 @@ from surefoot.check.arithmetic.mends import NO_GRAD, keeps_lr, low_precision, me
 from surefoot.check.arithmetic.recording import Recorder, Recording
 from surefoot.check.arithmetic.shrink import shrink
 from surefoot.check.arithmetic.wrong import Fault, Wrong, fault_in
+from surefoot.check.known.unset import MEND_UNSET, UNSET, read_unset
 from surefoot.check.protocol import MISFIT, Died, Raised
 from surefoot.check.verdict import ENDS, FAILED, MEND_END, Clause, Verdict
 from surefoot.errors import InputError
@@ -44,6 +45,10 @@ KEEPS_LR = (
 )
 SHARED = (
     "Tensors of two parameters are combined: something that each should have, such as a buffer, is shared."
+)
+SHIFTED = (
+    "Tensors of two parameters are combined when a gradient is missing: buffers are shared, or kept in a "
+    "list at an index that shifts, as where `continue` skips i += 1."
 )
 MEND_SHARED = "Keep each parameter's state in self.state[p]."
 RAISES = "An exception in the middle of step() leaves some parameters updated and others not."
@@ -93,7 +98,7 @@ def tell_failure(
     if isinstance(fault, Mismatch):
         mismatch, how = fault, "deviate from the rule"
         told = _parted(clause, claim, smallest, fault, first.dtype)
-        mend = mended(clause, claim.rule, said, smallest)
+        mend = mended(clause, claim.rule, said, smallest, recorder.patient.signature.leaves)
         if not said and shown.trace is not None:
             kind = shown.trace.dtypes.get(fault.name, "")
 
@@ -140,8 +145,11 @@ def _raised(fault: Raised, script: Script) -> dict[str, Any]:
     """What a Verdict says of an exception."""
     words, cause, advice = NO_GRAD
     known = words in fault.said
+    if slot := read_unset(str(fault), fault.line):
+        known, cause, advice = True, UNSET.format(slot), MEND_UNSET.format(slot)
     if MISFIT.search(fault.said) and len(script.names) > 1:
-        known, cause, advice = True, SHARED, MEND_SHARED
+        pauses = any({*step.given} < {*script.names} for step in script.steps)
+        known, cause, advice = True, SHIFTED if pauses else SHARED, MEND_SHARED
     return {
         "expected": "a step without an exception",
         "got": f"{fault}\n{fault.line}".strip(),

@@ -14,7 +14,7 @@ from surefoot.check.arithmetic.wording import listed
 from surefoot.check.known.libraries import elsewhere
 from surefoot.check.known.mistakes import MISTAKES, climbs, mistakes_in
 from surefoot.check.known.variants import variants
-from surefoot.check.naming.claimed import asked_for, claims_momentum, denies, read_name, title
+from surefoot.check.naming.claimed import asked_for, claims_momentum, denies, is_plain, read_name, title
 from surefoot.check.naming.frameworks import FRAMEWORKS
 from surefoot.check.naming.methods import another_method
 from surefoot.check.options.fixed import fixed, missing
@@ -195,8 +195,9 @@ def _unknown(e: _Evidence) -> Guess:
         said = "No known rule reproduces its plain steps, so the arithmetic is not judged"
         return Guess(None, f"{said}; {held}.")
     rule = next(rule for rule in map(RULES.__getitem__, SOUND) if mistake in mistakes_in(rule))
-    if climbs(mistake) and not ASCENDS.search(e.signature.name):
-        return Guess(rule, f"{rule.title}, since {MISTAKEN}.", sure=False)
+    if not ASCENDS.search(e.signature.name) and (climbs(mistake) or is_plain(e.signature.name)):
+        by_design = "" if climbs(mistake) else BY_DESIGN
+        return Guess(rule, f"{rule.title}, since {MISTAKEN}.{by_design}", sure=False)
     family = next(name for name, mistakes in MISTAKES.items() if mistake in mistakes)
     known = f"{family} with a known mistake ({mistake.mistake})"
     held = _would_hold(e.named, "--rule NAME checks it against a rule")

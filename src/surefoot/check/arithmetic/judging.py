@@ -16,6 +16,7 @@ from surefoot.check.arithmetic.recording import Recorder, Recording
 from surefoot.check.arithmetic.situations import PLAIN, SITUATIONS, Situation
 from surefoot.check.arithmetic.wording import listed
 from surefoot.check.arithmetic.wrong import Fault, Wrong, fault_in, runs_away
+from surefoot.check.known.bookkeeping import GOES_ON, STILL
 from surefoot.check.known.rounding import ROUGHLY, convention, follows_roughly
 from surefoot.check.protocol import Died, Plan
 from surefoot.check.verdict import DIFFERS, FAILED, NOT_APPLICABLE, PASSED, SHARED_COUNT, Clause, Verdict
@@ -215,8 +216,15 @@ class Judgement:
         known = {id(t) for t in (*traces, *others)}
         others += [t for t in self.recorder.telling if id(t) not in known]
         diagnosis = diagnose(claim, traces, others)
+        if diagnosis is not None and diagnosis.says.startswith(
+            GOES_ON
+        ):  # or is the first all that is stepped?
+            groups = next(s for s in SITUATIONS if s.clause.id == "groups-arithmetic")
+            others += [t for r in self.recordings(groups) if (t := r.trace)]
+            diagnosis = diagnose(claim, traces, others)
         if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
-            diagnosis = dataclasses.replace(found, first=True)
+            # where it moves in other runs, it is not true that it never does
+            diagnosis = dataclasses.replace(found, first=True) if found.says != STILL else None
         narrow = all({*t.dtypes.values()} <= {*NARROW} for t in traces)
         if diagnosis is not None and narrow and not diagnosis.complete:  # in so few bits much fits by chance
             diagnosis = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from surefoot.check.known.bookkeeping import BY_COUNT, CUT_OFF, GOES_ON, KEPT, OR_DEFAULT, SKIPS, STILL
+from surefoot.check.known.ends import AT_MISSING, ONLY_FIRST, mend_first, mend_missing
 from surefoot.check.known.rounding import ROUGHLY
 from surefoot.check.verdict import Clause
 from surefoot.rules import RULES, Rule
@@ -25,12 +26,26 @@ NO_GRAD = (
 MEND_KEEPS_LR = "Multiply the new gradient by the current group['lr'], and do not rescale the velocity."
 # words of a diagnosis → what to do
 MENDS = {
-    STILL: "p = p − … creates a new tensor and leaves the parameter unchanged: write p.sub_(…) or p -= ….",
+    STILL: "p = p − … creates a new tensor and leaves the parameter unchanged: write p.sub_(…) or p -= …, "
+    "with p from group['params'], not a copy made in __init__.",
     OR_DEFAULT: "Treat 0 as a value; use the default only for None.",
     KEPT: "Start each group with empty lists, or step all lists once, after the last group.",
     BY_COUNT: "Do not divide: the loss averages over examples; step() must not average over parameters.",
     CUT_OFF: "Use group['lr'] unchanged: int() and round() turn a small lr into 0.",
-    GOES_ON: "Go on to the next group: use continue instead of return.",
+    GOES_ON: "Go on to the next group: use `continue` instead of `return`.",
+    "weight decay has the wrong sign": (
+        "Add it: grad = grad.add(p, alpha=weight_decay), so that the step, which is subtracted, shrinks p."
+    ),
+    "the step count": (
+        "Count in each parameter's own state, as with state['step'] += 1, or once per call of step(), "
+        "before the loop over the parameters."
+    ),
+    "momentum multiplies the gradient": (
+        "Multiply the buffer by momentum, and add the gradient: buf.mul_(momentum).add_(grad)."
+    ),
+    "with t = 0 the bias correction": (
+        "Increment the count first: put state['t'] += 1 before the bias corrections."
+    ),
     "stored bias-corrected": "Correct a copy: m_hat = m / (1 - beta1**t), not m.div_(...) or m /= ....",
     "both means are one tensor": "Create two: `m = v = torch.zeros_like(p)` gives one tensor two names.",
     "weight decay is added to the gradient": (
@@ -45,8 +60,12 @@ MENDS = {
 MEND_SKIPS = "Do the step even when lr is 0: the state it accumulates is used when lr is no longer 0."
 
 
-def mended(clause: Clause, rule: Rule, said: str, smallest: Script) -> str:
+def mended(clause: Clause, rule: Rule, said: str, smallest: Script, leaves: Mapping[str, bool]) -> str:
     """How to mend what parts from a rule; "" where the clause's own advice is all that can be said."""
+    if ONLY_FIRST in said.lower():
+        return mend_first(leaves)
+    if AT_MISSING in said.lower():
+        return mend_missing(leaves)
     for words, mend in MENDS.items():
         if words in said.lower():
             return mend

@@ -51,10 +51,16 @@ def steps(make: Make) -> Claims:
     w = weight(2, 2)
     opt = make([w])
     before = w.tolist()
-    run(opt, [w], range(9))
+    lost = None
+    for t in range(9):
+        run(opt, [w], [t])
+        lost = lost or (None if w.isfinite().all() else t + 1)
     if w.tolist() == before and (when := _moves(make)):
         return f"no parameter moves in its first 9 steps; one does move {when}"
-    return [("w moves in 9 steps", True, w.tolist() != before)]
+    return [
+        ("w moves in 9 steps", True, w.tolist() != before),
+        ("the first of 9 steps, of finite gradients, after which w is NaN or infinite", None, lost),
+    ]
 
 
 def _moves(make: Make) -> str:

@@ -10,11 +10,18 @@ from typing import Any
 from surefoot.check.contract.older import LATER
 from surefoot.check.protocol import MISFIT, Options
 
-__all__ = ["CAST", "diagnose"]
+__all__ = ["CAST", "NOT_FINITE", "NOT_FINITE_AT_FIRST", "ZEROED", "diagnose", "unmoved"]
 
 CAST = (
     "torch's load_state_dict casts state tensors to their parameter's dtype, and step() mixes one with a "
     "tensor of another dtype."
+)
+
+ZEROED = "p.grad is set to zero."
+NOT_FINITE = "step() makes w NaN or infinite, though every gradient is finite."
+NOT_FINITE_AT_FIRST = (
+    "The first step already makes w NaN or infinite, though its gradient is finite, as 0/0 does: a bias "
+    "correction 1 − βᵗ, for one, is 0 while t is."
 )
 
 # None that is taken for no tensor: an argument left out, in torch's list of all; what should be a number
@@ -62,7 +69,7 @@ def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
     decay, mu = float(options.get("weight_decay") or 0), float(options.get("momentum") or 0)
     known = {
         "p.grad is negated in place.": [-x for x in g],
-        "p.grad is set to zero.": [0.0] * len(g),
+        ZEROED: [0.0] * len(g),
         "weight_decay·w is added into p.grad.": [x + decay * y for x, y in zip(g, w, strict=True)],
         "Nesterov's momentum·buffer is added into p.grad.": [x + mu * x for x in g],
         "The momentum average is computed in place in p.grad.": [x + mu * ((1 - mu) * x - x) for x in g],
@@ -100,6 +107,12 @@ def _not_updated(what: str, expected: Any, got: Any, options: Options) -> str:
         f"{len(still)} of {len(came)} elements {'is' if len(still) == 1 else 'are'} never updated ({run}): "
         "a kernel skips a block."
     )
+
+
+def _steps(what: str, expected: Any, got: Any, options: Options) -> str:
+    if not what.startswith("the first of 9 steps"):
+        return ""
+    return NOT_FINITE_AT_FIRST if got == 1 else NOT_FINITE
 
 
 def _skipped_step(what: str, expected: Any, got: Any, options: Options) -> str:
@@ -230,6 +243,7 @@ def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:
 
 
 _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
+    "steps": _steps,
     "grad-kept": _grad_kept,
     "complex-parts": _complex_parts,
     "layouts": _layouts,
@@ -252,6 +266,12 @@ _KNOWN: dict[str, Callable[[str, Any, Any, Options], str]] = {
 def _start(count: int) -> list[float]:
     """Return the values of tools.weight."""
     return [(i % 7 - 2.5) / 2 for i in range(count)]
+
+
+def unmoved(expected: Any, got: Any) -> bool:
+    """Whether what should have moved is where tools.weight has it at the start."""
+    came = list(_flat(got))
+    return bool(came) and came == _start(len(came)) != list(_flat(expected))
 
 
 def _flat(value: Any) -> Iterator[float]:

@@ -7,12 +7,13 @@ from typing import Any
 
 from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
+from surefoot.check.contract.diagnose import unmoved
 from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.questions import Questions
 from surefoot.check.protocol import Options
 from surefoot.check.verdict import FAILED
 
-__all__ = ["COMPANY", "MIXED_UP", "fault_of"]
+__all__ = ["COMPANY", "MIXED_UP", "UNSTEPPED", "fault_of"]
 
 MIXED_UP = "groups are mixed up"
 # what is the matter with all clauses that hold a parameter beside others against one alone
@@ -20,7 +21,9 @@ COMPANY = (
     "A parameter is stepped differently with others than alone: they share something, such as a buffer or a "
     "count that each of them advances."
 )
+UNSTEPPED = "This parameter is never stepped: it is where it started."
 SAVED = ("w after", "the dtypes of", "the groups' options", "the parameters after")  # of a run that goes on
+BESIDE = ("group-options", "two-groups", "gradient-pauses", "add-group", "takes-parameters", "order")
 ALONE = ("gradient-pauses", "late-gradient", "company", "order", "split")
 
 
@@ -44,6 +47,8 @@ def fault_of(
     """
     id, went_on = clause.id, finding.note.startswith(SAVED)
     groups = id in ("group-options", "two-groups") and not finding.died
+    if id in BESIDE and unmoved(*finding.values):
+        return UNSTEPPED
     # whether two groups of equal options are not two optimizers, either
     if groups and questions.ask(CLAUSES["two-groups"], {"other": {}}, options).outcome == FAILED:
         return MIXED_UP

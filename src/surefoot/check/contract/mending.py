@@ -7,12 +7,14 @@ from typing import Any
 
 from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
-from surefoot.check.contract.diagnose import CAST, diagnose
+from surefoot.check.contract.diagnose import CAST, NOT_FINITE, NOT_FINITE_AT_FIRST, ZEROED, diagnose
 from surefoot.check.contract.facts import UNREADY
-from surefoot.check.contract.faults import COMPANY, MIXED_UP
+from surefoot.check.contract.faults import COMPANY, MIXED_UP, UNSTEPPED
 from surefoot.check.contract.judge import Finding
 from surefoot.check.contract.questions import Questions
 from surefoot.check.contract.tools import OF_AN_OPTIMIZER
+from surefoot.check.known.ends import mend_first
+from surefoot.check.known.unset import MEND_UNSET, UNSET, read_unset
 from surefoot.check.protocol import Options
 from surefoot.check.verdict import ENDS, MEND_END
 
@@ -35,7 +37,13 @@ BY_PLACE = (
     "Groups with equal options are mixed up, too, so the options are not the cause: keep what belongs to a "
     "parameter in self.state[p], not in a list by position."
 )
-NO_GRAD = "Decorate step() with @torch.no_grad()."
+NO_GRAD = "Decorate step() with @torch.no_grad(), and call a closure under torch.enable_grad()."
+RECORDED = "Autograd records what step() does."
+MEND_ZEROED = "Take p.grad.zero_() out of step(): the training loop calls optimizer.zero_grad()."
+MEND_NOT_FINITE = "Look for a division whose divisor can be 0, and for the root of a negative number."
+MEND_COUNT = (
+    "Look for a divisor that is 0 at the first step; a count must be 1 there: raise it before it is used."
+)
 OUT_OF_PLACE = (
     "Update p in place, with p.sub_(lr * d) or p -= lr * d: `p = p - lr * d` creates a new tensor and "
     "leaves the parameter unchanged."
@@ -65,6 +73,10 @@ def advice(
     used = {**questions.patient.signature.call(given), **options}
     why, diagnosis = "", diagnose(id, note, *finding.values, used)
     mend = _of_failure(id, note, fault == MIXED_UP)
+    if fault == UNSTEPPED:
+        diagnosis, mend = diagnosis or UNSTEPPED, mend_first(questions.patient.signature.leaves)
+    if diagnosis == ZEROED:
+        mend = MEND_ZEROED
     if fault == COMPANY:
         diagnosis, mend = diagnosis or COMPANY, CLAUSES["company"].mend
     if id == "checkpoint-file" and (not finding.raised or diagnosis == CAST):  # it is read, but not gone on
@@ -75,6 +87,13 @@ def advice(
         # an option that was given may need what is not here, as capturable a GPU
         asked = bool(options or set(given) - {"lr"})
         mend = _of_step(note, finding.where if finding.raised else "", not asked)
+        line = finding.raised["line"] if finding.raised else ""
+        if mend == NO_GRAD:
+            diagnosis = RECORDED
+        elif diagnosis in (NOT_FINITE, NOT_FINITE_AT_FIRST):
+            mend = MEND_COUNT if diagnosis == NOT_FINITE_AT_FIRST else MEND_NOT_FINITE
+        elif slot := read_unset(note, line):
+            diagnosis, mend = UNSET.format(slot), MEND_UNSET.format(slot)
         why = "" if asked else NEVER
     of_groups = id == "steps" and "has no attribute 'param_groups'" in note
     if (of_groups or id == "is-optimizer") and questions.fact("an optimizer") == UNREADY:

@@ -54,7 +54,15 @@ def readings(answers: Answers, lr: float, words: Words) -> Iterator[Reading]:
     ahead = 1 + mu if nesterov else 1.0
     gain, start = late[0] / ahead / lr, first[0] / ahead / lr
     adds_up = _adds_up(answers)
+    if climbs := gain < 0 and start < 0 and adds_up and words.option("lr") is not None:
+        gain, start = -gain, -start
     yield Reading("first move", number(-first[0]), "for a gradient of 1 at step 1, from w = 0")
+    if climbs:
+        meant = words.values.get(words.option("maximize") or "")
+        told = "w moves along the gradient, " + (
+            "as maximize asks for" if meant else "not against it: lr enters with the other sign"
+        )
+        yield Reading("direction", "uphill", told)
     if not geometric:
         yield Reading("momentum", "not constant", f"later moves: {', '.join(number(-m) for m in late[1:5])}")
     elif mu:

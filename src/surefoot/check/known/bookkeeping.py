@@ -13,6 +13,7 @@ from typing import Any
 
 from surefoot.check.arithmetic.claim import Claim
 from surefoot.check.known import twists
+from surefoot.check.known.ends import AT_MISSING, ONLY_FIRST
 from surefoot.rules.hypers import hyper_for
 from surefoot.trace import Group, Script, Set, Step
 
@@ -74,6 +75,16 @@ def misread(claim: Claim) -> Iterator[tuple[str, Claim]]:
         f"{GOES_ON}, so that later groups are not stepped",
         twisted(twists.idle_ends),
     )
+    yield f"only the first group {ONLY_FIRST}", twisted(twists.first_group)
+    for ready in (True, False):
+        said = f"only the first parameter of each group {ONLY_FIRST}"
+        yield said, twisted(partial(twists.first_alone, ready=ready))
+        said = f"only the first parameter {ONLY_FIRST}"
+        yield said, twisted(partial(twists.first_alone, of_all=True, ready=ready))
+    said = f"{AT_MISSING}, so that those after it in its group are not stepped"
+    yield said, twisted(partial(twists.until_missing, of_all=False))
+    said = f"{AT_MISSING}, so that none after it is stepped"
+    yield said, twisted(partial(twists.until_missing, of_all=True))
     yield "a missing gradient is treated as zeros, and a step is done", twisted(twists.zeros)
     said = "a missing gradient is treated as zeros, after a parameter's first gradient"
     yield said, twisted(partial(twists.zeros, from_the_start=False))

@@ -108,6 +108,14 @@ SGD_MISTAKES = (
          average=lambda h, d, old, g: h.momentum * (old + (1 - h.dampening) * d)),
     _sgd("μ on d", "momentum multiplies the gradient instead of the buffer",
          average=lambda h, d, old, g: old + h.momentum * (1 - h.dampening) * d),
+    *(_sgd(f"μd, from 0{also}", "momentum multiplies the gradient too",
+           first=lambda h, d, w: h.momentum * (1 - h.dampening) * d,
+           average=lambda h, d, old, g: h.momentum * (old + (1 - h.dampening) * d), bypass=not also)
+      for also in ("", ", always")),
+    *(_sgd(f"μ on d, from 0{also}", "momentum multiplies the gradient instead of the buffer",
+           first=lambda h, d, w: h.momentum * (1 - h.dampening) * d,
+           average=lambda h, d, old, g: old + h.momentum * (1 - h.dampening) * d, bypass=not also)
+      for also in ("", ", always")),
     _sgd("no μ", "the old buffer is not multiplied by momentum",
          average=lambda h, d, old, g: old + (1 - h.dampening) * d),
     _sgd("−μ", "the buffer enters with the wrong sign",

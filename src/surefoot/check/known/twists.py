@@ -16,11 +16,14 @@ __all__ = [
     "behind",
     "clamped",
     "cut_off",
+    "first_alone",
+    "first_group",
     "idle_ends",
     "lists_kept",
     "of_group",
     "shared_out",
     "still",
+    "until_missing",
     "zero_as_default",
     "zero_lr_skipped",
     "zeros",
@@ -110,6 +113,34 @@ def idle_ends(script: Script) -> Script:
         return Step({n: step.given[n] for n in stepped}, step.events)
 
     return script.with_steps(until_idle)
+
+
+def first_group(script: Script) -> Script:
+    """Only the first group is stepped."""
+    first = script.groups[0].names
+    return _of_gradients(script, lambda given: {n: g for n, g in given.items() if n in first})
+
+
+def first_alone(script: Script, *, of_all: bool = False, ready: bool = True) -> Script:
+    """Only one parameter of each group is stepped, or `of_all`: the first, or (`ready`) with a gradient."""
+    lists = [script.names] if of_all else [group.names for group in script.groups]
+
+    def first(given: dict[str, Any]) -> dict[str, Any]:
+        ordered = ([n for n in names if n in given or not ready] for names in lists)
+        return {names[0]: given[names[0]] for names in ordered if names and names[0] in given}
+
+    return _of_gradients(script, first)
+
+
+def until_missing(script: Script, *, of_all: bool) -> Script:
+    """In each group, or in `of_all`, nothing is stepped after the first parameter without a gradient."""
+    lists = [script.names] if of_all else [group.names for group in script.groups]
+
+    def until(given: dict[str, Any]) -> dict[str, Any]:
+        stepped = (itertools.takewhile(given.__contains__, names) for names in lists)
+        return {n: given[n] for n in itertools.chain(*stepped)}
+
+    return _of_gradients(script, until)
 
 
 def still(script: Script) -> Script:

@@ -12,7 +12,7 @@ from surefoot.check.naming.methods import words_of
 from surefoot.check.options.words import Words
 from surefoot.rules import DECAYS, RULES, Rule, get
 
-__all__ = ["Name", "asked_for", "claims_momentum", "denies", "looks_ahead", "read_name", "title"]
+__all__ = ["Name", "asked_for", "claims_momentum", "denies", "is_plain", "looks_ahead", "read_name", "title"]
 
 # class names that are no rule's own name, all of them torch's SGD
 OF_SGD = (
@@ -151,6 +151,17 @@ def read_name(name: str, words: Words) -> Name:
             alone = ALONE - {"ex"} if EXTENDED.search(name) else ALONE
             return Name(rule, tuple(sorted(rest - PLAIN - alone)))
     return Name()
+
+
+def is_plain(name: str) -> bool:
+    """Whether a class's name tells of no method at all.
+
+    Example:
+        >>> is_plain("CustomOptimizer"), is_plain("Optimizer1"), is_plain("Signed")
+        (True, True, False)
+    """
+    parts = [part.lower() for word in words_of(name) for part in _plainly(word)]
+    return all(part in PLAIN or part in ALONE or part.isdigit() for part in parts)
 
 
 def denies(name: str, named: Rule, behaves: Rule) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from surefoot.check.options.hypers import SYNONYMS, TRIED
 from surefoot.check.protocol import Signature
 from surefoot.check.subject.keys import group_keys
+from surefoot.check.subject.leaving import leaving
 from surefoot.check.subject.needed import usual_values
 from surefoot.errors import InputError
 
@@ -64,6 +65,7 @@ def describe(make: Callable[..., Any], imports: str, name: str | None = None) ->
         swallows=swallows,
         keys={} if required else group_keys(lambda more: _made(make, {**filled, **more}), options),
         needs_closure=bool(asked) and asked[0] == takes[0].name,
+        leaves=leaving(step),
         imports=imports,
     )
 
