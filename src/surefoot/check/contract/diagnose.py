@@ -10,13 +10,14 @@ from typing import Any
 from surefoot.check.contract.older import LATER
 from surefoot.check.protocol import MISFIT, Options
 
-__all__ = ["CAST", "NOT_FINITE", "NOT_FINITE_AT_FIRST", "ZEROED", "diagnose", "unmoved"]
+__all__ = ["AFTER_WHICH", "CAST", "NOT_FINITE", "NOT_FINITE_AT_FIRST", "ZEROED", "diagnose", "unmoved"]
 
 CAST = (
     "torch's load_state_dict casts state tensors to their parameter's dtype, and step() mixes one with a "
     "tensor of another dtype."
 )
 
+AFTER_WHICH = "the first of 9 steps"  # how the claim of `steps` on NaN begins
 ZEROED = "p.grad is set to zero."
 NOT_FINITE = "step() makes w NaN or infinite, though every gradient is finite."
 NOT_FINITE_AT_FIRST = (
@@ -110,7 +111,7 @@ def _not_updated(what: str, expected: Any, got: Any, options: Options) -> str:
 
 
 def _steps(what: str, expected: Any, got: Any, options: Options) -> str:
-    if not what.startswith("the first of 9 steps"):
+    if not what.startswith(AFTER_WHICH):
         return ""
     return NOT_FINITE_AT_FIRST if got == 1 else NOT_FINITE
 

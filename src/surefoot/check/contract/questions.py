@@ -9,6 +9,7 @@ from typing import Any
 
 from surefoot.check.contract.clause import Probed
 from surefoot.check.contract.clauses import CLAUSES
+from surefoot.check.contract.diagnose import AFTER_WHICH
 from surefoot.check.contract.facts import NO_OPTIMIZER, UNREADY
 from surefoot.check.contract.judge import Finding, judge
 from surefoot.check.contract.settings import FLAGS, PATHS, VECTOR, alternatives, hypers, settings
@@ -109,7 +110,9 @@ class Questions:
         """Whether steps can be made with these options, and move w."""
         key = tuple(sorted((k, str(v)) for k, v in options.items()))
         if key not in self.usable:
-            self.usable[key] = self.ask(CLAUSES["steps"], {}, options).outcome == PASSED
+            finding = self.ask(CLAUSES["steps"], {}, options)
+            # NaN is a step, too: where it comes from unwritten memory, the other clauses say so
+            self.usable[key] = finding.outcome == PASSED or finding.note.startswith(AFTER_WHICH)
         return self.usable[key]
 
     def set_aside(self, kind: str) -> None:
