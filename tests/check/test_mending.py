@@ -140,6 +140,35 @@ def test_who_writes_into_an_expanded_gradient_is_not_told_of_indices():
     assert report["layouts"].mend == report["grad-kept"].clause.mend
 
 
+class Marked(torch.optim.Optimizer):
+    """As Muon with its own Adam: each group says of which kind it is; the average goes into p.grad."""
+
+    def __init__(self, params, lr=0.1, momentum=0.75):
+        given = list(params)
+        given = given if isinstance(given[0], dict) else [{"params": given}]
+        groups = [{"use_muon": True, **group} for group in given]
+        super().__init__(groups, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if group["use_muon"]:
+                for p in group["params"]:
+                    mean = self.state[p].setdefault("mean", torch.zeros_like(p))
+                    mean.lerp_(p.grad, 1 - group["momentum"])
+                    p.sub_(group["lr"] * p.grad.lerp_(mean, group["momentum"]))
+
+
+def test_a_mark_that_an_added_group_lacks_is_named():
+    mend = check(Marked, only=["add-group"])["add-group"].mend
+    assert mend.startswith("The added group has no 'use_muon': put a default into the dict given to super()")
+
+
+def test_what_is_written_into_the_gradient_is_recognised_by_an_option_that_is_left_at_its_default():
+    verdict = check(Marked, only=["grad-kept"])["grad-kept"]
+    assert verdict.diagnosis == "The momentum average is computed in place in p.grad."
+
+
 class Ported(torch.optim.SGD):
     """Its groups have no key lr."""
 

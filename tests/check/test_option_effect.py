@@ -113,6 +113,7 @@ def test_an_option_of_vectors_that_is_captured_is_found():
     report = check(Captures, only=OPTIONS)
     assert report["option-effect"].outcome == PASSED
     assert report["live-options"].outcome == FAILED
+    assert report["live-options"].note.endswith("changes the next steps of a vector")
     assert "betas" in report["live-options"].note
 
 

@@ -258,4 +258,6 @@ def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
             "differs": f"{option} is only the initial value of state[{held!r}], which then changes "
             "independently"
         }
-    return [(f"{option}={value}, written into the group after step 1, changes the next steps", True, changed)]
+    of = " of a vector" if len(shapes) == 1 else ""  # those of matrices may well change
+    what = f"{option}={value}, written into the group after step 1, changes the next steps{of}"
+    return [(what, True, changed)]

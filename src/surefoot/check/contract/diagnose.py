@@ -67,7 +67,7 @@ def _grad_kept(what: str, expected: Any, got: Any, options: Options) -> str:
     if len(came) != len(g):
         return "step() resizes p.grad, as with resize_(0), which frees its memory."
     w = _start(len(g))
-    decay, mu = float(options.get("weight_decay") or 0), float(options.get("momentum") or 0)
+    decay, mu = _number(options, "weight_decay"), _number(options, "momentum")
     known = {
         "p.grad is negated in place.": [-x for x in g],
         ZEROED: [0.0] * len(g),
@@ -193,7 +193,7 @@ def _distributed_checkpoint(what: str, expected: Any, got: Any, options: Options
             "state existed before the first step, so torch does not create it, or it never has such a tensor."
         )
     if what.startswith("w, when"):
-        decay, lr = float(options.get("weight_decay") or 0), float(options.get("lr") or 0)
+        decay, lr = _number(options, "weight_decay"), _number(options, "lr")
         if decay and _near([x * (1 - lr * decay) for x in _flat(expected)], list(_flat(got)), 1e-5):
             return "With lr 0 in the group, weight decay still changes w, with the initial lr."
         share = next((y / x for x, y in zip(_flat(expected), _flat(got), strict=False) if x), 1.0)
@@ -235,7 +235,7 @@ def _layouts(what: str, expected: Any, got: Any, options: Options) -> str:
 
 
 def _goes_on(what: str, expected: Any, got: Any, options: Options) -> str:
-    decay, lr = float(options.get("weight_decay") or 0), float(options.get("lr") or 0)
+    decay, lr = _number(options, "weight_decay"), _number(options, "lr")
     w, came = list(_flat(expected)), list(_flat(got))
     for steps in (1, 2):
         if decay and w and len(w) == len(came) and _near([x * (1 - lr * decay) ** steps for x in w], came):
@@ -281,6 +281,12 @@ def _flat(value: Any) -> Iterator[float]:
             yield from _flat(v)
     elif isinstance(value, (int, float)):
         yield float(value)
+
+
+def _number(options: Options, name: str) -> float:
+    """The value of an option; 0 if there is none, or if it is no number."""
+    value = options.get(name)
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _near(a: list[float], b: list[float], within: float = 1e-6) -> bool:

@@ -33,6 +33,11 @@ LOST = (
     "options in the group and changing values in self.state[p]; or define __getstate__."
 )
 LEFT_TO_TORCH = "Leave state_dict() and load_state_dict() to torch: they cover all state and all groups."
+UNMARKED = re.compile(r"group\[['\"](\w+)['\"]\]")
+MEND_UNMARKED = (
+    "The added group has no {!r}: put a default into the dict given to super().__init__(), from which "
+    "add_param_group() completes a group; or override add_param_group(), and reject the group there."
+)
 BY_PLACE = (
     "Groups with equal options are mixed up, too, so the options are not the cause: keep what belongs to a "
     "parameter in self.state[p], not in a list by position."
@@ -70,11 +75,13 @@ def advice(
     """
     id, note = clause.id, finding.note
     given = questions.given
-    used = {**questions.patient.signature.call(given), **options}
+    signature = questions.patient.signature
+    used = {**signature.options, **signature.call(given), **options}
     why, diagnosis = "", diagnose(id, note, *finding.values, used)
-    mend = _of_failure(id, note, fault == MIXED_UP)
+    line = finding.raised["line"] if finding.raised else ""
+    mend = _of_failure(id, note, line, fault == MIXED_UP)
     if fault == UNSTEPPED:
-        diagnosis, mend = diagnosis or UNSTEPPED, mend_first(questions.patient.signature.leaves)
+        diagnosis, mend = diagnosis or UNSTEPPED, mend_first(signature.leaves)
     if diagnosis == ZEROED:
         mend = MEND_ZEROED
     if fault == COMPANY:
@@ -87,7 +94,6 @@ def advice(
         # an option that was given may need what is not here, as capturable a GPU
         asked = bool(options or set(given) - {"lr"})
         mend = _of_step(note, finding.where if finding.raised else "", not asked)
-        line = finding.raised["line"] if finding.raised else ""
         if mend == NO_GRAD:
             diagnosis = RECORDED
         elif diagnosis in (NOT_FINITE, NOT_FINITE_AT_FIRST):
@@ -154,17 +160,20 @@ def _of_step(what: str, where: str, plain: bool) -> str:
     return f"step() itself raises: fix {where}" if plain and where else ""
 
 
-def _of_failure(id: str, what: str, mixed_up: bool) -> str:
+def _of_failure(id: str, what: str, line: str, mixed_up: bool) -> str:
     """Say how to mend it, or nothing where the clause says it best.
 
     Args:
         id: the clause that failed.
         what: what its claim was about, or the exception that was raised.
+        line: the line that raised it, if one did.
         mixed_up: whether two groups of equal options are no two optimizers, either.
     """
     lost = re.search(r"AttributeError: .* object has no attribute '(\w+)'", what)
     if id in ("pickles", "deep-copies") and lost:
         return LOST.format(lost[1])
+    if id == "add-group" and (lacking := UNMARKED.search(line)) and what == f"KeyError: '{lacking[1]}'":
+        return MEND_UNMARKED.format(lacking[1])
     if id in ("group-options", "two-groups") and mixed_up:
         return BY_PLACE
     if id == "checkpoint-file" and what.startswith("w after"):  # it was read, but says too little
