@@ -169,6 +169,23 @@ def test_what_is_written_into_the_gradient_is_recognised_by_an_option_that_is_le
     assert verdict.diagnosis == "The momentum average is computed in place in p.grad."
 
 
+class Logs(torch.optim.SGD):
+    """As Ranger21abel: it tells how many parameters it found, by what its loop leaves behind."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for j in range(len(group["params"])):
+                last = j
+            self.found = last + 1
+        return super().step(closure)
+
+
+def test_whatever_an_empty_group_raises_is_not_told_to_be_about_how_params_are_passed():
+    verdict = check(Logs, only=["takes-parameters"])["takes-parameters"]
+    assert verdict.got.startswith("UnboundLocalError")
+    assert verdict.mend.startswith("A group may be empty")
+
+
 class Ported(torch.optim.SGD):
     """Its groups have no key lr."""
 

@@ -85,10 +85,9 @@ def _moves(make: Make) -> str:
     "accepts a list, a generator, groups, and named parameters",
     why="model.parameters() is a generator, model.named_parameters() gives pairs, fine-tuning passes groups.",
     mend="Pass `params` unchanged to super().__init__, and read self.param_groups afterwards.",
-    mends=dict.fromkeys(
-        ("is empty", "IndexError", ".empty()", "non-empty"),
-        "A group may be empty, such as the biases of a model without any: skip it with continue.",
-    ),
+    mends={
+        "is empty": "A group may be empty, such as the biases of a model without any: skip it with continue.",
+    },
     cases=[
         {"kind": "a generator"},
         {"kind": "groups"},

@@ -226,5 +226,5 @@ class _Work:
             where=finding.where,
             options={**self.questions.base, **options},
             repro=repro,
-            **advice(clause, finding, options, self.questions, fault),
+            **advice(clause, case, finding, options, self.questions, fault),
         )

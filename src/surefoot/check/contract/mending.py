@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from surefoot.check.contract.clause import Probed
@@ -59,12 +60,18 @@ WANTED = re.compile(r"'list' object has no attribute '(\w+)'")
 
 
 def advice(
-    clause: Probed, finding: Finding, options: Options, questions: Questions, fault: Any
+    clause: Probed,
+    case: Mapping[str, Any],
+    finding: Finding,
+    options: Options,
+    questions: Questions,
+    fault: Any,
 ) -> dict[str, str]:
     """Say what reproduces a failure, why it matters and how to mend it, as far as the clause does not.
 
     Args:
         clause: the clause that failed.
+        case: with which case.
         finding: in what way.
         options: with which options.
         questions: that can be asked to find out.
@@ -79,7 +86,7 @@ def advice(
     used = {**signature.options, **signature.call(given), **options}
     why, diagnosis = "", diagnose(id, note, *finding.values, used)
     line = finding.raised["line"] if finding.raised else ""
-    mend = _of_failure(id, note, line, fault == MIXED_UP)
+    mend = _of_failure(id, note, line, str(case.get("kind", "")), fault == MIXED_UP)
     if fault == UNSTEPPED:
         diagnosis, mend = diagnosis or UNSTEPPED, mend_first(signature.leaves)
     if diagnosis == ZEROED:
@@ -160,13 +167,14 @@ def _of_step(what: str, where: str, plain: bool) -> str:
     return f"step() itself raises: fix {where}" if plain and where else ""
 
 
-def _of_failure(id: str, what: str, line: str, mixed_up: bool) -> str:
+def _of_failure(id: str, what: str, line: str, kind: str, mixed_up: bool) -> str:
     """Say how to mend it, or nothing where the clause says it best.
 
     Args:
         id: the clause that failed.
         what: what its claim was about, or the exception that was raised.
         line: the line that raised it, if one did.
+        kind: what was given, where that is what the clause varies.
         mixed_up: whether two groups of equal options are no two optimizers, either.
     """
     lost = re.search(r"AttributeError: .* object has no attribute '(\w+)'", what)
@@ -184,4 +192,4 @@ def _of_failure(id: str, what: str, line: str, mixed_up: bool) -> str:
         return "torch's distributed code passes it by keyword: def load_state_dict(self, state_dict)."
     if id == "layouts" and "refers to a single memory location" in what:  # an expanded p.grad is written into
         return CLAUSES["grad-kept"].mend
-    return next((mend for words, mend in CLAUSES[id].mends.items() if words in what), "")
+    return next((mend for words, mend in CLAUSES[id].mends.items() if words in f"{what} {kind}"), "")

@@ -17,8 +17,8 @@ def mend_first(leaves: Mapping[str, bool]) -> str:
         leaves: the lines of step() that leave a loop → whether only under a condition.
 
     Example:
-        >>> mend_first({"line 16: break": False})
-        'The loop must not end at line 16: break; move a `return` after the loops, and remove a `break`.'
+        >>> mend_first({"line 9: return loss": False})
+        'The loop must not end at line 9: return loss; move a `return` after the loops, and remove a `break`.'
     """
     lines = [line for line, conditional in leaves.items() if not conditional]
     if lines:
