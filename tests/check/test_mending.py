@@ -169,6 +169,27 @@ def test_what_is_written_into_the_gradient_is_recognised_by_an_option_that_is_le
     assert verdict.diagnosis == "The momentum average is computed in place in p.grad."
 
 
+class Bounded(torch.optim.SGD):
+    """As AdaBound: a list of the groups' learning rates, made once, is walked together with the groups."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+        self.base_lrs = [group["lr"] for group in self.param_groups]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group, base_lr in zip(self.param_groups, self.base_lrs, strict=False):
+            for p in (p for p in group["params"] if p.grad is not None):
+                p.sub_(group["lr"] / base_lr * p.grad)
+
+
+def test_a_group_that_only_a_list_of_init_leaves_out_is_not_blamed_on_return_or_break():
+    verdict = check(Bounded, only=["add-group"])["add-group"]
+    assert verdict.diagnosis == "This parameter is never stepped: it is where it started."
+    assert "zip(self.param_groups, self.base_lrs) ends before it" in verdict.mend
+    assert "break" not in verdict.mend
+
+
 class Logs(torch.optim.SGD):
     """As Ranger21abel: it tells how many parameters it found, by what its loop leaves behind."""
 

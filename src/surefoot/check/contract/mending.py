@@ -17,7 +17,7 @@ from surefoot.check.contract.tools import OF_AN_OPTIMIZER
 from surefoot.check.known.ends import mend_first
 from surefoot.check.known.unset import MEND_UNSET, UNSET, read_unset
 from surefoot.check.protocol import Options
-from surefoot.check.verdict import ENDS, MEND_END
+from surefoot.check.verdict import ENDS, FAILED, MEND_END
 
 __all__ = ["MEND_CLOSURE", "advice", "instead", "of_constructor"]
 
@@ -34,6 +34,10 @@ LOST = (
     "options in the group and changing values in self.state[p]; or define __getstate__."
 )
 LEFT_TO_TORCH = "Leave state_dict() and load_state_dict() to torch: they cover all state and all groups."
+MEND_LATER = (
+    "Keep in the group what __init__ computes for it: a list in self does not cover a group that is added "
+    "later, and zip(self.param_groups, self.base_lrs) ends before it."
+)
 UNMARKED = re.compile(r"group\[['\"](\w+)['\"]\]")
 MEND_UNMARKED = (
     "The added group has no {!r}: put a default into the dict given to super().__init__(), from which "
@@ -88,7 +92,10 @@ def advice(
     line = finding.raised["line"] if finding.raised else ""
     mend = _of_failure(id, note, line, str(case.get("kind", "")), fault == MIXED_UP)
     if fault == UNSTEPPED:
-        diagnosis, mend = diagnosis or UNSTEPPED, mend_first(signature.leaves)
+        both = questions.ask(CLAUSES["two-groups"], {"other": {}}, options)
+        # are those stepped that are there from the start?
+        later = id == "add-group" and both.outcome != FAILED
+        diagnosis, mend = diagnosis or UNSTEPPED, MEND_LATER if later else mend_first(signature.leaves)
     if diagnosis == ZEROED:
         mend = MEND_ZEROED
     if fault == COMPANY:
