@@ -190,6 +190,29 @@ def test_a_group_that_only_a_list_of_init_leaves_out_is_not_blamed_on_return_or_
     assert "break" not in verdict.mend
 
 
+class Whole(torch.optim.Optimizer):
+    """As DoG: one step size for all, of all gradients, of which none may be missing."""
+
+    def __init__(self, params, lr=0.1, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            if group["weight_decay"]:
+                for p in group["params"]:
+                    p.grad = p.grad.add(p, alpha=group["weight_decay"])
+            norm = torch.stack([p.grad.square().sum() for p in group["params"]]).sum().sqrt()
+            for p in group["params"]:
+                p.sub_(group["lr"] * p.grad / (1 + norm))
+
+
+def test_an_exception_that_is_told_is_told_once_though_other_options_meet_it_elsewhere():
+    report = check(Whole, only=["no-gradient", "goes-back"])
+    assert "'NoneType' object has no attribute 'square'" in report["no-gradient"].got
+    assert report["goes-back"].diagnosis == "This is the same fault as in no-gradient."
+
+
 class Logs(torch.optim.SGD):
     """As Ranger21abel: it tells how many parameters it found, by what its loop leaves behind."""
 

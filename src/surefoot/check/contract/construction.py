@@ -224,16 +224,16 @@ def _starts(state: dict[str, Any], value: Any) -> str | None:
     mend="Read the option from `group` at every step, not from an attribute set in __init__.",
     over="rich",
     cases=lambda signature: [
-        {"option": o, "value": v, "shapes": shapes}
+        {"option": o, "value": v, "shapes": shapes, "whose": whose}
         for o, v in alternatives(signature, again=True)
         if hypers(signature)[o] in SCHEDULED
-        for shapes in (MATRICES, VECTOR)
+        for shapes, whose in ((MATRICES, ""), (VECTOR, " of a vector"))  # those of matrices may well change
     ],
     refuses=("ValueError",),
     quick=True,
     needs=["repeatable", "visible"],
 )
-def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
+def live_options(make: Make, option: str, value: Any, shapes: Shapes, whose: str) -> Claims:
     a, b, c = ([weight(*shape) for shape in shapes] for _ in range(3))
     steady, edited = make(a), make(b)
     run(steady, a, range(1))
@@ -257,6 +257,5 @@ def live_options(make: Make, option: str, value: Any, shapes: Shapes) -> Claims:
             "differs": f"{option} is only the initial value of state[{held!r}], which then changes "
             "independently"
         }
-    of = " of a vector" if len(shapes) == 1 else ""  # those of matrices may well change
-    what = f"{option}={value}, written into the group after step 1, changes the next steps{of}"
+    what = f"{option}={value}, written into the group after step 1, changes the next steps{whose}"
     return [(what, True, changed)]

@@ -193,17 +193,21 @@ class _Work:
         note = next(notes, "it has none of the options that this tests")
         return clause.verdict(NOT_APPLICABLE, note=note)
 
+    def echo(self, clause: Probed, options: Options, finding: Finding, fault: Any) -> Verdict:
+        """Write up what another clause has told."""
+        from surefoot.check.report.words import short  # no worker needs to have imported all of a report
+
+        said = f"This is the same fault as in {self.told[fault]}."
+        whole = clause.verdict(FAILED, note=finding.note, expected=finding.expected, got=finding.got)
+        return clause.verdict(
+            FAILED, note=short(whole), options=options, diagnosis=said, same_as=self.told[fault]
+        )
+
     def failure(self, clause: Probed, case: Mapping[str, Any], options: Options, finding: Finding) -> Verdict:
         """Write a failure up: with as few options as it needs, and the lines that reproduce it."""
         fault = fault_of(clause, case, options, finding, self.questions, self.told)
         if fault in self.told:
-            from surefoot.check.report.words import short  # no worker needs to have imported all of a report
-
-            said = f"This is the same fault as in {self.told[fault]}."
-            whole = clause.verdict(FAILED, note=finding.note, expected=finding.expected, got=finding.got)
-            return clause.verdict(
-                FAILED, note=short(whole), options=options, diagnosis=said, same_as=self.told[fault]
-            )
+            return self.echo(clause, options, finding, fault)
         if fault:
             self.told[fault] = clause.id
         with self.patient.hurried(1.0) if finding.died else contextlib.nullcontext():
@@ -212,6 +216,10 @@ class _Work:
                 again = self.questions.ask(clause, case, fewer)
                 if again.outcome == FAILED and again.died == finding.died:
                     options, finding = fewer, finding if finding.died else again
+        if finding.raised:  # with fewer options another line may raise, of which another clause has told
+            shown = tuple(finding.raised.values())
+            if self.told.setdefault(shown, clause.id) != clause.id:
+                return self.echo(clause, options, finding, shown)
         for need in clause.needs:
             compared = need in COMPARING and finding.claim is not None
             if compared and (why := self.questions.again(need, options)):
