@@ -67,6 +67,10 @@ class Relative(Adam):
     root = staticmethod(lambda v: v.sqrt() * (1 + 3e-8))  # no known mistake, and nothing in float32
 
 
+class NarrowWithoutRoot(Narrow):
+    root = staticmethod(lambda v: v)
+
+
 class SGD(torch.optim.Optimizer):
     """SGD of gradients in float32; `final` is the dtype in which it adds the step."""
 
@@ -120,6 +124,14 @@ def test_a_constant_under_the_root_is_no_rounding(optimizer, constant, rule):
     assert verdict.diagnosis == (
         f"A constant of {constant} is added under the root, in addition to ε. This reproduces all "
         "recorded runs exactly."
+    )
+
+
+def test_a_known_mistake_is_named_though_all_is_in_float32():
+    verdict = told(NarrowWithoutRoot, "adam")
+    assert verdict.outcome == FAILED
+    assert verdict.diagnosis == (
+        "The second moment's root is left out. This reproduces all recorded runs within float32 rounding."
     )
 
 

@@ -112,9 +112,21 @@ def hint(clause: str, claim: Claim, failed: Sequence[Trace], others: Sequence[Tr
             "correction, is computed in float32, or a small number is added."
         )
     if clause == "rule":
-        return _too_large(failed, others)
+        return _nearly(claim, failed, others) or _too_large(failed, others)
     hints = {"sizes": _left_out, "dimensions": _shaped}
     return hints[clause](claim, failed) if clause in hints else ""
+
+
+def _nearly(claim: Claim, failed: Sequence[Trace], others: Sequence[Trace]) -> str:
+    """Say so, if a known mistake reproduces all there is, but for the rounding of float32."""
+    if not in_float32(claim, failed):
+        return ""
+    for rule in mistakes_in(claim.rule):
+        suspect = dataclasses.replace(claim, rule=rule.with_defaults_of(claim.rule), slots={}).roughly()
+        if all(map(suspect.holds, (*failed, *others))):
+            said = _capital(str(rule.mistake))
+            return f"{said}. This reproduces all recorded runs within float32 rounding."
+    return ""
 
 
 def _left_out(claim: Claim, failed: Sequence[Trace]) -> str:
