@@ -792,6 +792,26 @@ def test_buffers_that_loading_rounds_beside_bfloat16_are_told_and_no_fault():
     assert "rounds the torch.float32 buffers" in verdict.note
 
 
+class Weighted(torch.optim.Optimizer):
+    """As QHAdam of pytorch_optimizer: beside a buffer of the parameter's dtype, a weight in float32."""
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                weight = self.state[p].setdefault("weight", torch.zeros(1)).mul_(100.1).add_(0.37)
+                buffer = self.state[p].setdefault("buffer", torch.zeros_like(p)).mul_(0.5).add_(p.grad)
+                p.sub_(group["lr"] * buffer * weight.remainder(1).to(p.dtype))
+
+
+def test_the_dtype_of_the_buffer_that_loading_rounds_is_told_and_no_others():
+    verdict = check(Weighted, only=["checkpoint-file"])["checkpoint-file"]
+    assert verdict.note == "for bfloat16 parameters, torch's load_state_dict rounds the torch.float32 buffers"
+
+
 class Slow(torch.optim.SGD):  # pytorch_optimizer's SpectralSphere, on a busy machine
     steps = 0
 

@@ -124,7 +124,8 @@ def checkpoint_file(make: Make, dtype: str) -> Claims:
         kept, came = buffer_dtypes(first.state), buffer_dtypes(second.state)
         if kept == came or len(kept) != len(came) or w.tolist() == fresh.tolist():
             return f"no buffer changes its dtype when loaded for {dtype} parameters"
-        return {"differs": f"for {dtype} parameters, torch's load_state_dict rounds the {kept[-1]} buffers"}
+        cast = next(k for k, c in zip(kept, came, strict=True) if k != c)
+        return {"differs": f"for {dtype} parameters, torch's load_state_dict rounds the {cast} buffers"}
     return [("w after 4 steps, saved to a file and loaded after 2", w.tolist(), fresh.tolist())]
 
 
