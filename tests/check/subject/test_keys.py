@@ -7,6 +7,7 @@ import torch
 from surefoot.check import check
 from surefoot.check.identify import identify
 from surefoot.check.subject.keys import group_keys
+from surefoot.check.subject.load import load
 from surefoot.trace import Script, record, to_torch_code
 
 
@@ -152,3 +153,17 @@ def test_a_changed_place_of_a_tuple_is_written_as_the_tuple():
     trace = record(script, Paired, keys=keys)
     assert trace.steps[1].state["w"]["m"] == 0.5 * 0.75 + 2 * 0.25
     assert 'optimizer.param_groups[0]["betas"] = (0.75, 0.5)' in to_torch_code(script, "Paired", keys=keys)
+
+
+class NeedsTriton(torch.optim.SGD):
+    """As Lion of lion-pytorch: the module that a switch asks for ends Python without triton."""
+
+    def __init__(self, params, lr=0.1, use_triton=False):
+        super().__init__(params, lr=lr)
+        if use_triton:
+            raise SystemExit
+
+
+def test_a_switch_that_ends_python_is_no_reason_not_to_load_the_optimizer():
+    assert load(NeedsTriton).signature.options == {"lr": 0.1, "use_triton": False}
+    assert check(NeedsTriton, only=["steps", "option-effect"]).ok

@@ -78,7 +78,7 @@ def _made(make: Callable[..., Any], filled: dict[str, Any], shape: tuple[int, ..
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return make([torch.nn.Parameter(torch.zeros(shape))], **filled)
-    except Exception:
+    except (Exception, SystemExit):  # a module that an option asks for may end Python where it cannot run
         return None
 
 
