@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 
+from surefoot.check import check
 from surefoot.check.arithmetic.examine import examine
 from surefoot.check.protocol import Plan
 from surefoot.check.subject.load import load
@@ -203,3 +204,33 @@ def test_a_clip_beyond_the_usual_numbers_is_seen():
     assert found["rule"].diagnosis == (
         "Steps follow the rule for small gradients, but not for large ones: are they clipped?"
     )
+
+
+class RAdam(torch.optim.Optimizer):
+    """As RAdam of pytorch_optimizer: without a step while its average is not rectified."""
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                s = self.state[p]
+                s["step"] = t = s.get("step", 0) + 1
+                m = s["m"] = b1 * s.get("m", 0) + (1 - b1) * p.grad
+                v = s["v"] = b2 * s.get("v", 0) + (1 - b2) * p.grad**2
+                top = 2 / (1 - b2) - 1
+                rho = top - 2 * t * b2**t / (1 - b2**t)
+                if rho > 5:
+                    r = ((rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho)) ** 0.5
+                    p.sub_(group["lr"] * r * (1 - b2**t) ** 0.5 / (1 - b1**t) * m / (v.sqrt() + group["eps"]))
+
+
+def test_what_moves_by_its_defaults_is_not_said_never_to_change():
+    verdict = check(RAdam, only=["rule"])["rule"]
+    assert verdict.outcome == FAILED
+    assert "never change" not in verdict.diagnosis
+    assert "with its options at their defaults w first moves at step 6" in verdict.diagnosis
+    assert verdict.mend.startswith("Compare step() with the rule")

@@ -32,6 +32,11 @@ BUT_FOR = {
     "dimensions": "for vectors; tensors of other shapes or sizes are stepped differently",
 }
 
+WAITS = (
+    "In these runs nothing moves; with its options at their defaults w first moves at step {}. Look for a "
+    "condition that leaves steps out, on purpose or not."
+)
+
 
 class Judgement:
     """One examination under way: what was recorded, and the fault that has been explained already."""
@@ -225,12 +230,17 @@ class Judgement:
         if diagnosis is None and (found := diagnose(claim, traces[:1], traces[1:] + others)):
             # where it moves in other runs, it is not true that it never does
             diagnosis = dataclasses.replace(found, first=True) if found.says != STILL else None
+        waits = 0
+        if diagnosis is not None and diagnosis.says == STILL and (waits := self.recorder.waits):
+            diagnosis = None  # as RAdam without the steps before its average is rectified
         narrow = all({*t.dtypes.values()} <= {*NARROW} for t in traces)
         if diagnosis is not None and narrow and not diagnosis.complete:  # in so few bits much fits by chance
             diagnosis = None
         said = ""
         if diagnosis is None or diagnosis.first:
             said = hint(clause.id, claim, traces, others)
+        if waits:
+            said = WAITS.format(waits)
         if clause is PLAIN.clause and diagnosis is None and not said:
             if self.left:
                 said = (

@@ -173,6 +173,15 @@ class Recorder:
             ends.append(played.trace.steps[0].w["w"] if played.trace else None)
         return ends[0] == ends[1] is not None
 
+    @cached_property
+    def waits(self) -> int:
+        """The step at which w first moves if all options but lr are at their defaults; 0 if it does not."""
+        lr = self.words.option("lr")
+        options = {o: v for o, v in self.plain[0].options.items() if o == lr}
+        trace = self.play(self._shaped(longer(options)), "float64").trace
+        moved = (t for t, m in enumerate(trace.steps, 1) if m.w != m.before) if trace else iter(())
+        return next(moved, 0)
+
     @property
     def refusal(self) -> str | None:
         """Why no step can be judged, if so: the constructor refuses, or a given option forbids."""
