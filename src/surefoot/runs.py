@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from surefoot.errors import InputError
 from surefoot.toml import tomllib
 
-__all__ = ["History", "config", "read", "record", "records"]
+__all__ = ["History", "config", "optimizer", "read", "record", "records"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,23 @@ def config(file: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read '{file}': {error}.") from None
+
+
+def optimizer(spec: str) -> str:
+    """What an optimizer of config.toml is called: of torch's and surefoot's own, no module is told.
+
+    Example:
+        >>> optimizer("torch.optim.adamw:AdamW"), optimizer("surefoot.optim.sgd:SGD")
+        ('AdamW', 'sgd')
+        >>> optimizer("/home/me/homework.py:SGD"), optimizer("sgd"), optimizer("__main__:SGD")
+        ('homework.py:SGD', 'sgd', '__main__:SGD')
+    """
+    home, _, name = spec.rpartition(":")
+    if home.partition(".")[0] == "surefoot" and name == "SGD":
+        return "sgd"  # by which it is chosen
+    if home == "torch.optim" or home.startswith("torch.optim."):
+        return name
+    return f"{home.replace(os.sep, '/').rpartition('/')[2]}:{name}" if home else name
 
 
 def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -53,6 +53,29 @@ def test_a_run_that_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 
+def test_a_run_that_diverged_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    large = ["--data", "sign.npz", "--lr", "1e30", "--checkpoint-every", "1 step", "--out", "run"]
+    assert main(["train", *large]) == 3
+    told = capsys.readouterr().err.removeprefix("surefoot: ").partition("; the model of step")[0]
+    assert told.startswith("The loss became NaN at step 2 (epoch 1); try a smaller lr than 1e+30")
+    before = {path: path.read_bytes() for path in Path("run").iterdir() if path.is_file()}
+    assert main(["resume", "run"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""  # nothing is begun
+    assert err == (
+        "surefoot: The run in 'run' diverged, and resuming would only repeat that; start another:"
+        f" surefoot train --config {Path('run/config.toml')} --lr 1e+29. {told}.\n"
+    )
+    assert {path: path.read_bytes() for path in Path("run").iterdir() if path.is_file()} == before
+    # one of a version that did not note why
+    lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)
+    Path("run/metrics.jsonl").write_text("".join(lines[:-1]) + '{"kind": "end", "status": "diverged"}\n')
+    assert main(["resume", "run"]) == 2
+    assert capsys.readouterr().err.endswith(
+        f"start another with a change to its options: surefoot train --config {Path('run/config.toml')}.\n"
+    )
+
+
 def test_a_config_that_an_editor_gave_a_mark_at_its_begin(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *COMMON, "--out", "run", "--checkpoint-every", "7 steps"]) == 0
     lines = Path("run/metrics.jsonl").read_text().splitlines(keepends=True)

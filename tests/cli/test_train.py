@@ -296,6 +296,8 @@ def test_a_diverged_loss(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1]) == {
         "kind": "end",
         "status": "diverged",
+        "why": text.removesuffix("; the model of step 0 is kept in run."),
+        "lr": 1e11,
     }
 
 

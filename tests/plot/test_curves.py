@@ -124,10 +124,68 @@ def test_what_was_measured_once_is_a_mark_not_a_line_of_no_length(tmp_path: Path
         ([{"model": "/long/way/net.py:Net"}, {"model": "mlp"}], ["model net.py:Net", "model mlp"]),
         ([{"data": "/a/x.npz"}, {"data": "/b/x.npz"}], ["run0 (data x.npz)", "run1 (data x.npz)"]),
         ([{"rule": "torch", "lr": 1}, {"rule": "keras", "lr": 1}], ["torch", "keras"]),
+        ([{"clip": 1.0}, {}], ["clip 1.0", "no clip"]),
+        ([{"momentum": 0.9}, {"momentum": 0.0}], ["momentum 0.9", "momentum 0.0"]),
+        (  # what an optimizer does not have is not said of it, nor taken for a difference
+            [
+                {"lr": 0.01, "opt": [], "optimizer": "/a/own.py:Mine"},
+                {"lr": 0.02, "opt": ["beta=0.8"], "optimizer": "/a/own.py:Mine"},
+                {"lr": 0.02, "momentum": 0.5, "weight_decay": 0.0, "dampening": 0.0, "optimizer": "sgd"},
+                {"lr": 0.02, "weight_decay": 0.01, "optimizer": "torch.optim:AdamW"},
+            ],
+            [
+                "own.py:Mine, lr 0.01",
+                "own.py:Mine, lr 0.02, beta 0.8",
+                "sgd, lr 0.02, momentum 0.5",
+                "AdamW, lr 0.02, weight decay 0.01",
+            ],
+        ),
     ],
 )
 def test_labels(configs: list[dict[str, Any]], named: list[str]) -> None:
     assert labels([f"run{i}" for i in range(len(configs))], configs) == named
+
+
+def test_a_name_made_of_the_time_tells_less_than_four_settings() -> None:
+    settings = [{"a": n, "b": n, "c": n, "e": n} for n in (1, 2)]
+    names = ["20261122-182422-mlp-mnist-10k", "20261122-182501-mlp-mnist-10k"]
+    assert labels(names, settings) == ["a 1, b 1, c 1, e 1", "a 2, b 2, c 2, e 2"]
+
+
+def test_epochs_have_whole_ticks(tmp_path: Path) -> None:
+    for epochs in (1, 2, 3):
+        figure = curves([write_run(tmp_path / str(epochs), epochs=epochs)])
+        FigureCanvasAgg(figure).draw()
+        shown = [text.get_text() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+        assert {str(n) for n in range(epochs + 1)} <= {*shown}
+        assert all(float(text.replace("−", "-")).is_integer() for text in shown)
+
+
+def test_a_run_that_ends_in_its_first_epoch_is_shown_over_epochs_beside_one_on_the_same_rows(
+    tmp_path: Path,
+) -> None:
+    config = 'data = "mnist-10k"\nbatch_size = 32\nlr = '
+    folder = write_run(tmp_path / "run", f"{config}9")
+    text = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(text[:25]) + '{"kind": "end", "status": "diverged"}\n')
+    figure = curves([folder, write_run(tmp_path / "whole", f"{config}1")])
+    assert figure.axes[0].get_xlabel() == "epoch"
+    assert max(lines(figure, 0)[0][0]) <= 0.5
+    assert [t.get_text() for t in figure.legends[0].get_texts()][:2] == ["lr 9 (diverged)", "lr 1"]
+
+
+def test_a_run_that_diverged_does_not_flatten_the_others(tmp_path: Path) -> None:
+    def run(name: str, losses: list[float], **more: Any) -> History:
+        steps = [{"kind": "step", "step": i, "epoch": 1, "loss": y} for i, y in enumerate(losses, 1)]
+        return History(name, [*steps, more])
+
+    calm = [2 - i / 100 for i in range(100)]
+    wild = run("b", [2.0, 1e9, 1e20, 1e35], kind="end", status="diverged")
+    panel = curves([run("a", calm, kind="end", status="finished"), wild]).axes[0]
+    assert panel.get_yscale() == "log"
+    assert panel.get_ylim()[1] == pytest.approx(200)
+    assert panel.get_ylim()[0] > 0.5
+    assert curves([wild]).axes[0].get_ylim()[1] > 1e35
 
 
 def test_a_run_within_its_first_epoch_is_shown_over_steps(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
@@ -594,7 +595,9 @@ def test_training_seconds_leave_out_validation(monkeypatch: pytest.MonkeyPatch) 
 def test_the_first_loss_is_nan_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(RunDiverged, match=r"^The loss became NaN at step 1 \(epoch 1\); the inputs of row 0"):
         fit(model(), (X * torch.nan, Y), VALID, epochs=1, out=tmp_path / "run", progress=False)
-    assert (tmp_path / "run/metrics.jsonl").read_text() == '{"kind": "end", "status": "diverged"}\n'
+    end = json.loads((tmp_path / "run/metrics.jsonl").read_text())
+    assert end["why"].startswith("The loss became NaN at step 1 (epoch 1); the inputs of row 0")
+    assert {**end, "why": ""} == {"kind": "end", "status": "diverged", "why": "", "lr": None}
     assert not (tmp_path / "run/curves.png").exists()
 
 

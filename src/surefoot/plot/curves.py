@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from surefoot.errors import InputError
+from surefoot.plot.losses import scale_losses
 from surefoot.plot.runs import apart, labels
 from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
 from surefoot.plot.titles import shortened, title
@@ -70,7 +71,7 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     figure, shown = panels(
         1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2 + 0.24 * bool(said), sharex=True
     )
-    lengths = [_epoch(h) for h in histories]
+    lengths = _epochs(histories)
     unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
     scales = [length or 1.0 for length in lengths] if unit == "epoch" else [1.0] * len(histories)
     for i, (history, scale) in enumerate(zip(histories, scales, strict=True)):
@@ -88,9 +89,9 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
     drawn = {float(x) for panel in shown for line in panel.get_lines() for x in np.asarray(line.get_xdata())}
     if len(drawn) == 1:
         shown[0].set_xticks([*drawn])
-    elif shown[0].get_xlim()[1] > 3:
+    elif unit == "epoch" or shown[0].get_xlim()[1] > 3:
         shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    _scale_losses(shown[0])
+    scale_losses(shown[0], _top(histories, scales))
     shown[0].set_ylabel("loss, on a log scale" if shown[0].get_yscale() == "log" else "loss")
     steps = _steps(histories[0])
     averaged = (
@@ -118,10 +119,13 @@ def _history(run: Path | str | RunLike | History) -> History:
         return run
     if isinstance(run, (str, Path)):
         return read(run)
+    records = run.records
+    if getattr(run, "status", "") == "diverged":  # what is in memory has no record of that
+        records = [*records, {"kind": "end", "status": "diverged"}]
     if run.folder is None:
-        return History(run.name, run.records)
+        return History(run.name, records)
     found = read(run.folder)
-    return History(run.name, run.records, found.config, found.path)
+    return History(run.name, records, found.config, found.path)
 
 
 def _metrics(histories: Sequence[History]) -> list[str]:
@@ -134,6 +138,20 @@ def _metrics(histories: Sequence[History]) -> list[str]:
         if own is not None and any(_finite(record.get(f"valid_{own}")) for record in history.records):
             names[own] = True
     return [name for name, defined in names.items() if defined]
+
+
+def _epochs(histories: Sequence[History]) -> list[float | None]:
+    """Return how many steps an epoch of each run has; before its end, as that of another on the same rows."""
+    lengths = [_epoch(history) for history in histories]
+    of = {str(rows): n for h, n in zip(histories, lengths, strict=True) if n and (rows := _batches(h))}
+    return [n or of.get(str(_batches(h))) for h, n in zip(histories, lengths, strict=True)]
+
+
+def _batches(history: History) -> list[Any]:
+    """What the length of an epoch goes by; nothing where that is not known, as of rows given to fit."""
+    config = history.config
+    known = "batch_size" in config and config.get("data") not in (None, "given to fit")
+    return [config.get(k) for k in ("data", "data_dir", "train_fraction", "batch_size")] if known else []
 
 
 def _epoch(history: History) -> float | None:
@@ -150,6 +168,16 @@ def _training(history: History, what: str, scale: float) -> Points:
         x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
         return x, [sum(r["loss"] for r in part) / len(part) for part in parts]
     return _measured(history, f"train_{what}", scale)
+
+
+def _top(histories: Sequence[History], scales: Sequence[float]) -> float:
+    """How large losses beside each other are shown: of runs that diverged, not all that they grew to."""
+    calm = [pair for pair in zip(histories, scales, strict=True) if not _diverged(pair[0])]
+    if len(calm) in (0, len(histories)):
+        return math.inf
+    losses = [y for history, scale in calm for y in _training(history, "loss", scale)[1]]
+    losses += [y for history, scale in calm for y in _measured(history, "valid_loss", scale)[1]]
+    return 100 * max(losses, default=math.inf)
 
 
 def _steps(history: History) -> list[Mapping[str, Any]]:
@@ -197,31 +225,6 @@ def _mark_best(panel: Axes, points: Points, metric: str, unit: str) -> None:
         panel.set_title(f"best {text}, {unit} {round(x, 2):g}", loc="right", color=color, fontsize=9)
 
 
-def _scale_losses(panel: Axes) -> None:
-    """Use a logarithmic axis where losses span more than a factor of 20.
-
-    With some below 0, those far beyond all others, as of a run that diverged, leave the panel.
-    """
-    lines = [[float(y) for y in np.asarray(line.get_ydata())] for line in panel.get_lines()]
-    values = [y for line in lines for y in line]
-    usual = float(np.median(np.abs(values)))
-    if min(values) > 0 and max(values) > 20 * min(values):
-        panel.set_yscale("log")
-        decades = math.log10(max(values) / min(values))
-        # over many decades, a few whole ones; LogLocator would give none at all
-        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,), numticks=8))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
-    else:
-        panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
-        far = 1000 * usual
-        grown = any(max(map(abs, y[min(range(len(y)), key=lambda i: abs(y[i])) :])) > far for y in lines)
-        if min(values) <= 0 < usual and grown:
-            near = [y for y in values if abs(y) <= far]
-            room = 0.05 * (max(near) - min(near))
-            panel.set_ylim(min(near) - room, max(near) + room)
-
-
 def _place(figure: Picture, shown: Sequence[Axes]) -> None:
     """Give the panels their places at once, where their labels are of the usual length.
 
@@ -240,6 +243,10 @@ def _place(figure: Picture, shown: Sequence[Axes]) -> None:
         panel.set_position((left / width, 0.46 / height, (right - left) / width, (top - 0.46) / height))
 
 
+def _diverged(history: History) -> bool:
+    return any(r.get("kind") == "end" and r.get("status") == "diverged" for r in history.records)
+
+
 def _legend(figure: Picture, histories: Sequence[History], title: str, averaged: int) -> None:
     if len(histories) == 1:
         training, validation = _looks(0, 1)
@@ -248,9 +255,15 @@ def _legend(figure: Picture, histories: Sequence[History], title: str, averaged:
         if any("valid_loss" in record for record in histories[0].records):
             handles.append(Line2D([], [], **validation, label="validation"))
     else:
+        named = labels(apart(histories), [history.config for history in histories])
         handles = [
-            Line2D([], [], **_looks(i, len(histories))[1], label=shortened(label, 48))
-            for i, label in enumerate(labels(apart(histories), [h.config for h in histories]))
+            Line2D(
+                [],
+                [],
+                **_looks(i, len(histories))[1],
+                label=shortened(label, 48) + " (diverged)" * _diverged(history),
+            )
+            for i, (label, history) in enumerate(zip(named, histories, strict=True))
         ]
         handles += [
             Line2D([], [], color=QUIET, linewidth=0.8, label="training"),

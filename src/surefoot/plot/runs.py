@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from surefoot.runs import History
+from surefoot.runs import History, optimizer
 
 __all__ = ["apart", "labels"]
 
 _ABOUT = ("name", "out")  # what a run is called is no setting of it
+_NONE = ("momentum", "dampening", "weight_decay", "nesterov", "opt", "clip", "warmup")  # that may be left out
+_FIRST = ("rule", "model", "optimizer")
+_TIMED = re.compile(r"\d{8}-\d{6}-")  # a name made of the time tells little
 
 
 def apart(histories: Sequence[History]) -> list[str]:
@@ -45,15 +49,19 @@ def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: in
     """
     if len(names) == 1:
         return list(names)
-    keys = dict.fromkeys(key for setting in settings for key in setting if key not in _ABOUT)
-    differing = [key for key in keys if len({str(setting.get(key)) for setting in settings}) > 1]
-    if len(differing) > most and len(set(names)) == len(names):
+    keys = sorted({key: None for setting in settings for key in setting if key not in _ABOUT}, key=_place)
+    differing = [key for key in keys if len({_kind(key, setting.get(key)) for setting in settings}) > 1]
+    most = most if not all(map(_TIMED.match, names)) else max(most, 5)
+    # "nesterov" or nothing; and of an optimizer without a momentum, nothing about momentum
+    said = [[k for k in differing if s.get(k) is not None and s[k] is not False] for s in settings]
+    if max(map(len, said)) > most:
+        said = [[k for k in keys if s[k] or k not in _NONE] for keys, s in zip(said, settings, strict=True)]
+    said = [keys or differing for keys in said]
+    if max(map(len, said)) > most and len(set(names)) == len(names):
         return list(names)  # a list cut short would tell less
     told = []
-    for setting in settings:
-        # "nesterov" or nothing
-        said = [key for key in differing if setting.get(key) is not False] or differing
-        parts = [_setting(key, setting.get(key)) for key in said]
+    for keys, setting in zip(said, settings, strict=True):
+        parts = [_setting(key, setting.get(key)) for key in keys]
         told.append(", ".join(parts[:most] + ["…"] * (len(parts) > most)))
     count = Counter(told)
     return [
@@ -62,14 +70,28 @@ def labels(names: Sequence[str], settings: Sequence[Mapping[str, Any]], most: in
     ]
 
 
+def _place(key: str) -> int:
+    return _FIRST.index(key) if key in _FIRST else len(_FIRST)
+
+
+def _kind(key: str, value: Any) -> str:
+    """What a setting is told from others by: an optimizer that has no momentum, say, is as one with 0."""
+    return str(None if key in _NONE and not value else value)
+
+
 def _setting(key: str, value: Any) -> str:
+    without = key in _NONE
     key = key.rpartition(".")[2].replace("_", " ")
     if key == "rule":
         return str(value)
+    if key == "optimizer" and value is not None:
+        return optimizer(str(value))
     if value is None:
-        return f"{key} by default"
+        return f"no {key}" if without else f"{key} by default"
     if isinstance(value, bool):
         return key if value else f"no {key}"
+    if key == "opt" and isinstance(value, list):
+        return ", ".join(str(each).replace("=", " ", 1) for each in value)
     if isinstance(value, list):
         return f"{key} {' '.join(map(str, value)) or 'none'}"
     if isinstance(value, str) and os.sep in value:

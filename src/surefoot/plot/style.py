@@ -129,11 +129,13 @@ def legend(figure: Picture, handles: Sequence[Any], *, below: bool = False, titl
     """
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = int(figure.get_figwidth() * 15 / (longest + 8))  # 15 letters to the inch; 8 for line and gap
+    rows = -(-len(handles) // max(1, columns))
+    columns = -(-len(handles) // rows)  # as even as can be: a column of two beside five of one looks wrong
     place: Any = "outside lower center" if below else "outside upper center"
     figure.legend(
         handles=handles,
         loc=place,
-        ncols=max(1, min(len(handles), columns)),
+        ncols=columns,
         title=title or None,
         title_fontsize=9,
     )

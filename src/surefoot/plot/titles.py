@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from surefoot.runs import History
+from surefoot.runs import History, optimizer
 
 __all__ = ["shortened", "title"]
 
@@ -14,7 +14,8 @@ def title(histories: Sequence[History]) -> str:
     """The run's name, if it is one, and what all have in common: model and optimizer."""
     told = []
     for config in (history.config for history in histories):
-        named = [str(config[key]).rpartition(os.sep)[2] for key in ("model", "optimizer") if config.get(key)]
+        named = [str(config["model"]).rpartition(os.sep)[2]] if config.get("model") else []
+        named += [optimizer(str(config["optimizer"]))] if config.get("optimizer") else []
         numbers = [(key, config.get(key)) for key in ("lr", "momentum")]
         told.append(named + [f"{key} {x:g}" for key, x in numbers if isinstance(x, (int, float))])
     common = ", ".join(part for part in told[0] if all(part in other for other in told))

@@ -16,6 +16,7 @@ from surefoot.train.config import GIVEN, Config, read
 from surefoot.train.data import Data, load
 from surefoot.train.data.published import NAMES
 from surefoot.train.environment import environment
+from surefoot.train.folder.diverged import check_not_diverged
 from surefoot.train.folder.folder import RunFolder
 from surefoot.train.folder.saved import check_run
 from surefoot.train.folder.writing import at_home
@@ -96,6 +97,7 @@ def _fit(
     given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
+    config = dataclasses.replace(config, **optimizers.own_defaults(optimizer, given))
     row = data.scaling(data.train.x[:1].to(device))
     rows, own = (len(data.train.x), len(data.valid.x)), config.precision == "float32"
     choice = sharable.chosen(config, model, optimizer, row, *rows, own=own)
@@ -178,6 +180,7 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
             " resume=True."
         )
     folder = RunFolder(path)
+    check_not_diverged(folder)
     if folder.status == "finished":
         if progress:
             say(f"The run '{path}' is finished; there is nothing left to do.")

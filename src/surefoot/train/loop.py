@@ -169,7 +169,13 @@ def train_all(ready: Ready) -> Run:
         finally:
             history.close()
         ending.written(folder, model, best, run, own, kept if status == "diverged" else None)
-        run.end(status)
+        if status == "diverged":
+            targets = rows.targets() if rows.targets is not None and of_squares(objective.loss) else ()
+            parts = 1 if of_torch(objective.loss) else config.accumulate
+            why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step), parts)
+            run.end(status, why=why, lr=problem.lr)
+        else:
+            run.end(status)
         if status == "finished":
             # near the end of a schedule the steps of a run that was resumed may be as small as that
             still = ready.lr and good.still and not ready.resumed
@@ -180,8 +186,5 @@ def train_all(ready: Ready) -> Run:
         raise ending.interrupted(run, history.step, last, stop.signal, checkpoints.step, folder)
     if status == "diverged":
         where = "" if folder is None else f" in {folder.path}"
-        targets = rows.targets() if rows.targets is not None and of_squares(objective.loss) else ()
-        parts = 1 if of_torch(objective.loss) else config.accumulate
-        why = problem.advice(ready.lr, targets, what.flaw(), what.not_finite(problem.step), parts)
         raise RunDiverged(f"{why}; the model of step {kept:,} is kept{where}.", run)
     return run

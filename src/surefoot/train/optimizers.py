@@ -26,6 +26,7 @@ __all__ = [
     "describe",
     "options",
     "over",
+    "own_defaults",
     "told",
     "warn_of_others",
     "with_defaults",
@@ -211,6 +212,18 @@ def told(optimizer: Optimizer) -> dict[str, Any]:
         elif isinstance(value, (int, float)) and name in RANGES and RANGES[name][0](value):
             found[name] = float(value)
     return {"optimizer": f"{type(optimizer).__module__}:{type(optimizer).__qualname__}", **found}
+
+
+def own_defaults(optimizer: Optimizer, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The common options that an optimizer was not given, as its class sets them: a run is repeated by these.
+
+    Example:
+        >>> own_defaults(torch.optim.AdamW([torch.zeros(1)], lr=0.1), {"lr": 0.1})
+        {'weight_decay': 0.01}
+    """
+    takes, _ = accepted(type(optimizer), skip=1)
+    defaults = {name: takes[name].default for name in OPTIONS if name in takes and name not in given}
+    return {k: v for k, v in told(optimizer).items() if k in defaults and defaults[k] == v}
 
 
 def describe(optimizer: Optimizer, more: Mapping[str, Any] | None = None) -> str:

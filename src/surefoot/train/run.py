@@ -72,11 +72,11 @@ class Run:
         if self._writer is not None and records:
             self._writer.metrics.append(records)
 
-    def end(self, status: str) -> None:
-        """The run is over."""
+    def end(self, status: str, **more: Any) -> None:
+        """The run is over; `more` is what else the folder notes of that."""
         self.status = status
         if self._writer is not None:
-            self._writer.metrics.append([{"kind": "end", "status": status}])
+            self._writer.metrics.append([{"kind": "end", "status": status, **more}])
             self._writer.close()
 
     @property

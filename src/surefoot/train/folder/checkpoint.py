@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from surefoot.errors import InputError, first_line
 from surefoot.train.best import Best
 from surefoot.train.folder import checkpoint_file, saved
+from surefoot.train.folder.diverged import check_not_diverged
 from surefoot.train.folder.folder import RunFolder
 from surefoot.train.folder.pack import pack
 from surefoot.train.folder.same import check_given, check_options, settled
@@ -174,10 +175,7 @@ def ended(folder: RunFolder, model: nn.Module, loss: nn.Module | None) -> Run | 
     Raises:
         InputError: it diverged.
     """
-    if folder.status == "diverged":
-        raise InputError(
-            f"The run in '{folder.path}' diverged, and would again; begin another in a new folder."
-        )
+    check_not_diverged(folder)
     if folder.status != "finished":
         return None
     saved.load(folder.path, model)

@@ -79,15 +79,20 @@ class Metrics:
             os.fsync(file.fileno())
 
     @property
-    def status(self) -> str:
-        """How the run ended: "running" if it did not."""
+    def end(self) -> dict[str, Any]:
+        """The record of how the run ended; empty if it did not."""
         try:
             lines = self.path.read_bytes().split(b"\n")
         except OSError:
-            return "running"
+            return {}
         found = (record(line) for line in reversed(lines))
         last = next((one for one in found if one and "kind" in one), {})  # a damaged line says nothing
-        return str(last["status"]) if last.get("kind") == "end" and "status" in last else "running"
+        return last if last.get("kind") == "end" and "status" in last else {}
+
+    @property
+    def status(self) -> str:
+        """How the run ended: "running" if it did not."""
+        return str(self.end.get("status", "running"))
 
     @property
     def begun(self) -> bool:

@@ -18,6 +18,7 @@ class NotFinite(Exception):
     def __init__(self, what: str, value: float, step: int, epoch: int, bad: int) -> None:
         super().__init__(what, value, step)
         self.what, self.value, self.step, self.epoch, self.bad = what, value, step, epoch, bad
+        self.lr: float | None = None  # what advice suggests, where it is about lr
 
     def advice(
         self,
@@ -51,7 +52,8 @@ class NotFinite(Exception):
         elif self.bad == 1:
             change = "look for NaN, inf or very large numbers in the inputs and targets"
         else:
-            change = f"try a smaller lr than {lr:g}, such as {lr / 10:g}, or clip the gradient's norm to 1"
+            self.lr = lr / 10
+            change = f"try a smaller lr than {lr:g}, such as {self.lr:g}, or clip the gradient's norm to 1"
             if self.what == "validation loss":
                 change = f"look for NaN or inf in the validation rows; or {change}"
         if self.what == "loss" and math.isnan(self.value) and parts > 1 and change not in (batch, flaw):
