@@ -12,6 +12,7 @@ from torch import nn
 
 from surefoot import SGD, fit
 from surefoot.cli import main
+from surefoot.train.folder.lock import locked
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,79 @@ def test_a_line_is_no_longer_than_the_terminal_is_wide(
     assert max(map(len, shown["80"])) <= 80
     assert shown["80"][1].split() == [name, "unfinished", "1/24", "96.95", "%", "1", "sgd"]
     assert shown["40"][0].split() == ["run", "status", "epochs", "best", "epoch"]
+    assert shown["40"][1].split()[0] == "20261…st-10k"
+
+
+def test_a_long_name_is_shortened_before_columns_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for end in "ab":
+        run = Path("runs", f"20261122-182422-a-name-that-somebody-has-thought-about-for-long-{end}")
+        run.mkdir(parents=True)
+        (run / "config.toml").write_text("lr = 0.04\n")
+        (run / "metrics.jsonl").write_text(
+            '{"kind": "step", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.04}\n'
+        )
+    monkeypatch.setenv("COLUMNS", "96")
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 96
+    assert lines[0].split()[-1] == "batch"
+    for line, end in zip(lines[1:], "ab", strict=True):
+        assert line.startswith("20261122-18")
+        assert line.split()[0].endswith(f"long-{end}")
+    monkeypatch.delenv("COLUMNS")
+    assert main(["runs"]) == 0  # a pipe gets all of it
+    assert run.name in capsys.readouterr().out
+
+
+def test_an_optimizer_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("sign.npz", x=np.linspace(-1, 1, 50, dtype=np.float32)[:, None], y=np.arange(50) // 25)
+    Path("homework.py").write_text(
+        "import torch\n"
+        "class SGD(torch.optim.SGD):\n"
+        "    def __init__(self, params, lr=0.03, momentum=0.8, foreach=None):\n"
+        "        super().__init__(params, lr=lr, momentum=momentum, foreach=foreach)\n"
+    )
+    common = ["train", "--data", "sign.npz", "--epochs", "1", "--optimizer", "homework.py:SGD"]
+    assert main([*common, "--out", "runs/a"]) == 0
+    assert main([*common, "--lr", "0.1", "--opt", "foreach=false", "--out", "runs/b"]) == 0
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    a, b = (line.split() for line in capsys.readouterr().out.splitlines()[1:])
+    assert a[-4:] == ["homework.py:SGD", "0.03", "0.8", "32"]
+    assert b[-5:] == ["homework.py:SGD", "foreach=false", "0.1", "0.8", "32"]
+    config = Path("runs/a/config.toml").read_text()
+    assert "lr = 0.03\nmomentum = 0.8\n" in config
+    assert "dampening" not in config  # it takes none
+    assert main(["train", "--config", "runs/a/config.toml", "--out", "again"]) == 0
+    weights = [Path(run, "model.safetensors").read_bytes() for run in ("runs/a", "again")]
+    assert weights[0] == weights[1]
+
+
+def test_whether_a_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("dead", "early", "live"):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "config.toml").write_text("epochs = 7\n")
+    for name in ("dead", "live"):
+        line = '{"kind": "step", "step": 1, "epoch": 1, "loss": 2.0, "lr": 0.1}\n'
+        Path("runs", name, "metrics.jsonl").write_text(line)
+    locked(Path("runs/dead")).release()
+    with locked(Path("runs/early")), locked(Path("runs/live")):
+        assert main(["runs"]) == 0
+    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert lines == [["dead", "unfinished", "0/7"], ["early", "running", "0/7"], ["live", "running", "0/7"]]
+
+
+def test_a_run_in_the_place_of_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/a/config.toml").write_text("lr = many")
+    assert main(["runs", "runs/a"]) == 2
+    assert "'runs/a' is a run itself; give the folder that holds it: " in capsys.readouterr().err.replace(
+        "\\", "/"
+    )
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["a", "bad", "config.toml"]
 
 
 def test_a_list_needs_no_torch(tmp_path: Path) -> None:

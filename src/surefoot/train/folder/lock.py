@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from surefoot.errors import InputError
 
-__all__ = ["LOCK", "locked"]
+__all__ = ["LOCK", "held", "locked"]
 
 LOCK = ".lock"
 
@@ -29,3 +29,16 @@ def locked(path: Path) -> FileLock:
             f"The folder '{path}' is in use by another run; wait until it ends, or choose a new folder."
         ) from None
     return lock
+
+
+def held(path: Path) -> bool:
+    """Whether a process writes to the folder just now; False where that cannot be found out."""
+    if not (path / LOCK).exists():
+        return False
+    try:
+        with FileLock(path / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
