@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,3 +38,20 @@ def test_collecting_the_tests_left_torch_as_it_is():
 def test_what_completion_offers_is_surefoot_s_own() -> None:
     offered = {name for name in dir(surefoot) if not name.startswith("_")}
     assert offered == {*surefoot.__all__, *surefoot._PACKAGES} - {"__version__"}
+
+
+def test_train_is_called_like_check_and_imports_nothing_before(tmp_path: Path) -> None:
+    code = (
+        "import sys, surefoot\n"
+        "print(callable(surefoot.train), [m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])\n"
+        "run = surefoot.train(model='linear', epochs=1, out='run', progress=False)\n"
+        "import surefoot.train\n"
+        "from surefoot.train import Config, train\n"
+        "print(run.status, train is surefoot.train.train, Config is surefoot.train.Config)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines() == ["True []", "finished True True"]
+    assert [*inspect.signature(surefoot.train).parameters] == ["config", "progress", "resume", "options"]
+    assert surefoot.train.__doc__ == surefoot.train.train.__doc__

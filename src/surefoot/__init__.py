@@ -23,8 +23,9 @@ _HOME = {
     "fit": "surefoot.train",
     "identify": "surefoot.check.identify",
     "rule": "surefoot.rules",
+    "train": "surefoot.train",
 }
-_PACKAGES = ("errors", "optim", "plot", "rules", "trace", "train")
+_PACKAGES = ("errors", "optim", "plot", "rules", "trace")
 __all__ = [
     "SGD",
     "Rule",
@@ -38,6 +39,7 @@ __all__ = [
     "fit",
     "identify",
     "rule",
+    "train",
 ]
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from surefoot.explain import explain
     from surefoot.optim import SGD
     from surefoot.rules import Rule, convert, rule
-    from surefoot.train import fit
+    from surefoot.train import fit, train
 
 
 def __getattr__(name: str) -> Any:

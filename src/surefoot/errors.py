@@ -6,7 +6,17 @@ import difflib
 import os
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "InputError", "first_line", "headline", "nearest", "rendered", "said", "unknown"]
+__all__ = [
+    "Diverged",
+    "InputError",
+    "a_kind",
+    "first_line",
+    "headline",
+    "nearest",
+    "rendered",
+    "said",
+    "unknown",
+]
 
 
 class InputError(ValueError):
@@ -86,6 +96,19 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, [*choices], n=1)
     return f"; did you mean {near[0]!r}" if near else ""
+
+
+def a_kind(value: object) -> str:
+    """What kind of thing a value is, in a sentence.
+
+    Example:
+        >>> a_kind(1), a_kind("x"), a_kind(None)
+        ('an int', 'a str', 'None')
+    """
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:

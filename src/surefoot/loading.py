@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # packages that import nothing heavy import this module
     from pathlib import Path
 
-__all__ = ["before_torch", "called_as", "later", "load_file", "load_module", "parted", "user_module"]
+__all__ = [
+    "before_torch",
+    "called_as",
+    "called_later",
+    "later",
+    "load_file",
+    "load_module",
+    "parted",
+    "user_module",
+]
 
 
 def later(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -54,6 +63,29 @@ def called_as(package: str, function: Callable[..., Any]) -> None:
     module = sys.modules[package]
     module.__class__ = Called
     module.__doc__ = function.__doc__ or ""  # so that help(surefoot.check) says what to pass
+
+
+def called_later(package: str, name: str) -> None:
+    """As `called_as`, for a package that imports nothing before a name is used: its main function neither.
+
+    Args:
+        package: its name.
+        name: of its function, which its __getattr__ finds.
+    """
+
+    class Called(ModuleType):
+        @property
+        def __doc__(self) -> str:  # type: ignore[override]
+            return str(getattr(self, name).__doc__)
+
+        @property
+        def __wrapped__(self) -> Callable[..., Any]:
+            return getattr(self, name)  # type: ignore[no-any-return]
+
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return getattr(self, name)(*args, **options)
+
+    sys.modules[package].__class__ = Called
 
 
 def before_torch() -> None:

@@ -232,7 +232,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"lr": -1}, "lr is -1; it must be a number with γ ≥ 0."),
     ({"lr": [0.1, -1]}, "At step 2: lr is -1; it must be a number with γ ≥ 0."),
     ({"momentum": math.nan}, "momentum is nan; it must be a number with μ ≥ 0."),
-    ({"rule": "torch,keras"}, "rule is 'torch,keras'; give several rules as a list: ['torch', 'keras']."),
+    ({"rule": "torch,torhc"}, "Unknown rule 'torhc'; did you mean 'torch'?"),
+    ({"rule": "torch,"}, "Unknown rule ''; known: "),
     ({"rule": "kears"}, "Unknown rule 'kears'; did you mean 'keras'? Known: "),
     (
         {"rule": "w**2"},
@@ -790,3 +791,8 @@ def test_variables_that_are_taken_for_no_others(f: str, at: dict[str, Any], opti
 
 def test_numbers_whose_squares_no_float_holds() -> None:
     assert explain("sgd", f="1e90*w**2", at={"w": 1}, lr=1e90, momentum=0.5, steps=1)
+
+
+def test_several_rules_as_the_command_line_names_them() -> None:
+    given: dict[str, Any] = {"f": "w**2", "at": {"w": 1}, "lr": 0.1, "momentum": 0.9, "autograd": False}
+    assert explain("torch, keras", **given).text() == explain(["torch", "keras"], **given).text()

@@ -709,7 +709,7 @@ class Pair(nn.Module):
     [
         (
             {"schedule": lambda optimizer: 3},
-            "The schedule function returns a int; it must return a scheduler",
+            "The schedule function returns an int; it must return a scheduler",
         ),
         ({"scaling": 3}, "The scaling must be a function of the inputs, not 3."),
         ({"scaling": lambda x: x.tolist()}, "The scaling returns a list; it must return a tensor."),

@@ -145,7 +145,7 @@ def test_looking_at_a_model_leaves_no_trace() -> None:
     [
         (nn.Linear(4, 3), "The model 'net.py:Net' returns shape (2, 3) for 2 rows; expected (2, 10)."),
         (Gives(lambda y: (y, y)), "The model 'net.py:Net' returns a tuple; it must return one tensor."),
-        (Gives(lambda y: None), "The model 'net.py:Net' returns a NoneType; it must return one tensor."),
+        (Gives(lambda y: None), "The model 'net.py:Net' returns None; it must return one tensor."),
         (
             Gives(lambda y: y.T),
             "The model 'net.py:Net' returns shape (10, 2) for 2 rows; expected (2, 10).",

@@ -22,10 +22,9 @@ MOST_STEPS = 1000
 
 def read_rules(rule: str | Rule | Sequence[str | Rule]) -> list[Rule]:
     """Find the rules by their names."""
-    if isinstance(rule, str) and "," in rule and ":" not in rule:
-        several = [name.strip() for name in rule.split(",")]
-        raise InputError(f"rule is {rule!r}; give several rules as a list: {several!r}.")
     names = [*rule] if isinstance(rule, Sequence) and not isinstance(rule, str) else [rule]
+    if isinstance(rule, str) and not set(rule) & set("*+()[]@^"):  # else it is f, or a file
+        names = [name.strip() for name in rule.split(",")]
     for name in names:
         if isinstance(name, str) and ":" not in name and set(name) & set("*+/()[]@^"):
             raise InputError(

@@ -1,10 +1,13 @@
-"""The pipeline: from data to a validated model. Nothing heavy is imported before a name is used."""
+"""The pipeline: from data to a validated model. Nothing heavy is imported before a name is used.
+
+`surefoot.train` is both this package and its main function: `surefoot.train(epochs=3)` trains.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from surefoot.loading import later
+from surefoot.loading import called_later, later
 
 _HOME = {
     "Config": "config",
@@ -24,3 +27,4 @@ if TYPE_CHECKING:
     from surefoot.train.run import Interrupted, Run, RunDiverged
 
 __getattr__ = later(__name__, _HOME)
+called_later(__name__, "train")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind, unknown
 from surefoot.train import device as devices
 from surefoot.train import models, optimizers
 from surefoot.train.blame import blaming
@@ -43,13 +44,18 @@ def complete(config: Config) -> Config:
     )
 
 
-def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run:
-    """Train as `config` says, into a folder of its own.
+def train(
+    config: Config | None = None, *, progress: bool = True, resume: bool = False, **options: Any
+) -> Run:
+    """Train as the options say, into a folder of its own: what `surefoot train` does.
+
+    For each epoch and batch: θ ← optimizer(θ, ∇ loss(model(x), y)).
 
     Args:
-        config: the options.
+        config: the options, as one Config; None is its defaults.
         progress: print what is trained on what, and a line per epoch.
-        resume: if the folder `config.out` holds this run, go on with it.
+        resume: if the folder `out` holds this run, go on with it.
+        options: fields of Config by name, such as epochs=3 or lr=0.1; they override those of config.
 
     Returns:
         The run.
@@ -57,7 +63,15 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     Raises:
         InputError: an option that cannot be used; nothing has been written then.
         RunDiverged, Interrupted: as for fit.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = train(model="linear", epochs=1, out=f"{folder}/run", progress=False)
+        >>> run.status, len(run.steps)
+        ('finished', 250)
     """
+    config = _config(config, options)
     if config.data == GIVEN:
         raise InputError(
             "These options are from a run made by fit(), and do not include its model and data; call"
@@ -81,6 +95,26 @@ def train(config: Config, *, progress: bool = True, resume: bool = False) -> Run
     if ":" in config.model:
         models.look(model, config.model, data.scaling(data.train.x[:2]), data.outputs, bool(data.classes))
     return _fit(config, data, model, device, progress=progress, resume=resume)
+
+
+def _config(config: Config | None, options: dict[str, Any]) -> Config:
+    """What train was given as one Config."""
+    if config is not None and not isinstance(config, Config):
+        raise InputError(
+            f"train takes options by name, such as surefoot.train(epochs=3), or a Config, not"
+            f" {a_kind(config)}; for a model and data of your own, call surefoot.fit(model, data)."
+        )
+    for name in ("model", "optimizer", "data"):
+        if not isinstance(options.get(name, ""), str):
+            raise InputError(
+                f"The {name} of train is a text, as on the command line; to give {a_kind(options[name])},"
+                " call surefoot.fit(model, data)."
+            )
+    known = [field.name for field in dataclasses.fields(Config)]
+    for name in options:
+        if name not in known:
+            raise unknown("option of train", name, known)
+    return dataclasses.replace(config or Config(), **options)
 
 
 def _fit(

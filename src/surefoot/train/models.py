@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.errors import InputError, headline, unknown
+from surefoot.errors import InputError, a_kind, headline, unknown
 from surefoot.train.modes import looked_at
 from surefoot.train.resolve import accepted, resolve
 
@@ -171,7 +171,7 @@ def look(model: nn.Module, spec: str, x: Tensor, outputs: int, classes: bool = T
         raise InputError(f"The model '{spec}' cannot take {rows}: {headline(error)}.") from error
     wanted = (len(x), outputs)
     if not isinstance(given, Tensor):
-        raise InputError(f"The model '{spec}' returns a {type(given).__name__}; it must return one tensor.")
+        raise InputError(f"The model '{spec}' returns {a_kind(given)}; it must return one tensor.")
     if (
         given.numel() != math.prod(wanted)
         or given.shape[:1] != (len(x),)

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim import lr_scheduler as torch_schedules
 from torch.optim.lr_scheduler import LRScheduler
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, a_kind, unknown
 from surefoot.train.resolve import accepted
 from surefoot.train.span import Span
 
@@ -169,7 +169,7 @@ def _own(
     made = maker(optimizer)
     if made is not None and not callable(getattr(made, "step", None)):
         raise InputError(
-            f"The schedule function returns a {type(made).__name__}; it must return a scheduler, such as"
+            f"The schedule function returns {a_kind(made)}; it must return a scheduler, such as"
             " torch.optim.lr_scheduler.StepLR(optimizer, 10)."
         )
     step = inspect.signature(made.step).parameters if made is not None else {}

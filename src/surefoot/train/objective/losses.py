@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind
 
 __all__ = [
     "LOSSES",
@@ -145,7 +145,7 @@ def check_loss(value: Any) -> None:
     """Raise an InputError for what is no loss: a scalar tensor."""
     if not isinstance(value, Tensor):
         raise InputError(
-            f"The loss returns a {type(value).__name__}; it must return a tensor that can be differentiated."
+            f"The loss returns {a_kind(value)}; it must return a tensor that can be differentiated."
         )
     if value.ndim:
         raise InputError(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from surefoot.errors import InputError, unknown
+from surefoot.errors import InputError, a_kind, unknown
 from surefoot.train.modes import evaluating
 from surefoot.train.objective.classes import loss_of
 from surefoot.train.objective.losses import (
@@ -178,7 +178,7 @@ class Objective:
             if not isinstance(output, Tensor):
                 raise InputError(
                     f"{said(self.metric)} requires one tensor of all rows' outputs; the model"
-                    f" returns a {type(output).__name__}. With metric='loss' it is judged by its loss."
+                    f" returns {a_kind(output)}. With metric='loss' it is judged by its loss."
                 )
             # of which numpy has none
             return output.float() if output.dtype == torch.bfloat16 else output, target

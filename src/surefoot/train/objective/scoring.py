@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind
 from surefoot.train.objective.classes import advised
 from surefoot.train.objective.losses import flat
 from surefoot.train.progress import METRICS
@@ -77,7 +77,7 @@ def correct(output: Tensor, target: Tensor, ignored: int) -> tuple[Tensor, Tenso
     """How many targets are at the largest output, and of how many; output (n, classes, …), target (n, …)."""
     if not isinstance(output, Tensor):
         raise InputError(
-            f"Accuracy requires one tensor, (rows, classes); the model returns a {type(output).__name__}."
+            f"Accuracy requires one tensor, (rows, classes); the model returns {a_kind(output)}."
             " With metric='loss' it is judged by its loss."
         )
     target = flat(output, target)
@@ -106,7 +106,7 @@ def check_dimension(output: Any, target: Tensor) -> None:
 def moments(output: Tensor, target: Tensor, shift: Tensor) -> Tensor:
     """Of each target, less its shift: squared residuals, squares and sum; (3, targets)."""
     if not isinstance(output, Tensor) or output.numel() != target.numel():
-        given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        given = tuple(output.shape) if isinstance(output, Tensor) else a_kind(output)
         wanted = tuple(target.shape)
         raise InputError(
             f"R² requires an output for each target, {wanted}; the model returns {given}. With"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind
 from surefoot.train.data import Scaling, batches, order
 from surefoot.train.data.scale import KINDS
 from surefoot.train.looks.advice import of_bytes, of_inputs
@@ -112,7 +112,7 @@ def feed(
     if scaling is not None and 4 * x.numel() <= _SMALL:
         x, scaling = scaling(x.clone()), None  # one that works in place would change the caller's
         if not isinstance(x, (Tensor, Several)):
-            raise InputError(f"The scaling returns a {type(x).__name__}; it must return a tensor.")
+            raise InputError(f"The scaling returns {a_kind(x)}; it must return a tensor.")
         if len(x) != len(y):
             raise InputError(f"The scaling returns {len(x):,} rows for {len(y):,}; it must keep every row.")
 

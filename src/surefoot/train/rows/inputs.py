@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind
 from surefoot.train.data.scale import Scaling
 
 __all__ = [
@@ -158,7 +158,7 @@ def _scaled(scaling: Callable[[Any], Any], x: Several) -> Several:
     found = scaling(x.given)
     if not (of_several(found) and all(isinstance(t, Tensor) for t in Several.of(found).parts)):
         raise InputError(
-            f"The scaling returns a {type(found).__name__}; for several inputs it must return a tuple or a"
+            f"The scaling returns {a_kind(found)}; for several inputs it must return a tuple or a"
             " dict of tensors."
         )
     return Several.of(found)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
-from surefoot.errors import InputError
+from surefoot.errors import InputError, a_kind
 from surefoot.train.data import Scaling, order
 from surefoot.train.randomness import apart, unmoved
 from surefoot.train.rows import marks
@@ -171,7 +171,7 @@ def _pair(given: Any) -> Any:
     if isinstance(given, Mapping):
         return pair_of(given)
     if not isinstance(given, (tuple, list)) or len(given) != 2:
-        what = f"{len(given)} things" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
+        what = f"{len(given)} things" if isinstance(given, (tuple, list)) else a_kind(given)
         raise InputError(
             f"The data set returns {what} for a row or a batch; fit takes pairs (input, target), or for"
             " several inputs ((a, b), target) or dicts. Wrap it in a data set that returns these."
@@ -223,7 +223,7 @@ def _tensor(given: Any, what: str = "inputs") -> Tensor:
         return as_tensor(given) if isinstance(given, np.ndarray) else torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError):
         raise InputError(
-            f"The {what} of a batch are a {type(given).__name__}; fit takes one tensor of inputs, or several"
+            f"The {what} of a batch are {a_kind(given)}; fit takes one tensor of inputs, or several"
             " in a tuple or a dict, and one of targets."
         ) from None
 

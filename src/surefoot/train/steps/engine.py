@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from surefoot.errors import InputError, headline
+from surefoot.errors import InputError, a_kind, headline
 from surefoot.train.objective.classes import loss_of
 from surefoot.train.objective.losses import (
     Loss,
@@ -113,9 +113,9 @@ def eager(job: Job) -> Step:
         except TypeError as error:
             if isinstance(output, Tensor) or not of_torch(loss):
                 raise
-            kind = type(output).__name__
+            kind = a_kind(output)
             raise InputError(
-                f"The model returns a {kind}, which the loss does not accept ({headline(error)});"
+                f"The model returns {kind}, which the loss does not accept ({headline(error)});"
                 " let forward return one tensor, or give a loss that accepts what the model returns."
             ) from error
 
