@@ -796,3 +796,21 @@ def test_numbers_whose_squares_no_float_holds() -> None:
 def test_several_rules_as_the_command_line_names_them() -> None:
     given: dict[str, Any] = {"f": "w**2", "at": {"w": 1}, "lr": 0.1, "momentum": 0.9, "autograd": False}
     assert explain("torch, keras", **given).text() == explain(["torch", "keras"], **given).text()
+
+
+def test_what_an_explanation_holds_is_short_at_a_prompt() -> None:
+    at = {"a": [2, 3, 4, 5], "b": 1}
+    e = explain(["torch", "keras"], f="sum(a**2) + b/3", at=at, lr=[0.1, 0.2], momentum=0.5, autograd=False)
+    step = e.worked[0].steps[0]
+    shown = [e.script, e.problem, e.worked[0], step, step.tensors[1], step.tensors[1].lines[0], *e.partings]
+    assert [repr(thing) for thing in [*shown, e.traces[0], e.traces[0].steps[0]]] == [
+        "<Script: 2 steps from a = (2, 3, 4, …), b = 1>",
+        "<Problem f = sum(a**2) + b/3, a function of a, b>",
+        "<Worked torch: 2 steps>",
+        "<WorkedStep 1: a, b>",
+        "<Tensor b: gradient, momentum_buffer, w>",
+        "<Line: gradient of step 1 = 0.333333>",
+        "<Parting: torch and keras differ at step 2 in a[0]>",
+        "<Trace of torch: after 2 steps a = (0.56, 0.84, 1.12, …), b = 0.866667>",
+        "<Moment: a = (1.6, 2.4, 3.2, …), b = 0.966667>",
+    ]

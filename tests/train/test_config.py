@@ -143,3 +143,10 @@ def test_fit_imports_no_command_line() -> None:
     code = "import sys, surefoot.train.fitting; print('cyclopts' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_at_a_prompt_it_is_what_makes_it_again() -> None:
+    config = Config(lr=0.1, hidden=(64, 32), name="x")
+    assert repr(config) == "Config(hidden=(64, 32), lr=0.1, name='x')"
+    assert eval(repr(config)) == config
+    assert repr(Config()) == "Config()"

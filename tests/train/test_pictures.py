@@ -15,6 +15,7 @@ from surefoot.train.data import load
 from surefoot.train.job import train
 from surefoot.train.picture import picture
 from surefoot.train.pictures import files, seen
+from surefoot.train.rows.identity import mark
 
 
 def model(*, of_mnist: bool, shape: tuple[int, ...] = (28, 28)) -> predict.Trained:
@@ -76,6 +77,22 @@ def digits_run(path: Path, data: str, **options: object) -> Path:
     config = Config(data=data, epochs=1, batch_size=100, hidden=(8,), threads=1, out=path, **options)  # type: ignore[arg-type]
     train(config, progress=False)
     return path
+
+
+def test_a_run_on_a_part_of_mnist_is_known_by_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load().valid
+    np.savez(tmp_path / "digits.npz", x=data.x.numpy(), y=data.y.numpy())
+    run = digits_run(tmp_path / "run", str(tmp_path / "digits.npz"), train_fraction=0.7)
+    assert not predict.load(run).of_mnist
+    monkeypatch.setattr(predict, "_MNIST_ROWS", mark(data.x, data.y))  # as if these were MNIST
+    assert predict.load(run).of_mnist
+    (run / "environment.json").unlink()
+    assert repr(predict.load(run)) == "<Trained Sequential: inputs of 28 × 28 → 10 classes>"
+    one = Image.fromarray(data.x[0].numpy())
+    one.save(tmp_path / "x.png")
+    assert repr(seen(tmp_path / "x.png", predict.load(run))) == "<Seen 28 × 28>"
 
 
 def test_a_run_on_mnist_is_known(tmp_path: Path) -> None:

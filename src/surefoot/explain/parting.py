@@ -45,6 +45,13 @@ class Parting:
     mismatch: Mismatch | None
     reason: str
 
+    def __repr__(self) -> str:
+        """Short: what differs, without the reason."""
+        where = (
+            "" if self.mismatch is None else f" differ at step {self.mismatch.step} in {self.mismatch.place}"
+        )
+        return f"<Parting: {self.first} and {self.other}{where or ' agree'}>"
+
     def __str__(self) -> str:
         """Say it in one or two sentences."""
         m = self.mismatch

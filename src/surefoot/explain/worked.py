@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot.explain.news import News, find_news
 from surefoot.rules import H, Rule
 from surefoot.trace import Trace
+from surefoot.trace.events import brief
 from surefoot.trace.values import Number, Value, build, elements, exact, shape
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class Line:
     scalars: frozenset[str]  # the letters that stand for one number, whatever the tensor's shape
     value: Value
 
+    def __repr__(self) -> str:
+        """Short: what it is of, and its value."""
+        return f"<Line: {self.name} of step {self.step} = {brief(self.value)}>"
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -37,6 +42,10 @@ class Tensor:
     name: str
     lines: tuple[Line, ...]
     point: Mapping[str, Value]  # where f was differentiated
+
+    def __repr__(self) -> str:
+        """Short: its name, and what was worked out."""
+        return f"<Tensor {self.name}: {', '.join(line.name for line in self.lines) or 'no gradient'}>"
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,10 @@ class WorkedStep:
     tensors: tuple[Tensor, ...]
     news: tuple[News, ...]
     value: Number | None
+
+    def __repr__(self) -> str:
+        """Short: which step, of which tensors."""
+        return f"<WorkedStep {self.number}: {', '.join(tensor.name for tensor in self.tensors)}>"
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,10 @@ class Worked:
     trace: Trace
     steps: tuple[WorkedStep, ...]
     value: Number | None
+
+    def __repr__(self) -> str:
+        """Short: whose steps, and how many."""
+        return f"<Worked {self.rule.name}: {len(self.steps)} step{'' if len(self.steps) == 1 else 's'}>"
 
 
 def work_out(

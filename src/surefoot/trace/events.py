@@ -110,6 +110,23 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def brief(value: Any, most: int = 3) -> str:
+    """Write a value for a glance: six digits of a number, and of many elements the first ones.
+
+    Example:
+        >>> brief((Fraction(1, 3), Fraction(-2), Fraction(0), Fraction(5))), brief(Fraction(10) ** 400)
+        ('(0.333333, -2, 0, …)', 'very large')
+    """
+    if isinstance(value, tuple):
+        return "(" + ", ".join([brief(v, most) for v in value[:most]] + ["…"] * (len(value) > most)) + ")"
+    try:
+        return f"{float(value):.6g}"
+    except OverflowError:
+        return "very large"
+    except TypeError:  # a symbol
+        return str(value)
+
+
 def tell(event: Event) -> str:
     """Say what happens, in a few words."""
     if isinstance(event, Set):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from surefoot.errors import InputError
 from surefoot.trace.checks import check_parts
-from surefoot.trace.events import Event, Group, Move, Option, Set, Step, runs, show, tell
+from surefoot.trace.events import Event, Group, Move, Option, Set, Step, brief, runs, show, tell
 from surefoot.trace.values import Number, Value, exact
 
 __all__ = ["Function", "Script"]
@@ -77,6 +77,14 @@ class Script:
         named = {n: str(d).removeprefix("torch.") for n, d in self.dtypes.items()}
         object.__setattr__(self, "dtypes", named)
         check_parts(self)
+
+    def __repr__(self) -> str:
+        """Short; `print` shows all that happens."""
+        n, start = (
+            len(self.steps),
+            ", ".join(f"{name} = {brief(value)}" for name, value in self.start.items()),
+        )
+        return f"<Script: {n} step{'' if n == 1 else 's'} from {start}>"
 
     @classmethod
     def of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from surefoot.trace.events import Option
+from surefoot.trace.events import Option, brief
 from surefoot.trace.script import Script
 from surefoot.trace.values import Value
 
@@ -32,6 +32,10 @@ class Moment:
     w: Mapping[str, Value]
     state: Mapping[str, Mapping[str, Value]]
 
+    def __repr__(self) -> str:
+        """Short: where the step ended."""
+        return f"<Moment: {_point(self.w)}>"
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -53,6 +57,15 @@ class Trace:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     state_dtypes: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Short: who played how much, and where it ended."""
+        n, end = len(self.steps), self.steps[-1].w if self.steps else self.start
+        return f"<Trace of {self.label}: after {n} step{'' if n == 1 else 's'} {_point(end)}>"
+
     def state_before(self, step: int) -> Mapping[str, Mapping[str, Value]]:
         """Return the state that a step found: what the step before it left, nothing at step 1."""
         return self.steps[step - 2].state if step > 1 else {}
+
+
+def _point(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name} = {brief(value)}" for name, value in values.items())

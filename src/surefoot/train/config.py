@@ -128,6 +128,12 @@ class Config:
         if self.name is not None and (not self.name or "/" in self.name or "\\" in self.name):
             raise InputError(f"The name becomes part of a folder's name, so it cannot be {self.name!r}.")
 
+    def __repr__(self) -> str:
+        """What it takes to make it again: the options that are not the defaults."""
+        fields = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        changed = [f"{field.name}={value!r}" for field, value in fields if value != field.default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
     def save_text(self) -> str:
         """The options as TOML, those without a value left out; `read` reads it again."""
         import tomli_w

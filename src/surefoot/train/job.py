@@ -167,6 +167,7 @@ def _fit(
             "outputs": data.outputs,
             "classes": data.classes,
             "scaling": data.scaling.to_dict(),
+            "source": data.source,
         },
     )
     mine = {"model": config.model, "optimizer": config.optimizer}

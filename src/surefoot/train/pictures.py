@@ -36,6 +36,11 @@ class Seen:
     prepared: bool = False
     doubts: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short: its size, what was done, and what is doubtful."""
+        size = " × ".join(map(str, self.x.shape[1:]))
+        return f"<Seen {size}{', prepared' * self.prepared}{''.join(f'; {doubt}' for doubt in self.doubts)}>"
+
 
 def seen(path: Path, trained: Trained, *, raw: bool = False) -> Seen:
     """Read a picture for a model; for one of MNIST's digits, prepare it as MNIST was.

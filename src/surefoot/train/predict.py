@@ -23,7 +23,7 @@ from surefoot.train.saying import typed
 
 __all__ = ["Trained", "load", "rows", "score", "truth"]
 
-_MNIST_ROWS = "60,000 rows of 28 × 28, uint8, checksum 1a72601a"  # as environment.json tells rows from others
+_MNIST_ROWS = "60,000 rows of 28 × 28, uint8, checksum 1a72601a"  # as rows.identity tells rows from others
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,13 @@ class Trained:
     bytes: int = 0
     note: str = ""
     of_mnist: bool = False
+
+    def __repr__(self) -> str:
+        """Short: what it takes, and what it returns."""
+        given = " × ".join(map(str, self.shape))
+        told = f"{len(self.classes)} classes" if self.classes else "numbers"
+        note = f"; {self.note}" if self.note else ""
+        return f"<Trained {type(self.model).__name__}: inputs of {given} → {told}{note}>"
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
@@ -85,7 +92,9 @@ def load(run: Path, *, best: bool = False) -> Trained:
         step = f"the weights of step {about['step']:,}" if "step" in about else "weights of an earlier step"
         note = f"the run diverged; these are {step}, the last good ones kept"
     classes = tuple(about["classes"])
-    of_mnist = (shape, of_bytes, classes) == ((28, 28), 255, MNIST.classes) and _of_mnist(run, config)
+    of_mnist = (shape, of_bytes, classes) == ((28, 28), 255, MNIST.classes) and (
+        about.get("source") == _MNIST_ROWS or _of_mnist(run, config)
+    )
     return Trained(model.eval(), shape, classes, scaling, of_bytes, note, of_mnist)
 
 

@@ -38,6 +38,10 @@ class Problem:
     start: Mapping[str, Value]
     fixed: Mapping[str, Value] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Short: f, and of what."""
+        return f"<Problem f = {self.text}, a function of {', '.join(self.names)}>"
+
     @property
     def names(self) -> tuple[str, ...]:
         """The variables that steps change, in the order of `at`."""

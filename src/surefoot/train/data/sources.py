@@ -36,6 +36,9 @@ class Split:
     x: Tensor
     y: Tensor
 
+    def __repr__(self) -> str:
+        return f"<Split: {len(self):,} rows of {' × '.join(map(str, self.x.shape[1:]))}>"
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -51,6 +54,7 @@ class Data:
         valid: the rows to validate on.
         scaling: raw inputs to the model's float input, learned from the training rows.
         classes: what each class is called; empty for a regression.
+        source: what tells all the training rows, before they were split, from others.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Data:
     valid: Split
     scaling: Scaling
     classes: tuple[str, ...]
+    source: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,6 +130,9 @@ def load(
         raise unknown("task", task, TASKS)
     name, found, classes = _find(name, data_dir)
     train, classes = _tensors(found.train, task, classes)
+    from surefoot.train.rows.identity import mark  # which imports this package
+
+    source = mark(train.x, train.y)
     if found.valid is not None and train_fraction is None:
         valid, _ = _tensors(found.valid, task, classes)
         if {train.x.dtype, valid.x.dtype} == {torch.float32, torch.float64}:
@@ -148,7 +156,7 @@ def load(
         )
     if scale == "raw":
         _warn_of_equals(train.x, found.train.x_from)
-    return Data(name, task, train, valid, learn(scale, train.x), classes)
+    return Data(name, task, train, valid, learn(scale, train.x), classes, source)
 
 
 def _warn_of_equals(x: Tensor, where: str) -> None:
