@@ -112,7 +112,7 @@ def test_what_momentum_did_is_computed() -> None:
     w, plain = Fraction(3, 4) - Fraction(1, 8) * (1 + Fraction(3, 2)), Fraction(9, 16)
     assert far.traces[0].steps[-1].w["w"] == w
     assert far.closing == (
-        f"What momentum did (μ = 0.5): after 2 steps w has come {float(1 - w):.4f} from its start, "
+        f"What momentum did (μ = 0.5): after 2 steps w is {float(1 - w):.4f} away from where it started, "
         f"{float((1 - w) / (1 - plain)):.2f} times as far as without it ({float(1 - plain):.4f}); "
         f"f is {float(w**2):.4f}, without it {float(plain**2):.4f}."
     )
@@ -126,7 +126,7 @@ def test_what_momentum_did_is_computed() -> None:
     )
     both = {"f": "a**2 + b**2", "at": {"a": 3, "b": 4}, "lr": 0.125, "momentum": 0.5}
     assert (
-        "after 2 steps all parameters together have come 2.8125 from their start"
+        "after 2 steps all parameters together are 2.8125 away from where they started"
         in explain("sgd", **both, steps=2).closing
     )
     assert "after one step all parameters are where they would be" in explain("sgd", **both, steps=1).closing
@@ -814,3 +814,8 @@ def test_what_an_explanation_holds_is_short_at_a_prompt() -> None:
         "<Trace of torch: after 2 steps a = (0.56, 0.84, 1.12, …), b = 0.866667>",
         "<Moment: a = (1.6, 2.4, 3.2, …), b = 0.966667>",
     ]
+
+
+def test_a_run_that_leaves_what_a_float_holds() -> None:
+    e = explain("sgd", f="x**2", at={"x": 1}, lr=1e110, momentum=0.5, steps=3, autograd=False)
+    assert e.closing.startswith("What momentum did (μ = 0.5): after 3 steps x is beyond all bounds; f is ")

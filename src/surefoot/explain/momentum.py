@@ -138,17 +138,17 @@ def _distance(trace: Trace, without: Trace, pen: Pen) -> str:
     steps = len(trace.steps)
     far, alone = _length(trace), _length(without)
     after = f"after {steps} steps" if steps > 1 else "after one step"
-    several = len(trace.script.names) > 1
+    name, several = trace.script.names[0], len(trace.script.names) > 1
     if without.steps[-1].w == trace.steps[-1].w:
-        same = "all parameters are where they would be" if several else "w is where it would be"
+        same = "all parameters are where they would be" if several else f"{name} is where it would be"
         return f"nothing yet; {after} {same} without it"
-    have, their = ("all parameters together have", "their") if several else ("w has", "its")
+    are, they = ("all parameters together are", "they") if several else (f"{name} is", "it")
     if not math.isfinite(far):
-        return f"{after} {have} run away"
-    came = f"{after} {have} come {pen.result(far)} from {their} start"
+        return f"{after} {are} beyond all bounds"
+    away = f"{after} {are} {pen.result(far)} away from where {they} started"
     if not alone or not math.isfinite(far / alone):
-        return came
-    return f"{came}, {far / alone:.2f} times as far as without it ({pen.result(alone)})"
+        return away
+    return f"{away}, {far / alone:.2f} times as far as without it ({pen.result(alone)})"
 
 
 def _length(trace: Trace) -> float:
