@@ -18,6 +18,7 @@ def draw(folder: Path) -> list[Path]:
     heavy, nesterov = (explain(**BOWL, lr=0.05, momentum=0.8, nesterov=n) for n in (False, True))
     pictures = {
         "path": plain.plot("path", faster, heavy, nesterov),
+        "value": plain.plot("value", faster, heavy, nesterov),
         "over-time": heavy.plot("over-time", plain),
         "rates-classical": heavy.plot("rates", faster),
         "rates-nesterov": nesterov.plot("rates"),
