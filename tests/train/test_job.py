@@ -62,3 +62,21 @@ def test_what_cannot_be_used(given: tuple[Any, ...], options: dict[str, Any], se
     with pytest.raises(InputError) as caught:
         surefoot.train(*given, **options)
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_run_of_a_version_that_did_not_note_a_class_s_defaults_goes_on(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "optimizer": "torch.optim:Adam",
+        "model": "linear",
+        "epochs": 1,
+        "progress": False,
+    }
+    surefoot.train(**options, out=tmp_path / "run")
+    config = tmp_path / "run/config.toml"
+    assert "\nlr = 0.001\n" in config.read_text()
+    lines = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if not line.startswith(("lr =", "weight_decay ="))))
+    assert surefoot.train.resume(tmp_path / "run", progress=False).status == "finished"
+    metrics = tmp_path / "run/metrics.jsonl"  # as if it had been killed
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
+    assert surefoot.train.resume(tmp_path / "run", progress=False).status == "finished"

@@ -182,3 +182,9 @@ def test_an_optimizer_whose_groups_have_no_lr_is_refused(tmp_path: Path) -> None
 def test_an_lr_that_is_not_finite_is_refused(lr: float) -> None:
     with pytest.raises(InputError, match=rf"The lr of the optimizer SGD is {lr}; expected a finite number"):
         optimizers.over(torch.nn.Linear(1, 1), lambda p: torch.optim.SGD(p, lr=lr))
+
+
+def test_a_file_without_its_class() -> None:
+    with pytest.raises(InputError) as caught:
+        build("own.py", [], {})
+    assert str(caught.value) == "The optimizer 'own.py' names no class; write own.py:Class."

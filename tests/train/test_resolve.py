@@ -40,7 +40,7 @@ def test_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_colon_of_a_drive_names_no_class() -> None:
     assert sentence(r"C:\nets\net.py") == (
-        r"The model 'C:\nets\net.py' names no class; write file.py:Class or package.module:Class."
+        r"The model 'C:\nets\net.py' names no class; write C:\nets\net.py:Class."
     )
     assert sentence(r"C:\nets\net.py:Net") == r"There is no file 'C:\nets\net.py' to take the model from."
 

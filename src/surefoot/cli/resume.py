@@ -15,6 +15,7 @@ def resume(run: Path, /) -> int:
     For example:
       surefoot resume runs/20250101-120000-mlp
 
+    A run that diverged is not resumed; the message says how to start another.
     Exit codes are those of surefoot train.
 
     Args:

@@ -22,8 +22,8 @@ def runs(folder: Path = Path("runs"), /) -> int:
       surefoot runs
       surefoot runs other/folder
 
-    A run is running, finished, interrupted or unfinished (surefoot resume goes on with both), diverged (its
-    loss became NaN or inf), or failed (an exception ended it).
+    Status: running; finished; interrupted or unfinished (killed): resume it;
+    failed (an exception ended it); diverged (the loss became NaN or inf).
 
     Args:
         folder: Where they are.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from surefoot.errors import InputError, a_kind, unknown
 from surefoot.train import device as devices
@@ -131,7 +132,7 @@ def _fit(
     given = {name: v for name in optimizers.OPTIONS if (v := getattr(config, name)) is not None}
     more = optimizers.options(config.opt)
     optimizer = optimizers.build(config.optimizer, model.parameters(), given | more)
-    config = dataclasses.replace(config, **optimizers.own_defaults(optimizer, given))
+    config = dataclasses.replace(config, **_own_defaults(config, optimizer, given, resume))
     row = data.scaling(data.train.x[:1].to(device))
     rows, own = (len(data.train.x), len(data.valid.x)), config.precision == "float32"
     choice = sharable.chosen(config, model, optimizer, row, *rows, own=own)
@@ -188,6 +189,17 @@ def _fit(
                 progress=progress,
                 resume=resume,
             )
+
+
+def _own_defaults(
+    config: Config, optimizer: Optimizer, given: dict[str, Any], resume: bool
+) -> dict[str, Any]:
+    """What config.toml says of options that the optimizer's class sets; of a run begun without, nothing."""
+    found = optimizers.own_defaults(optimizer, given)
+    if not resume or config.out is None or not (config.out / "config.toml").exists():
+        return found
+    folder = RunFolder(config.out)
+    return {name: value for name, value in found.items() if folder.settled(name) is not None}
 
 
 def resume(run: Path | str, *, progress: bool = True) -> Run:

@@ -92,7 +92,7 @@ def build(spec: str, params: Iterable[Tensor], given: Mapping[str, Any]) -> Opti
     Raises:
         InputError: no such optimizer, an option that it does not have, or a value that it refuses.
     """
-    if spec != "sgd" and ":" not in spec:
+    if spec != "sgd" and ":" not in spec and not spec.endswith(".py"):
         classes = {name.rpartition(":")[2].lower(): name for name in _TORCH} | {"sgd": "sgd"}
         for near in difflib.get_close_matches(spec.lower(), classes, n=1):
             raise InputError(f"Unknown optimizer {spec!r}; did you mean {classes[near]!r}?")

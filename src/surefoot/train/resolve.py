@@ -28,7 +28,8 @@ def resolve(spec: str, kind: str, base: type) -> type[Any]:
     """
     home, name = parted(spec)
     if not name:
-        raise InputError(f"The {kind} '{spec}' names no class; write file.py:Class or package.module:Class.")
+        how = f"{home}:Class" if home.endswith(".py") else "file.py:Class or package.module:Class"
+        raise InputError(f"The {kind} '{spec}' names no class; write {how}.")
     imports.whole()  # a user's code may ask anything of torch
     module = _load(home, kind)
     found = getattr(module, name, None)
