@@ -151,3 +151,10 @@ def test_one_f_from_two_starts_and_written_in_two_ways_is_one() -> None:
 
 def test_an_explanation_draws_itself() -> None:
     assert legend(work().plot("path", work(lr=0.1))) == ["lr 0.05", "lr 0.1", "last step"]
+
+
+def test_something_else_beside_an_explanation() -> None:
+    e = explain("sgd", f="x**2", at={"x": 1}, autograd=False)
+    with pytest.raises(InputError) as caught:
+        e.plot("value", "momentum")  # type: ignore[arg-type]
+    assert str(caught.value) == "Only explanations are plotted together, from explain(…), not 'momentum'."

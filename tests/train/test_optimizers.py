@@ -186,5 +186,5 @@ def test_an_lr_that_is_not_finite_is_refused(lr: float) -> None:
 
 def test_a_file_without_its_class() -> None:
     with pytest.raises(InputError) as caught:
-        build("own.py", [], {})
+        optimizers.build("own.py", [], {})
     assert str(caught.value) == "The optimizer 'own.py' names no class; write own.py:Class."

@@ -47,6 +47,9 @@ def picture(kind: str, *explanations: Explanation) -> Picture:
         raise unknown("picture", kind, PICTURES)
     if not explanations:
         raise InputError("There is no explanation to plot; give at least one.")
+    for each in explanations:
+        if not hasattr(each, "worked"):
+            raise InputError(f"Only explanations are plotted together, from explain(…), not {each!r}.")
     return PICTURES[kind](*explanations)
 
 
