@@ -63,8 +63,8 @@ def test_a_run_that_diverged_is_not_repeated(capsys: pytest.CaptureFixture[str])
     out, err = capsys.readouterr()
     assert out == ""  # nothing is begun
     assert err == (
-        "surefoot: The run in 'run' diverged, and resuming would only repeat that; start another:"
-        f" surefoot train --config {Path('run/config.toml')} --lr 1e+29. {told}.\n"
+        f"surefoot: The run in 'run' diverged, and resuming would only repeat that. {told}."
+        f" To start another: surefoot train --config {Path('run/config.toml')} --lr 1e+29\n"
     )
     assert {path: path.read_bytes() for path in Path("run").iterdir() if path.is_file()} == before
     # one of a version that did not note why
@@ -72,7 +72,8 @@ def test_a_run_that_diverged_is_not_repeated(capsys: pytest.CaptureFixture[str])
     Path("run/metrics.jsonl").write_text("".join(lines[:-1]) + '{"kind": "end", "status": "diverged"}\n')
     assert main(["resume", "run"]) == 2
     assert capsys.readouterr().err.endswith(
-        f"start another with a change to its options: surefoot train --config {Path('run/config.toml')}.\n"
+        "repeat that. To start another, with a change to its options: surefoot train --config"
+        f" {Path('run/config.toml')}\n"
     )
 
 

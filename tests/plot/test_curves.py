@@ -124,8 +124,9 @@ def test_what_was_measured_once_is_a_mark_not_a_line_of_no_length(tmp_path: Path
         ([{"model": "/long/way/net.py:Net"}, {"model": "mlp"}], ["model net.py:Net", "model mlp"]),
         ([{"data": "/a/x.npz"}, {"data": "/b/x.npz"}], ["run0 (data x.npz)", "run1 (data x.npz)"]),
         ([{"rule": "torch", "lr": 1}, {"rule": "keras", "lr": 1}], ["torch", "keras"]),
-        ([{"clip": 1.0}, {}], ["clip 1.0", "no clip"]),
-        ([{"momentum": 0.9}, {"momentum": 0.0}], ["momentum 0.9", "momentum 0.0"]),
+        ([{"clip": 1.0}, {}], ["clip 1", "no clip"]),
+        ([{"momentum": 0.9}, {"momentum": 0.0}], ["momentum 0.9", "momentum 0"]),
+        ([{"lr": 0.123456789}, {"lr": 100.0}], ["lr 0.123456789", "lr 100"]),
         (  # what an optimizer does not have is not said of it, nor taken for a difference
             [
                 {"lr": 0.01, "opt": [], "optimizer": "/a/own.py:Mine"},

@@ -90,6 +90,8 @@ def _setting(key: str, value: Any) -> str:
         return f"no {key}" if without else f"{key} by default"
     if isinstance(value, bool):
         return key if value else f"no {key}"
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{key} {value:g}"  # 100, not 100.0
     if key == "opt" and isinstance(value, list):
         return ", ".join(str(each).replace("=", " ", 1) for each in value)
     if isinstance(value, list):

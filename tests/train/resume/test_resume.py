@@ -453,9 +453,9 @@ def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         job.run(tmp_path / "out", resume=True, **options)
     assert str(caught.value) == (
-        f"The run in '{tmp_path / 'out'}' diverged, and resuming would only repeat that; start another with"
-        " fit() in a new folder. The loss became NaN at step 2 (epoch 1); try a smaller lr than 1e+30, such"
-        " as 1e+29, or clip the gradient's norm to 1."
+        f"The run in '{tmp_path / 'out'}' diverged, and resuming would only repeat that. The loss became"
+        " NaN at step 2 (epoch 1); try a smaller lr than 1e+30, such as 1e+29, or clip the gradient's norm to"
+        " 1. Start another with fit() in a new folder."
     )
 
 

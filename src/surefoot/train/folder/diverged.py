@@ -15,12 +15,12 @@ def check_not_diverged(folder: RunFolder) -> None:
     end = folder.metrics.end
     if end.get("status") != "diverged":
         return
-    said = f"The run in '{folder.path}' diverged, and resuming would only repeat that; start another"
+    said = f"The run in '{folder.path}' diverged, and resuming would only repeat that."
+    why, lr = end.get("why"), end.get("lr")  # runs of older versions tell neither
+    if isinstance(why, str):
+        said += f" {why}."
     if folder.settled("data") == GIVEN:
-        said += " with fit() in a new folder"
-    else:
-        lr, command = end.get("lr"), f"surefoot train --config {typed(folder.path / 'config.toml')}"
-        known = isinstance(lr, float)
-        said += f": {command} --lr {lr:g}" if known else f" with a change to its options: {command}"
-    why = end.get("why")  # runs of older versions do not tell
-    raise InputError(f"{said}. {why}." if isinstance(why, str) else f"{said}.")
+        raise InputError(f"{said} Start another with fit() in a new folder.")
+    change = f" --lr {lr:g}" if isinstance(lr, float) else ""
+    how = "To start another" if change else "To start another, with a change to its options"
+    raise InputError(f"{said} {how}: surefoot train --config {typed(folder.path / 'config.toml')}{change}")
