@@ -220,14 +220,13 @@ def resume(run: Path | str, *, progress: bool = True) -> Run:
     """
     path = Path(run)
     check_run(path)
-    config = Config(**read(path / "config.toml"))
+    config, folder = Config(**read(path / "config.toml")), RunFolder(path)
+    check_not_diverged(folder)
     if config.data == GIVEN:
         raise InputError(
             f"The run '{path}' was made by fit() and does not hold its model and data; call fit() again with"
             " resume=True."
         )
-    folder = RunFolder(path)
-    check_not_diverged(folder)
     if folder.status == "finished":
         if progress:
             say(f"The run '{path}' is finished; there is nothing left to do.")

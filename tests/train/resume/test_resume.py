@@ -30,6 +30,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
+import surefoot
 from surefoot import SGD
 from surefoot.errors import InputError
 from surefoot.loading import load_file
@@ -452,6 +453,9 @@ def test_a_diverged_run_cannot_go_on(job: Any, tmp_path: Path) -> None:
         job.run(tmp_path / "out", **options)
     with pytest.raises(InputError) as caught:
         job.run(tmp_path / "out", resume=True, **options)
+    with pytest.raises(InputError) as command:  # it does not ask for fit(resume=True), which refuses it too
+        surefoot.train.resume(tmp_path / "out")
+    assert str(command.value) == str(caught.value)
     assert str(caught.value) == (
         f"The run in '{tmp_path / 'out'}' diverged, and resuming would only repeat that. The loss became"
         " NaN at step 2 (epoch 1); try a smaller lr than 1e+30, such as 1e+29, or clip the gradient's norm to"
