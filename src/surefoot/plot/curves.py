@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from surefoot.errors import InputError
+from surefoot.plot import measured
 from surefoot.plot.losses import scale_losses
 from surefoot.plot.runs import apart, labels
 from surefoot.plot.style import QUIET, Picture, legend, look, panels, styled
@@ -22,12 +22,7 @@ from surefoot.runs import History, read
 
 __all__ = ["curves"]
 
-Points = tuple[list[float], list[float]]
-
 _AXES = {"r2": "R²"}  # in the records' names → on the axis, where it is written otherwise
-_POINTS = 20  # in an epoch, that a training loss is averaged to: single batches are too noisy to read
-_MOST = 200  # in all
-
 _PLACES = ((0.7, 3.6), (4.44, 7.3))  # of the panels for loss and metric, from left to right, in inches
 _LETTERS = (4, 5)  # in a label beside them, such as 0.055 and 97.25 %, for which there is room
 
@@ -64,38 +59,42 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         raise InputError("There is no run to plot; give at least one run's folder.")
     for history in histories:
         looks = (r for r in history.records if r.get("kind") in ("step", "epoch", "valid"))
-        if not any(_finite(value) for r in looks for name, value in r.items() if name.endswith("loss")):
+        if not any(
+            measured.finite(value) for r in looks for name, value in r.items() if name.endswith("loss")
+        ):
             raise InputError(f"The run {history.name!r} has not written a step or an epoch yet.")
-    metrics = _metrics(histories)
+    metrics = measured.metrics(histories)
     said = title(histories)
     figure, shown = panels(
         1, 1 + len(metrics), width=3.7 * (1 + len(metrics)), height=3.2 + 0.24 * bool(said), sharex=True
     )
-    lengths = _epochs(histories)
+    lengths = measured.epochs(histories)
     unit = "epoch" if all(lengths) else "step"  # within its first epoch a run does not know how long that is
     scales = [length or 1.0 for length in lengths] if unit == "epoch" else [1.0] * len(histories)
     for i, (history, scale) in enumerate(zip(histories, scales, strict=True)):
         training, validation = _looks(i, len(histories))
         for panel, what in zip(shown, ["loss", *metrics], strict=True):
             panel.set_xlabel(unit)
-            points = _training(history, what, scale)
+            points = measured.training(history, what, scale)
             dots: dict[str, Any] = {}
             if len(histories) == 1 and what != "loss":  # measured once an epoch
                 dots = {"marker": "o", "markersize": 4}
             elif len(points[0]) == 1:  # a line through one point would not be seen
                 dots = {"marker": "_", "markersize": 10}
             _draw(panel, points, training | dots)
-            _draw(panel, _measured(history, f"valid_{what}", scale), validation)
+            _draw(panel, measured.of(history, f"valid_{what}", scale), validation)
     drawn = {float(x) for panel in shown for line in panel.get_lines() for x in np.asarray(line.get_xdata())}
     if len(drawn) == 1:
         shown[0].set_xticks([*drawn])
     elif unit == "epoch" or shown[0].get_xlim()[1] > 3:
         shown[0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    scale_losses(shown[0], _top(histories, scales))
+    scale_losses(shown[0], measured.top(histories, scales))
     shown[0].set_ylabel("loss, on a log scale" if shown[0].get_yscale() == "log" else "loss")
-    steps = _steps(histories[0])
+    steps = measured.steps(histories[0])
     averaged = (
-        _averaged(steps, scales[0]) if steps and steps[-1]["step"] - steps[0]["step"] < len(steps) else 1
+        measured.averaged(steps, scales[0])
+        if steps and steps[-1]["step"] - steps[0]["step"] < len(steps)
+        else 1
     )
     for panel, metric in zip(shown[1:], metrics, strict=True):
         panel.set_ylabel(_AXES.get(metric, metric))
@@ -107,7 +106,7 @@ def curves(runs: Iterable[Path | str | RunLike | History]) -> Picture:
         else:
             panel.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
         if len(histories) == 1:
-            _mark_best(panel, _measured(histories[0], f"valid_{metric}", scales[0]), metric, unit)
+            _mark_best(panel, measured.of(histories[0], f"valid_{metric}", scales[0]), metric, unit)
     _legend(figure, histories, said, averaged)
     if len(histories) == 1:
         _place(figure, shown)
@@ -128,77 +127,6 @@ def _history(run: Path | str | RunLike | History) -> History:
     return History(run.name, records, found.config, found.path)
 
 
-def _metrics(histories: Sequence[History]) -> list[str]:
-    """What validations were judged by, but for the loss: the usual ones first, then the users' own."""
-    names = {"accuracy": False, "r2": False}  # → whether it was ever defined
-    for history in histories:
-        keys = {key: None for record in history.records for key in record if key.startswith("valid_")}
-        others = [key for key in keys if key not in ("valid_loss", "valid_loss_mean")]
-        own = others[0].removeprefix("valid_") if others else None
-        if own is not None and any(_finite(record.get(f"valid_{own}")) for record in history.records):
-            names[own] = True
-    return [name for name, defined in names.items() if defined]
-
-
-def _epochs(histories: Sequence[History]) -> list[float | None]:
-    """Return how many steps an epoch of each run has; before its end, as that of another on the same rows."""
-    lengths = [_epoch(history) for history in histories]
-    of = {str(rows): n for h, n in zip(histories, lengths, strict=True) if n and (rows := _batches(h))}
-    return [n or of.get(str(_batches(h))) for h, n in zip(histories, lengths, strict=True)]
-
-
-def _batches(history: History) -> list[Any]:
-    """What the length of an epoch goes by; nothing where that is not known, as of rows given to fit."""
-    config = history.config
-    known = "batch_size" in config and config.get("data") not in (None, "given to fit")
-    return [config.get(k) for k in ("data", "data_dir", "train_fraction", "batch_size")] if known else []
-
-
-def _epoch(history: History) -> float | None:
-    """Return how many steps an epoch has, once one has ended."""
-    ends = [r for r in history.records if r.get("kind") == "epoch" and r.get("epoch") and r.get("step")]
-    return ends[-1]["step"] / ends[-1]["epoch"] if ends else None
-
-
-def _training(history: History, what: str, scale: float) -> Points:
-    """Return what was measured in training: the batches' loss, averaged; else what epochs' records say."""
-    if what == "loss" and (steps := _steps(history)):
-        size = _averaged(steps, scale)
-        parts = [steps[i : i + size] for i in range(0, len(steps), size)]
-        x = [sum(r["step"] for r in part) / len(part) / scale for part in parts]
-        return x, [sum(r["loss"] for r in part) / len(part) for part in parts]
-    return _measured(history, f"train_{what}", scale)
-
-
-def _top(histories: Sequence[History], scales: Sequence[float]) -> float:
-    """How large losses beside each other are shown: of runs that diverged, not all that they grew to."""
-    calm = [pair for pair in zip(histories, scales, strict=True) if not _diverged(pair[0])]
-    if len(calm) in (0, len(histories)):
-        return math.inf
-    losses = [y for history, scale in calm for y in _training(history, "loss", scale)[1]]
-    losses += [y for history, scale in calm for y in _measured(history, "valid_loss", scale)[1]]
-    return 100 * max(losses, default=math.inf)
-
-
-def _steps(history: History) -> list[Mapping[str, Any]]:
-    return [r for r in history.records if r.get("kind") == "step" and _finite(r.get("loss"))]
-
-
-def _averaged(steps: Sequence[Mapping[str, Any]], scale: float) -> int:
-    """How many records make a point of the training loss."""
-    each: float = len(steps) / (steps[-1]["step"] - steps[0]["step"] + 1)  # below 1 where they are means
-    return max(1, math.ceil(len(steps) / _MOST), round(each * scale / _POINTS))
-
-
-def _measured(history: History, key: str, scale: float) -> Points:
-    at = {r["step"]: r[key] for r in history.records if "step" in r and _finite(r.get(key))}
-    return [step / scale for step in sorted(at)], [at[step] for step in sorted(at)]
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 def _looks(index: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return how training and validation look: in two colours if the run is alone, else in its own."""
     if count == 1:
@@ -207,7 +135,7 @@ def _looks(index: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"color": own["color"], "linewidth": 0.8, "alpha": 0.55, "zorder": 1.5}, own
 
 
-def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
+def _draw(panel: Axes, points: measured.Points, style: dict[str, Any]) -> None:
     if points[0]:
         many = len(points[0]) > 30  # validated after every batch: markers would hide the line
         panel.plot(
@@ -215,7 +143,7 @@ def _draw(panel: Axes, points: Points, style: dict[str, Any]) -> None:
         )
 
 
-def _mark_best(panel: Axes, points: Points, metric: str, unit: str) -> None:
+def _mark_best(panel: Axes, points: measured.Points, metric: str, unit: str) -> None:
     """Ring the best value of a run, and write it above, where no curve is."""
     if points[0]:
         x, y = max(zip(*points, strict=True), key=lambda point: point[1])
@@ -243,10 +171,6 @@ def _place(figure: Picture, shown: Sequence[Axes]) -> None:
         panel.set_position((left / width, 0.46 / height, (right - left) / width, (top - 0.46) / height))
 
 
-def _diverged(history: History) -> bool:
-    return any(r.get("kind") == "end" and r.get("status") == "diverged" for r in history.records)
-
-
 def _legend(figure: Picture, histories: Sequence[History], title: str, averaged: int) -> None:
     if len(histories) == 1:
         training, validation = _looks(0, 1)
@@ -261,7 +185,7 @@ def _legend(figure: Picture, histories: Sequence[History], title: str, averaged:
                 [],
                 [],
                 **_looks(i, len(histories))[1],
-                label=shortened(label, 48) + " (diverged)" * _diverged(history),
+                label=shortened(label, 48) + " (diverged)" * measured.diverged(history),
             )
             for i, (label, history) in enumerate(zip(named, histories, strict=True))
         ]
