@@ -803,6 +803,7 @@ def test_what_an_explanation_holds_is_short_at_a_prompt() -> None:
     e = explain(["torch", "keras"], f="sum(a**2) + b/3", at=at, lr=[0.1, 0.2], momentum=0.5, autograd=False)
     step = e.worked[0].steps[0]
     shown = [e.script, e.problem, e.worked[0], step, step.tensors[1], step.tensors[1].lines[0], *e.partings]
+    shown.append(e.partings[0].mismatch)
     assert [repr(thing) for thing in [*shown, e.traces[0], e.traces[0].steps[0]]] == [
         "<Script: 2 steps from a = (2, 3, 4, …), b = 1>",
         "<Problem f = sum(a**2) + b/3, a function of a, b>",
@@ -811,6 +812,7 @@ def test_what_an_explanation_holds_is_short_at_a_prompt() -> None:
         "<Tensor b: gradient, momentum_buffer, w>",
         "<Line: gradient of step 1 = 0.333333>",
         "<Parting: torch and keras differ at step 2 in a[0]>",
+        "<Mismatch at step 2, a[0]: 0.76, not 0.56>",
         "<Trace of torch: after 2 steps a = (0.56, 0.84, 1.12, …), b = 0.866667>",
         "<Moment: a = (1.6, 2.4, 3.2, …), b = 0.966667>",
     ]

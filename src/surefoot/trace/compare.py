@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from surefoot.errors import InputError
 from surefoot.rules import Rule
+from surefoot.trace.events import brief
 from surefoot.trace.trace import Moment, Trace
 from surefoot.trace.values import Number, Value, elements, exact, exact_binary, indices, shape
 
@@ -48,6 +49,10 @@ class Mismatch:
         """Where it is, e.g. "b[1]" or "momentum_buffer of b[1]"."""
         element = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
         return element if self.slot == "w" else f"{self.slot} of {element}"
+
+    def __repr__(self) -> str:
+        """Short: where, and both numbers."""
+        return f"<Mismatch at step {self.step}, {self.place}: {brief(self.got)}, not {brief(self.expected)}>"
 
     def __str__(self) -> str:
         """Say it in one sentence."""

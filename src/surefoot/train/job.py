@@ -67,6 +67,7 @@ def train(
 
     Example:
         >>> import tempfile
+        >>> from surefoot.train import train
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = train(model="linear", epochs=1, out=f"{folder}/run", progress=False)
         >>> run.status, len(run.steps)
